@@ -1,0 +1,37 @@
+# Debian 12's packages, each found the way its package supports.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(OpenMP REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(RocksDB CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(tomlplusplus CONFIG REQUIRED)
+if(BUILD_TESTING)
+  find_package(GTest CONFIG REQUIRED)
+endif()
+
+# oneDNN's own CMake package is broken in Debian 12 (it names files that are not shipped).
+add_library(groundswell_onednn INTERFACE)
+target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
+
+add_library(groundswell_faiss INTERFACE)
+target_link_libraries(groundswell_faiss INTERFACE faiss OpenMP::OpenMP_CXX)
+
+# The HTTP server behind prometheus-cpp's own exposer.
+add_library(groundswell_civetweb INTERFACE)
+target_link_libraries(groundswell_civetweb INTERFACE civetweb-cpp civetweb)
+
+# RFC 4180 parser of the command line's CSV input.
+add_library(groundswell_csv INTERFACE)
+target_link_libraries(groundswell_csv INTERFACE csv)
+
+# Directory that holds google/rpc/error_details.proto (Debian: golang-github-gogo-googleapis-dev).
+find_path(GOOGLEAPIS_PROTO_DIR google/rpc/error_details.proto
+          PATHS /usr/share/gocode/src/github.com/gogo/googleapis REQUIRED)

@@ -1,0 +1,79 @@
+// Ranker: scores candidates for one user with a trained model's forward pass.
+//
+// One request is one PrepareUser followed by any number of ScoreItems over blocks of candidates, all
+// with the same scratch:
+//
+//   std::unique_ptr<RankerScratch> scratch = ranker.NewScratch(block_size);   // once per thread
+//   ranker.PrepareUser(user, *scratch);
+//   ranker.ScoreItems(block, *scratch, logits);
+//
+// A ranker is immutable and may be used by many threads at once, each with its own scratch. Neither
+// method allocates. `logits[i]` depends on the user and on candidate i only: it is the same alone or
+// among 1,000 others, in any order and any split into blocks.
+#ifndef GROUNDSWELL_MODELS_RANKER_H_
+#define GROUNDSWELL_MODELS_RANKER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace groundswell {
+
+// Sizes that the features of a request must have. P and Q are the numbers of user and item macro
+// nodes of the snapshot.
+struct RankerShape {
+  size_t user_rows = 0;      // rows of the model's user table, row 0 (unknown) included
+  size_t item_rows = 0;      // rows of the model's item table, row 0 (unknown) included
+  size_t user_clusters = 0;  // P
+  size_t item_clusters = 0;  // Q
+  size_t recent_len = 0;     // L: newest neighbours that the model reads
+};
+
+// What a ranker reads of the user. Rows index the model's embedding tables; 0 is "unknown".
+struct UserFeatures {
+  uint32_t row = 0;
+  std::span<const int64_t> one_hop;        // H1_u, length Q
+  std::span<const int64_t> two_hop;        // H2_u, length P
+  std::span<const uint32_t> recent_items;  // newest first, at most L; rows of the item table
+};
+
+// What a ranker reads of n candidates; every matrix is row-major, one row per candidate.
+struct ItemFeatures {
+  std::span<const uint32_t> rows;          // n; rows of the item table
+  std::span<const int64_t> one_hop;        // n x P, H1_i
+  std::span<const int64_t> two_hop;        // n x Q, H2_i
+  std::span<const uint32_t> recent_users;  // n x L, newest first, 0 where there is none
+};
+
+// Working memory of one thread. Each ranker derives its own and accepts no other's.
+class RankerScratch {
+ public:
+  virtual ~RankerScratch() = default;
+};
+
+class Ranker {
+ public:
+  virtual ~Ranker() = default;
+
+  // The name under which requests choose it and the manifest lists it, e.g. "macgnn".
+  virtual std::string_view name() const = 0;
+  virtual RankerShape shape() const = 0;
+
+  // Memory for blocks of up to `block_size` candidates. The only call that allocates.
+  virtual std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const = 0;
+
+  // Computes everything that depends on the user alone.
+  // REQUIRES: feature lengths equal to shape(); rows below the table sizes.
+  virtual void PrepareUser(const UserFeatures& user, RankerScratch& scratch) const = 0;
+
+  // Writes one logit per candidate; the probability is sigmoid(logit).
+  // REQUIRES: PrepareUser on this scratch; items.rows.size() == logits.size() <= block_size.
+  virtual void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
+                          std::span<float> logits) const = 0;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_MODELS_RANKER_H_
