@@ -1,0 +1,49 @@
+// CandidateSource: where the items that a ranker may choose from come from.
+#ifndef GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
+#define GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "graph/ids.h"
+#include "index/item_filter.h"
+
+namespace groundswell {
+
+// Which sources proposed a candidate, one bit each; docs and metrics use the names.
+enum SourceBit : uint32_t {
+  kFromEmbedding = 1u << 0,  // "embedding"
+  kFromPopular = 1u << 1,    // "popular"
+  kFromRequest = 1u << 2,    // "request": listed by the caller
+};
+
+struct Candidate {
+  ItemIndex item{};
+  float score = 0;       // the source's own scale; comparable within one source only
+  uint32_t sources = 0;  // SourceBit
+};
+
+struct CandidateQuery {
+  // The user's or item's embedding; empty when there is none.
+  std::span<const float> vector;
+  // Only admitted items may be returned.
+  const ItemFilter& filter;
+  size_t count = 0;
+};
+
+// Thread-safe. Returns at most query.count admitted items, best first, without duplicates, each
+// tagged with the source's bit. An empty result is not an error.
+class CandidateSource {
+ public:
+  virtual ~CandidateSource() = default;
+  virtual std::string_view name() const = 0;
+  virtual absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const = 0;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_

@@ -1,0 +1,36 @@
+// ItemFilter: which items a request may be answered with. A view, made per request without copying
+// the user's history.
+#ifndef GROUNDSWELL_INDEX_ITEM_FILTER_H_
+#define GROUNDSWELL_INDEX_ITEM_FILTER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "graph/ids.h"
+
+namespace groundswell {
+
+class ItemFilter {
+ public:
+  // Admits everything.
+  ItemFilter() = default;
+
+  // The three rules; each view must outlive the filter. Set before use, then const and thread-safe.
+  // Items in `seen` and `excluded` are left out; both are sorted ascending and may hold repeats.
+  void Exclude(std::span<const ItemIndex> sorted_items);
+  // Only items whose category is one of `categories` (at most 32), looked up in `category_of_item`.
+  void RestrictToCategories(std::span<const uint32_t> categories,
+                            std::span<const uint32_t> category_of_item);
+
+  bool Admits(ItemIndex item) const;
+
+ private:
+  std::vector<std::span<const ItemIndex>> excluded_;
+  std::span<const uint32_t> categories_;
+  std::span<const uint32_t> category_of_item_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_ITEM_FILTER_H_
