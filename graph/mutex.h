@@ -1,7 +1,7 @@
 // std::mutex with the annotations that clang's -Wthread-safety checks.
 //
-// Not absl::Mutex: Debian's Abseil is built without instrumentation, so the thread sanitizer reports
-// races on everything that an absl::Mutex guards.
+// Not absl::Mutex: Debian's Abseil is built without instrumentation, so the thread sanitizer
+// reports races on everything that an absl::Mutex guards.
 #ifndef GROUNDSWELL_GRAPH_MUTEX_H_
 #define GROUNDSWELL_GRAPH_MUTEX_H_
 

@@ -1,0 +1,164 @@
+#include "graph/rocksdb_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace groundswell {
+
+absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Options options) {
+  const absl::StatusOr<GraphState> state = store.ReadState();
+  if (!state.ok()) return state.status();
+  const absl::StatusOr<Offset> last = store.LastLogOffset();
+  if (!last.ok()) return last.status();
+  const Offset end = std::max(*last, state->base_offset);
+  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), end));
+}
+
+RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset end)
+    : store_(store), options_(std::move(options)), end_(end), writer_([this] { WriteLoop(); }) {}
+
+RocksdbLog::~RocksdbLog() {
+  {
+    MutexLock lock(mutex_);
+    closing_ = true;
+  }
+  changed_.NotifyAll();
+  writer_.join();
+}
+
+size_t RocksdbLog::queued() const {
+  MutexLock lock(mutex_);
+  return queued_;
+}
+
+absl::Status RocksdbLog::Append(std::vector<Interaction> interactions, Done done) {
+  {
+    MutexLock lock(mutex_);
+    if (closing_) return absl::FailedPreconditionError("the log is closed");
+    if (queued_ + interactions.size() > options_.queue_max) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "{} interactions already wait to be written; at most {} may (ingest.queue_max)", queued_,
+          options_.queue_max));
+    }
+    queued_ += interactions.size();
+    queue_.push_back({std::move(interactions), std::move(done)});
+  }
+  changed_.NotifyOne();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::pair<Offset, Interaction>>> RocksdbLog::Read(Offset from,
+                                                                             size_t limit) const {
+  const Offset last = end();
+  if (from > last) return std::vector<std::pair<Offset, Interaction>>{};
+  const auto available = static_cast<size_t>(last - from + 1);
+  auto records = store_.ReadLog(from, std::min(limit, available));
+  if (records.ok() && records->empty()) {
+    return absl::DataLossError(
+        fmt::format("the log ends before offset {} although it reached {}", from, last));
+  }
+  return records;
+}
+
+std::vector<RocksdbLog::Pending> RocksdbLog::TakeGroup() {
+  std::vector<Pending> group;
+  size_t size = 0;
+  while (!queue_.empty() &&
+         (group.empty() || size + queue_.front().interactions.size() <= options_.group_max)) {
+    size += queue_.front().interactions.size();
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queued_ -= size;
+  return group;
+}
+
+void RocksdbLog::WriteLoop() {
+  while (true) {
+    std::vector<Pending> group;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !closing_) changed_.Wait(mutex_);
+      if (queue_.empty()) return;
+      group = TakeGroup();
+    }
+    WriteGroup(group);
+  }
+}
+
+absl::StatusOr<Appended> RocksdbLog::Stage(const Interaction& interaction, Offset next,
+                                           GraphStore::Batch& batch,
+                                           absl::flat_hash_map<std::string, Offset>& group_ids) {
+  if (const auto at = group_ids.find(interaction.event_id); at != group_ids.end()) {
+    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = at->second};
+  }
+  const absl::StatusOr<std::optional<Offset>> earlier = store_.FindEventId(interaction.event_id);
+  if (!earlier.ok()) return earlier.status();
+  if (earlier->has_value()) {
+    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = **earlier};
+  }
+  batch.PutLogRecord(next, interaction);
+  batch.PutEventId(interaction.event_id, next);
+  group_ids.emplace(interaction.event_id, next);
+  return Appended{.outcome = Appended::Outcome::kAppended, .offset = next};
+}
+
+// The ids that leave the window when offsets first..last enter it.
+absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch) {
+  const absl::StatusOr<GraphState> state = store_.ReadState();
+  if (!state.ok()) return state.status();
+  const Offset from = std::max(first - options_.event_ids_max, state->base_offset + 1);
+  const Offset until = last - options_.event_ids_max;
+  if (until < from) return absl::OkStatus();
+  // Records older than the log's beginning took their ids with them.
+  const auto old = store_.ReadLog(from, static_cast<size_t>(until - from + 1));
+  if (!old.ok()) return old.status();
+  for (const auto& [offset, interaction] : *old) batch.DeleteEventId(interaction.event_id);
+  return absl::OkStatus();
+}
+
+void RocksdbLog::WriteGroup(std::vector<Pending>& group) {
+  GraphStore::Batch batch(store_);
+  absl::flat_hash_map<std::string, Offset> group_ids;
+  std::vector<std::vector<Appended>> results(group.size());
+  const Offset before = end();
+  Offset next = before + 1;
+  // A full disk stops RocksDB; this lets it try again once space is back.
+  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
+  for (size_t i = 0; i < group.size() && status.ok(); ++i) {
+    for (const Interaction& interaction : group[i].interactions) {
+      const absl::StatusOr<Appended> appended = Stage(interaction, next, batch, group_ids);
+      if (!appended.ok()) {
+        status = appended.status();
+        break;
+      }
+      if (appended->outcome == Appended::Outcome::kAppended) ++next;
+      results[i].push_back(*appended);
+    }
+  }
+  const Offset last = next - 1;
+  if (status.ok() && last > before) {
+    status = ForgetEventIdsBefore(before + 1, last, batch);
+    if (status.ok()) {
+      const auto start = std::chrono::steady_clock::now();
+      status = store_.Commit(batch, options_.sync);
+      if (options_.on_write) options_.on_write(std::chrono::steady_clock::now() - start);
+    }
+  }
+  failed_ = !status.ok();
+  if (status.ok() && last > before) {
+    end_.store(last, std::memory_order_release);
+    if (listener_) listener_();
+  }
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (status.ok()) {
+      group[i].done(std::move(results[i]));
+    } else {
+      group[i].done(status);
+    }
+  }
+}
+
+}  // namespace groundswell

@@ -1,0 +1,91 @@
+#include "graph/user_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+
+namespace groundswell {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+struct Header {
+  uint8_t version = kVersion;
+  uint8_t reserved[3] = {};
+  uint32_t index = 0;
+  uint32_t cluster = 0;
+  uint32_t edge_count = 0;
+};
+
+static_assert(std::endian::native == std::endian::little, "records are copied, not converted");
+static_assert(sizeof(Header) == 16 && std::is_trivially_copyable_v<Header>);
+static_assert(sizeof(Edge) == 24 && std::is_trivially_copyable_v<Edge>);
+
+}  // namespace
+
+const Edge* UserState::Find(ItemIndex item) const {
+  const auto at = std::lower_bound(edges.begin(), edges.end(), item,
+                                   [](const Edge& edge, ItemIndex i) { return edge.item < i; });
+  return at != edges.end() && at->item == item ? &*at : nullptr;
+}
+
+void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out) {
+  out.resize(user.edges.size());
+  std::iota(out.begin(), out.end(), 0u);
+  const size_t kept = std::min(limit, out.size());
+  std::partial_sort(out.begin(), out.begin() + static_cast<ptrdiff_t>(kept), out.end(),
+                    [&](uint32_t a, uint32_t b) {
+                      const Edge& x = user.edges[a];
+                      const Edge& y = user.edges[b];
+                      return x.last != y.last ? x.last > y.last : x.item > y.item;
+                    });
+  out.resize(kept);
+}
+
+void EncodeUserState(const UserState& user, std::string& out) {
+  const Header header{.index = ToInt(user.index),
+                      .cluster = user.cluster,
+                      .edge_count = static_cast<uint32_t>(user.edges.size())};
+  out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge));
+  std::memcpy(out.data(), &header, sizeof(Header));
+  if (!user.edges.empty()) {
+    std::memcpy(out.data() + sizeof(Header), user.edges.data(), user.edges.size() * sizeof(Edge));
+  }
+}
+
+absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
+  Header header;
+  if (record.size() < sizeof(Header)) {
+    return absl::DataLossError(
+        fmt::format("user record of {} bytes is shorter than its header", record.size()));
+  }
+  std::memcpy(&header, record.data(), sizeof(Header));
+  if (header.version != kVersion) {
+    return absl::DataLossError(fmt::format(
+        "user record has version {}; this server reads version {}", header.version, kVersion));
+  }
+  if ((record.size() - sizeof(Header)) / sizeof(Edge) != header.edge_count ||
+      (record.size() - sizeof(Header)) % sizeof(Edge) != 0) {
+    return absl::DataLossError(
+        fmt::format("user record of {} bytes does not hold the {} edges that it announces",
+                    record.size(), header.edge_count));
+  }
+  UserState user{.index = UserIndex{header.index}, .cluster = header.cluster, .edges = {}};
+  user.edges.resize(header.edge_count);
+  if (header.edge_count > 0) {
+    std::memcpy(user.edges.data(), record.data() + sizeof(Header),
+                header.edge_count * sizeof(Edge));
+  }
+  for (size_t i = 0; i < user.edges.size(); ++i) {
+    if (user.edges[i].count == 0 || (i > 0 && user.edges[i - 1].item >= user.edges[i].item)) {
+      return absl::DataLossError(fmt::format("user record has a broken edge at position {}", i));
+    }
+  }
+  return user;
+}
+
+}  // namespace groundswell
