@@ -16,17 +16,23 @@ class ItemFilter {
   // Admits everything.
   ItemFilter() = default;
 
-  // The three rules; each view must outlive the filter. Set before use, then const and thread-safe.
-  // Items in `seen` and `excluded` are left out; both are sorted ascending and may hold repeats.
+  // The rules, combined with "and"; each view must outlive the filter. Set before use, then const
+  // and thread-safe.
+  //
+  // Leaves these out; call it once per list. Ascending, repeats allowed.
   void Exclude(std::span<const ItemIndex> sorted_items);
   // Only items whose category is one of `categories` (at most 32), looked up in `category_of_item`.
+  // No category at all admits nothing, and so does an item outside `category_of_item`.
   void RestrictToCategories(std::span<const uint32_t> categories,
                             std::span<const uint32_t> category_of_item);
 
   bool Admits(ItemIndex item) const;
+  // True when no rule was given, so that a search need not ask item by item.
+  bool AdmitsAll() const;
 
  private:
   std::vector<std::span<const ItemIndex>> excluded_;
+  bool restricted_ = false;
   std::span<const uint32_t> categories_;
   std::span<const uint32_t> category_of_item_;
 };

@@ -1,0 +1,132 @@
+// Config: everything about the server that can be set.
+//
+// One table (config.cc) gives every key its member, unit, range and meaning; the file, the flags,
+// the environment, the effective configuration and docs/configuration.md all come from it.
+// Precedence: flag `--section.key=value`, environment GROUNDSWELL_SECTION_KEY, file (TOML),
+// default.
+#ifndef GROUNDSWELL_SERVER_CONFIG_H_
+#define GROUNDSWELL_SERVER_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace groundswell {
+
+// A value-initialised Config holds the defaults. Units and ranges: docs/configuration.md.
+struct Config {
+  struct Server {
+    std::string grpc_address = "127.0.0.1:7100";
+    std::string http_address = "127.0.0.1:7101";
+    std::string name_space = "default";  // key: server.namespace
+    std::string data_dir;                // empty: not set, see RequireDataDir
+    int64_t compute_threads = 0;         // 0: one per core
+    int64_t queue_max = 256;
+    int64_t drain_s = 10;
+    bool reflection = true;
+    int64_t message_bytes_max = 4 << 20;
+  } server;
+  struct Request {
+    int64_t default_deadline_ms = 100;
+    int64_t consistency_wait_ms = 50;
+    int64_t rank_reserve_us = 500;
+  } request;
+  struct Retrieval {
+    int64_t candidates = 500;
+    int64_t flat_max_items = 50'000;
+    std::string factory = "IVF1024,Flat";
+    int64_t nprobe = 16;
+    int64_t ef_search = 500;
+    int64_t popularity_refresh_ms = 1'000;
+  } retrieval;
+  struct Paging {
+    int64_t lists_max = 10'000;
+    int64_t ttl_s = 600;
+    int64_t items_max = 500;
+  } paging;
+  struct Ingest {
+    int64_t stream_inflight_max = 2'000;
+    int64_t queue_max = 20'000;
+  } ingest;
+  struct Log {
+    int64_t group_max = 1'000;
+    int64_t event_ids_max = 1'000'000;
+    bool sync = true;
+  } log;
+  struct Apply {
+    int64_t batch_max = 1'000;
+  } apply;
+  struct Storage {
+    int64_t block_cache_mb = 256;
+  } storage;
+  struct Logging {
+    std::string level = "info";
+  } logging;
+  // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
+  // replaces the default table.
+  std::map<std::string, int64_t> event_types = {
+      {"cart", 1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
+};
+
+// The flags of one command. Usage:
+//
+//   CLI::App command;
+//   ConfigFlags flags(command);       // adds --config and one flag per key
+//   command.parse(argc, argv);
+//   auto config = flags.Resolve(CurrentEnvironment());
+class ConfigFlags {
+ public:
+  // `command` must outlive this object, and this object the parsing.
+  explicit ConfigFlags(CLI::App& command);
+  ~ConfigFlags();
+  ConfigFlags(const ConfigFlags&) = delete;
+  ConfigFlags& operator=(const ConfigFlags&) = delete;
+
+  // Defaults, overlaid with the file of --config, the environment and the flags. InvalidArgument
+  // names the origin, the key, the value and what would be right (for an unknown key: the nearest
+  // one); NotFound: the file is not there.
+  absl::StatusOr<Config> Resolve(const std::map<std::string, std::string>& environment) const;
+
+ private:
+  std::string file_;
+  std::map<std::string, std::string>
+      values_;  // by key, every key present; those given are set below
+  CLI::App& command_;
+};
+
+// Overlays `config` with a TOML text; `origin` names it in errors. On error `config` is unchanged.
+absl::Status ApplyToml(std::string_view toml, std::string_view origin, Config& config);
+// Overlays `config` with the variables GROUNDSWELL_<SECTION>_<KEY>; others are none of ours. A
+// variable of a known section with an unknown key is refused, unless its name is one that
+// Kubernetes sets for a service (…_PORT…, …_SERVICE_…). On error `config` is unchanged.
+absl::Status ApplyEnvironment(const std::map<std::string, std::string>& environment,
+                              Config& config);
+// The process's environment.
+std::map<std::string, std::string> CurrentEnvironment();
+
+// Sets one key from text. event_types is written "purchase=1,return=-1".
+absl::Status SetKey(std::string_view key, std::string_view value, Config& config);
+
+// InvalidArgument that tells how to set server.data_dir, when it is not set.
+absl::Status RequireDataDir(const Config& config);
+
+// The key nearest to `key` by edit distance; for "did you mean" texts.
+std::string NearestKey(std::string_view key);
+
+// The whole configuration as TOML that reads back to the same, each key with its meaning.
+std::string EffectiveToml(const Config& config);
+// The table of docs/configuration.md, in Markdown.
+std::string DocsTable();
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_CONFIG_H_

@@ -1,0 +1,177 @@
+// Metrics: every metric family of the server, in one place, with label values known up front.
+//
+// The hot path touches pre-made counters through enums; no label is ever looked up by text.
+// Durations are histograms in seconds (never summaries, which cannot be added up), errors are timed
+// like successes, and no user, item or version of unbounded number is a label.
+#ifndef GROUNDSWELL_SERVER_METRICS_H_
+#define GROUNDSWELL_SERVER_METRICS_H_
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "graph/ids.h"
+#include "graph/mutex.h"
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+
+namespace groundswell {
+
+// Label values; kCount is the number of them. The texts stand in metrics.cc, in the same order.
+enum class Method {
+  kRecommend,
+  kBatchRecommend,
+  kRank,
+  kSimilarItems,
+  kGetUserState,
+  kIngest,
+  kRecordInteraction,
+  kGetServerStatus,
+  kCount
+};
+enum class Stage { kQueue, kUserState, kRetrieval, kRank, kCount };
+enum class DegradedStep { kRankingSkipped, kRetrievalSkipped, kStaleState, kCount };
+enum class Fallback { kUnknownUser, kCount };
+enum class EventOutcome {
+  kAccepted,
+  kDuplicate,
+  kRefused,
+  kApplied,
+  kBelowZero,
+  kUnknownItem,
+  kOverflow,
+  kCount
+};
+enum class QueueName { kCompute, kLog, kCount };
+enum class Rejection { kQueueFull, kDraining, kDeadline, kCancelled, kCount };
+
+// Thread-safe throughout.
+class Metrics {
+ public:
+  using Samples = std::vector<std::pair<std::string, double>>;
+
+  // `event_types`: the configured ones; any other is counted as type "other".
+  explicit Metrics(std::span<const std::string> event_types);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // `code`: a gRPC status code, 0 to 16; others count as UNKNOWN. See RpcScope.
+  void CountRequest(Method method, int code, std::chrono::nanoseconds duration);
+  void ObserveStage(Stage stage, std::chrono::nanoseconds duration);
+  // `source`: exactly one SourceBit.
+  void CountCandidates(uint32_t source, size_t count);
+  void CountDegraded(DegradedStep step);
+  void CountFallback(Fallback reason);
+  void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
+  void CountRejected(Rejection reason);
+  // From the append to the log until every reader sees the event.
+  void ObserveEventVisibleDelay(std::chrono::nanoseconds delay);
+  void ObserveLogSync(std::chrono::nanoseconds duration);
+
+  // Gauges; best set from OnScrape. The lag is `end` - `applied`.
+  void SetOffsets(Offset end, Offset applied);
+  void SetQueueDepth(QueueName queue, size_t depth);
+  void SetPageLists(size_t lists);
+  // Each replaces what was set before.
+  void SetSnapshot(const std::string& version);
+  void SetIndex(const std::string& kind, const std::string& simd);
+
+  // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
+  void OnScrape(std::function<void(Metrics&)> refresh);
+  // Gauges named groundswell_rocksdb_<first>, read at every Render. Names: [a-z0-9_]+, with a unit.
+  void CollectRocksDb(std::function<Samples()> read);
+
+  // Everything in Prometheus' text format (version 0.0.4), the process's own figures included.
+  std::string Render();
+
+ private:
+  template <typename Enum>
+  static constexpr size_t kSize = static_cast<size_t>(Enum::kCount);
+  static constexpr size_t kCodes = 17;
+  static constexpr size_t kSources = 3;
+  using EventCounters = std::array<prometheus::Counter*, kSize<EventOutcome>>;
+
+  void MakeRequestFamilies();
+  void MakePipelineFamilies();
+  void MakeEventFamilies(std::span<const std::string> event_types);
+  void MakeGauges();
+
+  prometheus::Registry registry_;
+  std::array<std::array<prometheus::Counter*, kCodes>, kSize<Method>> requests_{};
+  std::array<prometheus::Histogram*, kSize<Method>> request_duration_{};
+  std::array<prometheus::Histogram*, kSize<Stage>> stage_duration_{};
+  std::array<prometheus::Counter*, kSources> candidates_{};
+  std::array<prometheus::Counter*, kSize<DegradedStep>> degraded_{};
+  std::array<prometheus::Counter*, kSize<Fallback>> fallbacks_{};
+  absl::flat_hash_map<std::string, EventCounters> events_;
+  EventCounters other_events_{};
+  std::array<prometheus::Counter*, kSize<Rejection>> rejected_{};
+  std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};
+  prometheus::Histogram* event_visible_delay_ = nullptr;
+  prometheus::Histogram* log_sync_duration_ = nullptr;
+  prometheus::Gauge* apply_lag_ = nullptr;
+  prometheus::Gauge* log_end_ = nullptr;
+  prometheus::Gauge* applied_ = nullptr;
+  prometheus::Gauge* page_lists_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
+
+  Mutex mutex_;
+  prometheus::Gauge* snapshot_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  prometheus::Gauge* index_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
+  std::function<Samples()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Counts and times one call, from its construction to its end, however it ends. A call that never
+// set a code counts as UNKNOWN.
+class RpcScope {
+ public:
+  RpcScope(Metrics& metrics, Method method);
+  ~RpcScope();
+  RpcScope(const RpcScope&) = delete;
+  RpcScope& operator=(const RpcScope&) = delete;
+
+  // A gRPC status code.
+  void set_code(int code) { code_ = code; }
+  std::chrono::steady_clock::time_point begin() const { return begin_; }
+
+ private:
+  Metrics& metrics_;
+  const Method method_;
+  const std::chrono::steady_clock::time_point begin_;
+  int code_ = 2;  // UNKNOWN
+};
+
+// Times one stage of a request; also tells the request, for its StageTimings.
+class StageTimer {
+ public:
+  // `elapsed` may be null; it is set when the timer ends.
+  StageTimer(Metrics& metrics, Stage stage, std::chrono::nanoseconds* elapsed);
+  ~StageTimer();
+  StageTimer(const StageTimer&) = delete;
+  StageTimer& operator=(const StageTimer&) = delete;
+
+ private:
+  Metrics& metrics_;
+  const Stage stage_;
+  std::chrono::nanoseconds* const elapsed_;
+  const std::chrono::steady_clock::time_point begin_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_METRICS_H_
