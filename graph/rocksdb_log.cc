@@ -19,13 +19,15 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
 RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset end)
     : store_(store), options_(std::move(options)), end_(end), writer_([this] { WriteLoop(); }) {}
 
-RocksdbLog::~RocksdbLog() {
+RocksdbLog::~RocksdbLog() { Close(); }
+
+void RocksdbLog::Close() {
   {
     MutexLock lock(mutex_);
     closing_ = true;
   }
   changed_.NotifyAll();
-  writer_.join();
+  if (writer_.joinable()) writer_.join();
 }
 
 size_t RocksdbLog::queued() const {

@@ -37,8 +37,11 @@ class RocksdbLog final : public InteractionLog {
 
   // `store` must outlive the log. Fails when the log's end cannot be read.
   static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Options options);
-  // Writes what is queued, then stops.
   ~RocksdbLog() override;
+
+  // Refuses further appends, writes what is queued, and returns when the listener and every `done`
+  // were called for the last time. Reading goes on. A second call does nothing.
+  void Close();
 
   absl::Status Append(std::vector<Interaction> interactions, Done done) override;
   absl::StatusOr<std::vector<std::pair<Offset, Interaction>>> Read(Offset from,

@@ -1,0 +1,51 @@
+// The gRPC service of the write side: checks interactions, appends them to the log, acknowledges
+// what is durable.
+#ifndef GROUNDSWELL_SERVER_INTERACTION_SERVICE_H_
+#define GROUNDSWELL_SERVER_INTERACTION_SERVICE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "graph/catalogue.h"
+#include "graph/interaction_log.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
+#include "server/metrics.h"
+
+namespace groundswell {
+
+class InteractionService final : public v1::InteractionService::CallbackService {
+ public:
+  struct Options {
+    std::string name_space;
+    std::map<std::string, int64_t> event_types;
+    size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
+    std::function<int64_t()> now_us;     // the clock, in microseconds since 1970
+  };
+
+  // All references must outlive the service.
+  InteractionService(InteractionLog& log, const Catalogue& catalogue, Metrics& metrics,
+                     Options options);
+
+  grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* RecordInteraction(grpc::CallbackServerContext* context,
+                                              const v1::RecordInteractionRequest* request,
+                                              v1::RecordInteractionResponse* response) override;
+
+ private:
+  class IngestStream;
+
+  absl::StatusOr<Interaction> Check(const v1::Interaction& interaction) const;
+
+  InteractionLog& log_;
+  const Catalogue& catalogue_;
+  Metrics& metrics_;
+  const Options options_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_INTERACTION_SERVICE_H_

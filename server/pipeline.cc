@@ -1,0 +1,229 @@
+#include "server/pipeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "groundswell/v1/recommend.pb.h"
+#include "index/item_filter.h"
+#include "index/merge.h"
+
+namespace groundswell {
+namespace {
+
+// Candidates scored between two looks at the clock.
+constexpr size_t kBlock = 128;
+// Newest items that make up the vector of a user without a trained embedding.
+constexpr size_t kVectorItems = 50;
+
+// A user of whom nothing is known: the ranker sees an empty history and the unknown row.
+UserState Nobody() {
+  return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
+}
+
+ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
+                    const Catalogue& catalogue) {
+  ItemFilter filter;
+  if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
+  if (!seen.empty()) filter.Exclude(seen);
+  if (!rules.categories.empty()) {
+    filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
+  }
+  return filter;
+}
+
+// Best first. A score that is not finite sinks below every one that is; ties go by item.
+void SortByScore(std::vector<Candidate>& items) {
+  std::sort(items.begin(), items.end(), [](const Candidate& a, const Candidate& b) {
+    const bool a_finite = std::isfinite(a.score);
+    const bool b_finite = std::isfinite(b.score);
+    if (a_finite != b_finite) return a_finite;
+    if (a_finite && a.score != b.score) return a.score > b.score;
+    return a.item < b.item;
+  });
+}
+
+float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
+
+}  // namespace
+
+Pipeline::Pipeline(const ServingState& state, const GraphStore& store, const Applier& applier,
+                   Metrics& metrics, Options options, size_t compute_threads)
+    : state_(state),
+      store_(store),
+      applier_(applier),
+      metrics_(metrics),
+      options_(options),
+      scratch_(compute_threads) {
+  for (Scratch& scratch : scratch_) {
+    for (const auto& ranker : state_.snapshot->rankers()) {
+      scratch.rankers.push_back(ranker->NewScratch(kBlock));
+    }
+  }
+}
+
+absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, ComputeThread thread,
+                                               StageDurations& durations) {
+  Scratch& scratch = scratch_[thread.number];
+  RankedList list = NewList(query.stale);
+  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  if (!user.ok()) return user.status();
+
+  Retrieve(query, *user, scratch, list, durations);
+  if (!user->has_value()) {
+    list.fallback_reason = v1::FALLBACK_REASON_UNKNOWN_USER;
+    metrics_.CountFallback(Fallback::kUnknownUser);
+    return list;
+  }
+  if (query.ranker == nullptr || list.items.empty()) return list;
+  if (RankItems(query, **user, scratch, list, durations)) {
+    list.ranker = query.ranker->name();
+  } else {
+    Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
+  }
+  return list;
+}
+
+absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
+                                          std::span<const ItemIndex> items, ComputeThread thread,
+                                          StageDurations& durations) {
+  RankedList list = NewList(query.stale);
+  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  if (!user.ok()) return user.status();
+  for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
+  metrics_.CountCandidates(kFromRequest, items.size());
+  const UserState state = user->has_value() ? **user : Nobody();
+  if (!RankItems(query, state, scratch_[thread.number], list, durations)) {
+    return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
+  }
+  list.ranker = query.ranker->name();
+  return list;
+}
+
+absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& rules,
+                                             StageDurations& durations) {
+  RankedList list = NewList(/*stale=*/false);
+  StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
+  const ItemIndex itself[] = {item};
+  const ItemFilter filter = FilterOf(rules, itself, state_.catalogue);
+  auto found =
+      state_.embedding_source->Retrieve({.vector = state_.snapshot->ItemEmbedding(ToInt(item)),
+                                         .filter = filter,
+                                         .count = options_.candidates});
+  if (!found.ok()) return found.status();
+  metrics_.CountCandidates(kFromEmbedding, found->size());
+  list.items = *std::move(found);
+  return list;
+}
+
+bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const {
+  return std::chrono::steady_clock::now() + options_.stage_reserve < deadline;
+}
+
+// The offset is read before the state, so that the list contains at least what it claims.
+RankedList Pipeline::NewList(bool stale) const {
+  RankedList list;
+  list.snapshot_version = state_.snapshot->manifest().FullVersion();
+  list.applied_offset = applier_.applied_offset();
+  list.newest_event_time_us = applier_.newest_event_time_us();
+  if (stale) Degrade(list, v1::DEGRADATION_STALE_STATE, DegradedStep::kStaleState);
+  return list;
+}
+
+void Pipeline::Degrade(RankedList& list, int degradation, DegradedStep step) const {
+  list.degradations.push_back(degradation);
+  metrics_.CountDegraded(step);
+}
+
+absl::StatusOr<std::optional<UserState>> Pipeline::ReadUser(const std::string& user_id,
+                                                            StageDurations& durations) const {
+  StageTimer timer(metrics_, Stage::kUserState, &durations.user_state);
+  absl::StatusOr<std::optional<UserState>> user = store_.ReadUser(user_id);
+  // Everything of this user was taken back: nothing is known but the trained embedding, if any.
+  const bool is_empty = user.ok() && user->has_value() && (*user)->edges.empty() &&
+                        ToInt((*user)->index) >= state_.snapshot->user_clusters().size();
+  if (is_empty) return std::optional<UserState>();
+  return user;
+}
+
+// The trained embedding, or for users of the log alone the mean of their newest items' embeddings.
+std::span<const float> Pipeline::QueryVector(const UserState& user, Scratch& scratch) const {
+  if (ToInt(user.index) < state_.snapshot->user_clusters().size()) {
+    return state_.snapshot->UserEmbedding(ToInt(user.index));
+  }
+  NewestEdges(user, kVectorItems, scratch.newest_edges);
+  scratch.vector.assign(state_.snapshot->manifest().embedding_dim, 0.0f);
+  for (const uint32_t at : scratch.newest_edges) {
+    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(user.edges[at].item));
+    for (size_t i = 0; i < embedding.size(); ++i) scratch.vector[i] += embedding[i];
+  }
+  const auto count = static_cast<float>(scratch.newest_edges.size());
+  for (float& value : scratch.vector) value /= count;
+  return scratch.vector;
+}
+
+void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserState>& user,
+                        Scratch& scratch, RankedList& list, StageDurations& durations) const {
+  StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
+  scratch.seen.clear();
+  if (user.has_value() && !query.rules.include_seen) {
+    for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
+  }
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen, state_.catalogue);
+
+  std::vector<Candidate> found[2];
+  size_t popular_count = options_.candidates;
+  if (user.has_value()) {
+    absl::StatusOr<std::vector<Candidate>> nearest =
+        HasTimeFor(query.deadline)
+            ? state_.embedding_source->Retrieve({.vector = QueryVector(*user, scratch),
+                                                 .filter = filter,
+                                                 .count = options_.candidates})
+            : absl::DeadlineExceededError("no time for retrieval");
+    if (nearest.ok()) {
+      found[0] = *std::move(nearest);
+      metrics_.CountCandidates(kFromEmbedding, found[0].size());
+      popular_count = options_.popular_candidates;
+    } else {
+      Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
+    }
+  }
+  auto popular =
+      state_.popularity.Retrieve({.vector = {}, .filter = filter, .count = popular_count});
+  if (popular.ok()) {
+    found[1] = *std::move(popular);
+    metrics_.CountCandidates(kFromPopular, found[1].size());
+  }
+  list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
+}
+
+// Scores list.items and sorts them; false, with the list as it was, when the time does not suffice.
+bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                         RankedList& list, StageDurations& durations) const {
+  StageTimer timer(metrics_, Stage::kRank, &durations.rank);
+  if (!HasTimeFor(query.deadline)) return false;
+  const auto rankers = state_.snapshot->rankers();
+  const auto at = std::find_if(rankers.begin(), rankers.end(),
+                               [&](const auto& ranker) { return ranker.get() == query.ranker; });
+  RankerScratch& ranker_scratch = *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
+  const RankerShape shape = query.ranker->shape();
+
+  scratch.items.clear();
+  for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
+  scratch.logits.resize(scratch.items.size());
+  query.ranker->PrepareUser(GatherUserFeatures(*state_.graph, shape, user, scratch.features),
+                            ranker_scratch);
+  for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
+    if (!HasTimeFor(query.deadline)) return false;
+    const size_t count = std::min(kBlock, scratch.items.size() - begin);
+    const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
+    query.ranker->ScoreItems(GatherItemFeatures(*state_.graph, shape, block, scratch.features),
+                             ranker_scratch, std::span(scratch.logits).subspan(begin, count));
+  }
+  for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
+  SortByScore(list.items);
+  for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
+  return true;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,109 @@
+// Pipeline: one request from the user's state to a ranked list, inside its deadline.
+//
+//   user state -> candidate sources -> merge & filter -> ranker -> ranked list
+//
+// When the time runs short, or a stage fails, the answer gets cheaper instead of failing: the
+// ranker's order, else the order of retrieval, else popularity; and the list says so.
+#ifndef GROUNDSWELL_SERVER_PIPELINE_H_
+#define GROUNDSWELL_SERVER_PIPELINE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/applier.h"
+#include "graph/store.h"
+#include "models/ranker.h"
+#include "server/admission.h"
+#include "server/features.h"
+#include "server/metrics.h"
+#include "server/ranked_lists.h"
+#include "server/serving_state.h"
+
+namespace groundswell {
+
+struct StageDurations {
+  std::chrono::nanoseconds user_state{};
+  std::chrono::nanoseconds retrieval{};
+  std::chrono::nanoseconds rank{};
+};
+
+// Which items may be answered, in the server's own terms.
+struct ItemRules {
+  std::vector<ItemIndex> excluded;   // ascending
+  std::vector<uint32_t> categories;  // numbers of the catalogue; empty: all
+  bool include_seen = false;
+};
+
+struct RecommendQuery {
+  std::string user_id;
+  ItemRules rules;
+  const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
+  std::chrono::steady_clock::time_point deadline;
+  bool stale = false;  // the caller's own write could not be waited for
+};
+
+class Pipeline {
+ public:
+  struct Options {
+    size_t candidates = 500;          // merged candidates that are ranked
+    size_t popular_candidates = 100;  // proposed by popularity beside the user's own
+    std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
+  };
+
+  // All references must outlive the pipeline.
+  Pipeline(const ServingState& state, const GraphStore& store, const Applier& applier,
+           Metrics& metrics, Options options, size_t compute_threads);
+
+  // Probabilities, best first, at most Options::candidates items.
+  absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
+                                       StageDurations& durations);
+
+  // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice.
+  absl::StatusOr<RankedList> Rank(const RecommendQuery& query, std::span<const ItemIndex> items,
+                                  ComputeThread thread, StageDurations& durations);
+
+  // The items nearest to `item`, which is not among them.
+  absl::StatusOr<RankedList> Similar(ItemIndex item, const ItemRules& rules,
+                                     StageDurations& durations);
+
+ private:
+  // Memory of one compute thread.
+  struct Scratch {
+    FeatureBuffers features;
+    std::vector<std::unique_ptr<RankerScratch>> rankers;  // one per ranker of the snapshot
+    std::vector<ItemIndex> seen;
+    std::vector<ItemIndex> items;
+    std::vector<float> logits;
+    std::vector<float> vector;
+    std::vector<uint32_t> newest_edges;
+  };
+
+  bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
+  RankedList NewList(bool stale) const;
+  void Degrade(RankedList& list, int degradation, DegradedStep step) const;
+  absl::StatusOr<std::optional<UserState>> ReadUser(const std::string& user_id,
+                                                    StageDurations& durations) const;
+  std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
+  void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
+                RankedList& list, StageDurations& durations) const;
+  bool RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                 RankedList& list, StageDurations& durations) const;
+
+  const ServingState& state_;
+  const GraphStore& store_;
+  const Applier& applier_;
+  Metrics& metrics_;
+  const Options options_;
+  std::vector<Scratch> scratch_;  // by compute thread
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_PIPELINE_H_

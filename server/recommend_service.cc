@@ -1,0 +1,320 @@
+#include "server/recommend_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/request_checks.h"
+#include "server/status_details.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+void SetDuration(std::chrono::nanoseconds duration, google::protobuf::Duration& out) {
+  out = TimeUtil::NanosecondsToDuration(duration.count());
+}
+
+void SetTimings(const UnaryRunner::Call& call, const StageDurations& durations,
+                v1::StageTimings& out) {
+  SetDuration(call.queued, *out.mutable_queue());
+  SetDuration(durations.user_state, *out.mutable_user_state());
+  SetDuration(durations.retrieval, *out.mutable_retrieval());
+  SetDuration(durations.rank, *out.mutable_rank());
+  SetDuration(std::chrono::steady_clock::now() - call.arrival, *out.mutable_total());
+}
+
+void SetFreshness(const RankedList& list, v1::Freshness& out) {
+  out.set_applied_offset(list.applied_offset);
+  *out.mutable_newest_event_time() = TimeUtil::MicrosecondsToTimestamp(list.newest_event_time_us);
+}
+
+// Stands for every field that must be the same on all pages of a list.
+template <typename Request>
+uint64_t QueryHash(Request request) {
+  request.clear_page_size();
+  request.clear_page_token();
+  request.clear_request_id();
+  return std::hash<std::string>{}(request.SerializeAsString());
+}
+
+template <typename Request>
+uint64_t QueryHashOf(const Request& request) {
+  Request query = request;
+  if constexpr (requires { query.clear_consistency_token(); }) query.clear_consistency_token();
+  return QueryHash(std::move(query));
+}
+
+}  // namespace
+
+RecommendService::RecommendService(const ServingState& state, const GraphStore& store,
+                                   const Applier& applier, Pipeline& pipeline, RankedLists& lists,
+                                   UnaryRunner& runner, std::string name_space)
+    : state_(state),
+      store_(store),
+      applier_(applier),
+      pipeline_(pipeline),
+      lists_(lists),
+      runner_(runner),
+      name_space_(std::move(name_space)) {}
+
+grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
+                                                      const v1::RecommendRequest* request,
+                                                      v1::RecommendResponse* response) {
+  return runner_.Run(
+      context, Method::kRecommend, CheckConsistencyToken(request->consistency_token()),
+      [=, this](const Call& call) { return DoRecommend(*request, call, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::BatchRecommend(grpc::CallbackServerContext* context,
+                                                           const v1::BatchRecommendRequest* request,
+                                                           v1::BatchRecommendResponse* response) {
+  // One wait serves all entries; a bad token is that entry's own error.
+  Offset newest = 0;
+  for (const v1::RecommendRequest& one : request->requests()) {
+    newest = std::max(newest, CheckConsistencyToken(one.consistency_token()).value_or(0));
+  }
+  return runner_.Run(context, Method::kBatchRecommend, newest, [=, this](const Call& call) {
+    return DoBatchRecommend(*request, call, *response);
+  });
+}
+
+grpc::ServerUnaryReactor* RecommendService::Rank(grpc::CallbackServerContext* context,
+                                                 const v1::RankRequest* request,
+                                                 v1::RankResponse* response) {
+  return runner_.Run(context, Method::kRank, CheckConsistencyToken(request->consistency_token()),
+                     [=, this](const Call& call) { return DoRank(*request, call, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerContext* context,
+                                                         const v1::SimilarItemsRequest* request,
+                                                         v1::SimilarItemsResponse* response) {
+  return runner_.Run(context, Method::kSimilarItems, Offset{0},
+                     [=, this](const Call&) { return DoSimilarItems(*request, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerContext* context,
+                                                         const v1::GetUserStateRequest* request,
+                                                         v1::GetUserStateResponse* response) {
+  return runner_.Run(
+      context, Method::kGetUserState, CheckConsistencyToken(request->consistency_token()),
+      [=, this](const Call& call) { return DoGetUserState(*request, call, *response); });
+}
+
+absl::Status RecommendService::CheckCommon(std::string_view name_space,
+                                           std::string_view request_id) const {
+  if (absl::Status s = CheckNamespace(name_space, name_space_); !s.ok()) return s;
+  return CheckRequestId(request_id);
+}
+
+absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, const Call& call,
+                                           v1::RecommendResponse& response) {
+  if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
+  const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), state_.catalogue);
+  if (!rules.ok()) return rules.status();
+  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state_.snapshot);
+  if (!ranker.ok()) return ranker.status();
+
+  const uint64_t query_hash = QueryHashOf(request);
+  StageDurations durations;
+  absl::StatusOr<Page> page;
+  if (!request.page_token().empty()) {
+    page = lists_.Resume(request.page_token(), query_hash, *page_size);
+  } else {
+    absl::StatusOr<RankedList> list = pipeline_.Recommend({.user_id = request.user_id(),
+                                                           .rules = *std::move(rules),
+                                                           .ranker = *ranker,
+                                                           .deadline = call.deadline,
+                                                           .stale = call.stale},
+                                                          call.thread, durations);
+    if (!list.ok()) return list.status();
+    page = lists_.Begin(*std::move(list), query_hash, *page_size);
+  }
+  if (!page.ok()) return page.status();
+  WritePage(*page, response);
+  SetTimings(call, durations, *response.mutable_timings());
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest& request,
+                                                const Call& call,
+                                                v1::BatchRecommendResponse& response) {
+  const int count = request.requests_size();
+  if (count == 0 || static_cast<size_t>(count) > kBatchRequestsMax) {
+    return InvalidField("requests", std::to_string(count),
+                        fmt::format("must hold 1 to {} requests", kBatchRequestsMax));
+  }
+  for (const v1::RecommendRequest& one : request.requests()) {
+    v1::BatchRecommendResponse::Entry& entry = *response.add_entries();
+    const absl::StatusOr<Offset> token = CheckConsistencyToken(one.consistency_token());
+    Call entry_call = call;
+    entry_call.stale = token.ok() && *token > applier_.applied_offset();
+    const absl::Status status =
+        token.ok() ? DoRecommend(one, entry_call, *entry.mutable_response()) : token.status();
+    *entry.mutable_status() = ToRpcStatus(status);
+    if (!status.ok()) entry.clear_response();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call& call,
+                                      v1::RankResponse& response) {
+  if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
+  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state_.snapshot);
+  if (!ranker.ok()) return ranker.status();
+  if (*ranker == nullptr) {
+    return PreconditionFailed("RANKER_MISSING", "snapshot",
+                              "the snapshot has no models; import one that has");
+  }
+  const auto count = static_cast<size_t>(request.item_ids_size());
+  if (count == 0 || count > kRankItemsMax) {
+    return InvalidField("item_ids", std::to_string(count),
+                        fmt::format("must hold 1 to {} items", kRankItemsMax));
+  }
+  std::vector<ItemIndex> items;
+  absl::flat_hash_set<std::string> listed;
+  for (const std::string& id : request.item_ids()) {
+    if (absl::Status s = CheckId("item_ids", id); !s.ok()) return s;
+    if (!listed.insert(id).second) return InvalidField("item_ids", id, "must not be repeated");
+    if (const std::optional<ItemIndex> item = state_.catalogue.Find(id); item.has_value()) {
+      items.push_back(*item);
+    } else {
+      response.add_unknown_item_ids(id);
+    }
+  }
+  StageDurations durations;
+  const absl::StatusOr<RankedList> list = pipeline_.Rank({.user_id = request.user_id(),
+                                                          .ranker = *ranker,
+                                                          .deadline = call.deadline,
+                                                          .stale = call.stale},
+                                                         items, call.thread, durations);
+  if (!list.ok()) return list.status();
+  for (const Candidate& candidate : list->items) AddItem(candidate, *response.add_items());
+  response.set_snapshot_version(list->snapshot_version);
+  response.set_ranker(list->ranker);
+  SetFreshness(*list, *response.mutable_freshness());
+  for (const int step : list->degradations) {
+    response.add_degradations(static_cast<v1::Degradation>(step));
+  }
+  SetTimings(call, durations, *response.mutable_timings());
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& request,
+                                              v1::SimilarItemsResponse& response) {
+  if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
+  const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  const absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), state_.catalogue);
+  if (!rules.ok()) return rules.status();
+  const std::optional<ItemIndex> item = state_.catalogue.Find(request.item_id());
+  if (!item.has_value()) {
+    return UnknownResource("item", request.item_id(), "ITEM_UNKNOWN",
+                           "the catalogue of the served snapshot does not have it");
+  }
+  const uint64_t query_hash = QueryHashOf(request);
+  absl::StatusOr<Page> page;
+  if (!request.page_token().empty()) {
+    page = lists_.Resume(request.page_token(), query_hash, *page_size);
+  } else {
+    StageDurations durations;
+    absl::StatusOr<RankedList> list = pipeline_.Similar(*item, *rules, durations);
+    if (!list.ok()) return list.status();
+    page = lists_.Begin(*std::move(list), query_hash, *page_size);
+  }
+  if (!page.ok()) return page.status();
+  for (const Candidate& candidate : page->items()) AddItem(candidate, *response.add_items());
+  response.set_next_page_token(page->next_page_token);
+  response.set_snapshot_version(page->list->snapshot_version);
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& request,
+                                              const Call& call,
+                                              v1::GetUserStateResponse& response) {
+  if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
+  if (request.recent_limit() < 0 || request.recent_limit() > kRecentLimitMax) {
+    return InvalidField(
+        "recent_limit", std::to_string(request.recent_limit()),
+        fmt::format("must be 1 to {}, or 0 for {}", kRecentLimitMax, kPageSizeDefault));
+  }
+  response.mutable_freshness()->set_applied_offset(applier_.applied_offset());
+  *response.mutable_freshness()->mutable_newest_event_time() =
+      TimeUtil::MicrosecondsToTimestamp(applier_.newest_event_time_us());
+  const absl::StatusOr<std::optional<UserState>> read = store_.ReadUser(request.user_id());
+  if (!read.ok()) return read.status();
+  if (!read->has_value()) {
+    return UnknownResource("user", request.user_id(), "USER_UNKNOWN",
+                           "it has no interaction and is not in the snapshot");
+  }
+  const UserState& user = **read;
+  const Manifest& manifest = state_.snapshot->manifest();
+  response.set_user_id(request.user_id());
+  response.set_has_embedding(ToInt(user.index) < manifest.users);
+  response.set_user_cluster(static_cast<int32_t>(user.cluster));
+  response.set_distinct_items(static_cast<int64_t>(user.edges.size()));
+  int64_t total = 0;
+  for (const Edge& edge : user.edges) total += edge.count;
+  response.set_total_count(total);
+
+  const int limit = request.recent_limit() == 0 ? kPageSizeDefault : request.recent_limit();
+  std::vector<uint32_t> newest;
+  NewestEdges(user, static_cast<size_t>(limit), newest);
+  for (const uint32_t at : newest) {
+    const Edge& edge = user.edges[at];
+    v1::RecentItem& item = *response.add_recent_items();
+    item.set_item_id(std::string(state_.catalogue.Id(edge.item)));
+    item.set_title(std::string(state_.catalogue.Title(edge.item)));
+    item.set_category(std::string(state_.catalogue.Category(edge.item)));
+    item.set_item_cluster(static_cast<int32_t>(state_.graph->cluster_of_item()[ToInt(edge.item)]));
+    item.set_count(edge.count);
+    *item.mutable_last_time() = TimeUtil::MicrosecondsToTimestamp(edge.last.time_us);
+  }
+  std::vector<Count> one_hop(manifest.item_clusters);
+  std::vector<Count> two_hop(manifest.user_clusters);
+  state_.graph->GatherUser(user, one_hop, two_hop);
+  response.mutable_one_hop()->Add(one_hop.begin(), one_hop.end());
+  response.mutable_two_hop()->Add(two_hop.begin(), two_hop.end());
+  response.set_snapshot_version(manifest.FullVersion());
+  if (call.stale) response.add_degradations(v1::DEGRADATION_STALE_STATE);
+  return absl::OkStatus();
+}
+
+void RecommendService::AddItem(const Candidate& candidate, v1::RecommendedItem& out) const {
+  out.set_item_id(std::string(state_.catalogue.Id(candidate.item)));
+  out.set_title(std::string(state_.catalogue.Title(candidate.item)));
+  out.set_category(std::string(state_.catalogue.Category(candidate.item)));
+  out.set_score(candidate.score);
+  if (candidate.sources & kFromEmbedding) out.add_sources(v1::CANDIDATE_SOURCE_EMBEDDING);
+  if (candidate.sources & kFromPopular) out.add_sources(v1::CANDIDATE_SOURCE_POPULAR);
+  if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
+}
+
+void RecommendService::WritePage(const Page& page, v1::RecommendResponse& response) const {
+  const RankedList& list = *page.list;
+  response.set_recommendation_id(page.recommendation_id);
+  for (const Candidate& candidate : page.items()) AddItem(candidate, *response.add_items());
+  response.set_next_page_token(page.next_page_token);
+  response.set_snapshot_version(list.snapshot_version);
+  response.set_ranker(list.ranker);
+  SetFreshness(list, *response.mutable_freshness());
+  for (const int step : list.degradations) {
+    response.add_degradations(static_cast<v1::Degradation>(step));
+  }
+  response.set_fallback_reason(static_cast<v1::FallbackReason>(list.fallback_reason));
+}
+
+}  // namespace groundswell

@@ -1,0 +1,69 @@
+// The gRPC service of the read side: checks the request, runs the pipeline, writes the response.
+#ifndef GROUNDSWELL_SERVER_RECOMMEND_SERVICE_H_
+#define GROUNDSWELL_SERVER_RECOMMEND_SERVICE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
+#include "server/pipeline.h"
+#include "server/ranked_lists.h"
+#include "server/serving_state.h"
+#include "server/unary_runner.h"
+
+namespace groundswell {
+
+class RecommendService final : public v1::RecommendationService::CallbackService {
+ public:
+  // All references must outlive the service.
+  RecommendService(const ServingState& state, const GraphStore& store, const Applier& applier,
+                   Pipeline& pipeline, RankedLists& lists, UnaryRunner& runner,
+                   std::string name_space);
+
+  grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
+                                      const v1::RecommendRequest* request,
+                                      v1::RecommendResponse* response) override;
+  grpc::ServerUnaryReactor* BatchRecommend(grpc::CallbackServerContext* context,
+                                           const v1::BatchRecommendRequest* request,
+                                           v1::BatchRecommendResponse* response) override;
+  grpc::ServerUnaryReactor* Rank(grpc::CallbackServerContext* context,
+                                 const v1::RankRequest* request,
+                                 v1::RankResponse* response) override;
+  grpc::ServerUnaryReactor* SimilarItems(grpc::CallbackServerContext* context,
+                                         const v1::SimilarItemsRequest* request,
+                                         v1::SimilarItemsResponse* response) override;
+  grpc::ServerUnaryReactor* GetUserState(grpc::CallbackServerContext* context,
+                                         const v1::GetUserStateRequest* request,
+                                         v1::GetUserStateResponse* response) override;
+
+ private:
+  using Call = UnaryRunner::Call;
+
+  absl::Status DoRecommend(const v1::RecommendRequest& request, const Call& call,
+                           v1::RecommendResponse& response);
+  absl::Status DoBatchRecommend(const v1::BatchRecommendRequest& request, const Call& call,
+                                v1::BatchRecommendResponse& response);
+  absl::Status DoRank(const v1::RankRequest& request, const Call& call, v1::RankResponse& response);
+  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request,
+                              v1::SimilarItemsResponse& response);
+  absl::Status DoGetUserState(const v1::GetUserStateRequest& request, const Call& call,
+                              v1::GetUserStateResponse& response);
+
+  // The checks that every request shares.
+  absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
+  void AddItem(const Candidate& candidate, v1::RecommendedItem& out) const;
+  void WritePage(const Page& page, v1::RecommendResponse& response) const;
+
+  const ServingState& state_;
+  const GraphStore& store_;
+  const Applier& applier_;
+  Pipeline& pipeline_;
+  RankedLists& lists_;
+  UnaryRunner& runner_;
+  const std::string name_space_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RECOMMEND_SERVICE_H_

@@ -1,0 +1,187 @@
+#include "server/request_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "server/status_details.h"
+
+namespace groundswell {
+namespace {
+
+constexpr std::string_view kDefaultNamespace = "default";
+constexpr std::string_view kTokenPrefix = "o";
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+
+bool HasControlCharacter(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+bool IsHex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+absl::Status TooMany(std::string_view field, int count, size_t limit) {
+  return InvalidField(field, std::to_string(count),
+                      fmt::format("may be repeated at most {} times", limit));
+}
+
+absl::StatusOr<int64_t> CheckEventTime(const v1::Interaction& interaction, int64_t now_us) {
+  if (!interaction.has_event_time()) {
+    return InvalidField("event_time", "", "is required: when the interaction happened");
+  }
+  const auto& time = interaction.event_time();
+  // Checked in seconds first, where nothing can overflow.
+  const int64_t latest_s = (now_us + kMicrosPerDay) / kMicrosPerSecond;
+  if (time.seconds() < 0 || time.seconds() > latest_s || time.nanos() < 0 ||
+      time.nanos() > 999'999'999) {
+    return InvalidField("event_time",
+                        fmt::format("{}.{:09d} s since 1970", time.seconds(), time.nanos()),
+                        "must be between 1970 and one day after the server's clock");
+  }
+  return time.seconds() * kMicrosPerSecond + time.nanos() / 1'000;
+}
+
+absl::StatusOr<Count> CheckWeight(const v1::Interaction& interaction,
+                                  const std::map<std::string, int64_t>& event_types) {
+  const auto type = event_types.find(interaction.event_type());
+  if (type == event_types.end()) {
+    std::string known;
+    for (const auto& [name, weight] : event_types) known += (known.empty() ? "" : ", ") + name;
+    return InvalidField("event_type", interaction.event_type(),
+                        fmt::format("must be one of the configured types: {}", known));
+  }
+  if (!interaction.has_weight()) return type->second;
+  const int64_t weight = interaction.weight();
+  if (weight == 0 || weight < -kWeightMax || weight > kWeightMax) {
+    return InvalidField("weight", std::to_string(weight),
+                        fmt::format("must be -{0} to {0} and not 0", kWeightMax));
+  }
+  return weight;
+}
+
+}  // namespace
+
+absl::Status CheckNamespace(std::string_view name_space, std::string_view served) {
+  const std::string_view wanted = name_space.empty() ? kDefaultNamespace : name_space;
+  if (wanted == served) return absl::OkStatus();
+  return UnknownResource("namespace", wanted, "NAMESPACE_UNKNOWN",
+                         fmt::format("this server serves \"{}\"", served));
+}
+
+absl::Status CheckRequestId(std::string_view request_id) {
+  if (request_id.empty()) return absl::OkStatus();
+  bool is_uuid = request_id.size() == 36;
+  for (size_t i = 0; i < request_id.size() && is_uuid; ++i) {
+    const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+    is_uuid = is_dash ? request_id[i] == '-' : IsHex(request_id[i]);
+  }
+  if (is_uuid) return absl::OkStatus();
+  return InvalidField("request_id", request_id,
+                      "must be a UUID such as 123e4567-e89b-42d3-a456-426614174000, or empty");
+}
+
+absl::Status CheckId(std::string_view field, std::string_view id) {
+  if (id.empty() || id.size() > kIdBytesMax) {
+    return InvalidField(field, id,
+                        fmt::format("must be 1 to {} bytes; it has {}", kIdBytesMax, id.size()));
+  }
+  if (HasControlCharacter(id)) {
+    return InvalidField(field, id, "must not contain control characters");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> CheckPageSize(int32_t page_size) {
+  if (page_size < 0) {
+    return InvalidField(
+        "page_size", std::to_string(page_size),
+        fmt::format("must be 1 to {}, or 0 for {}", kPageSizeMax, kPageSizeDefault));
+  }
+  if (page_size == 0) return static_cast<size_t>(kPageSizeDefault);
+  return static_cast<size_t>(std::min(page_size, kPageSizeMax));
+}
+
+absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue) {
+  if (static_cast<size_t>(filter.categories_size()) > kCategoriesMax) {
+    return TooMany("filter.categories", filter.categories_size(), kCategoriesMax);
+  }
+  if (static_cast<size_t>(filter.excluded_item_ids_size()) > kExcludedItemsMax) {
+    return TooMany("filter.excluded_item_ids", filter.excluded_item_ids_size(), kExcludedItemsMax);
+  }
+  ItemRules rules{.include_seen = filter.include_seen()};
+  for (const std::string& name : filter.categories()) {
+    const std::optional<uint32_t> category = catalogue.FindCategory(name);
+    if (!category.has_value()) {
+      return InvalidField("filter.categories", name, "must be a category of the catalogue");
+    }
+    rules.categories.push_back(*category);
+  }
+  for (const std::string& id : filter.excluded_item_ids()) {
+    if (absl::Status s = CheckId("filter.excluded_item_ids", id); !s.ok()) return s;
+    const std::optional<ItemIndex> item = catalogue.Find(id);
+    if (item.has_value()) rules.excluded.push_back(*item);
+  }
+  std::sort(rules.excluded.begin(), rules.excluded.end());
+  return rules;
+}
+
+absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapshot& snapshot) {
+  const Ranker* found = snapshot.FindRanker(ranker);
+  if (found != nullptr || ranker.empty()) return found;
+  std::string known;
+  for (const auto& one : snapshot.rankers()) {
+    known += (known.empty() ? "\"" : ", \"") + std::string(one->name()) + "\"";
+  }
+  return UnknownResource(
+      "ranker", ranker, "RANKER_UNKNOWN",
+      known.empty() ? std::string("the snapshot has no models") : "the snapshot has " + known);
+}
+
+std::string MakeConsistencyToken(Offset offset) {
+  return fmt::format("{}{:x}", kTokenPrefix, offset);
+}
+
+absl::StatusOr<Offset> CheckConsistencyToken(std::string_view token) {
+  if (token.empty()) return Offset{0};
+  Offset offset = 0;
+  if (token.substr(0, kTokenPrefix.size()) == kTokenPrefix) {
+    const std::string_view digits = token.substr(kTokenPrefix.size());
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), offset, 16);
+    if (error == std::errc() && end == digits.data() + digits.size() && offset >= 0) return offset;
+  }
+  return InvalidField("consistency_token", token,
+                      "must be a token that an acknowledged interaction returned, or empty");
+}
+
+absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
+                                             const std::map<std::string, int64_t>& event_types,
+                                             const Catalogue& catalogue, int64_t now_us) {
+  if (absl::Status s = CheckId("event_id", interaction.event_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("user_id", interaction.user_id()); !s.ok()) return s;
+  if (absl::Status s = CheckId("item_id", interaction.item_id()); !s.ok()) return s;
+  const absl::StatusOr<Count> weight = CheckWeight(interaction, event_types);
+  if (!weight.ok()) return weight.status();
+  const absl::StatusOr<int64_t> time_us = CheckEventTime(interaction, now_us);
+  if (!time_us.ok()) return time_us.status();
+  if (!catalogue.Find(interaction.item_id()).has_value()) {
+    return UnknownResource("item", interaction.item_id(), "ITEM_UNKNOWN",
+                           "the catalogue of the served snapshot does not have it");
+  }
+  return Interaction{.event_id = interaction.event_id(),
+                     .user_id = interaction.user_id(),
+                     .item_id = interaction.item_id(),
+                     .event_type = interaction.event_type(),
+                     .weight = *weight,
+                     .event_time_us = *time_us,
+                     .received_time_us = now_us};
+}
+
+}  // namespace groundswell

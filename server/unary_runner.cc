@@ -1,0 +1,84 @@
+#include "server/unary_runner.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "server/status_details.h"
+
+namespace groundswell {
+
+// One call on its way.
+struct UnaryRunner::Pending {
+  Pending(grpc::CallbackServerContext& call_context, Metrics& metrics, Method method,
+          Work call_work)
+      : context(call_context), reactor(call_context.DefaultReactor()), work(std::move(call_work)) {
+    scope.emplace(metrics, method);
+    call.arrival = scope->begin();
+  }
+
+  void Finish(const absl::Status& status) {
+    const grpc::Status result = ToGrpcStatus(status);
+    scope->set_code(result.error_code());
+    scope.reset();  // counted before the caller can ask for the count
+    reactor->Finish(result);
+  }
+
+  grpc::CallbackServerContext& context;
+  grpc::ServerUnaryReactor* const reactor;
+  std::optional<RpcScope> scope;
+  Work work;
+  Call call;
+};
+
+UnaryRunner::UnaryRunner(Admission& admission, Applier& applier, Metrics& metrics, Options options)
+    : admission_(admission), applier_(applier), metrics_(metrics), options_(options) {}
+
+grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
+                                           absl::StatusOr<Offset> consistency_offset, Work work) {
+  auto pending = std::make_shared<Pending>(*context, metrics_, method, std::move(work));
+  grpc::ServerUnaryReactor* const reactor = pending->reactor;
+  if (!consistency_offset.ok()) {
+    pending->Finish(consistency_offset.status());
+    return reactor;
+  }
+  Call& call = pending->call;
+  call.deadline = call.arrival + options_.default_deadline;
+  if (context->deadline() != std::chrono::system_clock::time_point::max()) {
+    call.deadline = call.arrival + (context->deadline() - std::chrono::system_clock::now());
+  }
+  if (*consistency_offset <= applier_.applied_offset()) {
+    Enqueue(std::move(pending), /*reached=*/true);
+    return reactor;
+  }
+  const auto wait_until = std::min(call.arrival + options_.consistency_wait,
+                                   call.arrival + (call.deadline - call.arrival) / 2);
+  applier_.WhenApplied(*consistency_offset, wait_until,
+                       [this, pending](bool reached) { Enqueue(pending, reached); });
+  return reactor;
+}
+
+void UnaryRunner::Enqueue(std::shared_ptr<Pending> pending, bool reached) {
+  pending->call.stale = !reached;
+  const absl::Status submitted = admission_.Submit([this, pending](ComputeThread thread) {
+    Call& call = pending->call;
+    call.thread = thread;
+    call.queued = std::chrono::steady_clock::now() - call.arrival;
+    metrics_.ObserveStage(Stage::kQueue, call.queued);
+    if (pending->context.IsCancelled()) {
+      metrics_.CountRejected(Rejection::kCancelled);
+      pending->Finish(absl::CancelledError("the caller gave up before the call began"));
+    } else if (call.arrival + call.queued >= call.deadline) {
+      metrics_.CountRejected(Rejection::kDeadline);
+      pending->Finish(absl::DeadlineExceededError("the deadline passed while the call waited"));
+    } else {
+      pending->Finish(pending->work(call));
+    }
+  });
+  if (submitted.ok()) return;
+  metrics_.CountRejected(absl::IsUnavailable(submitted) ? Rejection::kDraining
+                                                        : Rejection::kQueueFull);
+  pending->Finish(submitted);
+}
+
+}  // namespace groundswell
