@@ -1,0 +1,54 @@
+#include "tests/support/graph_fixture.h"
+
+#include <atomic>
+#include <stdexcept>
+
+namespace groundswell {
+namespace {
+
+void ThrowIfBad(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+}  // namespace
+
+std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters) {
+  std::vector<MacroNode> clusters;
+  for (size_t item = 0; item < items; ++item) {
+    clusters.push_back(static_cast<MacroNode>(item % item_clusters));
+  }
+  return clusters;
+}
+
+void MakeStore(const std::string& path, size_t items) {
+  auto store = GraphStore::Open({.path = path, .create = true});
+  ThrowIfBad(store.status());
+  GraphStore::Batch batch(**store);
+  for (uint32_t item = 0; item < items; ++item) {
+    batch.PutItem(ItemIndex{item}, "i" + std::to_string(item), "Item " + std::to_string(item),
+                  "things");
+  }
+  batch.PutState({.snapshot_digest = "test"});
+  ThrowIfBad((*store)->Commit(batch, /*sync=*/true));
+}
+
+std::unique_ptr<GraphStore> OpenStore(const std::string& path) {
+  auto store = GraphStore::Open({.path = path});
+  ThrowIfBad(store.status());
+  return *std::move(store);
+}
+
+Interaction MakeInteraction(const std::string& user, const std::string& item, Count weight,
+                            int64_t time_us, std::string event_id) {
+  static std::atomic<int64_t> next{0};
+  if (event_id.empty()) event_id = "event-" + std::to_string(++next);
+  return {.event_id = std::move(event_id),
+          .user_id = user,
+          .item_id = item,
+          .event_type = "purchase",
+          .weight = weight,
+          .event_time_us = time_us,
+          .received_time_us = 0};
+}
+
+}  // namespace groundswell

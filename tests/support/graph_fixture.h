@@ -1,0 +1,29 @@
+// A small store with a catalogue and no users: what the log and the applier are tested on.
+#ifndef GROUNDSWELL_TESTS_SUPPORT_GRAPH_FIXTURE_H_
+#define GROUNDSWELL_TESTS_SUPPORT_GRAPH_FIXTURE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/macro_graph.h"
+#include "graph/store.h"
+
+namespace groundswell {
+
+// Items "i0", "i1", ... whose macro node is their number modulo `item_clusters`.
+std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters);
+
+// Makes a database with `items` items at `path`, as an import would leave it, and closes it.
+void MakeStore(const std::string& path, size_t items);
+
+// Opens what MakeStore made.
+std::unique_ptr<GraphStore> OpenStore(const std::string& path);
+
+// A purchase of weight `weight`; the event id is unique per call unless given.
+Interaction MakeInteraction(const std::string& user, const std::string& item, Count weight = 1,
+                            int64_t time_us = 1'000'000, std::string event_id = "");
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_SUPPORT_GRAPH_FIXTURE_H_

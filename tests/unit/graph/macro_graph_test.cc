@@ -1,0 +1,104 @@
+#include "graph/macro_graph.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace groundswell {
+namespace {
+
+constexpr MacroShape kShape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
+
+class MacroGraphTest : public testing::Test {
+ protected:
+  std::vector<Count> OneHop(ItemIndex item) {
+    std::vector<Count> counts(kShape.user_clusters);
+    graph_.items().ReadRows(std::vector{item}, counts, {}, {}, 0);
+    return counts;
+  }
+  std::vector<Count> TwoHop(ItemIndex item) {
+    std::vector<Count> counts(kShape.item_clusters);
+    graph_.items().ReadRows(std::vector{item}, {}, counts, {}, 0);
+    return counts;
+  }
+  std::vector<uint32_t> Newest(ItemIndex item) {
+    std::vector<uint32_t> users(kShape.recent_len);
+    graph_.items().ReadRows(std::vector{item}, {}, {}, users, 99);
+    return users;
+  }
+  ApplyOutcome Apply(UserState& user, uint32_t item, Count weight) {
+    ++offset_;
+    return graph_.Apply(user, ItemIndex{item}, weight, {.time_us = offset_, .offset = offset_});
+  }
+
+  MacroGraph graph_{kShape, {0, 1, 1}};
+  UserState ann_{.index = UserIndex{0}, .cluster = 0, .edges = {}};
+  UserState bob_{.index = UserIndex{1}, .cluster = 1, .edges = {}};
+  UserState eve_{.index = UserIndex{2}, .cluster = 1, .edges = {}};
+  Offset offset_ = 0;
+};
+
+TEST_F(MacroGraphTest, RemovalBelowZeroIsRefusedWhole) {
+  Apply(ann_, 1, 2);
+  EXPECT_EQ(Apply(ann_, 1, -3), ApplyOutcome::kBelowZero);
+  EXPECT_EQ(Apply(ann_, 0, -1), ApplyOutcome::kBelowZero);
+  ASSERT_EQ(ann_.edges.size(), 1u);
+  EXPECT_EQ(ann_.edges[0].count, 2u);
+  EXPECT_EQ(OneHop(ItemIndex{1}), (std::vector<Count>{2, 0}));
+  EXPECT_EQ(TwoHop(ItemIndex{1}), (std::vector<Count>{0, 4}));
+}
+
+TEST_F(MacroGraphTest, CountBeyond32BitsIsRefusedWhole) {
+  Apply(ann_, 0, std::numeric_limits<uint32_t>::max());
+  EXPECT_EQ(Apply(ann_, 0, 1), ApplyOutcome::kOverflow);
+  EXPECT_EQ(OneHop(ItemIndex{0})[0], std::numeric_limits<uint32_t>::max());
+}
+
+// By hand: ann takes i0 once and i1 twice; bob takes i1 once.
+TEST_F(MacroGraphTest, CountsBothHops) {
+  Apply(ann_, 0, 1);
+  Apply(ann_, 1, 2);
+  Apply(bob_, 1, 1);
+  EXPECT_EQ(OneHop(ItemIndex{0}), (std::vector<Count>{1, 0}));
+  EXPECT_EQ(OneHop(ItemIndex{1}), (std::vector<Count>{2, 1}));
+  EXPECT_EQ(TwoHop(ItemIndex{0}), (std::vector<Count>{1, 2}));  // A[ann,0] * H1_ann
+  EXPECT_EQ(TwoHop(ItemIndex{1}), (std::vector<Count>{2, 5}));  // 2*(1,2) + 1*(0,1)
+  std::vector<Count> one_hop(2);
+  std::vector<Count> two_hop(2);
+  graph_.GatherUser(ann_, one_hop, two_hop);
+  EXPECT_EQ(one_hop, (std::vector<Count>{1, 2}));
+  EXPECT_EQ(two_hop, (std::vector<Count>{5, 2}));  // 1*(1,0) + 2*(2,1)
+}
+
+TEST_F(MacroGraphTest, TakingEverythingBackLeavesNothing) {
+  Apply(ann_, 0, 1);
+  Apply(ann_, 2, 3);
+  Apply(ann_, 0, -1);
+  Apply(ann_, 2, -3);
+  EXPECT_TRUE(ann_.edges.empty());
+  for (uint32_t item = 0; item < 3; ++item) {
+    EXPECT_EQ(OneHop(ItemIndex{item}), (std::vector<Count>{0, 0}));
+    EXPECT_EQ(TwoHop(ItemIndex{item}), (std::vector<Count>{0, 0}));
+    EXPECT_EQ(Newest(ItemIndex{item}), (std::vector<uint32_t>{99, 99}));
+  }
+}
+
+TEST_F(MacroGraphTest, ARemovedNewestUserMakesRoomForTheNextOne) {
+  Apply(ann_, 0, 1);
+  Apply(bob_, 0, 1);
+  Apply(eve_, 0, 1);
+  EXPECT_EQ(Newest(ItemIndex{0}), (std::vector<uint32_t>{2, 1}));
+  Apply(eve_, 0, -1);
+  EXPECT_EQ(Newest(ItemIndex{0}), (std::vector<uint32_t>{1, 0}));
+  Apply(ann_, 0, 1);
+  EXPECT_EQ(Newest(ItemIndex{0}), (std::vector<uint32_t>{0, 1}));
+}
+
+TEST_F(MacroGraphTest, ALateEventDoesNotMakeAnItemNewer) {
+  graph_.Apply(ann_, ItemIndex{0}, 1, {.time_us = 50, .offset = 1});
+  graph_.Apply(ann_, ItemIndex{0}, 1, {.time_us = 10, .offset = 2});
+  EXPECT_EQ(ann_.edges[0].last, (Recency{.time_us = 50, .offset = 1}));
+}
+
+}  // namespace
+}  // namespace groundswell
