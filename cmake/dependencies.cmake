@@ -22,7 +22,8 @@ add_library(groundswell_onednn INTERFACE)
 target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
 
 add_library(groundswell_faiss INTERFACE)
-target_link_libraries(groundswell_faiss INTERFACE faiss OpenMP::OpenMP_CXX)
+# Debian ships FAISS as a static library only: its BLAS and LAPACK have to be named here.
+target_link_libraries(groundswell_faiss INTERFACE faiss openblas OpenMP::OpenMP_CXX)
 
 # The HTTP server behind prometheus-cpp's own exposer.
 add_library(groundswell_civetweb INTERFACE)

@@ -64,15 +64,15 @@ class FaissSource final : public CandidateSource {
   std::vector<Candidate> Search(const CandidateQuery& query, size_t fetch) const;
   std::vector<Candidate> SearchUntilFull(const CandidateQuery& query) const;
   std::vector<Candidate> ScanAll(const CandidateQuery& query) const;
+  float Score(std::span<const float> vector, ItemIndex item) const;
 
   const std::span<const float> embeddings_;
   const size_t dim_;
   std::string kind_ = "Flat";
   std::unique_ptr<faiss::Index> index_;
-  size_t nprobe_ = 1;
-  size_t ef_search_ = 1;
   bool filters_inside_ = false;  // the index honours an IDSelector
   bool exact_ = true;            // a short answer means that there is nothing more
+  bool keeps_vectors_ = true;    // the index's own scores are exact
 };
 
 }  // namespace groundswell

@@ -1,0 +1,272 @@
+#include "index/faiss_source.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+#include <thread>
+
+namespace groundswell {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr size_t kDim = 16;
+constexpr size_t kItems = 2'000;
+
+std::vector<float> RandomRows(size_t rows, uint32_t seed = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(rows * kDim);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+FaissSource::Options Kind(std::string factory) {
+  return {.flat_max_items = 0, .factory = std::move(factory), .nprobe = 4, .ef_search = 64};
+}
+
+std::unique_ptr<FaissSource> BuildOrDie(std::span<const float> rows,
+                                        const FaissSource::Options& options) {
+  auto source = FaissSource::Build(rows, kDim, options);
+  EXPECT_TRUE(source.ok()) << source.status();
+  return std::move(source).value();
+}
+
+std::vector<uint32_t> Items(const std::vector<Candidate>& candidates) {
+  std::vector<uint32_t> items;
+  for (const Candidate& candidate : candidates) items.push_back(ToInt(candidate.item));
+  return items;
+}
+
+// Every item that `filter` admits, best first: slow and obvious.
+std::vector<uint32_t> Oracle(std::span<const float> rows, std::span<const float> query,
+                             const ItemFilter& filter, size_t count) {
+  std::vector<std::pair<double, uint32_t>> scored;
+  for (uint32_t i = 0; i < rows.size() / kDim; ++i) {
+    if (!filter.Admits(static_cast<ItemIndex>(i))) continue;
+    double score = 0;
+    for (size_t d = 0; d < kDim; ++d) score += double{query[d]} * rows[i * kDim + d];
+    scored.emplace_back(-score, i);
+  }
+  std::ranges::sort(scored);
+  std::vector<uint32_t> items;
+  for (size_t i = 0; i < std::min(count, scored.size()); ++i) items.push_back(scored[i].second);
+  return items;
+}
+
+TEST(FaissSourceBuildTest, RefusesAMatrixThatIsNoMatrix) {
+  const std::vector<float> rows(kDim + 1);
+  EXPECT_EQ(FaissSource::Build(rows, kDim, {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FaissSource::Build(rows, 0, {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(FaissSourceBuildTest, RefusesNumbersThatAreNotFiniteAndNamesTheRow) {
+  std::vector<float> rows = RandomRows(5);
+  rows[3 * kDim + 2] = std::numeric_limits<float>::infinity();
+  const absl::Status status = FaissSource::Build(rows, kDim, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("row 3"));
+}
+
+TEST(FaissSourceBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) {
+  const std::vector<float> rows = RandomRows(50);
+  for (const char* factory : {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH"}) {
+    const absl::Status status = FaissSource::Build(rows, kDim, Kind(factory)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << factory;
+    EXPECT_THAT(status.message(), HasSubstr(std::string("\"") + factory + "\"")) << factory;
+  }
+}
+
+TEST(FaissSourceBuildTest, TooFewItemsForTheListsIsAnError) {
+  const std::vector<float> rows = RandomRows(50);
+  const absl::Status status = FaissSource::Build(rows, kDim, Kind("IVF64,Flat")).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("50 items"));
+}
+
+TEST(FaissSourceBuildTest, AnEmptyCatalogueAnswersNothing) {
+  const auto source = BuildOrDie({}, {});
+  const std::vector<float> query(kDim, 1.f);
+  EXPECT_THAT(source->Retrieve({query, ItemFilter(), 10}).value(), IsEmpty());
+}
+
+TEST(FaissSourceBuildTest, TheFactoryIsUsedAboveTheLimitOnly) {
+  const std::vector<float> rows = RandomRows(100);
+  FaissSource::Options options = Kind("IVF8,Flat");
+  options.flat_max_items = 100;
+  EXPECT_EQ(BuildOrDie(rows, options)->kind(), "Flat");
+  options.flat_max_items = 99;
+  EXPECT_EQ(BuildOrDie(rows, options)->kind(), "IVF8,Flat");
+}
+
+TEST(FaissSourceBuildTest, ProgressEndsAtTheLastItem) {
+  const std::vector<float> rows = RandomRows(100);
+  std::vector<std::pair<size_t, size_t>> seen;
+  const auto source = FaissSource::Build(
+      rows, kDim, {}, [&seen](size_t done, size_t total) { seen.emplace_back(done, total); });
+  ASSERT_TRUE(source.ok());
+  EXPECT_THAT(seen, ElementsAre(std::pair<size_t, size_t>(100, 100)));
+}
+
+TEST(FaissSourceBuildTest, TellsWhatFaissWasCompiledFor) {
+  EXPECT_THAT(FaissSource::simd(), ::testing::MatchesRegex("GENERIC|AVX2|AVX512|NEON"));
+}
+
+class FaissSourceTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  FaissSourceTest() : source_(BuildOrDie(rows_, Kind(GetParam()))) {}
+
+  std::vector<Candidate> Retrieve(size_t count, const ItemFilter& filter = {}) {
+    auto found = source_->Retrieve({query_, filter, count});
+    EXPECT_TRUE(found.ok()) << found.status();
+    return std::move(found).value();
+  }
+  // Leaves out all items but `admitted`.
+  ItemFilter Only(const std::set<uint32_t>& admitted) {
+    for (uint32_t i = 0; i < kItems; ++i) {
+      if (!admitted.contains(i)) excluded_.push_back(static_cast<ItemIndex>(i));
+    }
+    ItemFilter filter;
+    filter.Exclude(excluded_);
+    return filter;
+  }
+
+  const std::vector<float> rows_ = RandomRows(kItems);
+  const std::vector<float> query_ = RandomRows(1, 2);
+  std::vector<ItemIndex> excluded_;
+  std::unique_ptr<FaissSource> source_;
+};
+
+TEST_P(FaissSourceTest, AQueryOfAnotherLengthIsRefused) {
+  const std::vector<float> query(kDim - 1);
+  for (const std::span<const float> vector : {std::span<const float>(query), {}}) {
+    const absl::Status status = source_->Retrieve({vector, ItemFilter(), 10}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("must be 16"));
+  }
+}
+
+TEST_P(FaissSourceTest, AQueryThatIsNotFiniteIsRefused) {
+  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> query = query_;
+    query.back() = bad;
+    EXPECT_EQ(source_->Retrieve({query, ItemFilter(), 10}).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_P(FaissSourceTest, ScoresThatOverflowDoNotCrash) {
+  const std::vector<float> query(kDim, std::numeric_limits<float>::max());
+  const auto found = source_->Retrieve({query, ItemFilter(), 10});
+  ASSERT_TRUE(found.ok());
+  for (const Candidate& candidate : *found) EXPECT_FALSE(std::isnan(candidate.score));
+}
+
+TEST_P(FaissSourceTest, AFilterThatAdmitsNothingAnswersNothing) {
+  EXPECT_THAT(Retrieve(10, Only({})), IsEmpty());
+}
+
+TEST_P(FaissSourceTest, ZeroAsksForNothing) { EXPECT_THAT(Retrieve(0), IsEmpty()); }
+
+TEST_P(FaissSourceTest, ANarrowFilterStillFills) {
+  const ItemFilter filter = Only({17, 801, 1999});
+  EXPECT_EQ(Items(Retrieve(10, filter)), Oracle(rows_, query_, filter, 10));
+  EXPECT_EQ(Items(Retrieve(2, filter)), Oracle(rows_, query_, filter, 2));
+}
+
+TEST_P(FaissSourceTest, AskingForMoreThanThereIsReturnsEverythingOnce) {
+  for (const size_t count : {kItems, kItems + 1, size_t{10'000'000}}) {
+    EXPECT_EQ(Items(Retrieve(count)), Oracle(rows_, query_, ItemFilter(), count));
+  }
+}
+
+TEST_P(FaissSourceTest, HalfTheItemsFilteredKeepsRecallAndOrder) {
+  std::set<uint32_t> odd;
+  for (uint32_t i = 1; i < kItems; i += 2) odd.insert(i);
+  const ItemFilter filter = Only(odd);
+  const std::vector<Candidate> found = Retrieve(50, filter);
+  ASSERT_EQ(found.size(), 50u);
+  const std::vector<uint32_t> best = Oracle(rows_, query_, filter, 200);
+  size_t good = 0;
+  for (const uint32_t item : Items(found)) {
+    EXPECT_TRUE(odd.contains(item));
+    good += static_cast<size_t>(std::ranges::count(best, item));
+  }
+  EXPECT_GE(good, 25u);  // random vectors are the hardest case for every approximate index
+  EXPECT_TRUE(std::ranges::is_sorted(found, [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score > b.score : a.item < b.item;
+  }));
+}
+
+TEST_P(FaissSourceTest, ScoresAreTheInnerProduct) {
+  for (const Candidate& candidate : Retrieve(20)) {
+    double score = 0;
+    for (size_t d = 0; d < kDim; ++d) {
+      score += double{query_[d]} * rows_[ToInt(candidate.item) * kDim + d];
+    }
+    EXPECT_NEAR(candidate.score, score, 1e-4);
+    EXPECT_EQ(candidate.sources, kFromEmbedding);
+  }
+}
+
+TEST_P(FaissSourceTest, ThreadsSearchAtOnceAndAgree) {
+  const std::vector<uint32_t> alone = Items(Retrieve(50));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(Items(source_->Retrieve({query_, ItemFilter(), 50}).value()), alone);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, FaissSourceTest,
+                         ::testing::Values("Flat", "IVF32,Flat", "IVF32,SQ8", "IVF32,PQ8np",
+                                           "HNSW16", "IVF32,PQ8x4fs,RFlat", "PCA8,IVF32,Flat",
+                                           "SQ8"),
+                         [](const auto& suite) {
+                           std::string name = suite.param;
+                           std::ranges::replace(name, ',', '_');
+                           return name;
+                         });
+
+TEST(FaissSourceAgreementTest, FullProbesAgreeWithFlat) {
+  const std::vector<float> rows = RandomRows(kItems);
+  FaissSource::Options all_lists = Kind("IVF32,Flat");
+  all_lists.nprobe = 32;
+  FaissSource::Options wide_graph = Kind("HNSW16");
+  wide_graph.ef_search = kItems;
+  const auto flat = BuildOrDie(rows, Kind("Flat"));
+  const auto ivf = BuildOrDie(rows, all_lists);
+  const auto hnsw = BuildOrDie(rows, wide_graph);
+  for (uint32_t seed = 10; seed < 15; ++seed) {
+    const std::vector<float> query = RandomRows(1, seed);
+    const auto exact = Items(flat->Retrieve({query, ItemFilter(), 100}).value());
+    EXPECT_EQ(exact, Oracle(rows, query, ItemFilter(), 100));
+    EXPECT_EQ(Items(ivf->Retrieve({query, ItemFilter(), 100}).value()), exact);
+    EXPECT_EQ(Items(hnsw->Retrieve({query, ItemFilter(), 100}).value()), exact);
+  }
+}
+
+TEST(FaissSourceAgreementTest, EqualScoresAreInTheOrderOfItems) {
+  std::vector<float> rows(40 * kDim, 1.f);
+  std::fill(rows.begin() + 7 * kDim, rows.begin() + 8 * kDim, 2.f);
+  const std::vector<float> query(kDim, 1.f);
+  for (const char* factory : {"Flat", "IVF2,Flat", "HNSW8"}) {
+    const auto found = Items(BuildOrDie(rows, Kind(factory))->Retrieve({query, {}, 40}).value());
+    ASSERT_EQ(found.size(), 40u) << factory;
+    EXPECT_EQ(found.front(), 7u) << factory;
+    EXPECT_TRUE(std::is_sorted(found.begin() + 1, found.end())) << factory;
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
