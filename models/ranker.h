@@ -1,15 +1,15 @@
 // Ranker: scores candidates for one user with a trained model's forward pass.
 //
-// One request is one PrepareUser followed by any number of ScoreItems over blocks of candidates, all
-// with the same scratch:
+// One request is one PrepareUser followed by any number of ScoreItems over blocks of candidates,
+// all with the same scratch:
 //
 //   std::unique_ptr<RankerScratch> scratch = ranker.NewScratch(block_size);   // once per thread
 //   ranker.PrepareUser(user, *scratch);
 //   ranker.ScoreItems(block, *scratch, logits);
 //
 // A ranker is immutable and may be used by many threads at once, each with its own scratch. Neither
-// method allocates. `logits[i]` depends on the user and on candidate i only: it is the same alone or
-// among 1,000 others, in any order and any split into blocks.
+// method allocates. `logits[i]` depends on the user and on candidate i only: it is the same alone
+// or among 1,000 others, in any order and any split into blocks.
 #ifndef GROUNDSWELL_MODELS_RANKER_H_
 #define GROUNDSWELL_MODELS_RANKER_H_
 

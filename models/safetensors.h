@@ -1,5 +1,6 @@
-// Reader of safetensors files: 8 bytes little-endian header length, a JSON header, raw little-endian
-// data. The bytes are untrusted: every length, offset, dtype and shape is checked before use.
+// Reader of safetensors files: 8 bytes little-endian header length, a JSON header, raw
+// little-endian data. The bytes are untrusted: every length, offset, dtype and shape is checked
+// before use.
 #ifndef GROUNDSWELL_MODELS_SAFETENSORS_H_
 #define GROUNDSWELL_MODELS_SAFETENSORS_H_
 
@@ -57,8 +58,8 @@ class SafetensorsFile {
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
-  // NotFound when absent; InvalidArgument when the shape differs from `shape`. Errors name the file,
-  // the tensor, what was found and what is needed.
+  // NotFound when absent; InvalidArgument when the shape differs from `shape`. Errors name the
+  // file, the tensor, what was found and what is needed.
   absl::StatusOr<Tensor> Find(std::string_view tensor, std::span<const size_t> shape) const;
 
   // As Find, and: the values as f32, all finite. F32 is a view into the file where alignment allows

@@ -1,10 +1,10 @@
 // A snapshot: one immutable version of everything trained, as files and as the server holds it.
 //
-// docs/snapshot.md describes the files. Reading one is two steps, so that a snapshot can come from a
-// directory (import, replay) or from the store (serving) and is checked by the same code:
+// docs/snapshot.md describes the files. Reading one is two steps, so that a snapshot can come from
+// a directory (import, replay) or from the store (serving) and is checked by the same code:
 //
-//   ASSIGN files = ReadSnapshotDirectory(dir);     // bytes, checksums compared with the manifest
-//   ASSIGN snapshot = Snapshot::Create(files);     // shapes, tensors, values, models
+//   auto files = ReadSnapshotDirectory(dir);    // bytes, compared with the manifest's checksums
+//   auto snapshot = Snapshot::Create(*files);   // shapes, tensors, values, models
 //
 // Everything here treats bytes from outside as untrusted: a bad file is an InvalidArgument (or
 // DataLoss where a checksum differs) that names the file, the tensor and the remedy, never a crash.
@@ -33,9 +33,9 @@ struct Manifest {
     uint64_t bytes = 0;
   };
   struct Model {
-    std::string name;  // how requests name it; unique
-    std::string kind;  // which code serves it: "macgnn"
-    std::string file;  // its weights, one of `files`
+    std::string name;                            // how requests name it; unique
+    std::string kind;                            // which code serves it: "macgnn"
+    std::string file;                            // its weights, one of `files`
     std::map<std::string, std::string> options;  // e.g. attention, tau, recent_len
   };
 
@@ -52,7 +52,8 @@ struct Manifest {
   uint64_t graph_offset = 0;
   std::vector<Model> models;  // the first is the default ranker
   std::map<std::string, File> files;
-  std::map<std::string, double> metrics;  // e.g. "heldout.auc"
+  std::map<std::string, double> metrics;    // e.g. "heldout.auc"
+  std::map<std::string, std::string> data;  // where it comes from: source, license, digest
 
   // "name@version", as the API shows it.
   std::string FullVersion() const;
@@ -61,13 +62,14 @@ struct Manifest {
 absl::StatusOr<Manifest> ParseManifest(std::string_view json);
 
 // The raw bytes of a snapshot's files by file name, "manifest.json" among them. Buffers are aligned
-// for tensors (64 bytes) and shared, so that views into them stay valid as long as someone holds one.
+// for tensors (64 bytes) and shared, so that views into them stay valid as long as someone holds
+// one.
 struct SnapshotFiles {
   std::map<std::string, std::shared_ptr<const FileBytes>> files;
 };
 
-// Reads every file that the manifest lists and compares sizes and SHA-256. DataLoss on a difference,
-// NotFound on a missing file.
+// Reads every file that the manifest lists and compares sizes and SHA-256. DataLoss on a
+// difference, NotFound on a missing file.
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory);
 
 // One line of items.jsonl / users.jsonl. The line number (from 0) is the index.
@@ -95,11 +97,13 @@ struct SnapshotGraph {
 
 absl::StatusOr<SnapshotGraph> ParseGraph(const Manifest& manifest, const SafetensorsFile& file);
 
-// What serves: the manifest, the matrices, and one ranker per model. Immutable; use from any thread.
+// What serves: the manifest, the matrices, and one ranker per model. Immutable; use from any
+// thread.
 class Snapshot {
  public:
-  // Checks every tensor (presence, dtype, shape, finiteness, cluster ranges) and builds the rankers.
-  // Needs the manifest, embeddings, clusters and model files; users, items and graph are not read.
+  // Checks every tensor (presence, dtype, shape, finiteness, cluster ranges) and builds the
+  // rankers. Needs the manifest, embeddings, clusters and model files; users, items and graph are
+  // not read.
   static absl::StatusOr<std::shared_ptr<const Snapshot>> Create(const SnapshotFiles& files);
 
   const Manifest& manifest() const { return manifest_; }
@@ -125,6 +129,9 @@ class Snapshot {
 
  private:
   Snapshot() = default;
+  absl::Status ReadEmbeddings();
+  absl::Status ReadClusterTensors();
+  absl::Status MakeRankers();
 
   Manifest manifest_;
   std::string digest_;

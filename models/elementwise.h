@@ -1,0 +1,29 @@
+// Elementwise parts of the forward passes. This file's code alone is compiled with -ffast-math, so
+// that loops over exp become glibc's vector functions (at most 4 units in the last place from the
+// exact value); arguments must be finite.
+//
+// Each call works on one row. The result of an element may depend on its place in the row (the last
+// few of a row are not vectorised), never on other rows.
+#ifndef GROUNDSWELL_MODELS_ELEMENTWISE_H_
+#define GROUNDSWELL_MODELS_ELEMENTWISE_H_
+
+#include <span>
+
+namespace groundswell {
+
+// x_k = exp(x_k) / sum_j exp(x_j), the largest element subtracted first.
+void Softmax(std::span<float> x);
+
+// Dice (DIN, arXiv 1706.06978, eq. 3) with frozen statistics, as MacGNN's checkpoints compute it:
+//   g = sigmoid((z - mean) / std + 1e-8),   out = z g + alpha z (1 - g)
+void Dice(std::span<const float> z, std::span<const float> mean, std::span<const float> inverse_std,
+          float alpha, std::span<float> out);
+
+float Dot(std::span<const float> a, std::span<const float> b);
+
+// sum += scale * x
+void AddScaled(std::span<const float> x, float scale, std::span<float> sum);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_MODELS_ELEMENTWISE_H_

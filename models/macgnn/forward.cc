@@ -1,0 +1,307 @@
+#include "models/macgnn/forward.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/elementwise.h"
+#include "models/kernels.h"
+
+namespace groundswell {
+namespace {
+
+std::span<const float> RowOf(std::span<const float> table, uint32_t row, size_t width) {
+  return table.subspan(size_t{row} * width, width);
+}
+
+std::span<float> RowOf(std::vector<float>& matrix, size_t row, size_t width) {
+  return std::span(matrix).subspan(row * width, width);
+}
+
+// softmax(log(count + 1) / tau). Counts are exact integers up to here.
+void CountWeights(const MacgnnWeights& weights, std::span<const int64_t> counts,
+                  std::span<float> out) {
+  for (size_t k = 0; k < counts.size(); ++k) {
+    const auto count = static_cast<size_t>(counts[k]);
+    out[k] = count < weights.log_counts.size()
+                 ? weights.log_counts[count]
+                 : std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+  }
+  Softmax(out);
+}
+
+// out = W x, W rows x x.size().
+void Apply(std::span<const float> weight, std::span<const float> x, std::span<float> out) {
+  for (size_t row = 0; row < out.size(); ++row) {
+    out[row] = Dot(weight.subspan(row * x.size(), x.size()), x);
+  }
+}
+
+// out = sum_k w_k table_k, table rows of out.size().
+void WeightedSum(std::span<const float> w, std::span<const float> table, std::span<float> out) {
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (size_t k = 0; k < w.size(); ++k) {
+    AddScaled(table.subspan(k * out.size(), out.size()), w[k], out);
+  }
+}
+
+// --- The user's side, once per request.
+// -----------------------------------------------------------
+
+// Keys and tables that attention by the user's embedding needs.
+void PrepareAttention(const MacgnnWeights& weights, std::span<const float> user_embed,
+                      MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.h));
+  const MacgnnAggregator& aggregator = weights.user_aggregator;
+  Apply(aggregator.key, user_embed, scratch.key);
+
+  // s over the user macro nodes, folded into their values.
+  std::span<float> s = std::span(scratch.node_attention).first(shape.user_nodes);
+  for (size_t k = 0; k < shape.user_nodes; ++k) {
+    s[k] = scale *
+           Dot(RowOf(weights.user_node_queries, static_cast<uint32_t>(k), shape.h), scratch.key);
+  }
+  Softmax(s);
+  for (size_t k = 0; k < shape.user_nodes; ++k) {
+    const auto value = RowOf(weights.user_node_values, static_cast<uint32_t>(k), shape.h);
+    const auto out = RowOf(scratch.node_table, k, shape.h);
+    for (size_t i = 0; i < shape.h; ++i) out[i] = s[k] * value[i];
+  }
+  // (Q_u e) . (K_u key) = e . (Q_u' K_u key): one short vector scores every item's newest users.
+  std::fill(scratch.ir_query.begin(), scratch.ir_query.end(), 0.0f);
+  for (size_t row = 0; row < shape.h; ++row) {
+    AddScaled(RowOf(aggregator.query, static_cast<uint32_t>(row), shape.d),
+              scale * scratch.key[row], scratch.ir_query);
+  }
+}
+
+// Values and queries of the user's newest items, padded to L rows with row 0.
+void PrepareRecentItems(const MacgnnWeights& weights, const UserFeatures& user,
+                        MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  std::fill(scratch.recent_rows.begin(), scratch.recent_rows.end(), 0u);
+  std::copy(user.recent_items.begin(), user.recent_items.end(), scratch.recent_rows.begin());
+  for (size_t j = 0; j < shape.recent_len; ++j) {
+    const uint32_t row = scratch.recent_rows[j];
+    const auto embed = RowOf(weights.item_embed, row, shape.d);
+    Apply(weights.item_aggregator.query, embed, RowOf(scratch.recent_queries, j, shape.h));
+    const auto value = RowOf(scratch.recent_values, j, shape.h);
+    if (row == 0) {
+      std::fill(value.begin(), value.end(), 0.0f);  // takes part in the softmax, not in the sum
+    } else {
+      Apply(weights.item_aggregator.value, embed, value);
+    }
+  }
+}
+
+// --- The candidates' side, a block at a time.
+// -----------------------------------------------------
+
+// u1 and ur, whose attention depends on the candidate; fills the user's half of every row.
+void FillUserHalves(const MacgnnWeights& weights, const ItemFeatures& items,
+                    MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const size_t n = items.rows.size();
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.h));
+  float* const concat = scratch.concat.data();
+  const size_t stride = shape.concat();
+  for (size_t row = 0; row < n; ++row) {
+    std::copy(scratch.user_half.begin(), scratch.user_half.end(), concat + row * stride);
+  }
+  // K_i item_embed of every candidate.
+  MultiplyTransposed({concat + shape.half(), stride}, {weights.item_aggregator.key.data(), shape.d},
+                     {scratch.keys.data(), shape.h}, n, shape.h, shape.d, false);
+  // s over the item macro nodes, shared by u1 and i2.
+  MultiplyTransposed({scratch.keys.data(), shape.h}, {weights.item_node_queries.data(), shape.h},
+                     {scratch.node_attention.data(), shape.item_nodes}, n, shape.item_nodes,
+                     shape.h, false);
+  for (size_t row = 0; row < n; ++row) {
+    const auto s = RowOf(scratch.node_attention, row, shape.item_nodes);
+    for (float& value : s) value *= scale;
+    Softmax(s);
+    const auto w = RowOf(scratch.node_weights, row, shape.item_nodes);
+    for (size_t k = 0; k < s.size(); ++k) w[k] = s[k] * scratch.w_u1[k];
+  }
+  Multiply({scratch.node_weights.data(), shape.item_nodes},
+           {weights.item_node_values.data(), shape.h}, {concat + shape.d, stride}, n, shape.h,
+           shape.item_nodes);
+  // s over the user's newest items.
+  MultiplyTransposed({scratch.keys.data(), shape.h}, {scratch.recent_queries.data(), shape.h},
+                     {scratch.recent_attention.data(), shape.recent_len}, n, shape.recent_len,
+                     shape.h, false);
+  for (size_t row = 0; row < n; ++row) {
+    const auto s = RowOf(scratch.recent_attention, row, shape.recent_len);
+    for (float& value : s) value *= scale;
+    Softmax(s);
+  }
+  Multiply({scratch.recent_attention.data(), shape.recent_len},
+           {scratch.recent_values.data(), shape.h}, {concat + shape.d + 2 * shape.h, stride}, n,
+           shape.h, shape.recent_len);
+}
+
+// sum_j [id_j > 0] s_j user_embed_j of one candidate's newest users.
+void SumRecentUsers(const MacgnnWeights& weights, std::span<const uint32_t> recent,
+                    const MacgnnScratch& scratch, std::span<float> s, std::span<float> sum) {
+  const size_t d = weights.shape.d;
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  if (attends) {
+    for (size_t j = 0; j < recent.size(); ++j) {
+      s[j] = Dot(RowOf(weights.user_embed, recent[j], d), scratch.ir_query);
+    }
+    Softmax(s);
+  }
+  std::fill(sum.begin(), sum.end(), 0.0f);
+  for (size_t j = 0; j < recent.size(); ++j) {
+    if (recent[j] > 0) {
+      AddScaled(RowOf(weights.user_embed, recent[j], d), attends ? s[j] : 1.0f, sum);
+    }
+  }
+}
+
+// item_embed of every row; the other parts of the item's half come after it.
+void FillItemEmbeddings(const MacgnnWeights& weights, const ItemFeatures& items,
+                        MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  for (size_t row = 0; row < items.rows.size(); ++row) {
+    const auto embed = RowOf(weights.item_embed, items.rows[row], shape.d);
+    std::copy(embed.begin(), embed.end(),
+              scratch.concat.data() + row * shape.concat() + shape.half());
+  }
+}
+
+// i1, i2 and ir.
+void FillItemAggregates(const MacgnnWeights& weights, const ItemFeatures& items,
+                        MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const size_t n = items.rows.size();
+  const size_t p = shape.user_nodes;
+  const size_t q = shape.item_nodes;
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  for (size_t row = 0; row < n; ++row) {
+    CountWeights(weights, items.one_hop.subspan(row * p, p), RowOf(scratch.w_i1, row, p));
+    CountWeights(weights, items.two_hop.subspan(row * q, q), RowOf(scratch.w_i2, row, q));
+    if (attends) {
+      const auto s = RowOf(scratch.node_attention, row, q);
+      const auto w = RowOf(scratch.node_weights, row, q);
+      const auto w_i2 = RowOf(scratch.w_i2, row, q);
+      for (size_t k = 0; k < q; ++k) w[k] = s[k] * w_i2[k];
+    }
+    SumRecentUsers(weights, items.recent_users.subspan(row * shape.recent_len, shape.recent_len),
+                   scratch, RowOf(scratch.recent_attention, row, shape.recent_len),
+                   RowOf(scratch.neighbour_sum, row, shape.d));
+  }
+  float* const half = scratch.concat.data() + shape.half();
+  const size_t stride = shape.concat();
+  const float* node_table = attends ? scratch.node_table.data() : weights.user_node_values.data();
+  const float* i2_weights = attends ? scratch.node_weights.data() : scratch.w_i2.data();
+  Multiply({scratch.w_i1.data(), p}, {node_table, shape.h}, {half + shape.d, stride}, n, shape.h,
+           p);
+  Multiply({i2_weights, q}, {weights.item_node_values.data(), shape.h},
+           {half + shape.d + shape.h, stride}, n, shape.h, q);
+  MultiplyTransposed({scratch.neighbour_sum.data(), shape.d},
+                     {weights.user_aggregator.value.data(), shape.d},
+                     {half + shape.d + 2 * shape.h, stride}, n, shape.h, shape.d, false);
+}
+
+// W0 x + b0: without attention the user's part is there already.
+void FirstLayer(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  const std::span<const float> begin =
+      attends ? weights.bias0 : std::span<const float>(scratch.user_fc0);
+  for (size_t row = 0; row < n; ++row) {
+    std::copy(begin.begin(), begin.end(), scratch.fc0.data() + row * shape.hidden1);
+  }
+  const size_t from = attends ? 0 : shape.half();
+  MultiplyTransposed({scratch.concat.data() + from, shape.concat()},
+                     {weights.mlp0.data() + from, shape.concat()},
+                     {scratch.fc0.data(), shape.hidden1}, n, shape.hidden1, shape.concat() - from,
+                     /*accumulate=*/true);
+}
+
+}  // namespace
+
+MacgnnScratch::MacgnnScratch(const MacgnnShape& shape, size_t block)
+    : block_size(block),
+      w_u1(shape.item_nodes),
+      w_u2(shape.user_nodes),
+      user_half(shape.half()),
+      user_fc0(shape.hidden1),
+      key(shape.h),
+      node_table(PaddedRows(shape.user_nodes) * shape.h),
+      ir_query(shape.d),
+      recent_values(PaddedRows(shape.recent_len) * shape.h),
+      recent_queries(PaddedRows(shape.recent_len) * shape.h),
+      recent_rows(shape.recent_len),
+      w_i1(PaddedRows(block) * shape.user_nodes),
+      w_i2(PaddedRows(block) * shape.item_nodes),
+      concat(PaddedRows(block) * shape.concat()),
+      keys(PaddedRows(block) * shape.h),
+      node_attention(std::max(PaddedRows(block) * shape.item_nodes, shape.user_nodes)),
+      node_weights(PaddedRows(block) * shape.item_nodes),
+      recent_attention(PaddedRows(block) * shape.recent_len),
+      neighbour_sum(PaddedRows(block) * shape.d),
+      fc0(PaddedRows(block) * shape.hidden1),
+      dice1(PaddedRows(block) * shape.hidden1),
+      fc2(PaddedRows(block) * shape.hidden2),
+      dice3(PaddedRows(block) * shape.hidden2) {}
+
+void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
+                       MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  CountWeights(weights, user.one_hop, scratch.w_u1);
+  CountWeights(weights, user.two_hop, scratch.w_u2);
+  const std::span<float> half(scratch.user_half);
+  const auto embed = RowOf(weights.user_embed, user.row, shape.d);
+  std::copy(embed.begin(), embed.end(), half.begin());
+  const auto u1 = half.subspan(shape.d, shape.h);
+  const auto u2 = half.subspan(shape.d + shape.h, shape.h);
+  const auto ur = half.subspan(shape.d + 2 * shape.h, shape.h);
+
+  if (weights.attention == MacgnnAttention::kNeighbours) {
+    PrepareAttention(weights, embed, scratch);
+    PrepareRecentItems(weights, user, scratch);
+    WeightedSum(scratch.w_u2, scratch.node_table, u2);
+    return;
+  }
+  WeightedSum(scratch.w_u1, weights.item_node_values, u1);
+  WeightedSum(scratch.w_u2, weights.user_node_values, u2);
+  // V is linear: the newest items' embeddings are added up first.
+  const std::span<float> sum = std::span(scratch.neighbour_sum).first(shape.d);
+  std::fill(sum.begin(), sum.end(), 0.0f);
+  for (const uint32_t row : user.recent_items) {
+    if (row > 0) AddScaled(RowOf(weights.item_embed, row, shape.d), 1.0f, sum);
+  }
+  Apply(weights.item_aggregator.value, sum, ur);
+  for (size_t out = 0; out < shape.hidden1; ++out) {
+    scratch.user_fc0[out] =
+        weights.bias0[out] + Dot(weights.mlp0.subspan(out * shape.concat(), shape.half()), half);
+  }
+}
+
+void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
+                      MacgnnScratch& scratch, std::span<float> logits) {
+  const MacgnnShape& shape = weights.shape;
+  const size_t n = items.rows.size();
+  FillItemEmbeddings(weights, items, scratch);
+  if (weights.attention == MacgnnAttention::kNeighbours) FillUserHalves(weights, items, scratch);
+  FillItemAggregates(weights, items, scratch);
+
+  FirstLayer(weights, n, scratch);
+  for (size_t row = 0; row < n; ++row) {
+    Dice(RowOf(scratch.fc0, row, shape.hidden1), weights.dice1.mean, weights.dice1.inverse_std,
+         weights.dice1.alpha, RowOf(scratch.dice1, row, shape.hidden1));
+    std::copy(weights.bias2.begin(), weights.bias2.end(), scratch.fc2.data() + row * shape.hidden2);
+  }
+  MultiplyTransposed({scratch.dice1.data(), shape.hidden1}, {weights.mlp2.data(), shape.hidden1},
+                     {scratch.fc2.data(), shape.hidden2}, n, shape.hidden2, shape.hidden1,
+                     /*accumulate=*/true);
+  for (size_t row = 0; row < n; ++row) {
+    const auto dice3 = RowOf(scratch.dice3, row, shape.hidden2);
+    Dice(RowOf(scratch.fc2, row, shape.hidden2), weights.dice3.mean, weights.dice3.inverse_std,
+         weights.dice3.alpha, dice3);
+    logits[row] = weights.bias4 + Dot(weights.mlp4, dice3);
+  }
+}
+
+}  // namespace groundswell

@@ -1,0 +1,55 @@
+#include "models/macgnn/macgnn_ranker.h"
+
+#include <string>
+#include <utility>
+
+#include "models/macgnn/forward.h"
+#include "models/macgnn/weights.h"
+
+namespace groundswell {
+namespace {
+
+class MacgnnRanker final : public Ranker {
+ public:
+  MacgnnRanker(std::string name, MacgnnWeights weights)
+      : name_(std::move(name)), weights_(std::move(weights)) {}
+
+  std::string_view name() const override { return name_; }
+
+  RankerShape shape() const override {
+    const MacgnnShape& shape = weights_.shape;
+    return {.user_rows = shape.users,
+            .item_rows = shape.items,
+            .user_clusters = shape.user_nodes,
+            .item_clusters = shape.item_nodes,
+            .recent_len = shape.recent_len};
+  }
+
+  std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
+    return std::make_unique<MacgnnScratch>(weights_.shape, block_size);
+  }
+
+  void PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
+    MacgnnPrepareUser(weights_, user, static_cast<MacgnnScratch&>(scratch));
+  }
+
+  void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
+                  std::span<float> logits) const override {
+    MacgnnScoreItems(weights_, items, static_cast<MacgnnScratch&>(scratch), logits);
+  }
+
+ private:
+  const std::string name_;
+  const MacgnnWeights weights_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ranker>> MakeMacgnnRanker(const Manifest::Model& model,
+                                                         const SafetensorsFile& file) {
+  absl::StatusOr<MacgnnWeights> weights = LoadMacgnnWeights(file, model.options);
+  if (!weights.ok()) return weights.status();
+  return std::unique_ptr<Ranker>(new MacgnnRanker(model.name, *std::move(weights)));
+}
+
+}  // namespace groundswell

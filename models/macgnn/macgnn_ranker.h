@@ -1,0 +1,20 @@
+// MacGNN behind the Ranker interface.
+#ifndef GROUNDSWELL_MODELS_MACGNN_MACGNN_RANKER_H_
+#define GROUNDSWELL_MODELS_MACGNN_MACGNN_RANKER_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "models/ranker.h"
+#include "models/safetensors.h"
+#include "models/snapshot.h"
+
+namespace groundswell {
+
+// Errors: see LoadMacgnnWeights.
+absl::StatusOr<std::unique_ptr<Ranker>> MakeMacgnnRanker(const Manifest::Model& model,
+                                                         const SafetensorsFile& file);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_MODELS_MACGNN_MACGNN_RANKER_H_

@@ -1,0 +1,230 @@
+#include "models/macgnn/weights.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "models/kernels.h"
+
+namespace groundswell {
+namespace {
+
+constexpr size_t kRecentLenMax = 1'000;
+constexpr double kTauMin = 0.01;
+constexpr double kTauMax = 100.0;
+// Counts below this have their logarithm in a table (16 KiB, stays in the first-level cache).
+constexpr size_t kLogTableSize = 4'096;
+
+// Collects tensors; after the first error it does nothing.
+class TensorReader {
+ public:
+  explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
+
+  // Rows and columns of a matrix, whatever they are; {0, 0} on an error.
+  std::array<size_t, 2> MatrixShape(const std::string& name) {
+    const auto at = file_.tensors().find(name);
+    if (at == file_.tensors().end()) {
+      Refuse(absl::NotFoundError(fmt::format("{}: tensor \"{}\" is missing", file_.name(), name)));
+      return {0, 0};
+    }
+    const std::vector<size_t>& shape = at->second.shape;
+    if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
+      Refuse(absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"{}\" must be a matrix that is not empty", file_.name(), name)));
+      return {0, 0};
+    }
+    return {shape[0], shape[1]};
+  }
+
+  std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape) {
+    read_.insert(name);
+    if (!status_.ok()) return {};
+    const absl::StatusOr<std::span<const float>> values =
+        file_.Floats(name, std::span(shape.begin(), shape.size()));
+    if (!values.ok()) {
+      Refuse(values.status());
+      return {};
+    }
+    return *values;
+  }
+
+  float ReadScalar(const std::string& name) {
+    const std::span<const float> values = Read(name, {1});
+    return values.empty() ? 0.0f : values[0];
+  }
+
+  // Every tensor must have been read or be known to be without use.
+  void RefuseOthers() {
+    for (const auto& [name, tensor] : file_.tensors()) {
+      if (read_.contains(name) || name == "cate_embed.weight") continue;
+      Refuse(absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"{}\" is not part of MacGNN; is the manifest's kind right?",
+                      file_.name(), name)));
+    }
+  }
+
+  void Refuse(absl::Status status) {
+    if (status_.ok()) status_ = std::move(status);
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const SafetensorsFile& file_;
+  std::set<std::string> read_;
+  absl::Status status_;
+};
+
+MacgnnDice ReadDice(const SafetensorsFile& file, TensorReader& reader, const std::string& layer,
+                    size_t width) {
+  if (!file.tensors().contains(layer + ".mean") || !file.tensors().contains(layer + ".std")) {
+    reader.Refuse(absl::FailedPreconditionError(fmt::format(
+        "{0}: tensors \"{1}.mean\" and \"{1}.std\" are missing: the checkpoint's Dice uses the "
+        "statistics of each batch, which cannot be served. Freeze them: run the training rows "
+        "through the model and store the mean and the unbiased standard deviation of the input "
+        "of {1} (docs/training.md)",
+        file.name(), layer)));
+    return {};
+  }
+  MacgnnDice dice{.mean = reader.Read(layer + ".mean", {width}),
+                  .inverse_std = {},
+                  .alpha = reader.ReadScalar(layer + ".alpha")};
+  for (const float std : reader.Read(layer + ".std", {width})) {
+    if (!(std > 0)) {
+      reader.Refuse(absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"{}.std\" holds {}; every element must be positive", file.name(),
+                      layer, std)));
+    }
+    dice.inverse_std.push_back(1.0f / std);
+  }
+  return dice;
+}
+
+MacgnnAggregator ReadAggregator(TensorReader& reader, const std::string& name,
+                                const MacgnnShape& shape) {
+  return {.query = reader.Read(name + ".Q_w.weight", {shape.h, shape.d}),
+          .key = reader.Read(name + ".K_w.weight", {shape.h, shape.d}),
+          .value = reader.Read(name + ".V_w.weight", {shape.h, shape.d})};
+}
+
+// rows x h = E (rows x d) * W' with W h x d; computed row by row in double, once.
+std::vector<float> Transform(std::span<const float> embeddings, std::span<const float> weight,
+                             size_t rows, const MacgnnShape& shape) {
+  std::vector<float> result(PaddedRows(rows) * shape.h);
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t out = 0; out < shape.h; ++out) {
+      double sum = 0;
+      for (size_t i = 0; i < shape.d; ++i) {
+        sum += double{weight[out * shape.d + i]} * double{embeddings[row * shape.d + i]};
+      }
+      result[row * shape.h + out] = static_cast<float>(sum);
+    }
+  }
+  return result;
+}
+
+absl::Status BadOption(std::string_view option, std::string_view value, std::string_view remedy) {
+  return absl::InvalidArgumentError(
+      fmt::format("manifest.json: option \"{}\" of a macgnn model is \"{}\"; it must be {}", option,
+                  value, remedy));
+}
+
+absl::Status ReadOptions(const std::map<std::string, std::string>& options,
+                         MacgnnWeights& weights) {
+  for (const auto& [name, value] : options) {
+    if (name != "attention" && name != "tau" && name != "recent_len") {
+      return BadOption(name, value, "one of attention, tau, recent_len");
+    }
+  }
+  const auto get = [&](const char* name) {
+    const auto at = options.find(name);
+    return at == options.end() ? std::string() : at->second;
+  };
+  const std::string attention = get("attention");
+  if (attention != "none" && attention != "neighbours") {
+    return BadOption("attention", attention,
+                     "\"none\" (the authors' checkpoints) or \"neighbours\" (eq. 7)");
+  }
+  weights.attention = attention == "none" ? MacgnnAttention::kNone : MacgnnAttention::kNeighbours;
+
+  const std::string tau = get("tau");
+  double tau_value = 0;
+  const auto tau_end = std::from_chars(tau.data(), tau.data() + tau.size(), tau_value);
+  if (tau_end.ec != std::errc() || tau_end.ptr != tau.data() + tau.size() ||
+      !(tau_value >= kTauMin && tau_value <= kTauMax)) {
+    return BadOption("tau", tau, fmt::format("a number from {} to {}", kTauMin, kTauMax));
+  }
+  weights.inverse_tau = static_cast<float>(1.0 / tau_value);
+
+  const std::string recent = get("recent_len");
+  const auto recent_end =
+      std::from_chars(recent.data(), recent.data() + recent.size(), weights.shape.recent_len);
+  if (recent_end.ec != std::errc() || recent_end.ptr != recent.data() + recent.size() ||
+      weights.shape.recent_len < 1 || weights.shape.recent_len > kRecentLenMax) {
+    return BadOption("recent_len", recent, fmt::format("an integer from 1 to {}", kRecentLenMax));
+  }
+  return absl::OkStatus();
+}
+
+void ReadShape(TensorReader& reader, MacgnnShape& shape) {
+  shape.users = reader.MatrixShape("user_embed.weight")[0];
+  const auto item_embed = reader.MatrixShape("item_embed.weight");
+  shape.items = item_embed[0];
+  shape.d = item_embed[1];
+  shape.h = reader.MatrixShape("u_shared_aggregator.V_w.weight")[0];
+  shape.user_nodes = reader.MatrixShape("u_macro_embed.weight")[0];
+  shape.item_nodes = reader.MatrixShape("i_macro_embed.weight")[0];
+  shape.hidden1 = reader.MatrixShape("mlp.0.weight")[0];
+  shape.hidden2 = reader.MatrixShape("mlp.2.weight")[0];
+}
+
+void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
+                std::span<const float> item_nodes) {
+  const MacgnnShape& shape = weights.shape;
+  weights.user_node_values =
+      Transform(user_nodes, weights.user_aggregator.value, shape.user_nodes, shape);
+  weights.item_node_values =
+      Transform(item_nodes, weights.item_aggregator.value, shape.item_nodes, shape);
+  weights.user_node_queries =
+      Transform(user_nodes, weights.user_aggregator.query, shape.user_nodes, shape);
+  weights.item_node_queries =
+      Transform(item_nodes, weights.item_aggregator.query, shape.item_nodes, shape);
+  weights.log_counts.resize(kLogTableSize);
+  for (size_t count = 0; count < kLogTableSize; ++count) {
+    weights.log_counts[count] = std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,
+                                                const std::map<std::string, std::string>& options) {
+  MacgnnWeights weights{.file = file};
+  if (absl::Status s = ReadOptions(options, weights); !s.ok()) return s;
+  TensorReader reader(file);
+  MacgnnShape& shape = weights.shape;
+  ReadShape(reader, shape);
+  weights.user_embed = reader.Read("user_embed.weight", {shape.users, shape.d});
+  weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.d});
+  const auto user_nodes = reader.Read("u_macro_embed.weight", {shape.user_nodes, shape.d});
+  const auto item_nodes = reader.Read("i_macro_embed.weight", {shape.item_nodes, shape.d});
+  weights.user_aggregator = ReadAggregator(reader, "u_shared_aggregator", shape);
+  weights.item_aggregator = ReadAggregator(reader, "i_shared_aggregator", shape);
+  weights.mlp0 = reader.Read("mlp.0.weight", {shape.hidden1, shape.concat()});
+  weights.bias0 = reader.Read("mlp.0.bias", {shape.hidden1});
+  weights.dice1 = ReadDice(file, reader, "mlp.1", shape.hidden1);
+  weights.mlp2 = reader.Read("mlp.2.weight", {shape.hidden2, shape.hidden1});
+  weights.bias2 = reader.Read("mlp.2.bias", {shape.hidden2});
+  weights.dice3 = ReadDice(file, reader, "mlp.3", shape.hidden2);
+  weights.mlp4 = reader.Read("mlp.4.weight", {1, shape.hidden2});
+  weights.bias4 = reader.ReadScalar("mlp.4.bias");
+  reader.RefuseOthers();
+  if (!reader.status().ok()) return reader.status();
+  Precompute(weights, user_nodes, item_nodes);
+  return weights;
+}
+
+}  // namespace groundswell

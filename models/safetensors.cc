@@ -1,0 +1,214 @@
+#include "models/safetensors.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace groundswell {
+namespace {
+
+using nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little, "tensors are viewed, not converted");
+
+constexpr size_t kAlignment = 64;
+constexpr uint64_t kHeaderBytesMax = uint64_t{16} << 20;
+constexpr size_t kDimensionsMax = 8;
+
+struct DTypeName {
+  std::string_view name;
+  DType dtype;
+  size_t bytes;
+};
+constexpr DTypeName kDTypes[] = {{"F32", DType::kF32, 4},
+                                 {"F64", DType::kF64, 8},
+                                 {"I32", DType::kI32, 4},
+                                 {"I64", DType::kI64, 8}};
+
+// The product of `shape` and `factor`; nullopt when it does not fit.
+std::optional<size_t> Product(const std::vector<size_t>& shape, size_t factor) {
+  size_t product = factor;
+  for (const size_t dimension : shape) {
+    if (__builtin_mul_overflow(product, dimension, &product)) return std::nullopt;
+  }
+  return product;
+}
+
+absl::Status Bad(std::string_view file, std::string_view tensor, std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}: tensor \"{}\": {}", file, tensor, what));
+}
+
+bool IsUnsigned(const json& value) { return value.is_number_unsigned(); }
+
+// One entry of the header.
+absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& name,
+                                   const json& entry, std::span<const std::byte> data) {
+  if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
+      !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
+      !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2 ||
+      !IsUnsigned(entry["data_offsets"][0]) || !IsUnsigned(entry["data_offsets"][1])) {
+    return Bad(file, name, "the header must give dtype, shape and two data_offsets");
+  }
+  const std::string dtype_name = entry["dtype"].get<std::string>();
+  const DTypeName* dtype = nullptr;
+  for (const DTypeName& known : kDTypes) {
+    if (known.name == dtype_name) dtype = &known;
+  }
+  if (dtype == nullptr) {
+    return Bad(file, name,
+               fmt::format("dtype \"{}\" is not served; export it as F32 (numbers) or I32, I64 "
+                           "(indices)",
+                           dtype_name));
+  }
+  Tensor tensor{.dtype = dtype->dtype};
+  for (const json& dimension : entry["shape"]) {
+    if (!IsUnsigned(dimension) || tensor.shape.size() == kDimensionsMax) {
+      return Bad(file, name,
+                 fmt::format("shape must be at most {} non-negative integers", kDimensionsMax));
+    }
+    tensor.shape.push_back(dimension.get<size_t>());
+  }
+  const auto begin = entry["data_offsets"][0].get<uint64_t>();
+  const auto end = entry["data_offsets"][1].get<uint64_t>();
+  const std::optional<size_t> bytes = Product(tensor.shape, dtype->bytes);
+  if (begin > end || end > data.size() || !bytes.has_value() || *bytes != end - begin) {
+    return Bad(file, name,
+               fmt::format("data_offsets [{}, {}] do not hold shape [{}] of {} within the {} bytes "
+                           "of data",
+                           begin, end, fmt::join(tensor.shape, ", "), dtype_name, data.size()));
+  }
+  tensor.data = data.subspan(begin, end - begin);
+  if (reinterpret_cast<uintptr_t>(tensor.data.data()) % dtype->bytes != 0) {
+    return Bad(file, name,
+               "the data is not aligned; pad the header with spaces to a multiple of 8 bytes, as "
+               "the safetensors library does");
+  }
+  return tensor;
+}
+
+}  // namespace
+
+void FileBytes::Free::operator()(std::byte* data) const { std::free(data); }
+
+FileBytes::FileBytes(size_t size) : size_(size) {
+  const size_t rounded = (size / kAlignment + 1) * kAlignment;
+  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
+absl::StatusOr<std::shared_ptr<const FileBytes>> ReadFileBytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
+  const std::streamoff size = file.tellg();
+  if (size < 0) return absl::UnavailableError(fmt::format("cannot read \"{}\"", path));
+  auto bytes = std::make_shared<FileBytes>(static_cast<size_t>(size));
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(bytes->mutable_view().data()), size);
+  if (file.gcount() != size) return absl::UnavailableError(fmt::format("cannot read \"{}\"", path));
+  return bytes;
+}
+
+size_t Tensor::element_count() const {
+  return data.size() / (dtype == DType::kF64 || dtype == DType::kI64 ? 8 : 4);
+}
+
+absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string name,
+                                                       std::shared_ptr<const FileBytes> bytes) {
+  const std::span<const std::byte> all = bytes->view();
+  uint64_t header_bytes = 0;
+  if (all.size() < sizeof(header_bytes)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: {} bytes are too short for a safetensors file", name, all.size()));
+  }
+  std::memcpy(&header_bytes, all.data(), sizeof(header_bytes));
+  if (header_bytes > kHeaderBytesMax || header_bytes > all.size() - sizeof(header_bytes)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: the header's length {} exceeds the file's {} bytes or the limit of {}; the "
+        "file is truncated or not safetensors",
+        name, header_bytes, all.size(), kHeaderBytesMax));
+  }
+  const std::string_view text = bytes->text().substr(sizeof(header_bytes), header_bytes);
+  const json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!header.is_object()) {
+    return absl::InvalidArgumentError(fmt::format("{}: the header is not a JSON object", name));
+  }
+  SafetensorsFile file;
+  const std::span<const std::byte> data = all.subspan(sizeof(header_bytes) + header_bytes);
+  for (const auto& [key, entry] : header.items()) {
+    if (key == "__metadata__") {
+      if (!entry.is_object()) {
+        return absl::InvalidArgumentError(fmt::format("{}: __metadata__ is not an object", name));
+      }
+      for (const auto& [meta_key, value] : entry.items()) {
+        if (!value.is_string()) {
+          return absl::InvalidArgumentError(
+              fmt::format("{}: __metadata__ \"{}\" is not a string", name, meta_key));
+        }
+        file.metadata_[meta_key] = value.get<std::string>();
+      }
+      continue;
+    }
+    absl::StatusOr<Tensor> tensor = ParseTensor(name, key, entry, data);
+    if (!tensor.ok()) return tensor.status();
+    file.tensors_.emplace(key, *std::move(tensor));
+  }
+  file.name_ = std::move(name);
+  file.bytes_ = std::move(bytes);
+  return file;
+}
+
+absl::StatusOr<Tensor> SafetensorsFile::Find(std::string_view tensor,
+                                             std::span<const size_t> shape) const {
+  const auto at = tensors_.find(std::string(tensor));
+  if (at == tensors_.end()) {
+    return absl::NotFoundError(fmt::format("{}: tensor \"{}\" of shape [{}] is missing", name_,
+                                           tensor, fmt::join(shape, ", ")));
+  }
+  if (!std::equal(shape.begin(), shape.end(), at->second.shape.begin(), at->second.shape.end())) {
+    return Bad(name_, tensor,
+               fmt::format("has shape [{}]; [{}] is needed", fmt::join(at->second.shape, ", "),
+                           fmt::join(shape, ", ")));
+  }
+  return at->second;
+}
+
+absl::StatusOr<std::span<const float>> SafetensorsFile::Floats(
+    std::string_view tensor, std::span<const size_t> shape) const {
+  const absl::StatusOr<Tensor> found = Find(tensor, shape);
+  if (!found.ok()) return found.status();
+  if (found->dtype != DType::kF32) return Bad(name_, tensor, "must be F32; convert it on export");
+  const std::span<const float> values(reinterpret_cast<const float*>(found->data.data()),
+                                      found->element_count());
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return Bad(name_, tensor,
+                 fmt::format("element {} is {}; every weight must be finite", i, values[i]));
+    }
+  }
+  return values;
+}
+
+absl::StatusOr<std::vector<int64_t>> SafetensorsFile::Integers(
+    std::string_view tensor, std::span<const size_t> shape) const {
+  const absl::StatusOr<Tensor> found = Find(tensor, shape);
+  if (!found.ok()) return found.status();
+  std::vector<int64_t> values(found->element_count());
+  if (found->dtype == DType::kI64) {
+    std::memcpy(values.data(), found->data.data(), found->data.size());
+  } else if (found->dtype == DType::kI32) {
+    const auto* narrow = reinterpret_cast<const int32_t*>(found->data.data());
+    std::copy(narrow, narrow + values.size(), values.begin());
+  } else {
+    return Bad(name_, tensor, "must be I32 or I64");
+  }
+  return values;
+}
+
+}  // namespace groundswell

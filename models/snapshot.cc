@@ -1,0 +1,191 @@
+#include "models/snapshot.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "models/registry.h"
+
+namespace groundswell {
+namespace {
+
+constexpr std::string_view kManifestFile = "manifest.json";
+constexpr std::string_view kEmbeddingsFile = "embeddings.safetensors";
+constexpr std::string_view kClustersFile = "clusters.safetensors";
+
+std::string Sha256(std::span<const std::byte> bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+absl::StatusOr<SafetensorsFile> OpenTensors(const SnapshotFiles& files, std::string_view name) {
+  const auto at = files.files.find(std::string(name));
+  if (at == files.files.end()) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", name));
+  }
+  return SafetensorsFile::Parse(std::string(name), at->second);
+}
+
+// Macro nodes of every user or item, each below `clusters`.
+absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
+                                                   std::string_view tensor, size_t count,
+                                                   uint32_t clusters) {
+  const std::array<size_t, 1> shape{count};
+  const absl::StatusOr<std::vector<int64_t>> values = file.Integers(tensor, shape);
+  if (!values.ok()) return values.status();
+  std::vector<uint32_t> nodes;
+  nodes.reserve(count);
+  for (size_t i = 0; i < values->size(); ++i) {
+    const int64_t value = (*values)[i];
+    if (value < 0 || value >= clusters) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"{}\": element {} is {}; it must be 0 to {}", file.name(),
+                      tensor, i, value, clusters - 1));
+    }
+    nodes.push_back(static_cast<uint32_t>(value));
+  }
+  return nodes;
+}
+
+}  // namespace
+
+absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
+  SnapshotFiles files;
+  auto manifest_bytes = ReadFileBytes(fmt::format("{}/{}", directory, kManifestFile));
+  if (!manifest_bytes.ok()) return manifest_bytes.status();
+  const absl::StatusOr<Manifest> manifest = ParseManifest((*manifest_bytes)->text());
+  if (!manifest.ok()) return manifest.status();
+  files.files.emplace(kManifestFile, *std::move(manifest_bytes));
+  for (const auto& [name, expected] : manifest->files) {
+    auto bytes = ReadFileBytes(fmt::format("{}/{}", directory, name));
+    if (!bytes.ok()) return bytes.status();
+    const size_t size = (*bytes)->view().size();
+    if (size != expected.bytes) {
+      return absl::DataLossError(fmt::format(
+          "\"{}\" has {} bytes, the manifest says {}; copy it again", name, size, expected.bytes));
+    }
+    if (Sha256((*bytes)->view()) != expected.sha256) {
+      return absl::DataLossError(
+          fmt::format("\"{}\" does not match the SHA-256 in the manifest; copy it again", name));
+    }
+    files.files.emplace(name, *std::move(bytes));
+  }
+  return files;
+}
+
+absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotFiles& files) {
+  const auto manifest_bytes = files.files.find(std::string(kManifestFile));
+  if (manifest_bytes == files.files.end()) {
+    return absl::InvalidArgumentError("the snapshot has no manifest.json");
+  }
+  absl::StatusOr<Manifest> parsed = ParseManifest(manifest_bytes->second->text());
+  if (!parsed.ok()) return parsed.status();
+  std::shared_ptr<Snapshot> snapshot(new Snapshot);
+  snapshot->manifest_ = *std::move(parsed);
+  snapshot->digest_ = Sha256(manifest_bytes->second->view());
+  snapshot->files_ = files;
+  if (absl::Status s = snapshot->ReadEmbeddings(); !s.ok()) return s;
+  if (absl::Status s = snapshot->ReadClusterTensors(); !s.ok()) return s;
+  if (absl::Status s = snapshot->MakeRankers(); !s.ok()) return s;
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+absl::Status Snapshot::ReadEmbeddings() {
+  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kEmbeddingsFile);
+  if (!file.ok()) return file.status();
+  const std::array<size_t, 2> user_shape{manifest_.users, manifest_.embedding_dim};
+  const auto users = file->Floats("user", user_shape);
+  if (!users.ok()) return users.status();
+  const std::array<size_t, 2> item_shape{manifest_.items, manifest_.embedding_dim};
+  const auto items = file->Floats("item", item_shape);
+  if (!items.ok()) return items.status();
+  user_embeddings_ = *users;
+  item_embeddings_ = *items;
+  return absl::OkStatus();
+}
+
+absl::Status Snapshot::ReadClusterTensors() {
+  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kClustersFile);
+  if (!file.ok()) return file.status();
+  auto users = ReadClusters(*file, "user", manifest_.users, manifest_.user_clusters);
+  if (!users.ok()) return users.status();
+  auto items = ReadClusters(*file, "item", manifest_.items, manifest_.item_clusters);
+  if (!items.ok()) return items.status();
+  const std::array<size_t, 2> user_shape{manifest_.user_clusters, manifest_.embedding_dim};
+  const auto user_centroids = file->Floats("user_centroids", user_shape);
+  if (!user_centroids.ok()) return user_centroids.status();
+  const std::array<size_t, 2> item_shape{manifest_.item_clusters, manifest_.embedding_dim};
+  const auto item_centroids = file->Floats("item_centroids", item_shape);
+  if (!item_centroids.ok()) return item_centroids.status();
+  user_clusters_ = *std::move(users);
+  item_clusters_ = *std::move(items);
+  user_centroids_ = *user_centroids;
+  return absl::OkStatus();
+}
+
+absl::Status Snapshot::MakeRankers() {
+  for (const Manifest::Model& model : manifest_.models) {
+    const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, model.file);
+    if (!file.ok()) return file.status();
+    auto ranker = MakeRanker(model, *file);
+    if (!ranker.ok()) return ranker.status();
+    const RankerShape shape = (*ranker)->shape();
+    if (shape.user_rows != manifest_.users + 1 || shape.item_rows != manifest_.items + 1 ||
+        shape.user_clusters != manifest_.user_clusters ||
+        shape.item_clusters != manifest_.item_clusters) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
+          "manifest needs {}, {} (one more than users and items, for row 0), {} and {}",
+          model.file, model.name, shape.user_rows, shape.item_rows, shape.user_clusters,
+          shape.item_clusters, manifest_.users + 1, manifest_.items + 1, manifest_.user_clusters,
+          manifest_.item_clusters));
+    }
+    rankers_.push_back(*std::move(ranker));
+  }
+  return absl::OkStatus();
+}
+
+std::span<const float> Snapshot::UserEmbedding(uint32_t user) const {
+  return user_embeddings_.subspan(size_t{user} * manifest_.embedding_dim, manifest_.embedding_dim);
+}
+
+std::span<const float> Snapshot::ItemEmbedding(uint32_t item) const {
+  return item_embeddings_.subspan(size_t{item} * manifest_.embedding_dim, manifest_.embedding_dim);
+}
+
+uint32_t Snapshot::NearestUserCluster(std::span<const float> embedding) const {
+  uint32_t nearest = 0;
+  // Doubles in a fixed order: every machine decides alike.
+  double least = std::numeric_limits<double>::infinity();
+  for (uint32_t cluster = 0; cluster < manifest_.user_clusters; ++cluster) {
+    const auto centroid =
+        user_centroids_.subspan(size_t{cluster} * embedding.size(), embedding.size());
+    double distance = 0;
+    for (size_t i = 0; i < embedding.size(); ++i) {
+      const double difference = double{embedding[i]} - double{centroid[i]};
+      distance += difference * difference;
+    }
+    if (distance < least) {
+      least = distance;
+      nearest = cluster;
+    }
+  }
+  return nearest;
+}
+
+const Ranker* Snapshot::FindRanker(std::string_view name) const {
+  for (const auto& ranker : rankers_) {
+    if (name.empty() || ranker->name() == name) return ranker.get();
+  }
+  return nullptr;
+}
+
+}  // namespace groundswell
