@@ -1,0 +1,57 @@
+"""Writes a snapshot directory as docs/snapshot.md describes it."""
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+from trainer import safetensors
+
+FORMAT_VERSION = 1
+
+
+def write_embeddings(directory, user, item):
+    safetensors.write(Path(directory) / "embeddings.safetensors", {"user": user, "item": item})
+
+
+def write_clusters(directory, user, item, user_centroids, item_centroids):
+    safetensors.write(Path(directory) / "clusters.safetensors", {
+        "user": user, "item": item,
+        "user_centroids": user_centroids, "item_centroids": item_centroids})
+
+
+def write_catalogue(directory, user_ids, items):
+    """`items` holds (id, title, category) in the order of the indices."""
+    with open(Path(directory) / "users.jsonl", "w", encoding="utf-8") as stream:
+        for id_ in user_ids:
+            stream.write(json.dumps({"id": id_}, ensure_ascii=False) + "\n")
+    with open(Path(directory) / "items.jsonl", "w", encoding="utf-8") as stream:
+        for id_, title, category in items:
+            entry = {"id": id_, "title": title, "category": category}
+            stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def rfc3339(time_s):
+    return datetime.fromtimestamp(time_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_manifest(directory, fields):
+    """Writes manifest.json: `fields`, and size and SHA-256 of every other file of the directory."""
+    directory = Path(directory)
+    files = {}
+    for path in sorted(directory.iterdir()):
+        if path.suffix in (".jsonl", ".safetensors"):
+            data = path.read_bytes()
+            files[path.name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    manifest = {"format_version": FORMAT_VERSION, **fields, "files": files}
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (directory / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def update_metrics(directory, metrics):
+    """Adds to the metrics of a finished snapshot's manifest."""
+    path = Path(directory) / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["metrics"].update(metrics)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
