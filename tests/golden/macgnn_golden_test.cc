@@ -1,0 +1,204 @@
+// MacGNN, stage by stage, against golden vectors:
+//
+//   golden_test --golden DIR
+//
+// DIR/macgnn holds weights.safetensors (metadata: tau, recent_len) and cases.safetensors. All
+// shapes come from the files, so that any other set of vectors can be tried.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "models/macgnn/forward.h"
+#include "models/macgnn/weights.h"
+
+namespace groundswell {
+namespace {
+
+std::string golden_directory = GROUNDSWELL_GOLDEN_DIRECTORY;
+
+constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and logits
+constexpr double kProbabilityTolerance = 1e-6;
+
+SafetensorsFile Open(const std::string& name) {
+  const std::string path = golden_directory + "/macgnn/" + name;
+  auto bytes = ReadFileBytes(path);
+  if (!bytes.ok()) throw std::runtime_error(std::string(bytes.status().message()));
+  auto file = SafetensorsFile::Parse(name, *bytes);
+  if (!file.ok()) throw std::runtime_error(std::string(file.status().message()));
+  return *std::move(file);
+}
+
+// The tensor of any dtype as doubles.
+std::vector<double> Doubles(const SafetensorsFile& file, const std::string& name) {
+  const Tensor& tensor = file.tensors().at(name);
+  std::vector<double> values(tensor.element_count());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto at = [&]<typename T>(T element) {
+      std::memcpy(&element, tensor.data.data() + i * sizeof(T), sizeof(T));
+      return static_cast<double>(element);
+    };
+    switch (tensor.dtype) {
+      case DType::kF32:
+        values[i] = at(float{});
+        break;
+      case DType::kF64:
+        values[i] = at(double{});
+        break;
+      case DType::kI32:
+        values[i] = at(int32_t{});
+        break;
+      case DType::kI64:
+        values[i] = at(int64_t{});
+        break;
+    }
+  }
+  return values;
+}
+
+template <typename T>
+std::vector<T> Integers(const SafetensorsFile& file, const std::string& name) {
+  const auto values = file.Integers(name, file.tensors().at(name).shape);
+  if (!values.ok()) throw std::runtime_error(std::string(values.status().message()));
+  return {values->begin(), values->end()};
+}
+
+// The weights with one attention's Dice statistics put in: the same file but for those.
+SafetensorsFile WithStatistics(const SafetensorsFile& weights, const SafetensorsFile& cases,
+                               const std::string& prefix) {
+  std::string header = "{";
+  std::vector<std::byte> data;
+  const auto add = [&](const std::string& name, const Tensor& tensor) {
+    std::string shape;
+    for (const size_t dimension : tensor.shape)
+      shape += (shape.empty() ? "" : ",") + std::to_string(dimension);
+    header += fmt::format("{}\"{}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
+                          header.size() > 1 ? "," : "", name, shape, data.size(),
+                          data.size() + tensor.data.size());
+    data.insert(data.end(), tensor.data.begin(), tensor.data.end());
+  };
+  for (const auto& [name, tensor] : weights.tensors()) add(name, tensor);
+  for (const char* name : {"mlp.1.mean", "mlp.1.std", "mlp.3.mean", "mlp.3.std"}) {
+    add(name, cases.tensors().at(prefix + name));
+  }
+  header += "}";
+  header.append((8 - header.size() % 8) % 8, ' ');
+  const uint64_t size = header.size();
+  auto bytes = std::make_shared<FileBytes>(sizeof(size) + header.size() + data.size());
+  std::byte* out = bytes->mutable_view().data();
+  std::memcpy(out, &size, sizeof(size));
+  std::memcpy(out + sizeof(size), header.data(), header.size());
+  std::memcpy(out + sizeof(size) + header.size(), data.data(), data.size());
+  return *SafetensorsFile::Parse("weights.safetensors", bytes);
+}
+
+struct Attention {
+  const char* manifest;
+  const char* prefix;
+};
+
+class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
+ protected:
+  void SetUp() override {
+    const auto loaded =
+        LoadMacgnnWeights(WithStatistics(weights_file_, cases_, prefix_),
+                          {{"attention", GetParam().manifest},
+                           {"tau", weights_file_.metadata().at("tau")},
+                           {"recent_len", weights_file_.metadata().at("recent_len")}});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    weights_ = *loaded;
+  }
+
+  void ExpectNear(const std::string& stage, size_t row, std::span<const float> actual,
+                  double tolerance = kTolerance) {
+    const std::vector<double>& expected = Stage(stage);
+    for (size_t i = 0; i < actual.size(); ++i) {
+      const double want = expected[row * actual.size() + i];
+      ASSERT_NEAR(actual[i], want, tolerance + tolerance * std::abs(want))
+          << stage << ", row " << row << ", element " << i;
+    }
+  }
+
+  const std::vector<double>& Stage(const std::string& stage) {
+    auto [at, is_new] = stages_.try_emplace(stage);
+    if (is_new) at->second = Doubles(cases_, prefix_ + stage);
+    return at->second;
+  }
+
+  const std::string prefix_ = GetParam().prefix;
+  const SafetensorsFile weights_file_ = Open("weights.safetensors");
+  const SafetensorsFile cases_ = Open("cases.safetensors");
+  MacgnnWeights weights_{.file = weights_file_};
+  std::map<std::string, std::vector<double>> stages_;
+};
+
+TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
+  const MacgnnShape& shape = weights_.shape;
+  const auto user = Integers<uint32_t>(cases_, "in.user");
+  const auto item = Integers<uint32_t>(cases_, "in.item");
+  const auto u1 = Integers<int64_t>(cases_, "in.u1");
+  const auto u2 = Integers<int64_t>(cases_, "in.u2");
+  const auto i1 = Integers<int64_t>(cases_, "in.i1");
+  const auto i2 = Integers<int64_t>(cases_, "in.i2");
+  const auto urec = Integers<uint32_t>(cases_, "in.urec");
+  const auto irec = Integers<uint32_t>(cases_, "in.irec");
+  const size_t p = shape.user_nodes;
+  const size_t q = shape.item_nodes;
+  const size_t l = shape.recent_len;
+  ASSERT_GT(user.size(), 0u);
+
+  MacgnnScratch scratch(shape, 1);
+  for (size_t row = 0; row < user.size(); ++row) {
+    MacgnnPrepareUser(weights_,
+                      {.row = user[row],
+                       .one_hop = std::span(u1).subspan(row * q, q),
+                       .two_hop = std::span(u2).subspan(row * p, p),
+                       .recent_items = std::span(urec).subspan(row * l, l)},
+                      scratch);
+    float logit = 0;
+    MacgnnScoreItems(weights_,
+                     {.rows = std::span(item).subspan(row, 1),
+                      .one_hop = std::span(i1).subspan(row * p, p),
+                      .two_hop = std::span(i2).subspan(row * q, q),
+                      .recent_users = std::span(irec).subspan(row * l, l)},
+                     scratch, std::span(&logit, 1));
+    std::vector<float> concat(scratch.concat.begin(), scratch.concat.begin() + shape.concat());
+    if (weights_.attention == MacgnnAttention::kNone) {
+      std::copy(scratch.user_half.begin(), scratch.user_half.end(), concat.begin());
+    }
+    ExpectNear("w_u1", row, scratch.w_u1);
+    ExpectNear("w_u2", row, scratch.w_u2);
+    ExpectNear("w_i1", row, std::span(scratch.w_i1).first(p));
+    ExpectNear("w_i2", row, std::span(scratch.w_i2).first(q));
+    ExpectNear("concat", row, concat);
+    ExpectNear("fc0", row, std::span(scratch.fc0).first(shape.hidden1));
+    ExpectNear("dice1", row, std::span(scratch.dice1).first(shape.hidden1));
+    ExpectNear("fc2", row, std::span(scratch.fc2).first(shape.hidden2));
+    ExpectNear("dice3", row, std::span(scratch.dice3).first(shape.hidden2));
+    ExpectNear("logit", row, std::span(&logit, 1));
+    ASSERT_NEAR(1.0 / (1.0 + std::exp(-double{logit})), Stage("p")[row], kProbabilityTolerance)
+        << "row " << row;
+    if (HasFatalFailure()) return;
+  }
+  fmt::print("{} rows agree at every stage ({} user and {} item macro nodes, recent_len {})\n",
+             user.size(), p, q, l);
+}
+
+INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnGoldenTest,
+                         testing::Values(Attention{"none", "official."},
+                                         Attention{"neighbours", "paper."}),
+                         [](const auto& named) { return std::string(named.param.manifest); });
+
+}  // namespace
+}  // namespace groundswell
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (std::string(argv[i]) == "--golden") groundswell::golden_directory = argv[i + 1];
+  }
+  return RUN_ALL_TESTS();
+}
