@@ -42,6 +42,7 @@ struct Config {
   } request;
   struct Retrieval {
     int64_t candidates = 500;
+    int64_t popular_candidates = 100;
     int64_t flat_max_items = 50'000;
     std::string factory = "IVF1024,Flat";
     int64_t nprobe = 16;
@@ -97,9 +98,9 @@ class ConfigFlags {
   absl::StatusOr<Config> Resolve(const std::map<std::string, std::string>& environment) const;
 
  private:
-  std::string file_;
-  std::map<std::string, std::string>
-      values_;  // by key, every key present; those given are set below
+  struct Given;  // what parsing writes into, also when this object is const
+
+  std::unique_ptr<Given> given_;
   CLI::App& command_;
 };
 

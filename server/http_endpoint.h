@@ -12,6 +12,7 @@
 
 class CivetHandler;
 class CivetServer;
+struct mg_connection;
 
 namespace groundswell {
 
@@ -34,9 +35,13 @@ class HttpEndpoint {
   int port() const { return port_; }
 
  private:
+  struct Complaint;
+
   HttpEndpoint();
+  static int OnLog(const mg_connection* connection, const char* message);
 
   // Declared before the server, which calls them until it is destroyed.
+  std::unique_ptr<Complaint> complaint_;
   std::vector<std::unique_ptr<CivetHandler>> handlers_;
   std::unique_ptr<CivetServer> server_;
   int port_ = 0;

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "prometheus/counter.h"
@@ -116,7 +115,7 @@ class Metrics {
   std::array<prometheus::Counter*, kSources> candidates_{};
   std::array<prometheus::Counter*, kSize<DegradedStep>> degraded_{};
   std::array<prometheus::Counter*, kSize<Fallback>> fallbacks_{};
-  absl::flat_hash_map<std::string, EventCounters> events_;
+  std::map<std::string, EventCounters, std::less<>> events_;
   EventCounters other_events_{};
   std::array<prometheus::Counter*, kSize<Rejection>> rejected_{};
   std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};

@@ -1,0 +1,93 @@
+#include "server/admission.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/status_details.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Weight of the newest duration in the moving average: 1/16.
+constexpr int64_t kAverageOver = 16;
+constexpr milliseconds kRetryMin{1};
+constexpr milliseconds kRetryMax{1'000};
+
+size_t ThreadsOrCores(size_t threads) {
+  return threads > 0 ? threads : std::max<size_t>(1, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+Admission::Admission(size_t threads, size_t queue_max) : queue_max_(queue_max) {
+  const size_t count = ThreadsOrCores(threads);
+  threads_.reserve(count);
+  for (size_t number = 0; number < count; ++number) {
+    threads_.emplace_back([this, number] { Run({number}); });
+  }
+}
+
+Admission::~Admission() { Drain(); }
+
+absl::Status Admission::Submit(Work work) {
+  {
+    const MutexLock lock(mutex_);
+    if (!draining_ && queue_.size() < queue_max_) {
+      queue_.push_back(std::move(work));
+      changed_.NotifyOne();
+      return absl::OkStatus();
+    }
+    if (draining_) {
+      return WithReason(absl::UnavailableError("the server is shutting down; ask another one"),
+                        "DRAINING");
+    }
+  }
+  return Overloaded("the request queue", RetryAfter());
+}
+
+void Admission::Drain() {
+  {
+    const MutexLock lock(mutex_);
+    draining_ = true;
+    changed_.NotifyAll();
+  }
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+size_t Admission::queue_depth() const {
+  const MutexLock lock(mutex_);
+  return queue_.size();
+}
+
+void Admission::Run(ComputeThread self) {
+  for (;;) {
+    Work work;
+    {
+      const MutexLock lock(mutex_);
+      while (queue_.empty() && !draining_) changed_.Wait(mutex_);
+      if (queue_.empty()) return;
+      work = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    const auto begin = steady_clock::now();
+    std::move(work)(self);
+    const int64_t took = std::chrono::nanoseconds(steady_clock::now() - begin).count();
+    // Concurrent updates may lose one another: an average does not mind.
+    const int64_t average = work_ns_.load(std::memory_order_relaxed);
+    work_ns_.store(average + (took - average) / kAverageOver, std::memory_order_relaxed);
+  }
+}
+
+milliseconds Admission::RetryAfter() const {
+  const int64_t wait_ns = work_ns_.load(std::memory_order_relaxed) *
+                          static_cast<int64_t>(queue_max_) / static_cast<int64_t>(thread_count());
+  return std::clamp(std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(wait_ns)), kRetryMin,
+                    kRetryMax);
+}
+
+}  // namespace groundswell
