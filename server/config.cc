@@ -361,6 +361,7 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   std::string text(kFileBytesMax + 1, '\0');
   file.read(text.data(), std::ssize(text));
   text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad()) return Invalid("--config", path, "cannot be read; is it a directory?");
   if (text.size() > kFileBytesMax) {
     return Invalid("--config", path, "is larger than 1 MiB; is it the right file?");
   }

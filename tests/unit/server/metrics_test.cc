@@ -1,0 +1,138 @@
+#include "server/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include <regex>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "index/candidate_source.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::microseconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class MetricsTest : public ::testing::Test {
+ protected:
+  const std::vector<std::string> types_ = {"purchase", "view"};
+  Metrics metrics_{types_};
+};
+
+TEST_F(MetricsTest, ACallThatNeverSetACodeCountsAsUnknownAndIsTimed) {
+  { const RpcScope scope(metrics_, Method::kRank); }
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_requests_total{code=\"UNKNOWN\",method=\"Rank\"} 1"));
+  EXPECT_THAT(text, HasSubstr("groundswell_request_duration_seconds_count{method=\"Rank\"} 1"));
+}
+
+TEST_F(MetricsTest, CodesOutsideGrpcsCountAsUnknown) {
+  metrics_.CountRequest(Method::kRank, 17, microseconds(1));
+  metrics_.CountRequest(Method::kRank, -1, microseconds(1));
+  EXPECT_THAT(metrics_.Render(),
+              HasSubstr("groundswell_requests_total{code=\"UNKNOWN\",method=\"Rank\"} 2"));
+}
+
+TEST_F(MetricsTest, EventTypesThatAreNotConfiguredShareOneLabel) {
+  metrics_.CountEvents("view", EventOutcome::kAccepted, 3);
+  metrics_.CountEvents("made up by a caller", EventOutcome::kRefused);
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_events_total{outcome=\"accepted\",type=\"view\"} 3"));
+  EXPECT_THAT(text, HasSubstr("groundswell_events_total{outcome=\"refused\",type=\"other\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("made up")));
+}
+
+TEST_F(MetricsTest, UnknownSourcesAreNotCounted) {
+  metrics_.CountCandidates(0, 5);
+  metrics_.CountCandidates(1u << 31, 5);
+  metrics_.CountCandidates(kFromPopular, 7);
+  EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_candidates_total{source=\"popular\"} 7"));
+}
+
+TEST_F(MetricsTest, StagesAreTimedInSecondsAndToldToTheRequest) {
+  std::chrono::nanoseconds elapsed{-1};
+  { const StageTimer timer(metrics_, Stage::kRank, &elapsed); }
+  EXPECT_GE(elapsed.count(), 0);
+  metrics_.ObserveStage(Stage::kRetrieval, microseconds(1'500));
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_stage_duration_seconds_count{stage=\"rank\"} 1"));
+  EXPECT_THAT(text, HasSubstr("stage_duration_seconds_sum{stage=\"retrieval\"} 0.0015"));
+  EXPECT_THAT(text, HasSubstr("seconds_bucket{stage=\"retrieval\",le=\"0.001\"} 0"));
+  EXPECT_THAT(text, HasSubstr("seconds_bucket{stage=\"retrieval\",le=\"0.002\"} 1"));
+}
+
+TEST_F(MetricsTest, ANewSnapshotReplacesTheOldLabel) {
+  metrics_.SetSnapshot("retail@1");
+  metrics_.SetSnapshot("retail@2");
+  metrics_.SetIndex("Flat", "AVX2");
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_snapshot_info{version=\"retail@2\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("retail@1")));
+  EXPECT_THAT(text, HasSubstr("groundswell_index_info{kind=\"Flat\",simd=\"AVX2\"} 1"));
+}
+
+TEST_F(MetricsTest, GaugesAreFreshAtEveryScrape) {
+  Offset applied = 5;
+  metrics_.OnScrape([&applied](Metrics& metrics) { metrics.SetOffsets(12, applied); });
+  metrics_.CollectRocksDb([] { return Metrics::Samples{{"block_cache_usage_bytes", 7}}; });
+  EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_apply_lag_records 7"));
+  applied = 12;
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_apply_lag_records 0"));
+  EXPECT_THAT(text, HasSubstr("groundswell_log_end_offset 12"));
+  EXPECT_THAT(text, HasSubstr("groundswell_rocksdb_block_cache_usage_bytes 7"));
+}
+
+TEST_F(MetricsTest, TheProcessTellsItsStandardFigures) {
+  const std::string text = metrics_.Render();
+  for (const char* name : {"process_resident_memory_bytes", "process_cpu_seconds_total",
+                           "process_open_fds", "process_start_time_seconds"}) {
+    const std::regex line("\n" + std::string(name) + " ([0-9.e+]+)");
+    std::smatch match;
+    ASSERT_TRUE(std::regex_search(text, match, line)) << name;
+    EXPECT_GE(std::stod(match[1]), 0) << name;
+  }
+}
+
+TEST_F(MetricsTest, NamesFollowPrometheusRulesAndNothingIsASummary) {
+  std::istringstream text(metrics_.Render());
+  std::set<std::string> seen;
+  for (std::string line; std::getline(text, line);) {
+    std::istringstream words(line);
+    std::string hash, keyword, name, type;
+    words >> hash >> keyword >> name >> type;
+    if (keyword != "TYPE") continue;
+    EXPECT_TRUE(seen.insert(name).second) << name;
+    EXPECT_NE(type, "summary") << name;
+    EXPECT_TRUE(name.starts_with("groundswell_") || name.starts_with("process_")) << name;
+    EXPECT_EQ(type == "counter", name.ends_with("_total")) << name;
+    EXPECT_TRUE(type != "histogram" || name.ends_with("_seconds")) << name;
+  }
+  EXPECT_GE(seen.size(), 20u);
+}
+
+TEST_F(MetricsTest, ThreadsCountWhileAnotherScrapes) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([this] {
+      for (int i = 0; i < 500; ++i) {
+        RpcScope scope(metrics_, Method::kRecommend);
+        scope.set_code(0);
+        metrics_.CountEvents("view", EventOutcome::kApplied);
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    metrics_.SetSnapshot(std::to_string(i));
+    EXPECT_FALSE(metrics_.Render().empty());
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(metrics_.Render(),
+              HasSubstr("groundswell_requests_total{code=\"OK\",method=\"Recommend\"} 1500"));
+}
+
+}  // namespace
+}  // namespace groundswell
