@@ -21,7 +21,7 @@ class Options:
     epochs: int = 1  # more overfit: embeddings memorise the rows
     negatives: int = 4
     popular_negatives: float = 0.5
-    basket_start_share: float = 0.7  # of the rows; see Rows.batch
+    basket_start_share: float = 0.85  # of the rows; see Rows.batch
     seed: int = 1
 
 
@@ -71,6 +71,9 @@ def train(rows, tables, options):
             logits = model(_tensors(rows.batch(chosen, from_start[chosen])))
             labels = torch.from_numpy(rows.label[chosen]).float()
             loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+            # Falls to 0 over the training: the last steps settle.
+            done = (epoch - 1 + begin / len(order)) / options.epochs
+            optimiser.param_groups[0]["lr"] = options.learning_rate * (1 - done)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -6,6 +6,7 @@ same seen items.
 """
 
 import importlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,7 +48,8 @@ def evaluate(config_path, address, write):
         recall, ndcg = metrics.mean_recall_ndcg(answer, truth.relevant, _K)
         print(f"{name:12s} Recall@{_K} {recall:.4f}  NDCG@{_K} {ndcg:.4f}")
         prefix = "heldout" if name == "server" else f"heldout.{name}"
-        found[f"{prefix}.recall_at_{_K}"], found[f"{prefix}.ndcg_at_{_K}"] = round(recall, 4), round(ndcg, 4)
+        found[f"{prefix}.recall_at_{_K}"] = round(recall, 4)
+        found[f"{prefix}.ndcg_at_{_K}"] = round(ndcg, 4)
     if write:
         snapshot.update_metrics(directory, found)
 
@@ -74,10 +76,12 @@ def _ask(address, interactions, truth):
 def _compile(directory):
     """The Python stubs of recommend.proto, generated into `directory` and imported."""
     proto = Path(__file__).resolve().parent.parent / "proto"
-    plugin = subprocess.run(["which", "grpc_python_plugin"], check=True, capture_output=True, text=True)
+    plugin = shutil.which("grpc_python_plugin")
+    if plugin is None or shutil.which("protoc") is None:
+        raise FileNotFoundError("protoc and grpc_python_plugin are needed: scripts/install-packages")
     subprocess.run([
         "protoc", f"-I{proto}", f"-I{_GOOGLE_PROTOS}", f"--python_out={directory}",
-        f"--grpc_python_out={directory}", f"--plugin=protoc-gen-grpc_python={plugin.stdout.strip()}",
+        f"--grpc_python_out={directory}", f"--plugin=protoc-gen-grpc_python={plugin}",
         str(proto / "groundswell/v1/recommend.proto"),
         f"{_GOOGLE_PROTOS}/google/rpc/status.proto"], check=True)
     sys.path.insert(0, directory)
