@@ -63,17 +63,22 @@ absl::Status CannotListen(const std::string& address, std::string_view why) {
 
 }  // namespace
 
-// The library's latest complaint, which it tells to a callback only.
+// The first complaint of the library, which tells it to a callback only and names the cause.
 struct HttpEndpoint::Complaint {
   std::mutex mutex;
   std::string text;
 };
 
 int HttpEndpoint::OnLog(const mg_connection* connection, const char* message) {
-  auto* complaint = static_cast<Complaint*>(mg_get_user_data(mg_get_context(connection)));
+  // The library's user data is the CivetServer, which keeps the context given to its constructor.
+  const auto* server =
+      static_cast<const CivetServer*>(mg_get_user_data(mg_get_context(connection)));
+  auto* complaint = server == nullptr
+                        ? nullptr
+                        : static_cast<Complaint*>(const_cast<void*>(server->getUserContext()));
   if (complaint != nullptr) {
     const std::lock_guard lock(complaint->mutex);
-    complaint->text = message;
+    if (complaint->text.empty()) complaint->text = message;
   }
   return 1;  // said; the library need not print it
 }

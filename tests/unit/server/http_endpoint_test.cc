@@ -55,6 +55,7 @@ TEST(HttpEndpointTest, APortInUseIsAnErrorThatNamesItAndTheRemedy) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr(address));
   EXPECT_THAT(std::string(status.message()), HasSubstr("not in use"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("Address already in use"));
 }
 
 TEST(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
