@@ -8,6 +8,12 @@
 namespace groundswell {
 
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Options options) {
+  if (options.event_ids_max < static_cast<int64_t>(options.group_max)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "log.event_ids_max is {}; it must be at least log.group_max, {}, so that a group's own ids "
+        "fit the window",
+        options.event_ids_max, options.group_max));
+  }
   const absl::StatusOr<GraphState> state = store.ReadState();
   if (!state.ok()) return state.status();
   const absl::StatusOr<Offset> last = store.LastLogOffset();

@@ -35,7 +35,7 @@ class RocksdbLog final : public InteractionLog {
     std::function<void(std::chrono::nanoseconds)> on_write;
   };
 
-  // `store` must outlive the log. Fails when the log's end cannot be read.
+  // `store` must outlive the log. InvalidArgument when event_ids_max is below group_max.
   static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Options options);
   ~RocksdbLog() override;
 

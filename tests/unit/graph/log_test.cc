@@ -68,7 +68,7 @@ TEST_F(LogTest, ARepeatedEventIdIsADuplicateAlsoAfterReopening) {
 
 TEST_F(LogTest, EventIdsOutsideTheWindowAreForgotten) {
   const auto store = OpenStore(path_);
-  const auto log = OpenLog(*store, {.event_ids_max = 2});
+  const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 2});
   for (const char* id : {"a", "b", "c"}) {
     ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0", 1, 1, id)}).ok());
   }
@@ -76,6 +76,12 @@ TEST_F(LogTest, EventIdsOutsideTheWindowAreForgotten) {
             Appended::Outcome::kDuplicate);
   EXPECT_EQ((*Append(*log, {MakeInteraction("u", "i0", 1, 1, "a")}))[0].outcome,
             Appended::Outcome::kAppended);
+}
+
+TEST_F(LogTest, AWindowSmallerThanAGroupIsRefused) {
+  const auto store = OpenStore(path_);
+  const auto log = RocksdbLog::Open(*store, {.group_max = 10, .event_ids_max = 9});
+  EXPECT_EQ(log.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(LogTest, AFullQueueRefusesAtOnceAndKeepsNothing) {

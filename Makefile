@@ -1,0 +1,35 @@
+# The project's face. Every target installs and builds what it needs, from Debian 12's packages.
+.PHONY: help demo test bench lint train clean
+
+help:
+	@echo "make demo    install, build, import the sample, serve, recommend, ingest, show the change"
+	@echo "make test    install, build and run every test, sanitizers included"
+	@echo "make bench   install, build and run the benchmarks of bench/"
+	@echo "make lint    clang-format and clang-tidy over the whole tree"
+	@echo "make train   train the sample snapshot again (needs PyTorch; about a quarter of an hour)"
+
+demo:
+	scripts/install-packages
+	scripts/build release groundswell-server groundswell
+	scripts/demo
+
+test:
+	scripts/install-packages
+	scripts/test
+
+bench:
+	scripts/install-packages
+	scripts/build release
+	scripts/bench
+
+lint:
+	scripts/install-packages --lint
+	scripts/lint
+
+train:
+	scripts/install-packages --trainer
+	scripts/build release groundswell-server
+	/usr/bin/python3 -m trainer train --config trainer/online-retail.toml
+
+clean:
+	rm -rf build

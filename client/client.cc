@@ -1,0 +1,117 @@
+#include "client/client.h"
+
+#include <fmt/format.h>
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+
+#include <utility>
+
+namespace groundswell {
+namespace {
+
+// gRFC A6: only UNAVAILABLE is safe to try again; throttled, so that retries never feed an
+// overload.
+constexpr char kServiceConfig[] = R"({
+  "methodConfig": [{
+    "name": [{"service": "groundswell.v1.RecommendationService"},
+             {"service": "groundswell.v1.AdminService"}],
+    "retryPolicy": {
+      "maxAttempts": 3, "initialBackoff": "0.01s", "maxBackoff": "0.2s", "backoffMultiplier": 2,
+      "retryableStatusCodes": ["UNAVAILABLE"]
+    }
+  }],
+  "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
+})";
+
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Call(const Client::Options& options, Stub& stub,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                           Response*),
+                              const Request& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + options.timeout);
+  Response response;
+  const grpc::Status status = (stub.*method)(&context, request, &response);
+  if (!status.ok()) return ToStatus(status);
+  return response;
+}
+
+template <typename Request>
+Request InNamespace(Request request, const std::string& name_space) {
+  if (request.namespace_().empty()) request.set_namespace_(name_space);
+  return request;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(kServiceConfig);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+absl::Status ToStatus(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  std::string message = status.error_message();
+  google::rpc::Status rich;
+  if (rich.ParseFromString(status.error_details())) {
+    for (const google::protobuf::Any& any : rich.details()) {
+      google::rpc::ErrorInfo info;
+      if (any.UnpackTo(&info)) message += fmt::format(" [{}]", info.reason());
+    }
+  }
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
+}
+
+Client::Client(Options options)
+    : options_(std::move(options)),
+      channel_(MakeChannel(options_.address)),
+      recommend_(v1::RecommendationService::NewStub(channel_)),
+      interaction_(v1::InteractionService::NewStub(channel_)),
+      admin_(v1::AdminService::NewStub(channel_)) {}
+
+absl::StatusOr<v1::RecommendResponse> Client::Recommend(v1::RecommendRequest request) {
+  return Call(options_, *recommend_, &v1::RecommendationService::Stub::Recommend,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::BatchRecommendResponse> Client::BatchRecommend(
+    v1::BatchRecommendRequest request) {
+  for (v1::RecommendRequest& one : *request.mutable_requests()) {
+    one = InNamespace(std::move(one), options_.name_space);
+  }
+  return Call(options_, *recommend_, &v1::RecommendationService::Stub::BatchRecommend, request);
+}
+
+absl::StatusOr<v1::RankResponse> Client::Rank(v1::RankRequest request) {
+  return Call(options_, *recommend_, &v1::RecommendationService::Stub::Rank,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::SimilarItemsResponse> Client::SimilarItems(v1::SimilarItemsRequest request) {
+  return Call(options_, *recommend_, &v1::RecommendationService::Stub::SimilarItems,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(v1::GetUserStateRequest request) {
+  return Call(options_, *recommend_, &v1::RecommendationService::Stub::GetUserState,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::RecordInteractionResponse> Client::RecordInteraction(
+    v1::RecordInteractionRequest request) {
+  return Call(options_, *interaction_, &v1::InteractionService::Stub::RecordInteraction,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::ServerStatus> Client::GetServerStatus(v1::GetServerStatusRequest request) {
+  return Call(options_, *admin_, &v1::AdminService::Stub::GetServerStatus,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+std::unique_ptr<IngestStream> Client::Ingest(IngestStream::Options options) {
+  if (options.name_space.empty()) options.name_space = options_.name_space;
+  return std::make_unique<IngestStream>(*interaction_, std::move(options));
+}
+
+}  // namespace groundswell

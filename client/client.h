@@ -1,0 +1,70 @@
+// Client: calls a Groundswell server. Usage:
+//
+//   groundswell::Client client({.address = "localhost:7100"});
+//   groundswell::v1::RecommendRequest request;
+//   request.set_user_id("17850");
+//   auto response = client.Recommend(request);
+//   if (!response.ok()) std::cerr << response.status() << '\n';
+//
+// A client connects when it is first used and again when a connection breaks; calls that fail with
+// UNAVAILABLE are tried again by gRPC itself, within their deadline. Thread-safe.
+#ifndef GROUNDSWELL_CLIENT_CLIENT_H_
+#define GROUNDSWELL_CLIENT_CLIENT_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/ingest_stream.h"
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
+
+namespace groundswell {
+
+class Client {
+ public:
+  struct Options {
+    std::string address = "localhost:7100";
+    std::string name_space = "default";        // set in requests that name none
+    std::chrono::milliseconds timeout{1'000};  // of every unary call
+  };
+
+  explicit Client(Options options);
+
+  // Errors carry the server's code, and its message with the reason in brackets.
+  absl::StatusOr<v1::RecommendResponse> Recommend(v1::RecommendRequest request);
+  absl::StatusOr<v1::BatchRecommendResponse> BatchRecommend(v1::BatchRecommendRequest request);
+  absl::StatusOr<v1::RankResponse> Rank(v1::RankRequest request);
+  absl::StatusOr<v1::SimilarItemsResponse> SimilarItems(v1::SimilarItemsRequest request);
+  absl::StatusOr<v1::GetUserStateResponse> GetUserState(v1::GetUserStateRequest request);
+  absl::StatusOr<v1::RecordInteractionResponse> RecordInteraction(
+      v1::RecordInteractionRequest request);
+  absl::StatusOr<v1::ServerStatus> GetServerStatus(v1::GetServerStatusRequest request);
+
+  // Opens a stream; see IngestStream.
+  std::unique_ptr<IngestStream> Ingest(IngestStream::Options options);
+
+  const Options& options() const { return options_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  const Options options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::RecommendationService::Stub> recommend_;
+  const std::unique_ptr<v1::InteractionService::Stub> interaction_;
+  const std::unique_ptr<v1::AdminService::Stub> admin_;
+};
+
+// A channel with the retry policy of this client.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
+
+// The error as one readable status: code, message, and the ErrorInfo's reason.
+absl::Status ToStatus(const grpc::Status& status);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_CLIENT_H_

@@ -1,0 +1,64 @@
+// IngestStream: sends batches of interactions and hears, in order, when they are on disk.
+#ifndef GROUNDSWELL_CLIENT_INGEST_STREAM_H_
+#define GROUNDSWELL_CLIENT_INGEST_STREAM_H_
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+
+namespace groundswell {
+
+// For one sending thread. A stream that ends early (server gone, bad batch) fails the next Send;
+// what was acknowledged before is on disk. Send what was not again, on a new stream: event ids make
+// that harmless.
+class IngestStream {
+ public:
+  struct Options {
+    std::string name_space;    // empty: the client's
+    size_t inflight_max = 16;  // batches sent and not acknowledged; Send waits at the limit
+    // Told of every acknowledgement, in the order of the batches, from a thread of the stream.
+    std::function<void(const v1::IngestResponse&)> on_ack;
+  };
+
+  IngestStream(v1::InteractionService::Stub& stub, Options options);
+  // Cancels what was not finished.
+  ~IngestStream();
+  IngestStream(const IngestStream&) = delete;
+  IngestStream& operator=(const IngestStream&) = delete;
+
+  // Hands a batch of 1 to 1,000 interactions to the stream, in order. An error means that the
+  // stream has ended; Finish tells why.
+  absl::Status Send(const std::vector<v1::Interaction>& interactions);
+
+  // Sends nothing more, waits for every acknowledgement, and returns how the stream ended. Call
+  // once.
+  absl::Status Finish();
+
+ private:
+  void ReadAcks();
+
+  const Options options_;
+  grpc::ClientContext context_;
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
+  bool finished_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t inflight_ = 0;  // guarded by mutex_
+  bool ended_ = false;   // guarded by mutex_
+  std::thread reader_;   // last: it uses everything above
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_INGEST_STREAM_H_

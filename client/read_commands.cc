@@ -1,0 +1,257 @@
+// recommend, rank, similar, user, status: one call each, as a table or as JSON.
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/commands.h"
+#include "client/table.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+std::string SourcesOf(const v1::RecommendedItem& item) {
+  std::string text;
+  for (const int source : item.sources()) {
+    if (!text.empty()) text += ", ";
+    switch (source) {
+      case v1::CANDIDATE_SOURCE_EMBEDDING:
+        text += "embedding";
+        break;
+      case v1::CANDIDATE_SOURCE_POPULAR:
+        text += "popular";
+        break;
+      case v1::CANDIDATE_SOURCE_REQUEST:
+        text += "request";
+        break;
+      default:
+        text += fmt::format("source {}", source);
+    }
+  }
+  return text;
+}
+
+template <typename Items>
+void PrintItems(const Items& items) {
+  Table table({{.title = "#", .right = true},
+               {.title = "item"},
+               {.title = "title"},
+               {.title = "category"},
+               {.title = "score", .right = true},
+               {.title = "sources"}});
+  int rank = 0;
+  for (const v1::RecommendedItem& item : items) {
+    table.AddRow({std::to_string(++rank), item.item_id(), item.title(), item.category(),
+                  fmt::format("{:.4f}", item.score()), SourcesOf(item)});
+  }
+  fmt::print("{}", table.ToString());
+}
+
+double Milliseconds(const google::protobuf::Duration& duration) {
+  return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
+}
+
+template <typename Response>
+void PrintFooter(const Response& response) {
+  fmt::print("\n{}, ranker {}, graph up to offset {}\n", response.snapshot_version(),
+             response.ranker().empty() ? "none" : response.ranker(),
+             response.freshness().applied_offset());
+  const v1::StageTimings& timings = response.timings();
+  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}\n",
+             Milliseconds(timings.total()), Milliseconds(timings.queue()),
+             Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
+             Milliseconds(timings.rank()));
+  for (const int step : response.degradations()) {
+    fmt::print("degraded: {}\n", v1::Degradation_Name(step));
+  }
+}
+
+// The non-zero counts of a macro-edge vector, "node: count".
+std::string MacroEdges(const google::protobuf::RepeatedField<int64_t>& counts) {
+  std::string text;
+  for (int node = 0; node < counts.size(); ++node) {
+    if (counts[node] != 0)
+      text += fmt::format("{}{}: {}", text.empty() ? "" : "  ", node, counts[node]);
+  }
+  return text.empty() ? "none" : text;
+}
+
+void PrintUser(const v1::GetUserStateResponse& user) {
+  fmt::print("user {}: {} items, {} interactions, user macro node {}{}\n\n", user.user_id(),
+             user.distinct_items(), user.total_count(), user.user_cluster(),
+             user.has_embedding() ? "" : ", not in the snapshot");
+  Table table({{.title = "item"},
+               {.title = "title"},
+               {.title = "category"},
+               {.title = "node", .right = true},
+               {.title = "count", .right = true},
+               {.title = "last"}});
+  for (const v1::RecentItem& item : user.recent_items()) {
+    table.AddRow({item.item_id(), item.title(), item.category(),
+                  std::to_string(item.item_cluster()), std::to_string(item.count()),
+                  TimeUtil::ToString(item.last_time())});
+  }
+  fmt::print("{}\n", table.ToString());
+  fmt::print("macro edges, 1 hop (item node: count)  {}\n", MacroEdges(user.one_hop()));
+  fmt::print("macro edges, 2 hops (user node: count) {}\n", MacroEdges(user.two_hop()));
+  fmt::print("graph up to offset {}\n", user.freshness().applied_offset());
+  for (const int step : user.degradations()) {
+    fmt::print("degraded: {}\n", v1::Degradation_Name(step));
+  }
+}
+
+void PrintStatus(const v1::ServerStatus& status) {
+  const v1::SnapshotInfo& snapshot = status.snapshot();
+  Table table({{.title = "what"}, {.title = "value", .width_max = 100}});
+  std::string rankers;
+  for (const std::string& ranker : snapshot.rankers())
+    rankers += (rankers.empty() ? "" : ", ") + ranker;
+  table.AddRow({"server", status.server_version()});
+  table.AddRow({"uptime", TimeUtil::ToString(status.uptime())});
+  table.AddRow({"namespace", status.namespace_()});
+  table.AddRow({"snapshot", snapshot.version()});
+  table.AddRow({"digest", snapshot.digest()});
+  table.AddRow({"users, items", fmt::format("{}, {}", snapshot.users(), snapshot.items())});
+  table.AddRow({"macro nodes", fmt::format("{} of users, {} of items", snapshot.user_clusters(),
+                                           snapshot.item_clusters())});
+  table.AddRow({"rankers", rankers});
+  table.AddRow({"index", status.index_kind()});
+  table.AddRow({"log end, applied", fmt::format("{}, {}", status.graph().log_end_offset(),
+                                                status.graph().applied_offset())});
+  table.AddRow(
+      {"graph", fmt::format("{} users, {} edges", status.graph().users(), status.graph().edges())});
+  table.AddRow({"newest event", TimeUtil::ToString(status.graph().newest_event_time())});
+  fmt::print("{}", table.ToString());
+}
+
+struct FilterFlags {
+  std::vector<std::string> categories;
+  std::vector<std::string> excluded;
+  bool include_seen = false;
+
+  void AddTo(CLI::App& command, bool with_seen) {
+    command.add_option("--category", categories, "Only items of this category; may be repeated");
+    command.add_option("--exclude", excluded, "Never this item; may be repeated");
+    if (with_seen) command.add_flag("--include-seen", include_seen, "Let seen items in");
+  }
+
+  void Write(v1::ItemFilter& filter) const {
+    filter.mutable_categories()->Add(categories.begin(), categories.end());
+    filter.mutable_excluded_item_ids()->Add(excluded.begin(), excluded.end());
+    filter.set_include_seen(include_seen);
+  }
+};
+
+// Prints what a call returned, or its error.
+template <typename Response, typename Print>
+void Show(CommandContext& context, const absl::StatusOr<Response>& response, Print print) {
+  if (!response.ok()) {
+    context.Fail(response.status());
+  } else if (context.json) {
+    context.PrintJson(*response);
+  } else {
+    print(*response);
+  }
+}
+
+}  // namespace
+
+void AddRecommendCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("recommend", "The best items for a user");
+  auto request = std::make_shared<v1::RecommendRequest>();
+  auto filter = std::make_shared<FilterFlags>();
+  auto page_size = std::make_shared<int32_t>(10);
+  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
+  command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--consistency-token", *request->mutable_consistency_token(),
+                     "Token of an acknowledged interaction");
+  filter->AddTo(command, /*with_seen=*/true);
+  command.footer("Example:\n  groundswell recommend 17850 -n 5 --category Bag");
+  command.callback([=, &context] {
+    request->set_page_size(*page_size);
+    filter->Write(*request->mutable_filter());
+    Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
+      PrintItems(r.items());
+      PrintFooter(r);
+      if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
+        fmt::print("not personal: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
+      }
+      if (!r.next_page_token().empty())
+        fmt::print("next page: --page-token {}\n", r.next_page_token());
+    });
+  });
+}
+
+void AddRankCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("rank", "Scores a list of items for a user");
+  auto request = std::make_shared<v1::RankRequest>();
+  auto items = std::make_shared<std::vector<std::string>>();
+  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  command.add_option("items", *items, "Item ids")->required();
+  command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.footer("Example:\n  groundswell rank 17850 85123A 22423 47566");
+  command.callback([=, &context] {
+    request->mutable_item_ids()->Add(items->begin(), items->end());
+    Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
+      PrintItems(r.items());
+      for (const std::string& id : r.unknown_item_ids()) {
+        fmt::print("not in the catalogue: {}\n", id);
+      }
+      PrintFooter(r);
+    });
+  });
+}
+
+void AddSimilarCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("similar", "The items nearest to an item");
+  auto request = std::make_shared<v1::SimilarItemsRequest>();
+  auto filter = std::make_shared<FilterFlags>();
+  auto page_size = std::make_shared<int32_t>(10);
+  command.add_option("item", *request->mutable_item_id(), "Item id")->required();
+  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
+  filter->AddTo(command, /*with_seen=*/false);
+  command.footer("Example:\n  groundswell similar 85123A -n 5");
+  command.callback([=, &context] {
+    request->set_page_size(*page_size);
+    filter->Write(*request->mutable_filter());
+    Show(context, context.MakeClient().SimilarItems(*request),
+         [](const v1::SimilarItemsResponse& r) {
+           PrintItems(r.items());
+           if (!r.next_page_token().empty()) {
+             fmt::print("next page: --page-token {}\n", r.next_page_token());
+           }
+         });
+  });
+}
+
+void AddUserCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("user", "What the server believes of a user");
+  auto request = std::make_shared<v1::GetUserStateRequest>();
+  auto recent = std::make_shared<int32_t>(10);
+  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  command.add_option("-n,--recent", *recent, "Newest items to list")->capture_default_str();
+  command.add_option("--consistency-token", *request->mutable_consistency_token(),
+                     "Token of an acknowledged interaction");
+  command.footer("Example:\n  groundswell user 17850 -n 5");
+  command.callback([=, &context] {
+    request->set_recent_limit(*recent);
+    Show(context, context.MakeClient().GetUserState(*request), PrintUser);
+  });
+}
+
+void AddStatusCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("status", "What the server serves, and how far it is");
+  command.footer("Example:\n  groundswell status --json");
+  command.callback(
+      [&context] { Show(context, context.MakeClient().GetServerStatus({}), PrintStatus); });
+}
+
+}  // namespace groundswell

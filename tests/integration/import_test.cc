@@ -1,0 +1,148 @@
+// Imports by the real command: whole or not at all.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/integration/server_process.h"
+#include "tests/support/graph_fixture.h"
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ImportTest : public testing::Test {
+ protected:
+  ImportTest() { fs::copy(GROUNDSWELL_SAMPLE_SNAPSHOT, snapshot_); }
+
+  Finished Import() {
+    return RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", snapshot_, "--data-dir",
+                       data_dir_});
+  }
+
+  // The import must fail, say `what`, and leave nothing behind.
+  void ExpectRefused(const std::string& what) {
+    const Finished import = Import();
+    EXPECT_EQ(import.exit_code, 1);
+    EXPECT_NE(import.output.find(what), std::string::npos) << import.output;
+    EXPECT_FALSE(fs::exists(data_dir_));
+    EXPECT_FALSE(fs::exists(data_dir_ + ".importing"));
+  }
+
+  // Replaces `from` by `to` in the manifest.
+  void EditManifest(const std::string& from, const std::string& to) {
+    std::ifstream in(snapshot_ + "/manifest.json");
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    std::ofstream(snapshot_ + "/manifest.json") << text;
+  }
+
+  TemporaryDirectory directory_;
+  std::string snapshot_ = directory_.File("snapshot");
+  std::string data_dir_ = directory_.File("db");
+};
+
+TEST_F(ImportTest, ATruncatedFileIsRefused) {
+  const std::string file = snapshot_ + "/macgnn.safetensors";
+  fs::resize_file(file, fs::file_size(file) - 1);
+  ExpectRefused("macgnn.safetensors");
+}
+
+TEST_F(ImportTest, AFlippedByteIsRefused) {
+  const std::string file = snapshot_ + "/embeddings.safetensors";
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekp(static_cast<std::streamoff>(fs::file_size(file) / 2));
+  const int byte = stream.peek();
+  stream.put(static_cast<char>(byte ^ 1));
+  stream.close();
+  ExpectRefused("embeddings.safetensors");
+}
+
+TEST_F(ImportTest, AMissingFileIsRefused) {
+  fs::remove(snapshot_ + "/clusters.safetensors");
+  ExpectRefused("clusters.safetensors");
+}
+
+TEST_F(ImportTest, AMissingManifestIsRefused) {
+  fs::remove(snapshot_ + "/manifest.json");
+  ExpectRefused("manifest.json");
+}
+
+TEST_F(ImportTest, AnotherFormatVersionIsRefused) {
+  EditManifest("\"format_version\": 1", "\"format_version\": 2");
+  ExpectRefused("format_version");
+}
+
+TEST_F(ImportTest, AShapeThatDiffersFromTheManifestIsRefused) {
+  EditManifest("\"embedding_dim\": 64", "\"embedding_dim\": 32");
+  ExpectRefused("embeddings.safetensors");
+}
+
+TEST_F(ImportTest, AnUnknownManifestKeyIsRefused) {
+  EditManifest("\"format_version\": 1", "\"format_version\": 1, \"formatversion\": 1");
+  ExpectRefused("formatversion");
+}
+
+TEST_F(ImportTest, ADirectoryOfSomethingElseIsLeftAlone) {
+  fs::create_directory(data_dir_);
+  std::ofstream(data_dir_ + "/precious.txt") << "keep";
+  const Finished import = Import();
+  EXPECT_EQ(import.exit_code, 1);
+  EXPECT_TRUE(fs::exists(data_dir_ + "/precious.txt"));
+}
+
+TEST_F(ImportTest, ImportingTwiceChangesNothing) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const auto written = fs::last_write_time(data_dir_ + "/CURRENT");
+  const Finished again = Import();
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_NE(again.output.find("already"), std::string::npos) << again.output;
+  EXPECT_EQ(fs::last_write_time(data_dir_ + "/CURRENT"), written);
+}
+
+TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotReplaced) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const ServerProcess server(data_dir_);
+  EditManifest("\"version\": \"", "\"version\": \"other-");
+  const Finished import = Import();
+  EXPECT_EQ(import.exit_code, 1);
+  EXPECT_NE(import.output.find("cannot open"), std::string::npos) << import.output;
+}
+
+TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
+  ASSERT_EQ(Import().exit_code, 0);
+  Offset logged = 0;
+  {
+    const auto store = OpenStore(data_dir_);
+    logged = store->ReadState()->base_offset + 1;
+    GraphStore::Batch batch(*store);
+    batch.PutLogRecord(logged, MakeInteraction("carried-user", "85123A", 2, 1'000'000, "carried"));
+    batch.PutEventId("carried", logged);
+    ASSERT_TRUE(store->Commit(batch, true).ok());
+  }
+  EditManifest("\"version\": \"", "\"version\": \"other-");
+  const Finished import = Import();
+  ASSERT_EQ(import.exit_code, 0) << import.output;
+  EXPECT_NE(import.output.find("1 interactions"), std::string::npos) << import.output;
+  const auto store = OpenStore(data_dir_);
+  EXPECT_EQ(*store->LastLogOffset(), logged);
+  EXPECT_EQ(store->ReadState()->applied_offset, logged - 1);
+  EXPECT_EQ(**store->FindEventId("carried"), logged);
+}
+
+// 3 MiB hold the database's beginning and not its end.
+TEST_F(ImportTest, AFullDiskIsReportedAndLeavesNothing) {
+  const Finished import =
+      RunProgram({"/bin/sh", "-c",
+                  "ulimit -f 2048; exec \"$0\" import --snapshot \"$1\" --data-dir \"$2\"",
+                  GROUNDSWELL_SERVER_PROGRAM, snapshot_, data_dir_});
+  EXPECT_NE(import.exit_code, 0);
+  EXPECT_FALSE(fs::exists(data_dir_));
+}
+
+}  // namespace
+}  // namespace groundswell

@@ -1,0 +1,137 @@
+#include "tests/integration/server_process.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+
+namespace groundswell {
+namespace {
+
+constexpr std::chrono::seconds kStartLimit{60};
+
+// Starts a program with stdout (and stderr, if asked) going to the returned descriptor.
+pid_t Spawn(const std::vector<std::string>& arguments, bool with_stderr, int* output) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  if (with_stderr) posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  std::vector<char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  if (error != 0) {
+    close(ends[0]);
+    throw std::runtime_error("cannot start " + arguments[0]);
+  }
+  *output = ends[0];
+  return pid;
+}
+
+int Wait(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+Finished RunProgram(const std::vector<std::string>& arguments) {
+  int output = -1;
+  const pid_t pid = Spawn(arguments, /*with_stderr=*/true, &output);
+  Finished finished;
+  char buffer[4096];
+  ssize_t size = 0;
+  while ((size = read(output, buffer, sizeof(buffer))) > 0) {
+    finished.output.append(buffer, static_cast<size_t>(size));
+  }
+  close(output);
+  finished.exit_code = Wait(pid);
+  return finished;
+}
+
+void ImportSample(const std::string& data_dir) {
+  const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
+                                      GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", data_dir});
+  if (import.exit_code != 0) throw std::runtime_error("import failed: " + import.output);
+}
+
+std::string HttpGet(int port, const std::string& path) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string response;
+  if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    const std::string request = "GET " + path + " HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    if (write(connection, request.data(), request.size()) ==
+        static_cast<ssize_t>(request.size())) {
+      char buffer[4096];
+      ssize_t size = 0;
+      while ((size = read(connection, buffer, sizeof(buffer))) > 0) {
+        response.append(buffer, static_cast<size_t>(size));
+      }
+    }
+  }
+  close(connection);
+  return response;
+}
+
+ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags) {
+  std::vector<std::string> arguments = {GROUNDSWELL_SERVER_PROGRAM, "serve",
+                                        "--server.data_dir=" + data_dir,
+                                        "--server.grpc_address=127.0.0.1:0",
+                                        "--server.http_address=127.0.0.1:0",
+                                        "--logging.level=warn"};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  pid_ = Spawn(arguments, /*with_stderr=*/false, &output_);
+  WaitUntilReady();
+}
+
+ServerProcess::~ServerProcess() {
+  if (pid_ > 0) Stop(SIGKILL);
+}
+
+void ServerProcess::WaitUntilReady() {
+  const auto limit = std::chrono::steady_clock::now() + kStartLimit;
+  std::string line;
+  while (std::chrono::steady_clock::now() < limit) {
+    pollfd waiting{.fd = output_, .events = POLLIN, .revents = 0};
+    if (poll(&waiting, 1, 100) <= 0) continue;
+    char byte = 0;
+    if (read(output_, &byte, 1) <= 0) break;
+    line.push_back(byte);
+    if (byte != '\n') continue;
+    if (std::sscanf(line.c_str(), "ready grpc_port=%d http_port=%d", &grpc_port_, &http_port_) ==
+        2) {
+      return;
+    }
+    line.clear();
+  }
+  Stop(SIGKILL);
+  throw std::runtime_error("the server did not become ready");
+}
+
+int ServerProcess::Stop(int signal_number) {
+  kill(pid_, signal_number);
+  const int exit_code = Wait(pid_);
+  close(output_);
+  pid_ = -1;
+  return exit_code;
+}
+
+}  // namespace groundswell

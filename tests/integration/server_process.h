@@ -1,0 +1,55 @@
+// The real groundswell-server, as a process of its own on free ports, for one test.
+#ifndef GROUNDSWELL_TESTS_INTEGRATION_SERVER_PROCESS_H_
+#define GROUNDSWELL_TESTS_INTEGRATION_SERVER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace groundswell {
+
+// What a program printed and how it ended.
+struct Finished {
+  int exit_code = -1;  // -1: by a signal
+  std::string output;  // stdout and stderr
+};
+
+// Runs a program to its end.
+Finished RunProgram(const std::vector<std::string>& arguments);
+
+// Imports the sample snapshot into `data_dir` with the real command.
+void ImportSample(const std::string& data_dir);
+
+// The body of an HTTP response of the server, with its status line; "" when nothing answers.
+std::string HttpGet(int port, const std::string& path);
+
+class ServerProcess {
+ public:
+  // Starts the server on `data_dir` with free ports and waits until it is ready. Throws with the
+  // server's output when it does not become so.
+  explicit ServerProcess(const std::string& data_dir, std::vector<std::string> flags = {});
+  // Ends it, if that was not done.
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  std::string grpc_address() const { return "127.0.0.1:" + std::to_string(grpc_port_); }
+  int grpc_port() const { return grpc_port_; }
+  int http_port() const { return http_port_; }
+
+  // Sends the signal and waits for the end; the exit code, or -1 when a signal ended it.
+  int Stop(int signal_number);
+
+ private:
+  void WaitUntilReady();
+
+  pid_t pid_ = -1;
+  int output_ = -1;  // read end of the server's stdout
+  int grpc_port_ = 0;
+  int http_port_ = 0;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_INTEGRATION_SERVER_PROCESS_H_
