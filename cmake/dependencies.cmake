@@ -26,9 +26,10 @@ add_library(groundswell_faiss INTERFACE)
 # Debian ships FAISS as a static library only: its BLAS and LAPACK have to be named here.
 target_link_libraries(groundswell_faiss INTERFACE faiss openblas OpenMP::OpenMP_CXX)
 
-# The HTTP server behind prometheus-cpp's own exposer.
-add_library(groundswell_civetweb INTERFACE)
-target_link_libraries(groundswell_civetweb INTERFACE civetweb-cpp civetweb)
+# HTTP server of /metrics, /healthz and /readyz. (Not the civetweb that comes with prometheus-cpp: its
+# threads' stacks of 100 KB, less the thread-local storage of all our libraries, overflow.)
+add_library(groundswell_httplib INTERFACE)
+target_link_libraries(groundswell_httplib INTERFACE cpp-httplib)
 
 # RFC 4180 parser of the command line's CSV input.
 add_library(groundswell_csv INTERFACE)

@@ -1,11 +1,12 @@
 #include "server/http_endpoint.h"
 
-#include <CivetServer.h>
 #include <fmt/format.h>
+#include <httplib.h>
 
+#include <cerrno>
+#include <charconv>
 #include <cstring>
-#include <exception>
-#include <mutex>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -14,45 +15,28 @@
 namespace groundswell {
 namespace {
 
-struct Reply {
-  int code = 200;
-  std::string_view reason = "OK";
-  std::string_view type = "text/plain; charset=utf-8";
-  std::string body;
+constexpr size_t kThreads = 2;
+constexpr time_t kTimeoutSeconds = 5;
+constexpr size_t kBodyBytesMax = 1'024;  // nothing here takes a body
+constexpr char kText[] = "text/plain; charset=utf-8";
+
+struct HostAndPort {
+  std::string host;
+  int port = 0;
 };
 
-class TextHandler final : public CivetHandler {
- public:
-  explicit TextHandler(std::function<Reply()> answer) : answer_(std::move(answer)) {}
-
-  bool handleGet(CivetServer*, mg_connection* connection) override {
-    Send(connection, /*with_body=*/true);
-    return true;
+std::optional<HostAndPort> Split(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0) return std::nullopt;
+  HostAndPort result{.host = address.substr(0, colon)};
+  const char* const begin = address.data() + colon + 1;
+  const char* const end = address.data() + address.size();
+  const auto [at, error] = std::from_chars(begin, end, result.port);
+  if (error != std::errc() || at != end || result.port < 0 || result.port > 65'535) {
+    return std::nullopt;
   }
-  bool handleHead(CivetServer*, mg_connection* connection) override {
-    Send(connection, /*with_body=*/false);
-    return true;
-  }
-
- private:
-  void Send(mg_connection* connection, bool with_body) const {
-    Reply reply;
-    try {
-      reply = answer_();
-    } catch (const std::exception& e) {
-      reply = {500, "Internal Server Error", "text/plain; charset=utf-8",
-               fmt::format("{}\n", e.what())};
-    }
-    const std::string head = fmt::format(
-        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-        reply.code, reply.reason, reply.type, reply.body.size());
-    mg_write(connection, head.data(), head.size());
-    if (with_body) mg_write(connection, reply.body.data(), reply.body.size());
-  }
-
-  const std::function<Reply()> answer_;
-};
+  return result;
+}
 
 absl::Status CannotListen(const std::string& address, std::string_view why) {
   return absl::UnavailableError(
@@ -61,67 +45,71 @@ absl::Status CannotListen(const std::string& address, std::string_view why) {
                   address, why));
 }
 
-}  // namespace
-
-// The first complaint of the library, which tells it to a callback only and names the cause.
-struct HttpEndpoint::Complaint {
-  std::mutex mutex;
-  std::string text;
-};
-
-int HttpEndpoint::OnLog(const mg_connection* connection, const char* message) {
-  // The library's user data is the CivetServer, which keeps the context given to its constructor.
-  const auto* server =
-      static_cast<const CivetServer*>(mg_get_user_data(mg_get_context(connection)));
-  auto* complaint = server == nullptr
-                        ? nullptr
-                        : static_cast<Complaint*>(const_cast<void*>(server->getUserContext()));
-  if (complaint != nullptr) {
-    const std::lock_guard lock(complaint->mutex);
-    if (complaint->text.empty()) complaint->text = message;
-  }
-  return 1;  // said; the library need not print it
+void Configure(httplib::Server& server) {
+  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+  // A kept connection would hold one of the few threads.
+  server.set_keep_alive_max_count(1);
+  server.set_read_timeout(kTimeoutSeconds);
+  server.set_write_timeout(kTimeoutSeconds);
+  server.set_payload_max_length(kBodyBytesMax);
+  // The library's default would share the port with another process.
+  server.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  server.set_exception_handler(
+      [](const httplib::Request&, httplib::Response& response, std::exception_ptr thrown) {
+        std::string what = "unknown error";
+        try {
+          std::rethrow_exception(std::move(thrown));
+        } catch (const std::exception& e) {
+          what = e.what();
+        } catch (...) {
+        }
+        response.status = 500;
+        response.set_content(what + "\n", kText);
+      });
 }
 
-HttpEndpoint::HttpEndpoint() : complaint_(std::make_unique<Complaint>()) {}
+}  // namespace
+
+HttpEndpoint::HttpEndpoint() : server_(std::make_unique<httplib::Server>()) {}
 
 HttpEndpoint::~HttpEndpoint() {
-  if (server_ != nullptr) server_->close();
+  server_->stop();
+  if (listener_.joinable()) listener_.join();
 }
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(const std::string& address,
                                                                   Sources sources) {
+  const std::optional<HostAndPort> listen = Split(address);
+  if (!listen.has_value()) return CannotListen(address, "it is not host:port");
   std::unique_ptr<HttpEndpoint> endpoint(new HttpEndpoint());
-  CivetCallbacks callbacks;
-  std::memset(static_cast<mg_callbacks*>(&callbacks), 0, sizeof(mg_callbacks));
-  callbacks.log_message = OnLog;
-  try {
-    endpoint->server_ = std::make_unique<CivetServer>(
-        std::vector<std::string>{"listening_ports", address, "num_threads", "2",
-                                 "request_timeout_ms", "5000", "enable_keep_alive", "no"},
-        &callbacks, endpoint->complaint_.get());
-    const std::vector<int> ports = endpoint->server_->getListeningPorts();
-    if (ports.empty()) return CannotListen(address, "no port");
-    endpoint->port_ = ports.front();
-  } catch (const std::exception& e) {
-    const std::lock_guard lock(endpoint->complaint_->mutex);
-    const std::string& text = endpoint->complaint_->text;
-    return CannotListen(address, text.empty() ? e.what() : text);
-  }
-
-  const auto add = [&endpoint](const char* path, std::function<Reply()> answer) {
-    endpoint->handlers_.push_back(std::make_unique<TextHandler>(std::move(answer)));
-    endpoint->server_->addHandler(path, endpoint->handlers_.back().get());
-  };
-  add("/metrics", [render = std::move(sources.metrics)] {
-    return Reply{200, "OK", "text/plain; version=0.0.4; charset=utf-8", render()};
+  httplib::Server& server = *endpoint->server_;
+  Configure(server);
+  server.Get("/metrics", [render = std::move(sources.metrics)](const httplib::Request&,
+                                                               httplib::Response& response) {
+    response.set_content(render(), "text/plain; version=0.0.4; charset=utf-8");
   });
-  add("/healthz", [] { return Reply{.body = "ok\n"}; });
-  add("/readyz", [why_not = std::move(sources.not_ready_because)] {
+  server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
+    response.set_content("ok\n", kText);
+  });
+  server.Get("/readyz", [why_not = std::move(sources.not_ready_because)](
+                            const httplib::Request&, httplib::Response& response) {
     const std::string reason = why_not();
-    if (reason.empty()) return Reply{.body = "ready\n"};
-    return Reply{.code = 503, .reason = "Service Unavailable", .body = reason + "\n"};
+    if (!reason.empty()) response.status = 503;
+    response.set_content(reason.empty() ? "ready\n" : reason + "\n", kText);
   });
+
+  errno = 0;
+  endpoint->port_ = listen->port;
+  const bool bound = listen->port == 0
+                         ? (endpoint->port_ = server.bind_to_any_port(listen->host)) > 0
+                         : server.bind_to_port(listen->host, listen->port);
+  if (!bound) return CannotListen(address, errno != 0 ? std::strerror(errno) : "no such address");
+  endpoint->listener_ = std::thread([&server] { server.listen_after_bind(); });
+  // Stopping before the listener runs would leave it running for ever.
+  while (!server.is_running()) std::this_thread::yield();
   return endpoint;
 }
 

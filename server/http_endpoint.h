@@ -6,13 +6,13 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
+#include <thread>
 
 #include "absl/status/statusor.h"
 
-class CivetHandler;
-class CivetServer;
-struct mg_connection;
+namespace httplib {
+class Server;
+}  // namespace httplib
 
 namespace groundswell {
 
@@ -35,16 +35,11 @@ class HttpEndpoint {
   int port() const { return port_; }
 
  private:
-  struct Complaint;
-
   HttpEndpoint();
-  static int OnLog(const mg_connection* connection, const char* message);
 
-  // Declared before the server, which calls them until it is destroyed.
-  std::unique_ptr<Complaint> complaint_;
-  std::vector<std::unique_ptr<CivetHandler>> handlers_;
-  std::unique_ptr<CivetServer> server_;
+  std::unique_ptr<httplib::Server> server_;
   int port_ = 0;
+  std::thread listener_;
 };
 
 }  // namespace groundswell

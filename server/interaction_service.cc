@@ -256,8 +256,7 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   if (one.event_id().empty()) one.set_event_id(request->request_id());
   absl::Status status = CheckNamespace(request->namespace_(), options_.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
-  absl::StatusOr<Interaction> interaction = status;
-  if (status.ok()) interaction = Check(one);
+  absl::StatusOr<Interaction> interaction = status.ok() ? Check(one) : status;
 
   const std::string type = one.event_type();
   const auto finish = [this, reactor, type](std::unique_ptr<RpcScope> call,

@@ -1,5 +1,6 @@
 // groundswell-server: serves, imports snapshots, replays logs.
 #include <fmt/format.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -10,7 +11,6 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "server/config.h"
 #include "server/import.h"
@@ -20,17 +20,29 @@
 namespace groundswell {
 namespace {
 
+// Set and posted by the handler of SIGINT and SIGTERM. A handler and not sigwait: libraries start
+// threads before main, and those would take a signal that only our threads block.
 std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+sem_t interruption;
 
-// SIGINT and SIGTERM, taken by one thread that waits for them; every other thread has them blocked.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+void OnSignal(int /*signal_number*/) {
+  interrupted = true;
+  sem_post(&interruption);
+}
+
+void HandleSignals() {
+  sem_init(&interruption, /*pshared=*/0, 0);
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  return signals;
+}
+
+void WaitForSignal() {
+  while (sem_wait(&interruption) != 0) {
+  }
 }
 
 int Fail(const absl::Status& status) {
@@ -38,34 +50,21 @@ int Fail(const absl::Status& status) {
   return EXIT_FAILURE;
 }
 
-int Serve(const ConfigFlags& flags, const sigset_t& signals) {
+int Serve(const ConfigFlags& flags) {
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
   if (absl::Status s = RequireDataDir(*config); !s.ok()) return Fail(s);
   spdlog::set_level(spdlog::level::from_str(config->logging.level));
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
-  std::atomic<bool> started{false};
-  std::thread waiter([&] {
-    int signal_number = 0;
-    sigwait(&signals, &signal_number);
-    interrupted = true;
-    spdlog::info("{} received, draining", strsignal(signal_number));
-    started.wait(false);
-  });
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(*config, [] { return interrupted.load(); });
-  started = true;
-  started.notify_all();
-  if (server.ok()) {
-    // For scripts that asked for port 0.
-    fmt::print("ready grpc_port={} http_port={}\n", (*server)->grpc_port(), (*server)->http_port());
-    std::fflush(stdout);
-  } else {
-    kill(getpid(), SIGTERM);  // ends the waiter
-  }
-  waiter.join();
   if (!server.ok()) return Fail(server.status());
+  // For scripts that asked for port 0.
+  fmt::print("ready grpc_port={} http_port={}\n", (*server)->grpc_port(), (*server)->http_port());
+  std::fflush(stdout);
+  WaitForSignal();
+  spdlog::info("draining");
   (*server)->Drain();
   spdlog::info("stopped");
   return EXIT_SUCCESS;
@@ -139,10 +138,7 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
 }
 
 int Main(int argc, char** argv) {
-  // One thread per request; FAISS and oneDNN must not add their own.
-  setenv("OPENBLAS_NUM_THREADS", "1", /*overwrite=*/0);
-  setenv("OMP_NUM_THREADS", "1", /*overwrite=*/0);
-  const sigset_t signals = BlockSignals();
+  HandleSignals();
   spdlog::set_default_logger(spdlog::stderr_color_mt("groundswell"));
 
   CLI::App app("Serves graph recommenders online.", "groundswell-server");
@@ -159,12 +155,7 @@ int Main(int argc, char** argv) {
   AddReplayFlags(replay, replay_options);
   CLI11_PARSE(app, argc, argv);
 
-  if (serve) return Serve(serve_flags, signals);
-  std::thread([signals] {
-    int signal_number = 0;
-    sigwait(&signals, &signal_number);
-    interrupted = true;
-  }).detach();
+  if (serve) return Serve(serve_flags);
   if (import) return RunImport(import_options);
   const absl::Status replayed = Replay(replay_options, [] { return interrupted.load(); });
   return replayed.ok() ? EXIT_SUCCESS : Fail(replayed);

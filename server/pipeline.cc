@@ -62,6 +62,19 @@ Pipeline::Pipeline(const ServingState& state, const GraphStore& store, const App
   }
 }
 
+void Pipeline::WarmUp() {
+  for (const auto& ranker : state_.snapshot->rankers()) {
+    RankedList list;
+    for (uint32_t item = 0; item < std::min(kBlock, state_.catalogue.size()); ++item) {
+      list.items.push_back({.item = ItemIndex{item}});
+    }
+    StageDurations durations;
+    RankItems({.ranker = ranker.get(),
+               .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)},
+              Nobody(), scratch_[0], list, durations);
+  }
+}
+
 absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, ComputeThread thread,
                                                StageDurations& durations) {
   Scratch& scratch = scratch_[thread.number];

@@ -61,6 +61,10 @@ class Pipeline {
   Pipeline(const ServingState& state, const GraphStore& store, const Applier& applier,
            Metrics& metrics, Options options, size_t compute_threads);
 
+  // Runs every ranker once on an empty user, so that the first request does not pay for what the
+  // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
+  void WarmUp();
+
   // Probabilities, best first, at most Options::candidates items.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);

@@ -212,6 +212,7 @@ void Server::Parts::MakePipeline() {
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
   pipeline = std::make_unique<Pipeline>(*state, *store, *applier, metrics, options,
                                         admission->thread_count());
+  pipeline->WarmUp();
   lists = std::make_unique<RankedLists>(
       RankedLists::Options{.lists_max = static_cast<size_t>(config.paging.lists_max),
                            .items_max = static_cast<size_t>(config.paging.items_max),

@@ -61,7 +61,8 @@ TEST_F(ApiTest, PagesNeitherRepeatNorSkipWhileTheGraphMoves) {
   request.set_user_id(kCustomer);
   request.set_page_size(100);
   std::vector<std::string> whole;
-  for (const v1::RecommendedItem& item : Recommend(request).items()) whole.push_back(item.item_id());
+  const v1::RecommendResponse first = Recommend(request);
+  for (const v1::RecommendedItem& item : first.items()) whole.push_back(item.item_id());
 
   request.set_page_size(7);
   std::vector<std::string> paged;
@@ -190,9 +191,8 @@ TEST_F(ApiTest, GetUserStateShowsTheMacroEdgesThatAnInteractionMoves) {
   v1::GetUserStateRequest request;
   request.set_user_id("macro-user");
   v1::GetUserStateResponse before;
-  EXPECT_EQ(
-      stubs_->recommend->GetUserState(NewContext().get(), request, &before).error_code(),
-      grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(stubs_->recommend->GetUserState(NewContext().get(), request, &before).error_code(),
+            grpc::StatusCode::NOT_FOUND);
   v1::Interaction interaction = NewInteraction("macro-1", "macro-user", kItem);
   interaction.set_weight(3);
   request.set_consistency_token(Record(interaction).consistency_token());
@@ -258,10 +258,8 @@ TEST_F(ApiTest, ARepeatedRequestIdCountsOnce) {
   *request.mutable_interaction() = NewInteraction("", "idempotent-user", kItem);
   v1::RecordInteractionResponse first;
   v1::RecordInteractionResponse second;
-  ASSERT_TRUE(
-      stubs_->interaction->RecordInteraction(NewContext().get(), request, &first).ok());
-  ASSERT_TRUE(
-      stubs_->interaction->RecordInteraction(NewContext().get(), request, &second).ok());
+  ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), request, &first).ok());
+  ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), request, &second).ok());
   EXPECT_FALSE(first.duplicate());
   EXPECT_TRUE(second.duplicate());
   EXPECT_EQ(first.offset(), second.offset());

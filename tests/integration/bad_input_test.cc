@@ -1,8 +1,8 @@
-// What comes from outside and is wrong: refused with the field and the remedy, and the server goes on.
-#include <sys/socket.h>
-
+// What comes from outside and is wrong: refused with the field and the remedy, and the server goes
+// on.
 #include <arpa/inet.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -56,7 +56,8 @@ TEST_F(BadInputTest, EveryBadFieldOfRecommendIsNamed) {
       {"request_id", [](auto& r) { r.set_request_id("not-a-uuid"); }},
       {"page_token", [](auto& r) { r.set_page_token("garbage"); }},
       {"consistency_token", [](auto& r) { r.set_consistency_token("x17"); }},
-      {"filter.categories", [](auto& r) { r.mutable_filter()->add_categories("no such category"); }},
+      {"filter.categories",
+       [](auto& r) { r.mutable_filter()->add_categories("no such category"); }},
       {"filter.categories",
        [](auto& r) {
          for (int i = 0; i < 33; ++i) r.mutable_filter()->add_categories("c");
@@ -156,29 +157,26 @@ TEST_F(BadInputTest, RepeatedFieldsOverTheirLimitAreRefusedWhole) {
   v1::RankRequest rank;
   rank.set_user_id(kCustomer);
   v1::RankResponse ranked;
-  EXPECT_EQ(FieldOf(RichStatus(
-                stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
+  EXPECT_EQ(FieldOf(RichStatus(stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
             "item_ids");
   for (int i = 0; i < 1'001; ++i) rank.add_item_ids("item-" + std::to_string(i));
-  EXPECT_EQ(FieldOf(RichStatus(
-                stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
+  EXPECT_EQ(FieldOf(RichStatus(stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
             "item_ids");
   rank.clear_item_ids();
   rank.add_item_ids(kItem);
   rank.add_item_ids(kItem);
-  EXPECT_EQ(FieldOf(RichStatus(
-                stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
+  EXPECT_EQ(FieldOf(RichStatus(stubs_->recommend->Rank(NewContext().get(), rank, &ranked))),
             "item_ids");
 
   v1::BatchRecommendRequest batch;
   v1::BatchRecommendResponse answered;
-  EXPECT_EQ(FieldOf(RichStatus(stubs_->recommend->BatchRecommend(NewContext().get(), batch,
-                                                                 &answered))),
-            "requests");
+  EXPECT_EQ(
+      FieldOf(RichStatus(stubs_->recommend->BatchRecommend(NewContext().get(), batch, &answered))),
+      "requests");
   for (int i = 0; i < 101; ++i) batch.add_requests()->set_user_id(kCustomer);
-  EXPECT_EQ(FieldOf(RichStatus(stubs_->recommend->BatchRecommend(NewContext().get(), batch,
-                                                                 &answered))),
-            "requests");
+  EXPECT_EQ(
+      FieldOf(RichStatus(stubs_->recommend->BatchRecommend(NewContext().get(), batch, &answered))),
+      "requests");
 }
 
 TEST_F(BadInputTest, AnIngestBatchOverTheLimitEndsTheStreamAndAppliesNothing) {
@@ -186,8 +184,7 @@ TEST_F(BadInputTest, AnIngestBatchOverTheLimitEndsTheStreamAndAppliesNothing) {
   const auto stream = stubs_->interaction->Ingest(context.get());
   v1::IngestRequest request;
   for (int i = 0; i < 1'001; ++i) {
-    *request.add_interactions() =
-        NewInteraction("flood-" + std::to_string(i), "flood-user", kItem);
+    *request.add_interactions() = NewInteraction("flood-" + std::to_string(i), "flood-user", kItem);
   }
   stream->Write(request);
   stream->WritesDone();
@@ -199,13 +196,12 @@ TEST_F(BadInputTest, AnIngestBatchOverTheLimitEndsTheStreamAndAppliesNothing) {
   v1::GetUserStateRequest state_request;
   state_request.set_user_id("flood-user");
   v1::GetUserStateResponse state;
-  EXPECT_EQ(
-      stubs_->recommend->GetUserState(NewContext().get(), state_request, &state).error_code(),
-      grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(stubs_->recommend->GetUserState(NewContext().get(), state_request, &state).error_code(),
+            grpc::StatusCode::NOT_FOUND);
 }
 
-// A message that C++ stubs would never send: proto3 strings must be UTF-8, so the bytes are written by
-// hand. Field 3 (user_id) of RecommendRequest holds 0xff.
+// A message that C++ stubs would never send: proto3 strings must be UTF-8, so the bytes are written
+// by hand. Field 3 (user_id) of RecommendRequest holds 0xff.
 TEST_F(BadInputTest, BytesThatAreNotUtf8AreRefused) {
   grpc::GenericStub stub(stubs_->channel);
   const std::string bytes = "\x1a\x02\xff\xfe";

@@ -11,8 +11,8 @@ namespace {
 
 constexpr char kUser[] = "durable-user";
 
-// Ingests one interaction per batch until the server goes away; the number acknowledged, which is also
-// the last event number that is certainly on disk. Event ids continue from `first`.
+// Ingests one interaction per batch until the server goes away; the number acknowledged, which is
+// also the last event number that is certainly on disk. Event ids continue from `first`.
 int IngestUntilItDies(const std::string& address, int first) {
   const Stubs stubs(address);
   const auto context = NewContext();
@@ -39,8 +39,7 @@ int64_t CountOf(const std::string& address) {
   v1::GetUserStateRequest request;
   request.set_user_id(kUser);
   v1::GetUserStateResponse state;
-  const grpc::Status status =
-      stubs.recommend->GetUserState(NewContext().get(), request, &state);
+  const grpc::Status status = stubs.recommend->GetUserState(NewContext().get(), request, &state);
   return status.ok() ? state.total_count() : 0;
 }
 
@@ -99,8 +98,7 @@ TEST(DurabilityTest, TerminationDrainsAndARestartContinues) {
     v1::RecordInteractionRequest request;
     *request.mutable_interaction() = NewInteraction("drain-1", kUser, kItem);
     v1::RecordInteractionResponse response;
-    ASSERT_TRUE(
-        stubs.interaction->RecordInteraction(NewContext().get(), request, &response).ok());
+    ASSERT_TRUE(stubs.interaction->RecordInteraction(NewContext().get(), request, &response).ok());
     offset = response.offset();
     EXPECT_EQ(server.Stop(SIGTERM), 0);
   }
@@ -134,9 +132,9 @@ TEST(DurabilityTest, ADatabaseInUseIsRefused) {
   TemporaryDirectory directory;
   ImportSample(directory.File("db"));
   ServerProcess server(directory.File("db"));
-  const Finished second = RunProgram(
-      {GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + directory.File("db"),
-       "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0"});
+  const Finished second =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + directory.File("db"),
+                  "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0"});
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_NE(second.output.find("cannot open"), std::string::npos) << second.output;
   EXPECT_GT(CountOf(server.grpc_address()), -1);

@@ -78,8 +78,7 @@ std::string HttpGet(int port, const std::string& path) {
   std::string response;
   if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
     const std::string request = "GET " + path + " HTTP/1.0\r\nHost: localhost\r\n\r\n";
-    if (write(connection, request.data(), request.size()) ==
-        static_cast<ssize_t>(request.size())) {
+    if (write(connection, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
       char buffer[4096];
       ssize_t size = 0;
       while ((size = read(connection, buffer, sizeof(buffer))) > 0) {
@@ -92,11 +91,10 @@ std::string HttpGet(int port, const std::string& path) {
 }
 
 ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags) {
-  std::vector<std::string> arguments = {GROUNDSWELL_SERVER_PROGRAM, "serve",
-                                        "--server.data_dir=" + data_dir,
-                                        "--server.grpc_address=127.0.0.1:0",
-                                        "--server.http_address=127.0.0.1:0",
-                                        "--logging.level=warn"};
+  std::vector<std::string> arguments = {
+      GROUNDSWELL_SERVER_PROGRAM,          "serve",
+      "--server.data_dir=" + data_dir,     "--server.grpc_address=127.0.0.1:0",
+      "--server.http_address=127.0.0.1:0", "--logging.level=warn"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, /*with_stderr=*/false, &output_);
   WaitUntilReady();
