@@ -18,12 +18,15 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
   if (!state.ok()) return state.status();
   const absl::StatusOr<Offset> last = store.LastLogOffset();
   if (!last.ok()) return last.status();
-  const Offset end = std::max(*last, state->base_offset);
-  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), end));
+  const Offset base = state->base_offset;
+  return std::unique_ptr<RocksdbLog>(
+      new RocksdbLog(store, std::move(options), base, std::max(*last, base)));
 }
 
-RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset end)
-    : store_(store), options_(std::move(options)), end_(end), writer_([this] { WriteLoop(); }) {}
+RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset base, Offset end)
+    : store_(store), options_(std::move(options)), base_(base), end_(end), writer_([this] {
+        WriteLoop();
+      }) {}
 
 RocksdbLog::~RocksdbLog() { Close(); }
 
@@ -115,9 +118,7 @@ absl::StatusOr<Appended> RocksdbLog::Stage(const Interaction& interaction, Offse
 
 // The ids that leave the window when offsets first..last enter it.
 absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch) {
-  const absl::StatusOr<GraphState> state = store_.ReadState();
-  if (!state.ok()) return state.status();
-  const Offset from = std::max(first - options_.event_ids_max, state->base_offset + 1);
+  const Offset from = std::max(first - options_.event_ids_max, base_ + 1);
   const Offset until = last - options_.event_ids_max;
   if (until < from) return absl::OkStatus();
   // Records older than the log's beginning took their ids with them.

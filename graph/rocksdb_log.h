@@ -56,7 +56,7 @@ class RocksdbLog final : public InteractionLog {
     Done done;
   };
 
-  RocksdbLog(GraphStore& store, Options options, Offset end);
+  RocksdbLog(GraphStore& store, Options options, Offset base, Offset end);
   void WriteLoop();
   std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(std::vector<Pending>& group);
@@ -67,6 +67,7 @@ class RocksdbLog final : public InteractionLog {
 
   GraphStore& store_;
   const Options options_;
+  const Offset base_;  // the log's first offset is the next
   std::atomic<Offset> end_;
   bool failed_ = false;  // the last write failed; the writer's alone
   std::function<void()> listener_;
