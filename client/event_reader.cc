@@ -48,8 +48,9 @@ std::optional<int64_t> ParseTimestamp(const std::string& text) {
   absl::Time time;
   std::string ignored;
   if (!absl::ParseTime(absl::RFC3339_full, text, &time, &ignored)) return std::nullopt;
-  const int64_t micros = absl::ToUnixMicros(time);
-  return micros < 0 ? std::nullopt : std::optional(micros);
+  const int64_t micros = absl::ToUnixMicros(time);  // "infinite-future" parses too
+  if (micros < 0 || static_cast<double>(micros) > kLatestSeconds * 1e6) return std::nullopt;
+  return micros;
 }
 
 // A JSON value as the text that a CSV field would hold; nullopt for arrays and objects.

@@ -128,37 +128,48 @@ absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphSt
   return absl::OkStatus();
 }
 
-void RocksdbLog::WriteGroup(std::vector<Pending>& group) {
-  GraphStore::Batch batch(store_);
+// Puts the group's interactions and the ids that they push out of the window into `batch`; returns
+// the offset of the last new one.
+absl::StatusOr<Offset> RocksdbLog::StageGroup(const std::vector<Pending>& group,
+                                              GraphStore::Batch& batch,
+                                              std::vector<std::vector<Appended>>& results) {
   absl::flat_hash_map<std::string, Offset> group_ids;
-  std::vector<std::vector<Appended>> results(group.size());
   const Offset before = end();
   Offset next = before + 1;
-  // A full disk stops RocksDB; this lets it try again once space is back.
-  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
-  for (size_t i = 0; i < group.size() && status.ok(); ++i) {
+  for (size_t i = 0; i < group.size(); ++i) {
     for (const Interaction& interaction : group[i].interactions) {
       const absl::StatusOr<Appended> appended = Stage(interaction, next, batch, group_ids);
-      if (!appended.ok()) {
-        status = appended.status();
-        break;
-      }
+      if (!appended.ok()) return appended.status();
       if (appended->outcome == Appended::Outcome::kAppended) ++next;
       results[i].push_back(*appended);
     }
   }
-  const Offset last = next - 1;
-  if (status.ok() && last > before) {
-    status = ForgetEventIdsBefore(before + 1, last, batch);
-    if (status.ok()) {
-      const auto start = std::chrono::steady_clock::now();
-      status = store_.Commit(batch, options_.sync);
-      if (options_.on_write) options_.on_write(std::chrono::steady_clock::now() - start);
-    }
+  if (absl::Status s = ForgetEventIdsBefore(before + 1, next - 1, batch); !s.ok()) return s;
+  return next - 1;
+}
+
+absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  absl::Status status = store_.Commit(batch, options_.sync);
+  if (options_.on_write) options_.on_write(std::chrono::steady_clock::now() - start);
+  return status;
+}
+
+void RocksdbLog::WriteGroup(std::vector<Pending>& group) {
+  GraphStore::Batch batch(store_);
+  std::vector<std::vector<Appended>> results(group.size());
+  // A full disk stops RocksDB; this lets it try again once space is back.
+  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
+  absl::StatusOr<Offset> last = end();
+  if (status.ok()) {
+    last = StageGroup(group, batch, results);
+    status = last.status();
   }
+  const bool is_new = status.ok() && *last > end();
+  if (is_new) status = CommitGroup(batch);
   failed_ = !status.ok();
-  if (status.ok() && last > before) {
-    end_.store(last, std::memory_order_release);
+  if (is_new && status.ok()) {
+    end_.store(*last, std::memory_order_release);
     if (listener_) listener_();
   }
   for (size_t i = 0; i < group.size(); ++i) {

@@ -63,6 +63,9 @@ class RocksdbLog final : public InteractionLog {
   absl::StatusOr<Appended> Stage(const Interaction& interaction, Offset next,
                                  GraphStore::Batch& batch,
                                  absl::flat_hash_map<std::string, Offset>& group_ids);
+  absl::StatusOr<Offset> StageGroup(const std::vector<Pending>& group, GraphStore::Batch& batch,
+                                    std::vector<std::vector<Appended>>& results);
+  absl::Status CommitGroup(GraphStore::Batch& batch);
   absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
 
   GraphStore& store_;

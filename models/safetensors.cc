@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -104,14 +105,18 @@ FileBytes::FileBytes(size_t size) : size_(size) {
 }
 
 absl::StatusOr<std::shared_ptr<const FileBytes>> ReadFileBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
-  const std::streamoff size = file.tellg();
-  if (size < 0) return absl::UnavailableError(fmt::format("cannot read \"{}\"", path));
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return absl::NotFoundError(fmt::format("\"{}\" is not a file", path));
+  }
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  if (error || !file) return absl::UnavailableError(fmt::format("cannot open \"{}\"", path));
   auto bytes = std::make_shared<FileBytes>(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes->mutable_view().data()), size);
-  if (file.gcount() != size) return absl::UnavailableError(fmt::format("cannot read \"{}\"", path));
+  const auto wanted = static_cast<std::streamsize>(size);
+  file.read(reinterpret_cast<char*>(bytes->mutable_view().data()), wanted);
+  if (file.gcount() != wanted)
+    return absl::UnavailableError(fmt::format("cannot read \"{}\"", path));
   return bytes;
 }
 

@@ -1,0 +1,83 @@
+// Requests as protobuf bytes, through every check that a request passes, and the configuration
+// file.
+#include "server/config.h"
+#include "server/request_checks.h"
+#include "tests/fuzz/seed_corpus.h"
+
+namespace groundswell {
+namespace {
+
+constexpr int64_t kNowUs = 1'700'000'000'000'000;
+
+const Catalogue& SmallCatalogue() {
+  static const Catalogue* const catalogue = [] {
+    auto* made = new Catalogue;  // lives as long as the process
+    made->Add("i1", "Item 1", "mugs");
+    made->Add("i2", "Item 2", "bags");
+    return made;
+  }();
+  return *catalogue;
+}
+
+void TryInteraction(std::string_view bytes) {
+  v1::Interaction message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  const auto interaction =
+      CheckInteraction(message, {{"purchase", 1}, {"return", -1}}, SmallCatalogue(), kNowUs);
+  if (!interaction.ok()) return;
+  Require(interaction->weight != 0, "a weight is never 0");
+  Require(interaction->event_time_us >= 0 && interaction->event_time_us <= kNowUs + 86'401'000'000,
+          "the time is between 1970 and tomorrow");
+  Require(SmallCatalogue().Find(interaction->item_id).has_value(), "the item is known");
+  Require(!interaction->user_id.empty() && interaction->user_id.size() <= kIdBytesMax,
+          "ids have 1 to 256 bytes");
+}
+
+void TryRecommend(std::string_view bytes) {
+  v1::RecommendRequest message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  const auto rules = CheckFilter(message.filter(), SmallCatalogue());
+  if (rules.ok()) Require(rules->categories.size() <= kCategoriesMax, "categories are bounded");
+  const auto page_size = CheckPageSize(message.page_size());
+  if (page_size.ok()) Require(*page_size >= 1 && *page_size <= 100, "pages have 1 to 100 items");
+  const auto offset = CheckConsistencyToken(message.consistency_token());
+  if (offset.ok()) {
+    Require(*offset >= 0, "offsets are not negative");
+    Require(*CheckConsistencyToken(MakeConsistencyToken(*offset)) == *offset, "tokens round-trip");
+  }
+  CheckRequestId(message.request_id()).IgnoreError();
+  CheckId("user_id", message.user_id()).IgnoreError();
+}
+
+}  // namespace
+
+std::vector<std::string> SeedCorpus() {
+  v1::Interaction interaction;
+  interaction.set_event_id("e1");
+  interaction.set_user_id("u1");
+  interaction.set_item_id("i1");
+  interaction.set_event_type("purchase");
+  interaction.set_weight(2);
+  interaction.mutable_event_time()->set_seconds(1'600'000'000);
+  v1::RecommendRequest request;
+  request.set_user_id("u1");
+  request.set_request_id("123e4567-e89b-42d3-a456-426614174000");
+  request.set_page_size(10);
+  request.set_consistency_token(MakeConsistencyToken(77));
+  request.mutable_filter()->add_categories("mugs");
+  request.mutable_filter()->add_excluded_item_ids("i2");
+  return {interaction.SerializeAsString(), request.SerializeAsString(),
+          "[server]\ngrpc_address = \"127.0.0.1:0\"\n[event_types]\nview = 1\n"};
+}
+
+}  // namespace groundswell
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace groundswell;
+  const std::string_view bytes = AsText(data, size);
+  TryInteraction(bytes);
+  TryRecommend(bytes);
+  Config config;
+  ApplyToml(bytes, "fuzz", config).IgnoreError();
+  return 0;
+}

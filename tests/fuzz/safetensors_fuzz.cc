@@ -1,0 +1,40 @@
+#include <algorithm>
+
+#include "models/macgnn/weights.h"
+#include "models/safetensors.h"
+#include "tests/fuzz/seed_corpus.h"
+#include "tests/support/macgnn_fixture.h"
+
+namespace groundswell {
+
+std::vector<std::string> SeedCorpus() {
+  SafetensorsWriter small;
+  small.Add("a", {2, 2}, std::vector<float>{1, 2, 3, 4});
+  small.Add("b", {1}, std::vector<int64_t>{5});
+  SafetensorsWriter macgnn;
+  for (const auto& [name, tensor] : SmallMacgnnTensors())
+    macgnn.Add(name, tensor.shape, tensor.values);
+  return {std::string(small.Bytes()->text()), std::string(macgnn.Bytes()->text())};
+}
+
+}  // namespace groundswell
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace groundswell;
+  auto bytes = std::make_shared<FileBytes>(size);
+  std::copy_n(reinterpret_cast<const std::byte*>(data), size, bytes->mutable_view().begin());
+  const auto file = SafetensorsFile::Parse("fuzz", bytes);
+  if (!file.ok()) return 0;
+  for (const auto& [name, tensor] : file->tensors()) {
+    const auto all = bytes->view();
+    Require(
+        tensor.data.empty() || (tensor.data.data() >= all.data() &&
+                                tensor.data.data() + tensor.data.size() <= all.data() + all.size()),
+        "a tensor lies within the file");
+    file->Floats(name, tensor.shape).IgnoreError();
+    file->Integers(name, tensor.shape).IgnoreError();
+  }
+  LoadMacgnnWeights(*file, {{"attention", "none"}, {"tau", "1"}, {"recent_len", "2"}})
+      .IgnoreError();
+  return 0;
+}

@@ -1,0 +1,78 @@
+#include "models/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace groundswell {
+namespace {
+
+struct Shape {
+  size_t rows, columns, inner;
+};
+
+class KernelsTest : public testing::Test {
+ protected:
+  std::vector<float> Random(size_t size) {
+    std::vector<float> values(size);
+    for (float& value : values) value = normal_(random_);
+    return values;
+  }
+
+  std::mt19937_64 random_{5};
+  std::normal_distribution<float> normal_;
+};
+
+TEST_F(KernelsTest, ProductsAgreeWithLoopsOnOddShapes) {
+  for (const Shape s : {Shape{1, 1, 1}, Shape{3, 5, 7}, Shape{17, 200, 70}, Shape{33, 80, 201}}) {
+    const std::vector<float> a = Random(PaddedRows(s.rows) * s.inner);
+    const std::vector<float> b = Random(s.columns * s.inner);
+    std::vector<float> c(PaddedRows(s.rows) * s.columns, 1.0f);
+    std::vector<float> d(PaddedRows(s.rows) * s.columns);
+    MultiplyTransposed({a.data(), s.inner}, {b.data(), s.inner}, {c.data(), s.columns}, s.rows,
+                       s.columns, s.inner, /*accumulate=*/true);
+    Multiply({a.data(), s.inner}, {b.data(), s.columns}, {d.data(), s.columns}, s.rows, s.columns,
+             s.inner);
+    for (size_t i = 0; i < s.rows; ++i) {
+      for (size_t j = 0; j < s.columns; ++j) {
+        double transposed = 1;
+        double plain = 0;
+        for (size_t k = 0; k < s.inner; ++k) {
+          transposed += double{a[i * s.inner + k]} * double{b[j * s.inner + k]};
+          plain += double{a[i * s.inner + k]} * double{b[k * s.columns + j]};
+        }
+        ASSERT_NEAR(c[i * s.columns + j], transposed, 1e-5 * static_cast<double>(s.inner) + 1e-5);
+        ASSERT_NEAR(d[i * s.columns + j], plain, 1e-5 * static_cast<double>(s.inner) + 1e-5);
+      }
+    }
+  }
+}
+
+// What makes a score independent of its batch.
+TEST_F(KernelsTest, ARowIsTheSameBitsWhateverTheBatch) {
+  constexpr size_t kColumns = 200;
+  constexpr size_t kInner = 70;
+  constexpr size_t kRows = 160;
+  const std::vector<float> a = Random(kRows * kInner);
+  const std::vector<float> b = Random(kColumns * kInner);
+  std::vector<float> whole(kRows * kColumns);
+  MultiplyTransposed({a.data(), kInner}, {b.data(), kInner}, {whole.data(), kColumns}, kRows,
+                     kColumns, kInner, false);
+  std::vector<float> part(kRows * kColumns);
+  for (size_t rows = 1; rows <= 100; ++rows) {
+    for (const size_t from : {size_t{0}, size_t{7}, size_t{48}}) {
+      MultiplyTransposed({a.data() + from * kInner, kInner}, {b.data(), kInner},
+                         {part.data(), kColumns}, rows, kColumns, kInner, false);
+      ASSERT_EQ(
+          std::memcmp(part.data(), whole.data() + from * kColumns, rows * kColumns * sizeof(float)),
+          0)
+          << rows << " rows from " << from;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace groundswell

@@ -1,0 +1,110 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "models/snapshot.h"
+
+namespace groundswell {
+namespace {
+
+using nlohmann::json;
+
+json Good() {
+  return {{"format_version", 1},
+          {"name", "n"},
+          {"version", "v"},
+          {"create_time", "2011-11-11T12:50:00Z"},
+          {"users", 3},
+          {"items", 4},
+          {"embedding_dim", 2},
+          {"user_clusters", 2},
+          {"item_clusters", 3},
+          {"graph_offset", 5},
+          {"models",
+           {{{"name", "macgnn"},
+             {"kind", "macgnn"},
+             {"file", "m.safetensors"},
+             {"options", {{"tau", "1.9"}}}}}},
+          {"files", {{"m.safetensors", {{"sha256", std::string(64, 'a')}, {"bytes", 7}}}}},
+          {"metrics", {{"heldout.auc", 0.5}}},
+          {"data", {{"license", "CC BY 4.0"}}}};
+}
+
+// The manifest with one value replaced must be refused, and the error must name `what`.
+void ExpectRefused(const std::string& pointer, const json& value, const std::string& what) {
+  json manifest = Good();
+  manifest[json::json_pointer(pointer)] = value;
+  const absl::Status status = ParseManifest(manifest.dump()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << pointer << " = " << value;
+  EXPECT_NE(std::string(status.message()).find(what), std::string::npos) << status;
+}
+
+TEST(ManifestTest, WhatIsNotAnObjectIsRefused) {
+  for (const char* text : {"", "[]", "1", "\"x\"", "{", "nonsense"}) {
+    EXPECT_FALSE(ParseManifest(text).ok()) << text;
+  }
+}
+
+TEST(ManifestTest, EveryRequiredKeyIsMissed) {
+  const json good = Good();
+  for (const auto& [key, value] : good.items()) {
+    if (key == "data") continue;
+    json manifest = Good();
+    manifest.erase(key);
+    const absl::Status status = ParseManifest(manifest.dump()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << key;
+    EXPECT_NE(std::string(status.message()).find(key), std::string::npos) << status;
+  }
+}
+
+TEST(ManifestTest, BadValuesAreNamed) {
+  ExpectRefused("/format_version", 2, "format_version");
+  ExpectRefused("/format_version", "1", "format_version");
+  ExpectRefused("/surprise", 1, "surprise");
+  ExpectRefused("/name", "", "name");
+  ExpectRefused("/name", std::string(300, 'x'), "name");
+  ExpectRefused("/create_time", "yesterday", "create_time");
+  ExpectRefused("/users", -1, "users");
+  ExpectRefused("/users", 1.5, "users");
+  ExpectRefused("/items", 0, "items");
+  ExpectRefused("/embedding_dim", 100'000, "embedding_dim");
+  ExpectRefused("/user_clusters", 0, "user_clusters");
+  ExpectRefused("/graph_offset", uint64_t{1} << 63, "graph_offset");
+  ExpectRefused("/models", 1, "models");
+  ExpectRefused("/models/0/file", "other.safetensors", "other.safetensors");
+  ExpectRefused("/models/0/options", json::array(), "options");
+  ExpectRefused("/models/0/options/tau", 1.9, "tau");
+  ExpectRefused("/models/0/kindness", "x", "kindness");
+  ExpectRefused("/files/m.safetensors/sha256", "abc", "sha256");
+  ExpectRefused("/files/m.safetensors/bytes", -1, "bytes");
+  ExpectRefused("/metrics/heldout.auc", "high", "heldout.auc");
+  ExpectRefused("/data/license", 4, "license");
+}
+
+TEST(ManifestTest, FileNamesCannotLeaveTheDirectory) {
+  for (const char* name : {"../x", "/etc/passwd", "a/b", "..", ".hidden", "", "manifest.json"}) {
+    json manifest = Good();
+    manifest["files"][name] = manifest["files"]["m.safetensors"];
+    EXPECT_FALSE(ParseManifest(manifest.dump()).ok()) << name;
+  }
+}
+
+TEST(ManifestTest, TwoModelsOfOneNameAreRefused) {
+  json manifest = Good();
+  manifest["models"].push_back(manifest["models"][0]);
+  EXPECT_FALSE(ParseManifest(manifest.dump()).ok());
+}
+
+TEST(ManifestTest, AGoodOneIsRead) {
+  const auto manifest = ParseManifest(Good().dump());
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->FullVersion(), "n@v");
+  EXPECT_EQ(manifest->create_time_us, 1'321'015'800'000'000);
+  EXPECT_EQ(manifest->models[0].options.at("tau"), "1.9");
+  EXPECT_EQ(manifest->files.at("m.safetensors").bytes, 7u);
+  EXPECT_EQ(manifest->metrics.at("heldout.auc"), 0.5);
+  EXPECT_EQ(manifest->data.at("license"), "CC BY 4.0");
+}
+
+}  // namespace
+}  // namespace groundswell
