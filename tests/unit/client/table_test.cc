@@ -1,0 +1,31 @@
+#include "client/table.h"
+
+#include <gtest/gtest.h>
+
+namespace groundswell {
+namespace {
+
+TEST(TableTest, NeverCutsACharacterInHalf) {
+  EXPECT_EQ(Characters("Café"), 4u);
+  EXPECT_EQ(FirstCharacters("Café", 3), "Caf");
+  EXPECT_EQ(FirstCharacters("éé", 1), "é");
+  EXPECT_EQ(FirstCharacters("é", 5), "é");
+  Table table({{.title = "t", .width_max = 3}});
+  table.AddRow({"ééééé"});
+  EXPECT_EQ(table.ToString(), "t\n---\néé…\n");
+}
+
+TEST(TableTest, ColumnsAreAsWideAsTheirContent) {
+  Table table({{.title = "item"}, {.title = "score", .right = true}});
+  EXPECT_EQ(table.ToString(), "item  score\n----  -----\n");
+  table.AddRow({"a longer one", "0.5"});
+  table.AddRow({"b", "10.25"});
+  EXPECT_EQ(table.ToString(),
+            "item          score\n"
+            "------------  -----\n"
+            "a longer one    0.5\n"
+            "b             10.25\n");
+}
+
+}  // namespace
+}  // namespace groundswell
