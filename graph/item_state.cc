@@ -42,7 +42,7 @@ void ItemState::ReadRows(std::span<const ItemIndex> items, std::span<Count> one_
     if (!newest_users.empty()) {
       uint32_t* out = newest_users.data() + i * l;
       const auto count = static_cast<size_t>(row[p + q]);
-      std::memcpy(out, row + p + q + 1, count * sizeof(uint32_t));
+      if (count > 0) std::memcpy(out, row + p + q + 1, count * sizeof(uint32_t));
       std::fill(out + count, out + l, none);
     }
   }
@@ -69,8 +69,10 @@ void ItemState::Change(ItemIndex item, const ItemRowChange& change) {
   for (size_t node = 0; node < change.two_hop.size(); ++node) row[p + node] += change.two_hop[node];
   if (change.newest_users != nullptr) {
     row[p + q] = static_cast<int64_t>(change.newest_users->size());
-    std::memcpy(row + p + q + 1, change.newest_users->data(),
-                change.newest_users->size() * sizeof(uint32_t));
+    if (!change.newest_users->empty()) {
+      std::memcpy(row + p + q + 1, change.newest_users->data(),
+                  change.newest_users->size() * sizeof(uint32_t));
+    }
   }
 }
 

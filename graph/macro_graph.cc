@@ -33,6 +33,7 @@ void MacroGraph::LoadUser(const UserState& user) {
       two_hop_change_[q] = edge.count * user_one_hop_[q];
     }
     items_.Change(edge.item, {.one_hop = one_hop_change_, .two_hop = two_hop_change_});
+    total_count_ += edge.count;
     loading_.push_back({.item = edge.item, .last = edge.last, .user = user.index});
   }
 }
@@ -67,7 +68,8 @@ ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Re
   const Count before = existed ? at->count : 0;
   const Count after = before + weight;
   if (after < 0) return ApplyOutcome::kBelowZero;
-  if (after > std::numeric_limits<uint32_t>::max()) return ApplyOutcome::kOverflow;
+  if (total_count_ + weight > kTotalCountMax) return ApplyOutcome::kOverflow;
+  total_count_ += weight;
 
   const MacroNode item_node = cluster_of_item_[ToInt(item)];
   OneHopOf(user, user_one_hop_);

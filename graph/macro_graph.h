@@ -28,10 +28,14 @@
 
 namespace groundswell {
 
+// The sum of all A[u,i] may not exceed the root of the largest 64-bit integer. Every macro edge is at
+// most the square of that sum, so none can overflow.
+inline constexpr Count kTotalCountMax = 3'037'000'499;
+
 enum class ApplyOutcome {
   kApplied,
   kBelowZero,  // would leave A[u,i] < 0: nothing was changed
-  kOverflow,   // would leave A[u,i] > 2^32 - 1: nothing was changed
+  kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
 };
 
 // Thread-safety: Load*, Apply by one thread; the const methods by any, at any time after loading.
@@ -42,7 +46,7 @@ class MacroGraph {
 
   // Builds the item side from the users' edges (the matrix form, user by user): LoadUser for every
   // user once, in any order, then FinishLoading.
-  // REQUIRES: user.cluster below P, items below the number of items.
+  // REQUIRES: user.cluster below P, items below the number of items, counts within kTotalCountMax.
   void LoadUser(const UserState& user);
   void FinishLoading();
 
@@ -72,6 +76,7 @@ class MacroGraph {
   const std::vector<MacroNode> cluster_of_item_;
   ItemState items_;
   absl::btree_set<ItemEdge> item_edges_;  // the writer's alone
+  Count total_count_ = 0;                 // sum of all A[u,i]; the writer's alone
   std::vector<ItemEdge> loading_;         // between LoadUser and FinishLoading
   // The writer's scratch.
   std::vector<Count> user_one_hop_;

@@ -18,7 +18,7 @@ namespace groundswell {
 // that reading a user is one copy.
 struct Edge {
   ItemIndex item{};
-  uint32_t count = 0;  // A[u,i], 1 to 2^32 - 1
+  uint32_t count = 0;  // A[u,i], at least 1
   Recency last;        // the latest interaction of positive weight
 };
 

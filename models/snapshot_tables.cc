@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -19,6 +18,8 @@ using nlohmann::json;
 constexpr size_t kIdBytesMax = 256;
 constexpr size_t kTextBytesMax = 4'096;
 constexpr size_t kLineBytesMax = 65'536;
+// The square of this sum, which bounds every macro edge, fits 63 bits.
+constexpr int64_t kTotalCountMax = 3'037'000'499;
 
 absl::Status BadLine(std::string_view file, size_t line, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file, line, what));
@@ -78,8 +79,8 @@ absl::Status CheckEdge(const Manifest& manifest, size_t number, const SnapshotGr
   if (previous != nullptr && previous->item >= edge.item) {
     return BadEdge(number, "the items of a user must ascend");
   }
-  if (edge.count < 1 || edge.count > std::numeric_limits<uint32_t>::max()) {
-    return BadEdge(number, fmt::format("count {} must be 1 to 4294967295", edge.count));
+  if (edge.count < 1 || edge.count > kTotalCountMax) {
+    return BadEdge(number, fmt::format("count {} must be 1 to {}", edge.count, kTotalCountMax));
   }
   if (edge.last_time_us < 0) return BadEdge(number, "last_time_us must not be negative");
   if (edge.last_offset < 1 || static_cast<uint64_t>(edge.last_offset) > manifest.graph_offset) {
@@ -163,6 +164,7 @@ absl::StatusOr<SnapshotGraph> ParseGraph(const Manifest& manifest, const Safeten
     }
     graph.user_begin.push_back(static_cast<uint64_t>(at));
   }
+  int64_t total = 0;
   for (size_t user = 0; user < manifest.users; ++user) {
     for (size_t e = graph.user_begin[user]; e < graph.user_begin[user + 1]; ++e) {
       const SnapshotGraph::Edge edge{.item = static_cast<uint32_t>((*item)[e]),
@@ -174,6 +176,10 @@ absl::StatusOr<SnapshotGraph> ParseGraph(const Manifest& manifest, const Safeten
               CheckEdge(manifest, e, edge, (*item)[e], is_first ? nullptr : &graph.edges.back());
           !s.ok()) {
         return s;
+      }
+      total += edge.count;
+      if (total > kTotalCountMax) {
+        return BadEdge(e, fmt::format("the counts add up to more than {}", kTotalCountMax));
       }
       graph.edges.push_back(edge);
     }

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
-
 namespace groundswell {
 namespace {
 
@@ -48,10 +46,16 @@ TEST_F(MacroGraphTest, RemovalBelowZeroIsRefusedWhole) {
   EXPECT_EQ(TwoHop(ItemIndex{1}), (std::vector<Count>{0, 4}));
 }
 
-TEST_F(MacroGraphTest, CountBeyond32BitsIsRefusedWhole) {
-  Apply(ann_, 0, std::numeric_limits<uint32_t>::max());
+// The largest total makes the largest macro edges, which must still be exact.
+TEST_F(MacroGraphTest, ATotalWhoseSquareWouldOverflowIsRefusedWhole) {
+  EXPECT_EQ(Apply(ann_, 0, kTotalCountMax), ApplyOutcome::kApplied);
   EXPECT_EQ(Apply(ann_, 0, 1), ApplyOutcome::kOverflow);
-  EXPECT_EQ(OneHop(ItemIndex{0})[0], std::numeric_limits<uint32_t>::max());
+  EXPECT_EQ(Apply(bob_, 1, 1), ApplyOutcome::kOverflow);
+  EXPECT_TRUE(bob_.edges.empty());
+  EXPECT_EQ(OneHop(ItemIndex{0})[0], kTotalCountMax);
+  EXPECT_EQ(TwoHop(ItemIndex{0})[0], kTotalCountMax * kTotalCountMax);
+  EXPECT_EQ(Apply(ann_, 0, -1), ApplyOutcome::kApplied);
+  EXPECT_EQ(Apply(bob_, 1, 1), ApplyOutcome::kApplied);
 }
 
 // By hand: ann takes i0 once and i1 twice; bob takes i1 once.
