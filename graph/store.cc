@@ -3,13 +3,17 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -34,11 +38,28 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
   const std::string message = fmt::format("{}: {}", doing, status.ToString());
   if (status.IsNoSpace() || status.ToString().find("No space left") != std::string::npos) {
     return absl::ResourceExhaustedError(
-        fmt::format("{}; free space on the disk of storage.data_dir", message));
+        fmt::format("{}; free space on the disk of server.data_dir", message));
   }
   if (status.IsCorruption()) return absl::DataLossError(message);
   return absl::UnavailableError(message);
 }
+
+// RocksDB's warnings and errors, into our own log. Its log file would be on the same disk, and
+// Debian's build asserts, and so ends the process, when it writes to that file after the disk was
+// full.
+class LogBridge final : public rocksdb::Logger {
+ public:
+  LogBridge() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[kTextBytes];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    spdlog::warn("rocksdb: {}", text);
+  }
+
+ private:
+  static constexpr size_t kTextBytes = 1024;
+};
 
 rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
@@ -55,7 +76,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   const bool is_new = !std::filesystem::exists(std::filesystem::path(options.path) / "CURRENT");
   if (is_new && !options.create) {
     return absl::NotFoundError(
-        fmt::format("storage.data_dir \"{}\" holds no database; create it with `groundswell-server "
+        fmt::format("server.data_dir \"{}\" holds no database; create it with `groundswell-server "
                     "import --snapshot DIR`",
                     options.path));
   }
@@ -63,7 +84,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.create_if_missing = options.create;
   db_options.create_missing_column_families = options.create;
   db_options.max_background_jobs = 2;
-  db_options.keep_log_file_num = 4;
+  db_options.info_log = std::make_shared<LogBridge>();
   db_options.max_total_wal_size = uint64_t{256} << 20;
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
@@ -359,7 +380,14 @@ absl::StatusOr<std::optional<Offset>> GraphStore::FindEventId(std::string_view e
 }
 
 absl::Status GraphStore::Resume() {
-  return ToStatus(db_->Resume(), "the database cannot write again yet");
+  const rocksdb::Status resumed = db_->Resume();
+  // After a full disk RocksDB looks for space itself, every few seconds; until then it is busy.
+  if (resumed.IsBusy()) {
+    return absl::ResourceExhaustedError(
+        "the disk was full and the database has not recovered yet; free space on the disk of "
+        "server.data_dir");
+  }
+  return ToStatus(resumed, "the database cannot write again yet");
 }
 
 std::vector<std::pair<std::string, double>> GraphStore::Figures() const {

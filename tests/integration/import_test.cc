@@ -140,14 +140,5 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
   EXPECT_EQ(**store->FindEventId("carried"), logged);
 }
 
-// 3 MiB hold the database's beginning and not its end.
-TEST_F(ImportTest, AFullDiskIsReportedAndLeavesNothing) {
-  const Finished import = RunProgram(
-      {"/bin/sh", "-c", "ulimit -f 2048; exec \"$0\" import --snapshot \"$1\" --data-dir \"$2\"",
-       GROUNDSWELL_SERVER_PROGRAM, snapshot_, data_dir_});
-  EXPECT_NE(import.exit_code, 0);
-  EXPECT_FALSE(fs::exists(data_dir_));
-}
-
 }  // namespace
 }  // namespace groundswell

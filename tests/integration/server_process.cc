@@ -19,7 +19,8 @@ namespace {
 constexpr std::chrono::seconds kStartLimit{60};
 
 // Starts a program with stdout (and stderr, if asked) going to the returned descriptor.
-pid_t Spawn(const std::vector<std::string>& arguments, bool with_stderr, int* output) {
+pid_t Spawn(const std::vector<std::string>& arguments, const Environment& environment,
+            bool with_stderr, int* output) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
   posix_spawn_file_actions_t actions;
@@ -29,8 +30,15 @@ pid_t Spawn(const std::vector<std::string>& arguments, bool with_stderr, int* ou
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
+  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  std::vector<char*> envp;
+  for (std::string& variable : variables) envp.push_back(variable.data());
+  envp.push_back(nullptr);
   pid_t pid = -1;
-  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (error != 0) {
@@ -49,9 +57,9 @@ int Wait(pid_t pid) {
 
 }  // namespace
 
-Finished RunProgram(const std::vector<std::string>& arguments) {
+Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment) {
   int output = -1;
-  const pid_t pid = Spawn(arguments, /*with_stderr=*/true, &output);
+  const pid_t pid = Spawn(arguments, environment, /*with_stderr=*/true, &output);
   Finished finished;
   char buffer[4096];
   ssize_t size = 0;
@@ -90,13 +98,14 @@ std::string HttpGet(int port, const std::string& path) {
   return response;
 }
 
-ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags) {
+ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags,
+                             const Environment& environment) {
   std::vector<std::string> arguments = {
       GROUNDSWELL_SERVER_PROGRAM,          "serve",
       "--server.data_dir=" + data_dir,     "--server.grpc_address=127.0.0.1:0",
       "--server.http_address=127.0.0.1:0", "--logging.level=warn"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
-  pid_ = Spawn(arguments, /*with_stderr=*/false, &output_);
+  pid_ = Spawn(arguments, environment, /*with_stderr=*/false, &output_);
   WaitUntilReady();
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,11 @@ struct Finished {
   std::string output;  // stdout and stderr
 };
 
+// Variables added to this process's own.
+using Environment = std::map<std::string, std::string>;
+
 // Runs a program to its end.
-Finished RunProgram(const std::vector<std::string>& arguments);
+Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment = {});
 
 // Imports the sample snapshot into `data_dir` with the real command.
 void ImportSample(const std::string& data_dir);
@@ -28,7 +32,8 @@ class ServerProcess {
  public:
   // Starts the server on `data_dir` with free ports and waits until it is ready. Throws with the
   // server's output when it does not become so.
-  explicit ServerProcess(const std::string& data_dir, std::vector<std::string> flags = {});
+  explicit ServerProcess(const std::string& data_dir, std::vector<std::string> flags = {},
+                         const Environment& environment = {});
   // Ends it, if that was not done.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;

@@ -1,0 +1,97 @@
+// A full disk: what cannot be written is refused, nothing of it counts, and the server goes on.
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/integration/sample_server.h"
+
+namespace groundswell {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FullDiskTest : public testing::Test {
+ protected:
+  FullDiskTest()
+      : environment_{{"LD_PRELOAD", GROUNDSWELL_FULL_DISK_LIBRARY},
+                     {"FULL_DISK_DIRECTORY", directory_.File("db")},
+                     {"FULL_DISK_SWITCH", directory_.File("full")}} {}
+
+  void FillDisk() { std::ofstream(directory_.File("full")) << "full"; }
+  void FreeDisk() { fs::remove(directory_.File("full")); }
+
+  static grpc::Status Record(const Stubs& stubs, const std::string& event_id,
+                             v1::RecordInteractionResponse& response) {
+    v1::RecordInteractionRequest request;
+    *request.mutable_interaction() = NewInteraction(event_id, "disk-user", kItem);
+    return stubs.interaction->RecordInteraction(NewContext().get(), request, &response);
+  }
+
+  static int64_t Count(const Stubs& stubs, const std::string& consistency_token) {
+    v1::GetUserStateRequest request;
+    request.set_user_id("disk-user");
+    request.set_consistency_token(consistency_token);
+    v1::GetUserStateResponse state;
+    const grpc::Status status = stubs.recommend->GetUserState(NewContext().get(), request, &state);
+    return status.ok() ? state.total_count() : 0;
+  }
+
+  TemporaryDirectory directory_;
+  const std::map<std::string, std::string> environment_;
+};
+
+TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
+  ImportSample(directory_.File("db"));
+  std::string token;
+  {
+    ServerProcess server(directory_.File("db"), {}, environment_);
+    const Stubs stubs(server.grpc_address());
+    v1::RecordInteractionResponse response;
+    ASSERT_TRUE(Record(stubs, "before", response).ok());
+
+    FillDisk();
+    for (int i = 0; i < 3; ++i) {
+      const grpc::Status full = Record(stubs, "while-full-" + std::to_string(i), response);
+      EXPECT_EQ(full.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << full.error_message();
+      EXPECT_EQ(ReasonOf(RichStatus(full)), "LOG_FULL");
+      EXPECT_TRUE(DetailOf<google::rpc::RetryInfo>(RichStatus(full)).has_value());
+    }
+    v1::RecommendRequest recommend;
+    recommend.set_user_id(kCustomer);
+    v1::RecommendResponse list;
+    EXPECT_TRUE(stubs.recommend->Recommend(NewContext().get(), recommend, &list).ok());
+    EXPECT_EQ(list.items_size(), 20);
+
+    FreeDisk();
+    grpc::Status again;
+    for (int attempt = 0; attempt < 300; ++attempt) {
+      again = Record(stubs, "after", response);
+      if (again.ok()) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    ASSERT_TRUE(again.ok()) << again.error_message();
+    token = response.consistency_token();
+    EXPECT_EQ(Count(stubs, token), 2) << "what was refused does not count";
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+  }
+  ServerProcess server(directory_.File("db"));
+  EXPECT_EQ(Count(Stubs(server.grpc_address()), token), 2);
+}
+
+TEST_F(FullDiskTest, AnImportFailsWithTheReasonAndLeavesNothing) {
+  FillDisk();
+  std::map<std::string, std::string> environment = environment_;
+  const Finished import =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", GROUNDSWELL_SAMPLE_SNAPSHOT,
+                  "--data-dir", directory_.File("db")},
+                 environment);
+  EXPECT_EQ(import.exit_code, 1);
+  EXPECT_NE(import.output.find("No space left"), std::string::npos) << import.output;
+  EXPECT_FALSE(fs::exists(directory_.File("db")));
+  EXPECT_FALSE(fs::exists(directory_.File("db.importing")));
+}
+
+}  // namespace
+}  // namespace groundswell
