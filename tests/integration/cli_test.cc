@@ -1,0 +1,124 @@
+// The command line against a real server: what people and programs get, and exit codes.
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/integration/sample_server.h"
+
+namespace groundswell {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class CliTest : public SampleServerTest {
+ protected:
+  static Finished Cli(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {GROUNDSWELL_CLI_PROGRAM, "--server", server_->grpc_address()});
+    return RunProgram(arguments);
+  }
+
+  static json CliJson(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "--json");
+    const Finished finished = Cli(std::move(arguments));
+    EXPECT_EQ(finished.exit_code, 0) << finished.output;
+    // Progress goes to stderr, which comes first here.
+    return json::parse(finished.output.substr(finished.output.find('{')), nullptr, false);
+  }
+
+  std::string WriteFile(const std::string& name, const std::string& text) {
+    const std::string path = files_.File(name);
+    std::ofstream(path) << text;
+    return path;
+  }
+
+  TemporaryDirectory files_;
+};
+
+TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
+  EXPECT_EQ(RunProgram({GROUNDSWELL_CLI_PROGRAM}).exit_code, 2);
+  EXPECT_EQ(RunProgram({GROUNDSWELL_CLI_PROGRAM, "recommend"}).exit_code, 2);
+  EXPECT_EQ(RunProgram({GROUNDSWELL_CLI_PROGRAM, "reccomend", "x"}).exit_code, 2);
+  const Finished nobody = Cli({"user", "nobody-ever-saw-me"});
+  EXPECT_EQ(nobody.exit_code, 1);
+  EXPECT_THAT(nobody.output, HasSubstr("USER_UNKNOWN"));
+  const Finished no_server =
+      RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", "127.0.0.1:1", "status"});
+  EXPECT_EQ(no_server.exit_code, 1);
+  EXPECT_THAT(no_server.output, HasSubstr("is it running?"));
+}
+
+TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
+  for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "status", "load"}) {
+    const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << command;
+    EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
+  }
+  for (const char* command : {"serve", "import", "replay"}) {
+    const Finished help = RunProgram({GROUNDSWELL_SERVER_PROGRAM, command, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << command;
+    EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell-server " + std::string(command)));
+  }
+}
+
+TEST_F(CliTest, TablesForPeopleAndJsonForPrograms) {
+  EXPECT_THAT(Cli({"recommend", kCustomer, "-n", "3"}).output, HasSubstr("title"));
+  const json list = CliJson({"recommend", kCustomer, "-n", "3"});
+  ASSERT_EQ(list["items"].size(), 3u);
+  EXPECT_EQ(list["ranker"], "macgnn");
+  const json ranked = CliJson({"rank", kCustomer, kItem, "no-such-item"});
+  EXPECT_EQ(ranked["items"][0]["item_id"], kItem);
+  EXPECT_EQ(ranked["unknown_item_ids"][0], "no-such-item");
+  EXPECT_EQ(CliJson({"similar", kItem, "-n", "2"})["items"].size(), 2u);
+  EXPECT_EQ(CliJson({"user", kCustomer})["user_id"], kCustomer);
+  EXPECT_EQ(CliJson({"status"})["namespace"], "default");
+}
+
+TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {
+  std::string csv = "timestamp,user,item\n";
+  for (int i = 0; i < 500; ++i) csv += std::to_string(1'322'000'000 + i) + ",cli-user,85123A\n";
+  const std::string file = WriteFile("events.csv", csv);
+  const std::string resume = files_.File("resume");
+
+  const json first =
+      CliJson({"ingest", file, "--limit", "300", "--batch-size", "50", "--resume-file", resume});
+  EXPECT_EQ(first["accepted"], 300);
+  EXPECT_EQ(first["acknowledged_record"], 300);
+  const json second = CliJson({"ingest", file, "--resume-file", resume});
+  EXPECT_EQ(second["accepted"], 200);
+  EXPECT_EQ(second["duplicates"], 0);
+  const json whole = CliJson({"ingest", file});
+  EXPECT_EQ(whole["accepted"], 0);
+  EXPECT_EQ(whole["duplicates"], 500);
+  const json user = CliJson(
+      {"user", "cli-user", "--consistency-token", whole["consistency_token"].get<std::string>()});
+  EXPECT_EQ(user["total_count"], "500");
+}
+
+TEST_F(CliTest, BadRecordsStopTheIngestOrAreCounted) {
+  const std::string file = WriteFile(
+      "bad.jsonl",
+      "{\"timestamp\":1322000000,\"user\":\"bad-cli-user\",\"item\":\"85123A\"}\n"
+      "{\"timestamp\":1322000000,\"user\":\"bad-cli-user\",\"item\":\"85123A\",\"weight\":0.5}\n"
+      "{\"timestamp\":1322000001,\"user\":\"bad-cli-user\",\"item\":\"no-such-item\"}\n");
+  const Finished stopped = Cli({"ingest", file});
+  EXPECT_EQ(stopped.exit_code, 1);
+  EXPECT_THAT(stopped.output, HasSubstr("record 2: weight is \"0.5\""));
+  const Finished counted = Cli({"ingest", file, "--skip-bad-records"});
+  EXPECT_EQ(counted.exit_code, 1) << "one record was refused by the server";
+  EXPECT_THAT(counted.output, HasSubstr("0 accepted, 1 duplicates, 1 refused, 1 bad records"));
+  EXPECT_THAT(counted.output, HasSubstr("no-such-item"));
+}
+
+TEST_F(CliTest, LoadReportsLatenciesAndCodes) {
+  const json report = CliJson({"load", "recommend", "--user", kCustomer, "--rate", "100",
+                               "--duration-s", "1", "--warmup-s", "0.2"});
+  EXPECT_NEAR(report["per_second"].get<double>(), 100, 20);
+  EXPECT_EQ(report["codes"]["OK"], report["completed"]);
+  EXPECT_GT(report["latency_ms"]["p99"].get<double>(), 0);
+}
+
+}  // namespace
+}  // namespace groundswell

@@ -1,0 +1,88 @@
+"""The rules of docs/architecture.md and CONTRIBUTING.md that a program can check.
+
+    layout_test.py ROOT
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
+OURS = ("bench", "client", "graph", "index", "models", "server")
+# Which folders a folder's files may include from; "groundswell" is generated from proto/.
+MAY_INCLUDE = {
+    "models": {"models"},
+    "graph": {"graph", "groundswell"},
+    "index": {"index", "graph", "models"},
+    "server": {"server", "index", "graph", "models", "groundswell", "google"},
+    "client": {"client", "groundswell", "google"},
+    "bench": {"bench", "client", "models", "groundswell"},
+}
+# Which files alone may include a library.
+LIBRARY_OWNERS = {
+    "faiss/": {"index/faiss_source.cc"},
+    "rocksdb/": {"graph/store.cc"},
+    "dnnl": {"models/kernels.cc"},
+    "prometheus/": {"server/metrics.cc", "server/metrics.h"},
+    "toml": {"server/config.cc"},
+    "httplib.h": {"server/http_endpoint.cc"},
+}
+LINES_MAX = 600
+VAGUE_NAME = re.compile(r"(^|[_/])(utils?|helpers?|manager|misc|common)([_./]|$)")
+
+
+def tracked(*patterns):
+    output = subprocess.run(["git", "-C", ROOT, "ls-files", *patterns], check=True,
+                            capture_output=True, text=True).stdout
+    return output.split()
+
+
+def includes(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r'^#include ([<"])([^>"]+)[>"]', text, re.MULTILINE)
+
+
+class LayoutTest(unittest.TestCase):
+    def sources(self):
+        names = [n for n in tracked("*.cc", "*.h") if n.split("/")[0] in OURS]
+        self.assertGreater(len(names), 50)
+        return names
+
+    def test_folders_include_what_they_may(self):
+        for name in self.sources():
+            for kind, included in includes(name):
+                if kind == '"' and "/" in included:
+                    folder = included.split("/")[0]
+                    if folder in OURS or folder == "groundswell":
+                        self.assertIn(folder, MAY_INCLUDE[name.split("/")[0]],
+                                      f"{name} includes {included}")
+
+    def test_each_library_ends_in_its_own_file(self):
+        for name in self.sources():
+            for _, included in includes(name):
+                for library, owners in LIBRARY_OWNERS.items():
+                    if included.startswith(library):
+                        self.assertIn(name, owners, f"{name} includes {included}")
+
+    def test_files_are_short_enough_to_read(self):
+        for name in tracked("*.cc", "*.h", "*.py", "*.proto"):
+            lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
+            self.assertLessEqual(lines, LINES_MAX, name)
+
+    def test_names_say_what_a_file_is(self):
+        for name in tracked():
+            self.assertIsNone(VAGUE_NAME.search(name), name)
+
+    def test_links_of_the_documents_lead_somewhere(self):
+        for name in tracked("*.md"):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            for target in re.findall(r"\]\(([^)#\s]+)", text):
+                if "://" not in target:
+                    path = (ROOT / name).parent / target
+                    self.assertTrue(path.exists(), f"{name} links to {target}")
+
+
+if __name__ == "__main__":
+    unittest.main()
