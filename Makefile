@@ -6,7 +6,7 @@ help:
 	@echo "make test    install, build and run every test, sanitizers included"
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
-	@echo "make train   train the sample snapshot again (needs PyTorch; about a quarter of an hour)"
+	@echo "make train   train the sample snapshot again (needs PyTorch; two to three minutes)"
 
 demo:
 	scripts/install-packages

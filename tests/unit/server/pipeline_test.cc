@@ -1,0 +1,135 @@
+// The pipeline on the sample snapshot, without gRPC: what an answer becomes as its time runs short.
+#include "server/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "graph/rocksdb_log.h"
+#include "groundswell/v1/recommend.pb.h"
+#include "server/import.h"
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::steady_clock;
+
+constexpr char kCustomer[] = "17850";
+
+// Loaded once: everything that a pipeline works on.
+struct Loaded {
+  Loaded() {
+    const auto report = Import(
+        {.snapshot_directory = GROUNDSWELL_SAMPLE_SNAPSHOT, .data_dir = directory.File("db")},
+        [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
+    EXPECT_TRUE(report.ok()) << report.status();
+    store = *GraphStore::Open({.path = directory.File("db")});
+    state = *LoadServingState(*store, {}, [](std::string_view) {});
+    log = *RocksdbLog::Open(*store, {});
+    applier = std::make_unique<Applier>(*store, *log, state->catalogue, *state->graph,
+                                        state->graph_state, Applier::Options{});
+  }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<GraphStore> store;
+  std::unique_ptr<ServingState> state;
+  std::unique_ptr<RocksdbLog> log;
+  std::unique_ptr<Applier> applier;
+};
+
+class PipelineTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { loaded_ = new Loaded; }
+  static void TearDownTestSuite() { delete loaded_; }
+
+  RankedList Recommend(const std::string& user, steady_clock::time_point deadline,
+                       ItemRules rules = {}) {
+    StageDurations durations;
+    const auto list = pipeline_.Recommend({.user_id = user,
+                                           .rules = std::move(rules),
+                                           .ranker = loaded_->state->snapshot->FindRanker(""),
+                                           .deadline = deadline},
+                                          ComputeThread{.number = 0}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    return *list;
+  }
+
+  static inline Loaded* loaded_ = nullptr;
+  Metrics metrics_{std::vector<std::string>{"purchase"}};
+  Pipeline pipeline_{*loaded_->state, *loaded_->store,     *loaded_->applier,
+                     metrics_,        Pipeline::Options{}, /*compute_threads=*/1};
+};
+
+TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsPopularityAndSaysSo) {
+  const RankedList list = Recommend(kCustomer, steady_clock::now() - hours(1));
+  EXPECT_EQ(list.degradations,
+            (std::vector<int>{v1::DEGRADATION_RETRIEVAL_SKIPPED, v1::DEGRADATION_RANKING_SKIPPED}));
+  EXPECT_TRUE(list.ranker.empty());
+  ASSERT_FALSE(list.items.empty());
+  for (const Candidate& candidate : list.items) EXPECT_EQ(candidate.sources, kFromPopular);
+  const UserState user = **loaded_->store->ReadUser(kCustomer);
+  for (const Candidate& candidate : list.items) {
+    EXPECT_EQ(user.Find(candidate.item), nullptr) << "seen items stay out, however short the time";
+  }
+}
+
+TEST_F(PipelineTest, RankWithoutTimeIsAnErrorNotAGuess) {
+  StageDurations durations;
+  const std::vector<ItemIndex> items{ItemIndex{1}, ItemIndex{2}};
+  const auto list = pipeline_.Rank({.user_id = kCustomer,
+                                    .ranker = loaded_->state->snapshot->FindRanker(""),
+                                    .deadline = steady_clock::now()},
+                                   items, ComputeThread{.number = 0}, durations);
+  EXPECT_EQ(list.status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(PipelineTest, AnUnknownUserGetsPopularityInItsOrder) {
+  const RankedList list = Recommend("nobody-ever-saw-me", steady_clock::now() + hours(1));
+  EXPECT_EQ(list.fallback_reason, v1::FALLBACK_REASON_UNKNOWN_USER);
+  EXPECT_TRUE(list.degradations.empty());
+  for (size_t i = 1; i < list.items.size(); ++i) {
+    EXPECT_GE(list.items[i - 1].score, list.items[i].score);
+  }
+}
+
+TEST_F(PipelineTest, WithTimeTheListIsRankedWithoutRepeats) {
+  const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
+  EXPECT_EQ(list.ranker, "macgnn");
+  EXPECT_TRUE(list.degradations.empty());
+  std::set<ItemIndex> items;
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    EXPECT_TRUE(items.insert(list.items[i].item).second);
+    EXPECT_GT(list.items[i].score, 0.0f);
+    EXPECT_LT(list.items[i].score, 1.0f);
+    if (i > 0) {
+      EXPECT_GE(list.items[i - 1].score, list.items[i].score);
+    }
+  }
+}
+
+TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {
+  const uint32_t category = loaded_->state->catalogue.category_of_item()[0];
+  ItemRules rules{.excluded = {}, .categories = {category}};
+  const auto categories = loaded_->state->catalogue.category_of_item();
+  for (uint32_t item = 0; item < categories.size(); ++item) {
+    if (categories[item] == category) rules.excluded.push_back(ItemIndex{item});
+  }
+  EXPECT_TRUE(Recommend(kCustomer, steady_clock::now() + hours(1), rules).items.empty());
+}
+
+TEST_F(PipelineTest, SimilarItemsHonourTheRules) {
+  StageDurations durations;
+  ItemRules rules{.excluded = {}, .categories = {loaded_->state->catalogue.category_of_item()[5]}};
+  const auto list = pipeline_.Similar(ItemIndex{5}, rules, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  for (const Candidate& candidate : list->items) {
+    EXPECT_NE(candidate.item, ItemIndex{5});
+    EXPECT_EQ(loaded_->state->catalogue.category_of_item()[ToInt(candidate.item)],
+              rules.categories[0]);
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
