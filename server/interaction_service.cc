@@ -145,14 +145,14 @@ class InteractionService::IngestStream final
     }
     if (count == 0) return;
     const absl::Status queued = service_.log_.Append(
-        std::move(accepted), [this, place](absl::StatusOr<std::vector<Appended>> appended) {
-          Complete(*place, std::move(appended));
+        std::move(accepted), [this, place](const absl::StatusOr<std::vector<Appended>>& appended) {
+          Complete(*place, appended);
         });
     if (!queued.ok()) Complete(*place, queued);
   }
 
   // The log's answer for one batch.
-  void Complete(Ack& ack, absl::StatusOr<std::vector<Appended>> appended) {
+  void Complete(Ack& ack, const absl::StatusOr<std::vector<Appended>>& appended) {
     bool abandoned = false;
     {
       MutexLock lock(mutex_);

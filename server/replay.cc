@@ -246,6 +246,41 @@ class UserStates {
   std::vector<UserState> users_;
 };
 
+// Folds the events in order, and writes the rows of those that make some just before each is
+// folded.
+absl::Status FoldEvents(const World& world, const ReplayOptions& options, MacroGraph& graph,
+                        UserStates& users, RowWriter* rows,
+                        const std::function<bool()>& cancelled) {
+  const std::vector<ReplayEvent>& events = world.events;
+  NegativeSampler sampler(events, graph.items().size(), options.popular_negatives,
+                          options.seed + 1);
+  FeatureBuffers buffers;
+  std::vector<ItemIndex> items;
+  const auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < events.size(); ++i) {
+    const ReplayEvent& event = events[i];
+    UserState& user = users.Get(event.user, event.item);
+    const auto offset = static_cast<Offset>(i + 1);
+    if (rows != nullptr && event.makes_rows) {
+      items.assign(1, event.item);
+      for (uint32_t n = 0; n < options.negatives; ++n) {
+        items.push_back(sampler.Draw(user, event.item, i));
+      }
+      const absl::Status written =
+          rows->Write(offset, GatherUserFeatures(graph, world.shape, user, buffers),
+                      GatherItemFeatures(graph, world.shape, items, buffers));
+      if (!written.ok()) return written;
+    }
+    graph.Apply(user, event.item, 1,
+                {.time_us = event.time_s * kMicrosPerSecond, .offset = offset});
+    if ((i + 1) % kEventsPerProgress != 0) continue;
+    if (cancelled()) return absl::CancelledError("replay was interrupted; nothing was written");
+    ShowProgress(i + 1, events.size(), start);
+  }
+  ShowProgress(events.size(), events.size(), start);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& cancelled) {
@@ -268,31 +303,8 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
     rows = *std::move(writer);
   }
 
-  NegativeSampler sampler(events, clusters.size(), options.popular_negatives, options.seed + 1);
-  FeatureBuffers buffers;
-  std::vector<ItemIndex> items;
-  const auto start = std::chrono::steady_clock::now();
-  for (size_t i = 0; i < events.size(); ++i) {
-    const ReplayEvent& event = events[i];
-    UserState& user = users.Get(event.user, event.item);
-    const auto offset = static_cast<Offset>(i + 1);
-    if (rows != nullptr && event.makes_rows) {
-      items.assign(1, event.item);
-      for (uint32_t n = 0; n < options.negatives; ++n) {
-        items.push_back(sampler.Draw(user, event.item, i));
-      }
-      const UserFeatures user_features = GatherUserFeatures(graph, shape, user, buffers);
-      const ItemFeatures item_features = GatherItemFeatures(graph, shape, items, buffers);
-      if (absl::Status s = rows->Write(offset, user_features, item_features); !s.ok()) return s;
-    }
-    graph.Apply(user, event.item, 1,
-                {.time_us = event.time_s * kMicrosPerSecond, .offset = offset});
-    if ((i + 1) % kEventsPerProgress == 0) {
-      if (cancelled()) return absl::CancelledError("replay was interrupted; nothing was written");
-      ShowProgress(i + 1, events.size(), start);
-    }
-  }
-  ShowProgress(events.size(), events.size(), start);
+  const absl::Status folded = FoldEvents(*world, options, graph, users, rows.get(), cancelled);
+  if (!folded.ok()) return folded;
   if (world->unknown_items > 0) {
     fmt::print(stderr, "replay: left out {} events on items outside the catalogue\n",
                world->unknown_items);

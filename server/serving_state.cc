@@ -37,7 +37,7 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
 absl::Status LoadGraph(const GraphStore& store, MacroGraph& graph) {
   const MacroShape& shape = graph.items().shape();
   const size_t items = graph.items().size();
-  const absl::Status loaded =
+  absl::Status loaded =
       store.ForEachUser([&](std::string_view user_id, const UserState& user) -> absl::Status {
         const bool fits = user.cluster < shape.user_clusters &&
                           (user.edges.empty() || ToInt(user.edges.back().item) < items);

@@ -48,7 +48,7 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
     call.deadline = call.arrival + (context->deadline() - std::chrono::system_clock::now());
   }
   if (*consistency_offset <= applier_.applied_offset()) {
-    Enqueue(std::move(pending), /*reached=*/true);
+    Enqueue(pending, /*reached=*/true);
     return reactor;
   }
   const auto wait_until = std::min(call.arrival + options_.consistency_wait,
@@ -58,7 +58,7 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
   return reactor;
 }
 
-void UnaryRunner::Enqueue(std::shared_ptr<Pending> pending, bool reached) {
+void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached) {
   pending->call.stale = !reached;
   const absl::Status submitted = admission_.Submit([this, pending](ComputeThread thread) {
     Call& call = pending->call;

@@ -48,7 +48,7 @@ class UnaryRunner {
 
  private:
   struct Pending;
-  void Enqueue(std::shared_ptr<Pending> pending, bool reached);
+  void Enqueue(const std::shared_ptr<Pending>& pending, bool reached);
 
   Admission& admission_;
   Applier& applier_;
