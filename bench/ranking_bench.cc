@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -102,7 +101,7 @@ absl::Status CheckResult(const MacgnnWeights& weights) {
   std::vector<float> singles(kChecked);
   Score(weights, features, kChecked, kBlock, scratch, blocks);
   Score(weights, features, kChecked, 1, scratch, singles);
-  if (std::memcmp(blocks.data(), singles.data(), kChecked * sizeof(float)) != 0) {
+  if (blocks != singles) {
     return absl::InternalError("scores depend on the batch");
   }
   return absl::OkStatus();
