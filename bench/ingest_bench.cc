@@ -36,8 +36,9 @@ std::vector<std::string> ReadItems(const std::string& path) {
   std::string line;
   while (std::getline(file, line)) {
     const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (object.is_object() && object.contains("id"))
+    if (object.is_object() && object.contains("id") && object["id"].is_string()) {
       items.push_back(object["id"].get<std::string>());
+    }
   }
   return items;
 }
@@ -99,6 +100,13 @@ int Main(int argc, char** argv) {
   for (const absl::Status& status : results) {
     if (status.ok()) continue;
     fmt::print(stderr, "ingest_bench: {}\n", std::string(status.message()));
+    return 1;
+  }
+  if (const size_t sent = flags.streams * flags.batches * flags.batch; accepted != sent) {
+    fmt::print(stderr,
+               "ingest_bench: the server accepted {} of {} interactions; does it serve the "
+               "items of \"{}\"?\n",
+               accepted.load(), sent, flags.items_file);
     return 1;
   }
   const double rate = static_cast<double>(accepted) / elapsed.count();
