@@ -52,7 +52,7 @@ struct RecommendQuery {
 class Pipeline {
  public:
   struct Options {
-    size_t candidates = 500;          // merged candidates that are ranked
+    size_t candidates = 500;          // nearest items proposed
     size_t popular_candidates = 100;  // proposed by popularity beside the user's own
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
   };
@@ -65,7 +65,7 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most Options::candidates items.
+  // Probabilities, best first, at most Options::candidates + popular_candidates items.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
