@@ -28,8 +28,8 @@
 
 namespace groundswell {
 
-// The sum of all A[u,i] may not exceed the root of the largest 64-bit integer. Every macro edge is at
-// most the square of that sum, so none can overflow.
+// The sum of all A[u,i] may not exceed the root of the largest 64-bit integer. Every macro edge is
+// at most the square of that sum, so none can overflow.
 inline constexpr Count kTotalCountMax = 3'037'000'499;
 
 enum class ApplyOutcome {
