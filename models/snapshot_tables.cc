@@ -67,6 +67,24 @@ absl::Status ForEachLine(std::string_view file, std::string_view text, Read read
   return absl::OkStatus();
 }
 
+// `begin` must rise from 0 to the number of edges.
+absl::Status CheckUserBegin(std::span<const int64_t> begin, size_t edges) {
+  for (size_t user = 0; user < begin.size(); ++user) {
+    const int64_t least = user == 0 ? 0 : begin[user - 1];
+    const bool is_last = user + 1 == begin.size();
+    const bool fits = begin[user] >= least && static_cast<uint64_t>(begin[user]) <= edges;
+    const bool ends =
+        (user > 0 || begin[0] == 0) && (!is_last || static_cast<uint64_t>(begin[user]) == edges);
+    if (!fits || !ends) {
+      return absl::InvalidArgumentError(
+          fmt::format("graph.safetensors: user_begin must rise from 0 to the number of edges, {}; "
+                      "element {} is {}",
+                      edges, user, begin[user]));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status BadEdge(size_t edge, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("graph.safetensors: edge {}: {}", edge, what));
 }
@@ -152,18 +170,8 @@ absl::StatusOr<SnapshotGraph> ParseGraph(const Manifest& manifest, const Safeten
 
   SnapshotGraph graph;
   graph.edges.reserve(edges);
-  for (size_t user = 0; user <= manifest.users; ++user) {
-    const int64_t at = (*begin)[user];
-    const int64_t least = user == 0 ? 0 : (*begin)[user - 1];
-    const bool ends = user < manifest.users || static_cast<size_t>(at) == edges;
-    if (at < least || static_cast<uint64_t>(at) > edges || (user == 0 && at != 0) || !ends) {
-      return absl::InvalidArgumentError(
-          fmt::format("graph.safetensors: user_begin must rise from 0 to the number of edges, {}; "
-                      "element {} is {}",
-                      edges, user, at));
-    }
-    graph.user_begin.push_back(static_cast<uint64_t>(at));
-  }
+  if (absl::Status status = CheckUserBegin(*begin, edges); !status.ok()) return status;
+  graph.user_begin.assign(begin->begin(), begin->end());
   int64_t total = 0;
   for (size_t user = 0; user < manifest.users; ++user) {
     for (size_t e = graph.user_begin[user]; e < graph.user_begin[user + 1]; ++e) {

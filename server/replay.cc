@@ -266,7 +266,7 @@ absl::Status FoldEvents(const World& world, const ReplayOptions& options, MacroG
       for (uint32_t n = 0; n < options.negatives; ++n) {
         items.push_back(sampler.Draw(user, event.item, i));
       }
-      const absl::Status written =
+      absl::Status written =
           rows->Write(offset, GatherUserFeatures(graph, world.shape, user, buffers),
                       GatherItemFeatures(graph, world.shape, items, buffers));
       if (!written.ok()) return written;
@@ -303,7 +303,7 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
     rows = *std::move(writer);
   }
 
-  const absl::Status folded = FoldEvents(*world, options, graph, users, rows.get(), cancelled);
+  absl::Status folded = FoldEvents(*world, options, graph, users, rows.get(), cancelled);
   if (!folded.ok()) return folded;
   if (world->unknown_items > 0) {
     fmt::print(stderr, "replay: left out {} events on items outside the catalogue\n",
