@@ -18,11 +18,14 @@ void UseOneThread() {
 void Gemm(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows,
           size_t columns, size_t inner, float beta) {
   UseOneThread();
-  // Fails only on negative sizes and short strides, which the callers' shapes exclude.
-  dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(PaddedRows(rows)),
-             static_cast<dnnl_dim_t>(columns), static_cast<dnnl_dim_t>(inner), 1.0f, a.data,
-             static_cast<dnnl_dim_t>(a.stride), b.data, static_cast<dnnl_dim_t>(b.stride), beta,
-             c.data, static_cast<dnnl_dim_t>(c.stride));
+  for (size_t row = 0; row < rows; row += kRowGranularity) {
+    // Fails only on negative sizes and short strides, which the callers' shapes exclude.
+    dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(kRowGranularity),
+               static_cast<dnnl_dim_t>(columns), static_cast<dnnl_dim_t>(inner), 1.0f,
+               a.data + row * a.stride, static_cast<dnnl_dim_t>(a.stride), b.data,
+               static_cast<dnnl_dim_t>(b.stride), beta, c.data + row * c.stride,
+               static_cast<dnnl_dim_t>(c.stride));
+  }
 }
 
 }  // namespace
@@ -33,8 +36,8 @@ void MultiplyTransposed(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t ro
 }
 
 void Multiply(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
-              size_t inner) {
-  Gemm('N', a, b, c, rows, columns, inner, 0.0f);
+              size_t inner, bool accumulate) {
+  Gemm('N', a, b, c, rows, columns, inner, accumulate ? 1.0f : 0.0f);
 }
 
 }  // namespace groundswell

@@ -213,10 +213,10 @@ void FirstLayer(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) 
     std::copy(begin.begin(), begin.end(), scratch.fc0.data() + row * shape.hidden1);
   }
   const size_t from = attends ? 0 : shape.half();
-  MultiplyTransposed({scratch.concat.data() + from, shape.concat()},
-                     {weights.mlp0.data() + from, shape.concat()},
-                     {scratch.fc0.data(), shape.hidden1}, n, shape.hidden1, shape.concat() - from,
-                     /*accumulate=*/true);
+  Multiply({scratch.concat.data() + from, shape.concat()},
+           {weights.mlp0_transposed.data() + from * shape.hidden1, shape.hidden1},
+           {scratch.fc0.data(), shape.hidden1}, n, shape.hidden1, shape.concat() - from,
+           /*accumulate=*/true);
 }
 
 }  // namespace
@@ -293,9 +293,9 @@ void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
          weights.dice1.alpha, RowOf(scratch.dice1, row, shape.hidden1));
     std::copy(weights.bias2.begin(), weights.bias2.end(), scratch.fc2.data() + row * shape.hidden2);
   }
-  MultiplyTransposed({scratch.dice1.data(), shape.hidden1}, {weights.mlp2.data(), shape.hidden1},
-                     {scratch.fc2.data(), shape.hidden2}, n, shape.hidden2, shape.hidden1,
-                     /*accumulate=*/true);
+  Multiply({scratch.dice1.data(), shape.hidden1}, {weights.mlp2_transposed.data(), shape.hidden2},
+           {scratch.fc2.data(), shape.hidden2}, n, shape.hidden2, shape.hidden1,
+           /*accumulate=*/true);
   for (size_t row = 0; row < n; ++row) {
     const auto dice3 = RowOf(scratch.dice3, row, shape.hidden2);
     Dice(RowOf(scratch.fc2, row, shape.hidden2), weights.dice3.mean, weights.dice3.inverse_std,

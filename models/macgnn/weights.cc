@@ -2,17 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <set>
 #include <utility>
 
-#include "models/kernels.h"
-
 namespace groundswell {
 namespace {
 
+// Far above every published model; below them no derived table or scratch can exhaust the memory.
+constexpr size_t kEmbeddingRowsMax = 1'000'000'001;
+constexpr size_t kWidthMax = 1'024;                // d
+constexpr size_t kAggregateMax = 4'096;            // h
+constexpr size_t kHiddenMax = 16'384;              // rows of mlp.0 and mlp.2
+constexpr size_t kNodesMax = 65'536;               // P and Q
+constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h and Q h, floats
 constexpr size_t kRecentLenMax = 1'000;
 constexpr double kTauMin = 0.01;
 constexpr double kTauMax = 100.0;
@@ -24,8 +30,8 @@ class TensorReader {
  public:
   explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
 
-  // Rows and columns of a matrix, whatever they are; {0, 0} on an error.
-  std::array<size_t, 2> MatrixShape(const std::string& name) {
+  // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
+  std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
     const auto at = file_.tensors().find(name);
     if (at == file_.tensors().end()) {
       Refuse(absl::NotFoundError(fmt::format("{}: tensor \"{}\" is missing", file_.name(), name)));
@@ -35,6 +41,12 @@ class TensorReader {
     if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
       Refuse(absl::InvalidArgumentError(
           fmt::format("{}: tensor \"{}\" must be a matrix that is not empty", file_.name(), name)));
+      return {0, 0};
+    }
+    if (shape[0] > rows_max || shape[1] > columns_max) {
+      Refuse(absl::InvalidArgumentError(
+          fmt::format("{}: tensor \"{}\" has shape [{}, {}]; at most [{}, {}] is served",
+                      file_.name(), name, shape[0], shape[1], rows_max, columns_max)));
       return {0, 0};
     }
     return {shape[0], shape[1]};
@@ -113,7 +125,7 @@ MacgnnAggregator ReadAggregator(TensorReader& reader, const std::string& name,
 // rows x h = E (rows x d) * W' with W h x d; computed row by row in double, once.
 std::vector<float> Transform(std::span<const float> embeddings, std::span<const float> weight,
                              size_t rows, const MacgnnShape& shape) {
-  std::vector<float> result(PaddedRows(rows) * shape.h);
+  std::vector<float> result(rows * shape.h);
   for (size_t row = 0; row < rows; ++row) {
     for (size_t out = 0; out < shape.h; ++out) {
       double sum = 0;
@@ -121,6 +133,17 @@ std::vector<float> Transform(std::span<const float> embeddings, std::span<const 
         sum += double{weight[out * shape.d + i]} * double{embeddings[row * shape.d + i]};
       }
       result[row * shape.h + out] = static_cast<float>(sum);
+    }
+  }
+  return result;
+}
+
+std::vector<float> Transposed(std::span<const float> matrix, size_t columns) {
+  const size_t rows = matrix.size() / columns;
+  std::vector<float> result(matrix.size());
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t column = 0; column < columns; ++column) {
+      result[column * rows + row] = matrix[row * columns + column];
     }
   }
   return result;
@@ -170,15 +193,19 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options,
 }
 
 void ReadShape(TensorReader& reader, MacgnnShape& shape) {
-  shape.users = reader.MatrixShape("user_embed.weight")[0];
-  const auto item_embed = reader.MatrixShape("item_embed.weight");
+  const auto rows = [&](const char* name, size_t rows_max, size_t columns_max) {
+    return reader.MatrixShape(name, rows_max, columns_max)[0];
+  };
+  shape.users = rows("user_embed.weight", kEmbeddingRowsMax, kWidthMax);
+  const auto item_embed = reader.MatrixShape("item_embed.weight", kEmbeddingRowsMax, kWidthMax);
   shape.items = item_embed[0];
   shape.d = item_embed[1];
-  shape.h = reader.MatrixShape("u_shared_aggregator.V_w.weight")[0];
-  shape.user_nodes = reader.MatrixShape("u_macro_embed.weight")[0];
-  shape.item_nodes = reader.MatrixShape("i_macro_embed.weight")[0];
-  shape.hidden1 = reader.MatrixShape("mlp.0.weight")[0];
-  shape.hidden2 = reader.MatrixShape("mlp.2.weight")[0];
+  shape.h = rows("u_shared_aggregator.V_w.weight", kAggregateMax, kWidthMax);
+  const size_t nodes_max = std::min(kNodesMax, kNodeTableMax / std::max(shape.h, size_t{1}));
+  shape.user_nodes = rows("u_macro_embed.weight", nodes_max, kWidthMax);
+  shape.item_nodes = rows("i_macro_embed.weight", nodes_max, kWidthMax);
+  shape.hidden1 = rows("mlp.0.weight", kHiddenMax, 2 * (kWidthMax + 3 * kAggregateMax));
+  shape.hidden2 = rows("mlp.2.weight", kHiddenMax, kHiddenMax);
 }
 
 void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
@@ -192,6 +219,8 @@ void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
       Transform(user_nodes, weights.user_aggregator.query, shape.user_nodes, shape);
   weights.item_node_queries =
       Transform(item_nodes, weights.item_aggregator.query, shape.item_nodes, shape);
+  weights.mlp0_transposed = Transposed(weights.mlp0, shape.concat());
+  weights.mlp2_transposed = Transposed(weights.mlp2, shape.hidden1);
   weights.log_counts.resize(kLogTableSize);
   for (size_t count = 0; count < kLogTableSize; ++count) {
     weights.log_counts[count] = std::log1p(static_cast<float>(count)) * weights.inverse_tau;

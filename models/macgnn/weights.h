@@ -71,7 +71,9 @@ struct MacgnnWeights {
   std::span<const float> mlp4;  // hidden2
   float bias4 = 0;
 
-  // Computed at load; rows are padded as kernels.h asks.
+  // Computed at load.
+  std::vector<float> mlp0_transposed;    // 14d x hidden1
+  std::vector<float> mlp2_transposed;    // hidden1 x hidden2
   std::vector<float> user_node_values;   // V_u E: P x h
   std::vector<float> item_node_values;   // V_i E: Q x h
   std::vector<float> user_node_queries;  // Q_u E: P x h

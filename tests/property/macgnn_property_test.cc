@@ -298,10 +298,13 @@ TEST_P(MacgnnProperty, AgreesWithTheEquationsOnRandomShapes) {
 }
 
 TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  // Wide enough for the kernels that are chosen for large products.
+  constexpr Sizes kWide{
+      .d = 64, .p = 20, .q = 30, .l = 20, .users = 40, .items = 40, .hidden1 = 200, .hidden2 = 80};
+  for (uint64_t seed = 0; seed <= 30; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    const Sizes sizes = RandomSizes(random);
+    const Sizes sizes = seed == 0 ? kWide : RandomSizes(random);
     const Model model = RandomModel(sizes, random);
     const MacgnnWeights weights = Load(model, sizes);
     const Features features = RandomFeatures(sizes, 300, random);

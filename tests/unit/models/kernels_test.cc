@@ -55,7 +55,7 @@ TEST_F(KernelsTest, ProductsAgreeWithLoopsOnOddShapes) {
 TEST_F(KernelsTest, ARowIsTheSameBitsWhateverTheBatch) {
   constexpr size_t kColumns = 200;
   constexpr size_t kInner = 70;
-  constexpr size_t kRows = 160;
+  constexpr size_t kRows = 10 * kRowGranularity;
   const std::vector<float> a = Random(kRows * kInner);
   const std::vector<float> b = Random(kColumns * kInner);
   std::vector<float> whole(kRows * kColumns);
