@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "models/snapshot.h"
+#include "models/strict_json.h"
 
 namespace groundswell {
 namespace {
@@ -20,6 +21,7 @@ constexpr uint64_t kDimensionMax = 4'096;
 constexpr uint64_t kClustersMax = 65'536;
 constexpr uint64_t kOffsetMax = uint64_t{1} << 62;
 constexpr size_t kFilesMax = 256;
+constexpr size_t kModelsMax = 64;
 constexpr size_t kTextMax = 256;
 
 absl::Status Bad(std::string_view what) {
@@ -133,7 +135,9 @@ absl::Status ParseFiles(const json& files, Manifest& manifest) {
 }
 
 absl::Status ParseModels(const json& models, Manifest& manifest) {
-  if (!models.is_array()) return Bad("\"models\" must be an array");
+  if (!models.is_array() || models.size() > kModelsMax) {
+    return Bad(fmt::format("\"models\" must be an array of at most {} models", kModelsMax));
+  }
   for (const json& entry : models) {
     const std::string path = fmt::format("models[{}].", manifest.models.size());
     ObjectReader reader(entry, path, {"name", "kind", "file", "options"});
@@ -187,8 +191,12 @@ absl::Status ParseData(const json& data, Manifest& manifest) {
 std::string Manifest::FullVersion() const { return name + "@" + version; }
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
-  const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) return Bad("this is not JSON");
+  if (text.size() > kManifestBytesMax) {
+    return Bad(fmt::format("has {} bytes; at most {} are read", text.size(), kManifestBytesMax));
+  }
+  const absl::StatusOr<json> parsed = ParseStrictJson(text);
+  if (!parsed.ok()) return Bad(std::string(parsed.status().message()));
+  const json& document = *parsed;
   if (!document.is_object()) return Bad("the document must be an object");
   // Another version may have other keys, so it is looked at before them.
   if (document.contains("format_version") && document["format_version"] != kFormatVersion) {

@@ -9,8 +9,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
+
+#include "models/strict_json.h"
 
 namespace groundswell {
 namespace {
@@ -112,7 +115,13 @@ absl::StatusOr<std::shared_ptr<const FileBytes>> ReadFileBytes(const std::string
   const uintmax_t size = std::filesystem::file_size(path, error);
   std::ifstream file(path, std::ios::binary);
   if (error || !file) return absl::UnavailableError(fmt::format("cannot open \"{}\"", path));
-  auto bytes = std::make_shared<FileBytes>(static_cast<size_t>(size));
+  std::shared_ptr<FileBytes> bytes;
+  try {
+    bytes = std::make_shared<FileBytes>(static_cast<size_t>(size));
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        fmt::format("\"{}\" has {} bytes, more than there is memory for", path, size));
+  }
   const auto wanted = static_cast<std::streamsize>(size);
   file.read(reinterpret_cast<char*>(bytes->mutable_view().data()), wanted);
   if (file.gcount() != wanted)
@@ -140,7 +149,12 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string name,
         name, header_bytes, all.size(), kHeaderBytesMax));
   }
   const std::string_view text = bytes->text().substr(sizeof(header_bytes), header_bytes);
-  const json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const absl::StatusOr<json> parsed = ParseStrictJson(text);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: the header: {}", name, std::string(parsed.status().message())));
+  }
+  const json& header = *parsed;
   if (!header.is_object()) {
     return absl::InvalidArgumentError(fmt::format("{}: the header is not a JSON object", name));
   }

@@ -4,7 +4,9 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <filesystem>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "models/registry.h"
@@ -34,6 +36,14 @@ absl::StatusOr<SafetensorsFile> OpenTensors(const SnapshotFiles& files, std::str
   return SafetensorsFile::Parse(std::string(name), at->second);
 }
 
+// The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
+std::optional<uint64_t> SizeOf(const std::string& path) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) return std::nullopt;
+  return size;
+}
+
 // Macro nodes of every user or item, each below `clusters`.
 absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
                                                    std::string_view tensor, size_t count,
@@ -59,19 +69,29 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
   SnapshotFiles files;
-  auto manifest_bytes = ReadFileBytes(fmt::format("{}/{}", directory, kManifestFile));
+  const std::string manifest_path = fmt::format("{}/{}", directory, kManifestFile);
+  if (const auto size = SizeOf(manifest_path); size.has_value() && *size > kManifestBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json has {} bytes; at most {} are read", *size, kManifestBytesMax));
+  }
+  auto manifest_bytes = ReadFileBytes(manifest_path);
   if (!manifest_bytes.ok()) return manifest_bytes.status();
   const absl::StatusOr<Manifest> manifest = ParseManifest((*manifest_bytes)->text());
   if (!manifest.ok()) return manifest.status();
   files.files.emplace(kManifestFile, *std::move(manifest_bytes));
+  for (const char* needed : {"users.jsonl", "items.jsonl"}) {
+    if (manifest->files.contains(needed)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", needed));
+  }
   for (const auto& [name, expected] : manifest->files) {
-    auto bytes = ReadFileBytes(fmt::format("{}/{}", directory, name));
-    if (!bytes.ok()) return bytes.status();
-    const size_t size = (*bytes)->view().size();
-    if (size != expected.bytes) {
+    const std::string path = fmt::format("{}/{}", directory, name);
+    if (const auto size = SizeOf(path); size.has_value() && *size != expected.bytes) {
       return absl::DataLossError(fmt::format(
-          "\"{}\" has {} bytes, the manifest says {}; copy it again", name, size, expected.bytes));
+          "\"{}\" has {} bytes, the manifest says {}; copy it again", name, *size, expected.bytes));
     }
+    auto bytes = ReadFileBytes(path);
+    if (!bytes.ok()) return bytes.status();
     if (Sha256((*bytes)->view()) != expected.sha256) {
       return absl::DataLossError(
           fmt::format("\"{}\" does not match the SHA-256 in the manifest; copy it again", name));

@@ -59,6 +59,8 @@ struct Manifest {
   std::string FullVersion() const;
 };
 
+inline constexpr uint64_t kManifestBytesMax = uint64_t{16} << 20;
+
 absl::StatusOr<Manifest> ParseManifest(std::string_view json);
 
 // The raw bytes of a snapshot's files by file name, "manifest.json" among them. Buffers are aligned
@@ -68,8 +70,8 @@ struct SnapshotFiles {
   std::map<std::string, std::shared_ptr<const FileBytes>> files;
 };
 
-// Reads every file that the manifest lists and compares sizes and SHA-256. DataLoss on a
-// difference, NotFound on a missing file.
+// Reads every file that the manifest lists and compares sizes (before reading) and SHA-256.
+// DataLoss on a difference, NotFound on a missing file. The result has users.jsonl and items.jsonl.
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory);
 
 // One line of items.jsonl / users.jsonl. The line number (from 0) is the index.

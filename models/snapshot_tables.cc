@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "models/snapshot.h"
+#include "models/strict_json.h"
 
 namespace groundswell {
 namespace {
@@ -59,9 +60,10 @@ absl::Status ForEachLine(std::string_view file, std::string_view text, Read read
     if (end > kLineBytesMax) {
       return BadLine(file, number, fmt::format("a line holds at most {} bytes", kLineBytesMax));
     }
-    const json object = json::parse(text.substr(0, end), nullptr, /*allow_exceptions=*/false);
-    if (!object.is_object()) return BadLine(file, number, "every line must be one JSON object");
-    if (absl::Status s = read(object, number); !s.ok()) return s;
+    const absl::StatusOr<json> object = ParseStrictJson(text.substr(0, end));
+    if (!object.ok()) return BadLine(file, number, std::string(object.status().message()));
+    if (!object->is_object()) return BadLine(file, number, "every line must be one JSON object");
+    if (absl::Status s = read(*object, number); !s.ok()) return s;
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return absl::OkStatus();
