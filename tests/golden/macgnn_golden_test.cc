@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
+#include "tests/support/safetensors_writer.h"
 
 namespace groundswell {
 namespace {
@@ -66,33 +68,24 @@ std::vector<T> Integers(const SafetensorsFile& file, const std::string& name) {
   return {values->begin(), values->end()};
 }
 
-// The weights with one attention's Dice statistics put in: the same file but for those.
+// The weights with one attention's Dice statistics, which the cases hold, in the place of their
+// own.
 SafetensorsFile WithStatistics(const SafetensorsFile& weights, const SafetensorsFile& cases,
                                const std::string& prefix) {
-  std::string header = "{";
-  std::vector<std::byte> data;
-  const auto add = [&](const std::string& name, const Tensor& tensor) {
-    std::string shape;
-    for (const size_t dimension : tensor.shape)
-      shape += (shape.empty() ? "" : ",") + std::to_string(dimension);
-    header += fmt::format("{}\"{}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                          header.size() > 1 ? "," : "", name, shape, data.size(),
-                          data.size() + tensor.data.size());
-    data.insert(data.end(), tensor.data.begin(), tensor.data.end());
+  SafetensorsWriter writer;
+  const auto add = [&](const std::string& name, const SafetensorsFile& file,
+                       const std::string& source) {
+    const std::vector<double> values = Doubles(file, source);
+    writer.Add(name, file.tensors().at(source).shape,
+               std::vector<float>(values.begin(), values.end()));
   };
-  for (const auto& [name, tensor] : weights.tensors()) add(name, tensor);
-  for (const char* name : {"mlp.1.mean", "mlp.1.std", "mlp.3.mean", "mlp.3.std"}) {
-    add(name, cases.tensors().at(prefix + name));
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (!cases.tensors().contains(prefix + name)) add(name, weights, name);
   }
-  header += "}";
-  header.append((8 - header.size() % 8) % 8, ' ');
-  const uint64_t size = header.size();
-  auto bytes = std::make_shared<FileBytes>(sizeof(size) + header.size() + data.size());
-  std::byte* out = bytes->mutable_view().data();
-  std::memcpy(out, &size, sizeof(size));
-  std::memcpy(out + sizeof(size), header.data(), header.size());
-  std::memcpy(out + sizeof(size) + header.size(), data.data(), data.size());
-  return *SafetensorsFile::Parse("weights.safetensors", bytes);
+  for (const char* name : {"mlp.1.mean", "mlp.1.std", "mlp.3.mean", "mlp.3.std"}) {
+    if (cases.tensors().contains(prefix + name)) add(name, cases, prefix + name);
+  }
+  return *SafetensorsFile::Parse("weights.safetensors", writer.Bytes());
 }
 
 struct Attention {
@@ -115,6 +108,7 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
   void ExpectNear(const std::string& stage, size_t row, std::span<const float> actual,
                   double tolerance = kTolerance) {
     const std::vector<double>& expected = Stage(stage);
+    ASSERT_EQ(expected.size(), rows_ * actual.size()) << "size of " << stage;
     for (size_t i = 0; i < actual.size(); ++i) {
       const double want = expected[row * actual.size() + i];
       ASSERT_NEAR(actual[i], want, tolerance + tolerance * std::abs(want))
@@ -132,6 +126,7 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
   const SafetensorsFile weights_file_ = Open("weights.safetensors");
   const SafetensorsFile cases_ = Open("cases.safetensors");
   MacgnnWeights weights_{.file = weights_file_};
+  const size_t rows_ = cases_.tensors().at("in.user").element_count();
   std::map<std::string, std::vector<double>> stages_;
 };
 
@@ -148,10 +143,22 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
   const size_t p = shape.user_nodes;
   const size_t q = shape.item_nodes;
   const size_t l = shape.recent_len;
-  ASSERT_GT(user.size(), 0u);
+  ASSERT_GT(rows_, 0u);
+  ASSERT_EQ(u1.size(), rows_ * q) << "in.u1 and the weights disagree about the item macro nodes";
+  ASSERT_EQ(u2.size(), rows_ * p) << "in.u2 and the weights disagree about the user macro nodes";
+  ASSERT_EQ(i1.size(), rows_ * p);
+  ASSERT_EQ(i2.size(), rows_ * q);
+  ASSERT_EQ(urec.size(), rows_ * l) << "in.urec and the metadata disagree about recent_len";
+  ASSERT_EQ(irec.size(), rows_ * l);
+  ASSERT_EQ(Stage("p").size(), rows_);
+  ASSERT_EQ(item.size(), rows_);
+  ASSERT_LT(*std::max_element(user.begin(), user.end()), shape.users);
+  ASSERT_LT(*std::max_element(item.begin(), item.end()), shape.items);
+  ASSERT_LT(*std::max_element(urec.begin(), urec.end()), shape.items);
+  ASSERT_LT(*std::max_element(irec.begin(), irec.end()), shape.users);
 
   MacgnnScratch scratch(shape, 1);
-  for (size_t row = 0; row < user.size(); ++row) {
+  for (size_t row = 0; row < rows_; ++row) {
     MacgnnPrepareUser(weights_,
                       {.row = user[row],
                        .one_hop = std::span(u1).subspan(row * q, q),
@@ -184,7 +191,7 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
     if (HasFatalFailure()) return;
   }
   fmt::print("{} rows agree at every stage ({} user and {} item macro nodes, recent_len {})\n",
-             user.size(), p, q, l);
+             rows_, p, q, l);
 }
 
 INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnGoldenTest,
