@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "client/table.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace groundswell {
@@ -20,7 +21,8 @@ namespace {
 enum Field { kTimestamp, kUser, kItem, kType, kWeight, kEventId, kFieldCount };
 
 constexpr size_t kChunkBytes = size_t{1} << 16;
-constexpr size_t kShownBytes = 64;
+constexpr size_t kShownCharacters = 64;
+constexpr char kUnreadable[] = "the input cannot be read; check the file and its disk";
 constexpr double kLatestSeconds = 253'402'300'799;  // the end of the year 9999, as protobuf has it
 
 std::array<const std::string*, kFieldCount> NamesOf(const EventColumns& columns) {
@@ -71,6 +73,8 @@ struct EventReader::CsvState {
   size_t row_bytes = 0;
   bool too_long = false;
   bool at_end = false;
+  bool unreadable = false;  // the input failed before its end
+  bool damaged = false;     // the bytes behind the finished rows are not CSV
 };
 
 EventReader::EventReader(std::istream& input, Options options)
@@ -84,8 +88,9 @@ EventReader::~EventReader() { csv_free(&csv_->parser); }
 
 absl::Status EventReader::Bad(std::string_view field, std::string_view value,
                               std::string_view remedy) const {
-  std::string shown(value.substr(0, kShownBytes));
-  if (!IsUtf8(shown)) shown = "(bytes that are not UTF-8)";
+  const std::string text(value);
+  const std::string shown =
+      IsUtf8(text) ? FirstCharacters(text, kShownCharacters) : "(bytes that are not UTF-8)";
   return absl::InvalidArgumentError(
       fmt::format("record {}: {} is \"{}\"; {}", record_, field, shown, remedy));
 }
@@ -104,7 +109,7 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextRecord() {
   return options_.format == EventFormat::kCsv ? NextCsvRecord() : NextJsonRecord();
 }
 
-// Reads until at least one row is complete or the input ends.
+// Reads until at least one row is complete or the input ends. Rows in front of damage come first.
 absl::Status EventReader::FillCsv() {
   const auto on_field = [](void* text, size_t size, void* data) {
     auto& state = *static_cast<CsvState*>(data);
@@ -114,7 +119,7 @@ absl::Status EventReader::FillCsv() {
   };
   const auto on_row = [](int, void* data) {
     auto& state = *static_cast<CsvState*>(data);
-    state.rows.push_back(std::move(state.row));
+    if (!state.too_long) state.rows.push_back(std::move(state.row));
     state.row.clear();
     state.row_bytes = 0;
   };
@@ -123,22 +128,28 @@ absl::Status EventReader::FillCsv() {
     input_.read(chunk.data(), chunk.size());
     const auto size = static_cast<size_t>(input_.gcount());
     bytes_read_ += size;
-    const bool parsed =
-        csv_parse(&csv_->parser, chunk.data(), size, on_field, on_row, csv_.get()) == size;
-    csv_->at_end = !input_;
-    const bool ended = !csv_->at_end || csv_fini(&csv_->parser, on_field, on_row, csv_.get()) == 0;
-    // A quotation that never closes would otherwise gather the rest of the file.
-    const bool too_long = csv_->too_long || csv_->parser.entry_pos > kRecordBytesMax;
-    if (!parsed || !ended || too_long) {
-      return absl::DataLossError(fmt::format(
-          "behind record {}: {}", record_ + csv_->rows.size(),
-          too_long
-              ? fmt::format("a record is longer than {} bytes; is a quotation left open?",
-                            kRecordBytesMax)
-              : std::string("a quotation is not RFC 4180; close it, and double the quotes in it")));
+    csv_->unreadable = input_.bad();
+    csv_->damaged =
+        csv_parse(&csv_->parser, chunk.data(), size, on_field, on_row, csv_.get()) != size;
+    if (input_.eof() && !csv_->damaged) {
+      csv_->damaged = csv_fini(&csv_->parser, on_field, on_row, csv_.get()) != 0;
     }
+    // A quotation that never closes would otherwise gather the rest of the file.
+    csv_->too_long = csv_->too_long || csv_->parser.entry_pos > kRecordBytesMax;
+    csv_->at_end = !input_ || csv_->damaged || csv_->too_long;
   }
-  return absl::OkStatus();
+  return csv_->rows.empty() ? CsvDamage() : absl::OkStatus();
+}
+
+// Why the input ended, when that was not its end.
+absl::Status EventReader::CsvDamage() const {
+  const char* const reason =
+      csv_->too_long     ? "a record is longer than 64 KiB; is a quotation left open?"
+      : csv_->damaged    ? "a quotation is not RFC 4180; close it, and double the quotes in it"
+      : csv_->unreadable ? kUnreadable
+                         : nullptr;
+  if (reason == nullptr) return absl::OkStatus();
+  return absl::DataLossError(fmt::format("behind record {}: {}", record_, reason));
 }
 
 absl::Status EventReader::ReadHeader() {
@@ -190,6 +201,10 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextJsonRecord()
       return fatal_;
     }
   }
+  if (input_.bad()) {
+    fatal_ = absl::DataLossError(fmt::format("behind record {}: {}", record_, kUnreadable));
+    return fatal_;
+  }
   if (!input_ && line.empty()) return std::optional<Fields>();
   bytes_read_ += line.size() + 1;
   ++record_;
@@ -201,7 +216,9 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextJsonRecord()
     const auto at = object.find(*names[i]);
     if (at == object.end()) continue;
     std::optional<std::string> text = TextOf(*at);
-    if (!text.has_value()) return Bad(*names[i], at->dump(), "it must be a string or a number");
+    if (!text.has_value()) {
+      return Bad(*names[i], at->type_name(), "it must be a string, a number or a boolean");
+    }
     fields[i] = *std::move(text);
   }
   return std::optional<Fields>(std::move(fields));

@@ -54,8 +54,8 @@ class EventReader {
 
   // The next event; nullopt at the end. InvalidArgument for a record that is not an interaction,
   // naming the record, the field, the value and what would be right: the next call goes on behind
-  // it. DataLoss when the rest of the file cannot be read (a broken quotation, no header): every
-  // further call says so again.
+  // it. DataLoss when the rest of the file cannot be read (a broken quotation, no header, a
+  // failing disk): what precedes the damage was returned, and every further call says so again.
   absl::StatusOr<std::optional<ReadEvent>> Next();
 
   uint64_t bytes_read() const { return bytes_read_; }
@@ -69,6 +69,7 @@ class EventReader {
   absl::StatusOr<std::optional<Fields>> NextJsonRecord();
   absl::Status ReadHeader();
   absl::Status FillCsv();
+  absl::Status CsvDamage() const;
   absl::StatusOr<v1::Interaction> MakeInteraction(const Fields& fields) const;
   absl::Status Bad(std::string_view field, std::string_view value, std::string_view remedy) const;
 

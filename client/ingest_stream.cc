@@ -21,6 +21,13 @@ IngestStream::~IngestStream() {
 void IngestStream::ReadAcks() {
   v1::IngestResponse response;
   while (stream_->Read(&response)) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (inflight_ == 0) {  // for no batch: not our server
+        context_.TryCancel();
+        break;
+      }
+    }
     if (options_.on_ack) options_.on_ack(response);
     {
       const std::lock_guard<std::mutex> lock(mutex_);

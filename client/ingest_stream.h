@@ -25,7 +25,7 @@ class IngestStream {
  public:
   struct Options {
     std::string name_space;    // empty: the client's
-    size_t inflight_max = 16;  // batches sent and not acknowledged; Send waits at the limit
+    size_t inflight_max = 16;  // batches sent and not acknowledged, at least 1; Send waits at it
     // Told of every acknowledgement, in the order of the batches, from a thread of the stream.
     std::function<void(const v1::IngestResponse&)> on_ack;
   };

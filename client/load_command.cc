@@ -32,6 +32,11 @@ double Milliseconds(std::chrono::nanoseconds duration) {
   return static_cast<double>(duration.count()) / 1e6;
 }
 
+// 0 when it was interrupted before anything counted.
+double PerSecond(const LoadReport& report) {
+  return report.seconds > 0 ? static_cast<double>(report.completed) / report.seconds : 0;
+}
+
 absl::Status ReadUsers(const std::string& path, std::vector<std::string>& users) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(fmt::format("cannot open --users-file \"{}\"", path));
@@ -47,12 +52,11 @@ std::string CodeName(int code) {
 }
 
 void PrintJson(const LoadReport& report) {
-  nlohmann::ordered_json json = {
-      {"seconds", report.seconds},
-      {"completed", report.completed},
-      {"per_second", static_cast<double>(report.completed) / report.seconds},
-      {"not_sent", report.not_sent},
-      {"degraded", report.degraded}};
+  nlohmann::ordered_json json = {{"seconds", report.seconds},
+                                 {"completed", report.completed},
+                                 {"per_second", PerSecond(report)},
+                                 {"not_sent", report.not_sent},
+                                 {"degraded", report.degraded}};
   for (const auto& [code, count] : report.codes) json["codes"][CodeName(code)] = count;
   for (const double share : kQuantiles) {
     json["latency_ms"][fmt::format("p{:g}", share * 100)] =
@@ -65,8 +69,7 @@ void PrintJson(const LoadReport& report) {
 void PrintTable(const LoadReport& report) {
   Table table({{.title = "what"}, {.title = "value", .right = true}});
   table.AddRow({"completed", std::to_string(report.completed)});
-  table.AddRow({"per second",
-                fmt::format("{:.1f}", static_cast<double>(report.completed) / report.seconds)});
+  table.AddRow({"per second", fmt::format("{:.1f}", PerSecond(report))});
   for (const auto& [code, count] : report.codes) {
     table.AddRow({CodeName(code), std::to_string(count)});
   }

@@ -23,6 +23,7 @@ using std::chrono::steady_clock;
 constexpr double kShortest = 1e3;   // ns
 constexpr double kLongest = 100e9;  // ns
 constexpr double kBinWidth = 1.01;  // upper over lower edge
+constexpr double kRateMin = 0.001;
 constexpr double kRateMax = 1e6;
 constexpr std::chrono::milliseconds kProgressInterval{200};
 
@@ -37,8 +38,9 @@ absl::Status CheckOptions(const LoadOptions& options) {
   const auto bad = [](std::string_view what) {
     return absl::InvalidArgumentError(std::string(what));
   };
-  if (!(options.rate >= 0 && options.rate <= kRateMax)) {
-    return bad(fmt::format("--rate is {}; it must be 0 (unlimited) to {}", options.rate, kRateMax));
+  if (!(options.rate == 0 || (options.rate >= kRateMin && options.rate <= kRateMax))) {
+    return bad(fmt::format("--rate is {}; it must be 0 (unlimited), or {} to {}", options.rate,
+                           kRateMin, kRateMax));
   }
   if (options.concurrency < 1 || options.concurrency > 100'000) {
     return bad("--concurrency must be 1 to 100000");
@@ -47,6 +49,8 @@ absl::Status CheckOptions(const LoadOptions& options) {
     return bad("--connections must be 1 to 1000");
   }
   if (options.duration.count() <= 0) return bad("--duration-s must be positive");
+  if (options.warmup.count() < 0) return bad("--warmup-s must not be negative");
+  if (options.timeout.count() <= 0) return bad("--timeout-ms must be positive");
   if (options.method != LoadOptions::Method::kStatus && options.users.empty()) {
     return bad("name at least one user with --user or --users-file");
   }
@@ -73,11 +77,7 @@ class Sender {
     for (const std::string& item : options.items) rank_.add_item_ids(item);
   }
 
-  // Waits for what is under way.
-  ~Sender() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return under_way_ == 0; });
-  }
+  ~Sender() { WaitUntilAllAnswered(); }
 
   absl::Status Connect() {
     for (const auto& channel : channels_) {
@@ -89,15 +89,15 @@ class Sender {
     return absl::OkStatus();
   }
 
-  // Sends one call whose latency counts from `intended`.
-  void Send(steady_clock::time_point intended) {
+  // Sends one call whose latency counts from `intended`, if it is `counted` at all.
+  void Send(steady_clock::time_point intended, bool counted) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
       if (options_.rate == 0) {
         changed_.wait(lock, [this] { return under_way_ < options_.concurrency; });
         intended = steady_clock::now();
       } else if (under_way_ >= options_.concurrency) {
-        if (counting_) ++report_.not_sent;
+        if (counted) ++report_.not_sent;
         return;
       }
       ++under_way_;
@@ -108,7 +108,7 @@ class Sender {
         v1::RecommendRequest request;
         request.set_namespace_(options_.name_space);
         request.set_user_id(options_.users[number % options_.users.size()]);
-        Start<v1::RecommendResponse>(intended, request, [this, number](auto... arguments) {
+        Start<v1::RecommendResponse>(intended, counted, request, [this, number](auto... arguments) {
           recommend_[number % recommend_.size()]->async()->Recommend(arguments...);
         });
         break;
@@ -116,7 +116,7 @@ class Sender {
       case LoadOptions::Method::kRank: {
         v1::RankRequest request = rank_;
         request.set_user_id(options_.users[number % options_.users.size()]);
-        Start<v1::RankResponse>(intended, request, [this, number](auto... arguments) {
+        Start<v1::RankResponse>(intended, counted, request, [this, number](auto... arguments) {
           recommend_[number % recommend_.size()]->async()->Rank(arguments...);
         });
         break;
@@ -124,7 +124,7 @@ class Sender {
       case LoadOptions::Method::kStatus: {
         v1::GetServerStatusRequest request;
         request.set_namespace_(options_.name_space);
-        Start<v1::ServerStatus>(intended, request, [this, number](auto... arguments) {
+        Start<v1::ServerStatus>(intended, counted, request, [this, number](auto... arguments) {
           admin_[number % admin_.size()]->async()->GetServerStatus(arguments...);
         });
         break;
@@ -132,15 +132,9 @@ class Sender {
     }
   }
 
-  void StartCounting() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    counting_ = true;
-  }
-
-  // What was completed up to now; nothing is counted afterwards.
-  LoadReport StopCounting() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    counting_ = false;
+  // The report, once every call was answered; at the latest after the timeout of a call.
+  LoadReport TakeReport() {
+    WaitUntilAllAnswered();
     return std::move(report_);
   }
 
@@ -158,33 +152,38 @@ class Sender {
   };
 
   template <typename Response, typename Request, typename Method>
-  void Start(steady_clock::time_point intended, const Request& request, const Method& method) {
+  void Start(steady_clock::time_point intended, bool counted, const Request& request,
+             const Method& method) {
     auto call = std::make_shared<Call<Request, Response>>();
     call->request = request;
     call->context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
     method(&call->context, &call->request, &call->response,
-           std::function<void(grpc::Status)>([this, call, intended](const grpc::Status& status) {
-             bool degraded = false;
-             if constexpr (requires { call->response.degradations_size(); }) {
-               degraded = call->response.degradations_size() > 0;
-             }
-             Complete(steady_clock::now() - intended, status.error_code(), degraded);
-           }));
+           std::function<void(grpc::Status)>(
+               [this, call, intended, counted](const grpc::Status& status) {
+                 bool degraded = false;
+                 if constexpr (requires { call->response.degradations_size(); }) {
+                   degraded = call->response.degradations_size() > 0;
+                 }
+                 Complete(steady_clock::now() - intended, status.error_code(), degraded, counted);
+               }));
   }
 
-  void Complete(nanoseconds latency, int code, bool degraded) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      --under_way_;
-      if (counting_) {
-        ++report_.completed;
-        ++report_.codes[code];
-        report_.degraded += degraded ? 1 : 0;
-        report_.latency.Add(latency);
-      }
-      // Under the lock: the destructor may run as soon as it is released.
-      changed_.notify_all();
+  void Complete(nanoseconds latency, int code, bool degraded, bool counted) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    --under_way_;
+    if (counted) {
+      ++report_.completed;
+      ++report_.codes[code];
+      report_.degraded += degraded ? 1 : 0;
+      report_.latency.Add(latency);
     }
+    // Under the lock: the destructor may run as soon as it is released.
+    changed_.notify_all();
+  }
+
+  void WaitUntilAllAnswered() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return under_way_ == 0; });
   }
 
   const LoadOptions& options_;
@@ -197,7 +196,6 @@ class Sender {
   std::mutex mutex_;
   std::condition_variable changed_;
   size_t under_way_ = 0;
-  bool counting_ = false;
   LoadReport report_;
 };
 
@@ -264,26 +262,20 @@ absl::StatusOr<LoadReport> GenerateLoad(const LoadOptions& options,
   const auto begin = steady_clock::now();
   const auto count_from = begin + options.warmup;
   const auto end = count_from + options.duration;
-  bool counting = false;
   auto next_progress = begin;
   for (auto intended = begin; intended < end; intended += schedule.Next()) {
     if (options.rate == 0) intended = steady_clock::now();
     std::this_thread::sleep_until(intended);
     if (cancelled()) break;
-    if (!counting && intended >= count_from) {
-      counting = true;
-      sender.StartCounting();
-    }
-    sender.Send(intended);
+    sender.Send(intended, intended >= count_from);
     if (intended >= next_progress) {
       progress(intended - begin, sender.completed());
       next_progress = intended + kProgressInterval;
     }
   }
-  const auto stopped = steady_clock::now();
+  const auto stopped = std::max(steady_clock::now(), count_from);
   // What is under way still belongs to the interval in which it was sent.
-  std::this_thread::sleep_for(std::min(options.timeout, std::chrono::milliseconds(1'000)));
-  LoadReport report = sender.StopCounting();
+  LoadReport report = sender.TakeReport();
   report.seconds = std::chrono::duration<double>(stopped - count_from).count();
   return report;
 }

@@ -45,7 +45,7 @@ struct LoadOptions {
   Method method = Method::kRecommend;
   std::vector<std::string> users;  // taken in turn; Recommend and Rank need at least one
   std::vector<std::string> items;  // Rank: the items of every call
-  double rate = 100;               // calls per second; 0: as fast as `concurrency` allows
+  double rate = 100;               // per second, at least 0.001; 0: as `concurrency` allows
   Arrivals arrivals = Arrivals::kConstant;
   uint64_t seed = 1;
   size_t concurrency = 64;  // calls under way at most; beyond, a call is counted as not sent

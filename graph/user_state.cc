@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <type_traits>
 
@@ -67,6 +68,10 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
   if (header.version != kVersion) {
     return absl::DataLossError(fmt::format(
         "user record has version {}; this server reads version {}", header.version, kVersion));
+  }
+  if (std::any_of(std::begin(header.reserved), std::end(header.reserved),
+                  [](uint8_t byte) { return byte != 0; })) {
+    return absl::DataLossError("user record has a reserved byte that is not 0");
   }
   if ((record.size() - sizeof(Header)) / sizeof(Edge) != header.edge_count ||
       (record.size() - sizeof(Header)) % sizeof(Edge) != 0) {

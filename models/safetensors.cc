@@ -220,7 +220,8 @@ absl::StatusOr<std::vector<int64_t>> SafetensorsFile::Integers(
   if (!found.ok()) return found.status();
   std::vector<int64_t> values(found->element_count());
   if (found->dtype == DType::kI64) {
-    std::memcpy(values.data(), found->data.data(), found->data.size());
+    const auto* wide = reinterpret_cast<const int64_t*>(found->data.data());
+    std::copy(wide, wide + values.size(), values.begin());
   } else if (found->dtype == DType::kI32) {
     const auto* narrow = reinterpret_cast<const int32_t*>(found->data.data());
     std::copy(narrow, narrow + values.size(), values.begin());

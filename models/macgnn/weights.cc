@@ -105,10 +105,11 @@ MacgnnDice ReadDice(const SafetensorsFile& file, TensorReader& reader, const std
                   .inverse_std = {},
                   .alpha = reader.ReadScalar(layer + ".alpha")};
   for (const float std : reader.Read(layer + ".std", {width})) {
-    if (!(std > 0)) {
+    if (!(std > 0) || !std::isfinite(1.0f / std)) {
       reader.Refuse(absl::InvalidArgumentError(
-          fmt::format("{}: tensor \"{}.std\" holds {}; every element must be positive", file.name(),
-                      layer, std)));
+          fmt::format("{}: tensor \"{}.std\" holds {}; every element must be positive and have a "
+                      "finite inverse",
+                      file.name(), layer, std)));
     }
     dice.inverse_std.push_back(1.0f / std);
   }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,18 @@ ssize_t writev(int fd, const struct iovec* parts, int count) {
   return real(fd, parts, count);
 }
 
+ssize_t pwritev(int fd, const struct iovec* parts, int count, off_t at) {
+  FAIL_WHEN_FULL(fd)
+  ssize_t (*real)(int, const struct iovec*, int, off_t) = dlsym(RTLD_NEXT, "pwritev");
+  return real(fd, parts, count, at);
+}
+
+ssize_t pwritev64(int fd, const struct iovec* parts, int count, off64_t at) {
+  FAIL_WHEN_FULL(fd)
+  ssize_t (*real)(int, const struct iovec*, int, off64_t) = dlsym(RTLD_NEXT, "pwritev64");
+  return real(fd, parts, count, at);
+}
+
 int fallocate(int fd, int mode, off_t at, off_t size) {
   FAIL_WHEN_FULL(fd)
   int (*real)(int, int, off_t, off_t) = dlsym(RTLD_NEXT, "fallocate");
@@ -63,4 +76,17 @@ int fallocate64(int fd, int mode, off64_t at, off64_t size) {
   FAIL_WHEN_FULL(fd)
   int (*real)(int, int, off64_t, off64_t) = dlsym(RTLD_NEXT, "fallocate64");
   return real(fd, mode, at, size);
+}
+
+/* These two return the error and leave errno alone. */
+int posix_fallocate(int fd, off_t at, off_t size) {
+  if (disk_is_full(fd)) return ENOSPC;
+  int (*real)(int, off_t, off_t) = dlsym(RTLD_NEXT, "posix_fallocate");
+  return real(fd, at, size);
+}
+
+int posix_fallocate64(int fd, off64_t at, off64_t size) {
+  if (disk_is_full(fd)) return ENOSPC;
+  int (*real)(int, off64_t, off64_t) = dlsym(RTLD_NEXT, "posix_fallocate64");
+  return real(fd, at, size);
 }

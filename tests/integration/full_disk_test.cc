@@ -74,10 +74,14 @@ TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
     ASSERT_TRUE(again.ok()) << again.error_message();
     token = response.consistency_token();
     EXPECT_EQ(Count(stubs, token), 2) << "what was refused does not count";
+    ASSERT_TRUE(Record(stubs, "while-full-0", response).ok());
+    EXPECT_FALSE(response.duplicate()) << "what was refused is new when it is sent again";
+    token = response.consistency_token();
+    EXPECT_EQ(Count(stubs, token), 3);
     EXPECT_EQ(server.Stop(SIGTERM), 0);
   }
   ServerProcess server(directory_.File("db"));
-  EXPECT_EQ(Count(Stubs(server.grpc_address()), token), 2);
+  EXPECT_EQ(Count(Stubs(server.grpc_address()), token), 3);
 }
 
 TEST_F(FullDiskTest, AnImportFailsWithTheReasonAndLeavesNothing) {

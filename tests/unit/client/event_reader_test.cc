@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <sstream>
+#include <stdexcept>
 
 namespace groundswell {
 namespace {
@@ -13,8 +15,7 @@ struct Read {
   absl::Status end;              // how reading ended
 };
 
-Read ReadAll(const std::string& text, EventFormat format = EventFormat::kCsv) {
-  std::istringstream input(text);
+Read ReadAll(std::istream& input, EventFormat format) {
   EventReader reader(input, {.format = format, .columns = {}, .id_prefix = "file"});
   Read read;
   while (true) {
@@ -28,6 +29,25 @@ Read ReadAll(const std::string& text, EventFormat format = EventFormat::kCsv) {
     read.interactions.push_back((*event)->interaction);
   }
 }
+
+Read ReadAll(const std::string& text, EventFormat format = EventFormat::kCsv) {
+  std::istringstream input(text);
+  return ReadAll(input, format);
+}
+
+// A file whose disk fails behind `text`.
+class FailingBuffer final : public std::streambuf {
+ public:
+  explicit FailingBuffer(std::string text) : text_(std::move(text)) {
+    setg(text_.data(), text_.data(), text_.data() + text_.size());
+  }
+
+ protected:
+  int_type underflow() override { throw std::runtime_error("the disk fails"); }
+
+ private:
+  std::string text_;
+};
 
 // One record with one field spoiled must be refused, and the error must name the field.
 void ExpectBadRecord(const std::string& field, const std::string& value) {
@@ -58,16 +78,71 @@ TEST(EventReaderTest, AnOpenQuotationDoesNotGatherTheFile) {
             absl::StatusCode::kDataLoss);
 }
 
+TEST(EventReaderTest, WhatPrecedesTheDamageIsReadAndTheDamageIsPlaced) {
+  for (const std::string& damage :
+       {std::string("3,\"open,i\n4,x,j\n"), std::string("3,\"a\"b,i\n4,x,j\n"),
+        "3," + std::string(70'000, 'x') + ",i\n4,x,j\n", "3,\"" + std::string(70'000, 'x')}) {
+    const Read read = ReadAll("timestamp,user,item\n1,u,i\n2,v,j\n" + damage);
+    EXPECT_EQ(read.interactions.size(), 2u) << damage.substr(0, 20);
+    EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss);
+    EXPECT_NE(read.end.message().find("behind record 2"), std::string::npos) << read.end;
+  }
+}
+
+TEST(EventReaderTest, ARecordLongerThanTheLimitEndsTheReadingAndStaysTheEnd) {
+  const std::string longest = "timestamp,user,item\n1," + std::string(65'000, 'x') + ",i\n";
+  EXPECT_EQ(ReadAll(longest).interactions.size(), 1u);
+  std::istringstream input("timestamp,user,item\n1," + std::string(70'000, 'x') + ",i\n2,v,j\n");
+  EventReader reader(input, {});
+  for (int call = 0; call < 3; ++call) {
+    EXPECT_EQ(reader.Next().status().code(), absl::StatusCode::kDataLoss) << call;
+  }
+}
+
+TEST(EventReaderTest, ADiskThatFailsIsNotTheEndOfTheFile) {
+  FailingBuffer csv("timestamp,user,item\n1,u,i\n2,v,");
+  std::istream csv_input(&csv);
+  const Read read = ReadAll(csv_input, EventFormat::kCsv);
+  EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss) << read.end;
+  EXPECT_TRUE(read.bad.empty()) << "half a record is not a record";
+  FailingBuffer json("{\"timestamp\":1,\"user\":\"u\",\"item\":\"i\"}\n{\"times");
+  std::istream json_input(&json);
+  const Read lines = ReadAll(json_input, EventFormat::kJsonLines);
+  EXPECT_EQ(lines.interactions.size(), 1u);
+  EXPECT_EQ(lines.end.code(), absl::StatusCode::kDataLoss) << lines.end;
+  EXPECT_TRUE(lines.bad.empty());
+}
+
+TEST(EventReaderTest, DeepJsonIsRefusedWithoutRecursion) {
+  const std::string open(32'000, '[');
+  const std::string close(32'000, ']');
+  const Read read =
+      ReadAll("{\"user\":" + open + close + "}\n" + open + "\n", EventFormat::kJsonLines);
+  EXPECT_TRUE(read.end.ok()) << read.end;
+  ASSERT_EQ(read.bad.size(), 2u);
+  EXPECT_NE(read.bad[0].find("record 1: user"), std::string::npos) << read.bad[0];
+}
+
 TEST(EventReaderTest, EveryBadFieldIsNamedAndReadingGoesOn) {
   for (const char* time : {"", "yesterday", "-1", "nan", "inf", "1e300", "2011-13-01T00:00:00Z",
-                           "infinite-future", "1322000000x"}) {
+                           "infinite-future", "infinite-past", "1322000000x", "253402300800",
+                           "1969-12-31T23:59:59Z", "10000-01-01T00:00:00Z"}) {
     ExpectBadRecord("timestamp", time);
   }
-  for (const char* weight : {"1.5", "nan", "inf", "x", "99999999999"}) {
+  for (const char* weight : {"1.5", "nan", "inf", "x", "99999999999", "-2147483649"}) {
     ExpectBadRecord("weight", weight);
   }
   ExpectBadRecord("user", "");
   ExpectBadRecord("item", "\xff\xfe");
+}
+
+TEST(EventReaderTest, ALongValueIsShownCutBetweenCharacters) {
+  std::string value = "x";
+  for (int i = 0; i < 100; ++i) value += "é";
+  const Read read = ReadAll("timestamp,user,item\n" + value + ",u,i\n");
+  ASSERT_EQ(read.bad.size(), 1u);
+  EXPECT_NE(read.bad[0].find("\"xéé"), std::string::npos) << read.bad[0];
+  EXPECT_LT(read.bad[0].size(), 300u);
 }
 
 TEST(EventReaderTest, ARecordWithFewerFieldsThanTheHeaderIsRefused) {
@@ -87,6 +162,53 @@ TEST(EventReaderTest, BrokenJsonLinesAreRefusedOneByOne) {
   EXPECT_EQ(read.interactions[0].event_time().nanos(), 250'000'000);
   EXPECT_EQ(read.interactions[0].event_type(), "view");
   EXPECT_EQ(read.interactions[0].event_id(), "file:4");
+}
+
+TEST(EventReaderTest, TimesMayHaveFractionsAndOffsets) {
+  const Read read = ReadAll(
+      "timestamp,user,item\n"
+      "1322000000.25,u,i\n"
+      "2011-11-22T22:13:20.25Z,u,i\n"
+      "2011-11-23T00:13:20.25+02:00,u,i\n"
+      "0,u,i\n253402300799,u,i\n");
+  ASSERT_TRUE(read.end.ok()) << read.end;
+  EXPECT_TRUE(read.bad.empty());
+  ASSERT_EQ(read.interactions.size(), 5u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(read.interactions[i].event_time().seconds(), 1'322'000'000);
+    EXPECT_EQ(read.interactions[i].event_time().nanos(), 250'000'000);
+  }
+  EXPECT_EQ(read.interactions[3].event_time().seconds(), 0);
+  EXPECT_EQ(read.interactions[4].event_time().seconds(), 253'402'300'799);
+}
+
+// A file read again must not count twice: ids come from the place in the file, bad records and
+// lines within quotations included.
+TEST(EventReaderTest, EventIdsAreTheSameWheneverTheFileIsRead) {
+  const std::string text = "timestamp,user,item\n1,u,\"two\nlines, one record\"\nbad,v,j\n3,w,k\n";
+  const Read first = ReadAll(text);
+  const Read second = ReadAll(text);
+  EXPECT_EQ(first.bad.size(), 1u);
+  ASSERT_EQ(first.interactions.size(), 2u);
+  ASSERT_EQ(second.interactions.size(), 2u);
+  EXPECT_EQ(first.interactions[0].item_id(), "two\nlines, one record");
+  EXPECT_EQ(first.interactions[0].event_id(), "file:1");
+  EXPECT_EQ(first.interactions[1].event_id(), "file:3");
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(first.interactions[i].event_id(), second.interactions[i].event_id());
+  }
+}
+
+TEST(EventReaderTest, RecordsThatLieAcrossReadsAreWhole) {
+  std::string text = "timestamp,user,item\n";
+  for (int i = 0; i < 20'000; ++i) text += "1322000000,user-" + std::to_string(i) + ",\"a,b\"\n";
+  const Read read = ReadAll(text);
+  ASSERT_TRUE(read.end.ok()) << read.end;
+  ASSERT_EQ(read.interactions.size(), 20'000u);
+  for (size_t i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(read.interactions[i].user_id(), "user-" + std::to_string(i));
+    ASSERT_EQ(read.interactions[i].item_id(), "a,b");
+  }
 }
 
 TEST(EventReaderTest, QuotedFieldsColumnsInAnyOrderAndDefaults) {

@@ -32,7 +32,7 @@ class ScriptedService final : public v1::InteractionService::Service {
       v1::IngestResponse response;
       response.set_batch_index(batch++);
       response.set_accepted_count(request.interactions_size());
-      stream->Write(response);
+      for (int i = 0; i < acks_per_batch; ++i) stream->Write(response);
     }
     return grpc::Status::OK;
   }
@@ -40,6 +40,7 @@ class ScriptedService final : public v1::InteractionService::Service {
   std::atomic<bool> hold{false};
   std::atomic<int> received{0};
   int64_t fail_at = -1;
+  int acks_per_batch = 1;
   std::string last_namespace;
 };
 
@@ -70,6 +71,25 @@ TEST_F(IngestStreamTest, AStreamThatEndsEarlyFailsSendAndFinishTellsWhy) {
   const absl::Status finished = stream->Finish();
   EXPECT_EQ(finished.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(finished.message(), "the log is full [LOG_FULL]");
+}
+
+TEST_F(IngestStreamTest, AServerThatAcknowledgesWhatWasNotSentEndsTheStream) {
+  service_.acks_per_batch = 2;
+  int acks = 0;
+  const auto stream = client_->Ingest(
+      {.name_space = "", .inflight_max = 1, .on_ack = [&](const v1::IngestResponse&) { ++acks; }});
+  EXPECT_TRUE(stream->Send(batch_).ok());
+  EXPECT_FALSE(stream->Finish().ok());
+  EXPECT_EQ(acks, 1);
+}
+
+TEST_F(IngestStreamTest, AServerThatIsNotThereIsUnavailable) {
+  Client lost({.address = "127.0.0.1:1"});
+  const auto stream = lost.Ingest({});
+  absl::Status sent;
+  for (int i = 0; i < 100 && sent.ok(); ++i) sent = stream->Send(batch_);
+  EXPECT_EQ(sent.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(stream->Finish().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(IngestStreamTest, SendWaitsWhenTheWindowIsFull) {

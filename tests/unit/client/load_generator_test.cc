@@ -3,11 +3,13 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
-#include <random>
+#include <limits>
 #include <thread>
 
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
 
 namespace groundswell {
 namespace {
@@ -25,7 +27,18 @@ TEST(LatencyHistogramTest, QuantilesAreWithinOnePercent) {
     EXPECT_NEAR(static_cast<double>(histogram.Quantile(share).count()), exact, 0.011 * exact);
   }
   EXPECT_EQ(histogram.Quantile(1.0), microseconds(100'000));
+  EXPECT_LE(histogram.Quantile(0), nanoseconds(1'011));
   EXPECT_EQ(histogram.count(), 100'000u);
+}
+
+// One sample in every decade of the range, and at both of its ends.
+TEST(LatencyHistogramTest, EverySampleIsFoundWithinOnePercent) {
+  for (const double latency : {1e3, 1.005e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 9.99e10}) {
+    LatencyHistogram histogram;
+    histogram.Add(nanoseconds(static_cast<int64_t>(latency)));
+    histogram.Add(std::chrono::hours(1));  // so that the maximum does not cap the answer
+    EXPECT_NEAR(static_cast<double>(histogram.Quantile(0.5).count()), latency, 0.0101 * latency);
+  }
 }
 
 TEST(LatencyHistogramTest, WhatIsOutOfRangeCountsAtTheEnds) {
@@ -52,12 +65,30 @@ class StallingService final : public v1::AdminService::Service {
   std::atomic<bool> fail{false};
 };
 
+// Answers without ranking, as a server in a hurry does.
+class DegradingService final : public v1::RecommendationService::Service {
+ public:
+  grpc::Status Recommend(grpc::ServerContext*, const v1::RecommendRequest* request,
+                         v1::RecommendResponse* response) override {
+    if (request->namespace_() != "shop") return {grpc::StatusCode::INVALID_ARGUMENT, "namespace"};
+    if (request->user_id() == "odd") return {grpc::StatusCode::NOT_FOUND, "no such user"};
+    response->add_degradations(v1::DEGRADATION_RANKING_SKIPPED);
+    return grpc::Status::OK;
+  }
+  grpc::Status Rank(grpc::ServerContext*, const v1::RankRequest* request,
+                    v1::RankResponse*) override {
+    if (request->item_ids_size() != 2) return {grpc::StatusCode::INVALID_ARGUMENT, "items"};
+    return grpc::Status::OK;
+  }
+};
+
 class LoadGeneratorTest : public testing::Test {
  protected:
   LoadGeneratorTest() {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&service_);
+    builder.RegisterService(&degrading_);
     server_ = builder.BuildAndStart();
     options_.address = "127.0.0.1:" + std::to_string(port_);
     options_.method = LoadOptions::Method::kStatus;
@@ -67,25 +98,61 @@ class LoadGeneratorTest : public testing::Test {
     options_.concurrency = 1'000;
   }
 
+  ~LoadGeneratorTest() override {
+    if (staller_.joinable()) staller_.join();
+  }
+
+  // From `delay` on, the server stands still for `duration`.
+  void StallFor(milliseconds delay, milliseconds duration) {
+    const auto stall = [this, duration] {
+      service_.stall_until =
+          (std::chrono::steady_clock::now() + duration).time_since_epoch().count();
+    };
+    if (delay.count() == 0) return stall();
+    staller_ = std::thread([delay, stall] {
+      std::this_thread::sleep_for(delay);
+      stall();
+    });
+  }
+
   absl::StatusOr<LoadReport> Run() {
     return GenerateLoad(
         options_, [](nanoseconds, uint64_t) {}, [] { return false; });
   }
 
   StallingService service_;
+  DegradingService degrading_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   LoadOptions options_;
+  std::thread staller_;
 };
 
 TEST_F(LoadGeneratorTest, BadOptionsAreRefused) {
-  for (const double rate : {-1.0, 2e6, std::numeric_limits<double>::quiet_NaN()}) {
-    options_.rate = rate;
-    EXPECT_EQ(Run().status().code(), absl::StatusCode::kInvalidArgument) << rate;
+  const auto refused = [&](const char* name, const auto& spoil) {
+    const LoadOptions good = options_;
+    spoil(options_);
+    const absl::Status status = Run().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_NE(status.message().find(name), std::string::npos) << status;
+    options_ = good;
+  };
+  for (const double rate : {-1.0, 2e6, 1e-300, std::numeric_limits<double>::quiet_NaN(),
+                            std::numeric_limits<double>::infinity()}) {
+    refused("--rate", [&](LoadOptions& options) { options.rate = rate; });
   }
-  options_.rate = 100;
-  options_.method = LoadOptions::Method::kRecommend;
-  EXPECT_EQ(Run().status().code(), absl::StatusCode::kInvalidArgument) << "no users";
+  for (const size_t count : {size_t{0}, size_t{1'000'000}}) {
+    refused("--concurrency", [&](LoadOptions& options) { options.concurrency = count; });
+    refused("--connections", [&](LoadOptions& options) { options.connections = count; });
+  }
+  refused("--duration-s", [](LoadOptions& options) { options.duration = milliseconds(0); });
+  refused("--warmup-s", [](LoadOptions& options) { options.warmup = milliseconds(-1); });
+  refused("--timeout-ms", [](LoadOptions& options) { options.timeout = milliseconds(0); });
+  refused("--user", [](LoadOptions& options) { options.method = LoadOptions::Method::kRecommend; });
+  refused("--item", [](LoadOptions& options) {
+    options.method = LoadOptions::Method::kRank;
+    options.users = {"u"};
+  });
 }
 
 TEST_F(LoadGeneratorTest, AServerThatIsNotThereIsUnavailable) {
@@ -102,20 +169,99 @@ TEST_F(LoadGeneratorTest, ErrorsAreCountedByCode) {
   EXPECT_GT(report->completed, 0u);
 }
 
-// The server stands still for 300 ms of the second. A generator that waited for its answers would
+TEST_F(LoadGeneratorTest, UsersTakeTurnsAndDegradedAnswersAreCounted) {
+  options_.method = LoadOptions::Method::kRecommend;
+  options_.name_space = "shop";
+  options_.users = {"u", "odd"};
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->codes.size(), 2u);
+  const uint64_t good = report->codes.at(grpc::StatusCode::OK);
+  const uint64_t odd = report->codes.at(grpc::StatusCode::NOT_FOUND);
+  EXPECT_LE(std::max(good, odd) - std::min(good, odd), 1u);
+  EXPECT_EQ(report->degraded, good);
+  EXPECT_EQ(report->latency.count(), report->completed) << "failed calls have latencies too";
+}
+
+TEST_F(LoadGeneratorTest, EveryRankCallNamesAllItems) {
+  options_.method = LoadOptions::Method::kRank;
+  options_.users = {"u"};
+  options_.items = {"a", "b"};
+  options_.arrivals = LoadOptions::Arrivals::kPoisson;
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->codes.size(), 1u);
+  EXPECT_GT(report->codes.at(grpc::StatusCode::OK), 0u);
+}
+
+TEST_F(LoadGeneratorTest, WhatWouldExceedTheConcurrencyIsCountedAsNotSent) {
+  StallFor(milliseconds(0), milliseconds(1'500));
+  options_.concurrency = 4;
+  options_.timeout = milliseconds(5'000);
+  options_.warmup = milliseconds(0);
+  options_.duration = milliseconds(500);
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->completed, 4u);
+  EXPECT_EQ(report->completed + report->not_sent, 250u);
+}
+
+// Calls that are slow at the end count as much as others, however long their timeout is.
+TEST_F(LoadGeneratorTest, AStallThatOutlastsTheRunIsCounted) {
+  StallFor(milliseconds(0), milliseconds(2'500));
+  options_.timeout = milliseconds(10'000);
+  options_.warmup = milliseconds(0);
+  options_.duration = milliseconds(500);
+  options_.rate = 20;
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->completed, 10u);
+  EXPECT_GT(report->latency.Quantile(0.1), milliseconds(1'500));
+  EXPECT_LT(report->seconds, 1.0) << "waiting for the last answers is not part of the run";
+}
+
+TEST_F(LoadGeneratorTest, CallsOfTheWarmUpAreNotCounted) {
+  StallFor(milliseconds(0), milliseconds(700));
+  options_.rate = 100;
+  options_.warmup = milliseconds(500);
+  options_.duration = milliseconds(1'000);
+  options_.timeout = milliseconds(5'000);
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->completed, 100u) << "answered while counting, but sent before";
+}
+
+TEST_F(LoadGeneratorTest, ACancelledWarmUpReportsNothing) {
+  const auto report = GenerateLoad(
+      options_, [](nanoseconds, uint64_t) {}, [] { return true; });
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->completed, 0u);
+  EXPECT_EQ(report->seconds, 0);
+}
+
+TEST_F(LoadGeneratorTest, WithoutARateTheConcurrencyIsTheLimit) {
+  options_.rate = 0;
+  options_.concurrency = 2;
+  options_.warmup = milliseconds(0);
+  options_.duration = milliseconds(300);
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->not_sent, 0u);
+  EXPECT_GT(report->completed, 10u);
+}
+
+// The server stands still for 200 ms of the second. A generator that waited for its answers would
 // see one slow call; this one shows every call that should have been made meanwhile.
 TEST_F(LoadGeneratorTest, AStallShowsAllTheWaitingThatItCaused) {
-  std::thread staller([&] {
-    std::this_thread::sleep_for(milliseconds(400));
-    service_.stall_until =
-        (std::chrono::steady_clock::now() + milliseconds(300)).time_since_epoch().count();
-  });
+  StallFor(milliseconds(400), milliseconds(200));
   const auto report = Run();
-  staller.join();
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_GT(report->completed, 300u);
-  EXPECT_GT(report->latency.Quantile(0.85), milliseconds(50));
-  EXPECT_GT(report->latency.max(), milliseconds(250));
+  EXPECT_GE(report->completed, 499u);
+  EXPECT_EQ(report->not_sent, 0u);
+  // 100 of the 500 calls waited, evenly from 200 ms down to none.
+  EXPECT_GT(report->latency.Quantile(0.99), milliseconds(160));
+  EXPECT_GT(report->latency.Quantile(0.85), milliseconds(30));
+  EXPECT_GT(report->latency.max(), milliseconds(180));
 }
 
 }  // namespace

@@ -15,9 +15,22 @@ TEST(TableTest, NeverCutsACharacterInHalf) {
   EXPECT_EQ(table.ToString(), "t\n---\néé…\n");
 }
 
+TEST(TableTest, WithoutRowsOnlyTheTitlesAreShown) {
+  EXPECT_EQ(Table({}).ToString(), "\n\n");
+  EXPECT_EQ(Table({{.title = "item"}, {.title = "score", .right = true}}).ToString(),
+            "item  score\n----  -----\n");
+}
+
+TEST(TableTest, ACellAsWideAsTheLimitIsNotCut) {
+  Table table({{.title = "a long title", .width_max = 3}});
+  table.AddRow({"abc"});
+  table.AddRow({"abcd"});
+  table.AddRow({""});
+  EXPECT_EQ(table.ToString(), "a …\n---\nabc\nab…\n\n");
+}
+
 TEST(TableTest, ColumnsAreAsWideAsTheirContent) {
   Table table({{.title = "item"}, {.title = "score", .right = true}});
-  EXPECT_EQ(table.ToString(), "item  score\n----  -----\n");
   table.AddRow({"a longer one", "0.5"});
   table.AddRow({"b", "10.25"});
   EXPECT_EQ(table.ToString(),
