@@ -1,27 +1,33 @@
 // Applier: folds the log into the macro graph and the user records, in the order of offsets,
-// exactly once. The single writer of state.
+// exactly once. The single writer of one generation's state.
 //
 // One batch: the users it touches are read, changed in memory together with the items, and written
 // with the applied offset in one atomic batch. Nothing here reads a clock, a random number or an
-// unordered container, so the same snapshot and the same log give the same state.
+// unordered container, so the same snapshot and the same log give the same state, whatever the
+// batches.
 //
-// A crash between memory and disk is harmless: the item side is rebuilt from the user records when
-// the server starts, and the log is applied from the recorded offset on.
+// A crash between memory and disk is harmless: the item side is loaded again from what is on disk
+// when the server starts, and the log is applied from the recorded offset on.
 #ifndef GROUNDSWELL_GRAPH_APPLIER_H_
 #define GROUNDSWELL_GRAPH_APPLIER_H_
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "graph/catalogue.h"
+#include "graph/generation.h"
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
@@ -32,21 +38,54 @@ namespace groundswell {
 class Applier {
  public:
   // What applying one logged interaction came to.
-  enum class Outcome { kApplied, kBelowZero, kOverflow, kUnknownItem };
+  enum class Outcome {
+    kApplied,
+    kBelowZero,
+    kOverflow,
+    kUnknownItem,
+    kOutsideWindow,  // older than the window
+    kForgotten       // late: its user was forgotten, or its item removed, after it happened
+  };
+
+  // How the snapshot assigns macro nodes: pure functions of the snapshot and their arguments.
+  struct Clustering {
+    std::function<MacroNode(ItemIndex first_item)> of_new_user;
+    std::function<MacroNode(const UserState& user)> of_known_user;
+    std::function<MacroNode(const CreateItem& item)> of_new_item;
+    // These came with the snapshot, and so did their macro nodes.
+    size_t trained_users = 0;
+    size_t trained_items = 0;
+  };
 
   struct Options {
     size_t batch_max = 1'000;
-    // The macro node of a user first seen with this item: a pure function of the snapshot.
-    std::function<MacroNode(ItemIndex first_item)> cluster_of_new_user;
+    Clustering clustering;
+    // Whether the macro node of a new user is written into the log record that made it known.
+    bool records_clusters = true;
     // Told of every interaction after its batch was committed; from the applier's thread.
     std::function<void(const Interaction&, Outcome)> on_applied;
+    // Told of how many edges left by the window; from the applier's thread.
+    std::function<void(size_t)> on_expired;
     // Told when applying had to stop or could go on again; from the applier's thread.
     std::function<void(const absl::Status&)> on_status;
+    // Told that the log asks for another snapshot, when exactly the entries up to `offset` are
+    // applied; from the applier's thread.
+    std::function<void(Offset offset, const ActivateSnapshot&)> on_activate;
   };
 
-  // All references must outlive the applier; `graph` is loaded up to `state.applied_offset`.
-  Applier(GraphStore& store, InteractionLog& log, const Catalogue& catalogue, MacroGraph& graph,
-          GraphState state, Options options);
+  // How far it is; all of one moment.
+  struct Progress {
+    Offset applied_offset = 0;
+    int64_t live_user_count = 0;
+    int64_t edge_count = 0;
+    int64_t newest_event_time_us = 0;
+    StateDigest digest;
+  };
+
+  // All references must outlive the applier; `graph` and `catalogue` are loaded up to
+  // `state.applied_offset`. `checkpoint` is the complete one, if any.
+  Applier(GraphStore& store, Generation generation, InteractionLog& log, Catalogue& catalogue,
+          MacroGraph& graph, GraphState state, std::optional<Offset> checkpoint, Options options);
   // Stops at a batch edge.
   ~Applier();
 
@@ -56,11 +95,9 @@ class Applier {
   absl::Status CatchUp(const std::function<void(Offset applied, Offset end)>& progress,
                        const std::function<bool()>& cancelled);
 
-  // Every reader sees at least the interactions up to here.
+  // Every reader sees at least the entries up to here.
   Offset applied_offset() const { return applied_.load(std::memory_order_acquire); }
-  int64_t newest_event_time_us() const { return newest_time_.load(std::memory_order_relaxed); }
-  uint32_t user_count() const { return user_count_.load(std::memory_order_relaxed); }
-  int64_t edge_count() const { return edge_count_.load(std::memory_order_relaxed); }
+  Progress progress() const;
 
   // Calls `done(true)` once `offset` is applied, or `done(false)` when `deadline` comes first: at
   // once in the calling thread if nothing has to be waited for, else from the applier's thread.
@@ -68,39 +105,124 @@ class Applier {
   void WhenApplied(Offset offset, std::chrono::steady_clock::time_point deadline,
                    std::function<void(bool)> done);
 
+  // Runs `task` on the applier's thread between two batches and waits for it. Cancelled when the
+  // applier stops first.
+  absl::Status RunAtBatchEdge(const std::function<void()>& task);
+
+  // At a batch edge: the item side as it is now goes to `sink`, while the applier goes on.
+  std::shared_ptr<ShardCapture> BeginCapture(ShardCapture::Sink sink);
+  // At a batch edge: likewise; and from here on, users are kept as they are now for a checkpoint at
+  // the applied offset, whose shards go to `sink`.
+  std::shared_ptr<ShardCapture> BeginCheckpoint(ShardCapture::Sink sink);
+  // At a batch edge: the checkpoint that was begun is complete, or was given up.
+  void EndCheckpoint(bool complete);
+
  private:
   struct Waiter {
     std::chrono::steady_clock::time_point deadline;
     std::function<void(bool)> done;
   };
+  struct TouchedUser {
+    std::optional<UserState> state;  // nullopt: unknown, or forgotten
+    bool is_new = false;
+    bool changed = false;
+    std::optional<Tombstone> tombstone;
+  };
+  // One batch in the making. Nothing of it is on disk before it is published.
+  struct Batch {
+    explicit Batch(const GraphStore& store) : writes(store) {}
+    GraphStore::Batch writes;
+    std::map<std::string, TouchedUser> users;
+    // Of items that were removed, by id.
+    std::map<std::string, std::optional<Tombstone>> item_tombstones;
+    std::vector<std::pair<const Interaction*, Outcome>> outcomes;
+    size_t expired = 0;
+  };
+  using Entries = std::span<const std::pair<Offset, LogEntry>>;
 
   void ApplyLoop();
-  // Applies the next records; true when there were any.
+  void RunTasks();
+  // Applies the next entries; true when there were any.
   absl::StatusOr<bool> ApplyNextBatch();
-  absl::StatusOr<Outcome> ApplyOne(Offset offset, const Interaction& interaction,
-                                   std::map<std::string, UserState>& touched);
-  absl::Status Publish(const std::map<std::string, UserState>& touched);
+  absl::Status ApplyInteractions(Entries entries);
+  absl::Status Expire(int64_t before_us);
+  absl::Status ApplyChange(Offset offset, const ForgetUser& forget);
+  absl::Status ApplyChange(Offset offset, const RemoveItem& removal);
+  absl::Status ApplyChange(Offset offset, const CreateItem& item);
+  absl::Status ApplyChange(Offset offset, const ActivateSnapshot& activation);
+  absl::Status PutTombstone(Tombstone::Kind kind, const IdHash& hash, Tombstone tombstone,
+                            Batch& batch);
+  absl::Status ClusterUsersAnew(Batch& batch);
+
+  absl::StatusOr<TouchedUser*> Touch(const std::string& user_id, Batch& batch);
+  Outcome ApplyOne(Offset offset, const Interaction& interaction, Batch& batch);
+  absl::Status TouchItem(const std::string& item_id, Batch& batch);
+  std::optional<ItemIndex> FindItem(const IdHash& hash) const;
+  bool IsLate(const Interaction& interaction, const Batch& batch) const;
+  bool IsCreated(ItemIndex item) const { return ToInt(item) >= options_.clustering.trained_items; }
+  void ApplyRedacted(const Redacted& redacted, Batch& batch);
+  MacroNode ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
+                             Batch& batch);
+  UserState& Create(const std::string& user_id, MacroNode cluster, TouchedUser& user);
+  void ApplyWindow(const std::string& user_id, UserState& user, Batch& batch);
+  template <typename Change>
+  void ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,
+                   const Change& change);
+  void NoteExpiries(const std::string& user_id, UserIndex user, std::span<const Edge> before,
+                    std::span<const Edge> after, Batch& batch);
+  void RedactLate(Offset offset, const Interaction& interaction, Batch& batch);
+  int64_t WindowBegin(int64_t newest_us) const;
+
+  // Whether a batch completes the entry at its offset, or does a part of what the next one asks
+  // for.
+  enum class Part { kWhole, kOfNext };
+  absl::Status Publish(Batch& batch, Offset applied, Part part = Part::kWhole);
+  absl::Status CommitStubbornly(Batch& batch);
   void NotifyWaiters();
   std::chrono::steady_clock::time_point NextWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   GraphStore& store_;
+  const Generation generation_;
   InteractionLog& log_;
-  const Catalogue& catalogue_;
+  Catalogue& catalogue_;
   MacroGraph& graph_;
-  GraphState state_;  // the applying thread's alone
   const Options options_;
-  std::atomic<Offset> applied_;
-  std::atomic<int64_t> newest_time_;
-  std::atomic<uint32_t> user_count_;
-  std::atomic<int64_t> edge_count_;
+  const EdgeDetail detail_;
+  // The applying thread's alone:
+  GraphState state_;
+  std::optional<Offset> checkpoint_;        // the complete one
+  std::optional<Offset> begun_checkpoint_;  // the one that is being written
+  size_t tombstone_count_ = 0;
+  int64_t next_expiry_us_ = 0;  // no edge in the window is older
+  std::vector<Edge> edges_before_;
 
-  Mutex mutex_;
+  std::atomic<Offset> applied_;
+  int listener_ = 0;
+
+  mutable Mutex mutex_;
   CondVar changed_;
+  Progress progress_ ABSL_GUARDED_BY(mutex_);
   std::multimap<Offset, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::function<void(bool)>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
+
+// Around a change of the edges between a user and an item: what depends on them follows.
+template <typename Change>
+void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,
+                          const Change& change) {
+  const std::string_view item_id = catalogue_.Id(item);
+  const std::span<const Edge> before = user.EdgesTo(item);
+  edges_before_.assign(before.begin(), before.end());
+  change();
+  const std::span<const Edge> after = user.EdgesTo(item);
+  state_.digest.RemoveEdges(user_id, item_id, edges_before_);
+  state_.digest.AddEdges(user_id, item_id, after);
+  state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
+  if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
+}
 
 }  // namespace groundswell
 

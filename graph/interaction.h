@@ -3,11 +3,19 @@
 #define GROUNDSWELL_GRAPH_INTERACTION_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "graph/ids.h"
 
 namespace groundswell {
+
+// The macro node of a user, as it was decided when this interaction made the user known.
+struct AssignedCluster {
+  MacroNode cluster = 0;
+  std::string clusters_of;  // digest of the snapshot
+  bool operator==(const AssignedCluster&) const = default;
+};
 
 struct Interaction {
   std::string event_id;  // made by the client; taken twice, it counts once
@@ -17,6 +25,7 @@ struct Interaction {
   Count weight = 0;              // never 0; negative takes back
   int64_t event_time_us = 0;     // since 1970-01-01 UTC
   int64_t received_time_us = 0;  // server's clock; the fold never reads it
+  std::optional<AssignedCluster> user_cluster;
 };
 
 }  // namespace groundswell

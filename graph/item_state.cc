@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <numeric>
 
 namespace groundswell {
@@ -18,8 +19,14 @@ size_t Stride(const MacroShape& shape) {
 
 }  // namespace
 
-ItemState::ItemState(MacroShape shape, size_t items)
-    : shape_(shape), items_(items), stride_(Stride(shape)), rows_(items * stride_) {}
+// calloc, so that rows without an item cost address space only.
+ItemState::ItemState(MacroShape shape, size_t capacity)
+    : shape_(shape),
+      capacity_(capacity),
+      stride_(Stride(shape)),
+      rows_(static_cast<int64_t*>(std::calloc(std::max<size_t>(capacity, 1), row_bytes()))) {
+  if (rows_ == nullptr) throw std::bad_alloc();
+}
 
 void ItemState::Prefetch(ItemIndex item) const {
   const int64_t* row = Row(item);

@@ -11,6 +11,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -35,9 +37,10 @@ struct ItemRowChange {
 
 class ItemState {
  public:
-  ItemState(MacroShape shape, size_t items);
+  // `capacity` rows, all zero; memory is taken by the rows that are written.
+  ItemState(MacroShape shape, size_t capacity);
 
-  size_t size() const { return items_; }
+  size_t capacity() const { return capacity_; }
   const MacroShape& shape() const { return shape_; }
   // Bytes of one item's row.
   size_t row_bytes() const { return stride_ * sizeof(int64_t); }
@@ -60,19 +63,28 @@ class ItemState {
   void Change(ItemIndex item, const ItemRowChange& change);
   void AddTwoHop(ItemIndex item, MacroNode node, Count delta);
 
+  // H1_i and then H2_i. For the writer, or while no one writes to this row.
+  std::span<const Count> CountsOf(ItemIndex item) const {
+    return {Row(item), shape_.user_clusters + shape_.item_clusters};
+  }
+
  private:
   static constexpr size_t kStripes = 1024;
 
   Mutex& StripeOf(ItemIndex item) const { return stripes_[ToInt(item) % kStripes]; }
-  int64_t* Row(ItemIndex item) { return rows_.data() + ToInt(item) * stride_; }
-  const int64_t* Row(ItemIndex item) const { return rows_.data() + ToInt(item) * stride_; }
+  int64_t* Row(ItemIndex item) { return rows_.get() + ToInt(item) * stride_; }
+  const int64_t* Row(ItemIndex item) const { return rows_.get() + ToInt(item) * stride_; }
+
+  struct Free {
+    void operator()(int64_t* rows) const { std::free(rows); }
+  };
 
   const MacroShape shape_;
-  const size_t items_;
+  const size_t capacity_;
   // A row: H1_i (P words), H2_i (Q words), number of newest users (1 word), newest users (two to a
   // word); in words of 8 bytes, padded to whole cache lines.
   const size_t stride_;
-  std::vector<int64_t> rows_;
+  std::unique_ptr<int64_t[], Free> rows_;
   mutable std::array<Mutex, kStripes> stripes_;
 };
 

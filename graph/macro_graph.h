@@ -14,16 +14,24 @@
 //
 // H1_u and H2_u are gathered from the user's own edges when they are asked for. So an event costs
 // O(|N(u)| + Q) and a request O(|N(u)| P): the popularity of an item never matters.
+//
+// The item side is a sum over users of something that depends on that user's edges alone. So a user
+// can be taken out or put in as a whole (RemoveUser, AddUser), which forgets users, and brings an
+// old copy of the item side up to date (checkpoints).
 #ifndef GROUNDSWELL_GRAPH_MACRO_GRAPH_H_
 #define GROUNDSWELL_GRAPH_MACRO_GRAPH_H_
 
+#include <atomic>
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "graph/ids.h"
 #include "graph/item_state.h"
+#include "graph/shard_capture.h"
 #include "graph/user_state.h"
 
 namespace groundswell {
@@ -38,46 +46,88 @@ enum class ApplyOutcome {
   kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
 };
 
-// Thread-safety: Load*, Apply by one thread; the const methods by any, at any time after loading.
+// Whether every interaction keeps an edge of its own; see Edge.
+enum class EdgeDetail { kPerItem, kPerInteraction };
+
+// Thread-safety: everything that is not const by one thread, the writer; the const methods by any,
+// at any time after loading, except where noted.
 class MacroGraph {
  public:
   // `cluster_of_item[i]` is ic(i), below shape.item_clusters; its length is the number of items.
-  MacroGraph(MacroShape shape, std::vector<MacroNode> cluster_of_item);
+  // `spare_items` more can be added later.
+  MacroGraph(MacroShape shape, std::span<const MacroNode> cluster_of_item, size_t spare_items = 0);
 
   // Builds the item side from the users' edges (the matrix form, user by user): LoadUser for every
-  // user once, in any order, then FinishLoading.
+  // user once, in any order, then FinishLoading. Or LoadShard for every shard of a checkpoint, then
+  // FinishLoading.
   // REQUIRES: user.cluster below P, items below the number of items, counts within kTotalCountMax.
   void LoadUser(const UserState& user);
+  void LoadShard(const ItemShard& shard);
   void FinishLoading();
 
-  // Folds one event into the items and into `user`, the caller's copy of the user's state.
-  // REQUIRES: weight != 0; `user` as the last Apply for this user left it.
-  ApplyOutcome Apply(UserState& user, ItemIndex item, Count weight, Recency when);
+  // One more item, with the next index. REQUIRES: a spare one is left.
+  void AddItem(MacroNode cluster);
+
+  // Folds one event into the items and into `user`, the caller's copy of the user's state. A
+  // negative weight takes back the newest interactions with the item first.
+  // REQUIRES: weight != 0; `user` as the last change of this user left it.
+  ApplyOutcome Apply(UserState& user, ItemIndex item, Count weight, Recency when,
+                     EdgeDetail detail = EdgeDetail::kPerItem);
+  // Takes out one edge, or all edges to one item, as if they had never been.
+  void RemoveEdge(UserState& user, size_t position);
+  void RemoveEdgesTo(UserState& user, ItemIndex item);
+
+  // Everything that a user contributes to the items, taken out or put in.
+  void RemoveUser(const UserState& user);
+  void AddUser(const UserState& user);
+
+  // At most `limit` users with an edge to the item, newest first. The writer's alone.
+  std::vector<UserIndex> UsersOf(ItemIndex item, size_t limit) const;
 
   // H1_u (length Q) and H2_u (length P), overwritten.
   void GatherUser(const UserState& user, std::span<Count> one_hop, std::span<Count> two_hop) const;
 
+  // From here on, no item changes before its shard as it is now was given to `sink`: by the writer
+  // when it gets there first, or by the capture's own CaptureRest, which another thread calls while
+  // the writer goes on. One capture at a time.
+  std::shared_ptr<ShardCapture> BeginCapture(ShardCapture::Sink sink);
+
+  // One shard of the first `items` items, as it is. The writer's, or while no one writes to it.
+  ItemShard CopyShard(uint32_t number, size_t items) const;
+
   const ItemState& items() const { return items_; }
-  std::span<const MacroNode> cluster_of_item() const { return cluster_of_item_; }
+  size_t item_count() const { return item_count_.load(std::memory_order_acquire); }
+  MacroNode ClusterOf(ItemIndex item) const {
+    return cluster_of_item_[ToInt(item)].load(std::memory_order_relaxed);
+  }
+  Count total_count() const { return total_count_; }  // sum of all A[u,i]; the writer's alone
 
  private:
-  // Every edge from the item's side, newest first within an item: the newest users of an item are
-  // the first L here, also after a removal.
-  struct ItemEdge {
-    ItemIndex item{};
-    Recency last;
-    UserIndex user{};
-    bool operator<(const ItemEdge& other) const;
-  };
+  using ItemEdges = absl::btree_set<ItemEdge>;
 
   void OneHopOf(const UserState& user, std::span<Count> one_hop) const;
   void ReadNewestUsers(ItemIndex item, std::vector<UserIndex>& out) const;
+  ItemEdges& EdgesOf(ItemIndex item) { return item_edges_[ToInt(item) / kItemsPerShard]; }
+  const ItemEdges& EdgesOf(ItemIndex item) const {
+    return item_edges_[ToInt(item) / kItemsPerShard];
+  }
+  void CaptureBeforeChange(ItemIndex item);
+  // The counters' part of A[u,item] += weight. `user` is still as before; its newest interaction
+  // with the item was at `before` and will be at `after` (null: no edge).
+  void ShiftItem(const UserState& user, ItemIndex item, Count weight, const Recency* before,
+                 const Recency* after);
+  void AddContribution(const UserState& user, Count sign);
 
-  const std::vector<MacroNode> cluster_of_item_;
+  const size_t capacity_;
+  std::atomic<size_t> item_count_;
+  const std::unique_ptr<std::atomic<MacroNode>[]> cluster_of_item_;
   ItemState items_;
-  absl::btree_set<ItemEdge> item_edges_;  // the writer's alone
-  Count total_count_ = 0;                 // sum of all A[u,i]; the writer's alone
-  std::vector<ItemEdge> loading_;         // between LoadUser and FinishLoading
+  // Every edge from the item's side, by shard, newest first within an item: the newest users of an
+  // item are the first L here, also after a removal. The writer's alone.
+  std::vector<ItemEdges> item_edges_;
+  Count total_count_ = 0;
+  std::vector<ItemEdge> loading_;  // between LoadUser and FinishLoading
+  std::shared_ptr<ShardCapture> capture_;
   // The writer's scratch.
   std::vector<Count> user_one_hop_;
   std::vector<Count> one_hop_change_;

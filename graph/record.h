@@ -8,16 +8,16 @@
 
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
-#include "graph/interaction.h"
+#include "graph/log_entry.h"
 
 namespace groundswell {
 
-// Value of a log record: version (u8, 1), CRC-32 (u32 little-endian) of the rest, a serialized
+// Value of a log record: version (u8, 2), CRC-32 (u32 little-endian) of the rest, a serialized
 // groundswell.storage.v1.LogRecord.
-std::string EncodeLogRecord(const Interaction& interaction);
+std::string EncodeLogRecord(const LogEntry& entry);
 
 // DataLoss when the version is unknown, the checksum differs or the message does not parse.
-absl::StatusOr<Interaction> DecodeLogRecord(std::string_view record);
+absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record);
 
 // Big-endian, so that keys sort as the numbers do.
 void AppendKeyU32(std::string& key, uint32_t value);

@@ -1,9 +1,10 @@
 // RocksdbLog: an InteractionLog in RocksDB with group commit. One thread writes whatever waits as
 // one atomic, synced batch, so that many clients share the cost of a sync.
 //
-// De-duplication: the ids of the newest `event_ids_max` interactions are kept; an interaction whose
-// id is among them is not written again. Ids and records are written in the same batch, so a crash
-// never separates them.
+// De-duplication: the ids of the newest `event_ids_max` entries are kept; an entry whose id is
+// among them is not written again. A producer's sequence needs one number per producer, and so has
+// no window. Ids, sequences and records are written in the same batch: a crash never separates
+// them.
 #ifndef GROUNDSWELL_GRAPH_ROCKSDB_LOG_H_
 #define GROUNDSWELL_GRAPH_ROCKSDB_LOG_H_
 
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -24,56 +26,88 @@
 
 namespace groundswell {
 
+// What an acknowledgement means.
+enum class Durability {
+  kSync,   // the disk has it: it survives the loss of power
+  kFlush,  // the operating system has it: it survives the end of the process
+};
+
 class RocksdbLog final : public InteractionLog {
  public:
   struct Options {
-    bool sync = true;           // false: a crash of the machine may lose the newest interactions
-    size_t queue_max = 20'000;  // interactions waiting
-    size_t group_max = 1'000;   // interactions in one write
+    Durability durability = Durability::kSync;
+    size_t queue_max = 20'000;  // entries waiting
+    size_t group_max = 1'000;   // entries in one write
     int64_t event_ids_max = 1'000'000;
+    // Producers whose sequence is known. One more takes the place of the one that was silent for
+    // longest, if that one's entries have left the window of event ids; else it is refused.
+    size_t producers_max = 10'000;
     // Told how long each write took; may be empty.
     std::function<void(std::chrono::nanoseconds)> on_write;
   };
 
-  // `store` must outlive the log. InvalidArgument when event_ids_max is below group_max.
-  static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Options options);
+  // The log of an empty database begins behind `base`. `store` must outlive the log.
+  // InvalidArgument when event_ids_max is below group_max.
+  static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Offset base,
+                                                          Options options);
   ~RocksdbLog() override;
 
-  // Refuses further appends, writes what is queued, and returns when the listener and every `done`
-  // were called for the last time. Reading goes on. A second call does nothing.
+  // Refuses further appends, writes what is queued, and returns when every listener and every
+  // `done` were called for the last time. Reading goes on. A second call does nothing.
   void Close();
 
-  absl::Status Append(std::vector<Interaction> interactions, Done done) override;
-  absl::StatusOr<std::vector<std::pair<Offset, Interaction>>> Read(Offset from,
-                                                                   size_t limit) const override;
+  absl::Status Append(AppendRequest request, Done done) override;
+  absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> Read(Offset from,
+                                                                size_t limit) const override;
   Offset end() const override { return end_.load(std::memory_order_acquire); }
-  void OnAppended(std::function<void()> listener) override { listener_ = std::move(listener); }
+  int AddListener(std::function<void()> listener) override;
+  void RemoveListener(int number) override;
   size_t queued() const override;
+
+  // Offset of the oldest entry kept, or of the first that will come.
+  Offset begin() const { return begin_.load(std::memory_order_acquire); }
+  // Takes the entries before `offset` out of the log, but none that the window of event ids needs.
+  absl::Status TruncateBefore(Offset offset);
 
  private:
   struct Pending {
-    std::vector<Interaction> interactions;
+    AppendRequest request;
     Done done;
   };
+  // One write in the making.
+  struct Group {
+    explicit Group(const GraphStore& store) : batch(store) {}
+    GraphStore::Batch batch;
+    Offset next = 0;
+    absl::flat_hash_map<std::string, Offset> event_ids;
+    std::map<std::string, Producer> producers;  // as they will be
+    std::string silent_producer;                // makes room for a new one; may be empty
+    std::vector<absl::StatusOr<AppendResult>> results;
+    bool writes = false;
+  };
 
-  RocksdbLog(GraphStore& store, Options options, Offset base, Offset end);
+  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end,
+             std::map<std::string, Producer> producers);
   void WriteLoop();
   std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void WriteGroup(std::vector<Pending>& group);
-  absl::StatusOr<Appended> Stage(const Interaction& interaction, Offset next,
-                                 GraphStore::Batch& batch,
-                                 absl::flat_hash_map<std::string, Offset>& group_ids);
-  absl::StatusOr<Offset> StageGroup(const std::vector<Pending>& group, GraphStore::Batch& batch,
-                                    std::vector<std::vector<Appended>>& results);
-  absl::Status CommitGroup(GraphStore::Batch& batch);
+  void WriteGroup(std::vector<Pending>& pending);
+  absl::Status StageGroup(const std::vector<Pending>& pending, Group& group);
+  absl::StatusOr<AppendResult> StageRequest(const AppendRequest& request, Group& group);
+  absl::StatusOr<Appended> StageEntry(const LogEntry& entry, Group& group);
+  absl::StatusOr<Producer> FindProducer(const AppendRequest& request, Group& group);
+  absl::Status MakeRoomForProducer(Group& group);
   absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
+  absl::Status CommitGroup(GraphStore::Batch& batch);
 
   GraphStore& store_;
   const Options options_;
-  const Offset base_;  // the log's first offset is the next
+  std::atomic<Offset> begin_;
   std::atomic<Offset> end_;
-  bool failed_ = false;  // the last write failed; the writer's alone
-  std::function<void()> listener_;
+  std::map<std::string, Producer> producers_;  // the writer's alone
+  bool failed_ = false;                        // the last write failed; the writer's alone
+
+  Mutex listeners_mutex_;
+  std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);
 
   mutable Mutex mutex_;
   CondVar changed_;

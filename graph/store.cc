@@ -8,6 +8,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/spdlog.h>
 
@@ -25,13 +26,25 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kSchemaKey = "schema";
-constexpr std::string_view kSchemaVersion = "1";
-constexpr std::string_view kStateKey = "state";
-constexpr const char* kColumnNames[] = {"default", "log",   "event_ids",
-                                        "users",   "items", "snapshot_files"};
+constexpr std::string_view kSchemaVersion = "2";
+constexpr std::string_view kGenerationKey = "generation";
+constexpr std::string_view kLogBeginKey = "log_begin";
+constexpr const char* kColumnNames[] = {
+    "default",  "log",   "event_ids",      "producers",   "tombstones",   "users",
+    "user_ids", "items", "snapshot_files", "checkpoints", "users_before", "expiries"};
+// All column families together; they are flushed together, so that none runs ahead of another.
+constexpr size_t kWriteBufferBytes = size_t{256} << 20;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+std::string OffsetBytes(Offset offset) {
+  std::string bytes;
+  AppendKeyU64(bytes, static_cast<uint64_t>(offset));
+  return bytes;
+}
+
+}  // namespace
 
 absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
@@ -43,6 +56,8 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
   if (status.IsCorruption()) return absl::DataLossError(message);
   return absl::UnavailableError(message);
 }
+
+namespace {
 
 // RocksDB's warnings and errors, into our own log. Its log file would be on the same disk, and
 // Debian's build asserts, and so ends the process, when it writes to that file after the disk was
@@ -85,7 +100,10 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.create_missing_column_families = options.create;
   db_options.max_background_jobs = 2;
   db_options.info_log = std::make_shared<LogBridge>();
-  db_options.max_total_wal_size = uint64_t{256} << 20;
+  db_options.max_total_wal_size = uint64_t{512} << 20;
+  db_options.db_write_buffer_size = kWriteBufferBytes;
+  db_options.atomic_flush = true;
+  if (options.env != nullptr) db_options.env = options.env;
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -103,6 +121,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   if (!opened.ok()) return ToStatus(opened, fmt::format("cannot open \"{}\"", options.path));
 
   std::unique_ptr<GraphStore> store(new GraphStore);
+  store->path_ = options.path;
   store->db_.reset(db);
   std::copy(handles.begin(), handles.end(), store->columns_.begin());
   if (absl::Status s = store->CheckSchema(options, is_new); !s.ok()) return s;
@@ -166,64 +185,82 @@ std::string GraphStore::LogKey(Offset offset) const {
   return key;
 }
 
+std::string GraphStore::TombstoneKey(Tombstone::Kind kind, const IdHash& hash) const {
+  std::string key = prefix_;
+  key.push_back(static_cast<char>(kind));
+  key.append(hash.begin(), hash.end());
+  return key;
+}
+
 GraphStore::Batch::Batch(const GraphStore& store)
     : store_(store), batch_(std::make_unique<rocksdb::WriteBatch>()) {}
 GraphStore::Batch::~Batch() = default;
 
 // WriteBatch's own methods fail only on batches beyond 4 GiB of one key or value; all sizes here
 // are bounded far below, so their status is dropped.
-void GraphStore::Batch::PutState(const GraphState& state) {
-  storage::v1::GraphState message;
-  message.set_snapshot_digest(state.snapshot_digest);
-  message.set_base_offset(state.base_offset);
-  message.set_applied_offset(state.applied_offset);
-  message.set_user_count(state.user_count);
-  message.set_edge_count(state.edge_count);
-  message.set_newest_event_time_us(state.newest_event_time_us);
-  batch_->Put(store_.columns_[kDefault], store_.Key(kStateKey), message.SerializeAsString())
-      .PermitUncheckedError();
-}
-
-void GraphStore::Batch::PutUser(std::string_view user_id, const UserState& user) {
-  EncodeUserState(user, value_);
-  batch_->Put(store_.columns_[kUsers], store_.Key(user_id), value_).PermitUncheckedError();
-}
-
-void GraphStore::Batch::PutItem(ItemIndex item, std::string_view id, std::string_view title,
-                                std::string_view category) {
-  storage::v1::CatalogueItem message;
-  message.set_item_id(std::string(id));
-  message.set_title(std::string(title));
-  message.set_category(std::string(category));
-  std::string key = store_.prefix_;
-  AppendKeyU32(key, ToInt(item));
-  batch_->Put(store_.columns_[kItems], key, message.SerializeAsString()).PermitUncheckedError();
-}
-
-void GraphStore::Batch::PutSnapshotFileChunk(std::string_view file, uint32_t chunk,
-                                             std::string_view bytes) {
-  std::string key = store_.Key(file);
-  key.push_back('\0');
-  AppendKeyU32(key, chunk);
-  batch_->Put(store_.columns_[kSnapshotFiles], key, ToSlice(bytes)).PermitUncheckedError();
-}
-
-void GraphStore::Batch::PutLogRecord(Offset offset, const Interaction& interaction) {
-  PutLogBytes(offset, EncodeLogRecord(interaction));
+void GraphStore::Batch::PutLogEntry(Offset offset, const LogEntry& entry) {
+  PutLogBytes(offset, EncodeLogRecord(entry));
 }
 
 void GraphStore::Batch::PutLogBytes(Offset offset, std::string_view record) {
   batch_->Put(store_.columns_[kLog], store_.LogKey(offset), ToSlice(record)).PermitUncheckedError();
 }
 
+void GraphStore::Batch::TruncateLogBefore(Offset offset) {
+  batch_->DeleteRange(store_.columns_[kLog], store_.LogKey(0), store_.LogKey(offset))
+      .PermitUncheckedError();
+  batch_->Put(store_.columns_[kDefault], store_.Key(kLogBeginKey), OffsetBytes(offset))
+      .PermitUncheckedError();
+}
+
+void GraphStore::Batch::TruncateLogBehind(Offset offset) {
+  batch_->DeleteRange(store_.columns_[kLog], store_.LogKey(offset + 1), store_.LogKey(-1))
+      .PermitUncheckedError();
+}
+
 void GraphStore::Batch::PutEventId(std::string_view event_id, Offset offset) {
-  std::string value;
-  AppendKeyU64(value, static_cast<uint64_t>(offset));
-  batch_->Put(store_.columns_[kEventIds], store_.Key(event_id), value).PermitUncheckedError();
+  batch_->Put(store_.columns_[kEventIds], store_.Key(event_id), OffsetBytes(offset))
+      .PermitUncheckedError();
 }
 
 void GraphStore::Batch::DeleteEventId(std::string_view event_id) {
   batch_->Delete(store_.columns_[kEventIds], store_.Key(event_id)).PermitUncheckedError();
+}
+
+void GraphStore::Batch::PutProducer(std::string_view id, const Producer& producer) {
+  storage::v1::Producer message;
+  message.set_last_sequence(producer.last_sequence);
+  message.set_last_offset(producer.last_offset);
+  batch_->Put(store_.columns_[kProducers], store_.Key(id), message.SerializeAsString())
+      .PermitUncheckedError();
+}
+
+void GraphStore::Batch::DeleteProducer(std::string_view id) {
+  batch_->Delete(store_.columns_[kProducers], store_.Key(id)).PermitUncheckedError();
+}
+
+void GraphStore::Batch::PutTombstone(Tombstone::Kind kind, const IdHash& hash,
+                                     const Tombstone& tombstone) {
+  storage::v1::Tombstone message;
+  message.set_offset(tombstone.offset);
+  message.set_time_us(tombstone.time_us);
+  message.mutable_removed()->set_users(tombstone.removed.users);
+  message.mutable_removed()->set_edges(tombstone.removed.edges);
+  message.mutable_removed()->set_weight(tombstone.removed.weight);
+  message.set_digest_high(tombstone.digest.words().high);
+  message.set_digest_low(tombstone.digest.words().low);
+  message.set_redacted_records(tombstone.redacted_records);
+  message.set_redacted(tombstone.redacted);
+  batch_
+      ->Put(store_.columns_[kTombstones], store_.TombstoneKey(kind, hash),
+            message.SerializeAsString())
+      .PermitUncheckedError();
+}
+
+void GraphStore::Batch::PutCurrentGeneration(uint32_t generation) {
+  std::string number;
+  AppendKeyU32(number, generation);
+  batch_->Put(store_.columns_[kDefault], store_.Key(kGenerationKey), number).PermitUncheckedError();
 }
 
 size_t GraphStore::Batch::bytes() const { return batch_->GetDataSize(); }
@@ -235,132 +272,80 @@ absl::Status GraphStore::Commit(Batch& batch, bool sync) {
   return ToStatus(db_->Write(options, batch.batch_.get()), "cannot write to the database");
 }
 
-absl::StatusOr<GraphState> GraphStore::ReadState() const {
+GraphStore::Moment GraphStore::Now() const {
+  rocksdb::DB* const db = db_.get();
+  return {db->GetSnapshot(),
+          [db](const rocksdb::Snapshot* moment) { db->ReleaseSnapshot(moment); }};
+}
+
+absl::StatusOr<uint32_t> GraphStore::CurrentGeneration() const {
   std::string value;
-  const rocksdb::Status got = db_->Get({}, columns_[kDefault], Key(kStateKey), &value);
-  if (got.IsNotFound()) {
-    return absl::NotFoundError("the database holds no snapshot; import one first");
-  }
-  if (!got.ok()) return ToStatus(got, "cannot read the graph state");
-  storage::v1::GraphState message;
-  if (!message.ParseFromString(value)) return absl::DataLossError("the graph state is damaged");
-  return GraphState{.snapshot_digest = message.snapshot_digest(),
-                    .base_offset = message.base_offset(),
-                    .applied_offset = message.applied_offset(),
-                    .user_count = message.user_count(),
-                    .edge_count = message.edge_count(),
-                    .newest_event_time_us = message.newest_event_time_us()};
+  const rocksdb::Status got = db_->Get({}, columns_[kDefault], Key(kGenerationKey), &value);
+  if (got.IsNotFound()) return 0u;
+  if (!got.ok()) return ToStatus(got, "cannot read which generation serves");
+  uint32_t number = 0;
+  for (const char byte : value) number = number << 8 | static_cast<uint8_t>(byte);
+  return number;
 }
 
-absl::StatusOr<std::optional<UserState>> GraphStore::ReadUser(std::string_view user_id) const {
-  rocksdb::PinnableSlice value;
-  const rocksdb::Status got = db_->Get({}, columns_[kUsers], Key(user_id), &value);
-  if (got.IsNotFound()) return std::nullopt;
-  if (!got.ok()) return ToStatus(got, "cannot read the user");
-  absl::StatusOr<UserState> user = DecodeUserState(ToView(value));
-  if (!user.ok()) return user.status();
-  return std::optional<UserState>(*std::move(user));
+absl::Status GraphStore::KeepOnlyGeneration(uint32_t generation) {
+  static constexpr Column kColumns[] = {kUsers,       kUserIds,     kItems,   kSnapshotFiles,
+                                        kCheckpoints, kUsersBefore, kExpiries};
+  const auto key = [this](uint32_t number) {
+    std::string bytes = prefix_;
+    AppendKeyU32(bytes, number);
+    return bytes;
+  };
+  rocksdb::WriteBatch batch;
+  for (const Column column : kColumns) {
+    batch.DeleteRange(columns_[column], key(0), key(generation)).PermitUncheckedError();
+    batch.DeleteRange(columns_[column], key(generation + 1), key(0xffffffff))
+        .PermitUncheckedError();
+  }
+  return ToStatus(db_->Write({}, &batch), "cannot delete what another snapshot left");
 }
 
-absl::Status GraphStore::ForEachUser(
-    const std::function<absl::Status(std::string_view, UserState)>& visit) const {
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kUsers]));
-  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    absl::StatusOr<UserState> user = DecodeUserState(ToView(it->value()));
-    if (!user.ok()) return user.status();
-    const std::string_view id = ToView(it->key()).substr(prefix_.size());
-    if (absl::Status s = visit(id, *std::move(user)); !s.ok()) return s;
-  }
-  return ToStatus(it->status(), "cannot read the users");
-}
-
-absl::StatusOr<Catalogue> GraphStore::ReadCatalogue() const {
-  Catalogue catalogue;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kItems]));
-  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    storage::v1::CatalogueItem item;
-    if (!item.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()))) {
-      return absl::DataLossError(fmt::format("item {} is damaged", catalogue.size()));
-    }
-    catalogue.Add(item.item_id(), item.title(), item.category());
-  }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the catalogue"); !s.ok()) return s;
-  return catalogue;
-}
-
-absl::StatusOr<std::vector<std::string>> GraphStore::ListSnapshotFiles() const {
-  std::vector<std::string> files;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kSnapshotFiles]));
-  it->Seek(prefix_);
-  while (it->Valid() && it->key().starts_with(prefix_)) {
-    const std::string_view rest = ToView(it->key()).substr(prefix_.size());
-    files.emplace_back(rest.substr(0, rest.find('\0')));
-    it->Seek(Key(files.back() + "\x01"));
-  }
-  if (absl::Status s = ToStatus(it->status(), "cannot list the snapshot"); !s.ok()) return s;
-  return files;
-}
-
-absl::StatusOr<uint64_t> GraphStore::SnapshotFileBytes(std::string_view file) const {
-  const std::string first = Key(std::string(file) + '\0');
-  uint64_t bytes = 0;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kSnapshotFiles]));
-  for (it->Seek(first); it->Valid() && it->key().starts_with(first); it->Next()) {
-    bytes += it->value().size();
-  }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the snapshot"); !s.ok()) return s;
-  return bytes;
-}
-
-absl::Status GraphStore::ReadSnapshotFile(std::string_view file, std::span<std::byte> out) const {
-  const std::string first = Key(std::string(file) + '\0');
-  size_t at = 0;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kSnapshotFiles]));
-  for (it->Seek(first); it->Valid() && it->key().starts_with(first); it->Next()) {
-    const rocksdb::Slice chunk = it->value();
-    if (chunk.size() > out.size() - at) break;
-    std::memcpy(out.data() + at, chunk.data(), chunk.size());
-    at += chunk.size();
-  }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the snapshot"); !s.ok()) return s;
-  if (at != out.size()) {
-    return absl::DataLossError(fmt::format(
-        "snapshot file \"{}\" holds {} bytes where {} were expected", file, at, out.size()));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<std::pair<Offset, Interaction>>> GraphStore::ReadLog(
-    Offset from, size_t limit) const {
-  std::vector<std::pair<Offset, Interaction>> records;
+absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> GraphStore::ReadLog(Offset from,
+                                                                             size_t limit) const {
+  std::vector<std::pair<Offset, LogEntry>> entries;
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kLog]));
   for (it->Seek(LogKey(from)); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    if (records.size() == limit) break;
+    if (entries.size() == limit) break;
     const auto offset = static_cast<Offset>(KeySuffixU64(ToView(it->key())));
-    const Offset expected = from + static_cast<Offset>(records.size());
+    const Offset expected = from + static_cast<Offset>(entries.size());
     if (offset != expected) {
       return absl::DataLossError(
           fmt::format("the log has no record at offset {}; the next is {}", expected, offset));
     }
-    absl::StatusOr<Interaction> interaction = DecodeLogRecord(ToView(it->value()));
-    if (!interaction.ok()) {
+    absl::StatusOr<LogEntry> entry = DecodeLogRecord(ToView(it->value()));
+    if (!entry.ok()) {
       return absl::DataLossError(
-          fmt::format("at offset {}: {}", offset, std::string(interaction.status().message())));
+          fmt::format("at offset {}: {}", offset, std::string(entry.status().message())));
     }
-    records.emplace_back(offset, *std::move(interaction));
+    entries.emplace_back(offset, *std::move(entry));
   }
   if (absl::Status s = ToStatus(it->status(), "cannot read the log"); !s.ok()) return s;
-  return records;
+  return entries;
 }
 
 absl::Status GraphStore::ForEachLogRecord(
+    Offset from, Offset until,
     const std::function<absl::Status(Offset, std::string_view)>& visit) const {
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kLog]));
-  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
+  for (it->Seek(LogKey(from)); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
     const auto offset = static_cast<Offset>(KeySuffixU64(ToView(it->key())));
+    if (offset > until) break;
     if (absl::Status s = visit(offset, ToView(it->value())); !s.ok()) return s;
   }
   return ToStatus(it->status(), "cannot read the log");
+}
+
+absl::StatusOr<Offset> GraphStore::LogBegin() const {
+  std::string value;
+  const rocksdb::Status got = db_->Get({}, columns_[kDefault], Key(kLogBeginKey), &value);
+  if (got.IsNotFound()) return Offset{0};
+  if (!got.ok()) return ToStatus(got, "cannot read where the log begins");
+  return static_cast<Offset>(KeySuffixU64(value));
 }
 
 absl::StatusOr<Offset> GraphStore::LastLogOffset() const {
@@ -371,12 +356,110 @@ absl::StatusOr<Offset> GraphStore::LastLogOffset() const {
   return static_cast<Offset>(KeySuffixU64(ToView(it->key())));
 }
 
+uint64_t GraphStore::LogBytes() const {
+  const std::string begin = LogKey(0);
+  const std::string end = LogKey(-1);
+  const rocksdb::Range range(begin, end);
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  uint64_t bytes = 0;
+  db_->GetApproximateSizes(options, columns_[kLog], &range, 1, &bytes).PermitUncheckedError();
+  return bytes;
+}
+
 absl::StatusOr<std::optional<Offset>> GraphStore::FindEventId(std::string_view event_id) const {
   rocksdb::PinnableSlice value;
   const rocksdb::Status got = db_->Get({}, columns_[kEventIds], Key(event_id), &value);
   if (got.IsNotFound()) return std::nullopt;
   if (!got.ok()) return ToStatus(got, "cannot look up the event id");
   return std::optional<Offset>(static_cast<Offset>(KeySuffixU64(ToView(value))));
+}
+
+absl::StatusOr<std::map<std::string, Producer>> GraphStore::ReadProducers() const {
+  std::map<std::string, Producer> producers;
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kProducers]));
+  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
+    storage::v1::Producer message;
+    if (!message.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()))) {
+      return absl::DataLossError("the record of a producer is damaged");
+    }
+    producers.emplace(
+        ToView(it->key()).substr(prefix_.size()),
+        Producer{.last_sequence = message.last_sequence(), .last_offset = message.last_offset()});
+  }
+  if (absl::Status s = ToStatus(it->status(), "cannot read the producers"); !s.ok()) return s;
+  return producers;
+}
+
+namespace {
+
+absl::StatusOr<Tombstone> ParseTombstone(std::string_view bytes) {
+  storage::v1::Tombstone message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError("a tombstone is damaged");
+  }
+  return Tombstone{
+      .offset = message.offset(),
+      .time_us = message.time_us(),
+      .removed = {.users = message.removed().users(),
+                  .edges = message.removed().edges(),
+                  .weight = message.removed().weight()},
+      .digest = StateDigest({.high = message.digest_high(), .low = message.digest_low()}),
+      .redacted_records = message.redacted_records(),
+      .redacted = message.redacted()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<Tombstone>> GraphStore::FindTombstone(Tombstone::Kind kind,
+                                                                   const IdHash& hash) const {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status got = db_->Get({}, columns_[kTombstones], TombstoneKey(kind, hash), &value);
+  if (got.IsNotFound()) return std::nullopt;
+  if (!got.ok()) return ToStatus(got, "cannot look up a tombstone");
+  absl::StatusOr<Tombstone> tombstone = ParseTombstone(ToView(value));
+  if (!tombstone.ok()) return tombstone.status();
+  return std::optional<Tombstone>(*tombstone);
+}
+
+absl::Status GraphStore::ForEachTombstone(
+    const std::function<absl::Status(Tombstone::Kind, const IdHash&, const Tombstone&)>& visit)
+    const {
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kTombstones]));
+  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
+    const std::string_view rest = ToView(it->key()).substr(prefix_.size());
+    IdHash hash;
+    if (rest.size() != 1 + hash.size()) return absl::DataLossError("a tombstone's key is damaged");
+    std::copy(rest.begin() + 1, rest.end(), hash.begin());
+    const absl::StatusOr<Tombstone> tombstone = ParseTombstone(ToView(it->value()));
+    if (!tombstone.ok()) return tombstone.status();
+    if (absl::Status s = visit(Tombstone::Kind{rest[0]}, hash, *tombstone); !s.ok()) return s;
+  }
+  return ToStatus(it->status(), "cannot read the tombstones");
+}
+
+absl::Status GraphStore::EraseDeleted() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  for (const Column column : {kLog, kEventIds, kUsers, kUserIds, kUsersBefore, kExpiries, kItems}) {
+    const rocksdb::Status compacted =
+        db_->CompactRange(options, columns_[column], nullptr, nullptr);
+    if (!compacted.ok()) return ToStatus(compacted, "cannot compact the database");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GraphStore::Backup(const std::string& directory) const {
+  rocksdb::Checkpoint* raw = nullptr;
+  const rocksdb::Status created = rocksdb::Checkpoint::Create(db_.get(), &raw);
+  if (!created.ok()) return ToStatus(created, "cannot begin a backup");
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  return ToStatus(checkpoint->CreateCheckpoint(directory),
+                  fmt::format("cannot write the backup \"{}\"", directory));
+}
+
+absl::Status GraphStore::VerifyFiles() const {
+  return ToStatus(db_->VerifyChecksum(), "a file of the database is damaged");
 }
 
 absl::Status GraphStore::Resume() {

@@ -1,9 +1,10 @@
 // GraphStore: the RocksDB database of one server, and the only way to change it.
 //
-// Column families: `log`, `event_ids`, `users`, `items` (the catalogue), `snapshot_files`, and
-// RocksDB's own `default` for what describes the others. Every key begins with the number of its
-// namespace, so that several tenants can share one database; an open store reads and writes one
-// namespace. docs/formats.md gives every key and value.
+// Every key begins with the number of its namespace, so that several tenants can share one
+// database; an open store reads and writes one namespace. The log and what belongs to it (event
+// ids, producers, tombstones) are one per namespace. What is folded over a snapshot is a Generation
+// (generation.h): the one that serves, and while another snapshot is made ready a second one.
+// docs/formats.md gives every key and value.
 //
 // Thread-safety: all methods may be called from any thread. Errors: NotFound and FailedPrecondition
 // as documented, DataLoss for bytes that are not what was written, ResourceExhausted when the disk
@@ -15,9 +16,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,27 +26,43 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "graph/catalogue.h"
 #include "graph/ids.h"
-#include "graph/interaction.h"
-#include "graph/user_state.h"
+#include "graph/log_entry.h"
+#include "graph/state_digest.h"
 
 namespace rocksdb {
 class ColumnFamilyHandle;
 class DB;
+class Env;
+class Snapshot;
+class Status;
 class WriteBatch;
 }  // namespace rocksdb
 
 namespace groundswell {
 
-// How far the fold has come; see groundswell.storage.v1.GraphState.
-struct GraphState {
-  std::string snapshot_digest;
-  Offset base_offset = 0;
-  Offset applied_offset = 0;
-  uint32_t user_count = 0;
-  int64_t edge_count = 0;
-  int64_t newest_event_time_us = 0;
+// What was taken out of the graph.
+struct Removed {
+  int64_t users = 0;
+  int64_t edges = 0;
+  Count weight = 0;  // sum of the counts
+};
+
+// That a user was forgotten or an item removed.
+struct Tombstone {
+  enum class Kind : char { kUser = 'u', kItem = 'i' };
+  Offset offset = 0;    // of the log entry that asked for it
+  int64_t time_us = 0;  // events that happened until then are late
+  Removed removed;
+  StateDigest digest;  // of the graph after it
+  int64_t redacted_records = 0;
+  bool redacted = false;  // no log record up to `offset` holds the id any more
+};
+
+// Where a producer's sequence stands.
+struct Producer {
+  int64_t last_sequence = 0;
+  Offset last_offset = 0;  // the log's end when that was
 };
 
 class GraphStore {
@@ -55,6 +72,7 @@ class GraphStore {
     std::string name_space = "default";
     bool create = false;  // make the database, or the namespace in it, when it is not there
     size_t block_cache_bytes = size_t{256} << 20;
+    rocksdb::Env* env = nullptr;  // the file system; nullptr: the machine's. Must outlive the store
   };
 
   // NotFound when there is no database and `create` is false; FailedPrecondition when the database
@@ -67,21 +85,25 @@ class GraphStore {
    public:
     explicit Batch(const GraphStore& store);
     ~Batch();
-    void PutState(const GraphState& state);
-    void PutUser(std::string_view user_id, const UserState& user);
-    void PutItem(ItemIndex item, std::string_view id, std::string_view title,
-                 std::string_view category);
-    // One piece of a snapshot file; readers join the pieces in order.
-    void PutSnapshotFileChunk(std::string_view file, uint32_t chunk, std::string_view bytes);
-    void PutLogRecord(Offset offset, const Interaction& interaction);
+    void PutLogEntry(Offset offset, const LogEntry& entry);
     void PutLogBytes(Offset offset, std::string_view record);
+    // Takes the records before `offset` out of the log, which then begins there.
+    void TruncateLogBefore(Offset offset);
+    // Takes out the records behind `offset`.
+    void TruncateLogBehind(Offset offset);
     void PutEventId(std::string_view event_id, Offset offset);
     void DeleteEventId(std::string_view event_id);
+    void PutProducer(std::string_view id, const Producer& producer);
+    void DeleteProducer(std::string_view id);
+    void PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
+    // Makes this generation the one that serves.
+    void PutCurrentGeneration(uint32_t generation);
     size_t bytes() const;
     void Clear();
 
    private:
     friend class GraphStore;
+    friend class Generation;
     const GraphStore& store_;
     std::unique_ptr<rocksdb::WriteBatch> batch_;
     std::string value_;  // reused for encoding
@@ -91,33 +113,44 @@ class GraphStore {
   // of it is visible, and the same batch may be committed again.
   absl::Status Commit(Batch& batch, bool sync);
 
-  // NotFound when nothing was imported into this namespace.
-  absl::StatusOr<GraphState> ReadState() const;
+  // A moment of the whole store, for reads that belong together. Must not outlive the store.
+  using Moment = std::shared_ptr<const rocksdb::Snapshot>;
+  Moment Now() const;
 
-  // nullopt for a user that was never seen.
-  absl::StatusOr<std::optional<UserState>> ReadUser(std::string_view user_id) const;
-  // Calls `visit` for every user in key order; stops at the first error, also of `visit`.
-  absl::Status ForEachUser(
-      const std::function<absl::Status(std::string_view user_id, UserState user)>& visit) const;
+  // Number of the generation that serves; 0 when nothing was imported.
+  absl::StatusOr<uint32_t> CurrentGeneration() const;
+  // Deletes every generation but this one: what an activation that was cut off left behind, or what
+  // a finished one replaced.
+  absl::Status KeepOnlyGeneration(uint32_t generation);
 
-  absl::StatusOr<Catalogue> ReadCatalogue() const;
-
-  absl::StatusOr<std::vector<std::string>> ListSnapshotFiles() const;
-  absl::StatusOr<uint64_t> SnapshotFileBytes(std::string_view file) const;
-  // Fills `out`, whose size must be SnapshotFileBytes.
-  absl::Status ReadSnapshotFile(std::string_view file, std::span<std::byte> out) const;
-
-  // Reads up to `limit` records from offset `from` on. A gap between two records, or a record that
-  // fails its checksum, is DataLoss.
-  absl::StatusOr<std::vector<std::pair<Offset, Interaction>>> ReadLog(Offset from,
-                                                                      size_t limit) const;
-  // The same as undecoded bytes, for copying.
+  // Reads up to `limit` entries from offset `from` on. A gap between two records, a record that
+  // fails its checksum, or a beginning of the log behind `from`, is DataLoss.
+  absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> ReadLog(Offset from, size_t limit) const;
+  // The records from `from` to `until`, undecoded.
   absl::Status ForEachLogRecord(
+      Offset from, Offset until,
       const std::function<absl::Status(Offset offset, std::string_view record)>& visit) const;
+  // Offset of the oldest record kept, or of the first that will come; 0 when none was ever set.
+  absl::StatusOr<Offset> LogBegin() const;
   // Offset of the newest record; 0 when the log is empty.
   absl::StatusOr<Offset> LastLogOffset() const;
+  // About how much disk the log takes.
+  uint64_t LogBytes() const;
   // The offset under which the event id was logged; nullopt when it is not in the window.
   absl::StatusOr<std::optional<Offset>> FindEventId(std::string_view event_id) const;
+  absl::StatusOr<std::map<std::string, Producer>> ReadProducers() const;
+  absl::StatusOr<std::optional<Tombstone>> FindTombstone(Tombstone::Kind kind,
+                                                         const IdHash& hash) const;
+  absl::Status ForEachTombstone(const std::function<absl::Status(Tombstone::Kind, const IdHash&,
+                                                                 const Tombstone&)>& visit) const;
+
+  // Writes everything that was deleted or replaced out of the files of the log and the users.
+  absl::Status EraseDeleted();
+  // A consistent copy of the whole database into a directory that is not there yet; on the same
+  // disk it costs no space (hard links). Writing goes on meanwhile.
+  absl::Status Backup(const std::string& directory) const;
+  // Reads every block and compares checksums.
+  absl::Status VerifyFiles() const;
 
   // Lets a database that stopped after a full disk write again. OK when there was nothing to do.
   absl::Status Resume();
@@ -125,19 +158,41 @@ class GraphStore {
   // RocksDB's own figures, by name, for the metrics.
   std::vector<std::pair<std::string, double>> Figures() const;
 
+  const std::string& path() const { return path_; }
+
  private:
-  enum Column { kDefault, kLog, kEventIds, kUsers, kItems, kSnapshotFiles, kColumnCount };
+  friend class Generation;
+  enum Column {
+    kDefault,
+    kLog,
+    kEventIds,
+    kProducers,
+    kTombstones,
+    kUsers,
+    kUserIds,
+    kItems,
+    kSnapshotFiles,
+    kCheckpoints,
+    kUsersBefore,
+    kExpiries,
+    kColumnCount
+  };
 
   GraphStore() = default;
   absl::Status CheckSchema(const Options& options, bool is_new);
   absl::Status BindNamespace(const Options& options);
   std::string Key(std::string_view rest = {}) const;
   std::string LogKey(Offset offset) const;
+  std::string TombstoneKey(Tombstone::Kind kind, const IdHash& hash) const;
 
+  std::string path_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kColumnCount> columns_{};
   std::string prefix_;  // the namespace's number, big-endian
 };
+
+// A RocksDB error in our terms; `doing` says what failed.
+absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing);
 
 }  // namespace groundswell
 

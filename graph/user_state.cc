@@ -6,13 +6,12 @@
 #include <bit>
 #include <cstring>
 #include <iterator>
-#include <numeric>
 #include <type_traits>
 
 namespace groundswell {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 struct Header {
   uint8_t version = kVersion;
@@ -20,23 +19,38 @@ struct Header {
   uint32_t index = 0;
   uint32_t cluster = 0;
   uint32_t edge_count = 0;
+  int64_t changed_at = 0;
 };
 
 static_assert(std::endian::native == std::endian::little, "records are copied, not converted");
-static_assert(sizeof(Header) == 16 && std::is_trivially_copyable_v<Header>);
+static_assert(sizeof(Header) == 24 && std::is_trivially_copyable_v<Header>);
 static_assert(sizeof(Edge) == 24 && std::is_trivially_copyable_v<Edge>);
+
+// The edges to one item ascend by recency.
+bool IsNewestOfItem(const UserState& user, size_t i) {
+  return i + 1 == user.edges.size() || user.edges[i + 1].item != user.edges[i].item;
+}
 
 }  // namespace
 
-const Edge* UserState::Find(ItemIndex item) const {
-  const auto at = std::lower_bound(edges.begin(), edges.end(), item,
-                                   [](const Edge& edge, ItemIndex i) { return edge.item < i; });
-  return at != edges.end() && at->item == item ? &*at : nullptr;
+std::span<const Edge> UserState::EdgesTo(ItemIndex item) const {
+  const auto [begin, end] =
+      std::equal_range(edges.begin(), edges.end(), Edge{.item = item},
+                       [](const Edge& a, const Edge& b) { return a.item < b.item; });
+  return {begin, end};
+}
+
+size_t UserState::item_count() const {
+  size_t count = 0;
+  for (size_t i = 0; i < edges.size(); ++i) count += IsNewestOfItem(*this, i);
+  return count;
 }
 
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out) {
-  out.resize(user.edges.size());
-  std::iota(out.begin(), out.end(), 0u);
+  out.clear();
+  for (size_t i = 0; i < user.edges.size(); ++i) {
+    if (IsNewestOfItem(user, i)) out.push_back(static_cast<uint32_t>(i));
+  }
   const size_t kept = std::min(limit, out.size());
   std::partial_sort(out.begin(), out.begin() + static_cast<ptrdiff_t>(kept), out.end(),
                     [&](uint32_t a, uint32_t b) {
@@ -50,7 +64,8 @@ void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out
 void EncodeUserState(const UserState& user, std::string& out) {
   const Header header{.index = ToInt(user.index),
                       .cluster = user.cluster,
-                      .edge_count = static_cast<uint32_t>(user.edges.size())};
+                      .edge_count = static_cast<uint32_t>(user.edges.size()),
+                      .changed_at = user.changed_at};
   out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge));
   std::memcpy(out.data(), &header, sizeof(Header));
   if (!user.edges.empty()) {
@@ -79,14 +94,21 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
         fmt::format("user record of {} bytes does not hold the {} edges that it announces",
                     record.size(), header.edge_count));
   }
-  UserState user{.index = UserIndex{header.index}, .cluster = header.cluster, .edges = {}};
+  UserState user{.index = UserIndex{header.index},
+                 .cluster = header.cluster,
+                 .changed_at = header.changed_at,
+                 .edges = {}};
   user.edges.resize(header.edge_count);
   if (header.edge_count > 0) {
     std::memcpy(user.edges.data(), record.data() + sizeof(Header),
                 header.edge_count * sizeof(Edge));
   }
   for (size_t i = 0; i < user.edges.size(); ++i) {
-    if (user.edges[i].count == 0 || (i > 0 && user.edges[i - 1].item >= user.edges[i].item)) {
+    const Edge& edge = user.edges[i];
+    const bool in_order =
+        i == 0 || user.edges[i - 1].item < edge.item ||
+        (user.edges[i - 1].item == edge.item && user.edges[i - 1].last < edge.last);
+    if (edge.count == 0 || !in_order) {
       return absl::DataLossError(fmt::format("user record has a broken edge at position {}", i));
     }
   }

@@ -14,30 +14,39 @@
 
 namespace groundswell {
 
-// One edge A[u,i] > 0. The layout in memory is the layout on disk (little-endian, 24 bytes), so
-// that reading a user is one copy.
+// A part of A[u,i] > 0. Without a window that looks back in time a user has one edge per item,
+// which sums all interactions; with such a window one per interaction, so that each can leave by
+// itself. The layout in memory is the layout on disk (little-endian, 24 bytes), so that reading a
+// user is one copy.
 struct Edge {
   ItemIndex item{};
-  uint32_t count = 0;  // A[u,i], at least 1
-  Recency last;        // the latest interaction of positive weight
+  uint32_t count = 0;  // at least 1
+  Recency last;        // the latest interaction of positive weight in it
+  bool operator==(const Edge&) const = default;
 };
 
 // A value: copy it, change the copy, write it back. H1_u, H2_u and the newest items are functions
-// of the edges (macro_graph.h) and are not stored, so a new clustering rewrites no user.
+// of the edges (macro_graph.h) and are not stored.
 struct UserState {
   UserIndex index{};
-  MacroNode cluster = 0;    // uc(u)
-  std::vector<Edge> edges;  // ascending by item
+  MacroNode cluster = 0;  // uc(u)
+  // The applied offset of the batch that wrote this last: tells whether a checkpoint knows it.
+  Offset changed_at = 0;
+  std::vector<Edge> edges;  // ascending by item, then by recency
 
-  // The edge to `item`, or nullptr.
-  const Edge* Find(ItemIndex item) const;
+  // The edges to `item`: as many as there are, none when A[u,item] is 0.
+  std::span<const Edge> EdgesTo(ItemIndex item) const;
+  bool Has(ItemIndex item) const { return !EdgesTo(item).empty(); }
+  // Items with an edge.
+  size_t item_count() const;
 };
 
-// The `limit` newest edges, newest first. Writes positions in `user.edges` to `out` (its old
-// content is dropped; its capacity is reused).
+// The `limit` newest items, newest first, as positions in `user.edges` of their newest edges
+// (`out`: its old content is dropped; its capacity is reused).
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out);
 
-// Record: version (u8, 1), 3 bytes 0, index (u32), cluster (u32), edge count (u32), then the edges.
+// Record: version (u8, 2), 3 bytes 0, index (u32), cluster (u32), edge count (u32), changed_at
+// (i64), then the edges.
 void EncodeUserState(const UserState& user, std::string& out);
 
 // DataLoss when the bytes are not such a record: wrong version, wrong length, edges out of order or

@@ -16,6 +16,9 @@ void ItemFilter::RestrictToCategories(std::span<const uint32_t> categories,
 }
 
 bool ItemFilter::Admits(ItemIndex item) const {
+  if (catalogue_ != nullptr && (ToInt(item) >= catalogue_->size() || catalogue_->IsRemoved(item))) {
+    return false;
+  }
   if (restricted_) {
     if (ToInt(item) >= category_of_item_.size()) return false;
     const uint32_t category = category_of_item_[ToInt(item)];
@@ -26,6 +29,9 @@ bool ItemFilter::Admits(ItemIndex item) const {
   });
 }
 
-bool ItemFilter::AdmitsAll() const { return !restricted_ && excluded_.empty(); }
+bool ItemFilter::AdmitsAll() const {
+  const bool all_listed = catalogue_ == nullptr || catalogue_->live_count() == catalogue_->size();
+  return all_listed && !restricted_ && excluded_.empty();
+}
 
 }  // namespace groundswell

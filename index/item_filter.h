@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/catalogue.h"
 #include "graph/ids.h"
 
 namespace groundswell {
@@ -26,11 +27,15 @@ class ItemFilter {
   void RestrictToCategories(std::span<const uint32_t> categories,
                             std::span<const uint32_t> category_of_item);
 
+  // Only items that are in the catalogue and were not removed.
+  void RequireListed(const Catalogue& catalogue) { catalogue_ = &catalogue; }
+
   bool Admits(ItemIndex item) const;
   // True when no rule was given, so that a search need not ask item by item.
   bool AdmitsAll() const;
 
  private:
+  const Catalogue* catalogue_ = nullptr;
   std::vector<std::span<const ItemIndex>> excluded_;
   bool restricted_ = false;
   std::span<const uint32_t> categories_;

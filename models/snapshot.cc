@@ -65,6 +65,25 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
   return nodes;
 }
 
+// The row of `centroids` that is nearest to `embedding`; the first on a tie.
+uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedding) {
+  uint32_t nearest = 0;
+  // Doubles in a fixed order: every machine decides alike.
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t begin = 0; begin < centroids.size(); begin += embedding.size()) {
+    double distance = 0;
+    for (size_t i = 0; i < embedding.size(); ++i) {
+      const double difference = double{embedding[i]} - double{centroids[begin + i]};
+      distance += difference * difference;
+    }
+    if (distance < least) {
+      least = distance;
+      nearest = static_cast<uint32_t>(begin / embedding.size());
+    }
+  }
+  return nearest;
+}
+
 }  // namespace
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
@@ -148,6 +167,16 @@ absl::Status Snapshot::ReadClusterTensors() {
   user_clusters_ = *std::move(users);
   item_clusters_ = *std::move(items);
   user_centroids_ = *user_centroids;
+  item_centroids_ = *item_centroids;
+  std::vector<double> sums(manifest_.embedding_dim);
+  for (size_t at = 0; at < item_embeddings_.size(); ++at) {
+    sums[at % sums.size()] += item_embeddings_[at];
+  }
+  std::vector<float> mean(sums.size());
+  for (size_t i = 0; i < mean.size(); ++i) {
+    mean[i] = static_cast<float>(sums[i] / static_cast<double>(manifest_.items));
+  }
+  cluster_of_mean_item_ = Nearest(item_centroids_, mean);
   return absl::OkStatus();
 }
 
@@ -182,23 +211,11 @@ std::span<const float> Snapshot::ItemEmbedding(uint32_t item) const {
 }
 
 uint32_t Snapshot::NearestUserCluster(std::span<const float> embedding) const {
-  uint32_t nearest = 0;
-  // Doubles in a fixed order: every machine decides alike.
-  double least = std::numeric_limits<double>::infinity();
-  for (uint32_t cluster = 0; cluster < manifest_.user_clusters; ++cluster) {
-    const auto centroid =
-        user_centroids_.subspan(size_t{cluster} * embedding.size(), embedding.size());
-    double distance = 0;
-    for (size_t i = 0; i < embedding.size(); ++i) {
-      const double difference = double{embedding[i]} - double{centroid[i]};
-      distance += difference * difference;
-    }
-    if (distance < least) {
-      least = distance;
-      nearest = cluster;
-    }
-  }
-  return nearest;
+  return Nearest(user_centroids_, embedding);
+}
+
+uint32_t Snapshot::ClusterOfNewItem(std::span<const float> embedding) const {
+  return embedding.empty() ? cluster_of_mean_item_ : Nearest(item_centroids_, embedding);
 }
 
 const Ranker* Snapshot::FindRanker(std::string_view name) const {

@@ -124,6 +124,9 @@ class Snapshot {
   // The user macro node whose centroid is nearest (squared Euclidean distance, lowest index on a
   // tie) to `embedding`: how a user outside the snapshot gets one (spec of the macro graph).
   uint32_t NearestUserCluster(std::span<const float> embedding) const;
+  // Likewise the item macro node of an item outside the snapshot; without an embedding, that of the
+  // mean of all items.
+  uint32_t ClusterOfNewItem(std::span<const float> embedding) const;
 
   // nullptr when the snapshot has no such model. An empty name is the default.
   const Ranker* FindRanker(std::string_view name) const;
@@ -141,6 +144,8 @@ class Snapshot {
   std::span<const float> user_embeddings_;
   std::span<const float> item_embeddings_;
   std::span<const float> user_centroids_;  // P x embedding_dim
+  std::span<const float> item_centroids_;  // Q x embedding_dim
+  uint32_t cluster_of_mean_item_ = 0;
   std::vector<uint32_t> user_clusters_;
   std::vector<uint32_t> item_clusters_;
   std::vector<std::unique_ptr<Ranker>> rankers_;

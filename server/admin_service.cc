@@ -1,72 +1,410 @@
 #include "server/admin_service.h"
 
-#include <string>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <random>
+#include <utility>
+#include <variant>
 
 #include "google/protobuf/util/time_util.h"
 #include "server/request_checks.h"
 #include "server/status_details.h"
 
 namespace groundswell {
+namespace {
 
 using google::protobuf::util::TimeUtil;
 
-AdminService::AdminService(const Config& config, const ServingState& state,
-                           const InteractionLog& log, const Applier& applier, Metrics& metrics)
-    : config_(config),
-      state_(state),
-      log_(log),
-      applier_(applier),
-      metrics_(metrics),
-      start_(std::chrono::steady_clock::now()) {}
+constexpr size_t kTitleBytesMax = 4'096;
+constexpr size_t kCategoryBytesMax = 256;
+constexpr size_t kEntriesPerMessage = 500;
+
+void WriteCheckpoint(const CheckpointInfo& info, v1::Checkpoint& out) {
+  out.set_offset(info.offset);
+  out.set_item_count(static_cast<int64_t>(info.items));
+  out.set_size_bytes(static_cast<int64_t>(info.bytes));
+  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(info.create_time_us);
+}
+
+void WriteVerification(const Verification& verified, v1::GraphVerification& out) {
+  out.set_applied_offset(verified.applied_offset);
+  out.set_digest(verified.digest.ToString());
+  out.set_user_count(static_cast<int64_t>(verified.users));
+  out.set_edge_count(static_cast<int64_t>(verified.edges));
+  out.set_item_count(static_cast<int64_t>(verified.items));
+  out.set_counter_count(static_cast<int64_t>(verified.counters));
+  out.set_difference_count(static_cast<int64_t>(verified.difference_count));
+  for (const std::string& difference : verified.differences) out.add_differences(difference);
+}
+
+void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
+  out.set_event_id(interaction.event_id);
+  out.set_user_id(interaction.user_id);
+  out.set_item_id(interaction.item_id);
+  out.set_event_type(interaction.event_type);
+  out.set_weight(static_cast<int32_t>(interaction.weight));
+  *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
+}
+
+std::string_view NameOf(const LogEntry& entry) {
+  static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
+                                                "remove_item", "create_item", "activate_snapshot"};
+  static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
+  return kNames[entry.index()];
+}
+
+absl::Status CheckDirectory(std::string_view directory) {
+  if (std::filesystem::path(directory).is_absolute()) return absl::OkStatus();
+  return InvalidField("directory", directory, "must be an absolute path on the server's machine");
+}
+
+absl::Status CheckText(std::string_view field, std::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return absl::OkStatus();
+  return InvalidField(field, text,
+                      fmt::format("must have at most {} bytes; it has {}", bytes_max, text.size()));
+}
+
+// For a request that named none: entries are told apart by their event ids.
+std::string OwnEventId(const std::string& request_id) {
+  if (!request_id.empty()) return request_id;
+  std::random_device device;
+  return fmt::format("admin-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+}  // namespace
+
+// One unary call on its way; finished once.
+struct AdminService::Call {
+  Call(grpc::CallbackServerContext& context, Metrics& metrics, Method method)
+      : reactor(context.DefaultReactor()),
+        deadline(DeadlineOf(context)),
+        scope(std::in_place, metrics, method) {}
+
+  void Finish(const absl::Status& status) {
+    const grpc::Status result = ToGrpcStatus(status);
+    scope->set_code(result.error_code());
+    scope.reset();  // counted before the caller can ask for the count
+    reactor->Finish(result);
+  }
+
+  grpc::ServerUnaryReactor* const reactor;
+  const std::chrono::steady_clock::time_point deadline;
+  std::optional<RpcScope> scope;
+  absl::Status status;  // of the checks that all calls share
+};
+
+AdminService::AdminService(Parts parts)
+    : parts_(std::move(parts)), start_(std::chrono::steady_clock::now()) {}
+
+std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerContext& context,
+                                                        Method method, std::string_view name_space,
+                                                        std::string_view request_id) {
+  auto call = std::make_shared<Call>(context, parts_.metrics, method);
+  call->status = CheckNamespace(name_space, parts_.config.server.name_space);
+  if (call->status.ok()) call->status = CheckRequestId(request_id);
+  return call;
+}
+
+void AdminService::RunInBackground(
+    const std::shared_ptr<Call>& call,
+    std::function<absl::Status(const BackgroundThread::KeepGoing&)> job) {
+  if (!call->status.ok()) {
+    call->Finish(call->status);
+    return;
+  }
+  const absl::Status submitted = parts_.background.Submit(
+      [call, job = std::move(job)](const BackgroundThread::KeepGoing& keep_going) {
+        call->Finish(job(keep_going));
+      });
+  if (!submitted.ok()) call->Finish(submitted);
+}
 
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
                                                         const v1::GetServerStatusRequest* request,
                                                         v1::ServerStatus* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  absl::Status status = CheckNamespace(request->namespace_(), config_.server.name_space);
-  if (status.ok()) status = CheckRequestId(request->request_id());
-  if (status.ok()) {
+  const auto call =
+      Begin(*context, Method::kGetServerStatus, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const std::shared_ptr<ServingState> state = parts_.serving.Get();
     response->set_server_version(GROUNDSWELL_VERSION);
     const auto uptime = std::chrono::steady_clock::now() - start_;
     *response->mutable_uptime() =
         TimeUtil::NanosecondsToDuration(std::chrono::nanoseconds(uptime).count());
-    response->set_namespace_(config_.server.name_space);
-    WriteSnapshot(*response->mutable_snapshot());
-    WriteGraph(*response->mutable_graph());
-    response->set_index_kind(state_.embedding_source->kind() + " (" + FaissSource::simd() + ")");
-    response->set_configuration(EffectiveToml(config_));
+    response->set_namespace_(parts_.config.server.name_space);
+    WriteSnapshot(*state, *response->mutable_snapshot());
+    WriteGraph(*state, *response->mutable_graph());
+    response->set_index_kind(state->embedding_source->kind() + " (" + FaissSource::simd() + ")");
+    response->set_configuration(EffectiveToml(parts_.config));
   }
-  const grpc::Status result = ToGrpcStatus(status);
-  {
-    RpcScope scope(metrics_, Method::kGetServerStatus);
-    scope.set_code(result.error_code());
-  }
-  reactor->Finish(result);
-  return reactor;
+  call->Finish(call->status);
+  return call->reactor;
 }
 
-void AdminService::WriteSnapshot(v1::SnapshotInfo& out) const {
-  const Manifest& manifest = state_.snapshot->manifest();
+grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerContext* context,
+                                                         const v1::CreateCheckpointRequest* request,
+                                                         v1::Checkpoint* response) {
+  const auto call =
+      Begin(*context, Method::kCreateCheckpoint, request->namespace_(), request->request_id());
+  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing& keep_going) {
+    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(keep_going);
+    if (info.ok()) WriteCheckpoint(*info, *response);
+    return info.status();
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext* context,
+                                                    const v1::VerifyGraphRequest* request,
+                                                    v1::GraphVerification* response) {
+  const auto call =
+      Begin(*context, Method::kVerifyGraph, request->namespace_(), request->request_id());
+  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing&) {
+    const absl::StatusOr<Verification> verified = parts_.jobs.Verify();
+    if (verified.ok()) WriteVerification(*verified, *response);
+    return verified.status();
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
+                                                     const v1::CreateBackupRequest* request,
+                                                     v1::Backup* response) {
+  const auto call =
+      Begin(*context, Method::kCreateBackup, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = CheckDirectory(request->directory());
+  const std::string directory = request->directory();
+  RunInBackground(call, [this, directory, response](const BackgroundThread::KeepGoing&) {
+    response->set_directory(directory);
+    response->set_log_end_offset(parts_.log.end());
+    return parts_.jobs.Backup(directory);
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerContext* context,
+                                                         const v1::ActivateSnapshotRequest* request,
+                                                         v1::SnapshotInfo* response) {
+  const auto call =
+      Begin(*context, Method::kActivateSnapshot, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = CheckDirectory(request->directory());
+  const std::string directory = request->directory();
+  const std::string event_id = OwnEventId(request->request_id());
+  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) {
+    const auto state = ActivateSnapshotFrom(directory, event_id, parts_.activation, keep_going);
+    if (!state.ok()) return state.status();
+    WriteSnapshot(**state, *response);
+    return absl::OkStatus();
+  });
+  return call->reactor;
+}
+
+absl::StatusOr<LogEntry> AdminService::CheckNewItem(const v1::CreateItemRequest& request) const {
+  if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
+  if (absl::Status s = CheckText("title", request.title(), kTitleBytesMax); !s.ok()) return s;
+  absl::Status category = CheckText("category", request.category(), kCategoryBytesMax);
+  if (!category.ok()) return category;
+  const std::shared_ptr<ServingState> state = parts_.serving.Get();
+  const uint32_t width = state->snapshot->manifest().embedding_dim;
+  const auto size = static_cast<size_t>(request.embedding_size());
+  if (size != 0 && size != width) {
+    return InvalidField("embedding", fmt::format("{} numbers", size),
+                        fmt::format("must have {} numbers, as the snapshot's, or none", width));
+  }
+  for (const float value : request.embedding()) {
+    if (!std::isfinite(value)) {
+      return InvalidField("embedding", std::to_string(value), "must be finite");
+    }
+  }
+  const Catalogue& catalogue = *state->catalogue;
+  if (catalogue.Find(request.item_id()).has_value()) {
+    return WithReason(absl::AlreadyExistsError(fmt::format("item {} is in the catalogue",
+                                                           QuoteValue(request.item_id()))),
+                      "ITEM_EXISTS");
+  }
+  if (catalogue.size() == catalogue.capacity()) {
+    return WithReason(
+        absl::ResourceExhaustedError("no more items can be created; raise graph.new_items_max and "
+                                     "restart, or activate a snapshot that has the new ones"),
+        "CATALOGUE_FULL");
+  }
+  groundswell::CreateItem item{
+      .event_id = OwnEventId(request.request_id()),
+      .item_id = request.item_id(),
+      .title = request.title(),
+      .category = request.category(),
+      .embedding = {request.embedding().begin(), request.embedding().end()},
+      .clusters_of = state->snapshot->digest()};
+  item.cluster = state->snapshot->ClusterOfNewItem(item.embedding);
+  return item;
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateItem(grpc::CallbackServerContext* context,
+                                                   const v1::CreateItemRequest* request,
+                                                   v1::CreateItemResponse* response) {
+  const auto call =
+      Begin(*context, Method::kCreateItem, request->namespace_(), request->request_id());
+  absl::StatusOr<LogEntry> item = call->status.ok() ? CheckNewItem(*request) : call->status;
+  if (!item.ok()) {
+    call->Finish(item.status());
+    return call->reactor;
+  }
+  response->set_item_cluster(
+      static_cast<int32_t>(std::get<groundswell::CreateItem>(*item).cluster));
+  AppendRequest append;
+  append.entries.push_back(*std::move(item));
+  const absl::Status queued = parts_.log.Append(
+      std::move(append), [call, response](const absl::StatusOr<AppendResult>& appended) {
+        if (appended.ok()) {
+          response->set_offset(appended->entries[0].offset);
+          response->set_consistency_token(MakeConsistencyToken(response->offset()));
+        }
+        call->Finish(appended.status());
+      });
+  if (!queued.ok()) call->Finish(queued);
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* context,
+                                                   const v1::RemoveItemRequest* request,
+                                                   v1::RemovalReceipt* response) {
+  const auto call =
+      Begin(*context, Method::kRemoveItem, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = RequireRequestId(request->request_id());
+  if (call->status.ok()) call->status = CheckId("item_id", request->item_id());
+  if (!call->status.ok()) {
+    call->Finish(call->status);
+    return call->reactor;
+  }
+  parts_.removals.Remove(groundswell::RemoveItem{.event_id = request->request_id(),
+                                                 .item_id = request->item_id(),
+                                                 .item_hash = HashId(request->item_id()),
+                                                 .time_us = parts_.now_us()},
+                         call->deadline,
+                         [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
+                           if (receipt.ok()) *response = *std::move(receipt);
+                           call->Finish(receipt.status());
+                         });
+  return call->reactor;
+}
+
+// Reads a message's worth of entries whenever the client has taken the one before.
+class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
+ public:
+  LogStream(const AdminService& service, const v1::ReadLogRequest& request)
+      : log_(service.parts_.log), scope_(std::in_place, service.parts_.metrics, Method::kReadLog) {
+    absl::Status status =
+        CheckNamespace(request.namespace_(), service.parts_.config.server.name_space);
+    if (status.ok()) status = CheckRequestId(request.request_id());
+    next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
+    end_ = log_.end();
+    if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
+    if (status.ok() && (request.from_offset() < 0 || request.limit() < 0)) {
+      status = InvalidField("from_offset", std::to_string(request.from_offset()),
+                            "it and limit must not be negative");
+    }
+    if (status.ok() && next_ < log_.begin()) {
+      status = WithReason(absl::OutOfRangeError(fmt::format(
+                              "from_offset is {}, but the log begins at {}", next_, log_.begin())),
+                          "LOG_CUT");
+    }
+    if (status.ok()) {
+      WriteNext();
+    } else {
+      End(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      WriteNext();
+    } else {
+      End(absl::CancelledError("the client is gone"));
+    }
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNext() {
+    if (next_ > end_) {
+      End(absl::OkStatus());
+      return;
+    }
+    const auto wanted = static_cast<size_t>(end_ - next_ + 1);
+    const auto entries = log_.Read(next_, std::min(wanted, kEntriesPerMessage));
+    if (!entries.ok() || entries->empty()) {
+      End(entries.status());
+      return;
+    }
+    message_.clear_entries();
+    for (const auto& [offset, entry] : *entries) {
+      v1::LogEntry& out = *message_.add_entries();
+      out.set_offset(offset);
+      if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
+        *out.mutable_receive_time() =
+            TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
+        WriteInteraction(*interaction, *out.mutable_interaction());
+      } else {
+        out.set_change(std::string(NameOf(entry)));
+      }
+    }
+    next_ = entries->back().first + 1;
+    StartWrite(&message_);
+  }
+
+  void End(const absl::Status& status) {
+    const grpc::Status result = ToGrpcStatus(status);
+    scope_->set_code(result.error_code());
+    scope_.reset();
+    Finish(result);
+  }
+
+  const RocksdbLog& log_;
+  std::optional<RpcScope> scope_;
+  Offset next_ = 0;
+  Offset end_ = 0;
+  v1::ReadLogResponse message_;
+};
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
+    grpc::CallbackServerContext* /*context*/, const v1::ReadLogRequest* request) {
+  return new LogStream(*this, *request);  // deletes itself when the stream is done
+}
+
+void AdminService::WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const {
+  const Manifest& manifest = state.snapshot->manifest();
   out.set_version(manifest.FullVersion());
-  out.set_digest(state_.snapshot->digest());
+  out.set_digest(state.snapshot->digest());
   *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
   out.set_users(static_cast<int64_t>(manifest.users));
   out.set_items(static_cast<int64_t>(manifest.items));
   out.set_embedding_dim(static_cast<int32_t>(manifest.embedding_dim));
   out.set_user_clusters(static_cast<int32_t>(manifest.user_clusters));
   out.set_item_clusters(static_cast<int32_t>(manifest.item_clusters));
-  for (const auto& ranker : state_.snapshot->rankers())
-    out.add_rankers(std::string(ranker->name()));
+  for (const auto& ranker : state.snapshot->rankers()) out.add_rankers(std::string(ranker->name()));
   out.mutable_training_metrics()->insert(manifest.metrics.begin(), manifest.metrics.end());
 }
 
-void AdminService::WriteGraph(v1::GraphInfo& out) const {
-  out.set_applied_offset(applier_.applied_offset());
-  out.set_log_end_offset(log_.end());
-  out.set_users(applier_.user_count());
-  out.set_edges(applier_.edge_count());
+void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) const {
+  const Applier::Progress progress = state.applier->progress();
+  out.set_applied_offset(progress.applied_offset);
+  out.set_log_end_offset(parts_.log.end());
+  out.set_log_begin_offset(parts_.log.begin());
+  out.set_users(progress.live_user_count);
+  out.set_edges(progress.edge_count);
+  out.set_digest(progress.digest.ToString());
   *out.mutable_newest_event_time() =
-      TimeUtil::MicrosecondsToTimestamp(applier_.newest_event_time_us());
+      TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
+  const auto checkpoint = state.generation.ReadCheckpoint();
+  if (checkpoint.ok() && checkpoint->has_value()) {
+    WriteCheckpoint(**checkpoint, *out.mutable_checkpoint());
+  }
+  const Window& window = state.graph_state.window;
+  *out.mutable_window_age() = TimeUtil::MicrosecondsToDuration(window.age_us);
+  out.set_window_interactions(window.interactions);
+  out.set_window_items(window.items);
 }
 
 }  // namespace groundswell

@@ -3,35 +3,78 @@
 #define GROUNDSWELL_SERVER_ADMIN_SERVICE_H_
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
 
-#include "graph/applier.h"
-#include "graph/interaction_log.h"
+#include "graph/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "server/activation.h"
+#include "server/background.h"
 #include "server/config.h"
+#include "server/graph_jobs.h"
 #include "server/metrics.h"
+#include "server/removals.h"
 #include "server/serving_state.h"
 
 namespace groundswell {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  // All references must outlive the service.
-  AdminService(const Config& config, const ServingState& state, const InteractionLog& log,
-               const Applier& applier, Metrics& metrics);
+  // What the service works on; all of it must outlive it.
+  struct Parts {
+    const Config& config;
+    const ServingCell& serving;
+    RocksdbLog& log;
+    BackgroundThread& background;
+    GraphJobs& jobs;
+    Removals& removals;
+    const ActivationContext& activation;
+    Metrics& metrics;
+    std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
+  };
+
+  explicit AdminService(Parts parts);
 
   grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext* context,
                                             const v1::GetServerStatusRequest* request,
                                             v1::ServerStatus* response) override;
+  grpc::ServerUnaryReactor* CreateCheckpoint(grpc::CallbackServerContext* context,
+                                             const v1::CreateCheckpointRequest* request,
+                                             v1::Checkpoint* response) override;
+  grpc::ServerUnaryReactor* VerifyGraph(grpc::CallbackServerContext* context,
+                                        const v1::VerifyGraphRequest* request,
+                                        v1::GraphVerification* response) override;
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const v1::CreateBackupRequest* request,
+                                         v1::Backup* response) override;
+  grpc::ServerUnaryReactor* ActivateSnapshot(grpc::CallbackServerContext* context,
+                                             const v1::ActivateSnapshotRequest* request,
+                                             v1::SnapshotInfo* response) override;
+  grpc::ServerUnaryReactor* CreateItem(grpc::CallbackServerContext* context,
+                                       const v1::CreateItemRequest* request,
+                                       v1::CreateItemResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveItem(grpc::CallbackServerContext* context,
+                                       const v1::RemoveItemRequest* request,
+                                       v1::RemovalReceipt* response) override;
+  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
+      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 
  private:
-  void WriteSnapshot(v1::SnapshotInfo& out) const;
-  void WriteGraph(v1::GraphInfo& out) const;
+  class LogStream;
+  struct Call;
 
-  const Config& config_;
-  const ServingState& state_;
-  const InteractionLog& log_;
-  const Applier& applier_;
-  Metrics& metrics_;
+  std::shared_ptr<Call> Begin(grpc::CallbackServerContext& context, Method method,
+                              std::string_view name_space, std::string_view request_id);
+  // Runs `job` in the background and finishes the call with what it returns.
+  void RunInBackground(const std::shared_ptr<Call>& call,
+                       std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);
+  absl::StatusOr<LogEntry> CheckNewItem(const v1::CreateItemRequest& request) const;
+  void WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const;
+  void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
+
+  const Parts parts_;
   const std::chrono::steady_clock::time_point start_;
 };
 

@@ -78,6 +78,11 @@ std::optional<std::string> LevelRule(std::string_view value) {
   return "must be one of trace, debug, info, warn, error, off";
 }
 
+std::optional<std::string> DurabilityRule(std::string_view value) {
+  if (value == "sync" || value == "flush") return std::nullopt;
+  return "must be sync or flush";
+}
+
 #define GROUNDSWELL_MEMBER(path) [](Config& c) -> Member { return &c.path; }
 constexpr Key kKeys[] = {
     {"server.grpc_address", GROUNDSWELL_MEMBER(server.grpc_address), "host:port", 1, 255,
@@ -130,10 +135,24 @@ constexpr Key kKeys[] = {
      "Interactions of all callers that may wait for the disk; further ones are refused."},
     {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,
      "Interactions written with one sync."},
-    {"log.event_ids_max", GROUNDSWELL_MEMBER(log.event_ids_max), "interactions", 0, 1'000'000'000,
-     "The newest interactions among which an event id counts once."},
-    {"log.sync", GROUNDSWELL_MEMBER(log.sync), "", 0, 1,
-     "Whether an acknowledgement waits for the disk. Without, a power cut may lose the newest."},
+    {"log.event_ids_max", GROUNDSWELL_MEMBER(log.event_ids_max), "interactions", 1, 1'000'000'000,
+     "The newest interactions among which an event id counts once; at least log.group_max."},
+    {"log.producers_max", GROUNDSWELL_MEMBER(log.producers_max), "producers", 1, 1'000'000,
+     "Producers whose sequence is known. One more replaces one silent for log.event_ids_max "
+     "interactions, or is refused."},
+    {"log.durability", GROUNDSWELL_MEMBER(log.durability), "", 1, 16,
+     "What an acknowledgement means. sync: on disk, survives the loss of power. flush: with the "
+     "operating system, survives the end of the process.",
+     DurabilityRule},
+    {"log.retention_s", GROUNDSWELL_MEMBER(log.retention_s), "s", 0, 3'153'600'000,
+     "How old an interaction may get in the log; 0: no limit. The log always reaches back to the "
+     "newest checkpoint and over log.event_ids_max interactions."},
+    {"log.retention_mb", GROUNDSWELL_MEMBER(log.retention_mb), "MiB", 0, 1'000'000'000,
+     "About how large the log may get; 0: no limit. Likewise."},
+    {"checkpoint.interval_s", GROUNDSWELL_MEMBER(checkpoint.interval_s), "s", 0, 31'536'000,
+     "How often the item side of the graph is written, if it changed; 0: only when asked for."},
+    {"graph.new_items_max", GROUNDSWELL_MEMBER(graph.new_items_max), "items", 0, 100'000'000,
+     "Items that may be created behind those of the snapshot, until the next start."},
     {"apply.batch_max", GROUNDSWELL_MEMBER(apply.batch_max), "interactions", 1, 100'000,
      "Interactions folded into the graph in one atomic batch."},
     {"storage.block_cache_mb", GROUNDSWELL_MEMBER(storage.block_cache_mb), "MiB", 1, 1'048'576,

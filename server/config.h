@@ -61,8 +61,17 @@ struct Config {
   struct Log {
     int64_t group_max = 1'000;
     int64_t event_ids_max = 1'000'000;
-    bool sync = true;
+    int64_t producers_max = 10'000;
+    std::string durability = "sync";
+    int64_t retention_s = 0;
+    int64_t retention_mb = 0;
   } log;
+  struct Checkpoint {
+    int64_t interval_s = 300;
+  } checkpoint;
+  struct Graph {
+    int64_t new_items_max = 100'000;
+  } graph;
   struct Apply {
     int64_t batch_max = 1'000;
   } apply;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,172 +18,12 @@
 #include "absl/status/status.h"
 #include "graph/record.h"
 #include "graph/store.h"
-#include "models/snapshot.h"
+#include "server/snapshot_staging.h"
 
 namespace groundswell {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kBatchBytes = size_t{4} << 20;
-constexpr size_t kChunkBytes = size_t{1} << 20;
-constexpr std::string_view kUsersFile = "users.jsonl";
-constexpr std::string_view kItemsFile = "items.jsonl";
-constexpr std::string_view kGraphFile = "graph.safetensors";
-
-// A snapshot read and checked as a whole.
-struct CheckedSnapshot {
-  SnapshotFiles files;
-  std::shared_ptr<const Snapshot> snapshot;
-  std::vector<std::string> users;
-  std::vector<CatalogueItem> items;
-  SnapshotGraph graph;
-};
-
-absl::StatusOr<std::shared_ptr<const FileBytes>> Require(const SnapshotFiles& files,
-                                                         std::string_view name) {
-  const auto at = files.files.find(std::string(name));
-  if (at == files.files.end()) {
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json lists no file \"{}\"; a snapshot to serve needs it", name));
-  }
-  return at->second;
-}
-
-absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory) {
-  CheckedSnapshot checked;
-  auto files = ReadSnapshotDirectory(directory);
-  if (!files.ok()) return files.status();
-  checked.files = *std::move(files);
-  auto snapshot = Snapshot::Create(checked.files);
-  if (!snapshot.ok()) return snapshot.status();
-  checked.snapshot = *std::move(snapshot);
-  const Manifest& manifest = checked.snapshot->manifest();
-
-  auto users_bytes = Require(checked.files, kUsersFile);
-  if (!users_bytes.ok()) return users_bytes.status();
-  auto users = ParseUsers((*users_bytes)->text());
-  if (!users.ok()) return users.status();
-  checked.users = *std::move(users);
-
-  auto items_bytes = Require(checked.files, kItemsFile);
-  if (!items_bytes.ok()) return items_bytes.status();
-  auto items = ParseItems((*items_bytes)->text());
-  if (!items.ok()) return items.status();
-  checked.items = *std::move(items);
-
-  if (checked.users.size() != manifest.users || checked.items.size() != manifest.items) {
-    return absl::InvalidArgumentError(fmt::format(
-        "users.jsonl has {} lines and items.jsonl {}; manifest.json says {} users and {} items",
-        checked.users.size(), checked.items.size(), manifest.users, manifest.items));
-  }
-  auto graph_bytes = Require(checked.files, kGraphFile);
-  if (!graph_bytes.ok()) return graph_bytes.status();
-  auto graph_file = SafetensorsFile::Parse(std::string(kGraphFile), *graph_bytes);
-  if (!graph_file.ok()) return graph_file.status();
-  auto graph = ParseGraph(manifest, *graph_file);
-  if (!graph.ok()) return graph.status();
-  checked.graph = *std::move(graph);
-  return checked;
-}
-
-// The database that is being built.
-class Staging {
- public:
-  Staging(GraphStore& store, const ImportProgress& progress, const std::function<bool()>& cancelled)
-      : store_(store), batch_(store), progress_(progress), cancelled_(cancelled) {}
-
-  absl::Status WriteFiles(const SnapshotFiles& files) {
-    for (const auto& [name, bytes] : files.files) {
-      // These become records of their own.
-      if (name == kUsersFile || name == kItemsFile || name == kGraphFile) continue;
-      const std::string_view text = bytes->text();
-      for (size_t at = 0; at < text.size(); at += kChunkBytes) {
-        batch_.PutSnapshotFileChunk(name, static_cast<uint32_t>(at / kChunkBytes),
-                                    text.substr(at, kChunkBytes));
-        if (absl::Status s = CommitWhenFull(); !s.ok()) return s;
-        progress_(name, std::min(at + kChunkBytes, text.size()), text.size());
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteItems(const std::vector<CatalogueItem>& items) {
-    for (uint32_t i = 0; i < items.size(); ++i) {
-      batch_.PutItem(ItemIndex{i}, items[i].id, items[i].title, items[i].category);
-      if (absl::Status s = CommitWhenFull(); !s.ok()) return s;
-    }
-    progress_("items", items.size(), items.size());
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteUsers(const CheckedSnapshot& checked) {
-    UserState user;
-    for (uint32_t u = 0; u < checked.users.size(); ++u) {
-      user.index = UserIndex{u};
-      user.cluster = checked.snapshot->user_clusters()[u];
-      user.edges.clear();
-      for (uint64_t e = checked.graph.user_begin[u]; e < checked.graph.user_begin[u + 1]; ++e) {
-        const SnapshotGraph::Edge& edge = checked.graph.edges[e];
-        user.edges.push_back({.item = ItemIndex{edge.item},
-                              .count = static_cast<uint32_t>(edge.count),
-                              .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
-        newest_time_us_ = std::max(newest_time_us_, edge.last_time_us);
-      }
-      batch_.PutUser(checked.users[u], user);
-      if (absl::Status s = CommitWhenFull(); !s.ok()) return s;
-    }
-    progress_("users", checked.users.size(), checked.users.size());
-    return absl::OkStatus();
-  }
-
-  // Copies what the old database logged behind `base`.
-  absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base) {
-    uint64_t carried = 0;
-    const absl::Status status =
-        old.ForEachLogRecord([&](Offset offset, std::string_view record) -> absl::Status {
-          if (offset <= base) return absl::OkStatus();
-          const absl::StatusOr<Interaction> interaction = DecodeLogRecord(record);
-          if (!interaction.ok()) return interaction.status();
-          batch_.PutLogBytes(offset, record);
-          const absl::StatusOr<std::optional<Offset>> known =
-              old.FindEventId(interaction->event_id);
-          if (!known.ok()) return known.status();
-          if (*known == offset) batch_.PutEventId(interaction->event_id, offset);
-          ++carried;
-          return CommitWhenFull();
-        });
-    if (!status.ok()) return status;
-    progress_("log", carried, carried);
-    return carried;
-  }
-
-  absl::Status Finish(const CheckedSnapshot& checked) {
-    const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
-    batch_.PutState({.snapshot_digest = checked.snapshot->digest(),
-                     .base_offset = base,
-                     .applied_offset = base,
-                     .user_count = static_cast<uint32_t>(checked.users.size()),
-                     .edge_count = static_cast<int64_t>(checked.graph.edges.size()),
-                     .newest_event_time_us = newest_time_us_});
-    return store_.Commit(batch_, /*sync=*/true);
-  }
-
- private:
-  absl::Status CommitWhenFull() {
-    if (cancelled_()) return absl::CancelledError("import was interrupted; nothing was changed");
-    if (batch_.bytes() < kBatchBytes) return absl::OkStatus();
-    absl::Status status = store_.Commit(batch_, /*sync=*/false);
-    batch_.Clear();
-    return status;
-  }
-
-  GraphStore& store_;
-  GraphStore::Batch batch_;
-  const ImportProgress& progress_;
-  const std::function<bool()>& cancelled_;
-  int64_t newest_time_us_ = 0;
-};
 
 // Opens the database that is there; nullptr when there is none. Anything else in the directory is
 // refused, so that an import never replaces what it did not make.
@@ -214,12 +55,15 @@ absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state
   const absl::StatusOr<Offset> last = old.LastLogOffset();
   if (!last.ok()) return last.status();
   if (*last == 0) return absl::OkStatus();  // nothing was logged
-  if (base < old_state.base_offset || base > *last) {
+  const absl::StatusOr<Offset> kept = old.LogBegin();
+  if (!kept.ok()) return kept.status();
+  const Offset begin = *kept > 0 ? *kept : old_state.base_offset + 1;
+  if (base + 1 < begin || base > *last) {
     return absl::FailedPreconditionError(fmt::format(
-        "the database has logged the interactions {} to {}, but the snapshot's graph ends at {} "
-        "(manifest graph_offset): the log would not continue it. Import into a new directory, or "
-        "train on this log",
-        old_state.base_offset + 1, *last, base));
+        "the database holds the interactions {} to {} in its log, but the snapshot's graph ends at "
+        "{} (manifest graph_offset): the log would not continue it. Import into a new directory, "
+        "train on this log, or activate the snapshot on the running server",
+        begin, *last, base));
   }
   return absl::OkStatus();
 }
@@ -244,24 +88,93 @@ absl::Status SwapIn(const std::string& staged, const std::string& data_dir) {
   return synced == 0 ? absl::OkStatus() : SystemError("sync", parent);
 }
 
+// Copies what the old database logged behind `base`, and what belongs to the log.
+absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base, GenerationWriter& writer,
+                                  const ImportProgress& progress) {
+  uint64_t carried = 0;
+  absl::Status status = old.ForEachLogRecord(
+      base + 1, std::numeric_limits<Offset>::max(),
+      [&](Offset offset, std::string_view record) -> absl::Status {
+        const absl::StatusOr<LogEntry> entry = DecodeLogRecord(record);
+        if (!entry.ok()) return entry.status();
+        const std::string_view event_id = EventIdOf(*entry);
+        const absl::StatusOr<std::optional<Offset>> known = old.FindEventId(event_id);
+        if (!known.ok()) return known.status();
+        ++carried;
+        return writer.PutLogBytes(offset, record, *known == offset ? event_id : "");
+      });
+  if (!status.ok()) return status;
+  status = old.ForEachTombstone(
+      [&](Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone) {
+        return writer.PutTombstone(kind, hash, tombstone);
+      });
+  if (!status.ok()) return status;
+  const auto producers = old.ReadProducers();
+  if (!producers.ok()) return producers.status();
+  for (const auto& [id, producer] : *producers) {
+    if (absl::Status s = writer.PutProducer(id, producer); !s.ok()) return s;
+  }
+  progress("log", carried, carried);
+  return carried;
+}
+
+// The users of the snapshot with the snapshot's own graph, less who and what was taken out since.
+absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const Window& window,
+                        GenerationWriter& writer, const ImportProgress& progress) {
+  std::vector<bool> item_is_gone(checked.items.size());
+  for (size_t i = 0; i < checked.items.size() && !gone.items.empty(); ++i) {
+    item_is_gone[i] = gone.items.contains(HashId(checked.items[i].id));
+  }
+  UserState user;
+  for (uint32_t u = 0; u < checked.users.size(); ++u) {
+    if (!gone.users.empty() && gone.users.contains(HashId(checked.users[u]))) continue;
+    user.index = UserIndex{u};
+    user.cluster = checked.snapshot->user_clusters()[u];
+    user.edges.clear();
+    for (uint64_t e = checked.graph.user_begin[u]; e < checked.graph.user_begin[u + 1]; ++e) {
+      const SnapshotGraph::Edge& edge = checked.graph.edges[e];
+      if (item_is_gone[edge.item]) continue;
+      user.edges.push_back({.item = ItemIndex{edge.item},
+                            .count = static_cast<uint32_t>(edge.count),
+                            .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
+    }
+    if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
+  }
+  progress("users", checked.users.size(), checked.users.size());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& options,
                                const CheckedSnapshot& checked, const GraphStore* old,
                                const ImportProgress& progress,
                                const std::function<bool()>& cancelled) {
   auto store = GraphStore::Open({.path = staged, .name_space = options.name_space, .create = true});
   if (!store.ok()) return store.status();
-  Staging staging(**store, progress, cancelled);
-  if (absl::Status s = staging.WriteFiles(checked.files); !s.ok()) return s;
-  if (absl::Status s = staging.WriteItems(checked.items); !s.ok()) return s;
-  if (absl::Status s = staging.WriteUsers(checked); !s.ok()) return s;
+  const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
+  Gone gone;
+  if (old != nullptr) {
+    absl::StatusOr<Gone> found = GoneSince(*old, base);
+    if (!found.ok()) return found.status();
+    gone = *std::move(found);
+  }
+  GenerationWriter writer(**store, Generation(**store, 1), progress, cancelled);
+  if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
+  if (absl::Status s = writer.WriteItems(checked.items, gone); !s.ok()) return s;
+  absl::Status users = WriteUsers(checked, gone, options.window, writer, progress);
+  if (!users.ok()) return users;
   uint64_t carried = 0;
   if (old != nullptr) {
-    const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
-    const absl::StatusOr<uint64_t> copied = staging.CarryLog(*old, base);
+    const absl::StatusOr<uint64_t> copied = CarryLog(*old, base, writer, progress);
     if (!copied.ok()) return copied.status();
     carried = *copied;
   }
-  if (absl::Status s = staging.Finish(checked); !s.ok()) return s;
+  absl::Status finished = writer.Finish({.snapshot_digest = checked.snapshot->digest(),
+                                         .base_offset = base,
+                                         .applied_offset = base,
+                                         .user_count = static_cast<uint32_t>(checked.users.size()),
+                                         .window = options.window},
+                                        /*serves=*/true);
+  if (!finished.ok()) return finished;
   return carried;
 }
 
@@ -282,9 +195,11 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportPr
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);
   if (!old.ok()) return old.status();
   if (*old != nullptr) {
-    const absl::StatusOr<GraphState> state = (*old)->ReadState();
+    const absl::StatusOr<Generation> generation = Generation::OpenCurrent(**old);
+    if (!generation.ok()) return generation.status();
+    const absl::StatusOr<GraphState> state = generation->ReadState();
     if (!state.ok()) return state.status();
-    if (state->snapshot_digest == checked->snapshot->digest()) {
+    if (state->snapshot_digest == checked->snapshot->digest() && state->window == options.window) {
       report.already_there = true;
       return report;
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "graph/generation.h"
 
 namespace groundswell {
 
@@ -15,6 +16,9 @@ struct ImportOptions {
   std::string snapshot_directory;
   std::string data_dir;
   std::string name_space = "default";
+  // What the graph keeps of a user's past. Belongs to the database: a change is an import, which
+  // folds the log anew.
+  Window window;
 };
 
 struct ImportReport {
@@ -33,7 +37,8 @@ using ImportProgress = std::function<void(std::string_view step, uint64_t done, 
 // Validates the whole snapshot before it writes anything, then builds the database beside
 // `data_dir`
 // ("<data_dir>.importing") and swaps it in with one rename. After a crash or an error at any point
-// `data_dir` is what it was. Importing the snapshot that is there already changes nothing.
+// `data_dir` is what it was. Importing the snapshot that is there already, with the
+// same window, changes nothing.
 //
 // A database that took interactions already keeps them: its log is carried over and applied behind
 // the new snapshot's graph when the server starts. FailedPrecondition when the offsets of log and

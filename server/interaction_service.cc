@@ -18,6 +18,7 @@ namespace groundswell {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
+constexpr int64_t kSequenceMax = int64_t{1} << 60;
 
 // What a full queue or a full disk looks like to a client.
 absl::Status LogError(const absl::Status& status) {
@@ -90,6 +91,7 @@ class InteractionService::IngestStream final
     std::vector<std::string> types;  // of the interactions handed to the log
     std::vector<int32_t> positions;  // of those in the request
     bool complete = false;
+    bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
   };
 
   void Refuse(Ack& ack, int32_t index, const std::string& type, const absl::Status& status) {
@@ -105,11 +107,28 @@ class InteractionService::IngestStream final
       return s;
     }
     const auto count = static_cast<size_t>(request_.interactions_size());
-    if (count == 0 || count > kInteractionsMax) {
+    const bool has_producer = !request_.producer_id().empty();
+    if ((count == 0 && !has_producer) || count > kInteractionsMax) {
       return InvalidField("interactions", std::to_string(count),
                           fmt::format("must hold 1 to {} interactions", kInteractionsMax));
     }
+    if (!has_producer) return absl::OkStatus();
+    if (absl::Status s = CheckId("producer_id", request_.producer_id()); !s.ok()) return s;
+    const int64_t first = request_.first_sequence();
+    if (count > 0 && (first < 1 || first > kSequenceMax)) {
+      return InvalidField("first_sequence", std::to_string(first),
+                          fmt::format("must be 1 to {}", kSequenceMax));
+    }
     return absl::OkStatus();
+  }
+
+  AppendRequest NewAppend() const {
+    AppendRequest append{.producer_id = request_.producer_id()};
+    if (!append.producer_id.empty() && request_.interactions_size() > 0) {
+      append.first_sequence = request_.first_sequence();
+      append.last_sequence = request_.first_sequence() + request_.interactions_size() - 1;
+    }
+    return append;
   }
 
   // Checks what was read and hands it to the log.
@@ -119,44 +138,52 @@ class InteractionService::IngestStream final
       failure_ = s;
       return;
     }
-    std::vector<Interaction> accepted;
+    AppendRequest append = NewAppend();
+    const std::shared_ptr<ServingState> state = service_.serving_.Get();
     Ack ack;
     ack.response.set_batch_index(next_batch_++);
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = service_.Check(one);
+      absl::StatusOr<Interaction> interaction = service_.Check(one, *state->catalogue);
       if (interaction.ok()) {
         ack.types.push_back(one.event_type());
         ack.positions.push_back(i);
-        accepted.push_back(*std::move(interaction));
+        append.entries.emplace_back(*std::move(interaction));
+        append.sequences.push_back(append.first_sequence + i);
       } else {
         Refuse(ack, i, one.event_type(), interaction.status());
       }
     }
-    ack.complete = accepted.empty();
-    const size_t count = accepted.size();
+    // Numbers of refused interactions are used up all the same, and that has to be remembered.
+    const bool goes_to_log = !append.entries.empty() || !append.producer_id.empty();
+    ack.complete = !goes_to_log;
     Ack* place = nullptr;
     {
       MutexLock lock(mutex_);
       acks_.push_back(std::make_unique<Ack>(std::move(ack)));
       place = acks_.back().get();
-      inflight_ += count;
-      if (count > 0) ++pending_batches_;
+      inflight_ += append.entries.size();
+      if (goes_to_log) ++pending_batches_;
     }
-    if (count == 0) return;
+    if (!goes_to_log) return;
     const absl::Status queued = service_.log_.Append(
-        std::move(accepted), [this, place](const absl::StatusOr<std::vector<Appended>>& appended) {
+        std::move(append), [this, place](const absl::StatusOr<AppendResult>& appended) {
           Complete(*place, appended);
         });
     if (!queued.ok()) Complete(*place, queued);
   }
 
   // The log's answer for one batch.
-  void Complete(Ack& ack, const absl::StatusOr<std::vector<Appended>>& appended) {
+  void Complete(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
     bool abandoned = false;
     {
       MutexLock lock(mutex_);
-      Fill(ack, appended);
+      if (absl::IsFailedPrecondition(appended.status())) {
+        ack.dropped = true;
+        if (failure_.ok()) failure_ = WithReason(appended.status(), "SEQUENCE_GAP");
+      } else {
+        Fill(ack, appended);
+      }
       ack.complete = true;
       inflight_ -= ack.types.size();
       --pending_batches_;
@@ -166,14 +193,14 @@ class InteractionService::IngestStream final
     if (abandoned) delete this;
   }
 
-  void Fill(Ack& ack, const absl::StatusOr<std::vector<Appended>>& appended) {
+  void Fill(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
     v1::IngestResponse& response = ack.response;
     for (size_t i = 0; i < ack.types.size(); ++i) {
       if (!appended.ok()) {
         Refuse(ack, ack.positions[i], ack.types[i], LogError(appended.status()));
         continue;
       }
-      const Appended& one = (*appended)[i];
+      const Appended& one = appended->entries[i];
       const EventOutcome outcome = OutcomeOf(one);
       service_.metrics_.CountEvents(ack.types[i], outcome);
       if (outcome == EventOutcome::kAccepted) {
@@ -184,10 +211,14 @@ class InteractionService::IngestStream final
       response.set_last_offset(std::max(response.last_offset(), one.offset));
     }
     response.set_consistency_token(MakeConsistencyToken(response.last_offset()));
+    if (appended.ok()) response.set_last_sequence(appended->last_sequence);
   }
 
   // Starts whatever can start: the next write, the next read, the end.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (!writing_ && !acks_.empty() && acks_.front()->complete && acks_.front()->dropped) {
+      acks_.pop_front();
+    }
     if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
       writing_ = true;
       StartWrite(&acks_.front()->response);
@@ -234,12 +265,45 @@ class InteractionService::IngestStream final
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-InteractionService::InteractionService(InteractionLog& log, const Catalogue& catalogue,
-                                       Metrics& metrics, Options options)
-    : log_(log), catalogue_(catalogue), metrics_(metrics), options_(std::move(options)) {}
+InteractionService::InteractionService(InteractionLog& log, const ServingCell& serving,
+                                       Removals& removals, Metrics& metrics, Options options)
+    : log_(log),
+      serving_(serving),
+      removals_(removals),
+      metrics_(metrics),
+      options_(std::move(options)) {}
 
-absl::StatusOr<Interaction> InteractionService::Check(const v1::Interaction& interaction) const {
-  return CheckInteraction(interaction, options_.event_types, catalogue_, options_.now_us());
+absl::StatusOr<Interaction> InteractionService::Check(const v1::Interaction& interaction,
+                                                      const Catalogue& catalogue) const {
+  return CheckInteraction(interaction, options_.event_types, catalogue, options_.now_us());
+}
+
+grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
+                                                         const v1::ForgetUserRequest* request,
+                                                         v1::RemovalReceipt* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auto scope =
+      std::make_shared<std::optional<RpcScope>>(std::in_place, metrics_, Method::kForgetUser);
+  absl::Status status = CheckNamespace(request->namespace_(), options_.name_space);
+  if (status.ok()) status = RequireRequestId(request->request_id());
+  if (status.ok()) status = CheckId("user_id", request->user_id());
+  const auto finish = [reactor, response, scope](absl::StatusOr<v1::RemovalReceipt> receipt) {
+    const grpc::Status result = ToGrpcStatus(receipt.status());
+    if (receipt.ok()) *response = *std::move(receipt);
+    (*scope)->set_code(result.error_code());
+    scope->reset();  // counted before the caller can ask for the count
+    reactor->Finish(result);
+  };
+  if (!status.ok()) {
+    finish(status);
+    return reactor;
+  }
+  removals_.Remove(groundswell::ForgetUser{.event_id = request->request_id(),
+                                           .user_id = request->user_id(),
+                                           .user_hash = HashId(request->user_id()),
+                                           .time_us = options_.now_us()},
+                   DeadlineOf(*context), finish);
+  return reactor;
 }
 
 grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* InteractionService::Ingest(
@@ -256,7 +320,8 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   if (one.event_id().empty()) one.set_event_id(request->request_id());
   absl::Status status = CheckNamespace(request->namespace_(), options_.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
-  absl::StatusOr<Interaction> interaction = status.ok() ? Check(one) : status;
+  absl::StatusOr<Interaction> interaction =
+      status.ok() ? Check(one, *serving_.Get()->catalogue) : status;
 
   const std::string type = one.event_type();
   const auto finish = [this, reactor, type](std::unique_ptr<RpcScope> call,
@@ -271,23 +336,22 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
     finish(std::move(scope), interaction.status(), EventOutcome::kRefused);
     return reactor;
   }
-  std::vector<Interaction> batch;
-  batch.push_back(*std::move(interaction));
+  AppendRequest append;
+  append.entries.emplace_back(*std::move(interaction));
   auto call = std::make_shared<std::unique_ptr<RpcScope>>(std::move(scope));
-  const absl::Status queued =
-      log_.Append(std::move(batch),
-                  [finish, call, response](const absl::StatusOr<std::vector<Appended>>& appended) {
-                    if (!appended.ok()) {
-                      finish(std::move(*call), LogError(appended.status()), EventOutcome::kRefused);
-                      return;
-                    }
-                    const Appended& one_appended = appended->front();
-                    const EventOutcome outcome = OutcomeOf(one_appended);
-                    response->set_offset(one_appended.offset);
-                    response->set_duplicate(outcome == EventOutcome::kDuplicate);
-                    response->set_consistency_token(MakeConsistencyToken(one_appended.offset));
-                    finish(std::move(*call), absl::OkStatus(), outcome);
-                  });
+  const absl::Status queued = log_.Append(
+      std::move(append), [finish, call, response](const absl::StatusOr<AppendResult>& appended) {
+        if (!appended.ok()) {
+          finish(std::move(*call), LogError(appended.status()), EventOutcome::kRefused);
+          return;
+        }
+        const Appended& one_appended = appended->entries.front();
+        const EventOutcome outcome = OutcomeOf(one_appended);
+        response->set_offset(one_appended.offset);
+        response->set_duplicate(outcome == EventOutcome::kDuplicate);
+        response->set_consistency_token(MakeConsistencyToken(one_appended.offset));
+        finish(std::move(*call), absl::OkStatus(), outcome);
+      });
   if (!queued.ok()) finish(std::move(*call), LogError(queued), EventOutcome::kRefused);
   return reactor;
 }

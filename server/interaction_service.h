@@ -13,6 +13,8 @@
 #include "graph/interaction_log.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "server/metrics.h"
+#include "server/removals.h"
+#include "server/serving_state.h"
 
 namespace groundswell {
 
@@ -26,22 +28,27 @@ class InteractionService final : public v1::InteractionService::CallbackService 
   };
 
   // All references must outlive the service.
-  InteractionService(InteractionLog& log, const Catalogue& catalogue, Metrics& metrics,
-                     Options options);
+  InteractionService(InteractionLog& log, const ServingCell& serving, Removals& removals,
+                     Metrics& metrics, Options options);
 
   grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* RecordInteraction(grpc::CallbackServerContext* context,
                                               const v1::RecordInteractionRequest* request,
                                               v1::RecordInteractionResponse* response) override;
+  grpc::ServerUnaryReactor* ForgetUser(grpc::CallbackServerContext* context,
+                                       const v1::ForgetUserRequest* request,
+                                       v1::RemovalReceipt* response) override;
 
  private:
   class IngestStream;
 
-  absl::StatusOr<Interaction> Check(const v1::Interaction& interaction) const;
+  absl::StatusOr<Interaction> Check(const v1::Interaction& interaction,
+                                    const Catalogue& catalogue) const;
 
   InteractionLog& log_;
-  const Catalogue& catalogue_;
+  const ServingCell& serving_;
+  Removals& removals_;
   Metrics& metrics_;
   const Options options_;
 };

@@ -97,11 +97,26 @@ int RunImport(const ImportOptions& options) {
   return EXIT_SUCCESS;
 }
 
-void AddImportFlags(CLI::App& command, ImportOptions& options) {
+void AddImportFlags(CLI::App& command, ImportOptions& options, int64_t& window_age_s) {
   command.add_option("--snapshot", options.snapshot_directory, "Snapshot directory")->required();
   command.add_option("--data-dir", options.data_dir, "Database directory to make or replace")
       ->required();
   command.add_option("--namespace", options.name_space, "Namespace to import into")
+      ->capture_default_str();
+  command
+      .add_option("--window-age-s", window_age_s,
+                  "Keep a user's interactions of so many seconds, by event time; 0: all")
+      ->check(CLI::Range(int64_t{0}, int64_t{3'153'600'000}))
+      ->capture_default_str();
+  command
+      .add_option("--window-interactions", options.window.interactions,
+                  "Keep the newest so many interactions of a user; 0: all")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--window-items", options.window.items,
+                  "Keep the newest so many items of a user; 0: all")
+      ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command.footer(
       "Example:\n  groundswell-server import --snapshot sample/online-retail --data-dir data-dir");
@@ -149,14 +164,18 @@ int Main(int argc, char** argv) {
   serve.footer("Example:\n  groundswell-server serve --server.data_dir=data-dir");
   ImportOptions import_options;
   CLI::App& import = *app.add_subcommand("import", "Make a database from a snapshot");
-  AddImportFlags(import, import_options);
+  int64_t window_age_s = 0;
+  AddImportFlags(import, import_options, window_age_s);
   ReplayOptions replay_options;
   CLI::App& replay = *app.add_subcommand("replay", "Make training rows and the graph from a log");
   AddReplayFlags(replay, replay_options);
   CLI11_PARSE(app, argc, argv);
 
   if (serve) return Serve(serve_flags);
-  if (import) return RunImport(import_options);
+  if (import) {
+    import_options.window.age_us = window_age_s * 1'000'000;
+    return RunImport(import_options);
+  }
   const absl::Status replayed = Replay(replay_options, [] { return interrupted.load(); });
   return replayed.ok() ? EXIT_SUCCESS : Fail(replayed);
 }

@@ -20,9 +20,22 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using std::chrono::nanoseconds;
 
-constexpr std::array kMethods = {"Recommend",         "BatchRecommend", "Rank",
-                                 "SimilarItems",      "GetUserState",   "Ingest",
-                                 "RecordInteraction", "GetServerStatus"};
+constexpr std::array kMethods = {"Recommend",
+                                 "BatchRecommend",
+                                 "Rank",
+                                 "SimilarItems",
+                                 "GetUserState",
+                                 "Ingest",
+                                 "RecordInteraction",
+                                 "ForgetUser",
+                                 "GetServerStatus",
+                                 "CreateCheckpoint",
+                                 "VerifyGraph",
+                                 "CreateBackup",
+                                 "ActivateSnapshot",
+                                 "CreateItem",
+                                 "RemoveItem",
+                                 "ReadLog"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
@@ -32,8 +45,9 @@ constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank"};
 constexpr std::array kSourceNames = {"embedding", "popular", "request"};
 constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state"};
 constexpr std::array kFallbacks = {"unknown_user"};
-constexpr std::array kOutcomes = {"accepted",   "duplicate",    "refused", "applied",
-                                  "below_zero", "unknown_item", "overflow"};
+constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
+                                  "applied",  "below_zero",     "unknown_item",
+                                  "overflow", "outside_window", "forgotten"};
 constexpr std::array kQueues = {"compute", "log"};
 constexpr std::array kRejections = {"queue_full", "draining", "deadline", "cancelled"};
 constexpr int kUnknownCode = 2;
@@ -135,6 +149,7 @@ Metrics::Metrics(std::span<const std::string> event_types) {
   MakeRequestFamilies();
   MakePipelineFamilies();
   MakeEventFamilies(event_types);
+  MakeDurabilityFamilies();
   MakeGauges();
 }
 
@@ -177,7 +192,8 @@ void Metrics::MakeEventFamilies(std::span<const std::string> event_types) {
   Family<Counter>& events = CounterFamily(
       registry_, "groundswell_events_total",
       "Interactions by type and outcome: accepted, duplicate or refused on arrival; applied, "
-      "below_zero, unknown_item or overflow when folded into the graph.");
+      "below_zero, unknown_item, overflow, outside_window or forgotten when folded into the "
+      "graph.");
   const auto add = [&events](const std::string& type) {
     EventCounters counters{};
     for (size_t i = 0; i < counters.size(); ++i) {
@@ -194,6 +210,31 @@ void Metrics::MakeEventFamilies(std::span<const std::string> event_types) {
   log_sync_duration_ = &HistogramFamily(registry_, "groundswell_log_sync_duration_seconds",
                                         "Duration of one synced write of the log.")
                             .Add({}, Buckets());
+}
+
+void Metrics::MakeDurabilityFamilies() {
+  expired_ = &CounterFamily(registry_, "groundswell_expired_edges_total",
+                            "Edges that left the graph because of its window.")
+                  .Add({});
+  redacted_ = &CounterFamily(registry_, "groundswell_redacted_records_total",
+                             "Log records whose ids were taken out.")
+                   .Add({});
+  checkpoints_ =
+      AddEach(CounterFamily(registry_, "groundswell_checkpoints_total", "Checkpoints, by result."),
+              "result", std::array{"failed", "complete"});
+  checkpoint_duration_ = &HistogramFamily(registry_, "groundswell_checkpoint_duration_seconds",
+                                          "Duration of one complete checkpoint.")
+                              .Add({}, Buckets());
+  checkpoint_offset_ = &GaugeFamily(registry_, "groundswell_checkpoint_offset",
+                                    "What the newest checkpoint contains.")
+                            .Add({});
+  log_begin_ = &GaugeFamily(registry_, "groundswell_log_begin_offset",
+                            "Oldest offset that the log still holds.")
+                    .Add({});
+  lost_ = &GaugeFamily(registry_, "groundswell_lost_interactions",
+                       "Acknowledged interactions that were gone when the server started; only "
+                       "log.durability = \"flush\" allows any.")
+               .Add({});
 }
 
 void Metrics::MakeGauges() {
@@ -259,6 +300,23 @@ void Metrics::ObserveEventVisibleDelay(nanoseconds delay) {
 void Metrics::ObserveLogSync(nanoseconds duration) {
   log_sync_duration_->Observe(Seconds(duration));
 }
+
+void Metrics::CountExpired(size_t edges) { expired_->Increment(static_cast<double>(edges)); }
+
+void Metrics::CountRedacted(size_t records) { redacted_->Increment(static_cast<double>(records)); }
+
+void Metrics::CountCheckpoint(bool ok, nanoseconds duration) {
+  checkpoints_[ok ? 1 : 0]->Increment();
+  if (ok) checkpoint_duration_->Observe(Seconds(duration));
+}
+
+void Metrics::SetCheckpointOffset(Offset offset) {
+  checkpoint_offset_->Set(static_cast<double>(offset));
+}
+
+void Metrics::SetLogBegin(Offset offset) { log_begin_->Set(static_cast<double>(offset)); }
+
+void Metrics::SetLost(int64_t interactions) { lost_->Set(static_cast<double>(interactions)); }
 
 void Metrics::SetOffsets(Offset end, Offset applied) {
   log_end_->Set(static_cast<double>(end));

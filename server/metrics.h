@@ -37,7 +37,15 @@ enum class Method {
   kGetUserState,
   kIngest,
   kRecordInteraction,
+  kForgetUser,
   kGetServerStatus,
+  kCreateCheckpoint,
+  kVerifyGraph,
+  kCreateBackup,
+  kActivateSnapshot,
+  kCreateItem,
+  kRemoveItem,
+  kReadLog,
   kCount
 };
 enum class Stage { kQueue, kUserState, kRetrieval, kRank, kCount };
@@ -51,6 +59,8 @@ enum class EventOutcome {
   kBelowZero,
   kUnknownItem,
   kOverflow,
+  kOutsideWindow,
+  kForgotten,
   kCount
 };
 enum class QueueName { kCompute, kLog, kCount };
@@ -79,6 +89,14 @@ class Metrics {
   // From the append to the log until every reader sees the event.
   void ObserveEventVisibleDelay(std::chrono::nanoseconds delay);
   void ObserveLogSync(std::chrono::nanoseconds duration);
+  void CountExpired(size_t edges);
+  void CountRedacted(size_t records);
+  // `duration` of one that failed is not observed.
+  void CountCheckpoint(bool ok, std::chrono::nanoseconds duration);
+  void SetCheckpointOffset(Offset offset);
+  void SetLogBegin(Offset offset);
+  // Acknowledged interactions that were not there any more at start (log.durability = "flush").
+  void SetLost(int64_t interactions);
 
   // Gauges; best set from OnScrape. The lag is `end` - `applied`.
   void SetOffsets(Offset end, Offset applied);
@@ -106,6 +124,7 @@ class Metrics {
   void MakeRequestFamilies();
   void MakePipelineFamilies();
   void MakeEventFamilies(std::span<const std::string> event_types);
+  void MakeDurabilityFamilies();
   void MakeGauges();
 
   prometheus::Registry registry_;
@@ -121,6 +140,13 @@ class Metrics {
   std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};
   prometheus::Histogram* event_visible_delay_ = nullptr;
   prometheus::Histogram* log_sync_duration_ = nullptr;
+  prometheus::Counter* expired_ = nullptr;
+  prometheus::Counter* redacted_ = nullptr;
+  std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete
+  prometheus::Histogram* checkpoint_duration_ = nullptr;
+  prometheus::Gauge* checkpoint_offset_ = nullptr;
+  prometheus::Gauge* log_begin_ = nullptr;
+  prometheus::Gauge* lost_ = nullptr;
   prometheus::Gauge* apply_lag_ = nullptr;
   prometheus::Gauge* log_end_ = nullptr;
   prometheus::Gauge* applied_ = nullptr;

@@ -7,6 +7,7 @@
 #include "groundswell/v1/recommend.pb.h"
 #include "index/item_filter.h"
 #include "index/merge.h"
+#include "server/status_details.h"
 
 namespace groundswell {
 namespace {
@@ -24,6 +25,7 @@ UserState Nobody() {
 ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
                     const Catalogue& catalogue) {
   ItemFilter filter;
+  filter.RequireListed(catalogue);
   if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
   if (!seen.empty()) filter.Exclude(seen);
   if (!rules.categories.empty()) {
@@ -47,14 +49,9 @@ float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
 
-Pipeline::Pipeline(const ServingState& state, const GraphStore& store, const Applier& applier,
-                   Metrics& metrics, Options options, size_t compute_threads)
-    : state_(state),
-      store_(store),
-      applier_(applier),
-      metrics_(metrics),
-      options_(options),
-      scratch_(compute_threads) {
+Pipeline::Pipeline(const ServingState& state, Metrics& metrics, Options options,
+                   size_t compute_threads)
+    : state_(state), metrics_(metrics), options_(options), scratch_(compute_threads) {
   for (Scratch& scratch : scratch_) {
     for (const auto& ranker : state_.snapshot->rankers()) {
       scratch.rankers.push_back(ranker->NewScratch(kBlock));
@@ -65,7 +62,7 @@ Pipeline::Pipeline(const ServingState& state, const GraphStore& store, const App
 void Pipeline::WarmUp() {
   for (const auto& ranker : state_.snapshot->rankers()) {
     RankedList list;
-    for (uint32_t item = 0; item < std::min(kBlock, state_.catalogue.size()); ++item) {
+    for (uint32_t item = 0; item < std::min(kBlock, state_.catalogue->size()); ++item) {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
@@ -117,8 +114,12 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
                                              StageDurations& durations) {
   RankedList list = NewList(/*stale=*/false);
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
+  if (!HasEmbedding(item)) {
+    return PreconditionFailed("EMBEDDING_MISSING", "item_id",
+                              "the item came after the served snapshot, which has no vector of it");
+  }
   const ItemIndex itself[] = {item};
-  const ItemFilter filter = FilterOf(rules, itself, state_.catalogue);
+  const ItemFilter filter = FilterOf(rules, itself, *state_.catalogue);
   auto found =
       state_.embedding_source->Retrieve({.vector = state_.snapshot->ItemEmbedding(ToInt(item)),
                                          .filter = filter,
@@ -129,6 +130,10 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
   return list;
 }
 
+bool Pipeline::HasEmbedding(ItemIndex item) const {
+  return ToInt(item) < state_.snapshot->item_clusters().size();
+}
+
 bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const {
   return std::chrono::steady_clock::now() + options_.stage_reserve < deadline;
 }
@@ -137,8 +142,10 @@ bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const 
 RankedList Pipeline::NewList(bool stale) const {
   RankedList list;
   list.snapshot_version = state_.snapshot->manifest().FullVersion();
-  list.applied_offset = applier_.applied_offset();
-  list.newest_event_time_us = applier_.newest_event_time_us();
+  list.catalogue = state_.catalogue;
+  const Applier::Progress progress = state_.applier->progress();
+  list.applied_offset = progress.applied_offset;
+  list.newest_event_time_us = progress.newest_event_time_us;
   if (stale) Degrade(list, v1::DEGRADATION_STALE_STATE, DegradedStep::kStaleState);
   return list;
 }
@@ -151,7 +158,7 @@ void Pipeline::Degrade(RankedList& list, int degradation, DegradedStep step) con
 absl::StatusOr<std::optional<UserState>> Pipeline::ReadUser(const std::string& user_id,
                                                             StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kUserState, &durations.user_state);
-  absl::StatusOr<std::optional<UserState>> user = store_.ReadUser(user_id);
+  absl::StatusOr<std::optional<UserState>> user = state_.generation.ReadUser(user_id);
   // Everything of this user was taken back: nothing is known but the trained embedding, if any.
   const bool is_empty = user.ok() && user->has_value() && (*user)->edges.empty() &&
                         ToInt((*user)->index) >= state_.snapshot->user_clusters().size();
@@ -166,12 +173,15 @@ std::span<const float> Pipeline::QueryVector(const UserState& user, Scratch& scr
   }
   NewestEdges(user, kVectorItems, scratch.newest_edges);
   scratch.vector.assign(state_.snapshot->manifest().embedding_dim, 0.0f);
+  size_t count = 0;
   for (const uint32_t at : scratch.newest_edges) {
-    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(user.edges[at].item));
+    const ItemIndex item = user.edges[at].item;
+    if (!HasEmbedding(item)) continue;
+    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(item));
     for (size_t i = 0; i < embedding.size(); ++i) scratch.vector[i] += embedding[i];
+    ++count;
   }
-  const auto count = static_cast<float>(scratch.newest_edges.size());
-  for (float& value : scratch.vector) value /= count;
+  for (float& value : scratch.vector) value /= static_cast<float>(std::max<size_t>(count, 1));
   return scratch.vector;
 }
 
@@ -182,7 +192,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   if (user.has_value() && !query.rules.include_seen) {
     for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
   }
-  const ItemFilter filter = FilterOf(query.rules, scratch.seen, state_.catalogue);
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
 
   std::vector<Candidate> found[2];
   size_t popular_count = options_.candidates;

@@ -17,8 +17,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "graph/applier.h"
-#include "graph/store.h"
 #include "models/ranker.h"
 #include "server/admission.h"
 #include "server/features.h"
@@ -57,9 +55,8 @@ class Pipeline {
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
   };
 
-  // All references must outlive the pipeline.
-  Pipeline(const ServingState& state, const GraphStore& store, const Applier& applier,
-           Metrics& metrics, Options options, size_t compute_threads);
+  // All references must outlive the pipeline; `state` has its applier.
+  Pipeline(const ServingState& state, Metrics& metrics, Options options, size_t compute_threads);
 
   // Runs every ranker once on an empty user, so that the first request does not pay for what the
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
@@ -89,6 +86,7 @@ class Pipeline {
     std::vector<uint32_t> newest_edges;
   };
 
+  bool HasEmbedding(ItemIndex item) const;
   bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
   RankedList NewList(bool stale) const;
   void Degrade(RankedList& list, int degradation, DegradedStep step) const;
@@ -101,8 +99,6 @@ class Pipeline {
                  RankedList& list, StageDurations& durations) const;
 
   const ServingState& state_;
-  const GraphStore& store_;
-  const Applier& applier_;
   Metrics& metrics_;
   const Options options_;
   std::vector<Scratch> scratch_;  // by compute thread

@@ -24,6 +24,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "graph/catalogue.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
@@ -33,6 +34,8 @@ namespace groundswell {
 // One answer, whole: what every page of it says.
 struct RankedList {
   std::vector<Candidate> items;  // best first
+  // Whose items they are, also once another snapshot serves.
+  std::shared_ptr<const Catalogue> catalogue;
   std::string snapshot_version;
   std::string ranker;  // empty: ranking was skipped
   Offset applied_offset = 0;

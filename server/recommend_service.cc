@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/pipeline.h"
 #include "server/request_checks.h"
 #include "server/status_details.h"
 
@@ -52,18 +53,35 @@ uint64_t QueryHashOf(const Request& request) {
   return QueryHash(std::move(query));
 }
 
+void AddItem(const Candidate& candidate, const Catalogue& catalogue, v1::RecommendedItem& out) {
+  out.set_item_id(std::string(catalogue.Id(candidate.item)));
+  out.set_title(std::string(catalogue.Title(candidate.item)));
+  out.set_category(std::string(catalogue.Category(candidate.item)));
+  out.set_score(candidate.score);
+  if (candidate.sources & kFromEmbedding) out.add_sources(v1::CANDIDATE_SOURCE_EMBEDDING);
+  if (candidate.sources & kFromPopular) out.add_sources(v1::CANDIDATE_SOURCE_POPULAR);
+  if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
+}
+
+void WritePage(const Page& page, v1::RecommendResponse& response) {
+  const RankedList& list = *page.list;
+  response.set_recommendation_id(page.recommendation_id);
+  for (const Candidate& candidate : page.items())
+    AddItem(candidate, *list.catalogue, *response.add_items());
+  response.set_next_page_token(page.next_page_token);
+  response.set_snapshot_version(list.snapshot_version);
+  response.set_ranker(list.ranker);
+  SetFreshness(list, *response.mutable_freshness());
+  for (const int step : list.degradations) {
+    response.add_degradations(static_cast<v1::Degradation>(step));
+  }
+  response.set_fallback_reason(static_cast<v1::FallbackReason>(list.fallback_reason));
+}
+
 }  // namespace
 
-RecommendService::RecommendService(const ServingState& state, const GraphStore& store,
-                                   const Applier& applier, Pipeline& pipeline, RankedLists& lists,
-                                   UnaryRunner& runner, std::string name_space)
-    : state_(state),
-      store_(store),
-      applier_(applier),
-      pipeline_(pipeline),
-      lists_(lists),
-      runner_(runner),
-      name_space_(std::move(name_space)) {}
+RecommendService::RecommendService(RankedLists& lists, UnaryRunner& runner, std::string name_space)
+    : lists_(lists), runner_(runner), name_space_(std::move(name_space)) {}
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,
@@ -96,8 +114,9 @@ grpc::ServerUnaryReactor* RecommendService::Rank(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerContext* context,
                                                          const v1::SimilarItemsRequest* request,
                                                          v1::SimilarItemsResponse* response) {
-  return runner_.Run(context, Method::kSimilarItems, Offset{0},
-                     [=, this](const Call&) { return DoSimilarItems(*request, *response); });
+  return runner_.Run(context, Method::kSimilarItems, Offset{0}, [=, this](const Call& call) {
+    return DoSimilarItems(*request, call, *response);
+  });
 }
 
 grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerContext* context,
@@ -116,13 +135,14 @@ absl::Status RecommendService::CheckCommon(std::string_view name_space,
 
 absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, const Call& call,
                                            v1::RecommendResponse& response) {
+  const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
   const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), state_.catalogue);
+  absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), *state.catalogue);
   if (!rules.ok()) return rules.status();
-  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state_.snapshot);
+  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
 
   const uint64_t query_hash = QueryHashOf(request);
@@ -131,12 +151,12 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   if (!request.page_token().empty()) {
     page = lists_.Resume(request.page_token(), query_hash, *page_size);
   } else {
-    absl::StatusOr<RankedList> list = pipeline_.Recommend({.user_id = request.user_id(),
-                                                           .rules = *std::move(rules),
-                                                           .ranker = *ranker,
-                                                           .deadline = call.deadline,
-                                                           .stale = call.stale},
-                                                          call.thread, durations);
+    absl::StatusOr<RankedList> list = state.pipeline->Recommend({.user_id = request.user_id(),
+                                                                 .rules = *std::move(rules),
+                                                                 .ranker = *ranker,
+                                                                 .deadline = call.deadline,
+                                                                 .stale = call.stale},
+                                                                call.thread, durations);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }
@@ -158,7 +178,7 @@ absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest&
     v1::BatchRecommendResponse::Entry& entry = *response.add_entries();
     const absl::StatusOr<Offset> token = CheckConsistencyToken(one.consistency_token());
     Call entry_call = call;
-    entry_call.stale = token.ok() && *token > applier_.applied_offset();
+    entry_call.stale = token.ok() && *token > call.state->applier->applied_offset();
     const absl::Status status =
         token.ok() ? DoRecommend(one, entry_call, *entry.mutable_response()) : token.status();
     *entry.mutable_status() = ToRpcStatus(status);
@@ -169,9 +189,10 @@ absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest&
 
 absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call& call,
                                       v1::RankResponse& response) {
+  const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
-  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state_.snapshot);
+  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
   if (*ranker == nullptr) {
     return PreconditionFailed("RANKER_MISSING", "snapshot",
@@ -187,20 +208,22 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
   for (const std::string& id : request.item_ids()) {
     if (absl::Status s = CheckId("item_ids", id); !s.ok()) return s;
     if (!listed.insert(id).second) return InvalidField("item_ids", id, "must not be repeated");
-    if (const std::optional<ItemIndex> item = state_.catalogue.Find(id); item.has_value()) {
+    if (const std::optional<ItemIndex> item = state.catalogue->Find(id); item.has_value()) {
       items.push_back(*item);
     } else {
       response.add_unknown_item_ids(id);
     }
   }
   StageDurations durations;
-  const absl::StatusOr<RankedList> list = pipeline_.Rank({.user_id = request.user_id(),
-                                                          .ranker = *ranker,
-                                                          .deadline = call.deadline,
-                                                          .stale = call.stale},
-                                                         items, call.thread, durations);
+  const absl::StatusOr<RankedList> list = state.pipeline->Rank({.user_id = request.user_id(),
+                                                                .ranker = *ranker,
+                                                                .deadline = call.deadline,
+                                                                .stale = call.stale},
+                                                               items, call.thread, durations);
   if (!list.ok()) return list.status();
-  for (const Candidate& candidate : list->items) AddItem(candidate, *response.add_items());
+  for (const Candidate& candidate : list->items) {
+    AddItem(candidate, *list->catalogue, *response.add_items());
+  }
   response.set_snapshot_version(list->snapshot_version);
   response.set_ranker(list->ranker);
   SetFreshness(*list, *response.mutable_freshness());
@@ -212,14 +235,16 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
 }
 
 absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& request,
+                                              const Call& call,
                                               v1::SimilarItemsResponse& response) {
+  const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
   const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), state_.catalogue);
+  const absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), *state.catalogue);
   if (!rules.ok()) return rules.status();
-  const std::optional<ItemIndex> item = state_.catalogue.Find(request.item_id());
+  const std::optional<ItemIndex> item = state.catalogue->Find(request.item_id());
   if (!item.has_value()) {
     return UnknownResource("item", request.item_id(), "ITEM_UNKNOWN",
                            "the catalogue of the served snapshot does not have it");
@@ -230,12 +255,14 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
     page = lists_.Resume(request.page_token(), query_hash, *page_size);
   } else {
     StageDurations durations;
-    absl::StatusOr<RankedList> list = pipeline_.Similar(*item, *rules, durations);
+    absl::StatusOr<RankedList> list = state.pipeline->Similar(*item, *rules, durations);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }
   if (!page.ok()) return page.status();
-  for (const Candidate& candidate : page->items()) AddItem(candidate, *response.add_items());
+  for (const Candidate& candidate : page->items()) {
+    AddItem(candidate, *page->list->catalogue, *response.add_items());
+  }
   response.set_next_page_token(page->next_page_token);
   response.set_snapshot_version(page->list->snapshot_version);
   return absl::OkStatus();
@@ -244,6 +271,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
 absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& request,
                                               const Call& call,
                                               v1::GetUserStateResponse& response) {
+  const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
   if (request.recent_limit() < 0 || request.recent_limit() > kRecentLimitMax) {
@@ -251,21 +279,23 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
         "recent_limit", std::to_string(request.recent_limit()),
         fmt::format("must be 1 to {}, or 0 for {}", kRecentLimitMax, kPageSizeDefault));
   }
-  response.mutable_freshness()->set_applied_offset(applier_.applied_offset());
+  const Applier::Progress progress = state.applier->progress();
+  response.mutable_freshness()->set_applied_offset(progress.applied_offset);
   *response.mutable_freshness()->mutable_newest_event_time() =
-      TimeUtil::MicrosecondsToTimestamp(applier_.newest_event_time_us());
-  const absl::StatusOr<std::optional<UserState>> read = store_.ReadUser(request.user_id());
+      TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
+  const absl::StatusOr<std::optional<UserState>> read =
+      state.generation.ReadUser(request.user_id());
   if (!read.ok()) return read.status();
   if (!read->has_value()) {
     return UnknownResource("user", request.user_id(), "USER_UNKNOWN",
                            "it has no interaction and is not in the snapshot");
   }
   const UserState& user = **read;
-  const Manifest& manifest = state_.snapshot->manifest();
+  const Manifest& manifest = state.snapshot->manifest();
   response.set_user_id(request.user_id());
   response.set_has_embedding(ToInt(user.index) < manifest.users);
   response.set_user_cluster(static_cast<int32_t>(user.cluster));
-  response.set_distinct_items(static_cast<int64_t>(user.edges.size()));
+  response.set_distinct_items(static_cast<int64_t>(user.item_count()));
   int64_t total = 0;
   for (const Edge& edge : user.edges) total += edge.count;
   response.set_total_count(total);
@@ -276,45 +306,23 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
   for (const uint32_t at : newest) {
     const Edge& edge = user.edges[at];
     v1::RecentItem& item = *response.add_recent_items();
-    item.set_item_id(std::string(state_.catalogue.Id(edge.item)));
-    item.set_title(std::string(state_.catalogue.Title(edge.item)));
-    item.set_category(std::string(state_.catalogue.Category(edge.item)));
-    item.set_item_cluster(static_cast<int32_t>(state_.graph->cluster_of_item()[ToInt(edge.item)]));
-    item.set_count(edge.count);
+    item.set_item_id(std::string(state.catalogue->Id(edge.item)));
+    item.set_title(std::string(state.catalogue->Title(edge.item)));
+    item.set_category(std::string(state.catalogue->Category(edge.item)));
+    item.set_item_cluster(static_cast<int32_t>(state.graph->ClusterOf(edge.item)));
+    int64_t count = 0;
+    for (const Edge& one : user.EdgesTo(edge.item)) count += one.count;
+    item.set_count(count);
     *item.mutable_last_time() = TimeUtil::MicrosecondsToTimestamp(edge.last.time_us);
   }
   std::vector<Count> one_hop(manifest.item_clusters);
   std::vector<Count> two_hop(manifest.user_clusters);
-  state_.graph->GatherUser(user, one_hop, two_hop);
+  state.graph->GatherUser(user, one_hop, two_hop);
   response.mutable_one_hop()->Add(one_hop.begin(), one_hop.end());
   response.mutable_two_hop()->Add(two_hop.begin(), two_hop.end());
   response.set_snapshot_version(manifest.FullVersion());
   if (call.stale) response.add_degradations(v1::DEGRADATION_STALE_STATE);
   return absl::OkStatus();
-}
-
-void RecommendService::AddItem(const Candidate& candidate, v1::RecommendedItem& out) const {
-  out.set_item_id(std::string(state_.catalogue.Id(candidate.item)));
-  out.set_title(std::string(state_.catalogue.Title(candidate.item)));
-  out.set_category(std::string(state_.catalogue.Category(candidate.item)));
-  out.set_score(candidate.score);
-  if (candidate.sources & kFromEmbedding) out.add_sources(v1::CANDIDATE_SOURCE_EMBEDDING);
-  if (candidate.sources & kFromPopular) out.add_sources(v1::CANDIDATE_SOURCE_POPULAR);
-  if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
-}
-
-void RecommendService::WritePage(const Page& page, v1::RecommendResponse& response) const {
-  const RankedList& list = *page.list;
-  response.set_recommendation_id(page.recommendation_id);
-  for (const Candidate& candidate : page.items()) AddItem(candidate, *response.add_items());
-  response.set_next_page_token(page.next_page_token);
-  response.set_snapshot_version(list.snapshot_version);
-  response.set_ranker(list.ranker);
-  SetFreshness(list, *response.mutable_freshness());
-  for (const int step : list.degradations) {
-    response.add_degradations(static_cast<v1::Degradation>(step));
-  }
-  response.set_fallback_reason(static_cast<v1::FallbackReason>(list.fallback_reason));
 }
 
 }  // namespace groundswell

@@ -7,9 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
-#include "server/pipeline.h"
 #include "server/ranked_lists.h"
-#include "server/serving_state.h"
 #include "server/unary_runner.h"
 
 namespace groundswell {
@@ -17,9 +15,7 @@ namespace groundswell {
 class RecommendService final : public v1::RecommendationService::CallbackService {
  public:
   // All references must outlive the service.
-  RecommendService(const ServingState& state, const GraphStore& store, const Applier& applier,
-                   Pipeline& pipeline, RankedLists& lists, UnaryRunner& runner,
-                   std::string name_space);
+  RecommendService(RankedLists& lists, UnaryRunner& runner, std::string name_space);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -45,20 +41,14 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   absl::Status DoBatchRecommend(const v1::BatchRecommendRequest& request, const Call& call,
                                 v1::BatchRecommendResponse& response);
   absl::Status DoRank(const v1::RankRequest& request, const Call& call, v1::RankResponse& response);
-  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request,
+  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request, const Call& call,
                               v1::SimilarItemsResponse& response);
   absl::Status DoGetUserState(const v1::GetUserStateRequest& request, const Call& call,
                               v1::GetUserStateResponse& response);
 
   // The checks that every request shares.
   absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
-  void AddItem(const Candidate& candidate, v1::RecommendedItem& out) const;
-  void WritePage(const Page& page, v1::RecommendResponse& response) const;
 
-  const ServingState& state_;
-  const GraphStore& store_;
-  const Applier& applier_;
-  Pipeline& pipeline_;
   RankedLists& lists_;
   UnaryRunner& runner_;
   const std::string name_space_;

@@ -61,7 +61,7 @@ absl::StatusOr<World> LoadWorld(const ReplayOptions& options) {
                  .user_clusters = manifest.user_clusters,
                  .item_clusters = manifest.item_clusters,
                  .recent_len = options.recent_len};
-  Catalogue catalogue;
+  Catalogue catalogue(items->size());
   for (CatalogueItem& item : *items) catalogue.Add(std::move(item.id), "", item.category);
   absl::flat_hash_map<std::string, uint32_t> users;
   for (std::string& id : *user_ids) users.emplace(std::move(id), users.size());
@@ -101,7 +101,7 @@ class NegativeSampler {
       const bool popular = static_cast<double>(random_() >> 11) * 0x1.0p-53 < popular_share_;
       item = popular && now > 0 ? events_[random_() % now].item
                                 : ItemIndex{static_cast<uint32_t>(random_() % items_)};
-      if (item != positive && user.Find(item) == nullptr) return item;
+      if (item != positive && !user.Has(item)) return item;
     }
     return item;  // a user who has nearly everything
   }
@@ -252,8 +252,7 @@ absl::Status FoldEvents(const World& world, const ReplayOptions& options, MacroG
                         UserStates& users, RowWriter* rows,
                         const std::function<bool()>& cancelled) {
   const std::vector<ReplayEvent>& events = world.events;
-  NegativeSampler sampler(events, graph.items().size(), options.popular_negatives,
-                          options.seed + 1);
+  NegativeSampler sampler(events, graph.item_count(), options.popular_negatives, options.seed + 1);
   FeatureBuffers buffers;
   std::vector<ItemIndex> items;
   const auto start = std::chrono::steady_clock::now();
@@ -292,7 +291,7 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
   MacroGraph graph({.user_clusters = static_cast<uint32_t>(shape.user_clusters),
                     .item_clusters = static_cast<uint32_t>(shape.item_clusters),
                     .recent_len = options.recent_len},
-                   {clusters.begin(), clusters.end()});
+                   clusters);
   UserStates users(*world->snapshot);
   const auto sampled = static_cast<size_t>(std::count_if(
       events.begin(), events.end(), [](const ReplayEvent& event) { return event.makes_rows; }));

@@ -87,6 +87,19 @@ absl::Status CheckRequestId(std::string_view request_id) {
                       "must be a UUID such as 123e4567-e89b-42d3-a456-426614174000, or empty");
 }
 
+absl::Status RequireRequestId(std::string_view request_id) {
+  if (!request_id.empty()) return CheckRequestId(request_id);
+  return InvalidField("request_id", request_id,
+                      "must be a UUID: a repeated request is recognised by it");
+}
+
+std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto longest = now + std::chrono::hours(1);
+  if (context.deadline() == std::chrono::system_clock::time_point::max()) return longest;
+  return std::min(longest, now + (context.deadline() - std::chrono::system_clock::now()));
+}
+
 absl::Status CheckId(std::string_view field, std::string_view id) {
   if (id.empty() || id.size() > kIdBytesMax) {
     return InvalidField(field, id,

@@ -4,6 +4,7 @@
 #ifndef GROUNDSWELL_SERVER_REQUEST_CHECKS_H_
 #define GROUNDSWELL_SERVER_REQUEST_CHECKS_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -18,6 +19,7 @@
 #include "graph/interaction.h"
 #include "groundswell/v1/interaction.pb.h"
 #include "groundswell/v1/recommend.pb.h"
+#include "grpcpp/server_context.h"
 #include "server/pipeline.h"
 
 namespace groundswell {
@@ -38,6 +40,12 @@ absl::Status CheckNamespace(std::string_view name_space, std::string_view served
 
 // Empty, or a UUID in its usual form (8-4-4-4-12 hexadecimal digits).
 absl::Status CheckRequestId(std::string_view request_id);
+
+// A UUID, and not empty.
+absl::Status RequireRequestId(std::string_view request_id);
+
+// When the caller stops waiting; an hour from now for one who did not say.
+std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerContext& context);
 
 // 1 to 256 bytes of UTF-8 without control characters.
 absl::Status CheckId(std::string_view field, std::string_view id);

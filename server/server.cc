@@ -6,6 +6,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -16,14 +17,18 @@
 #include "graph/applier.h"
 #include "graph/rocksdb_log.h"
 #include "graph/store.h"
+#include "server/activation.h"
 #include "server/admin_service.h"
 #include "server/admission.h"
+#include "server/background.h"
+#include "server/graph_jobs.h"
 #include "server/http_endpoint.h"
 #include "server/interaction_service.h"
 #include "server/metrics.h"
 #include "server/pipeline.h"
 #include "server/ranked_lists.h"
 #include "server/recommend_service.h"
+#include "server/removals.h"
 #include "server/serving_state.h"
 #include "server/unary_runner.h"
 
@@ -54,6 +59,10 @@ EventOutcome ToEventOutcome(Applier::Outcome outcome) {
       return EventOutcome::kOverflow;
     case Applier::Outcome::kUnknownItem:
       return EventOutcome::kUnknownItem;
+    case Applier::Outcome::kOutsideWindow:
+      return EventOutcome::kOutsideWindow;
+    case Applier::Outcome::kForgotten:
+      return EventOutcome::kForgotten;
   }
   return EventOutcome::kRefused;
 }
@@ -61,16 +70,16 @@ EventOutcome ToEventOutcome(Applier::Outcome outcome) {
 // Publishes the popularity order again whenever the graph moved, at most once per interval.
 class PopularityRefresher {
  public:
-  PopularityRefresher(ServingState& state, const Applier& applier,
-                      std::chrono::milliseconds interval)
-      : thread_([this, &state, &applier, interval] {
-          Offset published = state.graph_state.applied_offset;
+  PopularityRefresher(const ServingCell& serving, std::chrono::milliseconds interval)
+      : thread_([this, &serving, interval] {
+          Offset published = 0;
           MutexLock lock(mutex_);
           while (!stopping_) {
             const auto wake = steady_clock::now() + interval;
             while (!stopping_ && steady_clock::now() < wake) changed_.WaitUntil(mutex_, wake);
-            const Offset applied = applier.applied_offset();
-            if (applied != published) RefreshPopularity(state);
+            const std::shared_ptr<ServingState> state = serving.Get();
+            const Offset applied = state->applier->applied_offset();
+            if (applied != published) RefreshPopularity(*state);
             published = applied;
           }
         }) {}
@@ -103,14 +112,17 @@ struct Server::Parts {
   std::atomic<bool> ready{false};
   std::unique_ptr<HttpEndpoint> http;
   std::unique_ptr<GraphStore> store;
-  std::unique_ptr<ServingState> state;
   std::unique_ptr<RocksdbLog> log;
-  std::unique_ptr<Applier> applier;
+  ActivationPoint activation_point;
+  ServingCell serving;
   std::unique_ptr<PopularityRefresher> popularity;
   std::unique_ptr<Admission> admission;
-  std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<RankedLists> lists;
   std::unique_ptr<UnaryRunner> runner;
+  std::unique_ptr<GraphJobs> jobs;
+  std::unique_ptr<ActivationContext> activation;
+  std::unique_ptr<BackgroundThread> background;
+  std::unique_ptr<Removals> removals;
   std::unique_ptr<RecommendService> recommend_service;
   std::unique_ptr<InteractionService> interaction_service;
   std::unique_ptr<AdminService> admin_service;
@@ -119,10 +131,16 @@ struct Server::Parts {
 
   absl::Status StartHttp();
   absl::Status OpenStore();
-  absl::Status OpenLog();
-  absl::Status CatchUp(const std::function<bool()>& cancelled);
-  void MakePipeline();
+  absl::Status OpenLog(Offset base);
+  LoadOptions HowToLoad() const;
+  absl::Status LoadGraph(const std::function<bool()>& cancelled);
+  absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
+  Applier::Options ApplierOptions(const ServingState& state);
+  void MakeRequestPath();
+  void MakeBackground();
+  void MakeServices();
   absl::Status StartGrpc();
+  void ShowServed(const ServingState& state);
   void RefreshGauges(Metrics& out) const;
 };
 
@@ -143,42 +161,48 @@ absl::Status Server::Parts::OpenStore() {
                                   .block_cache_bytes = block_cache});
   if (!opened.ok()) return opened.status();
   store = *std::move(opened);
-  const FaissSource::Options index_options{
-      .flat_max_items = static_cast<size_t>(config.retrieval.flat_max_items),
-      .factory = config.retrieval.factory,
-      .nprobe = static_cast<size_t>(config.retrieval.nprobe),
-      .ef_search = static_cast<size_t>(config.retrieval.ef_search)};
-  auto loaded = LoadServingState(*store, index_options,
-                                 [](std::string_view step) { spdlog::info("loading {}", step); });
-  if (!loaded.ok()) return loaded.status();
-  state = *std::move(loaded);
-  metrics.SetSnapshot(state->snapshot->manifest().FullVersion());
-  metrics.SetIndex(state->embedding_source->kind(), FaissSource::simd());
   metrics.CollectRocksDb([this] { return store->Figures(); });
   return absl::OkStatus();
 }
 
-absl::Status Server::Parts::OpenLog() {
-  auto opened = RocksdbLog::Open(*store, {.sync = config.log.sync,
-                                          .queue_max = static_cast<size_t>(config.ingest.queue_max),
-                                          .group_max = static_cast<size_t>(config.log.group_max),
-                                          .event_ids_max = config.log.event_ids_max,
-                                          .on_write = [this](std::chrono::nanoseconds took) {
-                                            metrics.ObserveLogSync(took);
-                                          }});
+absl::Status Server::Parts::OpenLog(Offset base) {
+  const Durability durability =
+      config.log.durability == "sync" ? Durability::kSync : Durability::kFlush;
+  auto opened = RocksdbLog::Open(
+      *store, base,
+      {.durability = durability,
+       .queue_max = static_cast<size_t>(config.ingest.queue_max),
+       .group_max = static_cast<size_t>(config.log.group_max),
+       .event_ids_max = config.log.event_ids_max,
+       .producers_max = static_cast<size_t>(config.log.producers_max),
+       .on_write = [this](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }});
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
+  return absl::OkStatus();
+}
+
+LoadOptions Server::Parts::HowToLoad() const {
+  return {.index = {.flat_max_items = static_cast<size_t>(config.retrieval.flat_max_items),
+                    .factory = config.retrieval.factory,
+                    .nprobe = static_cast<size_t>(config.retrieval.nprobe),
+                    .ef_search = static_cast<size_t>(config.retrieval.ef_search)},
+          .new_items_max = static_cast<size_t>(config.graph.new_items_max)};
+}
+
+Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   Applier::Options options;
   options.batch_max = static_cast<size_t>(config.apply.batch_max);
-  options.cluster_of_new_user = [snapshot = state->snapshot](ItemIndex item) {
-    return snapshot->NearestUserCluster(snapshot->ItemEmbedding(ToInt(item)));
-  };
-  options.on_applied = [this](const Interaction& interaction, Applier::Outcome outcome) {
+  options.clustering = ClusteringOf(state.snapshot);
+  // One that is made ready beside the one that serves is not counted.
+  const auto serves = [this, &state] { return serving.Get().get() == &state; };
+  options.on_applied = [this, serves](const Interaction& interaction, Applier::Outcome outcome) {
+    if (!serves()) return;
     metrics.CountEvents(interaction.event_type, ToEventOutcome(outcome));
-    if (ready) {
-      const int64_t delay_us = NowMicros() - interaction.received_time_us;
-      metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
-    }
+    const int64_t delay_us = std::max<int64_t>(NowMicros() - interaction.received_time_us, 0);
+    metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
+  };
+  options.on_expired = [this, serves](size_t edges) {
+    if (serves()) metrics.CountExpired(edges);
   };
   options.on_status = [](const absl::Status& status) {
     if (status.ok()) {
@@ -187,51 +211,147 @@ absl::Status Server::Parts::OpenLog() {
       spdlog::error("cannot apply interactions: {}", std::string(status.message()));
     }
   };
-  applier = std::make_unique<Applier>(*store, *log, state->catalogue, *state->graph,
-                                      state->graph_state, std::move(options));
-  return absl::OkStatus();
+  options.on_activate = [this](Offset, const ActivateSnapshot& change) {
+    activation_point.Reached(change, *store);
+  };
+  return options;
 }
 
-absl::Status Server::Parts::CatchUp(const std::function<bool()>& cancelled) {
+// Gives a loaded state what makes it live.
+absl::Status Server::Parts::StartState(ServingState& state,
+                                       const std::function<bool()>& cancelled) {
+  std::optional<Offset> checkpoint;
+  const auto stored = state.generation.ReadCheckpoint();
+  if (!stored.ok()) return stored.status();
+  if (stored->has_value()) checkpoint = (*stored)->offset;
+  state.applier =
+      std::make_unique<Applier>(*store, state.generation, *log, *state.catalogue, *state.graph,
+                                state.graph_state, checkpoint, ApplierOptions(state));
   auto last_report = steady_clock::now();
-  return applier->CatchUp(
+  absl::Status caught_up = state.applier->CatchUp(
       [&](Offset applied, Offset end) {
         if (steady_clock::now() - last_report < std::chrono::seconds(1)) return;
         last_report = steady_clock::now();
         spdlog::info("applying the log: offset {} of {}", applied, end);
       },
       cancelled);
-}
-
-void Server::Parts::MakePipeline() {
-  admission = std::make_unique<Admission>(static_cast<size_t>(config.server.compute_threads),
-                                          static_cast<size_t>(config.server.queue_max));
+  if (!caught_up.ok()) return caught_up;
+  RefreshPopularity(state);
   const Pipeline::Options options{
       .candidates = static_cast<size_t>(config.retrieval.candidates),
       .popular_candidates = static_cast<size_t>(config.retrieval.popular_candidates),
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
-  pipeline = std::make_unique<Pipeline>(*state, *store, *applier, metrics, options,
-                                        admission->thread_count());
-  pipeline->WarmUp();
+  state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
+  state.pipeline->WarmUp();
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
+  const absl::StatusOr<Generation> generation = Generation::OpenCurrent(*store);
+  if (!generation.ok()) return generation.status();
+  const absl::StatusOr<GraphState> graph_state = generation->ReadState();
+  if (!graph_state.ok()) return graph_state.status();
+  const auto checkpoint = generation->ReadCheckpoint();
+  if (!checkpoint.ok()) return checkpoint.status();
+  // What an activation or a checkpoint that was cut off has left.
+  if (absl::Status s = store->KeepOnlyGeneration(generation->number()); !s.ok()) return s;
+  const Offset kept = checkpoint->has_value() ? (*checkpoint)->offset : 0;
+  if (absl::Status s = generation->KeepOnlyCheckpoint(kept); !s.ok()) return s;
+  if (absl::Status s = OpenLog(graph_state->base_offset); !s.ok()) return s;
+
+  auto last_report = steady_clock::now() - std::chrono::hours(1);
+  std::string last_step;
+  auto loaded = LoadServingState(
+      *generation, HowToLoad(), [&](std::string_view step, uint64_t done, uint64_t total) {
+        const bool is_due = steady_clock::now() - last_report >= std::chrono::seconds(1);
+        if (step == last_step && !is_due) return;
+        last_step = step;
+        last_report = steady_clock::now();
+        spdlog::info("loading {}: {} of {}", step, done,
+                     total == 0 ? std::string("?") : std::to_string(total));
+      });
+  if (!loaded.ok()) return loaded.status();
+  const LoadedItemSide& from = (*loaded)->loaded;
+  if (from.checkpoint.has_value()) {
+    spdlog::info("loaded the checkpoint of offset {} and {} users that changed since",
+                 from.checkpoint->offset, from.users);
+    metrics.SetCheckpointOffset(from.checkpoint->offset);
+  } else {
+    spdlog::info("loaded the graph from {} users: there is no checkpoint", from.users);
+  }
+  std::shared_ptr<ServingState> state = *std::move(loaded);
+  if (absl::Status s = StartState(*state, cancelled); !s.ok()) return s;
+  serving.Exchange(state);
+  ShowServed(*state);
+  return absl::OkStatus();
+}
+
+void Server::Parts::ShowServed(const ServingState& state) {
+  metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
+  metrics.SetIndex(state.embedding_source->kind(), FaissSource::simd());
+}
+
+void Server::Parts::MakeRequestPath() {
+  admission = std::make_unique<Admission>(static_cast<size_t>(config.server.compute_threads),
+                                          static_cast<size_t>(config.server.queue_max));
   lists = std::make_unique<RankedLists>(
       RankedLists::Options{.lists_max = static_cast<size_t>(config.paging.lists_max),
                            .items_max = static_cast<size_t>(config.paging.items_max),
                            .ttl = std::chrono::seconds(config.paging.ttl_s)});
   runner = std::make_unique<UnaryRunner>(
-      *admission, *applier, metrics,
+      *admission, serving, metrics,
       UnaryRunner::Options{
           .default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
           .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms)});
-  recommend_service = std::make_unique<RecommendService>(*state, *store, *applier, *pipeline,
-                                                         *lists, *runner, config.server.name_space);
+}
+
+void Server::Parts::MakeBackground() {
+  jobs = std::make_unique<GraphJobs>(
+      *store, *log, serving, metrics,
+      GraphJobs::Options{.retention_s = config.log.retention_s,
+                         .retention_bytes = config.log.retention_mb << 20,
+                         .now_us = NowMicros});
+  activation = std::make_unique<ActivationContext>(ActivationContext{
+      .store = *store,
+      .log = *log,
+      .serving = serving,
+      .point = activation_point,
+      .load = HowToLoad(),
+      .start = [this](
+                   ServingState& state,
+                   const std::function<bool()>& cancelled) { return StartState(state, cancelled); },
+      .on_served = [this](const ServingState& state) { ShowServed(state); }});
+  const auto upkeep = [this](const BackgroundThread::KeepGoing& keep_going) {
+    const auto redacted = jobs->Redact(keep_going);
+    absl::Status status = redacted.status();
+    if (status.ok()) status = jobs->Checkpoint(keep_going).status();
+    if (!status.ok() && keep_going()) {
+      spdlog::error("the checkpoint failed: {}", std::string(status.message()));
+    }
+  };
+  background = std::make_unique<BackgroundThread>(BackgroundThread::Options{
+      .interval = std::chrono::seconds(config.checkpoint.interval_s), .periodic = upkeep});
+  removals = std::make_unique<Removals>(*log, *store, serving, *background, *jobs);
+}
+
+void Server::Parts::MakeServices() {
+  recommend_service = std::make_unique<RecommendService>(*lists, *runner, config.server.name_space);
   interaction_service = std::make_unique<InteractionService>(
-      *log, state->catalogue, metrics,
+      *log, serving, *removals, metrics,
       InteractionService::Options{
           .name_space = config.server.name_space,
           .event_types = config.event_types,
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .now_us = NowMicros});
-  admin_service = std::make_unique<AdminService>(config, *state, *log, *applier, metrics);
+  admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
+                                                                     .serving = serving,
+                                                                     .log = *log,
+                                                                     .background = *background,
+                                                                     .jobs = *jobs,
+                                                                     .removals = *removals,
+                                                                     .activation = *activation,
+                                                                     .metrics = metrics,
+                                                                     .now_us = NowMicros});
 }
 
 absl::Status Server::Parts::StartGrpc() {
@@ -261,8 +381,8 @@ absl::Status Server::Parts::StartGrpc() {
 }
 
 void Server::Parts::RefreshGauges(Metrics& out) const {
-  const Offset applied = applier->applied_offset();
-  out.SetOffsets(log->end(), applied);
+  out.SetOffsets(log->end(), serving.Get()->applier->applied_offset());
+  out.SetLogBegin(log->begin());
   out.SetQueueDepth(QueueName::kCompute, admission->queue_depth());
   out.SetQueueDepth(QueueName::kLog, log->queued());
   out.SetPageLists(lists->size());
@@ -280,13 +400,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   Parts& parts = *server->parts_;
   if (absl::Status s = parts.StartHttp(); !s.ok()) return s;
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
-  if (absl::Status s = parts.OpenLog(); !s.ok()) return s;
-  if (absl::Status s = parts.CatchUp(cancelled); !s.ok()) return s;
-  RefreshPopularity(*parts.state);
+  parts.MakeRequestPath();
+  if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
   parts.popularity = std::make_unique<PopularityRefresher>(
-      *parts.state, *parts.applier,
-      std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
-  parts.MakePipeline();
+      parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
+  parts.MakeBackground();
+  parts.MakeServices();
   parts.metrics.OnScrape([&parts](Metrics& out) { parts.RefreshGauges(out); });
   if (absl::Status s = parts.StartGrpc(); !s.ok()) return s;
   parts.ready = true;
@@ -296,6 +415,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
 void Server::Drain() {
   Parts& parts = *parts_;
   parts.ready = false;
+  if (parts.background != nullptr) parts.background->Stop();  // its calls are finished by that
   if (parts.grpc_server != nullptr) {
     if (auto* health = parts.grpc_server->GetHealthCheckService()) health->Shutdown();
     parts.grpc_server->Shutdown(std::chrono::system_clock::now() +
@@ -306,8 +426,7 @@ void Server::Drain() {
   if (parts.admission != nullptr) parts.admission->Drain();
   if (parts.log != nullptr) parts.log->Close();
   parts.popularity.reset();
-  parts.pipeline.reset();
-  parts.applier.reset();
+  parts.serving.Exchange(nullptr);  // stops the applier at a batch edge
 }
 
 }  // namespace groundswell

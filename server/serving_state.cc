@@ -7,18 +7,20 @@
 #include <utility>
 #include <vector>
 
+#include "server/pipeline.h"
+
 namespace groundswell {
 namespace {
 
-absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const GraphStore& store) {
-  const auto names = store.ListSnapshotFiles();
+absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
+  const auto names = generation.ListSnapshotFiles();
   if (!names.ok()) return names.status();
   SnapshotFiles files;
   for (const std::string& name : *names) {
-    const absl::StatusOr<uint64_t> bytes = store.SnapshotFileBytes(name);
+    const absl::StatusOr<uint64_t> bytes = generation.SnapshotFileBytes(name);
     if (!bytes.ok()) return bytes.status();
     auto file = std::make_shared<FileBytes>(*bytes);
-    if (absl::Status s = store.ReadSnapshotFile(name, file->mutable_view()); !s.ok()) return s;
+    if (absl::Status s = generation.ReadSnapshotFile(name, file->mutable_view()); !s.ok()) return s;
     files.files.emplace(name, std::move(file));
   }
   return files;
@@ -34,67 +36,112 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
   return shape;
 }
 
-absl::Status LoadGraph(const GraphStore& store, MacroGraph& graph) {
-  const MacroShape& shape = graph.items().shape();
-  const size_t items = graph.items().size();
-  absl::Status loaded =
-      store.ForEachUser([&](std::string_view user_id, const UserState& user) -> absl::Status {
-        const bool fits = user.cluster < shape.user_clusters &&
-                          (user.edges.empty() || ToInt(user.edges.back().item) < items);
-        if (!fits) {
-          return absl::DataLossError(
-              fmt::format("the record of user \"{}\" does not fit the snapshot", user_id));
-        }
-        graph.LoadUser(user);
-        return absl::OkStatus();
-      });
-  if (loaded.ok()) graph.FinishLoading();
-  return loaded;
+// The catalogue and the macro node of every item. Items of the snapshot come first.
+absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generation,
+                                                     const Snapshot& snapshot, size_t new_items_max,
+                                                     std::vector<MacroNode>& clusters) {
+  absl::StatusOr<std::vector<StoredItem>> items = generation.ReadItems();
+  if (!items.ok()) return items.status();
+  const auto trained = snapshot.item_clusters();
+  if (items->size() < trained.size()) {
+    return absl::DataLossError(fmt::format("the catalogue holds {} items, the snapshot {}",
+                                           items->size(), trained.size()));
+  }
+  auto catalogue = std::make_unique<Catalogue>(items->size() + new_items_max);
+  for (StoredItem& item : *items) {
+    const ItemIndex index{static_cast<uint32_t>(clusters.size())};
+    clusters.push_back(ToInt(index) < trained.size() ? trained[ToInt(index)] : item.cluster);
+    if (clusters.back() >= snapshot.manifest().item_clusters) {
+      return absl::DataLossError(
+          fmt::format("the macro node of item \"{}\" does not exist", item.id));
+    }
+    catalogue->Add(std::move(item.id), std::move(item.title), item.category);
+    if (item.removed) catalogue->Remove(index);
+  }
+  catalogue->FinishLoading();
+  return catalogue;
+}
+
+// Mean of the embeddings of the user's items that have one, an item once; all zero without any.
+std::vector<float> MeanEmbedding(const Snapshot& snapshot, const UserState& user) {
+  std::vector<float> mean(snapshot.manifest().embedding_dim);
+  size_t count = 0;
+  for (size_t at = 0; at < user.edges.size(); ++at) {
+    const ItemIndex item = user.edges[at].item;
+    const bool repeats = at > 0 && user.edges[at - 1].item == item;
+    if (repeats || ToInt(item) >= snapshot.item_clusters().size()) continue;
+    const auto embedding = snapshot.ItemEmbedding(ToInt(item));
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += embedding[i];
+    ++count;
+  }
+  for (float& value : mean) value /= static_cast<float>(std::max<size_t>(count, 1));
+  return mean;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(
-    const GraphStore& store, const FaissSource::Options& index_options,
-    const std::function<void(std::string_view)>& progress) {
-  auto state = std::make_unique<ServingState>();
-  absl::StatusOr<GraphState> graph_state = store.ReadState();
+ServingState::ServingState(Generation which) : generation(which) {}
+ServingState::~ServingState() = default;
+
+absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
+                                                               const LoadOptions& options,
+                                                               const LoadProgress& progress) {
+  auto state = std::make_unique<ServingState>(generation);
+  absl::StatusOr<GraphState> graph_state = generation.ReadState();
   if (!graph_state.ok()) return graph_state.status();
   state->graph_state = *std::move(graph_state);
 
-  progress("snapshot");
-  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(store);
+  progress("snapshot", 0, 0);
+  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(generation);
   if (!files.ok()) return files.status();
   auto snapshot = Snapshot::Create(*files);
   if (!snapshot.ok()) return snapshot.status();
   state->snapshot = *std::move(snapshot);
 
-  progress("catalogue");
-  auto catalogue = store.ReadCatalogue();
+  progress("catalogue", 0, 0);
+  std::vector<MacroNode> clusters;
+  auto catalogue = LoadItems(generation, *state->snapshot, options.new_items_max, clusters);
   if (!catalogue.ok()) return catalogue.status();
   state->catalogue = *std::move(catalogue);
-  const auto clusters = state->snapshot->item_clusters();
-  if (state->catalogue.size() != clusters.size()) {
-    return absl::DataLossError(fmt::format("the catalogue holds {} items, the snapshot {}",
-                                           state->catalogue.size(), clusters.size()));
-  }
 
-  progress("graph");
-  state->graph = std::make_unique<MacroGraph>(
-      ShapeOf(*state->snapshot), std::vector<MacroNode>(clusters.begin(), clusters.end()));
-  if (absl::Status s = LoadGraph(store, *state->graph); !s.ok()) return s;
+  state->graph =
+      std::make_unique<MacroGraph>(ShapeOf(*state->snapshot), clusters, options.new_items_max);
+  auto loaded = LoadItemSide(generation, options.from, *state->graph, progress);
+  if (!loaded.ok()) return loaded.status();
+  state->loaded = *std::move(loaded);
 
-  progress("index");
+  progress("index", 0, 0);
   auto source = FaissSource::Build(state->snapshot->item_embeddings(),
-                                   state->snapshot->manifest().embedding_dim, index_options);
+                                   state->snapshot->manifest().embedding_dim, options.index);
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);
   return state;
 }
 
+Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
+  return {.of_new_user =
+              [snapshot](ItemIndex item) {
+                UserState user;
+                user.edges.push_back({.item = item, .count = 1});
+                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
+              },
+          .of_known_user =
+              [snapshot](const UserState& user) {
+                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
+              },
+          .of_new_item =
+              [snapshot](const CreateItem& item) {
+                return snapshot->ClusterOfNewItem(item.clusters_of == snapshot->digest()
+                                                      ? item.embedding
+                                                      : std::span<const float>());
+              },
+          .trained_users = snapshot->user_clusters().size(),
+          .trained_items = snapshot->item_clusters().size()};
+}
+
 void RefreshPopularity(ServingState& state) {
-  std::vector<Count> totals(state.catalogue.size());
+  std::vector<Count> totals(state.catalogue->size());
   for (uint32_t item = 0; item < totals.size(); ++item) {
     totals[item] = state.graph->items().Total(ItemIndex{item});
   }

@@ -1,15 +1,20 @@
-// ServingState: one snapshot, the macro graph folded over it, and the candidate sources made from
-// it.
+// ServingState: one snapshot, the macro graph folded over it, and everything that answers from the
+// two.
 #ifndef GROUNDSWELL_SERVER_SERVING_STATE_H_
 #define GROUNDSWELL_SERVER_SERVING_STATE_H_
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "graph/applier.h"
 #include "graph/catalogue.h"
+#include "graph/checkpoint.h"
+#include "graph/generation.h"
 #include "graph/macro_graph.h"
+#include "graph/mutex.h"
 #include "graph/store.h"
 #include "index/faiss_source.h"
 #include "index/popularity_source.h"
@@ -17,25 +22,63 @@
 
 namespace groundswell {
 
-// Members are used from any thread; the graph is written by the applier alone, and the popularity
-// order by whoever refreshes it.
+class Pipeline;
+
+// Members are used from any thread; the graph and the catalogue are written by the applier alone,
+// and the popularity order by whoever refreshes it.
 struct ServingState {
+  explicit ServingState(Generation which);
+  ~ServingState();
+
+  const Generation generation;
   std::shared_ptr<const Snapshot> snapshot;
-  Catalogue catalogue;
+  std::shared_ptr<Catalogue> catalogue;
   std::unique_ptr<MacroGraph> graph;
+  LoadedItemSide loaded;   // where the graph came from
+  GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
   std::unique_ptr<FaissSource> embedding_source;
   PopularitySource popularity;
-  GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
+  std::unique_ptr<Applier> applier;
+  std::unique_ptr<Pipeline> pipeline;
 };
 
-// Loads everything from the store: snapshot files, catalogue, the item side of the graph (folded
-// from the users' edges), and builds the index. `progress` is told what is being loaded.
-absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(
-    const GraphStore& store, const FaissSource::Options& index_options,
-    const std::function<void(std::string_view step)>& progress);
+struct LoadOptions {
+  FaissSource::Options index;
+  size_t new_items_max = 0;  // room for items that are created later
+  LoadFrom from = LoadFrom::kCheckpoint;
+};
+
+// Loads everything from the store but the applier and the pipeline: snapshot files, catalogue, the
+// item side of the graph; and builds the index. `progress` is told what is being loaded.
+absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
+                                                               const LoadOptions& options,
+                                                               const LoadProgress& progress);
+
+// How the snapshot assigns macro nodes to users and items that it does not know.
+Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot);
 
 // Publishes the popularity order of the graph as it is now.
 void RefreshPopularity(ServingState& state);
+
+// Holds the state that serves. A request takes it once and sees one world to its end.
+// Thread-safe.
+class ServingCell {
+ public:
+  std::shared_ptr<ServingState> Get() const {
+    MutexLock lock(mutex_);
+    return state_;
+  }
+  // Returns what was held.
+  std::shared_ptr<ServingState> Exchange(std::shared_ptr<ServingState> state) {
+    MutexLock lock(mutex_);
+    state_.swap(state);
+    return state;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::shared_ptr<ServingState> state_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace groundswell
 

@@ -20,7 +20,8 @@ struct UnaryRunner::Pending {
   void Finish(const absl::Status& status) {
     const grpc::Status result = ToGrpcStatus(status);
     scope->set_code(result.error_code());
-    scope.reset();  // counted before the caller can ask for the count
+    scope.reset();       // counted before the caller can ask for the count
+    call.state.reset();  // let go before the caller can believe it is done
     reactor->Finish(result);
   }
 
@@ -31,8 +32,9 @@ struct UnaryRunner::Pending {
   Call call;
 };
 
-UnaryRunner::UnaryRunner(Admission& admission, Applier& applier, Metrics& metrics, Options options)
-    : admission_(admission), applier_(applier), metrics_(metrics), options_(options) {}
+UnaryRunner::UnaryRunner(Admission& admission, const ServingCell& serving, Metrics& metrics,
+                         Options options)
+    : admission_(admission), serving_(serving), metrics_(metrics), options_(options) {}
 
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            absl::StatusOr<Offset> consistency_offset, Work work) {
@@ -43,18 +45,20 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
     return reactor;
   }
   Call& call = pending->call;
+  call.state = serving_.Get();
   call.deadline = call.arrival + options_.default_deadline;
   if (context->deadline() != std::chrono::system_clock::time_point::max()) {
     call.deadline = call.arrival + (context->deadline() - std::chrono::system_clock::now());
   }
-  if (*consistency_offset <= applier_.applied_offset()) {
+  Applier& applier = *call.state->applier;
+  if (*consistency_offset <= applier.applied_offset()) {
     Enqueue(pending, /*reached=*/true);
     return reactor;
   }
   const auto wait_until = std::min(call.arrival + options_.consistency_wait,
                                    call.arrival + (call.deadline - call.arrival) / 2);
-  applier_.WhenApplied(*consistency_offset, wait_until,
-                       [this, pending](bool reached) { Enqueue(pending, reached); });
+  applier.WhenApplied(*consistency_offset, wait_until,
+                      [this, pending](bool reached) { Enqueue(pending, reached); });
   return reactor;
 }
 

@@ -13,11 +13,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "graph/applier.h"
 #include "graph/ids.h"
 #include "grpcpp/grpcpp.h"
 #include "server/admission.h"
 #include "server/metrics.h"
+#include "server/serving_state.h"
 
 namespace groundswell {
 
@@ -33,12 +33,13 @@ class UnaryRunner {
     ComputeThread thread;
     std::chrono::steady_clock::time_point arrival;
     std::chrono::steady_clock::time_point deadline;
-    std::chrono::nanoseconds queued{};  // from arrival until a compute thread took it
-    bool stale = false;                 // the consistency offset was not reached in time
+    std::chrono::nanoseconds queued{};    // from arrival until a compute thread took it
+    bool stale = false;                   // the consistency offset was not reached in time
+    std::shared_ptr<ServingState> state;  // the world as the call sees it, from arrival to end
   };
   using Work = absl::AnyInvocable<absl::Status(const Call&)>;
 
-  UnaryRunner(Admission& admission, Applier& applier, Metrics& metrics, Options options);
+  UnaryRunner(Admission& admission, const ServingCell& serving, Metrics& metrics, Options options);
 
   // Runs `work` on a compute thread once the graph contains `consistency_offset`, or the wait for
   // it is over. An error as `consistency_offset` finishes the call with it. Request and response
@@ -51,7 +52,7 @@ class UnaryRunner {
   void Enqueue(const std::shared_ptr<Pending>& pending, bool reached);
 
   Admission& admission_;
-  Applier& applier_;
+  const ServingCell& serving_;
   Metrics& metrics_;
   const Options options_;
 };

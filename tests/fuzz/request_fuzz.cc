@@ -11,7 +11,7 @@ constexpr int64_t kNowUs = 1'700'000'000'000'000;
 
 const Catalogue& SmallCatalogue() {
   static const Catalogue* const catalogue = [] {
-    auto* made = new Catalogue;  // lives as long as the process
+    auto* made = new Catalogue(100);  // lives as long as the process
     made->Add("i1", "Item 1", "mugs");
     made->Add("i2", "Item 2", "bags");
     return made;

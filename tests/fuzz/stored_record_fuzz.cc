@@ -11,24 +11,36 @@ std::vector<std::string> SeedCorpus() {
                    .cluster = 1,
                    .edges = {{ItemIndex{1}, 2, {5, 6}}, {ItemIndex{7}, 1, {8, 9}}}},
                   user);
-  return {EncodeLogRecord({.event_id = "e",
-                           .user_id = "u",
-                           .item_id = "i",
-                           .event_type = "view",
-                           .weight = 1,
-                           .event_time_us = 2,
-                           .received_time_us = 3}),
-          user};
+  const AssignedCluster assigned{.cluster = 1, .clusters_of = "d"};
+  std::vector<std::string> seeds{user};
+  for (const LogEntry& entry : std::initializer_list<LogEntry>{
+           Interaction{.event_id = "e",
+                       .user_id = "u",
+                       .item_id = "i",
+                       .event_type = "view",
+                       .weight = 1,
+                       .event_time_us = 2,
+                       .received_time_us = 3,
+                       .user_cluster = assigned},
+           Redacted{.event_time_us = 2, .user_id = "u", .user_cluster = assigned},
+           ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 4},
+           RemoveItem{.event_id = "e", .item_id = "i", .item_hash = HashId("i"), .time_us = 4},
+           CreateItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},
+           ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"}}) {
+    seeds.push_back(EncodeLogRecord(entry));
+  }
+  return seeds;
 }
 
 }  // namespace groundswell
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace groundswell;
-  if (const auto interaction = DecodeLogRecord(AsText(data, size)); interaction.ok()) {
-    const auto again = DecodeLogRecord(EncodeLogRecord(*interaction));
-    Require(again.ok() && again->event_id == interaction->event_id &&
-                again->weight == interaction->weight,
+  if (const auto entry = DecodeLogRecord(AsText(data, size)); entry.ok()) {
+    const std::string written = EncodeLogRecord(*entry);
+    const auto again = DecodeLogRecord(written);
+    Require(again.ok() && again->index() == entry->index() &&
+                EventIdOf(*again) == EventIdOf(*entry) && EncodeLogRecord(*again) == written,
             "a log record that was read is written back the same");
   }
   if (const auto user = DecodeUserState(AsText(data, size)); user.ok()) {

@@ -13,6 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+GraphState StateOf(GraphStore& store) { return *Generation::OpenCurrent(store)->ReadState(); }
+
 class ImportTest : public testing::Test {
  protected:
   ImportTest() { fs::copy(GROUNDSWELL_SAMPLE_SNAPSHOT, snapshot_); }
@@ -97,11 +99,11 @@ TEST_F(ImportTest, ADirectoryOfSomethingElseIsLeftAlone) {
 
 TEST_F(ImportTest, ImportingTwiceChangesNothing) {
   ASSERT_EQ(Import().exit_code, 0);
-  const Offset logged = OpenStore(data_dir_)->ReadState()->base_offset + 1;
+  const Offset logged = StateOf(*OpenStore(data_dir_)).base_offset + 1;
   {
     const auto store = OpenStore(data_dir_);
     GraphStore::Batch batch(*store);
-    batch.PutLogRecord(logged, MakeInteraction("u", "85123A"));
+    batch.PutLogEntry(logged, MakeInteraction("u", "85123A"));
     ASSERT_TRUE(store->Commit(batch, true).ok());
   }
   const Finished again = Import();
@@ -124,9 +126,9 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
   Offset logged = 0;
   {
     const auto store = OpenStore(data_dir_);
-    logged = store->ReadState()->base_offset + 1;
+    logged = StateOf(*store).base_offset + 1;
     GraphStore::Batch batch(*store);
-    batch.PutLogRecord(logged, MakeInteraction("carried-user", "85123A", 2, 1'000'000, "carried"));
+    batch.PutLogEntry(logged, MakeInteraction("carried-user", "85123A", 2, 1'000'000, "carried"));
     batch.PutEventId("carried", logged);
     ASSERT_TRUE(store->Commit(batch, true).ok());
   }
@@ -136,7 +138,7 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
   EXPECT_NE(import.output.find("1 interactions"), std::string::npos) << import.output;
   const auto store = OpenStore(data_dir_);
   EXPECT_EQ(*store->LastLogOffset(), logged);
-  EXPECT_EQ(store->ReadState()->applied_offset, logged - 1);
+  EXPECT_EQ(StateOf(*store).applied_offset, logged - 1);
   EXPECT_EQ(**store->FindEventId("carried"), logged);
 }
 

@@ -1,18 +1,13 @@
 // Incremental macro edges against the matrix form of the definition, exactly, over random streams
-// of additions and removals, with restarts between. The oracle is dense and shares no code with
-// graph/.
+// of additions and removals. The oracle is dense and shares no code with graph/.
 #include <gtest/gtest.h>
 
-#include <future>
 #include <map>
 #include <random>
-#include <string>
 #include <vector>
 
-#include "graph/applier.h"
-#include "graph/rocksdb_log.h"
+#include "graph/macro_graph.h"
 #include "tests/support/graph_fixture.h"
-#include "tests/support/temporary_directory.h"
 
 namespace groundswell {
 namespace {
@@ -79,8 +74,10 @@ Matrix OneHot(const std::vector<MacroNode>& clusters, size_t count) {
 void ExpectEqual(const MacroGraph& graph, const std::vector<UserState>& users,
                  const std::vector<MacroNode>& user_clusters, const Oracle& oracle) {
   const MacroShape& shape = graph.items().shape();
-  const std::vector<MacroNode> item_clusters(graph.cluster_of_item().begin(),
-                                             graph.cluster_of_item().end());
+  std::vector<MacroNode> item_clusters;
+  for (uint32_t item = 0; item < graph.item_count(); ++item) {
+    item_clusters.push_back(graph.ClusterOf(ItemIndex{item}));
+  }
   const Matrix uc = OneHot(user_clusters, shape.user_clusters);
   const Matrix ic = OneHot(item_clusters, shape.item_clusters);
   const Matrix h1u = Product(oracle.a, ic);
@@ -151,77 +148,6 @@ TEST(MacroGraphProperty, IncrementalEqualsRecomputedOverRandomStreams) {
     loaded.FinishLoading();
     ExpectEqual(loaded, users, user_clusters, oracle);
     if (HasFatalFailure()) return;
-  }
-}
-
-// Through store, log and applier, closed and opened again at random moments.
-TEST(MacroGraphProperty, IncrementalEqualsRecomputedAcrossRestarts) {
-  constexpr Size kSize{
-      .users = 8, .items = 10, .user_clusters = 3, .item_clusters = 4, .recent_len = 3};
-  for (uint64_t seed = 1; seed <= 6; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    std::mt19937_64 random(seed);
-    TemporaryDirectory directory;
-    MakeStore(directory.File("db"), kSize.items);
-    Oracle oracle{.a = Zeros(kSize.users, kSize.items), .last = {}};
-    std::map<std::string, size_t> user_numbers;  // in the order in which the server makes them
-    std::vector<MacroNode> user_clusters;
-    Offset offset = 0;
-    for (int run = 0; run < 5; ++run) {
-      const auto store = OpenStore(directory.File("db"));
-      const Catalogue catalogue = *store->ReadCatalogue();
-      const auto log = *RocksdbLog::Open(*store, {});
-      MacroGraph graph({kSize.user_clusters, kSize.item_clusters, kSize.recent_len},
-                       ClustersOf(kSize.items, kSize.item_clusters));
-      ASSERT_TRUE(store
-                      ->ForEachUser([&](std::string_view, const UserState& user) {
-                        graph.LoadUser(user);
-                        return absl::OkStatus();
-                      })
-                      .ok());
-      graph.FinishLoading();
-      Applier applier(
-          *store, *log, catalogue, graph, *store->ReadState(),
-          {.batch_max = 1 + random() % 20,
-           .cluster_of_new_user = [](ItemIndex item) { return ToInt(item) % kSize.user_clusters; },
-           .on_applied = {},
-           .on_status = {}});
-      ASSERT_TRUE(applier.CatchUp([](Offset, Offset) {}, [] { return false; }).ok());
-      const auto events = 1 + random() % 80;
-      for (uint64_t i = 0; i < events; ++i) {
-        const std::string user = "u" + std::to_string(random() % kSize.users);
-        const auto item = static_cast<uint32_t>(random() % kSize.items);
-        const Count weight = RandomWeight(random);
-        const auto time_us = static_cast<int64_t>(random() % 50);
-        std::promise<void> appended;
-        ASSERT_TRUE(
-            log->Append({MakeInteraction(user, "i" + std::to_string(item), weight, time_us)},
-                        [&](const auto& result) {
-                          EXPECT_TRUE(result.ok());
-                          appended.set_value();
-                        })
-                .ok());
-        appended.get_future().wait();
-        ++offset;
-        if (weight > 0 && !user_numbers.contains(user)) {
-          user_numbers.emplace(user, user_numbers.size());
-          user_clusters.push_back(item % kSize.user_clusters);
-        }
-        if (user_numbers.contains(user)) {
-          oracle.Add(user_numbers[user], item, weight, {.time_us = time_us, .offset = offset});
-        }
-      }
-      std::promise<bool> reached;
-      applier.WhenApplied(offset, std::chrono::steady_clock::now() + std::chrono::seconds(20),
-                          [&](bool is_reached) { reached.set_value(is_reached); });
-      ASSERT_TRUE(reached.get_future().get());
-      std::vector<UserState> users;
-      for (const auto& [name, number] : user_numbers) users.push_back(**store->ReadUser(name));
-      Oracle known{.a = {oracle.a.begin(), oracle.a.begin() + users.size()}, .last = oracle.last};
-      ExpectEqual(graph, users, user_clusters, known);
-      log->Close();
-      if (HasFatalFailure()) return;
-    }
   }
 }
 

@@ -20,15 +20,19 @@ std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters) {
   return clusters;
 }
 
-void MakeStore(const std::string& path, size_t items) {
-  auto store = GraphStore::Open({.path = path, .create = true});
+void MakeStore(const std::string& path, size_t items, const Window& window, rocksdb::Env* env) {
+  auto store = GraphStore::Open({.path = path, .create = true, .env = env});
   ThrowIfBad(store.status());
+  const Generation generation(**store, 1);
   GraphStore::Batch batch(**store);
   for (uint32_t item = 0; item < items; ++item) {
-    batch.PutItem(ItemIndex{item}, "i" + std::to_string(item), "Item " + std::to_string(item),
-                  "things");
+    generation.PutItem(batch, ItemIndex{item},
+                       {.id = "i" + std::to_string(item),
+                        .title = "Item " + std::to_string(item),
+                        .category = "things"});
   }
-  batch.PutState({.snapshot_digest = "test"});
+  generation.PutState(batch, {.snapshot_digest = "test", .window = window});
+  batch.PutCurrentGeneration(generation.number());
   ThrowIfBad((*store)->Commit(batch, /*sync=*/true));
 }
 
@@ -48,7 +52,8 @@ Interaction MakeInteraction(const std::string& user, const std::string& item, Co
           .event_type = "purchase",
           .weight = weight,
           .event_time_us = time_us,
-          .received_time_us = 0};
+          .received_time_us = 0,
+          .user_cluster = std::nullopt};
 }
 
 }  // namespace groundswell

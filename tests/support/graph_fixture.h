@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/generation.h"
 #include "graph/macro_graph.h"
 #include "graph/store.h"
 
@@ -15,7 +16,8 @@ namespace groundswell {
 std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters);
 
 // Makes a database with `items` items at `path`, as an import would leave it, and closes it.
-void MakeStore(const std::string& path, size_t items);
+void MakeStore(const std::string& path, size_t items, const Window& window = {},
+               rocksdb::Env* env = nullptr);
 
 // Opens what MakeStore made.
 std::unique_ptr<GraphStore> OpenStore(const std::string& path);

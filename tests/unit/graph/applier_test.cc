@@ -2,131 +2,290 @@
 
 #include <gtest/gtest.h>
 
-#include <future>
-
-#include "graph/rocksdb_log.h"
-#include "tests/support/graph_fixture.h"
+#include "graph/redaction.h"
+#include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
 namespace {
 
-constexpr MacroShape kShape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
 constexpr size_t kItems = 4;
-
-// Store, log, graph and applier as a server holds them.
-struct Running {
-  explicit Running(const std::string& path)
-      : store(OpenStore(path)),
-        catalogue(*store->ReadCatalogue()),
-        log(*RocksdbLog::Open(*store, {})),
-        graph(kShape, ClustersOf(kItems, kShape.item_clusters)) {
-    const absl::Status loaded = store->ForEachUser([&](std::string_view, const UserState& user) {
-      graph.LoadUser(user);
-      return absl::OkStatus();
-    });
-    EXPECT_TRUE(loaded.ok());
-    graph.FinishLoading();
-    applier = std::make_unique<Applier>(
-        *store, *log, catalogue, graph, *store->ReadState(),
-        Applier::Options{
-            .cluster_of_new_user = [](ItemIndex item) { return ToInt(item) % 2; },
-            .on_applied = [this](const Interaction&, Applier::Outcome o) { outcomes.push_back(o); },
-            .on_status = {}});
-    EXPECT_TRUE(applier->CatchUp([](Offset, Offset) {}, [] { return false; }).ok());
-  }
-  ~Running() { log->Close(); }
-
-  Offset Append(std::vector<Interaction> interactions) {
-    std::promise<Offset> last;
-    EXPECT_TRUE(log->Append(std::move(interactions),
-                            [&](const absl::StatusOr<std::vector<Appended>>& appended) {
-                              last.set_value(appended->back().offset);
-                            })
-                    .ok());
-    return last.get_future().get();
-  }
-
-  bool WaitFor(Offset offset, std::chrono::milliseconds limit = std::chrono::seconds(10)) {
-    std::promise<bool> reached;
-    applier->WhenApplied(offset, std::chrono::steady_clock::now() + limit,
-                         [&](bool is_reached) { reached.set_value(is_reached); });
-    return reached.get_future().get();
-  }
-
-  std::unique_ptr<GraphStore> store;
-  Catalogue catalogue;
-  std::unique_ptr<RocksdbLog> log;
-  MacroGraph graph;
-  std::vector<Applier::Outcome> outcomes;
-  std::unique_ptr<Applier> applier;
-};
+using Outcome = Applier::Outcome;
 
 class ApplierTest : public testing::Test {
  protected:
-  ApplierTest() { MakeStore(path_, kItems); }
+  void Make(const Window& window = {}) { MakeStore(path_, kItems, window); }
+  static Count Total(const LiveGraph& live, uint32_t item) {
+    return live.graph->items().Total(ItemIndex{item});
+  }
+  static ForgetUser Forget(const std::string& user, int64_t time_us) {
+    static int next = 0;
+    return {.event_id = "forget-" + std::to_string(++next),
+            .user_id = user,
+            .user_hash = HashId(user),
+            .time_us = time_us};
+  }
+  static RemoveItem Remove(const std::string& item, int64_t time_us) {
+    return {.event_id = "remove-" + item,
+            .item_id = item,
+            .item_hash = HashId(item),
+            .time_us = time_us};
+  }
+
   TemporaryDirectory directory_;
   std::string path_ = directory_.File("db");
 };
 
 TEST_F(ApplierTest, AWaitThatIsNotMetEndsAtItsDeadline) {
-  Running running(path_);
-  EXPECT_FALSE(running.WaitFor(1, std::chrono::milliseconds(20)));
+  Make();
+  LiveGraph live(path_);
+  EXPECT_FALSE(live.WaitFor(1, std::chrono::milliseconds(20)));
 }
 
 TEST_F(ApplierTest, AnAppendedInteractionBecomesVisible) {
-  Running running(path_);
-  EXPECT_TRUE(running.WaitFor(0));
-  const Offset offset = running.Append({MakeInteraction("ann", "i1", 2)});
-  ASSERT_TRUE(running.WaitFor(offset));
-  const auto user = running.store->ReadUser("ann");
-  ASSERT_TRUE(user.ok() && user->has_value());
-  EXPECT_EQ((*user)->cluster, 1u);
-  EXPECT_EQ((*user)->edges[0].count, 2u);
-  EXPECT_EQ(running.graph.items().Total(ItemIndex{1}), 2);
-  EXPECT_EQ(running.applier->user_count(), 1u);
-  EXPECT_EQ(running.applier->edge_count(), 1);
+  Make();
+  LiveGraph live(path_);
+  EXPECT_TRUE(live.WaitFor(0));
+  live.Apply(MakeInteraction("ann", "i1", 2));
+  EXPECT_EQ(live.User("ann").cluster, 1u);
+  EXPECT_EQ(live.User("ann").edges[0].count, 2u);
+  EXPECT_EQ(Total(live, 1), 2);
+  EXPECT_EQ(live.progress().live_user_count, 1);
+  EXPECT_EQ(live.progress().edge_count, 1);
+  live.ExpectVerified();
 }
 
 TEST_F(ApplierTest, WhatCannotBeAppliedIsPassedOverAndReported) {
-  Running running(path_);
-  const Offset offset =
-      running.Append({MakeInteraction("ann", "nowhere"), MakeInteraction("ann", "i0", -1),
-                      MakeInteraction("ann", "i0", 1), MakeInteraction("ann", "i0", -2)});
-  ASSERT_TRUE(running.WaitFor(offset));
-  running.log->Close();
-  running.applier.reset();
-  using Outcome = Applier::Outcome;
-  EXPECT_EQ(running.outcomes, (std::vector<Outcome>{Outcome::kUnknownItem, Outcome::kBelowZero,
-                                                    Outcome::kApplied, Outcome::kBelowZero}));
-  EXPECT_EQ(running.graph.items().Total(ItemIndex{0}), 1);
+  Make();
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("ann", "nowhere"), MakeInteraction("ann", "i0", -1),
+              MakeInteraction("ann", "i0", 1), MakeInteraction("ann", "i0", -2)});
+  EXPECT_EQ(Total(live, 0), 1);
+  EXPECT_EQ(live.StopAndTakeOutcomes(),
+            (std::vector<Outcome>{Outcome::kUnknownItem, Outcome::kBelowZero, Outcome::kApplied,
+                                  Outcome::kBelowZero}));
 }
 
 TEST_F(ApplierTest, ARestartContinuesWhereItWas) {
+  Make();
   Offset offset = 0;
+  std::string digest;
   {
-    Running running(path_);
-    offset = running.Append({MakeInteraction("ann", "i0"), MakeInteraction("bob", "i0", 3)});
-    ASSERT_TRUE(running.WaitFor(offset));
+    LiveGraph live(path_);
+    offset = live.Apply({MakeInteraction("ann", "i0"), MakeInteraction("bob", "i0", 3)});
+    digest = live.Digest();
   }
-  Running running(path_);
-  EXPECT_EQ(running.applier->applied_offset(), offset);
-  EXPECT_TRUE(running.outcomes.empty());
-  EXPECT_EQ(running.graph.items().Total(ItemIndex{0}), 4);
+  LiveGraph live(path_);
+  EXPECT_EQ(live.applier->applied_offset(), offset);
+  EXPECT_EQ(live.Digest(), digest);
+  EXPECT_EQ(Total(live, 0), 4);
+  EXPECT_TRUE(live.StopAndTakeOutcomes().empty());
 }
 
 TEST_F(ApplierTest, WhatWasLoggedButNotAppliedIsAppliedAtTheStart) {
+  Make();
   {
     const auto store = OpenStore(path_);
     GraphStore::Batch batch(*store);
     for (Offset offset = 1; offset <= 5; ++offset) {
-      batch.PutLogRecord(offset, MakeInteraction("ann", "i2"));
+      batch.PutLogEntry(offset, MakeInteraction("ann", "i2"));
     }
     ASSERT_TRUE(store->Commit(batch, true).ok());
   }
-  Running running(path_);
-  EXPECT_EQ(running.applier->applied_offset(), 5);
-  EXPECT_EQ(running.graph.items().Total(ItemIndex{2}), 5);
+  LiveGraph live(path_);
+  EXPECT_EQ(live.applier->applied_offset(), 5);
+  EXPECT_EQ(Total(live, 2), 5);
+}
+
+TEST_F(ApplierTest, TheMacroNodeOfANewUserIsRecordedInTheLogAndRules) {
+  Make();
+  {
+    LiveGraph live(path_);
+    live.Apply(MakeInteraction("ann", "i1"));
+    const LogEntry entry = (*live.log->Read(1, 1))[0].second;
+    EXPECT_EQ(std::get<Interaction>(entry).user_cluster,
+              (AssignedCluster{.cluster = 1, .clusters_of = "test"}));
+    Interaction recorded = MakeInteraction("bob", "i1");
+    recorded.user_cluster = {.cluster = 0, .clusters_of = "test"};
+    live.Apply(recorded);
+    EXPECT_EQ(live.User("bob").cluster, 0u) << "what is recorded, not what would be computed";
+    recorded.user_id = "eve";
+    recorded.event_id = "other";
+    recorded.user_cluster = {.cluster = 0, .clusters_of = "another snapshot"};
+    live.Apply(recorded);
+    EXPECT_EQ(live.User("eve").cluster, 1u);
+  }
+}
+
+TEST_F(ApplierTest, InteractionsLeaveTheWindowOfAgeByEventTime) {
+  Make({.age_us = 10});
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("ann", "i0", 2, 100), MakeInteraction("ann", "i0", 3, 105),
+              MakeInteraction("bob", "i1", 1, 110)});
+  EXPECT_EQ(Total(live, 0), 5) << "exactly as old as the window is long: still inside";
+  live.Apply(MakeInteraction("bob", "i1", 1, 111));
+  EXPECT_EQ(Total(live, 0), 3);
+  live.ExpectVerified();
+  live.Apply(MakeInteraction("eve", "i2", 1, 100));
+  EXPECT_EQ(Total(live, 2), 0) << "too late";
+  live.Apply(MakeInteraction("eve", "i3", 1, 1'000));
+  EXPECT_EQ(Total(live, 0) + Total(live, 1), 0);
+  EXPECT_EQ(live.progress().edge_count, 1);
+  live.ExpectVerified();
+  EXPECT_EQ(live.StopAndTakeOutcomes()[4], Outcome::kOutsideWindow);
+}
+
+TEST_F(ApplierTest, TheOldestLeaveTheWindowsByCount) {
+  Make({.interactions = 3, .items = 2});
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("ann", "i0", 5, 1), MakeInteraction("ann", "i1", 1, 2),
+              MakeInteraction("ann", "i1", 1, 3)});
+  EXPECT_EQ(Total(live, 0), 5);
+  live.Apply(MakeInteraction("ann", "i1", 1, 4));
+  EXPECT_EQ(Total(live, 0), 0) << "the fourth interaction pushes the first out";
+  live.Apply(MakeInteraction("ann", "i2", 1, 5));
+  EXPECT_EQ(Total(live, 1), 2);
+  live.Apply(MakeInteraction("ann", "i3", 1, 6));
+  EXPECT_EQ(Total(live, 1), 0) << "a third item pushes the oldest out";
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, AForgottenUserLeavesNothingAndLateEventsChangeNothing) {
+  Make();
+  LiveGraph live(path_);
+  live.Apply(MakeInteraction("ann", "i0", 1, 10));
+  const std::string without_bob = live.Digest();
+  live.Apply({MakeInteraction("bob", "i0", 2, 11), MakeInteraction("bob", "i1", 3, 12)});
+  const Offset offset = live.Apply(Forget("bob", 20));
+  EXPECT_EQ(live.Digest(), without_bob);
+  EXPECT_EQ(Total(live, 0), 1);
+  EXPECT_EQ(Total(live, 1), 0);
+  const auto tombstone = *live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob"));
+  ASSERT_TRUE(tombstone.has_value());
+  EXPECT_EQ(tombstone->offset, offset);
+  EXPECT_EQ(tombstone->removed.edges, 2);
+  EXPECT_EQ(tombstone->removed.weight, 5);
+  EXPECT_EQ(tombstone->digest.ToString(), without_bob);
+
+  const Offset late = live.Apply(MakeInteraction("bob", "i0", 2, 20));
+  EXPECT_EQ(live.Digest(), without_bob);
+  EXPECT_TRUE(std::holds_alternative<Redacted>((*live.log->Read(late, 1))[0].second));
+  live.Apply(MakeInteraction("bob", "i0", 1, 21));
+  EXPECT_EQ(Total(live, 0), 2) << "a new life";
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, RedactionTakesTheIdsOutOfTheLog) {
+  Make();
+  {
+    LiveGraph live(path_);
+    live.Apply({MakeInteraction("bob", "i0", 1, 10, "bob's first"),
+                MakeInteraction("ann", "i1", 1, 11), MakeInteraction("ann", "i0", 1, 12)});
+    live.Apply({Forget("bob", 20), Remove("i1", 20)});
+    EXPECT_EQ(*RedactLog(*live.store, 1, [] { return true; }), 4);
+    EXPECT_EQ(*RedactLog(*live.store, 1, [] { return true; }), 0);
+    const auto entries = *live.log->Read(1, 10);
+    EXPECT_TRUE(std::holds_alternative<Redacted>(entries[0].second));
+    EXPECT_EQ(std::get<Redacted>(entries[1].second).event_time_us, 11);
+    EXPECT_EQ(std::get<Interaction>(entries[2].second).user_id, "ann");
+    EXPECT_EQ(std::get<ForgetUser>(entries[3].second).user_id, "");
+    EXPECT_EQ(std::get<RemoveItem>(entries[4].second).item_id, "");
+    EXPECT_FALSE(live.store->FindEventId("bob's first")->has_value());
+    EXPECT_TRUE((*live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob")))->redacted);
+  }
+  LiveGraph live(path_);
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, ARemovedItemLeavesNothingAndMayComeBack) {
+  Make();
+  std::string digest;
+  {
+    LiveGraph live(path_, {.batch_max = 2});  // several batches of users
+    std::vector<LogEntry> others;
+    for (int u = 0; u < 7; ++u) others.push_back(MakeInteraction("u" + std::to_string(u), "i0"));
+    live.Apply(others);
+    digest = live.Digest();
+    for (int u = 0; u < 7; ++u) live.Apply(MakeInteraction("u" + std::to_string(u), "i1", 2, 10));
+    live.Apply(Remove("i1", 20));
+    EXPECT_EQ(live.Digest(), digest);
+    EXPECT_EQ(Total(live, 1), 0);
+    EXPECT_FALSE(live.catalogue->Find("i1").has_value());
+    const auto tombstone = *live.store->FindTombstone(Tombstone::Kind::kItem, HashId("i1"));
+    EXPECT_EQ(tombstone->removed.users, 7);
+    EXPECT_EQ(tombstone->removed.weight, 14);
+    live.Apply(MakeInteraction("u1", "i1", 1, 15));
+    live.ExpectVerified();
+  }
+  LiveGraph live(path_);
+  EXPECT_FALSE(live.catalogue->Find("i1").has_value());
+  live.Apply(CreateItem{.event_id = "again", .item_id = "i1", .title = "Back", .cluster = 1});
+  ASSERT_TRUE(live.catalogue->Find("i1").has_value());
+  const ItemIndex item = *live.catalogue->Find("i1");
+  EXPECT_EQ(live.catalogue->Title(item), "Back");
+  live.Apply({MakeInteraction("u1", "i1", 1, 16), MakeInteraction("u1", "i1", 1, 21)});
+  EXPECT_EQ(Total(live, ToInt(item)), 1) << "the first of the two is late";
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
+  Make();
+  std::string digest;
+  {
+    LiveGraph live(path_);
+    live.Apply({CreateItem{.event_id = "c1",
+                           .item_id = "new",
+                           .title = "New",
+                           .category = "fresh",
+                           .cluster = 0,
+                           .clusters_of = "test"},
+                CreateItem{.event_id = "c2", .item_id = "odd", .cluster = 0, .clusters_of = "x"},
+                MakeInteraction("ann", "new", 3), MakeInteraction("ann", "odd", 1)});
+    EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("new")), 0u) << "as recorded";
+    EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("odd")), 1u) << "3 letters, modulo 2";
+    live.ExpectVerified();
+    digest = live.Digest();
+  }
+  LiveGraph live(path_);
+  EXPECT_EQ(live.Digest(), digest);
+  EXPECT_EQ(live.catalogue->Category(*live.catalogue->Find("new")), "fresh");
+  EXPECT_EQ(Total(live, ToInt(*live.catalogue->Find("new"))), 3);
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {
+  Make();
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("ann", "i1"), MakeInteraction("ann", "i2")});
+  EXPECT_EQ(live.User("ann").cluster, 1u) << "of its first item";
+  live.Apply(ActivateSnapshot{.event_id = "a", .snapshot_digest = "another"});
+  EXPECT_EQ(live.User("ann").cluster, 1u);
+  live.Apply(ActivateSnapshot{.event_id = "b", .snapshot_digest = "test"});
+  EXPECT_EQ(live.User("ann").cluster, 0u) << "(1 + 1 + 2) modulo 2";
+  live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, ARestartLoadsTheCheckpointAndSettlesWhoChangedSince) {
+  Make();
+  std::string digest;
+  {
+    LiveGraph live(path_);
+    live.Apply({MakeInteraction("ann", "i0"), MakeInteraction("bob", "i0", 3),
+                MakeInteraction("eve", "i2", 1)});
+    const auto checkpoint = live.Checkpoint();
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    EXPECT_EQ(checkpoint->offset, 3);
+    EXPECT_EQ(live.Checkpoint()->offset, 3) << "nothing new";
+    live.Apply({MakeInteraction("bob", "i1"), MakeInteraction("zoe", "i1"), Forget("eve", 5),
+                MakeInteraction("bob", "i1", -1), MakeInteraction("ann", "i3")});
+    digest = live.Digest();
+  }
+  LiveGraph live(path_);
+  ASSERT_TRUE(live.loaded.checkpoint.has_value());
+  EXPECT_EQ(live.loaded.users, 4u);
+  EXPECT_EQ(live.Digest(), digest);
+  live.ExpectVerified();
+  EXPECT_EQ(live.Checkpoint()->offset, 8);
 }
 
 }  // namespace

@@ -10,15 +10,30 @@
 namespace groundswell {
 namespace {
 
-using Result = absl::StatusOr<std::vector<Appended>>;
+using Result = absl::StatusOr<AppendResult>;
 
 // Appends and waits for the log's answer.
-Result Append(InteractionLog& log, std::vector<Interaction> interactions) {
+Result Send(InteractionLog& log, AppendRequest request) {
   std::promise<Result> promise;
-  const absl::Status queued = log.Append(
-      std::move(interactions), [&](Result result) { promise.set_value(std::move(result)); });
+  const absl::Status queued =
+      log.Append(std::move(request), [&](Result result) { promise.set_value(std::move(result)); });
   if (!queued.ok()) return queued;
   return promise.get_future().get();
+}
+
+Result Append(InteractionLog& log, std::vector<LogEntry> entries) {
+  return Send(log, {.entries = std::move(entries)});
+}
+
+// Interactions numbered from `first`.
+AppendRequest Numbered(const std::string& producer, int64_t first, int64_t count) {
+  AppendRequest request{
+      .producer_id = producer, .first_sequence = first, .last_sequence = first + count - 1};
+  for (int64_t i = 0; i < count; ++i) {
+    request.entries.push_back(MakeInteraction("u", "i0"));
+    request.sequences.push_back(first + i);
+  }
+  return request;
 }
 
 class LogTest : public testing::Test {
@@ -26,7 +41,7 @@ class LogTest : public testing::Test {
   LogTest() { MakeStore(path_, 4); }
 
   std::unique_ptr<RocksdbLog> OpenLog(GraphStore& store, RocksdbLog::Options options = {}) {
-    auto log = RocksdbLog::Open(store, std::move(options));
+    auto log = RocksdbLog::Open(store, 0, std::move(options));
     EXPECT_TRUE(log.ok()) << log.status();
     return *std::move(log);
   }
@@ -41,9 +56,9 @@ TEST_F(LogTest, OffsetsBeginAtOneAndAreConsecutive) {
   EXPECT_EQ(log->end(), 0);
   const Result first = Append(*log, {MakeInteraction("u", "i0"), MakeInteraction("u", "i1")});
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ((*first)[0].offset, 1);
-  EXPECT_EQ((*first)[1].offset, 2);
-  EXPECT_EQ((*Append(*log, {MakeInteraction("u", "i0")}))[0].offset, 3);
+  EXPECT_EQ(first->entries[0].offset, 1);
+  EXPECT_EQ(first->entries[1].offset, 2);
+  EXPECT_EQ(Append(*log, {MakeInteraction("u", "i0")})->entries[0].offset, 3);
   EXPECT_EQ(log->end(), 3);
   EXPECT_EQ(log->Read(2, 10)->size(), 2u);
   EXPECT_TRUE(log->Read(4, 10)->empty());
@@ -56,13 +71,13 @@ TEST_F(LogTest, ARepeatedEventIdIsADuplicateAlsoAfterReopening) {
     const Result result = Append(
         *log, {MakeInteraction("u", "i0", 1, 1, "same"), MakeInteraction("u", "i1", 1, 1, "same")});
     ASSERT_TRUE(result.ok());
-    EXPECT_EQ((*result)[1].outcome, Appended::Outcome::kDuplicate);
-    EXPECT_EQ((*result)[1].offset, 1);
+    EXPECT_EQ(result->entries[1].outcome, Appended::Outcome::kDuplicate);
+    EXPECT_EQ(result->entries[1].offset, 1);
   }
   const auto store = OpenStore(path_);
   const auto log = OpenLog(*store);
   const Result result = Append(*log, {MakeInteraction("u", "i0", 1, 1, "same")});
-  EXPECT_EQ((*result)[0].outcome, Appended::Outcome::kDuplicate);
+  EXPECT_EQ(result->entries[0].outcome, Appended::Outcome::kDuplicate);
   EXPECT_EQ(log->end(), 1);
 }
 
@@ -72,15 +87,15 @@ TEST_F(LogTest, EventIdsOutsideTheWindowAreForgotten) {
   for (const char* id : {"a", "b", "c"}) {
     ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0", 1, 1, id)}).ok());
   }
-  EXPECT_EQ((*Append(*log, {MakeInteraction("u", "i0", 1, 1, "c")}))[0].outcome,
+  EXPECT_EQ(Append(*log, {MakeInteraction("u", "i0", 1, 1, "c")})->entries[0].outcome,
             Appended::Outcome::kDuplicate);
-  EXPECT_EQ((*Append(*log, {MakeInteraction("u", "i0", 1, 1, "a")}))[0].outcome,
+  EXPECT_EQ(Append(*log, {MakeInteraction("u", "i0", 1, 1, "a")})->entries[0].outcome,
             Appended::Outcome::kAppended);
 }
 
 TEST_F(LogTest, AWindowSmallerThanAGroupIsRefused) {
   const auto store = OpenStore(path_);
-  const auto log = RocksdbLog::Open(*store, {.group_max = 10, .event_ids_max = 9});
+  const auto log = RocksdbLog::Open(*store, 0, {.group_max = 10, .event_ids_max = 9});
   EXPECT_EQ(log.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
@@ -88,8 +103,9 @@ TEST_F(LogTest, AFullQueueRefusesAtOnceAndKeepsNothing) {
   const auto store = OpenStore(path_);
   const auto log = OpenLog(*store, {.queue_max = 1});
   bool called = false;
-  const absl::Status refused = log->Append({MakeInteraction("u", "i0"), MakeInteraction("u", "i1")},
-                                           [&](const Result&) { called = true; });
+  const absl::Status refused =
+      log->Append({.entries = {MakeInteraction("u", "i0"), MakeInteraction("u", "i1")}},
+                  [&](const Result&) { called = true; });
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   log->Close();
   EXPECT_FALSE(called);
@@ -101,7 +117,7 @@ TEST_F(LogTest, ClosingAnswersEveryAppendAndRefusesFurtherOnes) {
   const auto log = OpenLog(*store);
   std::atomic<int> answered{0};
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(log->Append({MakeInteraction("u", "i0")},
+    ASSERT_TRUE(log->Append({.entries = {MakeInteraction("u", "i0")}},
                             [&](const Result& result) {
                               EXPECT_TRUE(result.ok());
                               ++answered;
@@ -124,14 +140,76 @@ TEST_F(LogTest, ManyThreadsGetDistinctOffsetsInTheirOwnOrder) {
       for (int i = 0; i < 50; ++i) {
         const Result result = Append(*log, {MakeInteraction("u", "i0")});
         ASSERT_TRUE(result.ok());
-        EXPECT_GT((*result)[0].offset, previous);
-        previous = (*result)[0].offset;
+        EXPECT_GT(result->entries[0].offset, previous);
+        previous = result->entries[0].offset;
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(log->end(), 200);
   EXPECT_EQ(log->Read(1, 1'000)->size(), 200u);
+}
+
+TEST_F(LogTest, AProducersSequenceCountsOnceAlsoAfterReopening) {
+  {
+    const auto store = OpenStore(path_);
+    const auto log = OpenLog(*store);
+    EXPECT_EQ(Send(*log, Numbered("p", 1, 5))->last_sequence, 5);
+    const Result overlapping = Send(*log, Numbered("p", 4, 3));
+    ASSERT_TRUE(overlapping.ok()) << overlapping.status();
+    EXPECT_EQ(overlapping->entries[0].outcome, Appended::Outcome::kDuplicate);
+    EXPECT_EQ(overlapping->entries[1].outcome, Appended::Outcome::kDuplicate);
+    EXPECT_EQ(overlapping->entries[2].outcome, Appended::Outcome::kAppended);
+    EXPECT_EQ(log->end(), 6);
+  }
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  EXPECT_EQ(Send(*log, Numbered("p", 1, 6))->last_sequence, 6);
+  EXPECT_EQ(log->end(), 6);
+  EXPECT_EQ(Send(*log, Numbered("q", 1, 1))->entries[0].offset, 7) << "another producer";
+}
+
+TEST_F(LogTest, AGapInASequenceIsRefusedAloneWithTheNumberThatIsNext) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  ASSERT_TRUE(Send(*log, Numbered("p", 1, 2)).ok());
+  const Result gap = Send(*log, Numbered("p", 4, 1));
+  EXPECT_EQ(gap.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(gap.status().message().find("is 3"), absl::string_view::npos) << gap.status();
+  EXPECT_TRUE(Send(*log, Numbered("p", 3, 1)).ok());
+  EXPECT_EQ(log->end(), 3);
+}
+
+TEST_F(LogTest, NumbersOfWhatWasRefusedAtTheDoorAreUsedUp) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  EXPECT_EQ(
+      Send(*log, {.producer_id = "p", .first_sequence = 1, .last_sequence = 3})->last_sequence, 3);
+  EXPECT_EQ(log->end(), 0);
+  EXPECT_EQ(Send(*log, Numbered("p", 4, 1))->last_sequence, 4);
+}
+
+TEST_F(LogTest, OneProducerTooManyIsRefusedUntilAnotherOneIsSilentForAWindow) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store, {.group_max = 2, .event_ids_max = 4, .producers_max = 2});
+  ASSERT_TRUE(Send(*log, Numbered("p", 1, 1)).ok());
+  ASSERT_TRUE(Send(*log, Numbered("q", 1, 1)).ok());
+  EXPECT_EQ(Send(*log, Numbered("r", 1, 1)).status().code(), absl::StatusCode::kResourceExhausted);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(Send(*log, Numbered("q", 2 + i, 1)).ok());
+  EXPECT_TRUE(Send(*log, Numbered("r", 1, 1)).ok());
+  EXPECT_EQ(store->ReadProducers()->size(), 2u);
+  EXPECT_FALSE(store->ReadProducers()->contains("p"));
+}
+
+TEST_F(LogTest, TheBeginningCanBeCutOffUpToTheWindow) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store, {.group_max = 2, .event_ids_max = 4});
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0")}).ok());
+  ASSERT_TRUE(log->TruncateBefore(100).ok());
+  EXPECT_EQ(log->begin(), 7) << "the window of event ids is kept";
+  EXPECT_EQ(log->Read(7, 10)->size(), 4u);
+  EXPECT_EQ(log->Read(6, 10).status().code(), absl::StatusCode::kDataLoss);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0")}).ok());
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ class MacroGraphTest : public testing::Test {
     return graph_.Apply(user, ItemIndex{item}, weight, {.time_us = offset_, .offset = offset_});
   }
 
-  MacroGraph graph_{kShape, {0, 1, 1}};
+  MacroGraph graph_{kShape, std::vector<MacroNode>{0, 1, 1}};
   UserState ann_{.index = UserIndex{0}, .cluster = 0, .edges = {}};
   UserState bob_{.index = UserIndex{1}, .cluster = 1, .edges = {}};
   UserState eve_{.index = UserIndex{2}, .cluster = 1, .edges = {}};
@@ -102,6 +102,45 @@ TEST_F(MacroGraphTest, ALateEventDoesNotMakeAnItemNewer) {
   graph_.Apply(ann_, ItemIndex{0}, 1, {.time_us = 50, .offset = 1});
   graph_.Apply(ann_, ItemIndex{0}, 1, {.time_us = 10, .offset = 2});
   EXPECT_EQ(ann_.edges[0].last, (Recency{.time_us = 50, .offset = 1}));
+}
+
+TEST_F(MacroGraphTest, TakingBackConsumesTheNewestInteractionsFirst) {
+  for (const int64_t time_us : {10, 30, 20}) {
+    graph_.Apply(ann_, ItemIndex{0}, 2, {.time_us = time_us, .offset = ++offset_},
+                 EdgeDetail::kPerInteraction);
+  }
+  ASSERT_EQ(ann_.edges.size(), 3u);
+  EXPECT_EQ(ann_.edges[2].last.time_us, 30) << "ascending by time, whatever the order of arrival";
+  Apply(ann_, 0, -3);
+  ASSERT_EQ(ann_.edges.size(), 2u);
+  EXPECT_EQ(ann_.edges[0].count, 2u);
+  EXPECT_EQ(ann_.edges[1].count, 1u);
+  EXPECT_EQ(ann_.edges[1].last.time_us, 20);
+  EXPECT_EQ(OneHop(ItemIndex{0}), (std::vector<Count>{3, 0}));
+}
+
+TEST_F(MacroGraphTest, ACaptureShowsWhatWasWhenItBegan) {
+  Apply(ann_, 0, 1);
+  std::vector<ItemShard> shards;
+  const auto capture = graph_.BeginCapture([&](ItemShard shard) { shards.push_back(shard); });
+  Apply(ann_, 0, 5);  // the writer copies the shard first
+  ASSERT_EQ(shards.size(), 1u);
+  EXPECT_EQ(shards[0].counts[0], 1);
+  EXPECT_FALSE(capture->finished());
+  capture->CaptureRest([] { return true; });
+  EXPECT_TRUE(capture->finished());
+  EXPECT_EQ(shards.size(), 1u) << "captured once";
+  Apply(ann_, 0, 5);
+}
+
+TEST_F(MacroGraphTest, AnItemCanBeAdded) {
+  MacroGraph graph(kShape, std::vector<MacroNode>{0}, /*spare_items=*/1);
+  graph.AddItem(1);
+  EXPECT_EQ(graph.item_count(), 2u);
+  graph.Apply(ann_, ItemIndex{1}, 3, {.time_us = 1, .offset = 1});
+  std::vector<Count> two_hop(2);
+  graph.items().ReadRows(std::vector{ItemIndex{1}}, {}, two_hop, {}, 0);
+  EXPECT_EQ(two_hop, (std::vector<Count>{0, 9}));
 }
 
 }  // namespace

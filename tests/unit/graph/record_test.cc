@@ -33,16 +33,52 @@ TEST(LogRecordTest, TruncatedRecordIsDataLossAtEveryLength) {
   }
 }
 
-TEST(LogRecordTest, RoundTrips) {
-  const auto decoded = DecodeLogRecord(EncodeLogRecord(Sample()));
-  ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_EQ(decoded->event_id, "e1");
-  EXPECT_EQ(decoded->user_id, "u");
-  EXPECT_EQ(decoded->item_id, "i");
-  EXPECT_EQ(decoded->event_type, "return");
-  EXPECT_EQ(decoded->weight, -3);
-  EXPECT_EQ(decoded->event_time_us, 12'345);
-  EXPECT_EQ(decoded->received_time_us, 67'890);
+TEST(LogRecordTest, AnInteractionRoundTrips) {
+  for (const bool is_assigned : {false, true}) {
+    Interaction sample = Sample();
+    if (is_assigned) sample.user_cluster = {.cluster = 0, .clusters_of = "abc"};
+    const auto decoded = DecodeLogRecord(EncodeLogRecord(sample));
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    const auto& interaction = std::get<Interaction>(*decoded);
+    EXPECT_EQ(interaction.event_id, "e1");
+    EXPECT_EQ(interaction.user_id, "u");
+    EXPECT_EQ(interaction.item_id, "i");
+    EXPECT_EQ(interaction.event_type, "return");
+    EXPECT_EQ(interaction.weight, -3);
+    EXPECT_EQ(interaction.event_time_us, 12'345);
+    EXPECT_EQ(interaction.received_time_us, 67'890);
+    EXPECT_EQ(interaction.user_cluster, sample.user_cluster);
+  }
+}
+
+TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
+  const auto again = [](const LogEntry& entry) { return *DecodeLogRecord(EncodeLogRecord(entry)); };
+  EXPECT_EQ(std::get<Redacted>(again(Redacted{.event_time_us = 7})).event_time_us, 7);
+  const auto forget = std::get<ForgetUser>(
+      again(ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 9}));
+  EXPECT_EQ(forget.event_id, "e");
+  EXPECT_EQ(forget.user_id, "u");
+  EXPECT_EQ(forget.user_hash, HashId("u"));
+  EXPECT_EQ(forget.time_us, 9);
+  const auto removal = std::get<RemoveItem>(
+      again(RemoveItem{.event_id = "e", .item_hash = HashId("i"), .time_us = 9}));
+  EXPECT_EQ(removal.item_id, "");
+  EXPECT_EQ(removal.item_hash, HashId("i"));
+  const auto item = std::get<CreateItem>(again(CreateItem{.event_id = "e",
+                                                          .item_id = "i",
+                                                          .title = "t",
+                                                          .category = "c",
+                                                          .embedding = {1.5f, -2},
+                                                          .cluster = 3,
+                                                          .clusters_of = "abc"}));
+  EXPECT_EQ(item.title, "t");
+  EXPECT_EQ(item.category, "c");
+  EXPECT_EQ(item.embedding, (std::vector<float>{1.5f, -2}));
+  EXPECT_EQ(item.cluster, 3u);
+  EXPECT_EQ(item.clusters_of, "abc");
+  EXPECT_EQ(
+      std::get<ActivateSnapshot>(again(ActivateSnapshot{.snapshot_digest = "d"})).snapshot_digest,
+      "d");
 }
 
 TEST(KeyTest, NumbersSortAsTheirBytesDo) {

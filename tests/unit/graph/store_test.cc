@@ -76,15 +76,15 @@ TEST_F(StoreTest, NamespacesDoNotSeeEachOther) {
   {
     const auto other = GraphStore::Open({.path = path_, .name_space = "other", .create = true});
     ASSERT_TRUE(other.ok()) << other.status();
-    EXPECT_EQ((*other)->ReadState().status().code(), absl::StatusCode::kNotFound);
-    EXPECT_EQ((*other)->ReadCatalogue()->size(), 0u);
+    EXPECT_EQ(Generation::OpenCurrent(**other).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(Generation(**other, 1).ReadItems()->size(), 0u);
     GraphStore::Batch batch(**other);
-    batch.PutLogRecord(7, MakeInteraction("u", "i0"));
+    batch.PutLogEntry(7, MakeInteraction("u", "i0"));
     ASSERT_TRUE((*other)->Commit(batch, false).ok());
     EXPECT_EQ(*(*other)->LastLogOffset(), 7);
   }
   const auto store = OpenStore(path_);
-  EXPECT_EQ(store->ReadCatalogue()->size(), 2u);
+  EXPECT_EQ(Generation::OpenCurrent(*store)->ReadItems()->size(), 2u);
   EXPECT_EQ(*store->LastLogOffset(), 0);
 }
 
@@ -92,8 +92,8 @@ TEST_F(StoreTest, AGapInTheLogIsDataLoss) {
   MakeStore(path_, 1);
   const auto store = OpenStore(path_);
   GraphStore::Batch batch(*store);
-  batch.PutLogRecord(1, MakeInteraction("u", "i0"));
-  batch.PutLogRecord(3, MakeInteraction("u", "i0"));
+  batch.PutLogEntry(1, MakeInteraction("u", "i0"));
+  batch.PutLogEntry(3, MakeInteraction("u", "i0"));
   ASSERT_TRUE(store->Commit(batch, false).ok());
   EXPECT_EQ(store->ReadLog(1, 10).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(store->ReadLog(1, 1)->size(), 1u);
@@ -113,38 +113,89 @@ TEST_F(StoreTest, ADamagedLogRecordIsDataLossWithItsOffset) {
 TEST_F(StoreTest, SnapshotFilesAreJoinedFromTheirChunks) {
   MakeStore(path_, 1);
   const auto store = OpenStore(path_);
+  const Generation generation(*store, 1);
   GraphStore::Batch batch(*store);
-  batch.PutSnapshotFileChunk("a", 0, "hello ");
-  batch.PutSnapshotFileChunk("a", 1, "world");
-  batch.PutSnapshotFileChunk("ab", 0, "!");
+  generation.PutSnapshotFileChunk(batch, "a", 0, "hello ");
+  generation.PutSnapshotFileChunk(batch, "a", 1, "world");
+  generation.PutSnapshotFileChunk(batch, "ab", 0, "!");
   ASSERT_TRUE(store->Commit(batch, false).ok());
-  EXPECT_EQ(*store->ListSnapshotFiles(), (std::vector<std::string>{"a", "ab"}));
-  ASSERT_EQ(*store->SnapshotFileBytes("a"), 11u);
+  EXPECT_EQ(*generation.ListSnapshotFiles(), (std::vector<std::string>{"a", "ab"}));
+  ASSERT_EQ(*generation.SnapshotFileBytes("a"), 11u);
   std::string text(11, ' ');
-  ASSERT_TRUE(store->ReadSnapshotFile("a", std::as_writable_bytes(std::span(text))).ok());
+  ASSERT_TRUE(generation.ReadSnapshotFile("a", std::as_writable_bytes(std::span(text))).ok());
   EXPECT_EQ(text, "hello world");
   std::string longer(12, ' ');
-  EXPECT_EQ(store->ReadSnapshotFile("a", std::as_writable_bytes(std::span(longer))).code(),
+  EXPECT_EQ(generation.ReadSnapshotFile("a", std::as_writable_bytes(std::span(longer))).code(),
             absl::StatusCode::kDataLoss);
 }
 
 TEST_F(StoreTest, UsersAreReadBackAndVisitedInKeyOrder) {
   MakeStore(path_, 1);
   const auto store = OpenStore(path_);
+  const Generation generation(*store, 1);
   GraphStore::Batch batch(*store);
-  batch.PutUser("zoe", {.index = UserIndex{1}, .cluster = 0, .edges = {}});
-  batch.PutUser("ann", {.index = UserIndex{2}, .cluster = 0, .edges = {}});
+  generation.PutUser(batch, "zoe", {.index = UserIndex{1}, .cluster = 0, .edges = {}});
+  generation.PutUser(batch, "ann", {.index = UserIndex{2}, .cluster = 0, .edges = {}});
   ASSERT_TRUE(store->Commit(batch, false).ok());
-  EXPECT_EQ((*store->ReadUser("zoe"))->index, UserIndex{1});
-  EXPECT_FALSE(store->ReadUser("bob")->has_value());
+  EXPECT_EQ((*generation.ReadUser("zoe"))->index, UserIndex{1});
+  EXPECT_FALSE(generation.ReadUser("bob")->has_value());
   std::vector<std::string> visited;
-  ASSERT_TRUE(store
-                  ->ForEachUser([&](std::string_view id, const UserState&) {
+  ASSERT_TRUE(generation
+                  .ForEachUser([&](std::string_view id, const UserState&) {
                     visited.emplace_back(id);
                     return absl::OkStatus();
                   })
                   .ok());
   EXPECT_EQ(visited, (std::vector<std::string>{"ann", "zoe"}));
+}
+
+TEST_F(StoreTest, ABeginningCutOffTheLogStaysOff) {
+  MakeStore(path_, 1);
+  {
+    const auto store = OpenStore(path_);
+    EXPECT_EQ(*store->LogBegin(), 0);
+    GraphStore::Batch batch(*store);
+    for (Offset offset = 1; offset <= 5; ++offset) {
+      batch.PutLogEntry(offset, MakeInteraction("u", "i0"));
+    }
+    batch.TruncateLogBefore(4);
+    ASSERT_TRUE(store->Commit(batch, true).ok());
+  }
+  const auto store = OpenStore(path_);
+  EXPECT_EQ(*store->LogBegin(), 4);
+  EXPECT_EQ(store->ReadLog(4, 10)->size(), 2u);
+  EXPECT_EQ(store->ReadLog(3, 10).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(StoreTest, ABackupIsADatabaseOfItsMoment) {
+  MakeStore(path_, 3);
+  const auto store = OpenStore(path_);
+  const auto put = [&](Offset offset) {
+    GraphStore::Batch batch(*store);
+    batch.PutLogEntry(offset, MakeInteraction("u", "i0"));
+    ASSERT_TRUE(store->Commit(batch, false).ok());
+  };
+  put(1);
+  ASSERT_TRUE(store->Backup(directory_.File("backup")).ok());
+  put(2);
+  EXPECT_FALSE(store->Backup(directory_.File("backup")).ok()) << "it is there already";
+  const auto backup = OpenStore(directory_.File("backup"));
+  EXPECT_EQ(*backup->LastLogOffset(), 1);
+  EXPECT_EQ(*store->LastLogOffset(), 2);
+}
+
+TEST_F(StoreTest, OtherGenerationsAreDeletedWhole) {
+  MakeStore(path_, 3);
+  const auto store = OpenStore(path_);
+  const Generation other(*store, 2);
+  GraphStore::Batch batch(*store);
+  other.PutNewUser(batch, "u", {.index = UserIndex{0}});
+  other.PutItem(batch, ItemIndex{0}, {.id = "x"});
+  ASSERT_TRUE(store->Commit(batch, false).ok());
+  ASSERT_TRUE(store->KeepOnlyGeneration(1).ok());
+  EXPECT_FALSE(other.ReadUser("u")->has_value());
+  EXPECT_TRUE(other.ReadItems()->empty());
+  EXPECT_EQ(Generation(*store, 1).ReadItems()->size(), 3u);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ UserState ThreeEdges() {
   return {
       .index = UserIndex{7},
       .cluster = 3,
+      .changed_at = 77,
       .edges = {
           {ItemIndex{1}, 2, {100, 5}}, {ItemIndex{4}, 1, {300, 2}}, {ItemIndex{9}, 8, {100, 6}}}};
 }
@@ -49,20 +50,17 @@ TEST(UserStateTest, RecordRoundTrips) {
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_EQ(decoded->index, user.index);
     EXPECT_EQ(decoded->cluster, user.cluster);
-    ASSERT_EQ(decoded->edges.size(), user.edges.size());
-    for (size_t i = 0; i < user.edges.size(); ++i) {
-      EXPECT_EQ(decoded->edges[i].item, user.edges[i].item);
-      EXPECT_EQ(decoded->edges[i].count, user.edges[i].count);
-      EXPECT_EQ(decoded->edges[i].last, user.edges[i].last);
-    }
+    EXPECT_EQ(decoded->changed_at, user.changed_at);
+    EXPECT_EQ(decoded->edges, user.edges);
   }
 }
 
 TEST(UserStateTest, FindsEdgesByItem) {
   const UserState user = ThreeEdges();
-  EXPECT_EQ(user.Find(ItemIndex{4})->count, 1u);
-  EXPECT_EQ(user.Find(ItemIndex{5}), nullptr);
-  EXPECT_EQ(UserState{}.Find(ItemIndex{0}), nullptr);
+  ASSERT_EQ(user.EdgesTo(ItemIndex{4}).size(), 1u);
+  EXPECT_EQ(user.EdgesTo(ItemIndex{4})[0].count, 1u);
+  EXPECT_FALSE(user.Has(ItemIndex{5}));
+  EXPECT_FALSE(UserState{}.Has(ItemIndex{0}));
 }
 
 TEST(UserStateTest, NewestEdgesGoByTimeThenOffset) {
@@ -73,6 +71,16 @@ TEST(UserStateTest, NewestEdgesGoByTimeThenOffset) {
   EXPECT_EQ(newest, (std::vector<uint32_t>{1, 2, 0}));
   NewestEdges(UserState{}, 10, newest);
   EXPECT_TRUE(newest.empty());
+}
+
+TEST(UserStateTest, AnItemWithSeveralEdgesCountsOnceByItsNewest) {
+  UserState user = ThreeEdges();
+  user.edges.insert(user.edges.begin() + 1, {ItemIndex{1}, 1, {900, 9}});
+  EXPECT_EQ(user.item_count(), 3u);
+  EXPECT_EQ(user.EdgesTo(ItemIndex{1}).size(), 2u);
+  std::vector<uint32_t> newest;
+  NewestEdges(user, 2, newest);
+  EXPECT_EQ(newest, (std::vector<uint32_t>{1, 2}));
 }
 
 }  // namespace

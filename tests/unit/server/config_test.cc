@@ -58,7 +58,7 @@ TEST(ConfigTest, ValuesOutOfRangeAreRefusedNamingKeyValueAndRange) {
 TEST(ConfigTest, ValuesOfAnotherTypeAreRefused) {
   EXPECT_THAT(Toml("[paging]\nttl_s = \"60\""), HasSubstr("whole number"));
   EXPECT_THAT(Toml("[paging]\nttl_s = 1.5"), HasSubstr("whole number"));
-  EXPECT_THAT(Toml("[log]\nsync = 1"), HasSubstr("true or false"));
+  EXPECT_THAT(Toml("[server]\nreflection = 1"), HasSubstr("true or false"));
   EXPECT_THAT(Toml("[server]\nnamespace = 7"), HasSubstr("text in quotes"));
   EXPECT_THAT(Toml("server = 7"), HasSubstr("did you mean"));
 }
@@ -136,8 +136,9 @@ TEST(ConfigTest, AMissingFileIsNotFound) {
 }
 
 TEST(ConfigTest, ABadFlagNamesItsKey) {
-  EXPECT_THAT(std::string(Resolve({"--log.sync=maybe"}).status().message()),
-              AllOf(HasSubstr("log.sync"), HasSubstr("\"maybe\""), HasSubstr("true or false")));
+  EXPECT_THAT(
+      std::string(Resolve({"--server.reflection=maybe"}).status().message()),
+      AllOf(HasSubstr("server.reflection"), HasSubstr("\"maybe\""), HasSubstr("true or false")));
 }
 
 TEST(ConfigTest, TheDataDirectoryIsRequired) {
@@ -150,13 +151,15 @@ TEST(ConfigTest, TheDataDirectoryIsRequired) {
 TEST(ConfigTest, TheEffectiveConfigurationReadsBackToItself) {
   Config config;
   config.server.data_dir = "a \"quoted\"\\path\twith ümlauts";
-  config.log.sync = false;
+  config.server.reflection = false;
+  config.log.durability = "flush";
   config.event_types = {{"play", 3}};
   const std::string text = EffectiveToml(config);
   Config again;
   ASSERT_TRUE(ApplyToml(text, "effective", again).ok());
   EXPECT_EQ(again.server.data_dir, config.server.data_dir);
-  EXPECT_FALSE(again.log.sync);
+  EXPECT_FALSE(again.server.reflection);
+  EXPECT_EQ(again.log.durability, "flush");
   EXPECT_EQ(EffectiveToml(again), text);
 }
 

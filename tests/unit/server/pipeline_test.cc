@@ -26,17 +26,18 @@ struct Loaded {
         [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
     EXPECT_TRUE(report.ok()) << report.status();
     store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*store, {}, [](std::string_view) {});
-    log = *RocksdbLog::Open(*store, {});
-    applier = std::make_unique<Applier>(*store, *log, state->catalogue, *state->graph,
-                                        state->graph_state, Applier::Options{});
+    state = *LoadServingState(*Generation::OpenCurrent(*store), {},
+                              [](std::string_view, uint64_t, uint64_t) {});
+    log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
+    state->applier =
+        std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,
+                                  state->graph_state, std::nullopt, Applier::Options{});
   }
 
   TemporaryDirectory directory;
   std::unique_ptr<GraphStore> store;
-  std::unique_ptr<ServingState> state;
   std::unique_ptr<RocksdbLog> log;
-  std::unique_ptr<Applier> applier;
+  std::unique_ptr<ServingState> state;
 };
 
 class PipelineTest : public testing::Test {
@@ -58,8 +59,7 @@ class PipelineTest : public testing::Test {
 
   static inline Loaded* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*loaded_->state, *loaded_->store,     *loaded_->applier,
-                     metrics_,        Pipeline::Options{}, /*compute_threads=*/1};
+  Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
 };
 
 TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsPopularityAndSaysSo) {
@@ -69,9 +69,9 @@ TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsPopularityAndSaysSo) {
   EXPECT_TRUE(list.ranker.empty());
   ASSERT_FALSE(list.items.empty());
   for (const Candidate& candidate : list.items) EXPECT_EQ(candidate.sources, kFromPopular);
-  const UserState user = **loaded_->store->ReadUser(kCustomer);
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
   for (const Candidate& candidate : list.items) {
-    EXPECT_EQ(user.Find(candidate.item), nullptr) << "seen items stay out, however short the time";
+    EXPECT_FALSE(user.Has(candidate.item)) << "seen items stay out, however short the time";
   }
 }
 
@@ -110,9 +110,9 @@ TEST_F(PipelineTest, WithTimeTheListIsRankedWithoutRepeats) {
 }
 
 TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {
-  const uint32_t category = loaded_->state->catalogue.category_of_item()[0];
+  const uint32_t category = loaded_->state->catalogue->category_of_item()[0];
   ItemRules rules{.excluded = {}, .categories = {category}};
-  const auto categories = loaded_->state->catalogue.category_of_item();
+  const auto categories = loaded_->state->catalogue->category_of_item();
   for (uint32_t item = 0; item < categories.size(); ++item) {
     if (categories[item] == category) rules.excluded.push_back(ItemIndex{item});
   }
@@ -121,12 +121,12 @@ TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {
 
 TEST_F(PipelineTest, SimilarItemsHonourTheRules) {
   StageDurations durations;
-  ItemRules rules{.excluded = {}, .categories = {loaded_->state->catalogue.category_of_item()[5]}};
+  ItemRules rules{.excluded = {}, .categories = {loaded_->state->catalogue->category_of_item()[5]}};
   const auto list = pipeline_.Similar(ItemIndex{5}, rules, durations);
   ASSERT_TRUE(list.ok()) << list.status();
   for (const Candidate& candidate : list->items) {
     EXPECT_NE(candidate.item, ItemIndex{5});
-    EXPECT_EQ(loaded_->state->catalogue.category_of_item()[ToInt(candidate.item)],
+    EXPECT_EQ(loaded_->state->catalogue->category_of_item()[ToInt(candidate.item)],
               rules.categories[0]);
   }
 }

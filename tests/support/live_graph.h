@@ -1,0 +1,68 @@
+// A store with its log, graph and applier, as a server holds them, without a server.
+#ifndef GROUNDSWELL_TESTS_SUPPORT_LIVE_GRAPH_H_
+#define GROUNDSWELL_TESTS_SUPPORT_LIVE_GRAPH_H_
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "graph/applier.h"
+#include "graph/checkpoint.h"
+#include "graph/rocksdb_log.h"
+#include "graph/verification.h"
+#include "tests/support/graph_fixture.h"
+
+namespace groundswell {
+
+struct LiveGraphOptions {
+  MacroShape shape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
+  size_t spare_items = 16;
+  size_t batch_max = 1'000;
+  LoadFrom load_from = LoadFrom::kCheckpoint;
+  RocksdbLog::Options log;
+  rocksdb::Env* env = nullptr;
+};
+
+class LiveGraph {
+ public:
+  // Opens what MakeStore made, loads it, and applies what the log holds. Throws on an error.
+  explicit LiveGraph(const std::string& path, LiveGraphOptions options = {});
+  ~LiveGraph();
+
+  // Appends and waits until it is durable. The offset of the last.
+  Offset Append(std::vector<LogEntry> entries);
+  Offset Append(LogEntry entry) { return Append(std::vector<LogEntry>{std::move(entry)}); }
+  absl::StatusOr<AppendResult> Send(AppendRequest request);
+  bool WaitFor(Offset offset, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  // Appends and waits until it is applied.
+  Offset Apply(std::vector<LogEntry> entries);
+  Offset Apply(LogEntry entry) { return Apply(std::vector<LogEntry>{std::move(entry)}); }
+  // What became of the interactions, in order. They are all told once the applier has stopped.
+  std::vector<Applier::Outcome> StopAndTakeOutcomes();
+
+  Applier::Progress progress() const { return applier->progress(); }
+  std::string Digest() const { return progress().digest.ToString(); }
+  // No users: nothing is known of this one.
+  UserState User(const std::string& id) const;
+  absl::StatusOr<CheckpointInfo> Checkpoint();
+  // Fails the test when the counters are not those of the adjacency.
+  void ExpectVerified();
+
+  std::unique_ptr<GraphStore> store;
+  Generation generation;
+  std::unique_ptr<Catalogue> catalogue;
+  std::unique_ptr<RocksdbLog> log;
+  std::unique_ptr<MacroGraph> graph;
+  LoadedItemSide loaded;
+  std::unique_ptr<Applier> applier;
+
+ private:
+  std::mutex mutex_;
+  std::vector<Applier::Outcome> outcomes_;  // guarded by mutex_
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_SUPPORT_LIVE_GRAPH_H_
