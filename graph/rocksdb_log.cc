@@ -22,17 +22,34 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
   auto producers = store.ReadProducers();
   if (!producers.ok()) return producers.status();
   const Offset first = *begin > 0 ? *begin : base + 1;
-  return std::unique_ptr<RocksdbLog>(new RocksdbLog(
-      store, std::move(options), first, std::max({*last, first - 1, base}), *std::move(producers)));
+  const Offset end = std::max({*last, first - 1, base});
+  const auto acknowledged = AcknowledgedMark::Read(store.path());
+  if (!acknowledged.ok()) return acknowledged.status();
+  const AcknowledgedMark::Value mark = acknowledged->value_or(AcknowledgedMark::Value{});
+  const int64_t lost = std::max<int64_t>(mark.offset - end, 0);
+  if (lost > 0 && mark.durability == Durability::kSync) {
+    return absl::DataLossError(fmt::format(
+        "the interactions {} to {} were acknowledged as synced, but the log ends at {}: the disk "
+        "lost them. Restore a backup, or accept the loss with `groundswell-server repair "
+        "--data-dir {}`",
+        end + 1, mark.offset, end, store.path()));
+  }
+  auto writer = AcknowledgedMark::Open(store.path());
+  if (!writer.ok()) return writer.status();
+  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), first, end, lost,
+                                                    *std::move(producers), *std::move(writer)));
 }
 
-RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end,
-                       std::map<std::string, Producer> producers)
+RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
+                       std::map<std::string, Producer> producers,
+                       std::unique_ptr<AcknowledgedMark> mark)
     : store_(store),
       options_(std::move(options)),
       begin_(begin),
       end_(end),
+      lost_(lost),
       producers_(std::move(producers)),
+      mark_(std::move(mark)),
       writer_([this] { WriteLoop(); }) {}
 
 RocksdbLog::~RocksdbLog() { Close(); }
@@ -260,6 +277,7 @@ void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
   }
   if (status.ok() && group.next - 1 > end()) {
     end_.store(group.next - 1, std::memory_order_release);
+    mark_->Write({.offset = group.next - 1, .durability = options_.durability});
     MutexLock lock(listeners_mutex_);
     for (const auto& [number, listener] : listeners_) listener();
   }

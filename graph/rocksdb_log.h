@@ -20,17 +20,12 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "graph/acknowledged_mark.h"
 #include "graph/interaction_log.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
 
 namespace groundswell {
-
-// What an acknowledgement means.
-enum class Durability {
-  kSync,   // the disk has it: it survives the loss of power
-  kFlush,  // the operating system has it: it survives the end of the process
-};
 
 class RocksdbLog final : public InteractionLog {
  public:
@@ -47,7 +42,8 @@ class RocksdbLog final : public InteractionLog {
   };
 
   // The log of an empty database begins behind `base`. `store` must outlive the log.
-  // InvalidArgument when event_ids_max is below group_max.
+  // InvalidArgument when event_ids_max is below group_max; DataLoss when acknowledged entries are
+  // gone that were to survive.
   static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Offset base,
                                                           Options options);
   ~RocksdbLog() override;
@@ -64,6 +60,8 @@ class RocksdbLog final : public InteractionLog {
   void RemoveListener(int number) override;
   size_t queued() const override;
 
+  // Acknowledged entries that were gone at Open, which Durability::kFlush allows.
+  int64_t lost() const { return lost_; }
   // Offset of the oldest entry kept, or of the first that will come.
   Offset begin() const { return begin_.load(std::memory_order_acquire); }
   // Takes the entries before `offset` out of the log, but none that the window of event ids needs.
@@ -86,8 +84,8 @@ class RocksdbLog final : public InteractionLog {
     bool writes = false;
   };
 
-  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end,
-             std::map<std::string, Producer> producers);
+  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
+             std::map<std::string, Producer> producers, std::unique_ptr<AcknowledgedMark> mark);
   void WriteLoop();
   std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(std::vector<Pending>& pending);
@@ -103,8 +101,11 @@ class RocksdbLog final : public InteractionLog {
   const Options options_;
   std::atomic<Offset> begin_;
   std::atomic<Offset> end_;
-  std::map<std::string, Producer> producers_;  // the writer's alone
-  bool failed_ = false;                        // the last write failed; the writer's alone
+  const int64_t lost_;
+  // The writer's alone:
+  std::map<std::string, Producer> producers_;
+  const std::unique_ptr<AcknowledgedMark> mark_;
+  bool failed_ = false;  // the last write failed
 
   Mutex listeners_mutex_;
   std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);

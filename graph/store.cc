@@ -53,7 +53,12 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
     return absl::ResourceExhaustedError(
         fmt::format("{}; free space on the disk of server.data_dir", message));
   }
-  if (status.IsCorruption()) return absl::DataLossError(message);
+  if (status.IsCorruption()) {
+    return absl::DataLossError(fmt::format(
+        "{}. Restore a backup (`groundswell-server restore`), or see what `groundswell-server "
+        "repair` would lose",
+        message));
+  }
   return absl::UnavailableError(message);
 }
 
@@ -104,6 +109,11 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.db_write_buffer_size = kWriteBufferBytes;
   db_options.atomic_flush = true;
   if (options.env != nullptr) db_options.env = options.env;
+  // A record that was cut off while it was written was never acknowledged. Any other damage is an
+  // error, never a shorter log.
+  db_options.wal_recovery_mode = options.drops_damaged_end
+                                     ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                                     : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -436,6 +446,21 @@ absl::Status GraphStore::ForEachTombstone(
     if (absl::Status s = visit(Tombstone::Kind{rest[0]}, hash, *tombstone); !s.ok()) return s;
   }
   return ToStatus(it->status(), "cannot read the tombstones");
+}
+
+absl::Status GraphStore::ForgetAcknowledgedBehind(Offset offset, Batch& batch) const {
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kEventIds]));
+  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
+    if (static_cast<Offset>(KeySuffixU64(ToView(it->value()))) <= offset) continue;
+    batch.DeleteEventId(ToView(it->key()).substr(prefix_.size()));
+  }
+  if (absl::Status s = ToStatus(it->status(), "cannot read the event ids"); !s.ok()) return s;
+  const auto producers = ReadProducers();
+  if (!producers.ok()) return producers.status();
+  for (const auto& [id, producer] : *producers) {
+    if (producer.last_offset > offset) batch.DeleteProducer(id);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status GraphStore::EraseDeleted() {

@@ -73,6 +73,8 @@ class GraphStore {
     bool create = false;  // make the database, or the namespace in it, when it is not there
     size_t block_cache_bytes = size_t{256} << 20;
     rocksdb::Env* env = nullptr;  // the file system; nullptr: the machine's. Must outlive the store
+    // Opens also a database whose write-ahead log is damaged: what is behind the damage is dropped.
+    bool drops_damaged_end = false;
   };
 
   // NotFound when there is no database and `create` is false; FailedPrecondition when the database
@@ -143,6 +145,10 @@ class GraphStore {
                                                          const IdHash& hash) const;
   absl::Status ForEachTombstone(const std::function<absl::Status(Tombstone::Kind, const IdHash&,
                                                                  const Tombstone&)>& visit) const;
+
+  // Into `batch`: that event ids and producers' sequences of entries behind `offset`, which were
+  // lost, are not known any more.
+  absl::Status ForgetAcknowledgedBehind(Offset offset, Batch& batch) const;
 
   // Writes everything that was deleted or replaced out of the files of the log and the users.
   absl::Status EraseDeleted();

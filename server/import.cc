@@ -1,13 +1,8 @@
 #include "server/import.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -18,6 +13,7 @@
 #include "absl/status/status.h"
 #include "graph/record.h"
 #include "graph/store.h"
+#include "server/directory_swap.h"
 #include "server/snapshot_staging.h"
 
 namespace groundswell {
@@ -66,26 +62,6 @@ absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state
         begin, *last, base));
   }
   return absl::OkStatus();
-}
-
-absl::Status SystemError(std::string_view doing, const std::string& path) {
-  return absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, strerror(errno)));
-}
-
-// Puts the finished database in the place of the old one in one step.
-absl::Status SwapIn(const std::string& staged, const std::string& data_dir) {
-  const bool replaces = fs::exists(fs::path(data_dir) / "CURRENT");
-  const unsigned flags = replaces ? RENAME_EXCHANGE : 0;
-  if (::renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, data_dir.c_str(), flags) != 0) {
-    return SystemError("move the imported database to", data_dir);
-  }
-  fs::path parent = fs::path(data_dir).parent_path();
-  if (parent.empty()) parent = ".";
-  const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return SystemError("open", parent);
-  const int synced = ::fsync(directory);
-  ::close(directory);
-  return synced == 0 ? absl::OkStatus() : SystemError("sync", parent);
 }
 
 // Copies what the old database logged behind `base`, and what belongs to the log.
@@ -218,7 +194,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportPr
       Build(staged, options, *checked, old->get(), progress, cancelled);
   absl::Status status = carried.status();
   old->reset();  // RocksDB must not find the new database under its own path
-  if (status.ok()) status = SwapIn(staged, data_dir);
+  if (status.ok()) status = SwapDirectories(staged, data_dir);
   // What is under the staging name now is the old database, or what an error left.
   fs::remove_all(staged, error);
   if (!status.ok()) return status;

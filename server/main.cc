@@ -1,4 +1,4 @@
-// groundswell-server: serves, imports snapshots, replays logs.
+// groundswell-server: serves, imports snapshots, replays logs, verifies and recovers databases.
 #include <fmt/format.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -9,11 +9,13 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "server/config.h"
 #include "server/import.h"
+#include "server/recovery.h"
 #include "server/replay.h"
 #include "server/server.h"
 
@@ -122,6 +124,88 @@ void AddImportFlags(CLI::App& command, ImportOptions& options, int64_t& window_a
       "Example:\n  groundswell-server import --snapshot sample/online-retail --data-dir data-dir");
 }
 
+struct DatabaseFlags {
+  std::string data_dir;
+  std::string name_space = "default";
+  std::string backup;
+  bool accept_loss = false;
+  bool json = false;
+};
+
+void AddDatabaseFlags(CLI::App& command, DatabaseFlags& flags) {
+  command.add_option("--data-dir", flags.data_dir, "Database directory")->required();
+  command.add_option("--namespace", flags.name_space, "Namespace in it")->capture_default_str();
+}
+
+void ShowProgress(std::string_view what, uint64_t done, uint64_t total) {
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  static std::string last;
+  if (!terminal && what == last) return;
+  last = what;
+  fmt::print(stderr, "{}{} {}{}", terminal ? "\r" : "", what,
+             total == 0 ? std::string() : fmt::format("{} of {}", done, total),
+             terminal && done < total ? "" : "\n");
+}
+
+int RunVerify(const DatabaseFlags& flags) {
+  const auto verified = VerifyDatabase(flags.data_dir, flags.name_space, ShowProgress);
+  if (!verified.ok()) return Fail(verified.status());
+  const Verification& graph = verified->graph;
+  if (flags.json) {
+    const nlohmann::ordered_json report = {{"snapshot", verified->snapshot_version},
+                                           {"log_begin_offset", verified->log.begin},
+                                           {"log_end_offset", verified->log.end},
+                                           {"interactions", verified->log.interactions},
+                                           {"redacted", verified->log.redacted},
+                                           {"applied_offset", graph.applied_offset},
+                                           {"digest", graph.digest.ToString()},
+                                           {"users", graph.users},
+                                           {"edges", graph.edges},
+                                           {"items", graph.items},
+                                           {"counters", graph.counters},
+                                           {"difference_count", graph.difference_count},
+                                           {"differences", graph.differences}};
+    fmt::print("{}\n", report.dump());
+  } else {
+    fmt::print("snapshot  {}\nlog       offsets {} to {}: {} interactions, {} redacted\n"
+               "graph     applied to {}: {} users, {} items, {} edges\n"
+               "counters  {} compared, {} differ\ndigest    {}\n",
+               verified->snapshot_version, verified->log.begin, verified->log.end,
+               verified->log.interactions, verified->log.redacted, graph.applied_offset,
+               graph.users, graph.items, graph.edges, graph.counters, graph.difference_count,
+               graph.digest.ToString());
+    for (const std::string& difference : graph.differences) fmt::print("  {}\n", difference);
+  }
+  return graph.difference_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int RunRestore(const DatabaseFlags& flags) {
+  const absl::Status restored =
+      RestoreBackup(flags.backup, flags.data_dir, flags.name_space, ShowProgress);
+  if (!restored.ok()) return Fail(restored);
+  fmt::print("restored {} from {}\n", flags.data_dir, flags.backup);
+  return EXIT_SUCCESS;
+}
+
+int RunRepair(const DatabaseFlags& flags) {
+  const auto repair = RepairDatabase(flags.data_dir, flags.name_space, flags.accept_loss);
+  if (!repair.ok()) return Fail(repair.status());
+  if (repair->damage.empty()) {
+    fmt::print("{} is whole up to offset {}\n", flags.data_dir, repair->kept_until);
+    return EXIT_SUCCESS;
+  }
+  fmt::print("damage: {}\nthe log is whole up to offset {}\n", repair->damage, repair->kept_until);
+  if (repair->lost_until > repair->kept_until) {
+    fmt::print("lost: the interactions {} to {}\n", repair->kept_until + 1, repair->lost_until);
+  }
+  if (flags.accept_loss) {
+    fmt::print("repaired; the next interaction gets offset {}\n", repair->continues_at);
+    return EXIT_SUCCESS;
+  }
+  fmt::print("nothing was changed; repair it with --accept-loss\n");
+  return EXIT_FAILURE;
+}
+
 void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   command.add_option("--snapshot", options.snapshot_directory, "Snapshot directory")->required();
   command
@@ -169,6 +253,20 @@ int Main(int argc, char** argv) {
   ReplayOptions replay_options;
   CLI::App& replay = *app.add_subcommand("replay", "Make training rows and the graph from a log");
   AddReplayFlags(replay, replay_options);
+  DatabaseFlags database;
+  CLI::App& verify =
+      *app.add_subcommand("verify", "Recompute every counter of a database and compare exactly");
+  AddDatabaseFlags(verify, database);
+  verify.add_flag("--json", database.json, "Print one JSON object");
+  verify.footer("Example:\n  groundswell-server verify --data-dir data-dir");
+  CLI::App& restore = *app.add_subcommand("restore", "Make a database from a backup");
+  AddDatabaseFlags(restore, database);
+  restore.add_option("--backup", database.backup, "Backup directory; it stays")->required();
+  restore.footer("Example:\n  groundswell-server restore --backup backup --data-dir data-dir");
+  CLI::App& repair = *app.add_subcommand("repair", "See what a damaged database has lost, or go on");
+  AddDatabaseFlags(repair, database);
+  repair.add_flag("--accept-loss", database.accept_loss, "Change the database so that it serves");
+  repair.footer("Example:\n  groundswell-server repair --data-dir data-dir");
   CLI11_PARSE(app, argc, argv);
 
   if (serve) return Serve(serve_flags);
@@ -176,6 +274,9 @@ int Main(int argc, char** argv) {
     import_options.window.age_us = window_age_s * 1'000'000;
     return RunImport(import_options);
   }
+  if (verify) return RunVerify(database);
+  if (restore) return RunRestore(database);
+  if (repair) return RunRepair(database);
   const absl::Status replayed = Replay(replay_options, [] { return interrupted.load(); });
   return replayed.ok() ? EXIT_SUCCESS : Fail(replayed);
 }

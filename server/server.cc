@@ -178,6 +178,11 @@ absl::Status Server::Parts::OpenLog(Offset base) {
        .on_write = [this](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }});
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
+  metrics.SetLost(log->lost());
+  if (log->lost() > 0) {
+    spdlog::warn("{} interactions were acknowledged (log.durability = \"flush\") and are lost",
+                 log->lost());
+  }
   return absl::OkStatus();
 }
 
