@@ -73,6 +73,7 @@ int Main(int argc, char** argv) {
   AddIngestCommand(app, context);
   AddStatusCommand(app, context);
   AddLoadCommand(app, context);
+  AddAdminCommands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

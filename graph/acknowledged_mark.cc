@@ -74,8 +74,8 @@ absl::StatusOr<std::optional<AcknowledgedMark::Value>> AcknowledgedMark::Read(
   ::close(file);
   if (!slot.ok()) return slot.status();
   if (!slot->has_value()) return std::nullopt;
-  return std::optional<Value>({.offset = (*slot)->offset,
-                               .durability = static_cast<Durability>((*slot)->durability)});
+  return std::optional<Value>(
+      {.offset = (*slot)->offset, .durability = static_cast<Durability>((*slot)->durability)});
 }
 
 absl::StatusOr<std::unique_ptr<AcknowledgedMark>> AcknowledgedMark::Open(

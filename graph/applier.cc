@@ -231,7 +231,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
 }
 
 absl::Status Applier::Expire(int64_t before_us) {
-  const auto expiries = generation_.ReadExpiries(options_.batch_max + 1);
+  const auto expiries = generation_.ReadExpiries(next_expiry_us_, options_.batch_max + 1);
   if (!expiries.ok()) return expiries.status();
   Batch batch(store_);
   size_t due = 0;

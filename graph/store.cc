@@ -353,9 +353,13 @@ absl::Status GraphStore::ForEachLogRecord(
 absl::StatusOr<Offset> GraphStore::LogBegin() const {
   std::string value;
   const rocksdb::Status got = db_->Get({}, columns_[kDefault], Key(kLogBeginKey), &value);
-  if (got.IsNotFound()) return Offset{0};
-  if (!got.ok()) return ToStatus(got, "cannot read where the log begins");
-  return static_cast<Offset>(KeySuffixU64(value));
+  if (got.ok()) return static_cast<Offset>(KeySuffixU64(value));
+  if (!got.IsNotFound()) return ToStatus(got, "cannot read where the log begins");
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kLog]));
+  it->Seek(LogKey(0));
+  if (absl::Status s = ToStatus(it->status(), "cannot read the log"); !s.ok()) return s;
+  if (!it->Valid() || !it->key().starts_with(prefix_)) return Offset{0};
+  return static_cast<Offset>(KeySuffixU64(ToView(it->key())));
 }
 
 absl::StatusOr<Offset> GraphStore::LastLogOffset() const {

@@ -132,7 +132,8 @@ class GraphStore {
   absl::Status ForEachLogRecord(
       Offset from, Offset until,
       const std::function<absl::Status(Offset offset, std::string_view record)>& visit) const;
-  // Offset of the oldest record kept, or of the first that will come; 0 when none was ever set.
+  // Offset of the oldest record kept, or of the first that will come where one was ever cut off; 0
+  // for a log that is empty and was never cut.
   absl::StatusOr<Offset> LogBegin() const;
   // Offset of the newest record; 0 when the log is empty.
   absl::StatusOr<Offset> LastLogOffset() const;

@@ -8,8 +8,8 @@
 
 namespace groundswell {
 
-// After it `target` is what `staged` was, and, if `target` was a database, the other way round. At no
-// moment is neither there. Unavailable when the system refuses.
+// After it `target` is what `staged` was, and, if `target` was a database, the other way round. At
+// no moment is neither there. Unavailable when the system refuses.
 absl::Status SwapDirectories(const std::string& staged, const std::string& target);
 
 }  // namespace groundswell

@@ -167,13 +167,13 @@ int RunVerify(const DatabaseFlags& flags) {
                                            {"differences", graph.differences}};
     fmt::print("{}\n", report.dump());
   } else {
-    fmt::print("snapshot  {}\nlog       offsets {} to {}: {} interactions, {} redacted\n"
-               "graph     applied to {}: {} users, {} items, {} edges\n"
-               "counters  {} compared, {} differ\ndigest    {}\n",
-               verified->snapshot_version, verified->log.begin, verified->log.end,
-               verified->log.interactions, verified->log.redacted, graph.applied_offset,
-               graph.users, graph.items, graph.edges, graph.counters, graph.difference_count,
-               graph.digest.ToString());
+    fmt::print(
+        "snapshot  {}\nlog       offsets {} to {}: {} interactions, {} redacted\n"
+        "graph     applied to {}: {} users, {} items, {} edges\n"
+        "counters  {} compared, {} differ\ndigest    {}\n",
+        verified->snapshot_version, verified->log.begin, verified->log.end,
+        verified->log.interactions, verified->log.redacted, graph.applied_offset, graph.users,
+        graph.items, graph.edges, graph.counters, graph.difference_count, graph.digest.ToString());
     for (const std::string& difference : graph.differences) fmt::print("  {}\n", difference);
   }
   return graph.difference_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -263,7 +263,8 @@ int Main(int argc, char** argv) {
   AddDatabaseFlags(restore, database);
   restore.add_option("--backup", database.backup, "Backup directory; it stays")->required();
   restore.footer("Example:\n  groundswell-server restore --backup backup --data-dir data-dir");
-  CLI::App& repair = *app.add_subcommand("repair", "See what a damaged database has lost, or go on");
+  CLI::App& repair =
+      *app.add_subcommand("repair", "See what a damaged database has lost, or go on");
   AddDatabaseFlags(repair, database);
   repair.add_flag("--accept-loss", database.accept_loss, "Change the database so that it serves");
   repair.footer("Example:\n  groundswell-server repair --data-dir data-dir");

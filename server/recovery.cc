@@ -132,15 +132,14 @@ absl::StatusOr<DatabaseVerification> VerifyDatabase(const std::string& data_dir,
   if (!state.ok()) return state.status();
   auto log = RocksdbLog::Open(**store, (*state)->graph_state.base_offset, {});
   if (!log.ok()) return log.status();
-  DatabaseVerification verified{.snapshot_version =
-                                    (*state)->snapshot->manifest().FullVersion()};
+  DatabaseVerification verified{.snapshot_version = (*state)->snapshot->manifest().FullVersion()};
   progress("log", 0, 0);
   const auto log_verified = VerifyLog(**store, (*log)->begin(), (*log)->end());
   if (!log_verified.ok()) return log_verified.status();
   verified.log = *log_verified;
   progress("counters", 0, 0);
-  auto graph = VerifyLoadedGraph(*generation, (*state)->graph_state, *(*state)->catalogue,
-                                 *(*state)->graph);
+  auto graph =
+      VerifyLoadedGraph(*generation, (*state)->graph_state, *(*state)->catalogue, *(*state)->graph);
   if (!graph.ok()) return graph.status();
   verified.graph = *std::move(graph);
   return verified;
@@ -154,9 +153,8 @@ absl::Status RestoreBackup(const std::string& backup, const std::string& data_di
   }
   if (fs::exists(data_dir, error) && !fs::exists(fs::path(data_dir) / "CURRENT", error) &&
       !fs::is_empty(data_dir, error)) {
-    return absl::FailedPreconditionError(
-        fmt::format("\"{}\" holds something that is not a database; name another directory",
-                    data_dir));
+    return absl::FailedPreconditionError(fmt::format(
+        "\"{}\" holds something that is not a database; name another directory", data_dir));
   }
   if (fs::exists(fs::path(data_dir) / "CURRENT", error)) {
     // Held by a server: then it must not be replaced. Damaged: that is what a backup is for.
@@ -192,8 +190,8 @@ absl::StatusOr<Repair> RepairDatabase(const std::string& data_dir, const std::st
   if (absl::Status s = RemoveDirectory(examined); !s.ok()) return s;
   absl::Status copied =
       CopyDirectory(data_dir, examined, [](std::string_view, uint64_t, uint64_t) {});
-  absl::StatusOr<Repair> repair = copied.ok() ? RepairDirectory(examined, name_space)
-                                              : absl::StatusOr<Repair>(copied);
+  absl::StatusOr<Repair> repair =
+      copied.ok() ? RepairDirectory(examined, name_space) : absl::StatusOr<Repair>(copied);
   absl::Status removed = RemoveDirectory(examined);
   if (repair.ok() && !removed.ok()) return removed;
   return repair;

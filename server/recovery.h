@@ -24,8 +24,8 @@ absl::StatusOr<DatabaseVerification> VerifyDatabase(const std::string& data_dir,
                                                     const std::string& name_space,
                                                     const LoadProgress& progress);
 
-// Copies a backup beside `data_dir`, opens the copy, and puts it in the place of `data_dir` with one
-// rename. A database that was there is deleted only then. The backup stays.
+// Copies a backup beside `data_dir`, opens the copy, and puts it in the place of `data_dir` with
+// one rename. A database that was there is deleted only then. The backup stays.
 absl::Status RestoreBackup(const std::string& backup, const std::string& data_dir,
                            const std::string& name_space, const LoadProgress& progress);
 

@@ -1,5 +1,5 @@
-// Damage to the files of a database: cut off, flipped bits. Either everything acknowledged is there,
-// or opening says what is wrong and which command goes on; never a quiet loss.
+// Damage to the files of a database: cut off, flipped bits. Either everything acknowledged is
+// there, or opening says what is wrong and which command goes on; never a quiet loss.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -43,7 +43,8 @@ class DamagedLogTest : public testing::Test {
   static std::vector<fs::path> FilesOf(const std::string& path, const std::string& extension) {
     std::vector<fs::path> files;
     for (const auto& file : fs::directory_iterator(path)) {
-      if (file.path().extension() == extension && file.file_size() > 0) files.push_back(file.path());
+      if (file.path().extension() == extension && file.file_size() > 0)
+        files.push_back(file.path());
     }
     std::sort(files.begin(), files.end());
     return files;
@@ -214,8 +215,7 @@ TEST_F(AcknowledgedMarkTest, ATornWriteLeavesTheOneBefore) {
 
 TEST_F(AcknowledgedMarkTest, OneWithoutAWholeSlotIsDataLoss) {
   std::ofstream(Path()) << std::string(64, 'x');
-  EXPECT_EQ(AcknowledgedMark::Read(directory_.path()).status().code(),
-            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(AcknowledgedMark::Read(directory_.path()).status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

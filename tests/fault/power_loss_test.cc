@@ -1,6 +1,6 @@
-// Power is cut while several clients write; what was not synced is dropped; the server starts again.
-// With log.durability = sync nothing that was acknowledged may be missing, ever; with flush a suffix
-// may. Nothing may count twice, and the counters must be those of the adjacency.
+// Power is cut while several clients write; what was not synced is dropped; the server starts
+// again. With log.durability = sync nothing that was acknowledged may be missing, ever; with flush
+// a suffix may. Nothing may count twice, and the counters must be those of the adjacency.
 #include <gtest/gtest.h>
 
 #include <atomic>

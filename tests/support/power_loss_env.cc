@@ -37,8 +37,8 @@ class PowerLossFileSystem final : public rocksdb::FileSystemWrapper {
                               std::unique_ptr<FSWritableFile>* result,
                               IODebugContext* debug) override;
   // A recycled file would hold old bytes behind the new ones; RocksDB need not recycle.
-  IOStatus ReuseWritableFile(const std::string& name, const std::string&, const FileOptions& options,
-                             std::unique_ptr<FSWritableFile>* result,
+  IOStatus ReuseWritableFile(const std::string& name, const std::string&,
+                             const FileOptions& options, std::unique_ptr<FSWritableFile>* result,
                              IODebugContext* debug) override {
     return NewWritableFile(name, options, result, debug);
   }

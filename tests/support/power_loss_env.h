@@ -26,8 +26,8 @@ class PowerLossEnv {
 
   // From now on every write, sync and rename fails, as if the machine were off.
   void CutPower();
-  // Once the database is closed: every file loses what was not synced, all of it or a part chosen by
-  // `random`, whose last bytes may be garbage; files that were never synced may vanish. Then the
+  // Once the database is closed: every file loses what was not synced, all of it or a part chosen
+  // by `random`, whose last bytes may be garbage; files that were never synced may vanish. Then the
   // power is back.
   void DropUnsynced(std::mt19937_64& random);
 
