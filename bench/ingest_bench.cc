@@ -27,6 +27,7 @@ struct Flags {
   size_t batch = 100;
   size_t batches = 500;  // of every stream
   size_t users = 10'000;
+  double rate = 0;  // interactions per second over all streams; 0: as fast as they are taken
   bool json = false;
 };
 
@@ -53,7 +54,13 @@ absl::Status RunStream(const Flags& flags, const std::vector<std::string>& items
                      }});
   std::mt19937_64 random(number + 1);
   std::vector<v1::Interaction> batch(flags.batch);
+  const auto begin = std::chrono::steady_clock::now();
+  const double per_batch =
+      flags.rate > 0 ? static_cast<double>(flags.streams * flags.batch) / flags.rate : 0;
   for (size_t i = 0; i < flags.batches; ++i) {
+    std::this_thread::sleep_until(
+        begin + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                    std::chrono::duration<double>(per_batch * static_cast<double>(i))));
     for (size_t j = 0; j < flags.batch; ++j) {
       batch[j].set_event_id(fmt::format("bench-{}-{}-{}-{}", getpid(), number, i, j));
       batch[j].set_user_id(fmt::format("bench-user-{}", random() % flags.users));
@@ -79,6 +86,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--users", flags.users, "Users to spread the events over")
       ->check(CLI::Range(1, 100'000'000))
+      ->capture_default_str();
+  app.add_option("--rate", flags.rate, "Interactions per second over all streams; 0: no limit")
       ->capture_default_str();
   app.add_flag("--json", flags.json, "Print JSON");
   app.footer("Example:\n  ingest_bench --server 127.0.0.1:7100 --streams 4 --batch 100");

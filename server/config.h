@@ -84,7 +84,7 @@ struct Config {
   // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
   // replaces the default table.
   std::map<std::string, int64_t> event_types = {
-      {"cart", 1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
+      {"cart", 1}, {"hide", -1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
 };
 
 // The flags of one command. Usage:

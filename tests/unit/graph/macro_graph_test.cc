@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <set>
+#include <thread>
+
 namespace groundswell {
 namespace {
 
@@ -131,6 +135,56 @@ TEST_F(MacroGraphTest, ACaptureShowsWhatWasWhenItBegan) {
   EXPECT_TRUE(capture->finished());
   EXPECT_EQ(shards.size(), 1u) << "captured once";
   Apply(ann_, 0, 5);
+}
+
+// What the captures say, taken while one thread writes and another reads: the sum of all counts at
+// the moment each began.
+TEST(ShardCaptureTest, CapturesAreOfOneMomentWhileTheWriterAndReadersGoOn) {
+  constexpr size_t kItems = 5 * kItemsPerShard;
+  MacroGraph graph(kShape, std::vector<MacroNode>(kItems, 1));
+  std::vector<UserState> users;
+  for (uint32_t u = 0; u < 8; ++u) users.push_back({.index = UserIndex{u}, .cluster = u % 2});
+  std::atomic<bool> done{false};
+  std::thread reader([&] {
+    std::vector<Count> one_hop(2);
+    std::vector<Count> two_hop(2);
+    for (uint32_t item = 0; !done; item = (item + 37) % kItems) {
+      graph.items().ReadRows(std::vector{ItemIndex{item}}, one_hop, two_hop, {}, 0);
+    }
+  });
+  Offset offset = 0;
+  const auto write = [&](int events) {
+    for (int i = 0; i < events; ++i) {
+      ++offset;
+      graph.Apply(users[static_cast<size_t>(offset) % users.size()],
+                  ItemIndex{static_cast<uint32_t>(offset * 769 % kItems)}, 1,
+                  {.time_us = offset, .offset = offset});
+    }
+  };
+  for (int round = 0; round < 10; ++round) {
+    write(100);
+    Mutex mutex;
+    std::set<uint32_t> shards;
+    Count sum = 0;
+    size_t edges = 0;
+    const Count expected = graph.total_count();
+    const auto capture = graph.BeginCapture([&](const ItemShard& shard) {
+      MutexLock lock(mutex);
+      EXPECT_TRUE(shards.insert(shard.number).second);
+      for (size_t at = 0; at < shard.counts.size(); at += 4) {
+        sum += shard.counts[at] + shard.counts[at + 1];  // H1
+      }
+      edges += shard.edges.size();
+    });
+    std::thread copier([&] { capture->CaptureRest([] { return true; }); });
+    write(100);
+    copier.join();
+    EXPECT_EQ(shards.size(), 5u);
+    EXPECT_EQ(sum, expected);
+    EXPECT_LE(edges, static_cast<size_t>(expected));
+  }
+  done = true;
+  reader.join();
 }
 
 TEST_F(MacroGraphTest, AnItemCanBeAdded) {

@@ -1,0 +1,119 @@
+// The baseline of durable ingest: the bytes that the log writes for its interactions (a record and
+// an event id each), put into a plain RocksDB in synced groups by one thread, without a server.
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "graph/record.h"
+
+namespace groundswell {
+namespace {
+
+constexpr int64_t kEventTimeUs = 1'323'000'000'000'000;
+
+struct Flags {
+  std::string directory = "/tmp";
+  size_t group = 1'000;
+  size_t interactions = 200'000;
+  bool json = false;
+};
+
+struct Bytes {
+  std::string log_key, record, id_key, id_value;
+};
+
+// As ingest_bench makes them and the log stores them.
+std::vector<Bytes> MakeBytes(size_t count) {
+  std::mt19937_64 random(1);
+  std::vector<Bytes> all;
+  for (size_t i = 0; i < count; ++i) {
+    Bytes bytes;
+    AppendKeyU32(bytes.log_key, 0);
+    AppendKeyU64(bytes.log_key, i + 1);
+    const std::string event_id =
+        fmt::format("bench-{}-{}-{}-{}", getpid(), i / 100 % 4, i / 400, i % 100);
+    bytes.record =
+        EncodeLogRecord(Interaction{.event_id = event_id,
+                                    .user_id = fmt::format("bench-user-{}", random() % 10'000),
+                                    .item_id = fmt::format("{}", 20'000 + random() % 3'630),
+                                    .event_type = "purchase",
+                                    .weight = 1,
+                                    .event_time_us = kEventTimeUs,
+                                    .received_time_us = kEventTimeUs});
+    AppendKeyU32(bytes.id_key, 0);
+    bytes.id_key += event_id;
+    AppendKeyU64(bytes.id_value, i + 1);
+    all.push_back(std::move(bytes));
+  }
+  return all;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Synced group writes of a log's bytes into a plain RocksDB.", "log_bench");
+  app.add_option("--directory", flags.directory, "On the disk to measure")->capture_default_str();
+  app.add_option("--group", flags.group, "Interactions per synced write")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--interactions", flags.interactions)
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  app.add_flag("--json", flags.json, "Print JSON");
+  app.footer("Example:\n  log_bench --directory data-dir --group 400");
+  CLI11_PARSE(app, argc, argv);
+
+  const std::string path = fmt::format("{}/log_bench.{}", flags.directory, getpid());
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  rocksdb::DB* raw = nullptr;
+  if (const rocksdb::Status s = rocksdb::DB::Open(options, path, &raw); !s.ok()) {
+    fmt::print(stderr, "log_bench: {}\n", s.ToString());
+    return 1;
+  }
+  std::unique_ptr<rocksdb::DB> db(raw);
+  rocksdb::ColumnFamilyHandle* ids = nullptr;
+  rocksdb::Status status = db->CreateColumnFamily({}, "event_ids", &ids);
+  const std::vector<Bytes> all = MakeBytes(flags.interactions);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const auto begin = std::chrono::steady_clock::now();
+  for (size_t at = 0; at < all.size() && status.ok();) {
+    rocksdb::WriteBatch batch;
+    for (size_t i = 0; i < flags.group && at < all.size(); ++i, ++at) {
+      status = batch.Put(all[at].log_key, all[at].record);
+      if (status.ok()) status = batch.Put(ids, all[at].id_key, all[at].id_value);
+    }
+    if (status.ok()) status = db->Write(synced, &batch);
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  status.PermitUncheckedError();
+  db->DestroyColumnFamilyHandle(ids).PermitUncheckedError();
+  db.reset();
+  std::filesystem::remove_all(path);
+  if (!status.ok()) {
+    fmt::print(stderr, "log_bench: {}\n", status.ToString());
+    return 1;
+  }
+  const double rate = static_cast<double>(all.size()) / elapsed.count();
+  if (flags.json) {
+    fmt::print("{}\n", nlohmann::json{{"group", flags.group}, {"events_per_second", rate}}.dump());
+  } else {
+    fmt::print("groups of {}: {:.0f} interactions/s\n", flags.group, rate);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace groundswell
+
+int main(int argc, char** argv) { return groundswell::Main(argc, argv); }
