@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
@@ -15,7 +16,10 @@ namespace {
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
 
-void OnSignal(int /*signal_number*/) { interrupted = true; }
+// A second signal ends the program at once.
+void OnSignal(int signal_number) {
+  if (interrupted.exchange(true)) _exit(128 + signal_number);
+}
 
 }  // namespace
 

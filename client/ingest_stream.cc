@@ -42,9 +42,12 @@ void IngestStream::ReadAcks() {
   changed_.notify_all();
 }
 
-absl::Status IngestStream::Send(const std::vector<v1::Interaction>& interactions) {
+absl::Status IngestStream::Send(const std::vector<v1::Interaction>& interactions,
+                                int64_t first_sequence) {
   v1::IngestRequest request;
   request.set_namespace_(options_.name_space);
+  request.set_producer_id(options_.producer_id);
+  if (!interactions.empty()) request.set_first_sequence(first_sequence);
   for (const v1::Interaction& interaction : interactions) *request.add_interactions() = interaction;
   {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -54,6 +57,11 @@ absl::Status IngestStream::Send(const std::vector<v1::Interaction>& interactions
   }
   if (!stream_->Write(request)) return absl::AbortedError("the stream has ended");
   return absl::OkStatus();
+}
+
+bool IngestStream::ended() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return ended_;
 }
 
 absl::Status IngestStream::Finish() {

@@ -25,6 +25,7 @@ class IngestStream {
  public:
   struct Options {
     std::string name_space;    // empty: the client's
+    std::string producer_id;   // see IngestRequest.producer_id; empty: none
     size_t inflight_max = 16;  // batches sent and not acknowledged, at least 1; Send waits at it
     // Told of every acknowledgement, in the order of the batches, from a thread of the stream.
     std::function<void(const v1::IngestResponse&)> on_ack;
@@ -36,13 +37,21 @@ class IngestStream {
   IngestStream(const IngestStream&) = delete;
   IngestStream& operator=(const IngestStream&) = delete;
 
-  // Hands a batch of 1 to 1,000 interactions to the stream, in order. An error means that the
-  // stream has ended; Finish tells why.
-  absl::Status Send(const std::vector<v1::Interaction>& interactions);
+  // Hands a batch of 1 to 1,000 interactions to the stream, in order; with a producer, numbered
+  // from `first_sequence`, and none at all asks where the server is. An error means that the stream
+  // has ended; Finish tells why.
+  absl::Status Send(const std::vector<v1::Interaction>& interactions, int64_t first_sequence = 0);
 
   // Sends nothing more, waits for every acknowledgement, and returns how the stream ended. Call
   // once.
   absl::Status Finish();
+
+  // From any thread: ends the stream; Send and Finish return.
+  void Cancel() { context_.TryCancel(); }
+  // Whether the server, or Cancel, has ended the stream.
+  bool ended() const;
+  // Whether Finish was called.
+  bool finished() const { return finished_; }
 
  private:
   void ReadAcks();
@@ -52,7 +61,7 @@ class IngestStream {
   const std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
   bool finished_ = false;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   size_t inflight_ = 0;  // guarded by mutex_
   bool ended_ = false;   // guarded by mutex_

@@ -51,12 +51,14 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 }
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "status", "load"}) {
+  for (const char* command :
+       {"recommend", "rank", "similar", "user", "ingest", "status", "load", "forget", "create-item",
+        "remove-item", "log", "checkpoint", "verify", "backup", "activate"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
   }
-  for (const char* command : {"serve", "import", "replay"}) {
+  for (const char* command : {"serve", "import", "replay", "verify", "restore", "repair"}) {
     const Finished help = RunProgram({GROUNDSWELL_SERVER_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell-server " + std::string(command)));
@@ -95,6 +97,47 @@ TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {
   const json user = CliJson(
       {"user", "cli-user", "--consistency-token", whole["consistency_token"].get<std::string>()});
   EXPECT_EQ(user["total_count"], "500");
+}
+
+// Killed, run again, killed, ... until it ends; each time it goes on where the server is.
+TEST_F(CliTest, AnIngestThatIsKilledOverAndOverCountsEveryEventOnce) {
+  std::string csv = "timestamp,user,item\n";
+  constexpr int kEvents = 60'000;
+  for (int i = 0; i < kEvents; ++i) csv += std::to_string(1'322'000'000 + i) + ",killed,85123A\n";
+  const std::string file = WriteFile("killed.csv", csv);
+  for (const bool by_sequence : {false, true}) {
+    const std::string resume = files_.File("killed.at");
+    std::vector<std::string> ingest = {"/usr/bin/timeout",
+                                       "-s",
+                                       "KILL",
+                                       "0.2",
+                                       GROUNDSWELL_CLI_PROGRAM,
+                                       "--server",
+                                       server_->grpc_address(),
+                                       "ingest",
+                                       file,
+                                       "--batch-size",
+                                       "20",
+                                       "--id-prefix",
+                                       by_sequence ? "sequence" : "resume"};
+    const std::vector<std::string> how = by_sequence
+                                             ? std::vector<std::string>{"--producer-id", "killed"}
+                                             : std::vector<std::string>{"--resume-file", resume};
+    ingest.insert(ingest.end(), how.begin(), how.end());
+    int runs = 0;
+    while (RunProgram(ingest).exit_code != 0) ASSERT_LT(++runs, 200);
+    if (!by_sequence) EXPECT_TRUE(std::ifstream(resume).good());
+    EXPECT_GE(runs, 1) << "it was never killed";
+    for (int i = 0; i < 200; ++i) {
+      if (CliJson({"user", "killed"})["total_count"] ==
+          std::to_string(kEvents * (1 + by_sequence))) {
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    EXPECT_EQ(CliJson({"user", "killed"})["total_count"],
+              std::to_string(kEvents * (1 + by_sequence)));
+  }
 }
 
 TEST_F(CliTest, BadRecordsStopTheIngestOrAreCounted) {
