@@ -84,8 +84,8 @@ struct World {
   Offset offset = 0;
 };
 
-// Half of the interactions are with an item that the user had before, so that degrees stay about what
-// they are.
+// Half of the interactions are with an item that the user had before, so that degrees stay about
+// what they are.
 std::vector<Event> MakeEvents(const World& world, size_t count, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<Event> events;

@@ -175,6 +175,19 @@ TEST_F(ApplierTest, AForgottenUserLeavesNothingAndLateEventsChangeNothing) {
   live.ExpectVerified();
 }
 
+// The server's clock was put back between two requests: what was late stays late.
+TEST_F(ApplierTest, AClockThatGoesBackwardsRevivesNothing) {
+  Make();
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("bob", "i0", 1, 10), Forget("bob", 100), Forget("bob", 50)});
+  EXPECT_EQ((*live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob")))->time_us, 100);
+  live.Apply(MakeInteraction("bob", "i0", 1, 80));
+  EXPECT_EQ(Total(live, 0), 0);
+  live.Apply(MakeInteraction("bob", "i0", 1, 101));
+  EXPECT_EQ(Total(live, 0), 1);
+  live.ExpectVerified();
+}
+
 TEST_F(ApplierTest, RedactionTakesTheIdsOutOfTheLog) {
   Make();
   {

@@ -1,0 +1,248 @@
+// One machine's size: so many users, items and interactions through the log and the fold, then a
+// checkpoint, a start from it, and a start without it. Prints times, memory and disk.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/applier.h"
+#include "graph/checkpoint.h"
+#include "graph/rocksdb_log.h"
+#include "graph/verification.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr MacroShape kShape{.user_clusters = 20, .item_clusters = 30, .recent_len = 20};
+constexpr size_t kBatch = 1'000;
+constexpr size_t kBatchesWaiting = 16;
+
+double Seconds(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+// Resident memory of this process.
+double Gigabytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30);
+}
+
+double DirectoryGigabytes(const std::string& path) {
+  double bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(path)) {
+    if (file.is_regular_file()) bytes += static_cast<double>(file.file_size());
+  }
+  return bytes / (1 << 30);
+}
+
+template <typename T>
+T OrEnd(absl::StatusOr<T> value) {
+  if (value.ok()) return *std::move(value);
+  fmt::print(stderr, "scale_bench: {}\n", std::string(value.status().message()));
+  std::exit(1);
+}
+
+void OrEnd(const absl::Status& status) {
+  if (status.ok()) return;
+  fmt::print(stderr, "scale_bench: {}\n", std::string(status.message()));
+  std::exit(1);
+}
+
+std::string ItemId(uint64_t item) { return fmt::format("item-{}", item); }
+
+void MakeDatabase(const std::string& path, size_t items) {
+  auto store = OrEnd(GraphStore::Open({.path = path, .create = true}));
+  const Generation generation(*store, 1);
+  GraphStore::Batch batch(*store);
+  for (uint32_t item = 0; item < items; ++item) {
+    generation.PutItem(batch, ItemIndex{item}, {.id = ItemId(item)});
+    if (item % 10'000 != 0) continue;
+    OrEnd(store->Commit(batch, /*sync=*/false));
+    batch.Clear();
+  }
+  generation.PutState(batch, {.snapshot_digest = "scale"});
+  batch.PutCurrentGeneration(1);
+  OrEnd(store->Commit(batch, /*sync=*/true));
+}
+
+// Everything that a server holds but embeddings and models.
+struct Running {
+  Running(const std::string& path, LoadFrom from) {
+    const auto begin = steady_clock::now();
+    store = OrEnd(GraphStore::Open({.path = path}));
+    generation = std::make_unique<Generation>(OrEnd(Generation::OpenCurrent(*store)));
+    const GraphState state = OrEnd(generation->ReadState());
+    const auto items = OrEnd(generation->ReadItems());
+    catalogue = std::make_unique<Catalogue>(items.size());
+    std::vector<MacroNode> nodes;
+    for (const StoredItem& item : items) {
+      nodes.push_back(static_cast<MacroNode>(nodes.size() % kShape.item_clusters));
+      catalogue->Add(item.id, item.title, item.category);
+    }
+    catalogue->FinishLoading();
+    graph = std::make_unique<MacroGraph>(kShape, nodes);
+    loaded =
+        OrEnd(LoadItemSide(*generation, from, *graph, [](std::string_view, uint64_t, uint64_t) {}));
+    log = OrEnd(RocksdbLog::Open(*store, 0, {}));
+    std::optional<Offset> checkpoint;
+    if (loaded.checkpoint.has_value()) checkpoint = loaded.checkpoint->offset;
+    Applier::Options options;
+    options.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
+                          .of_known_user = [](const UserState&) { return MacroNode{0}; },
+                          .of_new_item = [](const CreateItem&) { return MacroNode{0}; },
+                          .trained_users = 0,
+                          .trained_items = items.size()};
+    applier = std::make_unique<Applier>(*store, *generation, *log, *catalogue, *graph, state,
+                                        checkpoint, std::move(options));
+    OrEnd(applier->CatchUp([](Offset, Offset) {}, [] { return false; }));
+    start_seconds = Seconds(begin);
+  }
+  ~Running() { log->Close(); }
+
+  std::unique_ptr<GraphStore> store;
+  std::unique_ptr<Generation> generation;
+  std::unique_ptr<Catalogue> catalogue;
+  std::unique_ptr<MacroGraph> graph;
+  LoadedItemSide loaded;
+  std::unique_ptr<RocksdbLog> log;
+  std::unique_ptr<Applier> applier;
+  double start_seconds = 0;
+};
+
+// Appends the interactions and waits until all are in the graph.
+void Ingest(Running& running, size_t users, size_t items, size_t interactions) {
+  std::mt19937_64 random(1);
+  std::mutex mutex;
+  std::condition_variable changed;
+  size_t waiting = 0;
+  const auto begin = steady_clock::now();
+  for (size_t sent = 0; sent < interactions;) {
+    AppendRequest request;
+    for (size_t i = 0; i < kBatch && sent < interactions; ++i, ++sent) {
+      // Half of the draws prefer the front of the catalogue: some items are popular.
+      const uint64_t draw = random() % items;
+      const uint64_t item = random() % 2 == 0 ? draw : draw * (random() % items) / items;
+      request.entries.emplace_back(
+          Interaction{.event_id = fmt::format("{:x}", sent),
+                      .user_id = fmt::format("user-{}", random() % users),
+                      .item_id = ItemId(item),
+                      .event_type = "view",
+                      .weight = 1,
+                      .event_time_us = static_cast<int64_t>(sent) * 1'000});
+    }
+    std::unique_lock<std::mutex> lock(mutex);
+    changed.wait(lock, [&] { return waiting < kBatchesWaiting; });
+    ++waiting;
+    lock.unlock();
+    OrEnd(running.log->Append(std::move(request), [&](const absl::StatusOr<AppendResult>& result) {
+      OrEnd(result.status());
+      const std::lock_guard<std::mutex> held(mutex);
+      --waiting;
+      changed.notify_one();
+    }));
+    // Not further ahead of the fold than a server would let it get for long.
+    while (running.log->end() - running.applier->applied_offset() > 1'000'000) usleep(1'000);
+    if (isatty(STDERR_FILENO) != 0) {
+      fmt::print(stderr, "\r{} of {} interactions, {:.0f}/s", sent, interactions,
+                 static_cast<double>(sent) / Seconds(begin));
+    }
+  }
+  while (running.applier->applied_offset() < static_cast<Offset>(interactions)) usleep(10'000);
+  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\n");
+}
+
+int Main(int argc, char** argv) {
+  size_t users = 1'000'000;
+  size_t items = 1'000'000;
+  size_t interactions = 20'000'000;
+  std::string directory = "/tmp";
+  bool json = false;
+  CLI::App app("Loads one machine's worth of interactions and starts from what is on disk.",
+               "scale_bench");
+  app.add_option("--users", users)->capture_default_str();
+  app.add_option("--items", items)->capture_default_str();
+  app.add_option("--interactions", interactions)->capture_default_str();
+  app.add_option("--directory", directory, "Where the database is made and deleted")
+      ->capture_default_str();
+  app.add_flag("--json", json, "Print JSON");
+  app.footer("Example:\n  scale_bench --users 100000 --items 100000 --interactions 2000000");
+  CLI11_PARSE(app, argc, argv);
+
+  const std::string path = fmt::format("{}/scale_bench.{}", directory, getpid());
+  nlohmann::ordered_json report = {
+      {"users", users}, {"items", items}, {"interactions", interactions}};
+  MakeDatabase(path, items);
+  {
+    Running running(path, LoadFrom::kUsers);
+    const auto begin = steady_clock::now();
+    Ingest(running, users, items, interactions);
+    report["ingest_and_fold_per_second"] = static_cast<double>(interactions) / Seconds(begin);
+    report["edges"] = running.applier->progress().edge_count;
+    report["memory_gb"] = Gigabytes();
+    const auto checkpoint_begin = steady_clock::now();
+    const CheckpointInfo info =
+        OrEnd(WriteCheckpoint(*running.store, *running.generation, *running.applier, *running.graph,
+                              0, [] { return true; }));
+    report["checkpoint_seconds"] = Seconds(checkpoint_begin);
+    report["checkpoint_gb"] = static_cast<double>(info.bytes) / (1 << 30);
+    report["item_row_bytes"] = running.graph->items().row_bytes();
+  }
+  report["database_gb"] = DirectoryGigabytes(path);
+  {
+    // What was not in RocksDB's tables yet comes from its write-ahead log, once.
+    const auto begin = steady_clock::now();
+    OrEnd(GraphStore::Open({.path = path}));
+    report["write_ahead_log_seconds"] = Seconds(begin);
+  }
+  {
+    const Running running(path, LoadFrom::kCheckpoint);
+    report["start_from_checkpoint_seconds"] = running.start_seconds;
+    report["digest"] = running.applier->progress().digest.ToString();
+  }
+  {
+    Running running(path, LoadFrom::kUsers);
+    report["start_from_users_seconds"] = running.start_seconds;
+    const auto begin = steady_clock::now();
+    const Verification verified = OrEnd(VerifyGraph(
+        *running.store, *running.generation, *running.applier, *running.catalogue, *running.graph));
+    report["verify_seconds"] = Seconds(begin);
+    report["differences"] = verified.difference_count;
+  }
+  report["memory_gb_at_most"] = [] {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / (1 << 20);
+    }
+    return 0.0;
+  }();
+  std::filesystem::remove_all(path);
+  if (json) {
+    fmt::print("{}\n", report.dump());
+  } else {
+    for (const auto& [key, value] : report.items()) fmt::print("{:<32} {}\n", key, value.dump());
+  }
+  return report["differences"] == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace groundswell
+
+int main(int argc, char** argv) { return groundswell::Main(argc, argv); }
