@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -169,6 +170,22 @@ void Ingest(Running& running, size_t users, size_t items, size_t interactions) {
   if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\n");
 }
 
+// Shares of the items' counters that are not 0, of H1_i and of H2_i.
+std::pair<double, double> Fill(const MacroGraph& graph) {
+  size_t one_hop = 0;
+  size_t two_hop = 0;
+  for (uint32_t item = 0; item < graph.item_count(); ++item) {
+    const auto counts = graph.items().CountsOf(ItemIndex{item});
+    const auto p = static_cast<ptrdiff_t>(kShape.user_clusters);
+    const auto is_set = [](Count count) { return count != 0; };
+    one_hop += static_cast<size_t>(std::count_if(counts.begin(), counts.begin() + p, is_set));
+    two_hop += static_cast<size_t>(std::count_if(counts.begin() + p, counts.end(), is_set));
+  }
+  const auto items = static_cast<double>(graph.item_count());
+  return {static_cast<double>(one_hop) / items / kShape.user_clusters,
+          static_cast<double>(two_hop) / items / kShape.item_clusters};
+}
+
 int Main(int argc, char** argv) {
   size_t users = 1'000'000;
   size_t items = 1'000'000;
@@ -204,6 +221,9 @@ int Main(int argc, char** argv) {
     report["checkpoint_seconds"] = Seconds(checkpoint_begin);
     report["checkpoint_gb"] = static_cast<double>(info.bytes) / (1 << 30);
     report["item_row_bytes"] = running.graph->items().row_bytes();
+    const auto [one_hop_fill, two_hop_fill] = Fill(*running.graph);
+    report["one_hop_fill"] = one_hop_fill;
+    report["two_hop_fill"] = two_hop_fill;
   }
   report["database_gb"] = DirectoryGigabytes(path);
   {

@@ -104,7 +104,7 @@ void Applier::ApplyLoop() {
     if (options_.on_status && (!more.ok() || failing)) options_.on_status(more.status());
     failing = !more.ok();
     NotifyWaiters();
-    RunTasks();
+    HandleTasks(/*run=*/true);
     MutexLock lock(mutex_);
     if (stopping_) return;
     if (more.ok() && *more) continue;
@@ -119,13 +119,13 @@ void Applier::ApplyLoop() {
   }
 }
 
-void Applier::RunTasks() {
+void Applier::HandleTasks(bool run) {
   std::deque<std::function<void(bool)>> tasks;
   {
     MutexLock lock(mutex_);
     tasks.swap(tasks_);
   }
-  for (auto& task : tasks) task(true);
+  for (auto& task : tasks) task(run);
 }
 
 absl::Status Applier::RunAtBatchEdge(const std::function<void()>& task) {
@@ -133,14 +133,15 @@ absl::Status Applier::RunAtBatchEdge(const std::function<void()>& task) {
   std::future<bool> result = ran.get_future();
   {
     MutexLock lock(mutex_);
-    if (stopping_) return absl::CancelledError("the server is stopping");
+    if (stopping_) return absl::UnavailableError("the server is stopping");
     tasks_.emplace_back([&](bool run) {
       if (run) task();
       ran.set_value(run);
     });
   }
   changed_.NotifyOne();
-  return result.get() ? absl::OkStatus() : absl::CancelledError("the server is stopping");
+  if (result.get()) return absl::OkStatus();
+  return absl::UnavailableError("the server is stopping, or cannot write to the disk");
 }
 
 std::shared_ptr<ShardCapture> Applier::BeginCapture(ShardCapture::Sink sink) {
@@ -455,6 +456,7 @@ absl::Status Applier::CommitStubbornly(Batch& batch) {
   while (!status.ok()) {
     if (options_.on_status) options_.on_status(status);
     NotifyWaiters();
+    HandleTasks(/*run=*/false);  // whoever waits may be what stops this applier
     {
       MutexLock lock(mutex_);
       if (stopping_) return status;

@@ -105,8 +105,8 @@ class Applier {
   void WhenApplied(Offset offset, std::chrono::steady_clock::time_point deadline,
                    std::function<void(bool)> done);
 
-  // Runs `task` on the applier's thread between two batches and waits for it. Cancelled when the
-  // applier stops first.
+  // Runs `task` on the applier's thread between two batches and waits for it. Unavailable, without
+  // having run it, when the applier stops or cannot write to the disk.
   absl::Status RunAtBatchEdge(const std::function<void()>& task);
 
   // At a batch edge: the item side as it is now goes to `sink`, while the applier goes on.
@@ -141,7 +141,8 @@ class Applier {
   using Entries = std::span<const std::pair<Offset, LogEntry>>;
 
   void ApplyLoop();
-  void RunTasks();
+  // Runs what waits for a batch edge, or tells it that there is none.
+  void HandleTasks(bool run);
   // Applies the next entries; true when there were any.
   absl::StatusOr<bool> ApplyNextBatch();
   absl::Status ApplyInteractions(Entries entries);

@@ -407,12 +407,12 @@ void Generation::DeleteExpiry(GraphStore::Batch& batch, Recency last, UserIndex 
       .PermitUncheckedError();
 }
 
-absl::StatusOr<std::vector<Expiry>> Generation::ReadExpiries(int64_t from_us,
-                                                              size_t limit) const {
+absl::StatusOr<std::vector<Expiry>> Generation::ReadExpiries(int64_t from_us, size_t limit) const {
   std::vector<Expiry> expiries;
   std::unique_ptr<rocksdb::Iterator> it(
       store_->db_->NewIterator({}, store_->columns_[GraphStore::kExpiries]));
-  for (it->Seek(ExpiryKey({.time_us = from_us}, UserIndex{0})); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
+  for (it->Seek(ExpiryKey({.time_us = from_us}, UserIndex{0}));
+       it->Valid() && it->key().starts_with(prefix_); it->Next()) {
     if (expiries.size() == limit) break;
     const std::string_view rest = ToView(it->key()).substr(prefix_.size());
     if (rest.size() != kExpiryKeyBytes)

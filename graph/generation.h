@@ -139,8 +139,8 @@ class Generation {
 
   void PutExpiry(GraphStore::Batch& batch, const Expiry& expiry) const;
   void DeleteExpiry(GraphStore::Batch& batch, Recency last, UserIndex user) const;
-  // Up to `limit` of `from_us` and later, in order. (From the beginning, RocksDB would pass over all
-  // that were deleted.)
+  // Up to `limit` of `from_us` and later, in order. (From the beginning, RocksDB would pass over
+  // all that were deleted.)
   absl::StatusOr<std::vector<Expiry>> ReadExpiries(int64_t from_us, size_t limit) const;
 
  private:

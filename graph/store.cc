@@ -109,6 +109,8 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.db_write_buffer_size = kWriteBufferBytes;
   db_options.atomic_flush = true;
   if (options.env != nullptr) db_options.env = options.env;
+  // The check only warns, of tables that this version itself wrote under the number 0.
+  db_options.verify_sst_unique_id_in_manifest = false;
   // A record that was cut off while it was written was never acknowledged. Any other damage is an
   // error, never a shorter log.
   db_options.wal_recovery_mode = options.drops_damaged_end
