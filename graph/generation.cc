@@ -358,10 +358,8 @@ void Generation::PutCheckpoint(GraphStore::Batch& batch, const CheckpointInfo& i
 absl::Status Generation::KeepOnlyCheckpoint(Offset checkpoint) const {
   rocksdb::WriteBatch batch;
   for (const auto column : {GraphStore::kCheckpoints, GraphStore::kUsersBefore}) {
-    batch.DeleteRange(store_->columns_[column], prefix_, CheckpointKey(checkpoint))
-        .PermitUncheckedError();
-    batch.DeleteRange(store_->columns_[column], CheckpointKey(checkpoint + 1), Behind(prefix_))
-        .PermitUncheckedError();
+    store_->DeleteRange(column, prefix_, CheckpointKey(checkpoint), batch);
+    store_->DeleteRange(column, CheckpointKey(checkpoint + 1), Behind(prefix_), batch);
   }
   return ToStatus(store_->db_->Write({}, &batch), "cannot delete an old checkpoint");
 }

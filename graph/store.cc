@@ -310,11 +310,19 @@ absl::Status GraphStore::KeepOnlyGeneration(uint32_t generation) {
   };
   rocksdb::WriteBatch batch;
   for (const Column column : kColumns) {
-    batch.DeleteRange(columns_[column], key(0), key(generation)).PermitUncheckedError();
-    batch.DeleteRange(columns_[column], key(generation + 1), key(0xffffffff))
-        .PermitUncheckedError();
+    DeleteRange(column, key(0), key(generation), batch);
+    DeleteRange(column, key(generation + 1), key(0xffffffff), batch);
   }
   return ToStatus(db_->Write({}, &batch), "cannot delete what another snapshot left");
+}
+
+// Only where there is something: every read has to look at what was deleted as a range.
+void GraphStore::DeleteRange(Column column, const std::string& begin, const std::string& end,
+                             rocksdb::WriteBatch& batch) const {
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[column]));
+  it->Seek(begin);
+  if (!it->Valid() || ToView(it->key()) >= std::string_view(end)) return;
+  batch.DeleteRange(columns_[column], begin, end).PermitUncheckedError();
 }
 
 absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> GraphStore::ReadLog(Offset from,

@@ -188,6 +188,8 @@ class GraphStore {
   GraphStore() = default;
   absl::Status CheckSchema(const Options& options, bool is_new);
   absl::Status BindNamespace(const Options& options);
+  void DeleteRange(Column column, const std::string& begin, const std::string& end,
+                   rocksdb::WriteBatch& batch) const;
   std::string Key(std::string_view rest = {}) const;
   std::string LogKey(Offset offset) const;
   std::string TombstoneKey(Tombstone::Kind kind, const IdHash& hash) const;
