@@ -32,8 +32,6 @@ constexpr std::string_view kLogBeginKey = "log_begin";
 constexpr const char* kColumnNames[] = {
     "default",  "log",   "event_ids",      "producers",   "tombstones",   "users",
     "user_ids", "items", "snapshot_files", "checkpoints", "users_before", "expiries"};
-// All column families together; they are flushed together, so that none runs ahead of another.
-constexpr size_t kWriteBufferBytes = size_t{256} << 20;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -81,11 +79,14 @@ class LogBridge final : public rocksdb::Logger {
   static constexpr size_t kTextBytes = 1024;
 };
 
-rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache,
+                                           size_t write_buffer_bytes) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = std::min(options.write_buffer_size, write_buffer_bytes);
+  options.arena_block_size = options.write_buffer_size / 64;  // RocksDB's own, also for small ones
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
@@ -106,7 +107,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.max_background_jobs = 2;
   db_options.info_log = std::make_shared<LogBridge>();
   db_options.max_total_wal_size = uint64_t{512} << 20;
-  db_options.db_write_buffer_size = kWriteBufferBytes;
+  db_options.db_write_buffer_size = options.write_buffer_bytes;
   db_options.atomic_flush = true;
   if (options.env != nullptr) db_options.env = options.env;
   // The check only warns, of tables that this version itself wrote under the number 0.
@@ -119,8 +120,9 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const char* name : kColumnNames) descriptors.emplace_back(name, ColumnOptions(cache));
-
+  for (const char* name : kColumnNames) {
+    descriptors.emplace_back(name, ColumnOptions(cache, options.write_buffer_bytes));
+  }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened =

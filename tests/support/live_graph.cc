@@ -34,7 +34,8 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
 }  // namespace
 
 LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
-    : store(ValueOrThrow(GraphStore::Open({.path = path, .env = options.env}))),
+    : store(ValueOrThrow(GraphStore::Open(
+          {.path = path, .write_buffer_bytes = options.write_buffer_bytes, .env = options.env}))),
       generation(ValueOrThrow(Generation::OpenCurrent(*store))) {
   const GraphState state = ValueOrThrow(generation.ReadState());
   const std::vector<StoredItem> items = ValueOrThrow(generation.ReadItems());

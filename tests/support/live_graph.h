@@ -22,6 +22,7 @@ struct LiveGraphOptions {
   size_t batch_max = 1'000;
   LoadFrom load_from = LoadFrom::kCheckpoint;
   RocksdbLog::Options log;
+  size_t write_buffer_bytes = size_t{256} << 20;
   rocksdb::Env* env = nullptr;
 };
 

@@ -15,8 +15,8 @@ namespace groundswell {
 
 class PowerLossFileSystem;
 
-// Files go to the real disk; beside them it is remembered how much of each was synced.
-// Thread-safe.
+// Files go to the real disk; beside them it is remembered how much of each was synced, and which
+// files were made, renamed or deleted since their directory was. Thread-safe.
 class PowerLossEnv {
  public:
   PowerLossEnv();
@@ -24,12 +24,23 @@ class PowerLossEnv {
 
   rocksdb::Env* env() const { return env_.get(); }
 
-  // From now on every write, sync and rename fails, as if the machine were off.
+  // Nothing that is done from now on will have happened. Whoever does it is not told, so that the
+  // database is closed as always: what counts is what the disk held at this moment.
   void CutPower();
+  // Likewise, in the middle of whatever is going on after so many more operations.
+  void CutPowerAfter(int64_t operations);
+  bool off() const;
+  // A file that is written past this environment; it will be as it was at the moment of the loss.
+  void RestoreAtLoss(const std::string& path);
   // Once the database is closed: every file loses what was not synced, all of it or a part chosen
-  // by `random`, whose last bytes may be garbage; files that were never synced may vanish. Then the
-  // power is back.
+  // by `random`, whose last bytes may be garbage or zeros in a write-ahead log; of what happened to
+  // the names in a directory since it was synced a part, in order, stays. Then the power is back.
   void DropUnsynced(std::mt19937_64& random);
+
+  // While the disk is full, files do not grow.
+  void FillDisk(bool full);
+  // While tables are held back, a flush waits, so that several write-ahead log files are needed.
+  void HoldTables(bool hold);
 
  private:
   std::shared_ptr<PowerLossFileSystem> file_system_;
