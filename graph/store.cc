@@ -20,6 +20,7 @@
 
 #include "absl/strings/numbers.h"
 #include "graph/record.h"
+#include "graph/write_ahead_check.h"
 #include "groundswell/storage/v1/graph_state.pb.h"
 
 namespace groundswell {
@@ -91,6 +92,38 @@ rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>
   return options;
 }
 
+struct OpenedFiles {
+  std::unique_ptr<WriteAheadCheck> check;
+  std::vector<rocksdb::ColumnFamilyHandle*> columns;
+  std::unique_ptr<rocksdb::DB> db;
+};
+
+// Opens the database, unless what it replays has a hole. Where damage is dropped, so is what is
+// behind the hole. One that is just being made has none.
+rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
+                          const std::vector<rocksdb::ColumnFamilyDescriptor>& columns,
+                          OpenedFiles& opened) {
+  if (!options.create_if_missing) {
+    // Held until the tables' end is known: another process would move it.
+    rocksdb::FileLock* lock = nullptr;
+    const rocksdb::Status locked = options.env->LockFile(path + "/LOCK", &lock);
+    if (!locked.ok()) return locked;
+    uint64_t until = 0;
+    const rocksdb::Status read = WriteAheadCheck::ReadTablesUntil(options, path, columns, until);
+    options.env->UnlockFile(lock).PermitUncheckedError();
+    if (!read.ok()) return read;
+    const bool drops = options.wal_recovery_mode == rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    opened.check = std::make_unique<WriteAheadCheck>(
+        until, drops ? WriteAheadCheck::OnHole::kStop : WriteAheadCheck::OnHole::kRefuse);
+    options.wal_filter = opened.check.get();
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(options, path, columns, &opened.columns, &db);
+  opened.db.reset(db);
+  if (status.ok() || opened.check == nullptr || opened.check->hole().empty()) return status;
+  return rocksdb::Status::Corruption(opened.check->hole());
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& options) {
@@ -123,10 +156,8 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   for (const char* name : kColumnNames) {
     descriptors.emplace_back(name, ColumnOptions(cache, options.write_buffer_bytes));
   }
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, options.path, descriptors, &handles, &db);
+  OpenedFiles files;
+  const rocksdb::Status opened = OpenFiles(db_options, options.path, descriptors, files);
   if (opened.IsInvalidArgument()) {  // other column families: not ours, or of another time
     return absl::FailedPreconditionError(
         fmt::format("\"{}\" is not a Groundswell database of schema version {}: {}", options.path,
@@ -136,12 +167,15 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
 
   std::unique_ptr<GraphStore> store(new GraphStore);
   store->path_ = options.path;
-  store->db_.reset(db);
-  std::copy(handles.begin(), handles.end(), store->columns_.begin());
+  store->check_ = std::move(files.check);
+  store->db_ = std::move(files.db);
+  std::copy(files.columns.begin(), files.columns.end(), store->columns_.begin());
   if (absl::Status s = store->CheckSchema(options, is_new); !s.ok()) return s;
   if (absl::Status s = store->BindNamespace(options); !s.ok()) return s;
   return store;
 }
+
+GraphStore::GraphStore() = default;
 
 GraphStore::~GraphStore() {
   if (db_ == nullptr) return;

@@ -41,6 +41,8 @@ class WriteBatch;
 
 namespace groundswell {
 
+class WriteAheadCheck;
+
 // What was taken out of the graph.
 struct Removed {
   int64_t users = 0;
@@ -187,7 +189,7 @@ class GraphStore {
     kColumnCount
   };
 
-  GraphStore() = default;
+  GraphStore();
   absl::Status CheckSchema(const Options& options, bool is_new);
   absl::Status BindNamespace(const Options& options);
   void DeleteRange(Column column, const std::string& begin, const std::string& end,
@@ -197,6 +199,7 @@ class GraphStore {
   std::string TombstoneKey(Tombstone::Kind kind, const IdHash& hash) const;
 
   std::string path_;
+  std::unique_ptr<WriteAheadCheck> check_;  // RocksDB keeps its address
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kColumnCount> columns_{};
   std::string prefix_;  // the namespace's number, big-endian

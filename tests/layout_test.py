@@ -24,7 +24,8 @@ MAY_INCLUDE = {
 LIBRARY_OWNERS = {
     "faiss/": {"index/faiss_source.cc"},
     # log_bench is the baseline without us.
-    "rocksdb/": {"graph/store.cc", "graph/generation.cc", "bench/log_bench.cc"},
+    "rocksdb/": {"graph/store.cc", "graph/write_ahead_check.cc",
+                 "graph/write_ahead_check.h", "graph/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/kernels.cc"},
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},
     "toml": {"server/config.cc"},
