@@ -114,6 +114,13 @@ absl::StatusOr<Repair> RepairDirectory(const std::string& directory,
   if (!store.ok()) return store.status();
   absl::StatusOr<Repair> repair = RepairOpened(**store, directory);
   if (repair.ok() && repair->damage.empty()) repair->damage = damage;
+  if (!repair.ok() || !repair->damage.empty()) return repair;
+  // What the log does not tell: whether the graph's own tables are whole.
+  if (const absl::Status tables = (*store)->VerifyFiles(); absl::IsDataLoss(tables)) {
+    return absl::DataLossError(
+        fmt::format("the log is whole up to offset {}, but a repair cannot mend a table: {}",
+                    repair->kept_until, std::string(tables.message())));
+  }
   return repair;
 }
 

@@ -41,7 +41,8 @@ struct Repair {
 // what is behind the damage in RocksDB's write-ahead log is dropped, the log is cut at the first
 // record that is missing or fails its checksum, and goes on behind that and behind what the graph
 // contains. What is sent again then counts, since lost event ids and sequences are forgotten.
-// Without `accept_loss` a copy is looked at and nothing changes.
+// Without `accept_loss` a copy is looked at and nothing changes. DataLoss when tables are damaged,
+// which only a backup or another import mends.
 absl::StatusOr<Repair> RepairDatabase(const std::string& data_dir, const std::string& name_space,
                                       bool accept_loss);
 

@@ -153,6 +153,20 @@ TEST_F(DamagedLogTest, AFlippedBitInATableIsNoticedByVerify) {
   }
 }
 
+TEST_F(DamagedLogTest, ARepairDoesNotCallADatabaseWholeWhoseTablesAreDamaged) {
+  {
+    const auto store = OpenStore(original_);
+    ASSERT_TRUE(store->EraseDeleted().ok());  // writes tables
+  }
+  for (const fs::path& original : FilesOf(original_, ".sst")) {
+    const std::string path = Copy();
+    FlipBit(fs::path(path) / original.filename(), 8 * 10);  // of the first block
+    const auto looked = RepairDatabase(path, "default", /*accept_loss=*/false);
+    EXPECT_TRUE(absl::IsDataLoss(looked.status()) || (looked.ok() && !looked->damage.empty()))
+        << original << looked.status();
+  }
+}
+
 TEST_F(DamagedLogTest, ADamagedRecordIsCutOffByARepairAndCountsWhenItIsSentAgain) {
   const std::string path = Copy();
   {
