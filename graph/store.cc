@@ -199,7 +199,10 @@ absl::Status GraphStore::CheckSchema(const Options& options, bool is_new) {
                     "the snapshot into a new directory",
                     options.path, found, kSchemaVersion));
   }
-  return absl::OkStatus();
+  // With nothing in memory to flush, RocksDB would go on with the write-ahead log file whose first
+  // write failed, after a full disk, and Debian's build ends the process at the next one.
+  return ToStatus(db_->Put({}, columns_[kDefault], ToSlice(kSchemaKey), ToSlice(kSchemaVersion)),
+                  "cannot write to the database");
 }
 
 absl::Status GraphStore::BindNamespace(const Options& options) {
