@@ -154,17 +154,20 @@ class Sender {
   template <typename Response, typename Request, typename Method>
   void Start(steady_clock::time_point intended, bool counted, const Request& request,
              const Method& method) {
-    auto call = std::make_shared<Call<Request, Response>>();
-    call->request = request;
+    auto* call = new Call<Request, Response>{{}, request, {}};
     call->context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
     method(&call->context, &call->request, &call->response,
            std::function<void(grpc::Status)>(
                [this, call, intended, counted](const grpc::Status& status) {
+                 const nanoseconds latency = steady_clock::now() - intended;
                  bool degraded = false;
                  if constexpr (requires { call->response.degradations_size(); }) {
                    degraded = call->response.degradations_size() > 0;
                  }
-                 Complete(steady_clock::now() - intended, status.error_code(), degraded, counted);
+                 // Before it is completed: the context holds the channel, and a channel whose last
+                 // holder is gRPC's own thread waits there for the end of that thread.
+                 delete call;
+                 Complete(latency, status.error_code(), degraded, counted);
                }));
   }
 
