@@ -278,23 +278,25 @@ double TimeBothSides(World& world, std::span<const Event> events) {
 }
 
 void TimeReads(World& world, Row& row) {
-  const std::vector<ItemIndex> items = Candidates(world, 9);
-  std::vector<Count> h1(items.size() * kShape.user_clusters);
-  std::vector<Count> h2(items.size() * kShape.item_clusters);
-  const auto time = [](const auto& work) {
+  std::vector<Count> h1(kCandidates * kShape.user_clusters);
+  std::vector<Count> h2(kCandidates * kShape.item_clusters);
+  // Every request has other candidates, so that their rows are not in the caches.
+  const auto time = [&](uint64_t requests, const auto& read) {
     std::vector<double> times;
-    for (int i = 0; i < 5; ++i) {
+    for (uint64_t request = 0; request < requests; ++request) {
+      const std::vector<ItemIndex> items = Candidates(world, 9 + request);
       const auto begin = std::chrono::steady_clock::now();
-      work();
+      read(items);
       times.push_back(
           std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
               .count());
     }
     return Median(times);
   };
-  row.read_us = time([&] { world.graph.items().ReadRows(items, h1, h2, {}, 0); });
+  row.read_us =
+      time(100, [&](const auto& items) { world.graph.items().ReadRows(items, h1, h2, {}, 0); });
   const Recomputed recomputed(world);
-  row.recompute_us = time([&] { recomputed.Read(items, h1, h2); });
+  row.recompute_us = time(3, [&](const auto& items) { recomputed.Read(items, h1, h2); });
 }
 
 Row Measure(size_t degree, size_t edges, size_t items, size_t events, int runs) {

@@ -54,15 +54,18 @@ absl::Status RunStream(const Flags& flags, const std::vector<std::string>& items
                      }});
   std::mt19937_64 random(number + 1);
   std::vector<v1::Interaction> batch(flags.batch);
+  const std::string run = fmt::format("bench-{}-{}", getpid(), number);
   const auto begin = std::chrono::steady_clock::now();
   const double per_batch =
       flags.rate > 0 ? static_cast<double>(flags.streams * flags.batch) / flags.rate : 0;
+  // Streams do not know of each other, so their batches come one after the other, not all at once.
+  const double first = static_cast<double>(number) / static_cast<double>(flags.streams);
   for (size_t i = 0; i < flags.batches; ++i) {
     std::this_thread::sleep_until(
         begin + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                    std::chrono::duration<double>(per_batch * static_cast<double>(i))));
+                    std::chrono::duration<double>(per_batch * (first + static_cast<double>(i)))));
     for (size_t j = 0; j < flags.batch; ++j) {
-      batch[j].set_event_id(fmt::format("bench-{}-{}-{}-{}", getpid(), number, i, j));
+      batch[j].set_event_id(fmt::format("{}-{}-{}", run, i, j));
       batch[j].set_user_id(fmt::format("bench-user-{}", random() % flags.users));
       batch[j].set_item_id(items[random() % items.size()]);
       batch[j].set_event_type("purchase");

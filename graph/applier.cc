@@ -1,8 +1,12 @@
 #include "graph/applier.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <limits>
 #include <type_traits>
@@ -30,6 +34,12 @@ int64_t EventTimeOf(const LogEntry& entry) {
                                 : std::get<Redacted>(entry).event_time_us;
 }
 
+// Linux gives every thread a priority of its own.
+void LowerPriority(int niceness) {
+  if (setpriority(PRIO_PROCESS, 0, niceness) == 0) return;
+  spdlog::warn("the applier's priority stays as it is: {}", std::strerror(errno));
+}
+
 }  // namespace
 
 Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
@@ -45,6 +55,7 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
                                                 : EdgeDetail::kPerItem),
       state_(std::move(state)),
       checkpoint_(checkpoint),
+      users_(options_.user_cache_bytes),
       applied_(state_.applied_offset),
       progress_{.applied_offset = state_.applied_offset,
                 .live_user_count = state_.live_user_count,
@@ -98,6 +109,7 @@ absl::Status Applier::CatchUp(const std::function<void(Offset, Offset)>& progres
 }
 
 void Applier::ApplyLoop() {
+  LowerPriority(options_.niceness);
   bool failing = false;
   while (true) {
     const absl::StatusOr<bool> more = ApplyNextBatch();
@@ -222,7 +234,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
     if (next_expiry_us_ < WindowBegin(newest)) break;
     state_.newest_event_time_us = newest;
     if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
-      batch.outcomes.emplace_back(interaction, ApplyOne(offset, *interaction, batch));
+      batch.results.push_back({interaction, ApplyOne(offset, *interaction, batch)});
     } else {
       ApplyRedacted(std::get<Redacted>(entry), batch);
     }
@@ -274,9 +286,12 @@ absl::Status Applier::TouchItem(const std::string& item_id, Batch& batch) {
 // Reads a user into the batch, and keeps the record for the checkpoints that do not have it yet.
 absl::StatusOr<Applier::TouchedUser*> Applier::Touch(const std::string& user_id, Batch& batch) {
   if (const auto at = batch.users.find(user_id); at != batch.users.end()) return &at->second;
-  absl::StatusOr<std::optional<UserState>> user = generation_.ReadUser(user_id);
-  if (!user.ok()) return user.status();
-  TouchedUser touched{.state = *std::move(user)};
+  TouchedUser touched{.state = users_.Take(user_id)};
+  if (!touched.state.has_value()) {
+    absl::StatusOr<std::optional<UserState>> user = generation_.ReadUser(user_id);
+    if (!user.ok()) return user.status();
+    touched.state = *std::move(user);
+  }
   if (tombstone_count_ > 0) {
     auto tombstone = store_.FindTombstone(Tombstone::Kind::kUser, HashId(user_id));
     if (!tombstone.ok()) return tombstone.status();
@@ -440,11 +455,10 @@ absl::Status Applier::Publish(Batch& batch, Offset applied, Part part) {
   }
   applied_.store(applied, std::memory_order_release);
   NotifyWaiters();
-  if (options_.on_applied) {
-    for (const auto& [interaction, outcome] : batch.outcomes) {
-      options_.on_applied(*interaction, outcome);
-    }
+  for (auto& [user_id, touched] : batch.users) {
+    if (touched.state.has_value()) users_.Put(user_id, *std::move(touched.state));
   }
+  if (options_.on_applied && !batch.results.empty()) options_.on_applied(batch.results);
   if (options_.on_expired && batch.expired > 0) options_.on_expired(batch.expired);
   return absl::OkStatus();
 }

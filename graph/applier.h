@@ -32,6 +32,7 @@
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
+#include "graph/user_cache.h"
 
 namespace groundswell {
 
@@ -57,13 +58,22 @@ class Applier {
     size_t trained_items = 0;
   };
 
+  // What became of one interaction; it holds during the call that is told of it.
+  struct Result {
+    const Interaction* interaction;
+    Outcome outcome;
+  };
   struct Options {
     size_t batch_max = 1'000;
+    // Of the applier's thread (nice(2)), so that callers are answered first where cores are few: an
+    // interaction that is not acknowledged in time may be lost, one that is folded late is not.
+    int niceness = 10;
+    size_t user_cache_bytes = size_t{64} << 20;  // of users kept decoded between batches
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
     bool records_clusters = true;
-    // Told of every interaction after its batch was committed; from the applier's thread.
-    std::function<void(const Interaction&, Outcome)> on_applied;
+    // Told of every batch of interactions after it was committed; from the applier's thread.
+    std::function<void(std::span<const Result>)> on_applied;
     // Told of how many edges left by the window; from the applier's thread.
     std::function<void(size_t)> on_expired;
     // Told when applying had to stop or could go on again; from the applier's thread.
@@ -135,7 +145,7 @@ class Applier {
     std::map<std::string, TouchedUser> users;
     // Of items that were removed, by id.
     std::map<std::string, std::optional<Tombstone>> item_tombstones;
-    std::vector<std::pair<const Interaction*, Outcome>> outcomes;
+    std::vector<Result> results;
     size_t expired = 0;
   };
   using Entries = std::span<const std::pair<Offset, LogEntry>>;
@@ -193,6 +203,7 @@ class Applier {
   GraphState state_;
   std::optional<Offset> checkpoint_;        // the complete one
   std::optional<Offset> begun_checkpoint_;  // the one that is being written
+  UserCache users_;
   size_t tombstone_count_ = 0;
   int64_t next_expiry_us_ = 0;  // no edge in the window is older
   std::vector<Edge> edges_before_;

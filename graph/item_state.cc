@@ -9,8 +9,6 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kCacheLineWords = 8;
-// Rows fetched ahead of the one being copied; random reads become about 3.5 times faster.
-constexpr size_t kPrefetchAhead = 16;
 
 size_t Stride(const MacroShape& shape) {
   const size_t words = shape.user_clusters + shape.item_clusters + 1 + (shape.recent_len + 1) / 2;
@@ -31,6 +29,10 @@ ItemState::ItemState(MacroShape shape, size_t capacity)
 void ItemState::Prefetch(ItemIndex item) const {
   const int64_t* row = Row(item);
   for (size_t word = 0; word < stride_; word += kCacheLineWords) __builtin_prefetch(row + word);
+}
+
+void ItemState::PrefetchTwoHop(ItemIndex item, MacroNode node) const {
+  __builtin_prefetch(Row(item) + shape_.user_clusters + node, /*rw=*/1);
 }
 
 void ItemState::ReadRows(std::span<const ItemIndex> items, std::span<Count> one_hop,

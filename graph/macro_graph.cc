@@ -155,10 +155,17 @@ std::vector<UserIndex> MacroGraph::UsersOf(ItemIndex item, size_t limit) const {
 void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
                            const Recency* before, const Recency* after) {
   const MacroNode item_node = ClusterOf(item);
+  items_.Prefetch(item);
+  for (size_t i = 0; i < std::min(kPrefetchAhead, user.edges.size()); ++i) {
+    items_.PrefetchTwoHop(user.edges[i].item, item_node);
+  }
   OneHopOf(user, user_one_hop_);
-  for (const Edge& edge : user.edges) items_.Prefetch(edge.item);
   Count own = 0;
-  for (const Edge& edge : user.edges) {
+  for (size_t i = 0; i < user.edges.size(); ++i) {
+    const Edge& edge = user.edges[i];
+    if (i + kPrefetchAhead < user.edges.size()) {
+      items_.PrefetchTwoHop(user.edges[i + kPrefetchAhead].item, item_node);
+    }
     if (edge.item == item) {
       // The item's own row changes once, below, so that no reader sees half of the event in it.
       own += edge.count;

@@ -80,6 +80,9 @@ class LogBridge final : public rocksdb::Logger {
   static constexpr size_t kTextBytes = 1024;
 };
 
+// Part of a write buffer, for the filter of what is not in it.
+constexpr double kMemtableFilterShare = 0.05;
+
 rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache,
                                            size_t write_buffer_bytes) {
   rocksdb::BlockBasedTableOptions table;
@@ -143,6 +146,11 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   db_options.db_write_buffer_size = options.write_buffer_bytes;
   db_options.atomic_flush = true;
   if (options.env != nullptr) db_options.env = options.env;
+  // Flushes and compactions can wait for the cores, callers cannot.
+  for (const auto pool : {rocksdb::Env::Priority::LOW, rocksdb::Env::Priority::HIGH}) {
+    db_options.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow)
+        .PermitUncheckedError();  // as good as it gets
+  }
   // The check only warns, of tables that this version itself wrote under the number 0.
   db_options.verify_sst_unique_id_in_manifest = false;
   // A record that was cut off while it was written was never acknowledged. Any other damage is an
@@ -156,6 +164,9 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& opti
   for (const char* name : kColumnNames) {
     descriptors.emplace_back(name, ColumnOptions(cache, options.write_buffer_bytes));
   }
+  // Nearly every event id that is looked up is new.
+  descriptors[kEventIds].options.memtable_prefix_bloom_size_ratio = kMemtableFilterShare;
+  descriptors[kEventIds].options.memtable_whole_key_filtering = true;
   OpenedFiles files;
   const rocksdb::Status opened = OpenFiles(db_options, options.path, descriptors, files);
   if (opened.IsInvalidArgument()) {  // other column families: not ours, or of another time

@@ -155,6 +155,12 @@ constexpr Key kKeys[] = {
      "Items that may be created behind those of the snapshot, until the next start."},
     {"apply.batch_max", GROUNDSWELL_MEMBER(apply.batch_max), "interactions", 1, 100'000,
      "Interactions folded into the graph in one atomic batch."},
+    {"apply.niceness", GROUNDSWELL_MEMBER(apply.niceness), "", 0, 19,
+     "How far the folding of interactions stands back behind acknowledgements and requests where "
+     "the "
+     "cores do not suffice for all: 0, not at all; 19, as far as possible (see nice(2))."},
+    {"apply.user_cache_mb", GROUNDSWELL_MEMBER(apply.user_cache_mb), "MiB", 0, 1'048'576,
+     "Users kept in memory between batches, so that folding need not read them."},
     {"storage.block_cache_mb", GROUNDSWELL_MEMBER(storage.block_cache_mb), "MiB", 1, 1'048'576,
      "RocksDB's block cache."},
     {"logging.level", GROUNDSWELL_MEMBER(logging.level), "", 1, 16,

@@ -59,7 +59,7 @@ struct Config {
     int64_t queue_max = 20'000;
   } ingest;
   struct Log {
-    int64_t group_max = 1'000;
+    int64_t group_max = 4'000;
     int64_t event_ids_max = 1'000'000;
     int64_t producers_max = 10'000;
     std::string durability = "sync";
@@ -74,6 +74,8 @@ struct Config {
   } graph;
   struct Apply {
     int64_t batch_max = 1'000;
+    int64_t niceness = 10;
+    int64_t user_cache_mb = 64;
   } apply;
   struct Storage {
     int64_t block_cache_mb = 256;

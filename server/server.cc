@@ -197,14 +197,19 @@ LoadOptions Server::Parts::HowToLoad() const {
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   Applier::Options options;
   options.batch_max = static_cast<size_t>(config.apply.batch_max);
+  options.niceness = static_cast<int>(config.apply.niceness);
+  options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
-  options.on_applied = [this, serves](const Interaction& interaction, Applier::Outcome outcome) {
+  options.on_applied = [this, serves](std::span<const Applier::Result> results) {
     if (!serves()) return;
-    metrics.CountEvents(interaction.event_type, ToEventOutcome(outcome));
-    const int64_t delay_us = std::max<int64_t>(NowMicros() - interaction.received_time_us, 0);
-    metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
+    const int64_t now_us = NowMicros();
+    for (const auto& [interaction, outcome] : results) {
+      metrics.CountEvents(interaction->event_type, ToEventOutcome(outcome));
+      const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
+      metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
+    }
   };
   options.on_expired = [this, serves](size_t edges) {
     if (serves()) metrics.CountExpired(edges);

@@ -57,13 +57,14 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   const auto checkpoint = ValueOrThrow(generation.ReadCheckpoint());
   std::optional<Offset> checkpoint_offset;
   if (checkpoint.has_value()) checkpoint_offset = checkpoint->offset;
-  Applier::Options applier_options{
-      .batch_max = options.batch_max,
-      .clustering = TestClustering(options.shape, trained_items),
-      .on_applied = [this](const Interaction&, Applier::Outcome outcome) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        outcomes_.push_back(outcome);
-      }};
+  Applier::Options applier_options{.batch_max = options.batch_max,
+                                   .user_cache_bytes = options.user_cache_bytes,
+                                   .clustering = TestClustering(options.shape, trained_items),
+                                   .on_applied = [this](std::span<const Applier::Result> results) {
+                                     const std::lock_guard<std::mutex> lock(mutex_);
+                                     for (const auto& [interaction, outcome] : results)
+                                       outcomes_.push_back(outcome);
+                                   }};
   applier = std::make_unique<Applier>(*store, generation, *log, *catalogue, *graph, state,
                                       checkpoint_offset, std::move(applier_options));
   const absl::Status caught_up = applier->CatchUp([](Offset, Offset) {}, [] { return false; });

@@ -17,6 +17,7 @@
 namespace groundswell {
 
 struct LiveGraphOptions {
+  size_t user_cache_bytes = 4096;  // some users share a slot, and not all fit
   MacroShape shape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
   size_t spare_items = 16;
   size_t batch_max = 1'000;
