@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/transcendental.h"
+
 namespace groundswell {
 namespace {
 
@@ -12,16 +14,12 @@ constexpr float kExpLimit = 80.0f;
 constexpr float kDiceEpsilon = 1e-8f;
 constexpr float kLeakySlope = 0.2f;
 
-inline float Sigmoid(float x) {
-  return 1.0f / (1.0f + std::exp(std::min(std::max(-x, -kExpLimit), kExpLimit)));
-}
-
 }  // namespace
 
 void Softmax(std::span<float> x) {
   if (x.empty()) return;
   const float largest = *std::max_element(x.begin(), x.end());
-  for (float& value : x) value = std::exp(value - largest);
+  ExpMinus(largest, x);
   float sum = 0;
   for (const float value : x) sum += value;
   const float scale = 1.0f / sum;
@@ -35,7 +33,7 @@ void SoftmaxOfColumns(std::span<float> x, size_t columns) {
     for (size_t row = 1; row < rows; ++row) largest = std::max(largest, x[row * columns + column]);
     for (size_t row = 0; row < rows; ++row) x[row * columns + column] -= largest;
   }
-  for (float& value : x) value = std::exp(value);
+  ExpMinus(0.0f, x);
   for (size_t column = 0; column < columns; ++column) {
     float sum = 0;
     for (size_t row = 0; row < rows; ++row) sum += x[row * columns + column];
@@ -61,14 +59,6 @@ float Dot(std::span<const float> a, std::span<const float> b) {
 
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum) {
   for (size_t i = 0; i < x.size(); ++i) sum[i] += scale * x[i];
-}
-
-void AddSigmoid(std::span<const float> y, std::span<float> x) {
-  for (size_t i = 0; i < x.size(); ++i) x[i] = Sigmoid(x[i] + y[i]);
-}
-
-void AddTanh(std::span<const float> y, std::span<float> x) {
-  for (size_t i = 0; i < x.size(); ++i) x[i] = 2.0f * Sigmoid(2.0f * (x[i] + y[i])) - 1.0f;
 }
 
 void AddRelu(std::span<const float> y, std::span<float> x) {

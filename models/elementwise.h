@@ -28,12 +28,6 @@ float Dot(std::span<const float> a, std::span<const float> b);
 // sum += scale * x
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum);
 
-// x = sigmoid(x + y); within 2e-7 of the exact value.
-void AddSigmoid(std::span<const float> y, std::span<float> x);
-
-// x = tanh(x + y); within 3e-7 of the exact value.
-void AddTanh(std::span<const float> y, std::span<float> x);
-
 // x = max(x + y, 0).
 void AddRelu(std::span<const float> y, std::span<float> x);
 

@@ -5,6 +5,7 @@
 
 #include "models/elementwise.h"
 #include "models/kernels.h"
+#include "models/transcendental.h"
 
 namespace groundswell {
 namespace {
