@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/transcendental.h"
+
 namespace groundswell {
 namespace {
 
@@ -10,17 +12,34 @@ namespace {
 constexpr float kExpLimit = 80.0f;
 // Added inside the sigmoid by the authors' code.
 constexpr float kDiceEpsilon = 1e-8f;
+constexpr float kLeakySlope = 0.2f;
 
 }  // namespace
 
 void Softmax(std::span<float> x) {
   if (x.empty()) return;
   const float largest = *std::max_element(x.begin(), x.end());
-  for (float& value : x) value = std::exp(value - largest);
+  ExpMinus(largest, x);
   float sum = 0;
   for (const float value : x) sum += value;
   const float scale = 1.0f / sum;
   for (float& value : x) value *= scale;
+}
+
+void SoftmaxOfColumns(std::span<float> x, size_t columns) {
+  const size_t rows = x.size() / columns;
+  for (size_t column = 0; column < columns; ++column) {
+    float largest = x[column];
+    for (size_t row = 1; row < rows; ++row) largest = std::max(largest, x[row * columns + column]);
+    for (size_t row = 0; row < rows; ++row) x[row * columns + column] -= largest;
+  }
+  ExpMinus(0.0f, x);
+  for (size_t column = 0; column < columns; ++column) {
+    float sum = 0;
+    for (size_t row = 0; row < rows; ++row) sum += x[row * columns + column];
+    const float scale = 1.0f / sum;
+    for (size_t row = 0; row < rows; ++row) x[row * columns + column] *= scale;
+  }
 }
 
 void Dice(std::span<const float> z, std::span<const float> mean, std::span<const float> inverse_std,
@@ -40,6 +59,31 @@ float Dot(std::span<const float> a, std::span<const float> b) {
 
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum) {
   for (size_t i = 0; i < x.size(); ++i) sum[i] += scale * x[i];
+}
+
+void AddRelu(std::span<const float> y, std::span<float> x) {
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::max(x[i] + y[i], 0.0f);
+}
+
+float DotAddRelu(std::span<const float> x, std::span<const float> y,
+                 std::span<const float> weight) {
+  float sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += weight[i] * std::max(x[i] + y[i], 0.0f);
+  return sum;
+}
+
+void LeakyRelu(std::span<float> x) {
+  for (float& value : x) value = std::max(value, kLeakySlope * value);
+}
+
+float DotAddLeakyRelu(std::span<const float> x, std::span<const float> y,
+                      std::span<const float> weight) {
+  float sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float value = x[i] + y[i];
+    sum += weight[i] * std::max(value, kLeakySlope * value);
+  }
+  return sum;
 }
 
 }  // namespace groundswell

@@ -2,8 +2,10 @@
 
 #include "models/macgnn/weights.h"
 #include "models/safetensors.h"
+#include "models/surge/weights.h"
 #include "tests/fuzz/seed_corpus.h"
 #include "tests/support/macgnn_fixture.h"
+#include "tests/support/surge_fixture.h"
 
 namespace groundswell {
 
@@ -14,7 +16,14 @@ std::vector<std::string> SeedCorpus() {
   SafetensorsWriter macgnn;
   for (const auto& [name, tensor] : SmallMacgnnTensors())
     macgnn.Add(name, tensor.shape, tensor.values);
-  return {std::string(small.Bytes()->text()), std::string(macgnn.Bytes()->text())};
+  std::vector<std::string> seeds{std::string(small.Bytes()->text()),
+                                 std::string(macgnn.Bytes()->text())};
+  for (const char* variant : {"authors", "paper"}) {
+    std::mt19937_64 random(1);
+    const SurgeTensors tensors = RandomSurgeTensors(variant, {}, random);
+    seeds.emplace_back(SurgeBytes(tensors, SurgeCategories({}))->text());
+  }
+  return seeds;
 }
 
 }  // namespace groundswell
@@ -36,5 +45,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   LoadMacgnnWeights(*file, {{"attention", "none"}, {"tau", "1"}, {"recent_len", "2"}})
       .IgnoreError();
+  for (const char* variant : {"authors", "paper"}) {
+    const auto surge = LoadSurgeWeights(*file, SurgeOptions(variant, 4, 2));
+    if (!surge.ok()) {
+      Require(surge.status().code() == absl::StatusCode::kInvalidArgument,
+              "a bad checkpoint is an InvalidArgument");
+      continue;
+    }
+    for (const uint32_t category : surge->category_of_item) {
+      Require(category < surge->shape.categories, "a category is a row of its table");
+    }
+  }
   return 0;
 }
