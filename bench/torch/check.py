@@ -17,27 +17,39 @@ from trainer import safetensors
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4}  # absolute and relative
 
 
-def macgnn_logits(module, cases, dtype, rows):
-    """As one batch in which each row has its own user, and with one user per call."""
-    inputs = [torch.from_numpy(np.array(cases[f"in.{name}"]))
+def from_numpy(array):
+    return torch.from_numpy(np.array(array))
+
+
+def macgnn_logits(tensors, options, cases, dtype):
+    """With one user per call, and as one batch in which each row has its own user."""
+    inputs = [from_numpy(cases[f"in.{name}"])
               for name in ("user", "u1", "u2", "urec", "item", "i1", "i2", "irec")]
-    batch = module(*inputs)
-    alone = [module(*(x[row : row + 1] for x in inputs[:4]), *inputs[4:])[row] for row in range(rows)]
-    return {"batch": batch, "one user per call": torch.stack(alone)}
+    module = torch.jit.script(checkpoint.build(tensors, options, dtype))
+    published = torch.jit.script(checkpoint.build(tensors, options, dtype, published=True))
+    alone = [module(*(x[row : row + 1] for x in inputs[:4]), *inputs[4:])[row]
+             for row in range(len(inputs[0]))]
+    return {"one user per call": torch.stack(alone), "user in every row": module(*inputs),
+            "published shape": published(*inputs)}
 
 
-def surge_logits(module, cases, dtype, rows, max_history):
-    logits = torch.zeros(rows, dtype=dtype)
-    lengths = cases["in.history_length"]
-    begins = np.cumsum(lengths) - lengths
-    for index, (begin, length) in enumerate(zip(begins, lengths)):
-        newest = np.array(cases["in.history"][begin : begin + length][-max_history:])
-        history = torch.zeros(max_history, dtype=torch.int64)
-        history[: len(newest)] = torch.from_numpy(newest)
-        of_user = torch.from_numpy(np.flatnonzero(cases["in.history_index"] == index))
-        candidates = torch.from_numpy(np.array(cases["in.candidate"]))[of_user]
-        logits[of_user] = module(history, len(newest), candidates)
-    return {"batch": logits}
+def surge_logits(tensors, options, cases, dtype):
+    """Likewise."""
+    module = torch.jit.script(checkpoint.build(tensors, options, dtype))
+    length, max_history = cases["in.history_length"], int(options["max_history"])
+    histories = torch.zeros(len(length), max_history, dtype=torch.int64)
+    for row, history in enumerate(np.split(cases["in.history"], np.cumsum(length)[:-1])):
+        newest = history[-max_history:]
+        histories[row, : len(newest)] = from_numpy(newest)
+    length = from_numpy(length).clamp_max(max_history)
+    index, candidates = from_numpy(cases["in.history_index"]), from_numpy(cases["in.candidate"])
+    alone = torch.zeros(len(index), dtype=dtype)
+    for user in index.unique().tolist():
+        of_user = index == user
+        alone[of_user] = module(histories[user : user + 1], length[user : user + 1],
+                                candidates[of_user])
+    return {"one user per call": alone,
+            "user in every row": module(histories[index], length[index], candidates)}
 
 
 def variants(golden):
@@ -65,17 +77,15 @@ def main():
     torch.set_num_threads(1)
     failed = False
     for name, tensors, options, cases, output in variants(arguments.golden):
-        expected = torch.from_numpy(np.array(cases[output]))
-        rows = len(expected)
+        expected = from_numpy(cases[output])
         for dtype, tolerance in TOLERANCE.items():
-            module = torch.jit.script(checkpoint.build(tensors, options, dtype))
-            forms = (macgnn_logits(module, cases, dtype, rows) if name.startswith("MacGNN") else
-                     surge_logits(module, cases, dtype, rows, int(options["max_history"])))
+            logits = macgnn_logits if checkpoint.is_macgnn(tensors) else surge_logits
+            forms = logits(tensors, options, cases, dtype)
             for form, actual in forms.items():
                 error = ((actual.double() - expected).abs() / (1 + expected.abs())).max().item()
                 verdict = "agrees" if error <= tolerance else f"DIFFERS by more than {tolerance}"
                 failed |= not error <= tolerance
-                print(f"{name}, {str(dtype)[6:]}, {form}: {rows} rows, largest error {error:.1e}: "
+                print(f"{name}, {str(dtype)[6:]}, {form}: {len(expected)} rows, largest error {error:.1e}: "
                       f"{verdict}")
     sys.exit(failed)
 

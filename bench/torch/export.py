@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""Writes weights files as TorchScript modules, for torch_bench.
+r"""Writes weights files as TorchScript modules, for torch_bench.
 
-    export.py DIR/macgnn.none.safetensors             writes DIR/macgnn.none.pt
-    export.py --option attention=none --out M.pt sample/online-retail/macgnn.safetensors
+    export.py build/models/*.safetensors          writes NAME.pt beside each NAME.safetensors
+    export.py --option attention=none --option tau=1.0 --out build/models \
+        sample/online-retail/macgnn.safetensors
 
-What kind of model it is shows in its tensors. The options that a manifest would have (attention, tau;
-variant, max_history, pool_length) are read from the file's metadata, or given.
+Of MacGNN it also writes NAME.published.pt, the same model in the shape of the authors' module. What kind
+of model it is shows in its tensors. The options that a manifest would have (attention, tau; variant,
+max_history, pool_length) are read from the file's metadata, or given.
 """
 
 import argparse
@@ -22,17 +24,17 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+", type=pathlib.Path, help="safetensors files")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--out", type=pathlib.Path, help="the file to write, for a single one")
+    parser.add_argument("--out", type=pathlib.Path, help="the folder to write to")
     arguments = parser.parse_args()
-    if arguments.out and len(arguments.weights) > 1:
-        parser.error("--out is for a single weights file")
     options = dict(option.split("=", 1) for option in arguments.option)
     for path in arguments.weights:
         try:
-            module, _ = checkpoint.read(path, options)
+            modules = checkpoint.read(path, options)
         except (OSError, ValueError) as error:
             sys.exit(f"export: {error}")
-        torch.jit.script(module).save(str(arguments.out or path.with_suffix(".pt")))
+        for suffix, module in modules.items():
+            folder = arguments.out or path.parent
+            torch.jit.script(module).save(str(folder / f"{path.stem}{suffix}.pt"))
 
 
 if __name__ == "__main__":

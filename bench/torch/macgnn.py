@@ -100,3 +100,46 @@ class MacGnn(nn.Module):
         ]
         rows = item.size(0)
         return self.mlp(torch.cat([part.expand(rows, -1) for part in parts], 1)).squeeze(1)
+
+
+class PublishedAggregator(Aggregator):
+    """Each neighbour of each row gets its query and its value, and is weighed by itself."""
+
+    def forward(self, weights: Tensor, neighbours: Tensor, key: Tensor) -> Tensor:
+        """weights [n, N], neighbours [n, N, d], key [n, d] -> [n, h]."""
+        queries, values = self.Q_w(neighbours), self.V_w(neighbours)
+        scores = torch.bmm(queries, self.K_w(key).unsqueeze(2)) * self.scale
+        # Over an axis of length 1, as with attention "none", a softmax gives 1.
+        attention = torch.softmax(scores, 1 if self.attends else 2)
+        return (values * attention * weights.unsqueeze(2)).sum(1)
+
+
+class PublishedMacGnn(MacGnn):
+    """The same in the shape of the authors' published module: every row has its own user, and copies
+    of the macro nodes; with attention "none" the scores, which do not change the result, are made
+    as well."""
+
+    def __init__(self, shapes: dict, attention: str, tau: float):
+        super().__init__(shapes, attention, tau)
+        hidden, dim = shapes["u_shared_aggregator.V_w.weight"]
+        self.u_shared_aggregator = PublishedAggregator(dim, hidden, attention == "neighbours")
+        self.i_shared_aggregator = PublishedAggregator(dim, hidden, attention == "neighbours")
+
+    def forward(self, user: Tensor, u1: Tensor, u2: Tensor, urec: Tensor,
+                item: Tensor, i1: Tensor, i2: Tensor, irec: Tensor) -> Tensor:
+        rows = item.size(0)
+        user_embed, item_embed = self.user_embed(user), self.item_embed(item)
+        user_nodes = self.u_macro_embed(torch.arange(i1.size(1)).expand(rows, -1))
+        item_nodes = self.i_macro_embed(torch.arange(i2.size(1)).expand(rows, -1))
+        user_mask = (urec > 0).to(user_embed.dtype)
+        item_mask = (irec > 0).to(user_embed.dtype)
+        return self.mlp(torch.cat([
+            user_embed,
+            self.i_shared_aggregator(self.count_weights(u1), item_nodes, item_embed),
+            self.u_shared_aggregator(self.count_weights(u2), user_nodes, user_embed),
+            self.i_shared_aggregator(user_mask, self.item_embed(urec), item_embed),
+            item_embed,
+            self.u_shared_aggregator(self.count_weights(i1), user_nodes, user_embed),
+            self.i_shared_aggregator(self.count_weights(i2), item_nodes, item_embed),
+            self.u_shared_aggregator(item_mask, self.user_embed(irec), user_embed),
+        ], 1)).squeeze(1)

@@ -1,9 +1,10 @@
 """SURGE (SIGIR 2021, arXiv 2106.14226) as batched serving modules, variants "authors" and "paper".
 
-`forward(history, length, candidate)` gives one logit per candidate of one user: `history` [L] holds
-item rows, the oldest first, 0 from position `length` on; `candidate` [n] holds item rows. What does
-not depend on the candidate is computed once. Tensor names as in checkpoints, and
-`category_of_item`, the category row of every item row.
+`forward(history, length, candidate)` gives one logit per candidate: `candidate` [n] holds item rows,
+`history` [b, L] the user's, the oldest first, 0 from position `length` [b] on. b is 1, the user of the
+request, for whom everything that does not depend on the candidate is computed once; or n, as training
+batches have it. Tensor names as in checkpoints, and `category_of_item`, the category row of every item
+row.
 """
 
 from typing import Final
@@ -12,6 +13,10 @@ import torch
 from torch import Tensor, nn
 
 LEAK = 0.2  # LeakyReLU's slope
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    return torch.softmax(scores.masked_fill(~mask, float("-inf")), -1)
 
 
 def mlp(shapes: dict, name: str, activation: nn.Module) -> nn.Sequential:
@@ -38,7 +43,7 @@ class Embedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Softmax over the positions of MLP([a, q, a - q, a q]), a = W_att x."""
+    """Softmax over the valid positions of MLP([a, q, a - q, a q]), a = W_att x."""
 
     def __init__(self, shapes: dict, name: str):
         super().__init__()
@@ -46,10 +51,10 @@ class Attention(nn.Module):
         self.attention = nn.Linear(dim, width, bias=False)
         self.mlp = mlp(shapes, f"{name}.mlp", nn.ReLU())
 
-    def forward(self, query: Tensor, x: Tensor) -> Tensor:
-        """query and x broadcast to [n, positions, d] -> scores before the softmax [n, positions]."""
+    def forward(self, query: Tensor, x: Tensor, valid: Tensor) -> Tensor:
+        """query and x broadcast to [n, positions, d], valid to [n, positions] -> [n, positions]."""
         a, q = torch.broadcast_tensors(self.attention(x), query)
-        return self.mlp(torch.cat([a, q, a - q, a * q], -1)).squeeze(-1)
+        return masked_softmax(self.mlp(torch.cat([a, q, a - q, a * q], -1)).squeeze(-1), valid)
 
 
 class Augru(nn.Module):
@@ -95,53 +100,63 @@ class SurgeAuthors(Embedding):
         self.augru = Augru(shapes)
         self.head = mlp(shapes, "head", nn.ReLU())
 
-    def interest_graph(self, x: Tensor, length: int) -> Tensor:
-        """A [length, length] of the padded history x [L, d]; the padding has no edges."""
-        y = x * self.metric.weight[:, None]
+    def interest_graph(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x [b, L, d], valid [b, L] -> A [b, L, L], 1 on the diagonal. The padding takes part in the
+        normalisation, but has no edges."""
+        y = x.unsqueeze(1) * self.metric.weight[:, None]
         y = y * torch.rsqrt((y * y).sum(-1, keepdim=True).clamp_min(self.norm_epsilon))
-        similarity = y @ y.transpose(1, 2)
+        similarity = y @ y.transpose(2, 3)
         low, high = similarity.amin(-1, keepdim=True), similarity.amax(-1, keepdim=True)
         spread = torch.where(high > low, high - low, torch.ones_like(high))
-        similarity = ((similarity - low) / spread).mean(0)[:length, :length]
-        similarity = similarity.masked_fill(similarity < self.repeat_epsilon, 0.0)
-        kept = int(torch.ceil(self.graph_share * torch.count_nonzero(similarity)))
-        flat = torch.sort(similarity.flatten(), descending=True)[0]
-        threshold = flat[kept] if kept < flat.numel() else torch.zeros_like(flat[0])
-        return similarity > threshold
+        similarity = ((similarity - low) / spread).mean(1)
+        pairs = valid[:, None] & valid[:, :, None]
+        similarity = similarity.masked_fill(~pairs | (similarity < self.repeat_epsilon), 0.0)
+        flat = similarity.flatten(1)
+        kept = torch.ceil(self.graph_share * torch.count_nonzero(flat, dim=1)).to(torch.int64)
+        threshold = torch.sort(flat, dim=1, descending=True)[0].gather(1, kept[:, None])
+        return (similarity > threshold[:, :, None]) | torch.eye(x.size(1), dtype=torch.bool)
 
-    def fuse(self, x: Tensor, adjacency: Tensor, normalised: Tensor) -> Tensor:
-        query = normalised @ (normalised @ x)
-        own = torch.softmax(self.f1(query, x), -1)
-        edges = torch.softmax(own.masked_fill(~adjacency, float("-inf")), -1)
+    def fuse(self, x: Tensor, adjacency: Tensor, normalised: Tensor, valid: Tensor) -> Tensor:
+        own = self.f1(normalised @ (normalised @ x), x, valid)
+        edges = masked_softmax(own.unsqueeze(1).expand_as(adjacency), adjacency)
         return nn.functional.leaky_relu(self.fusion["dense"](edges @ x) + x, self.leak)
 
-    def forward(self, history: Tensor, length: int, candidate: Tensor) -> Tensor:
+    def pool(self, score: Tensor, length: Tensor) -> Tensor:
+        """Which positions are kept: those of the highest scores, or of any score at all."""
+        threshold = torch.zeros_like(score[:, :1])
+        if score.size(1) > self.pool_length:
+            next_best = torch.sort(score, 1, descending=True)[0][:, self.pool_length, None]
+            threshold = torch.where(length[:, None] > self.pool_length, next_best, threshold)
+        return score > threshold + self.score_margin
+
+    def forward(self, history: Tensor, length: Tensor, candidate: Tensor) -> Tensor:
         x = self.embed(history)
-        adjacency = self.interest_graph(x, length)
-        adjacency = adjacency | torch.eye(length, dtype=torch.bool)
-        x = x[:length]
-        degree = adjacency.sum(1).to(x.dtype).sqrt() + self.degree_epsilon
-        normalised = adjacency.to(x.dtype) / (degree[:, None] * degree)
-        fused = self.fuse(x, adjacency, normalised)
+        valid = torch.arange(history.size(1)) < length[:, None]
+        adjacency = self.interest_graph(x, valid)
+        longest = int(length.max())
+        x, valid, adjacency = x[:, :longest], valid[:, :longest], adjacency[:, :longest, :longest]
+        degree = adjacency.sum(2).to(x.dtype).sqrt() + self.degree_epsilon
+        normalised = adjacency.to(x.dtype) / (degree[:, :, None] * degree[:, None])
+        fused = self.fuse(x, adjacency, normalised, valid)
 
         target = self.embed(candidate)
-        own = torch.softmax(self.f1(normalised @ (normalised @ fused), fused), -1)
-        score = torch.softmax(own + torch.softmax(self.f2(target[:, None], fused), -1), -1)
-        threshold = torch.zeros(1, dtype=x.dtype)
-        if length > self.pool_length:
-            threshold = torch.sort(score, 1, descending=True)[0][:, self.pool_length, None]
-        kept = score > threshold + self.score_margin
-        readout = (score * kept) @ fused
+        own = self.f1(normalised @ (normalised @ fused), fused, valid)
+        score = masked_softmax(own + self.f2(target[:, None], fused, valid), valid)
+        kept = self.pool(score, length)
+        weights = score * kept
+        if fused.size(0) == 1:
+            readout = weights @ fused[0]
+        else:
+            readout = torch.bmm(weights.unsqueeze(1), fused).squeeze(1)
 
         # The kept rows in their time order, moved to the front.
         count = kept.sum(1)
         steps = int(count.max())
         order = torch.sort(kept.to(torch.uint8), dim=1, descending=True, stable=True)[1][:, :steps]
-        valid = torch.arange(steps) < count[:, None]
-        pooled = fused[order]
-        attention = self.augru_attention(target[:, None], pooled)
-        attention = torch.softmax(attention.masked_fill(~valid, float("-inf")), -1)
-        state = self.augru(pooled, attention, valid)
+        is_kept = torch.arange(steps) < count[:, None]
+        pooled = fused[torch.arange(fused.size(0))[:, None], order]
+        attention = self.augru_attention(target[:, None], pooled, is_kept)
+        state = self.augru(pooled, attention, is_kept)
         return self.head(torch.cat([state, readout, target, readout * target], 1)).squeeze(1)
 
 
@@ -160,7 +175,7 @@ class Transformed(nn.Module):
 
 
 class SurgePaper(Embedding):
-    """The equations as printed."""
+    """The equations as printed. Padding has no part in them."""
 
     leak: Final[float] = LEAK
 
@@ -174,29 +189,35 @@ class SurgePaper(Embedding):
         self.augru = Augru(shapes)
         self.head = mlp(shapes, "head", nn.ReLU())
 
-    def interest_graph(self, h: Tensor) -> Tensor:
-        y = nn.functional.normalize(h * self.metric.weight[:, None], dim=-1)
-        similarity = (y @ y.transpose(1, 2)).mean(0)
-        kept = (similarity.numel() + 1) // 2
-        threshold = torch.sort(similarity.flatten(), descending=True)[0][kept - 1]
-        return similarity >= threshold
+    def interest_graph(self, h: Tensor, valid: Tensor, length: Tensor) -> Tensor:
+        """h [b, L, d], valid [b, L] -> A [b, L, L]; of the padding, the diagonal alone is 1."""
+        y = nn.functional.normalize(h.unsqueeze(1) * self.metric.weight[:, None], dim=-1)
+        similarity = (y @ y.transpose(2, 3)).mean(1)
+        pairs = valid[:, None] & valid[:, :, None]
+        similarity = similarity.masked_fill(~pairs, float("-inf"))
+        kept = (length * length + 1) // 2
+        ordered = torch.sort(similarity.flatten(1), dim=1, descending=True)[0]
+        threshold = ordered.gather(1, kept[:, None] - 1)
+        padding = ~valid[:, :, None] & torch.eye(h.size(1), dtype=torch.bool)
+        return (similarity >= threshold[:, :, None]) | padding
 
-    def forward(self, history: Tensor, length: int, candidate: Tensor) -> Tensor:
-        h, target = self.embed(history[:length]), self.embed(candidate)
-        adjacency = self.interest_graph(h)
+    def forward(self, history: Tensor, length: Tensor, candidate: Tensor) -> Tensor:
+        longest = int(length.max())
+        valid = torch.arange(longest) < length[:, None]
+        h, target = self.embed(history[:, :longest]), self.embed(candidate)
+        adjacency = self.interest_graph(h, valid, length)
         edges = adjacency.to(h.dtype)
-        centre = edges @ h / edges.sum(1, keepdim=True).clamp_min(1)
+        centre = edges @ h / edges.sum(2, keepdim=True)
 
         alpha = self.cluster(h, centre)
         beta = self.query(h, target[:, None])
-        scores = (alpha[:, None] + beta[:, None]).masked_fill(~adjacency, float("-inf"))
-        gathered = torch.softmax(scores, -1) @ h
+        gathered = masked_softmax(alpha[:, :, None] + beta[:, None], adjacency) @ h
         fused = nn.functional.leaky_relu(self.fusion["dense"](gathered) + h, self.leak)
 
-        assignment = torch.softmax(self.pool(edges @ fused), -1).transpose(1, 2)
-        gamma = torch.softmax(beta, -1)[:, :, None]
-        pooled = assignment @ fused
-        attention = (assignment @ gamma).squeeze(2)
+        assignment = torch.softmax(self.pool(edges @ fused), -1) * valid[:, :, None]
+        gamma = masked_softmax(beta, valid)[:, :, None]
+        pooled = assignment.transpose(1, 2) @ fused
+        attention = (assignment.transpose(1, 2) @ gamma).squeeze(2)
         readout = (gamma * fused).sum(1)
         state = self.augru(pooled, attention, torch.ones_like(attention, dtype=torch.bool))
         return self.head(torch.cat([state, readout, target, readout * target], 1)).squeeze(1)
