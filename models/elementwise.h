@@ -7,12 +7,16 @@
 #ifndef GROUNDSWELL_MODELS_ELEMENTWISE_H_
 #define GROUNDSWELL_MODELS_ELEMENTWISE_H_
 
+#include <cstddef>
 #include <span>
 
 namespace groundswell {
 
 // x_k = exp(x_k) / sum_j exp(x_j), the largest element subtracted first.
 void Softmax(std::span<float> x);
+
+// As Softmax, of every column of a row-major matrix.
+void SoftmaxOfColumns(std::span<float> x, size_t columns);
 
 // Dice (DIN, arXiv 1706.06978, eq. 3) with frozen statistics, as MacGNN's checkpoints compute it:
 //   g = sigmoid((z - mean) / std + 1e-8),   out = z g + alpha z (1 - g)
@@ -23,6 +27,25 @@ float Dot(std::span<const float> a, std::span<const float> b);
 
 // sum += scale * x
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum);
+
+// x = sigmoid(x + y); within 2e-7 of the exact value.
+void AddSigmoid(std::span<const float> y, std::span<float> x);
+
+// x = tanh(x + y); within 3e-7 of the exact value.
+void AddTanh(std::span<const float> y, std::span<float> x);
+
+// x = max(x + y, 0).
+void AddRelu(std::span<const float> y, std::span<float> x);
+
+// sum_k weight_k max(x_k + y_k, 0)
+float DotAddRelu(std::span<const float> x, std::span<const float> y, std::span<const float> weight);
+
+// LeakyReLU with a slope of 0.2: x where x > 0, else 0.2 x.
+void LeakyRelu(std::span<float> x);
+
+// sum_k weight_k LeakyReLU(x_k + y_k)
+float DotAddLeakyRelu(std::span<const float> x, std::span<const float> y,
+                      std::span<const float> weight);
 
 }  // namespace groundswell
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "models/macgnn/macgnn_ranker.h"
+#include "models/surge/surge_ranker.h"
 
 namespace groundswell {
 namespace {
@@ -18,6 +19,7 @@ struct Kind {
 
 constexpr Kind kKinds[] = {
     {"macgnn", MakeMacgnnRanker},
+    {"surge", MakeSurgeRanker},
 };
 
 }  // namespace

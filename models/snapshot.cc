@@ -187,9 +187,11 @@ absl::Status Snapshot::MakeRankers() {
     auto ranker = MakeRanker(model, *file);
     if (!ranker.ok()) return ranker.status();
     const RankerShape shape = (*ranker)->shape();
-    if (shape.user_rows != manifest_.users + 1 || shape.item_rows != manifest_.items + 1 ||
-        shape.user_clusters != manifest_.user_clusters ||
-        shape.item_clusters != manifest_.item_clusters) {
+    const auto differs = [](size_t found, size_t needed) { return found != 0 && found != needed; };
+    if (differs(shape.user_rows, manifest_.users + 1) ||
+        differs(shape.item_rows, manifest_.items + 1) ||
+        differs(shape.user_clusters, manifest_.user_clusters) ||
+        differs(shape.item_clusters, manifest_.item_clusters)) {
       return absl::InvalidArgumentError(fmt::format(
           "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
           "manifest needs {}, {} (one more than users and items, for row 0), {} and {}",

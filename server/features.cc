@@ -13,9 +13,11 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
                                 const UserState& user, FeatureBuffers& buffers) {
   buffers.user_one_hop.resize(shape.item_clusters);
   buffers.user_two_hop.resize(shape.user_clusters);
-  graph.GatherUser(user, buffers.user_one_hop, buffers.user_two_hop);
+  if (shape.user_clusters > 0 || shape.item_clusters > 0) {
+    graph.GatherUser(user, buffers.user_one_hop, buffers.user_two_hop);
+  }
 
-  NewestEdges(user, shape.recent_len, buffers.newest_edges);
+  NewestEdges(user, shape.recent_items, buffers.newest_edges);
   buffers.recent_items.clear();
   for (const uint32_t at : buffers.newest_edges) {
     buffers.recent_items.push_back(EmbeddingRow(ToInt(user.edges[at].item), shape.item_rows));
@@ -28,7 +30,7 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
 
 ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shape,
                                 std::span<const ItemIndex> items, FeatureBuffers& buffers) {
-  const size_t kept = graph.items().shape().recent_len;
+  const size_t kept = shape.recent_users > 0 ? graph.items().shape().recent_len : 0;
   buffers.item_rows.resize(items.size());
   buffers.item_one_hop.resize(items.size() * shape.user_clusters);
   buffers.item_two_hop.resize(items.size() * shape.item_clusters);
@@ -39,9 +41,9 @@ ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shap
     buffers.item_rows[i] = EmbeddingRow(ToInt(items[i]), shape.item_rows);
     // The graph keeps as many newest users as the largest model reads; a smaller one reads a
     // prefix.
-    for (size_t j = 0; j < shape.recent_len; ++j) {
+    for (size_t j = 0; j < shape.recent_users; ++j) {
       const uint32_t user = buffers.recent_users[i * kept + j];
-      buffers.recent_users[i * shape.recent_len + j] =
+      buffers.recent_users[i * shape.recent_users + j] =
           user == kNobody ? 0 : EmbeddingRow(user, shape.user_rows);
     }
   }
@@ -49,7 +51,7 @@ ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shap
       .rows = buffers.item_rows,
       .one_hop = buffers.item_one_hop,
       .two_hop = buffers.item_two_hop,
-      .recent_users = std::span(buffers.recent_users).first(items.size() * shape.recent_len)};
+      .recent_users = std::span(buffers.recent_users).first(items.size() * shape.recent_users)};
 }
 
 }  // namespace groundswell

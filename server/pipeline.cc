@@ -68,7 +68,8 @@ void Pipeline::WarmUp() {
     StageDurations durations;
     RankItems({.ranker = ranker.get(),
                .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)},
-              Nobody(), scratch_[0], list, durations);
+              Nobody(), scratch_[0], list, durations)
+        .IgnoreError();  // the model may have no score for a user of whom nothing is known
   }
 }
 
@@ -86,7 +87,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
     return list;
   }
   if (query.ranker == nullptr || list.items.empty()) return list;
-  if (RankItems(query, **user, scratch, list, durations)) {
+  if (RankItems(query, **user, scratch, list, durations).ok()) {
     list.ranker = query.ranker->name();
   } else {
     Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
@@ -103,9 +104,8 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
   metrics_.CountCandidates(kFromRequest, items.size());
   const UserState state = user->has_value() ? **user : Nobody();
-  if (!RankItems(query, state, scratch_[thread.number], list, durations)) {
-    return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
-  }
+  const absl::Status ranked = RankItems(query, state, scratch_[thread.number], list, durations);
+  if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
   return list;
 }
@@ -220,11 +220,15 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
 }
 
-// Scores list.items and sorts them; false, with the list as it was, when the time does not suffice.
-bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                         RankedList& list, StageDurations& durations) const {
+// Scores list.items and sorts them. Otherwise the list is as it was: DeadlineExceeded when the time
+// does not suffice, FailedPrecondition when the model has no score for such a user.
+absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
+                                 Scratch& scratch, RankedList& list,
+                                 StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
-  if (!HasTimeFor(query.deadline)) return false;
+  const absl::Status too_late =
+      absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
+  if (!HasTimeFor(query.deadline)) return too_late;
   const auto rankers = state_.snapshot->rankers();
   const auto at = std::find_if(rankers.begin(), rankers.end(),
                                [&](const auto& ranker) { return ranker.get() == query.ranker; });
@@ -234,10 +238,11 @@ bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scr
   scratch.items.clear();
   for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
   scratch.logits.resize(scratch.items.size());
-  query.ranker->PrepareUser(GatherUserFeatures(*state_.graph, shape, user, scratch.features),
-                            ranker_scratch);
+  const absl::Status prepared = query.ranker->PrepareUser(
+      GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
+  if (!prepared.ok()) return prepared;
   for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
-    if (!HasTimeFor(query.deadline)) return false;
+    if (!HasTimeFor(query.deadline)) return too_late;
     const size_t count = std::min(kBlock, scratch.items.size() - begin);
     const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
     query.ranker->ScoreItems(GatherItemFeatures(*state_.graph, shape, block, scratch.features),
@@ -246,7 +251,7 @@ bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scr
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
   SortByScore(list.items);
   for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
-  return true;
+  return absl::OkStatus();
 }
 
 }  // namespace groundswell

@@ -95,8 +95,8 @@ class Pipeline {
   std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
-  bool RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                 RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                         RankedList& list, StageDurations& durations) const;
 
   const ServingState& state_;
   Metrics& metrics_;
