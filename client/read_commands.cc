@@ -186,7 +186,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       PrintItems(r.items());
       PrintFooter(r);
       if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
-        fmt::print("not personal: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
+        fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
       }
       if (!r.next_page_token().empty())
         fmt::print("next page: --page-token {}\n", r.next_page_token());

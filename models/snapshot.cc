@@ -65,6 +65,24 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
   return nodes;
 }
 
+// A size of 0 is a feature that the model does not read.
+absl::Status CheckShape(const Manifest& manifest, const Manifest::Model& model,
+                        const RankerShape& shape) {
+  const auto fits = [](size_t size, size_t needed) { return size == 0 || size == needed; };
+  if (shape.item_rows == manifest.items + 1 && fits(shape.user_rows, manifest.users + 1) &&
+      fits(shape.user_clusters, manifest.user_clusters) &&
+      fits(shape.item_clusters, manifest.item_clusters)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
+      "manifest needs {}, {} (one more than users and items, for row 0), {} and {}, or 0 of what "
+      "the model does not read",
+      model.file, model.name, shape.user_rows, shape.item_rows, shape.user_clusters,
+      shape.item_clusters, manifest.users + 1, manifest.items + 1, manifest.user_clusters,
+      manifest.item_clusters));
+}
+
 // The row of `centroids` that is nearest to `embedding`; the first on a tie.
 uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedding) {
   uint32_t nearest = 0;
@@ -186,17 +204,7 @@ absl::Status Snapshot::MakeRankers() {
     if (!file.ok()) return file.status();
     auto ranker = MakeRanker(model, *file);
     if (!ranker.ok()) return ranker.status();
-    const RankerShape shape = (*ranker)->shape();
-    if (shape.user_rows != manifest_.users + 1 || shape.item_rows != manifest_.items + 1 ||
-        shape.user_clusters != manifest_.user_clusters ||
-        shape.item_clusters != manifest_.item_clusters) {
-      return absl::InvalidArgumentError(fmt::format(
-          "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
-          "manifest needs {}, {} (one more than users and items, for row 0), {} and {}",
-          model.file, model.name, shape.user_rows, shape.item_rows, shape.user_clusters,
-          shape.item_clusters, manifest_.users + 1, manifest_.items + 1, manifest_.user_clusters,
-          manifest_.item_clusters));
-    }
+    if (absl::Status s = CheckShape(manifest_, model, (*ranker)->shape()); !s.ok()) return s;
     rankers_.push_back(*std::move(ranker));
   }
   return absl::OkStatus();

@@ -50,7 +50,7 @@ enum class Method {
 };
 enum class Stage { kQueue, kUserState, kRetrieval, kRank, kCount };
 enum class DegradedStep { kRankingSkipped, kRetrievalSkipped, kStaleState, kCount };
-enum class Fallback { kUnknownUser, kCount };
+enum class Fallback { kUnknownUser, kUserNotScored, kCount };
 enum class EventOutcome {
   kAccepted,
   kDuplicate,

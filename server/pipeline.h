@@ -58,7 +58,7 @@ class Pipeline {
   // All references must outlive the pipeline; `state` has its applier.
   Pipeline(const ServingState& state, Metrics& metrics, Options options, size_t compute_threads);
 
-  // Runs every ranker once on an empty user, so that the first request does not pay for what the
+  // Runs every ranker once on a made-up user, so that the first request does not pay for what the
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
@@ -66,7 +66,8 @@ class Pipeline {
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
-  // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice.
+  // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice,
+  // FailedPrecondition (reason USER_NOT_SCORED) when the ranker has no score for this user.
   absl::StatusOr<RankedList> Rank(const RecommendQuery& query, std::span<const ItemIndex> items,
                                   ComputeThread thread, StageDurations& durations);
 
@@ -95,8 +96,8 @@ class Pipeline {
   std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
-  bool RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                 RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                         RankedList& list, StageDurations& durations) const;
 
   const ServingState& state_;
   Metrics& metrics_;

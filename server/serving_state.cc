@@ -31,7 +31,7 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
                    .item_clusters = snapshot.manifest().item_clusters};
   for (const auto& ranker : snapshot.rankers()) {
     shape.recent_len =
-        std::max(shape.recent_len, static_cast<uint32_t>(ranker->shape().recent_len));
+        std::max(shape.recent_len, static_cast<uint32_t>(ranker->shape().recent_users));
   }
   return shape;
 }

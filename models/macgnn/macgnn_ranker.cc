@@ -22,15 +22,17 @@ class MacgnnRanker final : public Ranker {
             .item_rows = shape.items,
             .user_clusters = shape.user_nodes,
             .item_clusters = shape.item_nodes,
-            .recent_len = shape.recent_len};
+            .recent_items = shape.recent_len,
+            .recent_users = shape.recent_len};
   }
 
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
     return std::make_unique<MacgnnScratch>(weights_.shape, block_size);
   }
 
-  void PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
+  absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
     MacgnnPrepareUser(weights_, user, static_cast<MacgnnScratch&>(scratch));
+    return absl::OkStatus();
   }
 
   void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
