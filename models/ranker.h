@@ -76,7 +76,8 @@ class Ranker {
   // REQUIRES: feature lengths equal to shape(); rows below the table sizes.
   virtual absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const = 0;
 
-  // Writes one logit per candidate; the probability is sigmoid(logit).
+  // Writes one logit per candidate; the probability is sigmoid(logit). Minus infinity is for an
+  // item that the model knows nothing of: it comes last. Never NaN.
   // REQUIRES: PrepareUser on this scratch was OK; items.rows.size() == logits.size() <= block_size.
   virtual void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
                           std::span<float> logits) const = 0;

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "models/dot/dot_ranker.h"
 #include "models/macgnn/macgnn_ranker.h"
 
 namespace groundswell {
@@ -17,6 +18,7 @@ struct Kind {
 };
 
 constexpr Kind kKinds[] = {
+    {"dot", MakeDotRanker},
     {"macgnn", MakeMacgnnRanker},
 };
 
