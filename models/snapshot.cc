@@ -15,8 +15,8 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kManifestFile = "manifest.json";
-constexpr std::string_view kEmbeddingsFile = "embeddings.safetensors";
-constexpr std::string_view kClustersFile = "clusters.safetensors";
+constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
+constexpr char kClustersFile[] = "clusters.safetensors";
 
 std::string Sha256(std::span<const std::byte> bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
@@ -25,15 +25,6 @@ std::string Sha256(std::span<const std::byte> bytes) {
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
-}
-
-absl::StatusOr<SafetensorsFile> OpenTensors(const SnapshotFiles& files, std::string_view name) {
-  const auto at = files.files.find(std::string(name));
-  if (at == files.files.end()) {
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", name));
-  }
-  return SafetensorsFile::Parse(std::string(name), at->second);
 }
 
 // The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
@@ -155,14 +146,27 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotF
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
-absl::Status Snapshot::ReadEmbeddings() {
-  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kEmbeddingsFile);
+absl::StatusOr<const SafetensorsFile*> Snapshot::OpenTensors(const std::string& name) {
+  if (const auto open = tensors_.find(name); open != tensors_.end()) return &open->second;
+  const auto at = files_.files.find(name);
+  if (at == files_.files.end()) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", name));
+  }
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Parse(name, at->second);
   if (!file.ok()) return file.status();
+  return &tensors_.emplace(name, *std::move(file)).first->second;
+}
+
+absl::Status Snapshot::ReadEmbeddings() {
+  const absl::StatusOr<const SafetensorsFile*> open = OpenTensors(kEmbeddingsFile);
+  if (!open.ok()) return open.status();
+  const SafetensorsFile& file = **open;
   const std::array<size_t, 2> user_shape{manifest_.users, manifest_.embedding_dim};
-  const auto users = file->Floats("user", user_shape);
+  const auto users = file.Floats("user", user_shape);
   if (!users.ok()) return users.status();
   const std::array<size_t, 2> item_shape{manifest_.items, manifest_.embedding_dim};
-  const auto items = file->Floats("item", item_shape);
+  const auto items = file.Floats("item", item_shape);
   if (!items.ok()) return items.status();
   user_embeddings_ = *users;
   item_embeddings_ = *items;
@@ -170,17 +174,18 @@ absl::Status Snapshot::ReadEmbeddings() {
 }
 
 absl::Status Snapshot::ReadClusterTensors() {
-  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kClustersFile);
-  if (!file.ok()) return file.status();
-  auto users = ReadClusters(*file, "user", manifest_.users, manifest_.user_clusters);
+  const absl::StatusOr<const SafetensorsFile*> open = OpenTensors(kClustersFile);
+  if (!open.ok()) return open.status();
+  const SafetensorsFile& file = **open;
+  auto users = ReadClusters(file, "user", manifest_.users, manifest_.user_clusters);
   if (!users.ok()) return users.status();
-  auto items = ReadClusters(*file, "item", manifest_.items, manifest_.item_clusters);
+  auto items = ReadClusters(file, "item", manifest_.items, manifest_.item_clusters);
   if (!items.ok()) return items.status();
   const std::array<size_t, 2> user_shape{manifest_.user_clusters, manifest_.embedding_dim};
-  const auto user_centroids = file->Floats("user_centroids", user_shape);
+  const auto user_centroids = file.Floats("user_centroids", user_shape);
   if (!user_centroids.ok()) return user_centroids.status();
   const std::array<size_t, 2> item_shape{manifest_.item_clusters, manifest_.embedding_dim};
-  const auto item_centroids = file->Floats("item_centroids", item_shape);
+  const auto item_centroids = file.Floats("item_centroids", item_shape);
   if (!item_centroids.ok()) return item_centroids.status();
   user_clusters_ = *std::move(users);
   item_clusters_ = *std::move(items);
@@ -200,9 +205,9 @@ absl::Status Snapshot::ReadClusterTensors() {
 
 absl::Status Snapshot::MakeRankers() {
   for (const Manifest::Model& model : manifest_.models) {
-    const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, model.file);
+    const absl::StatusOr<const SafetensorsFile*> file = OpenTensors(model.file);
     if (!file.ok()) return file.status();
-    auto ranker = MakeRanker(model, *file);
+    auto ranker = MakeRanker(model, **file);
     if (!ranker.ok()) return ranker.status();
     if (absl::Status s = CheckShape(manifest_, model, (*ranker)->shape()); !s.ok()) return s;
     rankers_.push_back(*std::move(ranker));
