@@ -38,6 +38,10 @@ constexpr uint32_t EmbeddingRow(uint32_t index, size_t table_rows) {
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
                                 const UserState& user, FeatureBuffers& buffers);
 
+// What GatherUserFeatures put into `buffers` for this user, which no one changed since.
+UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,
+                            const UserState& user);
+
 // The features of `items` that the shape reads; the spans hold until the buffers' next use for
 // items. No row of the graph is read for a shape that reads neither counts nor newest users.
 ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shape,

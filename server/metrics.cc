@@ -41,9 +41,10 @@ constexpr std::array kCodeNames = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
-constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank"};
+constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain"};
 constexpr std::array kSourceNames = {"embedding", "popular", "request"};
-constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state"};
+constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
+                               "explanations_skipped"};
 constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
 constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",

@@ -48,8 +48,14 @@ enum class Method {
   kReadLog,
   kCount
 };
-enum class Stage { kQueue, kUserState, kRetrieval, kRank, kCount };
-enum class DegradedStep { kRankingSkipped, kRetrievalSkipped, kStaleState, kCount };
+enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kCount };
+enum class DegradedStep {
+  kRankingSkipped,
+  kRetrievalSkipped,
+  kStaleState,
+  kExplanationsSkipped,
+  kCount
+};
 enum class Fallback { kUnknownUser, kUserNotScored, kCount };
 enum class EventOutcome {
   kAccepted,

@@ -105,6 +105,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
   const absl::Status ranked = RankItems(query, **user, scratch, list, durations);
   if (ranked.ok()) {
     list.ranker = query.ranker->name();
+    ExplainItems(query, **user, scratch, list, durations);
   } else if (absl::IsFailedPrecondition(ranked)) {
     list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
     metrics_.CountFallback(Fallback::kUserNotScored);
@@ -129,6 +130,7 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   }
   if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
+  ExplainItems(query, state, scratch_[thread.number], list, durations);
   return list;
 }
 
@@ -165,6 +167,7 @@ RankedList Pipeline::NewList(bool stale) const {
   RankedList list;
   list.snapshot_version = state_.snapshot->manifest().FullVersion();
   list.catalogue = state_.catalogue;
+  list.item_node_categories = state_.item_node_categories;
   const Applier::Progress progress = state_.applier->progress();
   list.applied_offset = progress.applied_offset;
   list.newest_event_time_us = progress.newest_event_time_us;
@@ -249,10 +252,7 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
   if (!HasTimeFor(query.deadline)) return TooLittleTime();
-  const auto rankers = state_.snapshot->rankers();
-  const auto at = std::find_if(rankers.begin(), rankers.end(),
-                               [&](const auto& ranker) { return ranker.get() == query.ranker; });
-  RankerScratch& ranker_scratch = *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
+  RankerScratch& ranker_scratch = ScratchOf(*query.ranker, scratch);
   const RankerShape shape = query.ranker->shape();
 
   scratch.items.clear();
@@ -274,6 +274,42 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
   SortByScore(list.items);
   for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
   return absl::OkStatus();
+}
+
+// The user's features are still in the scratch, as RankItems left them.
+void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                            RankedList& list, StageDurations& durations) const {
+  if (query.explain_items == 0 || list.items.empty()) return;
+  StageTimer timer(metrics_, Stage::kExplain, &durations.explain);
+  FeatureBuffers& features = scratch.features;
+  const RankerShape shape = query.ranker->shape();
+  scratch.items.clear();
+  for (size_t i = 0; i < std::min(query.explain_items, list.items.size()); ++i) {
+    scratch.items.push_back(list.items[i].item);
+  }
+  const bool explained = Explain(
+      {.ranker = *query.ranker,
+       .user = UserFeaturesIn(features, shape, user),
+       .past_items = scratch.past_items,
+       .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
+      ScratchOf(*query.ranker, scratch), scratch.explanations,
+      [&] { return HasTimeFor(query.deadline); }, list.explanations);
+  if (!explained) {
+    Degrade(list, v1::DEGRADATION_EXPLANATIONS_SKIPPED, DegradedStep::kExplanationsSkipped);
+  }
+  for (std::vector<Explanation>& explanations : list.explanations) {
+    for (auto& [cause, contribution] : explanations) {
+      if (cause.kind != Cause::Kind::kPastItem) continue;
+      cause.number = ToInt(user.edges[features.newest_edges[cause.number]].item);
+    }
+  }
+}
+
+RankerScratch& Pipeline::ScratchOf(const Ranker& ranker, Scratch& scratch) const {
+  const auto rankers = state_.snapshot->rankers();
+  const auto at = std::find_if(rankers.begin(), rankers.end(),
+                               [&](const auto& one) { return one.get() == &ranker; });
+  return *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
 }
 
 }  // namespace groundswell

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/explanations.h"
 #include "models/ranker.h"
 #include "server/admission.h"
 #include "server/features.h"
@@ -30,6 +31,7 @@ struct StageDurations {
   std::chrono::nanoseconds user_state{};
   std::chrono::nanoseconds retrieval{};
   std::chrono::nanoseconds rank{};
+  std::chrono::nanoseconds explain{};
 };
 
 // Which items may be answered, in the server's own terms.
@@ -44,7 +46,8 @@ struct RecommendQuery {
   ItemRules rules;
   const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
   std::chrono::steady_clock::time_point deadline;
-  bool stale = false;  // the caller's own write could not be waited for
+  bool stale = false;        // the caller's own write could not be waited for
+  size_t explain_items = 0;  // the first items of the ranked list to explain
 };
 
 class Pipeline {
@@ -82,6 +85,7 @@ class Pipeline {
     std::vector<std::unique_ptr<RankerScratch>> rankers;  // one per ranker of the snapshot
     std::vector<ItemIndex> seen;
     std::vector<ItemIndex> items;
+    ExplanationBuffers explanations;
     std::vector<float> logits;
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
@@ -98,6 +102,9 @@ class Pipeline {
                 RankedList& list, StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                          RankedList& list, StageDurations& durations) const;
+  void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                    RankedList& list, StageDurations& durations) const;
+  RankerScratch& ScratchOf(const Ranker& ranker, Scratch& scratch) const;
 
   const ServingState& state_;
   Metrics& metrics_;
