@@ -52,6 +52,63 @@ void PrintItems(const Items& items) {
   fmt::print("{}", table.ToString());
 }
 
+// The cause of a score, in words.
+std::string NameOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem: {
+      const v1::PastItem& item = explanation.past_item();
+      return item.title().empty() ? item.item_id()
+                                  : fmt::format("{} {}", item.item_id(), item.title());
+    }
+    case v1::Explanation::kItemNode: {
+      std::string name = std::to_string(explanation.item_node().number());
+      const char* separator = ": ";
+      for (const std::string& category : explanation.item_node().categories()) {
+        name += separator + category;
+        separator = ", ";
+      }
+      return name;
+    }
+    case v1::Explanation::kUserNode:
+      return std::to_string(explanation.user_node().number());
+    default:
+      return "?";
+  }
+}
+
+const char* KindOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem:
+      return "past item";
+    case v1::Explanation::kItemNode:
+      return "item macro node";
+    case v1::Explanation::kUserNode:
+      return "user macro node";
+    default:
+      return "unknown";
+  }
+}
+
+// Why the first items have their scores; nothing without explanations.
+template <typename Items>
+void PrintExplanations(const Items& items) {
+  Table table({{.title = "#", .right = true},
+               {.title = "because of"},
+               {.title = "name", .width_max = 60},
+               {.title = "logit", .right = true}});
+  bool any = false;
+  int rank = 0;
+  for (const v1::RecommendedItem& item : items) {
+    ++rank;
+    for (const v1::Explanation& explanation : item.explanations()) {
+      table.AddRow({std::to_string(rank), KindOf(explanation), NameOf(explanation),
+                    fmt::format("{:+.4f}", explanation.contribution())});
+      any = true;
+    }
+  }
+  if (any) fmt::print("\n{}", table.ToString());
+}
+
 double Milliseconds(const google::protobuf::Duration& duration) {
   return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
 }
@@ -62,10 +119,12 @@ void PrintFooter(const Response& response) {
              response.ranker().empty() ? "none" : response.ranker(),
              response.freshness().applied_offset());
   const v1::StageTimings& timings = response.timings();
-  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}\n",
+  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
              Milliseconds(timings.total()), Milliseconds(timings.queue()),
              Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
              Milliseconds(timings.rank()));
+  const double explain = Milliseconds(timings.explain());
+  fmt::print("{}\n", explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
   for (const int step : response.degradations()) {
     fmt::print("degraded: {}\n", v1::Degradation_Name(step));
   }
@@ -186,7 +245,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       PrintItems(r.items());
       PrintFooter(r);
       if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
-        fmt::print("not personal: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
+        fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
       }
       if (!r.next_page_token().empty())
         fmt::print("next page: --page-token {}\n", r.next_page_token());

@@ -22,6 +22,11 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
   for (const uint32_t at : buffers.newest_edges) {
     buffers.recent_items.push_back(EmbeddingRow(ToInt(user.edges[at].item), shape.item_rows));
   }
+  return UserFeaturesIn(buffers, shape, user);
+}
+
+UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,
+                            const UserState& user) {
   return UserFeatures{.row = EmbeddingRow(ToInt(user.index), shape.user_rows),
                       .one_hop = buffers.user_one_hop,
                       .two_hop = buffers.user_two_hop,
@@ -34,9 +39,11 @@ ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shap
   buffers.item_rows.resize(items.size());
   buffers.item_one_hop.resize(items.size() * shape.user_clusters);
   buffers.item_two_hop.resize(items.size() * shape.item_clusters);
-  buffers.recent_users.resize(items.size() * kept);
-  graph.items().ReadRows(items, buffers.item_one_hop, buffers.item_two_hop, buffers.recent_users,
-                         kNobody);
+  buffers.recent_users.resize(shape.recent_users == 0 ? 0 : items.size() * kept);
+  if (shape.user_clusters + shape.item_clusters + shape.recent_users > 0) {
+    graph.items().ReadRows(items, buffers.item_one_hop, buffers.item_two_hop, buffers.recent_users,
+                           kNobody);
+  }
   for (size_t i = 0; i < items.size(); ++i) {
     buffers.item_rows[i] = EmbeddingRow(ToInt(items[i]), shape.item_rows);
     // The graph keeps as many newest users as the largest model reads; a smaller one reads a

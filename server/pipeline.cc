@@ -22,6 +22,15 @@ UserState Nobody() {
   return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
 }
 
+// A user with a trained embedding, if any user has one, and with the first `recent` items.
+UserState WarmUpUser(size_t recent, uint32_t items) {
+  UserState user;
+  for (uint32_t item = 0; item < std::min<size_t>(recent, items); ++item) {
+    user.edges.push_back({.item = ItemIndex{item}, .count = 1, .last = {}});
+  }
+  return user;
+}
+
 ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
                     const Catalogue& catalogue) {
   ItemFilter filter;
@@ -45,6 +54,10 @@ void SortByScore(std::vector<Candidate>& items) {
   });
 }
 
+absl::Status TooLittleTime() {
+  return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
+}
+
 float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
@@ -66,10 +79,12 @@ void Pipeline::WarmUp() {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
+    // A model that has no score for such a user has nothing to warm up.
     RankItems({.ranker = ranker.get(),
                .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)},
-              Nobody(), scratch_[0], list, durations)
-        .IgnoreError();  // the model may have no score for a user of whom nothing is known
+              WarmUpUser(ranker->shape().recent_items, state_.catalogue->size()), scratch_[0], list,
+              durations)
+        .IgnoreError();
   }
 }
 
@@ -87,8 +102,13 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
     return list;
   }
   if (query.ranker == nullptr || list.items.empty()) return list;
-  if (RankItems(query, **user, scratch, list, durations).ok()) {
+  const absl::Status ranked = RankItems(query, **user, scratch, list, durations);
+  if (ranked.ok()) {
     list.ranker = query.ranker->name();
+    ExplainItems(query, **user, scratch, list, durations);
+  } else if (absl::IsFailedPrecondition(ranked)) {
+    list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
+    metrics_.CountFallback(Fallback::kUserNotScored);
   } else {
     Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
   }
@@ -105,8 +125,12 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   metrics_.CountCandidates(kFromRequest, items.size());
   const UserState state = user->has_value() ? **user : Nobody();
   const absl::Status ranked = RankItems(query, state, scratch_[thread.number], list, durations);
+  if (absl::IsFailedPrecondition(ranked)) {
+    return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
+  }
   if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
+  ExplainItems(query, state, scratch_[thread.number], list, durations);
   return list;
 }
 
@@ -143,6 +167,7 @@ RankedList Pipeline::NewList(bool stale) const {
   RankedList list;
   list.snapshot_version = state_.snapshot->manifest().FullVersion();
   list.catalogue = state_.catalogue;
+  list.item_node_categories = state_.item_node_categories;
   const Applier::Progress progress = state_.applier->progress();
   list.applied_offset = progress.applied_offset;
   list.newest_event_time_us = progress.newest_event_time_us;
@@ -220,29 +245,26 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
 }
 
-// Scores list.items and sorts them. Otherwise the list is as it was: DeadlineExceeded when the time
-// does not suffice, FailedPrecondition when the model has no score for such a user.
+// Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
+// time does not suffice, FailedPrecondition when the ranker has no score for the user.
 absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
                                  Scratch& scratch, RankedList& list,
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
-  const absl::Status too_late =
-      absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
-  if (!HasTimeFor(query.deadline)) return too_late;
-  const auto rankers = state_.snapshot->rankers();
-  const auto at = std::find_if(rankers.begin(), rankers.end(),
-                               [&](const auto& ranker) { return ranker.get() == query.ranker; });
-  RankerScratch& ranker_scratch = *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
+  if (!HasTimeFor(query.deadline)) return TooLittleTime();
+  RankerScratch& ranker_scratch = ScratchOf(*query.ranker, scratch);
   const RankerShape shape = query.ranker->shape();
 
   scratch.items.clear();
   for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
   scratch.logits.resize(scratch.items.size());
-  const absl::Status prepared = query.ranker->PrepareUser(
-      GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
-  if (!prepared.ok()) return prepared;
+  if (absl::Status s = query.ranker->PrepareUser(
+          GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
+      !s.ok()) {
+    return s;
+  }
   for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
-    if (!HasTimeFor(query.deadline)) return too_late;
+    if (!HasTimeFor(query.deadline)) return TooLittleTime();
     const size_t count = std::min(kBlock, scratch.items.size() - begin);
     const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
     query.ranker->ScoreItems(GatherItemFeatures(*state_.graph, shape, block, scratch.features),
@@ -252,6 +274,42 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
   SortByScore(list.items);
   for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
   return absl::OkStatus();
+}
+
+// The user's features are still in the scratch, as RankItems left them.
+void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                            RankedList& list, StageDurations& durations) const {
+  if (query.explain_items == 0 || list.items.empty()) return;
+  StageTimer timer(metrics_, Stage::kExplain, &durations.explain);
+  FeatureBuffers& features = scratch.features;
+  const RankerShape shape = query.ranker->shape();
+  scratch.items.clear();
+  for (size_t i = 0; i < std::min(query.explain_items, list.items.size()); ++i) {
+    scratch.items.push_back(list.items[i].item);
+  }
+  const bool explained = Explain(
+      {.ranker = *query.ranker,
+       .user = UserFeaturesIn(features, shape, user),
+       .past_items = scratch.past_items,
+       .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
+      ScratchOf(*query.ranker, scratch), scratch.explanations,
+      [&] { return HasTimeFor(query.deadline); }, list.explanations);
+  if (!explained) {
+    Degrade(list, v1::DEGRADATION_EXPLANATIONS_SKIPPED, DegradedStep::kExplanationsSkipped);
+  }
+  for (std::vector<Explanation>& explanations : list.explanations) {
+    for (auto& [cause, contribution] : explanations) {
+      if (cause.kind != Cause::Kind::kPastItem) continue;
+      cause.number = ToInt(user.edges[features.newest_edges[cause.number]].item);
+    }
+  }
+}
+
+RankerScratch& Pipeline::ScratchOf(const Ranker& ranker, Scratch& scratch) const {
+  const auto rankers = state_.snapshot->rankers();
+  const auto at = std::find_if(rankers.begin(), rankers.end(),
+                               [&](const auto& one) { return one.get() == &ranker; });
+  return *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
 }
 
 }  // namespace groundswell

@@ -121,7 +121,7 @@ class RowWriter {
                                                            const RankerShape& shape) {
     const size_t p = shape.user_clusters;
     const size_t q = shape.item_clusters;
-    const size_t l = shape.recent_users;
+    const size_t l = shape.recent_items;
     auto file = FeatureFile::Create(path, {{"event", true, {rows}},
                                            {"label", false, {rows}},
                                            {"user", false, {rows}},

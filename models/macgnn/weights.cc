@@ -34,7 +34,8 @@ class TensorReader {
   std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
     const auto at = file_.tensors().find(name);
     if (at == file_.tensors().end()) {
-      Refuse(absl::NotFoundError(fmt::format("{}: tensor \"{}\" is missing", file_.name(), name)));
+      Refuse(absl::NotFoundError(fmt::format(
+          "{}: tensor \"{}\" is missing; export the whole state_dict", file_.name(), name)));
       return {0, 0};
     }
     const std::vector<size_t>& shape = at->second.shape;

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cmath>
 
 #include "models/macgnn/weights.h"
+#include "models/registry.h"
 #include "models/safetensors.h"
 #include "models/surge/weights.h"
 #include "tests/fuzz/seed_corpus.h"
@@ -13,10 +15,19 @@ std::vector<std::string> SeedCorpus() {
   SafetensorsWriter small;
   small.Add("a", {2, 2}, std::vector<float>{1, 2, 3, 4});
   small.Add("b", {1}, std::vector<int64_t>{5});
+  SafetensorsWriter others;
+  others.AddNarrow("h", "F16", {3}, std::vector<uint16_t>{0x3c00, 0x0001, 0xfbff});
+  others.AddNarrow("b", "BF16", {2}, std::vector<uint16_t>{0x3f80, 0x8001});
+  others.Add("d", {2}, std::vector<double>{1.5, 3e38});
+  SafetensorsWriter dot;
+  dot.Add("user", {2, 2}, std::vector<double>{1, 2, 3, 4});
+  dot.AddNarrow("item", "BF16", {1, 2}, std::vector<uint16_t>{0x3f80, 0x4000});
   SafetensorsWriter macgnn;
   for (const auto& [name, tensor] : SmallMacgnnTensors())
     macgnn.Add(name, tensor.shape, tensor.values);
   std::vector<std::string> seeds{std::string(small.Bytes()->text()),
+                                 std::string(others.Bytes()->text()),
+                                 std::string(dot.Bytes()->text()),
                                  std::string(macgnn.Bytes()->text())};
   for (const char* variant : {"authors", "paper"}) {
     std::mt19937_64 random(1);
@@ -40,7 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         tensor.data.empty() || (tensor.data.data() >= all.data() &&
                                 tensor.data.data() + tensor.data.size() <= all.data() + all.size()),
         "a tensor lies within the file");
-    file->Floats(name, tensor.shape).IgnoreError();
+    if (const auto values = file->Floats(name, tensor.shape); values.ok()) {
+      Require(values->size() == tensor.element_count(), "every element becomes one float");
+      for (const float value : *values) Require(std::isfinite(value), "floats are finite");
+    }
     file->Integers(name, tensor.shape).IgnoreError();
   }
   LoadMacgnnWeights(*file, {{"attention", "none"}, {"tau", "1"}, {"recent_len", "2"}})
@@ -56,5 +70,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       Require(category < surge->shape.categories, "a category is a row of its table");
     }
   }
+  MakeRanker({.name = "dot", .kind = "dot", .file = "fuzz", .options = {}}, *file).IgnoreError();
   return 0;
 }

@@ -171,6 +171,44 @@ TEST_F(ApiTest, RankScoresExactlyTheListedItemsAlikeInEveryOrder) {
   }
 }
 
+TEST_F(ApiTest, TheDotProductIsARankerOfTheSnapshot) {
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_ranker("dot");
+  const v1::RecommendResponse response = Recommend(request);
+  EXPECT_EQ(response.ranker(), "dot");
+  EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_UNSPECIFIED);
+  ASSERT_EQ(response.items_size(), 20);
+  for (int i = 1; i < response.items_size(); ++i) {
+    EXPECT_GE(response.items(i - 1).score(), response.items(i).score());
+  }
+}
+
+TEST_F(ApiTest, ARankerWithoutAScoreForTheUserFallsBackAndNeverInventsOne) {
+  v1::RecommendRequest request;
+  request.set_user_id("came-after-the-snapshot");
+  request.set_ranker("dot");
+  request.set_consistency_token(
+      Record(NewInteraction("dot-1", request.user_id(), kItem)).consistency_token());
+  const v1::RecommendResponse response = Recommend(request);
+  EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_USER_NOT_SCORED);
+  EXPECT_TRUE(response.ranker().empty());
+  EXPECT_EQ(response.degradations_size(), 0);
+  ASSERT_EQ(response.items_size(), 20);
+  EXPECT_EQ(response.items(0).sources(0), v1::CANDIDATE_SOURCE_EMBEDDING) << "retrieval's order";
+
+  v1::RankRequest rank;
+  rank.add_item_ids(kItem);
+  rank.set_ranker("dot");
+  for (const std::string& user : {request.user_id(), std::string("nobody-ever-saw-me")}) {
+    rank.set_user_id(user);
+    v1::RankResponse ranked;
+    const grpc::Status status = stubs_->recommend->Rank(NewContext().get(), rank, &ranked);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << status.error_message();
+    EXPECT_EQ(ReasonOf(RichStatus(status)), "USER_NOT_SCORED");
+  }
+}
+
 TEST_F(ApiTest, SimilarItemsLeavesTheItemItselfOut) {
   v1::SimilarItemsRequest request;
   request.set_item_id(kItem);
