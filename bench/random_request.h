@@ -22,7 +22,7 @@
 namespace groundswell {
 
 // How many candidates the server scores at once.
-inline constexpr size_t kBlockSize = 128;
+inline constexpr size_t kBlockSize = 120;
 
 // Counts spread over the sizes that graphs have. The same arguments give the same features.
 struct RandomRequest {

@@ -62,8 +62,10 @@ def surge_models(max_history, pool_length):
     authors = {"variant": "authors", "max_history": max_history, "pool_length": pool_length}
     return {
         f"surge-authors-{max_history}": (SURGE_AUTHORS, authors),
-        f"surge-paper-{max_history}": (SURGE_PAPER | {"pool.weight": (pool_length, 40)},
-                                       {"variant": "paper", "max_history": max_history}),
+        **{f"surge-paper-{max_history}-{clusters}":
+               (SURGE_PAPER | {"pool.weight": (clusters, 40)},
+                {"variant": "paper", "max_history": max_history})
+           for clusters in (10, pool_length)},
     }
 
 

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "models/instruction_sets.h"
+
 namespace groundswell {
 namespace {
 
@@ -40,11 +42,13 @@ inline float Exp(float x) {
 
 }  // namespace
 
+GROUNDSWELL_PER_INSTRUCTION_SET
 void ExpMinus(float shift, std::span<float> x) {
   float* const values = x.data();
   for (size_t i = 0; i < x.size(); ++i) values[i] = Exp(values[i] - shift);
 }
 
+GROUNDSWELL_PER_INSTRUCTION_SET
 void AddSigmoid(std::span<const float> y, std::span<float> x) {
   const float* const added = y.data();
   float* const values = x.data();
@@ -53,6 +57,7 @@ void AddSigmoid(std::span<const float> y, std::span<float> x) {
   }
 }
 
+GROUNDSWELL_PER_INSTRUCTION_SET
 void AddTanh(std::span<const float> y, std::span<float> x) {
   const float* const added = y.data();
   float* const values = x.data();
