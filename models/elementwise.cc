@@ -19,6 +19,8 @@ constexpr size_t kColumnsAtOnce = 64;
 
 }  // namespace
 
+float LogOfCount(int64_t count) { return std::log1p(static_cast<float>(count)); }
+
 GROUNDSWELL_PER_INSTRUCTION_SET
 void Softmax(std::span<float> x) {
   if (x.empty()) return;

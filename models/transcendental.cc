@@ -45,7 +45,10 @@ inline float Exp(float x) {
 GROUNDSWELL_PER_INSTRUCTION_SET
 void ExpMinus(float shift, std::span<float> x) {
   float* const values = x.data();
-  for (size_t i = 0; i < x.size(); ++i) values[i] = Exp(values[i] - shift);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float argument = values[i] - shift;
+    values[i] = argument < -kExpLimit ? 0.0f : Exp(argument);
+  }
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET

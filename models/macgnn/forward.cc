@@ -22,9 +22,8 @@ void CountWeights(const MacgnnWeights& weights, std::span<const int64_t> counts,
                   std::span<float> out) {
   for (size_t k = 0; k < counts.size(); ++k) {
     const auto count = static_cast<size_t>(counts[k]);
-    out[k] = count < weights.log_counts.size()
-                 ? weights.log_counts[count]
-                 : std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+    out[k] = count < weights.log_counts.size() ? weights.log_counts[count]
+                                               : LogOfCount(counts[k]) * weights.inverse_tau;
   }
   Softmax(out);
 }

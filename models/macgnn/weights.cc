@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "models/elementwise.h"
 namespace groundswell {
 namespace {
 
@@ -225,7 +226,7 @@ void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
   weights.mlp2_transposed = Transposed(weights.mlp2, shape.hidden1);
   weights.log_counts.resize(kLogTableSize);
   for (size_t count = 0; count < kLogTableSize; ++count) {
-    weights.log_counts[count] = std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+    weights.log_counts[count] = LogOfCount(static_cast<int64_t>(count)) * weights.inverse_tau;
   }
 }
 
