@@ -290,7 +290,6 @@ void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, 
   const bool explained = Explain(
       {.ranker = *query.ranker,
        .user = UserFeaturesIn(features, shape, user),
-       .past_items = scratch.past_items,
        .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
       ScratchOf(*query.ranker, scratch), scratch.explanations,
       [&] { return HasTimeFor(query.deadline); }, list.explanations);
