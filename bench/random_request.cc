@@ -44,13 +44,14 @@ std::span<const T> Part(const std::vector<T>& all, size_t rows, size_t begin, si
 RandomRequest::RandomRequest(const RankerShape& ranker_shape, size_t candidates, size_t history)
     : shape(ranker_shape) {
   RandomNumbers random;
+  user = shape.user_rows > 1 ? 1 : 0;
   user_one_hop = random.Counts(shape.item_clusters);
   user_two_hop = random.Counts(shape.user_clusters);
-  recent_items = random.Rows(std::min(history, shape.recent_len), shape.item_rows);
+  recent_items = random.Rows(std::min(history, shape.recent_items), shape.item_rows);
   items = random.Rows(candidates, shape.item_rows);
   item_one_hop = random.Counts(candidates * shape.user_clusters);
   item_two_hop = random.Counts(candidates * shape.item_clusters);
-  item_recent_users = random.Rows(candidates * shape.recent_len, shape.user_rows);
+  item_recent_users = random.Rows(candidates * shape.recent_users, shape.user_rows);
 }
 
 UserFeatures RandomRequest::User() const {
@@ -79,13 +80,14 @@ absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path) {
   return MakeRanker(ModelOf(path, *file), *file);
 }
 
-void ScoreRequest(const Ranker& ranker, const RandomRequest& request, RankerScratch& scratch,
-                  std::span<float> logits) {
-  ranker.PrepareUser(request.User(), scratch);
+absl::Status ScoreRequest(const Ranker& ranker, const RandomRequest& request,
+                          RankerScratch& scratch, std::span<float> logits) {
+  if (absl::Status s = ranker.PrepareUser(request.User(), scratch); !s.ok()) return s;
   for (size_t begin = 0; begin < request.size(); begin += kBlockSize) {
     const size_t count = std::min(kBlockSize, request.size() - begin);
     ranker.ScoreItems(request.Items(begin, count), scratch, logits.subspan(begin, count));
   }
+  return absl::OkStatus();
 }
 
 }  // namespace groundswell

@@ -2,8 +2,8 @@
 // and for counting instructions.
 //
 //   const auto ranker = ReadRanker("macgnn-none.safetensors");
-//   const RandomRequest request((*ranker)->shape(), 500, (*ranker)->shape().recent_len);
-//   ScoreRequest(**ranker, request, *scratch, logits);
+//   const RandomRequest request((*ranker)->shape(), 500, (*ranker)->shape().recent_items);
+//   const absl::Status scored = ScoreRequest(**ranker, request, *scratch, logits);
 #ifndef GROUNDSWELL_BENCH_RANDOM_REQUEST_H_
 #define GROUNDSWELL_BENCH_RANDOM_REQUEST_H_
 
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/ranker.h"
 #include "models/snapshot.h"
@@ -33,14 +34,14 @@ struct RandomRequest {
   ItemFeatures Items(size_t begin, size_t count) const;
 
   RankerShape shape;
-  uint32_t user = 1;
+  uint32_t user = 0;
   std::vector<int64_t> user_one_hop;        // Q
   std::vector<int64_t> user_two_hop;        // P
   std::vector<uint32_t> recent_items;       // newest first
   std::vector<uint32_t> items;              // n
   std::vector<int64_t> item_one_hop;        // n x P
   std::vector<int64_t> item_two_hop;        // n x Q
-  std::vector<uint32_t> item_recent_users;  // n x L
+  std::vector<uint32_t> item_recent_users;  // n x recent_users
 };
 
 // How a model is to be served, from its weights file's metadata: `kind`, and the options.
@@ -49,9 +50,10 @@ Manifest::Model ModelOf(const std::string& name, const SafetensorsFile& file);
 // The ranker of a weights file that random_weights.py wrote.
 absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path);
 
-// One request as the server ranks it, in blocks. `scratch` has room for kBlockSize.
-void ScoreRequest(const Ranker& ranker, const RandomRequest& request, RankerScratch& scratch,
-                  std::span<float> logits);
+// One request as the server ranks it, in blocks. `scratch` has room for kBlockSize. The error is
+// PrepareUser's.
+absl::Status ScoreRequest(const Ranker& ranker, const RandomRequest& request,
+                          RankerScratch& scratch, std::span<float> logits);
 
 }  // namespace groundswell
 

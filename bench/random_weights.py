@@ -59,11 +59,11 @@ SURGE_PAPER = SURGE | {"cluster.transform.weight": (40, 40), "query.transform.we
 
 
 def surge_models(max_history, pool_length):
-    sizes = {"max_history": max_history, "pool_length": pool_length}
+    authors = {"variant": "authors", "max_history": max_history, "pool_length": pool_length}
     return {
-        f"surge-authors-{max_history}": (SURGE_AUTHORS, {"variant": "authors", **sizes}),
+        f"surge-authors-{max_history}": (SURGE_AUTHORS, authors),
         f"surge-paper-{max_history}": (SURGE_PAPER | {"pool.weight": (pool_length, 40)},
-                                       {"variant": "paper", **sizes}),
+                                       {"variant": "paper", "max_history": max_history}),
     }
 
 
@@ -73,6 +73,7 @@ MODELS = {
        for attention in ("none", "neighbours")},
     **surge_models(50, 30),
     **surge_models(250, 150),
+    "dot": ({"user": (ROWS - 1, 64), "item": (ROWS - 1, 64)}, {}),
 }
 
 
@@ -81,7 +82,7 @@ def tensors(shapes):
     random = np.random.RandomState(SEED)
     result = {}
     for name, shape in shapes.items():
-        if name.endswith("embed.weight"):
+        if name.endswith("embed.weight") or name in ("user", "item"):
             values = random.standard_normal(shape) * EMBEDDING_SCALE
         elif name.endswith((".std", ".alpha")):
             values = random.uniform(0.1, 1.0, shape)

@@ -43,7 +43,7 @@ struct Options {
   bool as_json = false;
 };
 
-// --- Inputs of the modules; see bench/torch/{macgnn,surge}.py.
+// --- Inputs of the modules; see bench/torch/{macgnn,surge,dot}.py.
 
 template <typename T>
 torch::Tensor ToTensor(std::span<const T> values, size_t rows) {
@@ -61,7 +61,7 @@ std::vector<torch::IValue> MacgnnInputs(const RandomRequest& request, size_t use
     return row.expand({static_cast<int64_t>(user_rows), -1}).contiguous();
   };
   std::vector<uint32_t> recent(user.recent_items.begin(), user.recent_items.end());
-  recent.resize(request.shape.recent_len);
+  recent.resize(request.shape.recent_items);
   return {of_user(ToTensor(std::span(&user.row, 1), 1)).flatten(),
           of_user(ToTensor(user.one_hop, 1)),
           of_user(ToTensor(user.two_hop, 1)),
@@ -75,12 +75,24 @@ std::vector<torch::IValue> MacgnnInputs(const RandomRequest& request, size_t use
 // The history oldest first, padded with row 0.
 std::vector<torch::IValue> SurgeInputs(const RandomRequest& request, size_t user_rows) {
   std::vector<uint32_t> history(request.recent_items.rbegin(), request.recent_items.rend());
-  history.resize(request.shape.recent_len);
+  history.resize(request.shape.recent_items);
   const auto rows = static_cast<int64_t>(user_rows);
   const auto length = static_cast<int64_t>(request.recent_items.size());
   return {ToTensor(std::span<const uint32_t>(history), 1).expand({rows, -1}).contiguous(),
           torch::full({rows}, length, torch::kInt64),
           ToTensor(request.Items(0, request.size()).rows, request.size()).flatten()};
+}
+
+std::vector<torch::IValue> DotInputs(const RandomRequest& request, size_t user_rows) {
+  return {torch::full({static_cast<int64_t>(user_rows)}, int64_t{request.user}, torch::kInt64),
+          ToTensor(request.Items(0, request.size()).rows, request.size()).flatten()};
+}
+
+// By what the model reads.
+std::vector<torch::IValue> Inputs(const RandomRequest& request, size_t user_rows) {
+  if (request.shape.recent_users > 0) return MacgnnInputs(request, user_rows);
+  if (request.shape.recent_items > 0) return SurgeInputs(request, user_rows);
+  return DotInputs(request, user_rows);
 }
 
 // --- Timing.
@@ -159,16 +171,13 @@ struct Baseline {
 std::vector<Baseline> Baselines(const Options& options, const std::string& model,
                                 const RandomRequest& request) {
   const std::string path = options.models + "/" + model;
-  const auto inputs = [&](size_t user_rows) {
-    return model.starts_with("macgnn") ? MacgnnInputs(request, user_rows)
-                                       : SurgeInputs(request, user_rows);
-  };
-  std::vector<Baseline> baselines = {{"TorchScript, user once", path + ".pt", inputs(1)}};
+  std::vector<Baseline> baselines = {{"TorchScript, user once", path + ".pt", Inputs(request, 1)}};
   if (options.user_once) return baselines;
-  baselines.push_back({"TorchScript, user in every row", path + ".pt", inputs(request.size())});
+  baselines.push_back(
+      {"TorchScript, user in every row", path + ".pt", Inputs(request, request.size())});
   if (fs::exists(path + ".published.pt")) {
     baselines.push_back(
-        {"TorchScript, published shape", path + ".published.pt", inputs(request.size())});
+        {"TorchScript, published shape", path + ".published.pt", Inputs(request, request.size())});
   }
   return baselines;
 }
@@ -228,7 +237,10 @@ absl::StatusOr<std::vector<Measured>> Measure(const Options& options, const std:
   std::vector<float> logits(request.size());
   std::vector<Measured> measured = {{.name = "Groundswell"}};
   std::vector<Contender> contenders;
-  contenders.emplace_back([&] { ScoreRequest(ranker, request, *scratch, logits); });
+  if (absl::Status s = ScoreRequest(ranker, request, *scratch, logits); !s.ok()) return s;
+  contenders.emplace_back([&] {
+    ScoreRequest(ranker, request, *scratch, logits).IgnoreError();  // it was OK just now
+  });
   const std::vector<Baseline> baselines = Baselines(options, model, request);
   for (const Baseline& baseline : baselines) {
     const auto fastest = FastestForm(baseline, logits);
@@ -313,7 +325,7 @@ absl::Status Run(const Options& options) {
   for (const std::string& name : ModelNames(options)) {
     const auto ranker = ReadRanker(options.models + "/" + name + ".safetensors");
     if (!ranker.ok()) return ranker.status();
-    const std::vector<size_t> whole = {(*ranker)->shape().recent_len};
+    const std::vector<size_t> whole = {(*ranker)->shape().recent_items};
     for (const size_t history : options.histories.empty() ? whole : options.histories) {
       for (const size_t candidates : options.candidates) {
         const RandomRequest request((*ranker)->shape(), candidates, history);

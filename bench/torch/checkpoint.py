@@ -8,6 +8,7 @@ import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
+from dot import Dot
 from macgnn import MacGnn, PublishedMacGnn
 from surge import SurgeAuthors, SurgePaper
 from trainer import safetensors
@@ -29,6 +30,8 @@ def build(tensors, options, dtype=torch.float32, published=False):
     shapes = {name: tuple(array.shape) for name, array in tensors.items()}
     if is_macgnn(tensors):
         module = (PublishedMacGnn if published else MacGnn)(shapes, options["attention"], float(options["tau"]))
+    elif set(tensors) == {"user", "item"}:
+        module = Dot(shapes)
     elif options["variant"] == "authors":
         module = SurgeAuthors(shapes, int(options["max_history"]), int(options["pool_length"]))
     elif options["variant"] == "paper":

@@ -17,11 +17,11 @@ constexpr size_t kCandidates = 500;
 }  // namespace
 
 // The name that callgrind switches its counters by.
-extern "C" [[gnu::noinline]] void CountedRequest(const groundswell::Ranker& ranker,
+extern "C" [[gnu::noinline]] bool CountedRequest(const groundswell::Ranker& ranker,
                                                  const groundswell::RandomRequest& request,
                                                  groundswell::RankerScratch& scratch,
                                                  std::vector<float>& logits) {
-  groundswell::ScoreRequest(ranker, request, scratch, logits);
+  return groundswell::ScoreRequest(ranker, request, scratch, logits).ok();
 }
 
 int main(int argc, char** argv) {
@@ -35,12 +35,15 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "count_request: {}\n", std::string(ranker.status().message()));
     return 1;
   }
-  const RandomRequest request((*ranker)->shape(), kCandidates, (*ranker)->shape().recent_len);
+  const RandomRequest request((*ranker)->shape(), kCandidates, (*ranker)->shape().recent_items);
   const auto scratch = (*ranker)->NewScratch(kBlockSize);
   std::vector<float> logits(kCandidates);
   // Uncounted: oneDNN generates its kernels, and the dynamic linker binds.
-  ScoreRequest(**ranker, request, *scratch, logits);
-  CountedRequest(**ranker, request, *scratch, logits);
+  const absl::Status first = ScoreRequest(**ranker, request, *scratch, logits);
+  if (!first.ok() || !CountedRequest(**ranker, request, *scratch, logits)) {
+    fmt::print(stderr, "count_request: {}\n", std::string(first.message()));
+    return 1;
+  }
 #ifdef __AVX2__
   fmt::print("x86-64-v3\n");
 #else
