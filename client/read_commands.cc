@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,10 @@ namespace groundswell {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+
+// Explanations of one item in a table.
+constexpr int kExplanationsShown = 5;
+constexpr char kExplainHelp[] = "Explain so many of the first items, at most 10";
 
 std::string SourcesOf(const v1::RecommendedItem& item) {
   std::string text;
@@ -89,24 +94,28 @@ const char* KindOf(const v1::Explanation& explanation) {
   }
 }
 
-// Why the first items have their scores; nothing without explanations.
-template <typename Items>
-void PrintExplanations(const Items& items) {
+// Why the first items have their scores; nothing without explanations. Response: RecommendResponse
+// or RankResponse.
+template <typename Response>
+void PrintExplanations(const Response& response) {
+  if (!response.has_explanation_causes()) return;
   Table table({{.title = "#", .right = true},
                {.title = "because of"},
                {.title = "name", .width_max = 60},
                {.title = "logit", .right = true}});
-  bool any = false;
   int rank = 0;
-  for (const v1::RecommendedItem& item : items) {
+  for (const v1::RecommendedItem& item : response.items()) {
     ++rank;
-    for (const v1::Explanation& explanation : item.explanations()) {
+    for (int at = 0; at < std::min(item.explanations_size(), kExplanationsShown); ++at) {
+      const v1::Explanation& explanation = item.explanations(at);
       table.AddRow({std::to_string(rank), KindOf(explanation), NameOf(explanation),
                     fmt::format("{:+.4f}", explanation.contribution())});
-      any = true;
     }
   }
-  if (any) fmt::print("\n{}", table.ToString());
+  fmt::print("\n{}", table.ToString());
+  fmt::print("the {} largest contributions of each item, all with --json; {} of {} causes tried\n",
+             kExplanationsShown, response.explanation_causes().tried(),
+             response.explanation_causes().known());
 }
 
 double Milliseconds(const google::protobuf::Duration& duration) {
@@ -230,19 +239,23 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   auto request = std::make_shared<v1::RecommendRequest>();
   auto filter = std::make_shared<FilterFlags>();
   auto page_size = std::make_shared<int32_t>(10);
+  auto explain = std::make_shared<int32_t>(0);
   command.add_option("user", *request->mutable_user_id(), "User id")->required();
   command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
   command.add_option("--consistency-token", *request->mutable_consistency_token(),
                      "Token of an acknowledged interaction");
   filter->AddTo(command, /*with_seen=*/true);
   command.footer("Example:\n  groundswell recommend 17850 -n 5 --category Bag");
   command.callback([=, &context] {
     request->set_page_size(*page_size);
+    request->set_explain_items(*explain);
     filter->Write(*request->mutable_filter());
     Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
       PrintItems(r.items());
+      PrintExplanations(r);
       PrintFooter(r);
       if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
         fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
@@ -257,17 +270,21 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("rank", "Scores a list of items for a user");
   auto request = std::make_shared<v1::RankRequest>();
   auto items = std::make_shared<std::vector<std::string>>();
+  auto explain = std::make_shared<int32_t>(0);
   command.add_option("user", *request->mutable_user_id(), "User id")->required();
   command.add_option("items", *items, "Item ids")->required();
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
   command.footer("Example:\n  groundswell rank 17850 85123A 22423 47566");
   command.callback([=, &context] {
     request->mutable_item_ids()->Add(items->begin(), items->end());
+    request->set_explain_items(*explain);
     Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {
         fmt::print("not in the catalogue: {}\n", id);
       }
+      PrintExplanations(r);
       PrintFooter(r);
     });
   });

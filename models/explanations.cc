@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 namespace groundswell {
 namespace {
@@ -25,11 +24,11 @@ void HighestNodes(std::span<const int64_t> counts, size_t limit, std::vector<uin
 }
 
 // How many causes of each kind are tried.
-std::array<size_t, 3> Shares(const std::array<size_t, 3>& available) {
+std::array<size_t, 3> Shares(const std::array<size_t, 3>& available, size_t causes_max) {
   std::array<size_t, 3> shares{};
-  size_t left = kCausesMax;
+  size_t left = causes_max;
   for (size_t kind = 0; kind < shares.size(); ++kind) {
-    shares[kind] = std::min(available[kind], kCausesMax / shares.size());
+    shares[kind] = std::min(available[kind], causes_max / shares.size());
     left -= shares[kind];
   }
   for (size_t kind = 0; kind < shares.size(); ++kind) {
@@ -45,50 +44,61 @@ size_t Positive(std::span<const int64_t> counts) {
       std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; }));
 }
 
-void ChooseCauses(const ExplanationQuery& query, ExplanationBuffers& buffers) {
-  const auto [past, item_nodes, user_nodes] =
-      Shares({query.user.recent_items.size(), Positive(query.user.one_hop), Positive(query.user.two_hop)});
+size_t CausesMax(const ExplanationQuery& query) {
+  return query.causes_max.value_or(query.ranker.variants_max());
+}
+
+// Fills buffers.causes; returns how many there are to choose from.
+size_t ChooseCauses(const ExplanationQuery& query, ExplanationBuffers& buffers) {
+  const UserFeatures& user = query.user;
+  const std::array<size_t, 3> available{user.recent_items.size(), Positive(user.one_hop),
+                                        Positive(user.two_hop)};
+  const auto [past, item_nodes, user_nodes] = Shares(available, CausesMax(query));
   buffers.causes.clear();
   for (uint32_t position = 0; position < past; ++position) {
     buffers.causes.push_back({Kind::kPastItem, position});
   }
-  HighestNodes(query.user.one_hop, item_nodes, buffers.nodes);
+  HighestNodes(user.one_hop, item_nodes, buffers.nodes);
   for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kItemNode, node});
-  HighestNodes(query.user.two_hop, user_nodes, buffers.nodes);
+  HighestNodes(user.two_hop, user_nodes, buffers.nodes);
   for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kUserNode, node});
+  return available[0] + available[1] + available[2];
 }
 
-UserFeatures Without(const UserFeatures& user, const Cause& cause, ExplanationBuffers& buffers) {
-  UserFeatures rest = user;
-  if (cause.kind == Kind::kPastItem) {
-    buffers.recent_items.assign(user.recent_items.begin(), user.recent_items.end());
-    buffers.recent_items.erase(buffers.recent_items.begin() + static_cast<ptrdiff_t>(cause.number));
-    rest.recent_items = buffers.recent_items;
-    return rest;
+// Fills buffers.variants: the whole user, then the user without each of the causes.
+void MakeVariants(const UserFeatures& user, ExplanationBuffers& buffers) {
+  const size_t causes = buffers.causes.size();
+  const size_t past = user.recent_items.size();
+  buffers.recent_items.resize(causes * past);
+  buffers.counts.resize(causes * std::max(user.one_hop.size(), user.two_hop.size()));
+  buffers.variants.assign(causes + 1, user);
+  const std::span<uint32_t> recent_items(buffers.recent_items);
+  std::span<int64_t> free_counts(buffers.counts);
+  for (size_t at = 0; at < causes; ++at) {
+    UserFeatures& rest = buffers.variants[at + 1];
+    const auto [kind, number] = buffers.causes[at];
+    if (kind == Kind::kPastItem) {
+      const std::span<uint32_t> others = recent_items.subspan(at * past, past - 1);
+      const auto after =
+          std::copy_n(user.recent_items.begin(), static_cast<ptrdiff_t>(number), others.begin());
+      std::copy(user.recent_items.begin() + static_cast<ptrdiff_t>(number) + 1,
+                user.recent_items.end(), after);
+      rest.recent_items = others;
+    } else {
+      std::span<const int64_t>& counts = kind == Kind::kItemNode ? rest.one_hop : rest.two_hop;
+      std::copy(counts.begin(), counts.end(), free_counts.begin());
+      free_counts[number] = 0;
+      counts = free_counts.first(counts.size());
+      free_counts = free_counts.subspan(counts.size());
+    }
   }
-  std::span<const int64_t>& counts = cause.kind == Kind::kItemNode ? rest.one_hop : rest.two_hop;
-  buffers.counts.assign(counts.begin(), counts.end());
-  buffers.counts[cause.number] = 0;
-  counts = buffers.counts;
-  return rest;
 }
 
-// NaN throughout when the ranker has no score for such a user.
-void Score(const ExplanationQuery& query, const UserFeatures& user, RankerScratch& scratch,
-           std::span<float> logits) {
-  if (query.ranker.PrepareUser(user, scratch).ok()) {
-    query.ranker.ScoreItems(query.items, scratch, logits);
-  } else {
-    std::fill(logits.begin(), logits.end(), std::numeric_limits<float>::quiet_NaN());
-  }
-}
-
-// The causes of one item, from column `item` of buffers.without.
-std::vector<Explanation> ExplanationsOf(size_t item, const ExplanationBuffers& buffers) {
-  const size_t n = buffers.logits.size();
+// The causes of one item, from column `item` of buffers.logits.
+std::vector<Explanation> ExplanationsOf(size_t item, size_t n, const ExplanationBuffers& buffers) {
   std::vector<Explanation> found;
   for (size_t position = 0; position < buffers.causes.size(); ++position) {
-    const float contribution = buffers.logits[item] - buffers.without[position * n + item];
+    const float contribution = buffers.logits[item] - buffers.logits[(position + 1) * n + item];
     if (std::isfinite(contribution) && contribution != 0) {
       found.push_back({buffers.causes[position], contribution});
     }
@@ -96,28 +106,27 @@ std::vector<Explanation> ExplanationsOf(size_t item, const ExplanationBuffers& b
   std::stable_sort(found.begin(), found.end(), [](const Explanation& a, const Explanation& b) {
     return std::abs(a.contribution) > std::abs(b.contribution);
   });
-  if (found.size() > kCausesPerItemMax) found.resize(kCausesPerItemMax);
   return found;
 }
 
 }  // namespace
 
 bool Explain(const ExplanationQuery& query, RankerScratch& scratch, ExplanationBuffers& buffers,
-             const std::function<bool()>& has_time,
-             std::vector<std::vector<Explanation>>& explanations) {
-  explanations.clear();
+             const std::function<bool()>& has_time, Explanations& explanations) {
+  explanations = {};
   const size_t n = query.items.rows.size();
-  ChooseCauses(query, buffers);
-  buffers.logits.resize(n);
-  buffers.without.resize(buffers.causes.size() * n);
-  if (!has_time()) return false;
-  Score(query, query.user, scratch, buffers.logits);
-  for (size_t position = 0; position < buffers.causes.size(); ++position) {
-    if (!has_time()) return false;
-    Score(query, Without(query.user, buffers.causes[position], buffers), scratch,
-          std::span(buffers.without).subspan(position * n, n));
+  const size_t causes = ChooseCauses(query, buffers);
+  MakeVariants(query.user, buffers);
+  buffers.logits.resize(buffers.variants.size() * n);
+  if (!query.ranker.ScoreVariants(buffers.variants, query.items, scratch, has_time,
+                                  buffers.logits)) {
+    return false;
   }
-  for (size_t item = 0; item < n; ++item) explanations.push_back(ExplanationsOf(item, buffers));
+  explanations.causes = causes;
+  explanations.causes_tried = buffers.causes.size();
+  for (size_t item = 0; item < n; ++item) {
+    explanations.of_item.push_back(ExplanationsOf(item, n, buffers));
+  }
   return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -81,6 +82,20 @@ class Ranker {
   // REQUIRES: PrepareUser on this scratch was OK; items.rows.size() == logits.size() <= block_size.
   virtual void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
                           std::span<float> logits) const = 0;
+
+  // Scores the same items for variants of one user, who count and took other things but have the
+  // same row: logits[v * n + i]. NaN for every item where a variant has no score. Asks `has_time`
+  // before each part of the work; false, with nothing of use in `logits`, once it says no.
+  // Overridden by rankers that share work between variants; their logits may then differ from
+  // ScoreItems' by float rounding, but a variant's do not depend on the other ones.
+  // REQUIRES: as PrepareUser and ScoreItems; logits.size() == variants.size() * n.
+  virtual bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
+                             RankerScratch& scratch, const std::function<bool()>& has_time,
+                             std::span<float> logits) const;
+
+  // How many variants of ten items ScoreVariants scores in less time than ScoreItems takes for 500
+  // candidates, at the published sizes (bench/explain_bench). So many causes are explained.
+  virtual size_t variants_max() const { return 10; }
 };
 
 }  // namespace groundswell

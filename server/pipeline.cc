@@ -79,12 +79,14 @@ void Pipeline::WarmUp() {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
+    const UserState user = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size());
+    const RecommendQuery query{.ranker = ranker.get(),
+                               .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1),
+                               .explain_items = kExplainedItemsMax};
     // A model that has no score for such a user has nothing to warm up.
-    RankItems({.ranker = ranker.get(),
-               .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)},
-              WarmUpUser(ranker->shape().recent_items, state_.catalogue->size()), scratch_[0], list,
-              durations)
-        .IgnoreError();
+    if (RankItems(query, user, scratch_[0], list, durations).ok()) {
+      ExplainItems(query, user, scratch_[0], list, durations);
+    }
   }
 }
 
@@ -287,22 +289,23 @@ void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, 
   for (size_t i = 0; i < std::min(query.explain_items, list.items.size()); ++i) {
     scratch.items.push_back(list.items[i].item);
   }
-  const bool explained = Explain(
-      {.ranker = *query.ranker,
-       .user = UserFeaturesIn(features, shape, user),
-       .past_items = scratch.past_items,
-       .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
-      ScratchOf(*query.ranker, scratch), scratch.explanations,
-      [&] { return HasTimeFor(query.deadline); }, list.explanations);
-  if (!explained) {
+  Explanations explanations;
+  if (!Explain(
+          {.ranker = *query.ranker,
+           .user = UserFeaturesIn(features, shape, user),
+           .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
+          ScratchOf(*query.ranker, scratch), scratch.explanations,
+          [&] { return HasTimeFor(query.deadline); }, explanations)) {
     Degrade(list, v1::DEGRADATION_EXPLANATIONS_SKIPPED, DegradedStep::kExplanationsSkipped);
+    return;
   }
-  for (std::vector<Explanation>& explanations : list.explanations) {
-    for (auto& [cause, contribution] : explanations) {
+  for (std::vector<Explanation>& of_item : explanations.of_item) {
+    for (auto& [cause, contribution] : of_item) {
       if (cause.kind != Cause::Kind::kPastItem) continue;
       cause.number = ToInt(user.edges[features.newest_edges[cause.number]].item);
     }
   }
+  list.explanations = std::move(explanations);
 }
 
 RankerScratch& Pipeline::ScratchOf(const Ranker& ranker, Scratch& scratch) const {

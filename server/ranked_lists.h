@@ -16,6 +16,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,8 +39,8 @@ using ItemNodeCategories = std::vector<std::vector<std::string>>;
 // One answer, whole: what every page of it says.
 struct RankedList {
   std::vector<Candidate> items;  // best first
-  // Of the first items, past items by their ItemIndex; empty unless asked for.
-  std::vector<std::vector<Explanation>> explanations;
+  // Of the first items, past items by their ItemIndex; absent unless asked for.
+  std::optional<Explanations> explanations;
   // Whose items they are, also once another snapshot serves.
   std::shared_ptr<const Catalogue> catalogue;
   // What its item macro nodes are called; may be null without explanations.

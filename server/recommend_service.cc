@@ -66,8 +66,8 @@ void AddItem(const Candidate& candidate, const Catalogue& catalogue, v1::Recomme
 
 // The explanations of the item at `position` of the list, if it has any.
 void AddExplanations(const RankedList& list, size_t position, v1::RecommendedItem& out) {
-  if (position >= list.explanations.size()) return;
-  for (const Explanation& explanation : list.explanations[position]) {
+  if (!list.explanations.has_value() || position >= list.explanations->of_item.size()) return;
+  for (const Explanation& explanation : list.explanations->of_item[position]) {
     v1::Explanation& added = *out.add_explanations();
     added.set_contribution(explanation.contribution);
     const auto [kind, number] = explanation.cause;
@@ -89,6 +89,15 @@ void AddExplanations(const RankedList& list, size_t position, v1::RecommendedIte
   }
 }
 
+// Response: RecommendResponse or RankResponse.
+template <typename Response>
+void SetExplanationCauses(const RankedList& list, Response& response) {
+  if (!list.explanations.has_value()) return;
+  v1::ExplanationCauses& causes = *response.mutable_explanation_causes();
+  causes.set_known(static_cast<int32_t>(list.explanations->causes));
+  causes.set_tried(static_cast<int32_t>(list.explanations->causes_tried));
+}
+
 void WritePage(const Page& page, v1::RecommendResponse& response) {
   const RankedList& list = *page.list;
   response.set_recommendation_id(page.recommendation_id);
@@ -101,6 +110,7 @@ void WritePage(const Page& page, v1::RecommendResponse& response) {
   response.set_snapshot_version(list.snapshot_version);
   response.set_ranker(list.ranker);
   SetFreshness(list, *response.mutable_freshness());
+  SetExplanationCauses(list, response);
   for (const int step : list.degradations) {
     response.add_degradations(static_cast<v1::Degradation>(step));
   }
@@ -173,7 +183,6 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   if (!rules.ok()) return rules.status();
   const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
-
   const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
   if (!explain_items.ok()) return explain_items.status();
 
@@ -265,6 +274,7 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
   response.set_snapshot_version(list->snapshot_version);
   response.set_ranker(list->ranker);
   SetFreshness(*list, *response.mutable_freshness());
+  SetExplanationCauses(*list, response);
   for (const int step : list->degradations) {
     response.add_degradations(static_cast<v1::Degradation>(step));
   }

@@ -9,6 +9,9 @@
 namespace groundswell {
 namespace {
 
+// More than the macro nodes and newest items of the published checkpoints.
+constexpr size_t kVariantsMax = 80;
+
 class MacgnnRanker final : public Ranker {
  public:
   MacgnnRanker(std::string name, MacgnnWeights weights)
@@ -39,6 +42,15 @@ class MacgnnRanker final : public Ranker {
                   std::span<float> logits) const override {
     MacgnnScoreItems(weights_, items, static_cast<MacgnnScratch&>(scratch), logits);
   }
+
+  bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
+                     RankerScratch& scratch, const std::function<bool()>& has_time,
+                     std::span<float> logits) const override {
+    return MacgnnScoreVariants(weights_, variants, items, static_cast<MacgnnScratch&>(scratch),
+                               has_time, logits);
+  }
+
+  size_t variants_max() const override { return kVariantsMax; }
 
  private:
   const std::string name_;
