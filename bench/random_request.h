@@ -21,7 +21,7 @@
 
 namespace groundswell {
 
-// How many candidates the server scores at once.
+// How many candidates the server scores at once, as server/pipeline.cc has it.
 inline constexpr size_t kBlockSize = 120;
 
 // Counts spread over the sizes that graphs have. The same arguments give the same features.

@@ -34,7 +34,7 @@ struct Manifest {
   };
   struct Model {
     std::string name;                            // how requests name it; unique
-    std::string kind;                            // which code serves it: "macgnn" or "dot"
+    std::string kind;                            // which code serves it, e.g. "surge"
     std::string file;                            // its weights, one of `files`
     std::map<std::string, std::string> options;  // e.g. attention, tau, recent_len
   };

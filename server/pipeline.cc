@@ -12,8 +12,9 @@
 namespace groundswell {
 namespace {
 
-// Candidates scored between two looks at the clock.
-constexpr size_t kBlock = 128;
+// Candidates scored between two looks at the clock: a multiple of what dense products are padded to
+// (models/kernels.h).
+constexpr size_t kBlock = 120;
 // Newest items that make up the vector of a user without a trained embedding.
 constexpr size_t kVectorItems = 50;
 

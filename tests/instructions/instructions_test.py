@@ -25,7 +25,8 @@ ROOT = HERE.parent.parent
 COUNTS = HERE / "counts.json"
 TOLERANCE = 0.05
 CANDIDATES = 500  # of count_request.cc
-MODELS = ("macgnn-none", "macgnn-neighbours")  # of bench/random_weights.py
+MODELS = ("macgnn-none", "macgnn-neighbours", "surge-authors-50", "surge-paper-50-10",
+          "dot")  # of bench/random_weights.py
 
 
 def count(program, weights):

@@ -40,6 +40,12 @@ inline std::vector<double> GoldenDoubles(const SafetensorsFile& file, const std:
       case DType::kI64:
         values[i] = at(int64_t{});
         break;
+      case DType::kF16:
+        values[i] = FloatFromF16(static_cast<uint16_t>(at(uint16_t{})));
+        break;
+      case DType::kBF16:
+        values[i] = FloatFromBf16(static_cast<uint16_t>(at(uint16_t{})));
+        break;
     }
   }
   return values;
