@@ -12,7 +12,7 @@
 
 namespace {
 
-constexpr size_t kCandidates = 500;
+constexpr size_t kCandidates = 240;
 
 }  // namespace
 

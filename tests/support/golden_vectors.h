@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/narrow_floats.h"
 #include "models/safetensors.h"
 
 namespace groundswell {
