@@ -117,7 +117,11 @@ absl::Status NotFinite(std::string_view file, std::string_view tensor, size_t at
                            "sound?",
                            at, value));
   }
-  return Bad(file, tensor, fmt::format("element {} is {}; every weight must be finite", at, value));
+  return Bad(
+      file, tensor,
+      fmt::format("element {} is {}; every weight must be finite: export a checkpoint from before "
+                  "the training diverged",
+                  at, value));
 }
 
 }  // namespace

@@ -281,8 +281,7 @@ TEST_F(ApiTest, RankExplainsItsBestItems) {
   EXPECT_GT(response.explanation_causes().tried(), 0);
 }
 
-// A past item that is taken back: the contribution is the difference of two served scores.
-TEST_F(ApiTest, TheOnlyInteractionExplainsWhatTakingItBackChanges) {
+TEST_F(ApiTest, AUserOfTheLogAloneIsExplainedByTheirOnlyItem) {
   const std::string user = "explained-user";
   v1::RankRequest request;
   request.set_user_id(user);
