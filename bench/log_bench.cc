@@ -1,17 +1,20 @@
 // The baseline of durable ingest: the bytes that the log writes for its interactions (a record and
-// an event id each), put into a plain RocksDB in synced groups by one thread, without a server.
+// an event id each), put into a plain RocksDB in synced groups, without a server. Several threads
+// write their own groups, which RocksDB itself joins to common syncs.
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "graph/record.h"
@@ -24,6 +27,7 @@ constexpr int64_t kEventTimeUs = 1'323'000'000'000'000;
 struct Flags {
   std::string directory = "/tmp";
   size_t group = 1'000;
+  size_t threads = 1;
   size_t interactions = 200'000;
   bool json = false;
 };
@@ -58,6 +62,24 @@ std::vector<Bytes> MakeBytes(size_t count) {
   return all;
 }
 
+// Thread `number` of `threads` takes every so many-th group.
+rocksdb::Status WriteGroups(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* ids,
+                            const std::vector<Bytes>& all, const Flags& flags, size_t number) {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  for (size_t begin = number * flags.group; begin < all.size();
+       begin += flags.threads * flags.group) {
+    rocksdb::WriteBatch batch;
+    for (size_t at = begin; at < std::min(begin + flags.group, all.size()); ++at) {
+      rocksdb::Status status = batch.Put(all[at].log_key, all[at].record);
+      if (status.ok()) status = batch.Put(ids, all[at].id_key, all[at].id_value);
+      if (!status.ok()) return status;
+    }
+    if (rocksdb::Status status = db.Write(synced, &batch); !status.ok()) return status;
+  }
+  return {};
+}
+
 int Main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Synced group writes of a log's bytes into a plain RocksDB.", "log_bench");
@@ -65,11 +87,12 @@ int Main(int argc, char** argv) {
   app.add_option("--group", flags.group, "Interactions per synced write")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
+  app.add_option("--threads", flags.threads)->check(CLI::Range(1, 64))->capture_default_str();
   app.add_option("--interactions", flags.interactions)
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   app.add_flag("--json", flags.json, "Print JSON");
-  app.footer("Example:\n  log_bench --directory data-dir --group 400");
+  app.footer("Example:\n  log_bench --directory data-dir --group 100 --threads 4");
   CLI11_PARSE(app, argc, argv);
 
   const std::string path = fmt::format("{}/log_bench.{}", flags.directory, getpid());
@@ -84,19 +107,18 @@ int Main(int argc, char** argv) {
   rocksdb::ColumnFamilyHandle* ids = nullptr;
   rocksdb::Status status = db->CreateColumnFamily({}, "event_ids", &ids);
   const std::vector<Bytes> all = MakeBytes(flags.interactions);
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
+  std::vector<rocksdb::Status> results(flags.threads);
+  std::vector<std::thread> threads;
   const auto begin = std::chrono::steady_clock::now();
-  for (size_t at = 0; at < all.size() && status.ok();) {
-    rocksdb::WriteBatch batch;
-    for (size_t i = 0; i < flags.group && at < all.size(); ++i, ++at) {
-      status = batch.Put(all[at].log_key, all[at].record);
-      if (status.ok()) status = batch.Put(ids, all[at].id_key, all[at].id_value);
-    }
-    if (status.ok()) status = db->Write(synced, &batch);
+  for (size_t i = 0; i < flags.threads; ++i) {
+    threads.emplace_back([&, i] { results[i] = WriteGroups(*db, ids, all, flags, i); });
   }
+  for (std::thread& thread : threads) thread.join();
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  status.PermitUncheckedError();
+  for (rocksdb::Status& result : results) {
+    if (status.ok()) status = result;
+    result.PermitUncheckedError();
+  }
   db->DestroyColumnFamilyHandle(ids).PermitUncheckedError();
   db.reset();
   std::filesystem::remove_all(path);
@@ -106,9 +128,13 @@ int Main(int argc, char** argv) {
   }
   const double rate = static_cast<double>(all.size()) / elapsed.count();
   if (flags.json) {
-    fmt::print("{}\n", nlohmann::json{{"group", flags.group}, {"events_per_second", rate}}.dump());
+    fmt::print("{}\n",
+               nlohmann::json{
+                   {"group", flags.group}, {"threads", flags.threads}, {"events_per_second", rate}}
+                   .dump());
   } else {
-    fmt::print("groups of {}: {:.0f} interactions/s\n", flags.group, rate);
+    fmt::print("groups of {} by {} threads: {:.0f} interactions/s\n", flags.group, flags.threads,
+               rate);
   }
   return 0;
 }

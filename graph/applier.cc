@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <future>
 #include <limits>
 #include <type_traits>
 #include <utility>
 #include <variant>
+
+#include "graph/thread_scheduling.h"
 
 namespace groundswell {
 namespace {
@@ -32,12 +31,6 @@ int64_t EventTimeOf(const LogEntry& entry) {
   const auto* interaction = std::get_if<Interaction>(&entry);
   return interaction != nullptr ? interaction->event_time_us
                                 : std::get<Redacted>(entry).event_time_us;
-}
-
-// Linux gives every thread a priority of its own.
-void LowerPriority(int niceness) {
-  if (setpriority(PRIO_PROCESS, 0, niceness) == 0) return;
-  spdlog::warn("the applier's priority stays as it is: {}", std::strerror(errno));
 }
 
 }  // namespace
@@ -109,6 +102,7 @@ absl::Status Applier::CatchUp(const std::function<void(Offset, Offset)>& progres
 }
 
 void Applier::ApplyLoop() {
+  NameThread("applier");
   LowerPriority(options_.niceness);
   bool failing = false;
   while (true) {

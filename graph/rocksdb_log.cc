@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "graph/thread_scheduling.h"
+
 namespace groundswell {
 
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Offset base,
@@ -134,6 +136,7 @@ std::vector<RocksdbLog::Pending> RocksdbLog::TakeGroup() {
 }
 
 void RocksdbLog::WriteLoop() {
+  NameThread("log-writer");
   while (true) {
     std::vector<Pending> group;
     {

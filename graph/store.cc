@@ -82,6 +82,8 @@ class LogBridge final : public rocksdb::Logger {
 
 // Part of a write buffer, for the filter of what is not in it.
 constexpr double kMemtableFilterShare = 0.05;
+// Full ones wait for the disk while events go into the next, up to this many.
+constexpr int kWriteBuffers = 4;
 
 rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache,
                                            size_t write_buffer_bytes) {
@@ -90,6 +92,7 @@ rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = std::min(options.write_buffer_size, write_buffer_bytes);
+  options.max_write_buffer_number = kWriteBuffers;
   options.arena_block_size = options.write_buffer_size / 64;  // RocksDB's own, also for small ones
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;

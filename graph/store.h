@@ -75,6 +75,7 @@ class GraphStore {
     bool create = false;  // make the database, or the namespace in it, when it is not there
     size_t block_cache_bytes = size_t{256} << 20;
     // All column families together; they are flushed together, so that none runs ahead of another.
+    // Events go on while full buffers are written: beside a slow disk it can be as much again.
     size_t write_buffer_bytes = size_t{256} << 20;
     rocksdb::Env* env = nullptr;  // the file system; nullptr: the machine's. Must outlive the store
     // Opens also a database whose write-ahead log is damaged: what is behind the damage is dropped.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/thread_scheduling.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -33,19 +34,19 @@ Admission::Admission(size_t threads, size_t queue_max) : queue_max_(queue_max) {
 Admission::~Admission() { Drain(); }
 
 absl::Status Admission::Submit(Work work) {
+  bool full = false;
   {
     const MutexLock lock(mutex_);
-    if (!draining_ && queue_.size() < queue_max_) {
-      queue_.push_back(std::move(work));
-      changed_.NotifyOne();
-      return absl::OkStatus();
-    }
     if (draining_) {
       return WithReason(absl::UnavailableError("the server is shutting down; ask another one"),
                         "DRAINING");
     }
+    full = queue_.size() >= queue_max_;
+    if (!full) queue_.push_back(std::move(work));
   }
-  return Overloaded("the request queue", RetryAfter());
+  if (full) return Overloaded("the request queue", RetryAfter());
+  changed_.NotifyOne();  // without the lock: whoever wakes up needs it
+  return absl::OkStatus();
 }
 
 void Admission::Drain() {
@@ -65,6 +66,8 @@ size_t Admission::queue_depth() const {
 }
 
 void Admission::Run(ComputeThread self) {
+  NameThread("compute");
+  RequestShortSlices();
   for (;;) {
     Work work;
     {

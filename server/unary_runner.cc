@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "graph/thread_scheduling.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -38,6 +39,9 @@ UnaryRunner::UnaryRunner(Admission& admission, const ServingCell& serving, Metri
 
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            absl::StatusOr<Offset> consistency_offset, Work work) {
+  // The threads are gRPC's, which has no hook for their start.
+  thread_local const bool prompt = (RequestShortSlices(), true);
+  static_cast<void>(prompt);
   auto pending = std::make_shared<Pending>(*context, metrics_, method, std::move(work));
   grpc::ServerUnaryReactor* const reactor = pending->reactor;
   if (!consistency_offset.ok()) {

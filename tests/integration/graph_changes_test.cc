@@ -371,7 +371,8 @@ TEST_F(GraphChangesTest, TheLogIsExportedAndIngestedByTheCommandLine) {
 }
 
 TEST_F(GraphChangesTest, TheLogIsCutBehindTheCheckpointButNotTheWindow) {
-  Start({"--log.retention_mb=1", "--log.event_ids_max=1000", "--checkpoint.interval_s=0"});
+  Start({"--log.retention_mb=1", "--log.event_ids_max=1000", "--log.group_max=1000",
+         "--checkpoint.interval_s=0"});
   const auto context = NewContext();
   const auto stream = stubs_->interaction->Ingest(context.get());
   constexpr int kEvents = 30'000;

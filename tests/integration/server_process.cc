@@ -101,9 +101,11 @@ std::string HttpGet(int port, const std::string& path) {
 ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags,
                              const Environment& environment) {
   std::vector<std::string> arguments = {
-      GROUNDSWELL_SERVER_PROGRAM,          "serve",
-      "--server.data_dir=" + data_dir,     "--server.grpc_address=127.0.0.1:0",
-      "--server.http_address=127.0.0.1:0", "--logging.level=warn"};
+      GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + data_dir,
+      "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
+      "--logging.level=warn",
+      // Long, since what a test has just written must be in the answer on a busy machine too.
+      "--request.consistency_wait_ms=3000"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, environment, /*with_stderr=*/false, &output_);
   WaitUntilReady();
