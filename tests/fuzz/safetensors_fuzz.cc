@@ -25,10 +25,9 @@ std::vector<std::string> SeedCorpus() {
   SafetensorsWriter macgnn;
   for (const auto& [name, tensor] : SmallMacgnnTensors())
     macgnn.Add(name, tensor.shape, tensor.values);
-  std::vector<std::string> seeds{std::string(small.Bytes()->text()),
-                                 std::string(others.Bytes()->text()),
-                                 std::string(dot.Bytes()->text()),
-                                 std::string(macgnn.Bytes()->text())};
+  std::vector<std::string> seeds{
+      std::string(small.Bytes()->text()), std::string(others.Bytes()->text()),
+      std::string(dot.Bytes()->text()), std::string(macgnn.Bytes()->text())};
   for (const char* variant : {"authors", "paper"}) {
     std::mt19937_64 random(1);
     const SurgeTensors tensors = RandomSurgeTensors(variant, {}, random);
