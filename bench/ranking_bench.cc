@@ -1,4 +1,4 @@
-// The forward pass alone: MacGNN over n candidates for one user, on one thread, in blocks of 128 as
+// The forward pass alone: MacGNN over n candidates for one user, on one thread, in blocks of 120 as
 // the server scores them. The result is checked before anything is timed.
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kBlock = 128;
+constexpr size_t kBlock = 120;
 constexpr size_t kCandidates[] = {100, 500, 1000};
 
 // Random features of the snapshot's shape; counts spread over the sizes that graphs have.

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,10 @@ namespace groundswell {
 namespace {
 
 using google::protobuf::util::TimeUtil;
+
+// Explanations of one item in a table.
+constexpr int kExplanationsShown = 5;
+constexpr char kExplainHelp[] = "Explain so many of the first items, at most 10";
 
 std::string SourcesOf(const v1::RecommendedItem& item) {
   std::string text;
@@ -52,6 +57,67 @@ void PrintItems(const Items& items) {
   fmt::print("{}", table.ToString());
 }
 
+// The cause of a score, in words.
+std::string NameOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem: {
+      const v1::PastItem& item = explanation.past_item();
+      return item.title().empty() ? item.item_id()
+                                  : fmt::format("{} {}", item.item_id(), item.title());
+    }
+    case v1::Explanation::kItemNode: {
+      std::string name = std::to_string(explanation.item_node().number());
+      const char* separator = ": ";
+      for (const std::string& category : explanation.item_node().categories()) {
+        name += separator + category;
+        separator = ", ";
+      }
+      return name;
+    }
+    case v1::Explanation::kUserNode:
+      return std::to_string(explanation.user_node().number());
+    default:
+      return "?";
+  }
+}
+
+const char* KindOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem:
+      return "past item";
+    case v1::Explanation::kItemNode:
+      return "item macro node";
+    case v1::Explanation::kUserNode:
+      return "user macro node";
+    default:
+      return "unknown";
+  }
+}
+
+// Why the first items have their scores; nothing without explanations. Response: RecommendResponse
+// or RankResponse.
+template <typename Response>
+void PrintExplanations(const Response& response) {
+  if (!response.has_explanation_causes()) return;
+  Table table({{.title = "#", .right = true},
+               {.title = "because of"},
+               {.title = "name", .width_max = 60},
+               {.title = "logit", .right = true}});
+  int rank = 0;
+  for (const v1::RecommendedItem& item : response.items()) {
+    ++rank;
+    for (int at = 0; at < std::min(item.explanations_size(), kExplanationsShown); ++at) {
+      const v1::Explanation& explanation = item.explanations(at);
+      table.AddRow({std::to_string(rank), KindOf(explanation), NameOf(explanation),
+                    fmt::format("{:+.4f}", explanation.contribution())});
+    }
+  }
+  fmt::print("\n{}", table.ToString());
+  fmt::print("the {} largest contributions of each item, all with --json; {} of {} causes tried\n",
+             kExplanationsShown, response.explanation_causes().tried(),
+             response.explanation_causes().known());
+}
+
 double Milliseconds(const google::protobuf::Duration& duration) {
   return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
 }
@@ -62,10 +128,12 @@ void PrintFooter(const Response& response) {
              response.ranker().empty() ? "none" : response.ranker(),
              response.freshness().applied_offset());
   const v1::StageTimings& timings = response.timings();
-  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}\n",
+  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
              Milliseconds(timings.total()), Milliseconds(timings.queue()),
              Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
              Milliseconds(timings.rank()));
+  const double explain = Milliseconds(timings.explain());
+  fmt::print("{}\n", explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
   for (const int step : response.degradations()) {
     fmt::print("degraded: {}\n", v1::Degradation_Name(step));
   }
@@ -171,22 +239,26 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   auto request = std::make_shared<v1::RecommendRequest>();
   auto filter = std::make_shared<FilterFlags>();
   auto page_size = std::make_shared<int32_t>(10);
+  auto explain = std::make_shared<int32_t>(0);
   command.add_option("user", *request->mutable_user_id(), "User id")->required();
   command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
   command.add_option("--consistency-token", *request->mutable_consistency_token(),
                      "Token of an acknowledged interaction");
   filter->AddTo(command, /*with_seen=*/true);
   command.footer("Example:\n  groundswell recommend 17850 -n 5 --category Bag");
   command.callback([=, &context] {
     request->set_page_size(*page_size);
+    request->set_explain_items(*explain);
     filter->Write(*request->mutable_filter());
     Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
       PrintItems(r.items());
+      PrintExplanations(r);
       PrintFooter(r);
       if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
-        fmt::print("not personal: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
+        fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
       }
       if (!r.next_page_token().empty())
         fmt::print("next page: --page-token {}\n", r.next_page_token());
@@ -198,17 +270,21 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("rank", "Scores a list of items for a user");
   auto request = std::make_shared<v1::RankRequest>();
   auto items = std::make_shared<std::vector<std::string>>();
+  auto explain = std::make_shared<int32_t>(0);
   command.add_option("user", *request->mutable_user_id(), "User id")->required();
   command.add_option("items", *items, "Item ids")->required();
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
   command.footer("Example:\n  groundswell rank 17850 85123A 22423 47566");
   command.callback([=, &context] {
     request->mutable_item_ids()->Add(items->begin(), items->end());
+    request->set_explain_items(*explain);
     Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {
         fmt::print("not in the catalogue: {}\n", id);
       }
+      PrintExplanations(r);
       PrintFooter(r);
     });
   });

@@ -268,7 +268,8 @@ void MacroGraph::AddUser(const UserState& user) { AddContribution(user, 1); }
 
 void MacroGraph::GatherUser(const UserState& user, std::span<Count> one_hop,
                             std::span<Count> two_hop) const {
-  OneHopOf(user, one_hop);
+  if (!one_hop.empty()) OneHopOf(user, one_hop);
+  if (two_hop.empty()) return;
   std::fill(two_hop.begin(), two_hop.end(), 0);
   for (const Edge& edge : user.edges) items_.Prefetch(edge.item);
   for (const Edge& edge : user.edges) items_.AddOneHopTo(edge.item, edge.count, two_hop);

@@ -84,7 +84,7 @@ class MacroGraph {
   // At most `limit` users with an edge to the item, newest first. The writer's alone.
   std::vector<UserIndex> UsersOf(ItemIndex item, size_t limit) const;
 
-  // H1_u (length Q) and H2_u (length P), overwritten.
+  // H1_u (length Q) and H2_u (length P), overwritten. An empty span skips one.
   void GatherUser(const UserState& user, std::span<Count> one_hop, std::span<Count> two_hop) const;
 
   // From here on, no item changes before its shard as it is now was given to `sink`: by the writer

@@ -3,6 +3,8 @@
 #include <dnnl.h>
 #include <omp.h>
 
+#include <algorithm>
+
 namespace groundswell {
 namespace {
 
@@ -18,13 +20,14 @@ void UseOneThread() {
 void Gemm(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows,
           size_t columns, size_t inner, float beta) {
   UseOneThread();
-  for (size_t row = 0; row < rows; row += kRowGranularity) {
+  const size_t padded = PaddedRows(rows);
+  for (size_t row = 0; row < padded; row += kRowsAtOnce) {
+    const size_t size = std::min(kRowsAtOnce, padded - row);
     // Fails only on negative sizes and short strides, which the callers' shapes exclude.
-    dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(kRowGranularity),
-               static_cast<dnnl_dim_t>(columns), static_cast<dnnl_dim_t>(inner), 1.0f,
-               a.data + row * a.stride, static_cast<dnnl_dim_t>(a.stride), b.data,
-               static_cast<dnnl_dim_t>(b.stride), beta, c.data + row * c.stride,
-               static_cast<dnnl_dim_t>(c.stride));
+    dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(size), static_cast<dnnl_dim_t>(columns),
+               static_cast<dnnl_dim_t>(inner), 1.0f, a.data + row * a.stride,
+               static_cast<dnnl_dim_t>(a.stride), b.data, static_cast<dnnl_dim_t>(b.stride), beta,
+               c.data + row * c.stride, static_cast<dnnl_dim_t>(c.stride));
   }
 }
 

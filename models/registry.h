@@ -12,7 +12,7 @@
 namespace groundswell {
 
 // The ranker for `model`, made from the tensors of its file. InvalidArgument names the model, the
-// option or tensor that is wrong, and the remedy.
+// option or tensor that is wrong, and the remedy. No kind takes unfolded batch normalisation.
 absl::StatusOr<std::unique_ptr<Ranker>> MakeRanker(const Manifest::Model& model,
                                                    const SafetensorsFile& file);
 

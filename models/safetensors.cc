@@ -9,10 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "models/narrow_floats.h"
 #include "models/strict_json.h"
 
 namespace groundswell {
@@ -31,10 +33,9 @@ struct DTypeName {
   DType dtype;
   size_t bytes;
 };
-constexpr DTypeName kDTypes[] = {{"F32", DType::kF32, 4},
-                                 {"F64", DType::kF64, 8},
-                                 {"I32", DType::kI32, 4},
-                                 {"I64", DType::kI64, 8}};
+constexpr DTypeName kDTypes[] = {{"F16", DType::kF16, 2}, {"BF16", DType::kBF16, 2},
+                                 {"F32", DType::kF32, 4}, {"F64", DType::kF64, 8},
+                                 {"I32", DType::kI32, 4}, {"I64", DType::kI64, 8}};
 
 // The product of `shape` and `factor`; nullopt when it does not fit.
 std::optional<size_t> Product(const std::vector<size_t>& shape, size_t factor) {
@@ -67,8 +68,8 @@ absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& nam
   }
   if (dtype == nullptr) {
     return Bad(file, name,
-               fmt::format("dtype \"{}\" is not served; export it as F32 (numbers) or I32, I64 "
-                           "(indices)",
+               fmt::format("dtype \"{}\" is not served; export it as F32, F16, BF16 or F64 "
+                           "(numbers) or I32, I64 (indices)",
                            dtype_name));
   }
   Tensor tensor{.dtype = dtype->dtype};
@@ -95,6 +96,32 @@ absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& nam
                "the safetensors library does");
   }
   return tensor;
+}
+
+template <typename T>
+std::span<const T> ValuesOf(const Tensor& tensor) {
+  return {reinterpret_cast<const T*>(tensor.data.data()), tensor.data.size() / sizeof(T)};
+}
+
+// Rounded to nearest; infinite beyond what f32 holds.
+float FloatFromF64(double value) {
+  constexpr double kMax = std::numeric_limits<float>::max();
+  if (!(std::abs(value) <= kMax)) return std::numeric_limits<float>::infinity();
+  return static_cast<float>(value);
+}
+
+absl::Status NotFinite(std::string_view file, std::string_view tensor, size_t at, double value) {
+  if (std::isfinite(value)) {
+    return Bad(file, tensor,
+               fmt::format("element {} is {}, beyond the range of F32 (3.4e38); is the training "
+                           "sound?",
+                           at, value));
+  }
+  return Bad(
+      file, tensor,
+      fmt::format("element {} is {}; every weight must be finite: export a checkpoint from before "
+                  "the training diverged",
+                  at, value));
 }
 
 }  // namespace
@@ -130,7 +157,10 @@ absl::StatusOr<std::shared_ptr<const FileBytes>> ReadFileBytes(const std::string
 }
 
 size_t Tensor::element_count() const {
-  return data.size() / (dtype == DType::kF64 || dtype == DType::kI64 ? 8 : 4);
+  for (const DTypeName& known : kDTypes) {
+    if (known.dtype == dtype) return data.size() / known.bytes;
+  }
+  return 0;
 }
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string name,
@@ -180,6 +210,7 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string name,
   }
   file.name_ = std::move(name);
   file.bytes_ = std::move(bytes);
+  file.converted_ = std::make_shared<std::map<std::string, std::vector<float>>>();
   return file;
 }
 
@@ -187,13 +218,14 @@ absl::StatusOr<Tensor> SafetensorsFile::Find(std::string_view tensor,
                                              std::span<const size_t> shape) const {
   const auto at = tensors_.find(std::string(tensor));
   if (at == tensors_.end()) {
-    return absl::NotFoundError(fmt::format("{}: tensor \"{}\" of shape [{}] is missing", name_,
-                                           tensor, fmt::join(shape, ", ")));
+    return absl::NotFoundError(
+        fmt::format("{}: tensor \"{}\" of shape [{}] is missing; export it with the others", name_,
+                    tensor, fmt::join(shape, ", ")));
   }
   if (!std::equal(shape.begin(), shape.end(), at->second.shape.begin(), at->second.shape.end())) {
     return Bad(name_, tensor,
-               fmt::format("has shape [{}]; [{}] is needed", fmt::join(at->second.shape, ", "),
-                           fmt::join(shape, ", ")));
+               fmt::format("has shape [{}]; [{}] is needed: are file and manifest of one training?",
+                           fmt::join(at->second.shape, ", "), fmt::join(shape, ", ")));
   }
   return at->second;
 }
@@ -202,16 +234,43 @@ absl::StatusOr<std::span<const float>> SafetensorsFile::Floats(
     std::string_view tensor, std::span<const size_t> shape) const {
   const absl::StatusOr<Tensor> found = Find(tensor, shape);
   if (!found.ok()) return found.status();
-  if (found->dtype != DType::kF32) return Bad(name_, tensor, "must be F32; convert it on export");
-  const std::span<const float> values(reinterpret_cast<const float*>(found->data.data()),
-                                      found->element_count());
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
+  switch (found->dtype) {
+    case DType::kF16:
+      return Convert<uint16_t>(tensor, *found, FloatFromF16);
+    case DType::kBF16:
+      return Convert<uint16_t>(tensor, *found, FloatFromBf16);
+    case DType::kF64:
+      return Convert<double>(tensor, *found, FloatFromF64);
+    case DType::kF32:
+      break;
+    case DType::kI32:
+    case DType::kI64:
       return Bad(name_, tensor,
-                 fmt::format("element {} is {}; every weight must be finite", i, values[i]));
-    }
+                 "holds integers where numbers are needed; export it as F32, F16, BF16 or F64");
+  }
+  const std::span<const float> values = ValuesOf<float>(*found);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) return NotFinite(name_, tensor, i, values[i]);
   }
   return values;
+}
+
+template <typename From>
+absl::StatusOr<std::span<const float>> SafetensorsFile::Convert(std::string_view name,
+                                                                const Tensor& tensor,
+                                                                float (*to_float)(From)) const {
+  std::vector<float>& values = (*converted_)[std::string(name)];
+  if (!values.empty()) return std::span<const float>(values);
+  const std::span<const From> from = ValuesOf<From>(tensor);
+  values.reserve(from.size());
+  for (size_t i = 0; i < from.size(); ++i) {
+    values.push_back(to_float(from[i]));
+    if (std::isfinite(values.back())) continue;
+    values.clear();
+    if constexpr (std::is_same_v<From, double>) return NotFinite(name_, name, i, from[i]);
+    return NotFinite(name_, name, i, to_float(from[i]));
+  }
+  return std::span<const float>(values);
 }
 
 absl::StatusOr<std::vector<int64_t>> SafetensorsFile::Integers(

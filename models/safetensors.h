@@ -37,7 +37,7 @@ class FileBytes {
 
 absl::StatusOr<std::shared_ptr<const FileBytes>> ReadFileBytes(const std::string& path);
 
-enum class DType { kF32, kF64, kI32, kI64 };
+enum class DType { kF16, kBF16, kF32, kF64, kI32, kI64 };
 
 // A view of one tensor; valid as long as the file it came from.
 struct Tensor {
@@ -62,8 +62,9 @@ class SafetensorsFile {
   // file, the tensor, what was found and what is needed.
   absl::StatusOr<Tensor> Find(std::string_view tensor, std::span<const size_t> shape) const;
 
-  // As Find, and: the values as f32, all finite. F32 is a view into the file where alignment allows
-  // nothing less; F64 is refused here (the exporter converts).
+  // As Find, and: the values as f32, all finite. F32 is a view into the file. F16 and BF16
+  // (exactly) and F64 (rounded to nearest) are converted once and kept: the span is valid as long
+  // as this file or a copy of it. One thread at a time, copies included.
   absl::StatusOr<std::span<const float>> Floats(std::string_view tensor,
                                                 std::span<const size_t> shape) const;
 
@@ -72,10 +73,16 @@ class SafetensorsFile {
                                                 std::span<const size_t> shape) const;
 
  private:
+  template <typename From>
+  absl::StatusOr<std::span<const float>> Convert(std::string_view name, const Tensor& tensor,
+                                                 float (*to_float)(From)) const;
+
   std::string name_;
   std::shared_ptr<const FileBytes> bytes_;
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
+  // What Floats converted, by tensor; shared by copies.
+  std::shared_ptr<std::map<std::string, std::vector<float>>> converted_;
 };
 
 }  // namespace groundswell

@@ -15,8 +15,8 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kManifestFile = "manifest.json";
-constexpr std::string_view kEmbeddingsFile = "embeddings.safetensors";
-constexpr std::string_view kClustersFile = "clusters.safetensors";
+constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
+constexpr char kClustersFile[] = "clusters.safetensors";
 
 std::string Sha256(std::span<const std::byte> bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
@@ -25,15 +25,6 @@ std::string Sha256(std::span<const std::byte> bytes) {
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;
-}
-
-absl::StatusOr<SafetensorsFile> OpenTensors(const SnapshotFiles& files, std::string_view name) {
-  const auto at = files.files.find(std::string(name));
-  if (at == files.files.end()) {
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", name));
-  }
-  return SafetensorsFile::Parse(std::string(name), at->second);
 }
 
 // The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
@@ -63,6 +54,24 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
     nodes.push_back(static_cast<uint32_t>(value));
   }
   return nodes;
+}
+
+// A size of 0 is a feature that the model does not read.
+absl::Status CheckShape(const Manifest& manifest, const Manifest::Model& model,
+                        const RankerShape& shape) {
+  const auto fits = [](size_t size, size_t needed) { return size == 0 || size == needed; };
+  if (shape.item_rows == manifest.items + 1 && fits(shape.user_rows, manifest.users + 1) &&
+      fits(shape.user_clusters, manifest.user_clusters) &&
+      fits(shape.item_clusters, manifest.item_clusters)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
+      "manifest needs {}, {} (one more than users and items, for row 0), {} and {}, or 0 of what "
+      "the model does not read",
+      model.file, model.name, shape.user_rows, shape.item_rows, shape.user_clusters,
+      shape.item_clusters, manifest.users + 1, manifest.items + 1, manifest.user_clusters,
+      manifest.item_clusters));
 }
 
 // The row of `centroids` that is nearest to `embedding`; the first on a tie.
@@ -137,14 +146,27 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotF
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
-absl::Status Snapshot::ReadEmbeddings() {
-  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kEmbeddingsFile);
+absl::StatusOr<const SafetensorsFile*> Snapshot::OpenTensors(const std::string& name) {
+  if (const auto open = tensors_.find(name); open != tensors_.end()) return &open->second;
+  const auto at = files_.files.find(name);
+  if (at == files_.files.end()) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", name));
+  }
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Parse(name, at->second);
   if (!file.ok()) return file.status();
+  return &tensors_.emplace(name, *std::move(file)).first->second;
+}
+
+absl::Status Snapshot::ReadEmbeddings() {
+  const absl::StatusOr<const SafetensorsFile*> open = OpenTensors(kEmbeddingsFile);
+  if (!open.ok()) return open.status();
+  const SafetensorsFile& file = **open;
   const std::array<size_t, 2> user_shape{manifest_.users, manifest_.embedding_dim};
-  const auto users = file->Floats("user", user_shape);
+  const auto users = file.Floats("user", user_shape);
   if (!users.ok()) return users.status();
   const std::array<size_t, 2> item_shape{manifest_.items, manifest_.embedding_dim};
-  const auto items = file->Floats("item", item_shape);
+  const auto items = file.Floats("item", item_shape);
   if (!items.ok()) return items.status();
   user_embeddings_ = *users;
   item_embeddings_ = *items;
@@ -152,17 +174,18 @@ absl::Status Snapshot::ReadEmbeddings() {
 }
 
 absl::Status Snapshot::ReadClusterTensors() {
-  const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, kClustersFile);
-  if (!file.ok()) return file.status();
-  auto users = ReadClusters(*file, "user", manifest_.users, manifest_.user_clusters);
+  const absl::StatusOr<const SafetensorsFile*> open = OpenTensors(kClustersFile);
+  if (!open.ok()) return open.status();
+  const SafetensorsFile& file = **open;
+  auto users = ReadClusters(file, "user", manifest_.users, manifest_.user_clusters);
   if (!users.ok()) return users.status();
-  auto items = ReadClusters(*file, "item", manifest_.items, manifest_.item_clusters);
+  auto items = ReadClusters(file, "item", manifest_.items, manifest_.item_clusters);
   if (!items.ok()) return items.status();
   const std::array<size_t, 2> user_shape{manifest_.user_clusters, manifest_.embedding_dim};
-  const auto user_centroids = file->Floats("user_centroids", user_shape);
+  const auto user_centroids = file.Floats("user_centroids", user_shape);
   if (!user_centroids.ok()) return user_centroids.status();
   const std::array<size_t, 2> item_shape{manifest_.item_clusters, manifest_.embedding_dim};
-  const auto item_centroids = file->Floats("item_centroids", item_shape);
+  const auto item_centroids = file.Floats("item_centroids", item_shape);
   if (!item_centroids.ok()) return item_centroids.status();
   user_clusters_ = *std::move(users);
   item_clusters_ = *std::move(items);
@@ -182,21 +205,11 @@ absl::Status Snapshot::ReadClusterTensors() {
 
 absl::Status Snapshot::MakeRankers() {
   for (const Manifest::Model& model : manifest_.models) {
-    const absl::StatusOr<SafetensorsFile> file = OpenTensors(files_, model.file);
+    const absl::StatusOr<const SafetensorsFile*> file = OpenTensors(model.file);
     if (!file.ok()) return file.status();
-    auto ranker = MakeRanker(model, *file);
+    auto ranker = MakeRanker(model, **file);
     if (!ranker.ok()) return ranker.status();
-    const RankerShape shape = (*ranker)->shape();
-    if (shape.user_rows != manifest_.users + 1 || shape.item_rows != manifest_.items + 1 ||
-        shape.user_clusters != manifest_.user_clusters ||
-        shape.item_clusters != manifest_.item_clusters) {
-      return absl::InvalidArgumentError(fmt::format(
-          "{}: model \"{}\" has {} user rows, {} item rows, {} user and {} item clusters; the "
-          "manifest needs {}, {} (one more than users and items, for row 0), {} and {}",
-          model.file, model.name, shape.user_rows, shape.item_rows, shape.user_clusters,
-          shape.item_clusters, manifest_.users + 1, manifest_.items + 1, manifest_.user_clusters,
-          manifest_.item_clusters));
-    }
+    if (absl::Status s = CheckShape(manifest_, model, (*ranker)->shape()); !s.ok()) return s;
     rankers_.push_back(*std::move(ranker));
   }
   return absl::OkStatus();

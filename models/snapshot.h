@@ -34,7 +34,7 @@ struct Manifest {
   };
   struct Model {
     std::string name;                            // how requests name it; unique
-    std::string kind;                            // which code serves it: "macgnn"
+    std::string kind;                            // which code serves it, e.g. "surge"
     std::string file;                            // its weights, one of `files`
     std::map<std::string, std::string> options;  // e.g. attention, tau, recent_len
   };
@@ -134,13 +134,16 @@ class Snapshot {
 
  private:
   Snapshot() = default;
+  absl::StatusOr<const SafetensorsFile*> OpenTensors(const std::string& name);
   absl::Status ReadEmbeddings();
   absl::Status ReadClusterTensors();
   absl::Status MakeRankers();
 
   Manifest manifest_;
   std::string digest_;
-  SnapshotFiles files_;  // owns the bytes that the spans below may point into
+  SnapshotFiles files_;
+  // The opened files by name. They own what the spans below point into.
+  std::map<std::string, SafetensorsFile> tensors_;
   std::span<const float> user_embeddings_;
   std::span<const float> item_embeddings_;
   std::span<const float> user_centroids_;  // P x embedding_dim

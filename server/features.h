@@ -32,12 +32,18 @@ constexpr uint32_t EmbeddingRow(uint32_t index, size_t table_rows) {
   return index + 1 < table_rows ? index + 1 : 0;
 }
 
-// The features of `user`; the spans point into `buffers` and hold until its next use for a user.
-// REQUIRES: the graph's P and Q are the shape's, and its recent_len is at least the shape's.
+// The features of `user` that the shape reads; the spans point into `buffers` and hold until its
+// next use for a user. REQUIRES: the shape's P and Q are the graph's or 0, and its recent_users at
+// most the graph's recent_len.
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
                                 const UserState& user, FeatureBuffers& buffers);
 
-// The features of `items`; the spans hold until the buffers' next use for items.
+// What GatherUserFeatures put into `buffers` for this user, which no one changed since.
+UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,
+                            const UserState& user);
+
+// The features of `items` that the shape reads; the spans hold until the buffers' next use for
+// items. No row of the graph is read for a shape that reads neither counts nor newest users.
 ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shape,
                                 std::span<const ItemIndex> items, FeatureBuffers& buffers);
 

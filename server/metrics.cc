@@ -41,10 +41,11 @@ constexpr std::array kCodeNames = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
-constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank"};
+constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain"};
 constexpr std::array kSourceNames = {"embedding", "popular", "request"};
-constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state"};
-constexpr std::array kFallbacks = {"unknown_user"};
+constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
+                               "explanations_skipped"};
+constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
 constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",
                                   "overflow", "outside_window", "forgotten"};
@@ -184,7 +185,7 @@ void Metrics::MakePipelineFamilies() {
                                     "Answers that left something out to be in time."),
                       "step", kSteps);
   fallbacks_ = AddEach(CounterFamily(registry_, "groundswell_fallback_total",
-                                     "Answers that are not personal, by reason."),
+                                     "Answers that no ranker ordered, by reason."),
                        "reason", kFallbacks);
 }
 

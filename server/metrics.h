@@ -48,9 +48,15 @@ enum class Method {
   kReadLog,
   kCount
 };
-enum class Stage { kQueue, kUserState, kRetrieval, kRank, kCount };
-enum class DegradedStep { kRankingSkipped, kRetrievalSkipped, kStaleState, kCount };
-enum class Fallback { kUnknownUser, kCount };
+enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kCount };
+enum class DegradedStep {
+  kRankingSkipped,
+  kRetrievalSkipped,
+  kStaleState,
+  kExplanationsSkipped,
+  kCount
+};
+enum class Fallback { kUnknownUser, kUserNotScored, kCount };
 enum class EventOutcome {
   kAccepted,
   kDuplicate,

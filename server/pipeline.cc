@@ -12,14 +12,24 @@
 namespace groundswell {
 namespace {
 
-// Candidates scored between two looks at the clock.
-constexpr size_t kBlock = 128;
+// Candidates scored between two looks at the clock: a multiple of what dense products are padded to
+// (models/kernels.h).
+constexpr size_t kBlock = 120;
 // Newest items that make up the vector of a user without a trained embedding.
 constexpr size_t kVectorItems = 50;
 
 // A user of whom nothing is known: the ranker sees an empty history and the unknown row.
 UserState Nobody() {
   return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
+}
+
+// A user with a trained embedding, if any user has one, and with the first `recent` items.
+UserState WarmUpUser(size_t recent, uint32_t items) {
+  UserState user;
+  for (uint32_t item = 0; item < std::min<size_t>(recent, items); ++item) {
+    user.edges.push_back({.item = ItemIndex{item}, .count = 1, .last = {}});
+  }
+  return user;
 }
 
 ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
@@ -45,6 +55,10 @@ void SortByScore(std::vector<Candidate>& items) {
   });
 }
 
+absl::Status TooLittleTime() {
+  return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
+}
+
 float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
@@ -66,9 +80,14 @@ void Pipeline::WarmUp() {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
-    RankItems({.ranker = ranker.get(),
-               .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1)},
-              Nobody(), scratch_[0], list, durations);
+    const UserState user = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size());
+    const RecommendQuery query{.ranker = ranker.get(),
+                               .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1),
+                               .explain_items = kExplainedItemsMax};
+    // A model that has no score for such a user has nothing to warm up.
+    if (RankItems(query, user, scratch_[0], list, durations).ok()) {
+      ExplainItems(query, user, scratch_[0], list, durations);
+    }
   }
 }
 
@@ -86,8 +105,13 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
     return list;
   }
   if (query.ranker == nullptr || list.items.empty()) return list;
-  if (RankItems(query, **user, scratch, list, durations)) {
+  const absl::Status ranked = RankItems(query, **user, scratch, list, durations);
+  if (ranked.ok()) {
     list.ranker = query.ranker->name();
+    ExplainItems(query, **user, scratch, list, durations);
+  } else if (absl::IsFailedPrecondition(ranked)) {
+    list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
+    metrics_.CountFallback(Fallback::kUserNotScored);
   } else {
     Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
   }
@@ -103,10 +127,13 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
   metrics_.CountCandidates(kFromRequest, items.size());
   const UserState state = user->has_value() ? **user : Nobody();
-  if (!RankItems(query, state, scratch_[thread.number], list, durations)) {
-    return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
+  const absl::Status ranked = RankItems(query, state, scratch_[thread.number], list, durations);
+  if (absl::IsFailedPrecondition(ranked)) {
+    return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
   }
+  if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
+  ExplainItems(query, state, scratch_[thread.number], list, durations);
   return list;
 }
 
@@ -143,6 +170,7 @@ RankedList Pipeline::NewList(bool stale) const {
   RankedList list;
   list.snapshot_version = state_.snapshot->manifest().FullVersion();
   list.catalogue = state_.catalogue;
+  list.item_node_categories = state_.item_node_categories;
   const Applier::Progress progress = state_.applier->progress();
   list.applied_offset = progress.applied_offset;
   list.newest_event_time_us = progress.newest_event_time_us;
@@ -220,24 +248,26 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
 }
 
-// Scores list.items and sorts them; false, with the list as it was, when the time does not suffice.
-bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                         RankedList& list, StageDurations& durations) const {
+// Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
+// time does not suffice, FailedPrecondition when the ranker has no score for the user.
+absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
+                                 Scratch& scratch, RankedList& list,
+                                 StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
-  if (!HasTimeFor(query.deadline)) return false;
-  const auto rankers = state_.snapshot->rankers();
-  const auto at = std::find_if(rankers.begin(), rankers.end(),
-                               [&](const auto& ranker) { return ranker.get() == query.ranker; });
-  RankerScratch& ranker_scratch = *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
+  if (!HasTimeFor(query.deadline)) return TooLittleTime();
+  RankerScratch& ranker_scratch = ScratchOf(*query.ranker, scratch);
   const RankerShape shape = query.ranker->shape();
 
   scratch.items.clear();
   for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
   scratch.logits.resize(scratch.items.size());
-  query.ranker->PrepareUser(GatherUserFeatures(*state_.graph, shape, user, scratch.features),
-                            ranker_scratch);
+  if (absl::Status s = query.ranker->PrepareUser(
+          GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
+      !s.ok()) {
+    return s;
+  }
   for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
-    if (!HasTimeFor(query.deadline)) return false;
+    if (!HasTimeFor(query.deadline)) return TooLittleTime();
     const size_t count = std::min(kBlock, scratch.items.size() - begin);
     const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
     query.ranker->ScoreItems(GatherItemFeatures(*state_.graph, shape, block, scratch.features),
@@ -246,7 +276,44 @@ bool Pipeline::RankItems(const RecommendQuery& query, const UserState& user, Scr
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
   SortByScore(list.items);
   for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
-  return true;
+  return absl::OkStatus();
+}
+
+// The user's features are still in the scratch, as RankItems left them.
+void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                            RankedList& list, StageDurations& durations) const {
+  if (query.explain_items == 0 || list.items.empty()) return;
+  StageTimer timer(metrics_, Stage::kExplain, &durations.explain);
+  FeatureBuffers& features = scratch.features;
+  const RankerShape shape = query.ranker->shape();
+  scratch.items.clear();
+  for (size_t i = 0; i < std::min(query.explain_items, list.items.size()); ++i) {
+    scratch.items.push_back(list.items[i].item);
+  }
+  Explanations explanations;
+  if (!Explain(
+          {.ranker = *query.ranker,
+           .user = UserFeaturesIn(features, shape, user),
+           .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
+          ScratchOf(*query.ranker, scratch), scratch.explanations,
+          [&] { return HasTimeFor(query.deadline); }, explanations)) {
+    Degrade(list, v1::DEGRADATION_EXPLANATIONS_SKIPPED, DegradedStep::kExplanationsSkipped);
+    return;
+  }
+  for (std::vector<Explanation>& of_item : explanations.of_item) {
+    for (auto& [cause, contribution] : of_item) {
+      if (cause.kind != Cause::Kind::kPastItem) continue;
+      cause.number = ToInt(user.edges[features.newest_edges[cause.number]].item);
+    }
+  }
+  list.explanations = std::move(explanations);
+}
+
+RankerScratch& Pipeline::ScratchOf(const Ranker& ranker, Scratch& scratch) const {
+  const auto rankers = state_.snapshot->rankers();
+  const auto at = std::find_if(rankers.begin(), rankers.end(),
+                               [&](const auto& one) { return one.get() == &ranker; });
+  return *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
 }
 
 }  // namespace groundswell

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/explanations.h"
 #include "models/ranker.h"
 #include "server/admission.h"
 #include "server/features.h"
@@ -30,6 +31,7 @@ struct StageDurations {
   std::chrono::nanoseconds user_state{};
   std::chrono::nanoseconds retrieval{};
   std::chrono::nanoseconds rank{};
+  std::chrono::nanoseconds explain{};
 };
 
 // Which items may be answered, in the server's own terms.
@@ -44,7 +46,8 @@ struct RecommendQuery {
   ItemRules rules;
   const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
   std::chrono::steady_clock::time_point deadline;
-  bool stale = false;  // the caller's own write could not be waited for
+  bool stale = false;        // the caller's own write could not be waited for
+  size_t explain_items = 0;  // the first items of the ranked list to explain
 };
 
 class Pipeline {
@@ -58,7 +61,7 @@ class Pipeline {
   // All references must outlive the pipeline; `state` has its applier.
   Pipeline(const ServingState& state, Metrics& metrics, Options options, size_t compute_threads);
 
-  // Runs every ranker once on an empty user, so that the first request does not pay for what the
+  // Runs every ranker once on a made-up user, so that the first request does not pay for what the
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
@@ -66,7 +69,8 @@ class Pipeline {
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
-  // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice.
+  // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice,
+  // FailedPrecondition (reason USER_NOT_SCORED) when the ranker has no score for this user.
   absl::StatusOr<RankedList> Rank(const RecommendQuery& query, std::span<const ItemIndex> items,
                                   ComputeThread thread, StageDurations& durations);
 
@@ -81,6 +85,7 @@ class Pipeline {
     std::vector<std::unique_ptr<RankerScratch>> rankers;  // one per ranker of the snapshot
     std::vector<ItemIndex> seen;
     std::vector<ItemIndex> items;
+    ExplanationBuffers explanations;
     std::vector<float> logits;
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
@@ -95,8 +100,11 @@ class Pipeline {
   std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
-  bool RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                 RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                         RankedList& list, StageDurations& durations) const;
+  void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
+                    RankedList& list, StageDurations& durations) const;
+  RankerScratch& ScratchOf(const Ranker& ranker, Scratch& scratch) const;
 
   const ServingState& state_;
   Metrics& metrics_;

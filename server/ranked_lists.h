@@ -16,6 +16,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,14 +29,22 @@
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
+#include "models/explanations.h"
 
 namespace groundswell {
+
+// By item macro node: the categories of its items with the most interactions, at most three.
+using ItemNodeCategories = std::vector<std::vector<std::string>>;
 
 // One answer, whole: what every page of it says.
 struct RankedList {
   std::vector<Candidate> items;  // best first
+  // Of the first items, past items by their ItemIndex; absent unless asked for.
+  std::optional<Explanations> explanations;
   // Whose items they are, also once another snapshot serves.
   std::shared_ptr<const Catalogue> catalogue;
+  // What its item macro nodes are called; may be null without explanations.
+  std::shared_ptr<const ItemNodeCategories> item_node_categories;
   std::string snapshot_version;
   std::string ranker;  // empty: ranking was skipped
   Offset applied_offset = 0;

@@ -29,6 +29,7 @@ void SetTimings(const UnaryRunner::Call& call, const StageDurations& durations,
   SetDuration(durations.user_state, *out.mutable_user_state());
   SetDuration(durations.retrieval, *out.mutable_retrieval());
   SetDuration(durations.rank, *out.mutable_rank());
+  SetDuration(durations.explain, *out.mutable_explain());
   SetDuration(std::chrono::steady_clock::now() - call.arrival, *out.mutable_total());
 }
 
@@ -63,15 +64,53 @@ void AddItem(const Candidate& candidate, const Catalogue& catalogue, v1::Recomme
   if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
 }
 
+// The explanations of the item at `position` of the list, if it has any.
+void AddExplanations(const RankedList& list, size_t position, v1::RecommendedItem& out) {
+  if (!list.explanations.has_value() || position >= list.explanations->of_item.size()) return;
+  for (const Explanation& explanation : list.explanations->of_item[position]) {
+    v1::Explanation& added = *out.add_explanations();
+    added.set_contribution(explanation.contribution);
+    const auto [kind, number] = explanation.cause;
+    switch (kind) {
+      case Cause::Kind::kPastItem:
+        added.mutable_past_item()->set_item_id(std::string(list.catalogue->Id(ItemIndex{number})));
+        added.mutable_past_item()->set_title(std::string(list.catalogue->Title(ItemIndex{number})));
+        break;
+      case Cause::Kind::kItemNode:
+        added.mutable_item_node()->set_number(static_cast<int32_t>(number));
+        for (const std::string& category : (*list.item_node_categories)[number]) {
+          added.mutable_item_node()->add_categories(category);
+        }
+        break;
+      case Cause::Kind::kUserNode:
+        added.mutable_user_node()->set_number(static_cast<int32_t>(number));
+        break;
+    }
+  }
+}
+
+// Response: RecommendResponse or RankResponse.
+template <typename Response>
+void SetExplanationCauses(const RankedList& list, Response& response) {
+  if (!list.explanations.has_value()) return;
+  v1::ExplanationCauses& causes = *response.mutable_explanation_causes();
+  causes.set_known(static_cast<int32_t>(list.explanations->causes));
+  causes.set_tried(static_cast<int32_t>(list.explanations->causes_tried));
+}
+
 void WritePage(const Page& page, v1::RecommendResponse& response) {
   const RankedList& list = *page.list;
   response.set_recommendation_id(page.recommendation_id);
-  for (const Candidate& candidate : page.items())
-    AddItem(candidate, *list.catalogue, *response.add_items());
+  for (size_t at = page.begin; at < page.end; ++at) {
+    v1::RecommendedItem& item = *response.add_items();
+    AddItem(list.items[at], *list.catalogue, item);
+    AddExplanations(list, at, item);
+  }
   response.set_next_page_token(page.next_page_token);
   response.set_snapshot_version(list.snapshot_version);
   response.set_ranker(list.ranker);
   SetFreshness(list, *response.mutable_freshness());
+  SetExplanationCauses(list, response);
   for (const int step : list.degradations) {
     response.add_degradations(static_cast<v1::Degradation>(step));
   }
@@ -144,6 +183,8 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   if (!rules.ok()) return rules.status();
   const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
+  const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
+  if (!explain_items.ok()) return explain_items.status();
 
   const uint64_t query_hash = QueryHashOf(request);
   StageDurations durations;
@@ -155,7 +196,8 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
                                                                  .rules = *std::move(rules),
                                                                  .ranker = *ranker,
                                                                  .deadline = call.deadline,
-                                                                 .stale = call.stale},
+                                                                 .stale = call.stale,
+                                                                 .explain_items = *explain_items},
                                                                 call.thread, durations);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
@@ -214,19 +256,25 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
       response.add_unknown_item_ids(id);
     }
   }
+  const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
+  if (!explain_items.ok()) return explain_items.status();
   StageDurations durations;
   const absl::StatusOr<RankedList> list = state.pipeline->Rank({.user_id = request.user_id(),
                                                                 .ranker = *ranker,
                                                                 .deadline = call.deadline,
-                                                                .stale = call.stale},
+                                                                .stale = call.stale,
+                                                                .explain_items = *explain_items},
                                                                items, call.thread, durations);
   if (!list.ok()) return list.status();
-  for (const Candidate& candidate : list->items) {
-    AddItem(candidate, *list->catalogue, *response.add_items());
+  for (size_t at = 0; at < list->items.size(); ++at) {
+    v1::RecommendedItem& item = *response.add_items();
+    AddItem(list->items[at], *list->catalogue, item);
+    AddExplanations(*list, at, item);
   }
   response.set_snapshot_version(list->snapshot_version);
   response.set_ranker(list->ranker);
   SetFreshness(*list, *response.mutable_freshness());
+  SetExplanationCauses(*list, response);
   for (const int step : list->degradations) {
     response.add_degradations(static_cast<v1::Degradation>(step));
   }

@@ -60,7 +60,8 @@ absl::StatusOr<World> LoadWorld(const ReplayOptions& options) {
                  .item_rows = manifest.items + 1,
                  .user_clusters = manifest.user_clusters,
                  .item_clusters = manifest.item_clusters,
-                 .recent_len = options.recent_len};
+                 .recent_items = options.recent_len,
+                 .recent_users = options.recent_len};
   Catalogue catalogue(items->size());
   for (CatalogueItem& item : *items) catalogue.Add(std::move(item.id), "", item.category);
   absl::flat_hash_map<std::string, uint32_t> users;
@@ -120,7 +121,7 @@ class RowWriter {
                                                            const RankerShape& shape) {
     const size_t p = shape.user_clusters;
     const size_t q = shape.item_clusters;
-    const size_t l = shape.recent_len;
+    const size_t l = shape.recent_items;
     auto file = FeatureFile::Create(path, {{"event", true, {rows}},
                                            {"label", false, {rows}},
                                            {"user", false, {rows}},

@@ -121,6 +121,14 @@ absl::StatusOr<size_t> CheckPageSize(int32_t page_size) {
   return static_cast<size_t>(std::min(page_size, kPageSizeMax));
 }
 
+absl::StatusOr<size_t> CheckExplainItems(int32_t explain_items) {
+  if (explain_items < 0) {
+    return InvalidField("explain_items", std::to_string(explain_items),
+                        fmt::format("must be 1 to {}, or 0 for none", kExplainedItemsMax));
+  }
+  return std::min(static_cast<size_t>(explain_items), kExplainedItemsMax);
+}
+
 absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue) {
   if (static_cast<size_t>(filter.categories_size()) > kCategoriesMax) {
     return TooMany("filter.categories", filter.categories_size(), kCategoriesMax);

@@ -53,6 +53,9 @@ absl::Status CheckId(std::string_view field, std::string_view id);
 // 0 becomes the default, more than the maximum the maximum; negative is refused.
 absl::StatusOr<size_t> CheckPageSize(int32_t page_size);
 
+// More than the maximum becomes the maximum; negative is refused.
+absl::StatusOr<size_t> CheckExplainItems(int32_t explain_items);
+
 absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue);
 
 // nullptr when the snapshot has no models and `ranker` is empty; NotFound (RANKER_UNKNOWN)

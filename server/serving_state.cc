@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "server/pipeline.h"
 
 namespace groundswell {
 namespace {
+
+// Categories that an item macro node is called by.
+constexpr size_t kNodeCategories = 3;
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -31,7 +36,7 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
                    .item_clusters = snapshot.manifest().item_clusters};
   for (const auto& ranker : snapshot.rankers()) {
     shape.recent_len =
-        std::max(shape.recent_len, static_cast<uint32_t>(ranker->shape().recent_len));
+        std::max(shape.recent_len, static_cast<uint32_t>(ranker->shape().recent_users));
   }
   return shape;
 }
@@ -78,6 +83,30 @@ std::vector<float> MeanEmbedding(const Snapshot& snapshot, const UserState& user
   return mean;
 }
 
+std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue& catalogue,
+                                                                const MacroGraph& graph) {
+  const auto category_of_item = catalogue.category_of_item();
+  absl::flat_hash_map<std::pair<MacroNode, uint32_t>, std::pair<Count, ItemIndex>> totals;
+  for (uint32_t at = 0; at < category_of_item.size(); ++at) {
+    const ItemIndex item{at};
+    if (catalogue.Category(item).empty()) continue;
+    auto& [total, example] = totals[{graph.ClusterOf(item), category_of_item[at]}];
+    total += graph.items().Total(item);
+    example = item;
+  }
+  using Ranked = std::tuple<MacroNode, Count, std::string_view>;
+  std::vector<Ranked> ranked;
+  for (const auto& [key, entry] : totals) {
+    ranked.emplace_back(key.first, -entry.first, catalogue.Category(entry.second));
+  }
+  std::sort(ranked.begin(), ranked.end());
+  ItemNodeCategories categories(graph.items().shape().item_clusters);
+  for (const auto& [node, total, category] : ranked) {
+    if (categories[node].size() < kNodeCategories) categories[node].emplace_back(category);
+  }
+  return std::make_shared<const ItemNodeCategories>(std::move(categories));
+}
+
 }  // namespace
 
 ServingState::ServingState(Generation which) : generation(which) {}
@@ -116,6 +145,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);
+  state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
 }
 

@@ -19,6 +19,7 @@
 #include "index/faiss_source.h"
 #include "index/popularity_source.h"
 #include "models/snapshot.h"
+#include "server/ranked_lists.h"
 
 namespace groundswell {
 
@@ -38,6 +39,7 @@ struct ServingState {
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
   std::unique_ptr<FaissSource> embedding_source;
   PopularitySource popularity;
+  std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Pipeline> pipeline;
 };

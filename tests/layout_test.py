@@ -30,6 +30,8 @@ LIBRARY_OWNERS = {
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},
     "toml": {"server/config.cc"},
     "httplib.h": {"server/http_endpoint.cc"},
+    "torch/": {"bench/torch_bench.cc"},
+    "ATen/": {"bench/torch_bench.cc"},
 }
 LINES_MAX = 600
 VAGUE_NAME = re.compile(r"(^|[_/])(utils?|helpers?|manager|misc|common)([_./]|$)")

@@ -8,10 +8,11 @@ from pathlib import Path
 from trainer import safetensors
 
 FORMAT_VERSION = 1
+EMBEDDINGS_FILE = "embeddings.safetensors"
 
 
 def write_embeddings(directory, user, item):
-    safetensors.write(Path(directory) / "embeddings.safetensors", {"user": user, "item": item})
+    safetensors.write(Path(directory) / EMBEDDINGS_FILE, {"user": user, "item": item})
 
 
 def write_clusters(directory, user, item, user_centroids, item_centroids):

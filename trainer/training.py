@@ -76,7 +76,8 @@ def _train(config, server, draft, work):
 
     fields["models"] = [{"name": "macgnn", "kind": "macgnn", "file": _MODEL_FILE, "options": {
         "attention": options.attention, "tau": str(options.tau),
-        "recent_len": str(options.recent_len)}}]
+        "recent_len": str(options.recent_len)}},
+        {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
     fields["metrics"] = _row_metrics(past, split, model, user, item, options)
     snapshot.write_manifest(draft, fields)
     clock.step("held-out rows")

@@ -22,9 +22,8 @@ void CountWeights(const MacgnnWeights& weights, std::span<const int64_t> counts,
                   std::span<float> out) {
   for (size_t k = 0; k < counts.size(); ++k) {
     const auto count = static_cast<size_t>(counts[k]);
-    out[k] = count < weights.log_counts.size()
-                 ? weights.log_counts[count]
-                 : std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+    out[k] = count < weights.log_counts.size() ? weights.log_counts[count]
+                                               : LogOfCount(counts[k]) * weights.inverse_tau;
   }
   Softmax(out);
 }
@@ -75,27 +74,66 @@ void PrepareAttention(const MacgnnWeights& weights, std::span<const float> user_
   }
 }
 
+// The value and the query of the newest item at place j.
+void PrepareRecentItem(const MacgnnWeights& weights, size_t j, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const uint32_t row = scratch.recent_rows[j];
+  const auto embed = RowOf(weights.item_embed, row, shape.d);
+  Apply(weights.item_aggregator.query, embed, RowOf(scratch.recent_queries, j, shape.h));
+  const auto value = RowOf(scratch.recent_values, j, shape.h);
+  if (row == 0) {
+    std::fill(value.begin(), value.end(), 0.0f);  // takes part in the softmax, not in the sum
+  } else {
+    Apply(weights.item_aggregator.value, embed, value);
+  }
+}
+
 // Values and queries of the user's newest items, padded to L rows with row 0.
 void PrepareRecentItems(const MacgnnWeights& weights, const UserFeatures& user,
                         MacgnnScratch& scratch) {
-  const MacgnnShape& shape = weights.shape;
   std::fill(scratch.recent_rows.begin(), scratch.recent_rows.end(), 0u);
   std::copy(user.recent_items.begin(), user.recent_items.end(), scratch.recent_rows.begin());
-  for (size_t j = 0; j < shape.recent_len; ++j) {
-    const uint32_t row = scratch.recent_rows[j];
-    const auto embed = RowOf(weights.item_embed, row, shape.d);
-    Apply(weights.item_aggregator.query, embed, RowOf(scratch.recent_queries, j, shape.h));
-    const auto value = RowOf(scratch.recent_values, j, shape.h);
-    if (row == 0) {
-      std::fill(value.begin(), value.end(), 0.0f);  // takes part in the softmax, not in the sum
-    } else {
-      Apply(weights.item_aggregator.value, embed, value);
-    }
+  for (size_t j = 0; j < weights.shape.recent_len; ++j) PrepareRecentItem(weights, j, scratch);
+}
+
+// Without attention: [user_embed | u1 | u2 | ur].
+void FillUserHalf(const MacgnnWeights& weights, const UserFeatures& user, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const std::span<float> half(scratch.user_half);
+  const auto embed = RowOf(weights.user_embed, user.row, shape.d);
+  std::copy(embed.begin(), embed.end(), half.begin());
+  CountWeights(weights, user.one_hop, scratch.w_u1);
+  CountWeights(weights, user.two_hop, scratch.w_u2);
+  WeightedSum(scratch.w_u1, weights.item_node_values, half.subspan(shape.d, shape.h));
+  WeightedSum(scratch.w_u2, weights.user_node_values, half.subspan(shape.d + shape.h, shape.h));
+  // V is linear: the newest items' embeddings are added up first.
+  const std::span<float> sum = std::span(scratch.neighbour_sum).first(shape.d);
+  std::fill(sum.begin(), sum.end(), 0.0f);
+  for (const uint32_t row : user.recent_items) {
+    if (row > 0) AddScaled(RowOf(weights.item_embed, row, shape.d), 1.0f, sum);
   }
+  Apply(weights.item_aggregator.value, sum, half.subspan(shape.d + 2 * shape.h, shape.h));
 }
 
 // --- The candidates' side, a block at a time.
 // -----------------------------------------------------
+
+// ur of the candidates whose keys are there.
+void AttendToRecentItems(const MacgnnWeights& weights, size_t n, MutableMatrix ur,
+                         MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.h));
+  MultiplyTransposed({scratch.keys.data(), shape.h}, {scratch.recent_queries.data(), shape.h},
+                     {scratch.recent_attention.data(), shape.recent_len}, n, shape.recent_len,
+                     shape.h, false);
+  for (size_t row = 0; row < n; ++row) {
+    const auto s = RowOf(scratch.recent_attention, row, shape.recent_len);
+    for (float& value : s) value *= scale;
+    Softmax(s);
+  }
+  Multiply({scratch.recent_attention.data(), shape.recent_len},
+           {scratch.recent_values.data(), shape.h}, ur, n, shape.h, shape.recent_len);
+}
 
 // u1 and ur, whose attention depends on the candidate; fills the user's half of every row.
 void FillUserHalves(const MacgnnWeights& weights, const ItemFeatures& items,
@@ -125,18 +163,7 @@ void FillUserHalves(const MacgnnWeights& weights, const ItemFeatures& items,
   Multiply({scratch.node_weights.data(), shape.item_nodes},
            {weights.item_node_values.data(), shape.h}, {concat + shape.d, stride}, n, shape.h,
            shape.item_nodes);
-  // s over the user's newest items.
-  MultiplyTransposed({scratch.keys.data(), shape.h}, {scratch.recent_queries.data(), shape.h},
-                     {scratch.recent_attention.data(), shape.recent_len}, n, shape.recent_len,
-                     shape.h, false);
-  for (size_t row = 0; row < n; ++row) {
-    const auto s = RowOf(scratch.recent_attention, row, shape.recent_len);
-    for (float& value : s) value *= scale;
-    Softmax(s);
-  }
-  Multiply({scratch.recent_attention.data(), shape.recent_len},
-           {scratch.recent_values.data(), shape.h}, {concat + shape.d + 2 * shape.h, stride}, n,
-           shape.h, shape.recent_len);
+  AttendToRecentItems(weights, n, {concat + shape.d + 2 * shape.h, stride}, scratch);
 }
 
 // sum_j [id_j > 0] s_j user_embed_j of one candidate's newest users.
@@ -219,6 +246,113 @@ void FirstLayer(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) 
            /*accumulate=*/true);
 }
 
+// From the first layer to the logits.
+void OtherLayers(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch,
+                 std::span<float> logits) {
+  const MacgnnShape& shape = weights.shape;
+  for (size_t row = 0; row < n; ++row) {
+    Dice(RowOf(scratch.fc0, row, shape.hidden1), weights.dice1.mean, weights.dice1.inverse_std,
+         weights.dice1.alpha, RowOf(scratch.dice1, row, shape.hidden1));
+    std::copy(weights.bias2.begin(), weights.bias2.end(), scratch.fc2.data() + row * shape.hidden2);
+  }
+  Multiply({scratch.dice1.data(), shape.hidden1}, {weights.mlp2_transposed.data(), shape.hidden2},
+           {scratch.fc2.data(), shape.hidden2}, n, shape.hidden2, shape.hidden1,
+           /*accumulate=*/true);
+  for (size_t row = 0; row < n; ++row) {
+    const auto dice3 = RowOf(scratch.dice3, row, shape.hidden2);
+    Dice(RowOf(scratch.fc2, row, shape.hidden2), weights.dice3.mean, weights.dice3.inverse_std,
+         weights.dice3.alpha, dice3);
+    logits[row] = weights.bias4 + Dot(weights.mlp4, dice3);
+  }
+}
+
+// --- Variants of the user.
+// -----------------------------------------------------
+
+// Values and queries of the newest items that are not those at the same place before; false when
+// none is. A cause taken out of a history after its neighbour changes one place.
+bool ChangeRecentItems(const MacgnnWeights& weights, const UserFeatures& user,
+                       MacgnnScratch& scratch) {
+  bool changed = false;
+  for (size_t j = 0; j < weights.shape.recent_len; ++j) {
+    const uint32_t row = j < user.recent_items.size() ? user.recent_items[j] : 0;
+    if (scratch.recent_rows[j] == row) continue;
+    scratch.recent_rows[j] = row;
+    PrepareRecentItem(weights, j, scratch);
+    changed = true;
+  }
+  return changed;
+}
+
+// The item's half of the first layer.
+void FirstLayerOfItems(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  for (size_t row = 0; row < n; ++row) {
+    std::copy(weights.bias0.begin(), weights.bias0.end(),
+              scratch.item_fc0.data() + row * shape.hidden1);
+  }
+  Multiply({scratch.concat.data() + shape.half(), shape.concat()},
+           {weights.mlp0_transposed.data() + shape.half() * shape.hidden1, shape.hidden1},
+           {scratch.item_fc0.data(), shape.hidden1}, n, shape.hidden1, shape.half(),
+           /*accumulate=*/true);
+}
+
+// Without attention: one user's half per variant, to which the items' half of the first layer is
+// added.
+void FirstLayerOfVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,
+                          size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  for (size_t v = 0; v < variants.size(); ++v) {
+    FillUserHalf(weights, variants[v], scratch);
+    std::copy(scratch.user_half.begin(), scratch.user_half.end(),
+              scratch.concat.data() + v * shape.concat());
+  }
+  Multiply({scratch.concat.data(), shape.concat()}, {weights.mlp0_transposed.data(), shape.hidden1},
+           {scratch.variant_fc0.data(), shape.hidden1}, variants.size(), shape.hidden1,
+           shape.half());
+  for (size_t row = 0; row < variants.size() * n; ++row) {
+    const float* of_user = scratch.variant_fc0.data() + row / n * shape.hidden1;
+    const float* of_item = scratch.item_fc0.data() + row % n * shape.hidden1;
+    float* out = scratch.fc0.data() + row * shape.hidden1;
+    for (size_t i = 0; i < shape.hidden1; ++i) out[i] = of_user[i] + of_item[i];
+  }
+}
+
+// With attention every pair of variant and candidate has its own user's half; keys and attention of
+// the candidates over the item macro nodes are theirs alone.
+void FirstLayerOfPairs(const MacgnnWeights& weights, std::span<const UserFeatures> variants,
+                       size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const std::span<const float> half(scratch.user_half);
+  for (size_t v = 0; v < variants.size(); ++v) {
+    CountWeights(weights, variants[v].one_hop, scratch.w_u1);
+    CountWeights(weights, variants[v].two_hop, scratch.w_u2);
+    WeightedSum(scratch.w_u2, scratch.node_table,
+                std::span(scratch.user_half).subspan(shape.d + shape.h, shape.h));
+    if (ChangeRecentItems(weights, variants[v], scratch)) {
+      AttendToRecentItems(weights, n, {scratch.variant_ur.data(), shape.h}, scratch);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      const auto s = RowOf(scratch.node_attention, i, shape.item_nodes);
+      const auto w = RowOf(scratch.node_weights, v * n + i, shape.item_nodes);
+      for (size_t k = 0; k < s.size(); ++k) w[k] = s[k] * scratch.w_u1[k];
+      const auto ur = RowOf(scratch.variant_ur, i, shape.h);
+      float* const out = scratch.concat.data() + (v * n + i) * shape.concat();
+      std::copy(half.begin(), half.end(), out);
+      std::copy(ur.begin(), ur.end(), out + shape.d + 2 * shape.h);
+      const auto of_item = RowOf(scratch.item_fc0, i, shape.hidden1);
+      std::copy(of_item.begin(), of_item.end(), scratch.fc0.data() + (v * n + i) * shape.hidden1);
+    }
+  }
+  const size_t rows = variants.size() * n;
+  Multiply({scratch.node_weights.data(), shape.item_nodes},
+           {weights.item_node_values.data(), shape.h},
+           {scratch.concat.data() + shape.d, shape.concat()}, rows, shape.h, shape.item_nodes);
+  Multiply({scratch.concat.data(), shape.concat()}, {weights.mlp0_transposed.data(), shape.hidden1},
+           {scratch.fc0.data(), shape.hidden1}, rows, shape.hidden1, shape.half(),
+           /*accumulate=*/true);
+}
+
 }  // namespace
 
 MacgnnScratch::MacgnnScratch(const MacgnnShape& shape, size_t block)
@@ -244,35 +378,26 @@ MacgnnScratch::MacgnnScratch(const MacgnnShape& shape, size_t block)
       fc0(PaddedRows(block) * shape.hidden1),
       dice1(PaddedRows(block) * shape.hidden1),
       fc2(PaddedRows(block) * shape.hidden2),
-      dice3(PaddedRows(block) * shape.hidden2) {}
+      dice3(PaddedRows(block) * shape.hidden2),
+      item_fc0(PaddedRows(block) * shape.hidden1),
+      variant_fc0(PaddedRows(block) * shape.hidden1),
+      variant_ur(PaddedRows(block) * shape.h) {}
 
 void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
                        MacgnnScratch& scratch) {
   const MacgnnShape& shape = weights.shape;
-  CountWeights(weights, user.one_hop, scratch.w_u1);
-  CountWeights(weights, user.two_hop, scratch.w_u2);
   const std::span<float> half(scratch.user_half);
-  const auto embed = RowOf(weights.user_embed, user.row, shape.d);
-  std::copy(embed.begin(), embed.end(), half.begin());
-  const auto u1 = half.subspan(shape.d, shape.h);
-  const auto u2 = half.subspan(shape.d + shape.h, shape.h);
-  const auto ur = half.subspan(shape.d + 2 * shape.h, shape.h);
-
   if (weights.attention == MacgnnAttention::kNeighbours) {
+    CountWeights(weights, user.one_hop, scratch.w_u1);
+    CountWeights(weights, user.two_hop, scratch.w_u2);
+    const auto embed = RowOf(weights.user_embed, user.row, shape.d);
+    std::copy(embed.begin(), embed.end(), half.begin());
     PrepareAttention(weights, embed, scratch);
     PrepareRecentItems(weights, user, scratch);
-    WeightedSum(scratch.w_u2, scratch.node_table, u2);
+    WeightedSum(scratch.w_u2, scratch.node_table, half.subspan(shape.d + shape.h, shape.h));
     return;
   }
-  WeightedSum(scratch.w_u1, weights.item_node_values, u1);
-  WeightedSum(scratch.w_u2, weights.user_node_values, u2);
-  // V is linear: the newest items' embeddings are added up first.
-  const std::span<float> sum = std::span(scratch.neighbour_sum).first(shape.d);
-  std::fill(sum.begin(), sum.end(), 0.0f);
-  for (const uint32_t row : user.recent_items) {
-    if (row > 0) AddScaled(RowOf(weights.item_embed, row, shape.d), 1.0f, sum);
-  }
-  Apply(weights.item_aggregator.value, sum, ur);
+  FillUserHalf(weights, user, scratch);
   for (size_t out = 0; out < shape.hidden1; ++out) {
     scratch.user_fc0[out] =
         weights.bias0[out] + Dot(weights.mlp0.subspan(out * shape.concat(), shape.half()), half);
@@ -281,27 +406,44 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
 
 void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits) {
-  const MacgnnShape& shape = weights.shape;
   const size_t n = items.rows.size();
   FillItemEmbeddings(weights, items, scratch);
   if (weights.attention == MacgnnAttention::kNeighbours) FillUserHalves(weights, items, scratch);
   FillItemAggregates(weights, items, scratch);
 
   FirstLayer(weights, n, scratch);
-  for (size_t row = 0; row < n; ++row) {
-    Dice(RowOf(scratch.fc0, row, shape.hidden1), weights.dice1.mean, weights.dice1.inverse_std,
-         weights.dice1.alpha, RowOf(scratch.dice1, row, shape.hidden1));
-    std::copy(weights.bias2.begin(), weights.bias2.end(), scratch.fc2.data() + row * shape.hidden2);
+  OtherLayers(weights, n, scratch, logits);
+}
+
+bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,
+                         const ItemFeatures& items, MacgnnScratch& scratch,
+                         const std::function<bool()>& has_time, std::span<float> logits) {
+  const size_t n = items.rows.size();
+  if (variants.empty() || n == 0) return true;
+  if (!has_time()) return false;
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  FillItemEmbeddings(weights, items, scratch);
+  if (attends) {
+    MacgnnPrepareUser(weights, variants[0], scratch);
+    FillUserHalves(weights, items, scratch);
+    AttendToRecentItems(weights, n, {scratch.variant_ur.data(), weights.shape.h}, scratch);
   }
-  Multiply({scratch.dice1.data(), shape.hidden1}, {weights.mlp2_transposed.data(), shape.hidden2},
-           {scratch.fc2.data(), shape.hidden2}, n, shape.hidden2, shape.hidden1,
-           /*accumulate=*/true);
-  for (size_t row = 0; row < n; ++row) {
-    const auto dice3 = RowOf(scratch.dice3, row, shape.hidden2);
-    Dice(RowOf(scratch.fc2, row, shape.hidden2), weights.dice3.mean, weights.dice3.inverse_std,
-         weights.dice3.alpha, dice3);
-    logits[row] = weights.bias4 + Dot(weights.mlp4, dice3);
+  FillItemAggregates(weights, items, scratch);
+  FirstLayerOfItems(weights, n, scratch);
+
+  const size_t at_once = scratch.block_size / n;
+  for (size_t begin = 0; begin < variants.size(); begin += at_once) {
+    if (!has_time()) return false;
+    const auto part = variants.subspan(begin, std::min(at_once, variants.size() - begin));
+    if (attends) {
+      FirstLayerOfPairs(weights, part, n, scratch);
+    } else {
+      FirstLayerOfVariants(weights, part, n, scratch);
+    }
+    const size_t rows = part.size() * n;
+    OtherLayers(weights, rows, scratch, logits.subspan(begin * n, rows));
   }
+  return true;
 }
 
 }  // namespace groundswell

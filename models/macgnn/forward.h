@@ -19,6 +19,7 @@
 #define GROUNDSWELL_MODELS_MACGNN_FORWARD_H_
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -57,6 +58,10 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> dice1;             // n x hidden1
   std::vector<float> fc2;               // n x hidden2
   std::vector<float> dice3;             // n x hidden2
+  // Of variants of the user; v is as many as a block has room for, with all of their candidates.
+  std::vector<float> item_fc0;     // n x hidden1: W0 of the items' half, + b0
+  std::vector<float> variant_fc0;  // v x hidden1: W0 of the user's half
+  std::vector<float> variant_ur;   // n x h: ur of the variant at hand
 };
 
 // See Ranker. The intermediates stay in the scratch, for tests.
@@ -64,6 +69,11 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
                        MacgnnScratch& scratch);
 void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits);
+
+// See Ranker. What depends on the candidates and the user's row alone is made once.
+bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,
+                         const ItemFeatures& items, MacgnnScratch& scratch,
+                         const std::function<bool()>& has_time, std::span<float> logits);
 
 }  // namespace groundswell
 

@@ -9,6 +9,9 @@
 namespace groundswell {
 namespace {
 
+// More than the macro nodes and newest items of the published checkpoints.
+constexpr size_t kVariantsMax = 80;
+
 class MacgnnRanker final : public Ranker {
  public:
   MacgnnRanker(std::string name, MacgnnWeights weights)
@@ -22,21 +25,32 @@ class MacgnnRanker final : public Ranker {
             .item_rows = shape.items,
             .user_clusters = shape.user_nodes,
             .item_clusters = shape.item_nodes,
-            .recent_len = shape.recent_len};
+            .recent_items = shape.recent_len,
+            .recent_users = shape.recent_len};
   }
 
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
     return std::make_unique<MacgnnScratch>(weights_.shape, block_size);
   }
 
-  void PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
+  absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
     MacgnnPrepareUser(weights_, user, static_cast<MacgnnScratch&>(scratch));
+    return absl::OkStatus();
   }
 
   void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
                   std::span<float> logits) const override {
     MacgnnScoreItems(weights_, items, static_cast<MacgnnScratch&>(scratch), logits);
   }
+
+  bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
+                     RankerScratch& scratch, const std::function<bool()>& has_time,
+                     std::span<float> logits) const override {
+    return MacgnnScoreVariants(weights_, variants, items, static_cast<MacgnnScratch&>(scratch),
+                               has_time, logits);
+  }
+
+  size_t variants_max() const override { return kVariantsMax; }
 
  private:
   const std::string name_;

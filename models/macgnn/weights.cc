@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "models/elementwise.h"
 namespace groundswell {
 namespace {
 
@@ -34,7 +35,8 @@ class TensorReader {
   std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
     const auto at = file_.tensors().find(name);
     if (at == file_.tensors().end()) {
-      Refuse(absl::NotFoundError(fmt::format("{}: tensor \"{}\" is missing", file_.name(), name)));
+      Refuse(absl::NotFoundError(fmt::format(
+          "{}: tensor \"{}\" is missing; export the whole state_dict", file_.name(), name)));
       return {0, 0};
     }
     const std::vector<size_t>& shape = at->second.shape;
@@ -224,7 +226,7 @@ void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
   weights.mlp2_transposed = Transposed(weights.mlp2, shape.hidden1);
   weights.log_counts.resize(kLogTableSize);
   for (size_t count = 0; count < kLogTableSize; ++count) {
-    weights.log_counts[count] = std::log1p(static_cast<float>(count)) * weights.inverse_tau;
+    weights.log_counts[count] = LogOfCount(static_cast<int64_t>(count)) * weights.inverse_tau;
   }
 }
 

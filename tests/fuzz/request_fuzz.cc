@@ -40,6 +40,8 @@ void TryRecommend(std::string_view bytes) {
   if (rules.ok()) Require(rules->categories.size() <= kCategoriesMax, "categories are bounded");
   const auto page_size = CheckPageSize(message.page_size());
   if (page_size.ok()) Require(*page_size >= 1 && *page_size <= 100, "pages have 1 to 100 items");
+  const auto explain_items = CheckExplainItems(message.explain_items());
+  if (explain_items.ok()) Require(*explain_items <= 10, "at most 10 items are explained");
   const auto offset = CheckConsistencyToken(message.consistency_token());
   if (offset.ok()) {
     Require(*offset >= 0, "offsets are not negative");
@@ -63,6 +65,7 @@ std::vector<std::string> SeedCorpus() {
   request.set_user_id("u1");
   request.set_request_id("123e4567-e89b-42d3-a456-426614174000");
   request.set_page_size(10);
+  request.set_explain_items(3);
   request.set_consistency_token(MakeConsistencyToken(77));
   request.mutable_filter()->add_categories("mugs");
   request.mutable_filter()->add_excluded_item_ids("i2");

@@ -56,6 +56,8 @@ std::vector<double> Doubles(const SafetensorsFile& file, const std::string& name
       case DType::kI64:
         values[i] = at(int64_t{});
         break;
+      default:
+        throw std::runtime_error(name + " is in a 16-bit type, too coarse for a vector");
     }
   }
   return values;

@@ -171,6 +171,159 @@ TEST_F(ApiTest, RankScoresExactlyTheListedItemsAlikeInEveryOrder) {
   }
 }
 
+TEST_F(ApiTest, TheDotProductIsARankerOfTheSnapshot) {
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_ranker("dot");
+  const v1::RecommendResponse response = Recommend(request);
+  EXPECT_EQ(response.ranker(), "dot");
+  EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_UNSPECIFIED);
+  ASSERT_EQ(response.items_size(), 20);
+  for (int i = 1; i < response.items_size(); ++i) {
+    EXPECT_GE(response.items(i - 1).score(), response.items(i).score());
+  }
+}
+
+TEST_F(ApiTest, ARankerWithoutAScoreForTheUserFallsBackAndNeverInventsOne) {
+  v1::RecommendRequest request;
+  request.set_user_id("came-after-the-snapshot");
+  request.set_ranker("dot");
+  request.set_consistency_token(
+      Record(NewInteraction("dot-1", request.user_id(), kItem)).consistency_token());
+  const v1::RecommendResponse response = Recommend(request);
+  EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_USER_NOT_SCORED);
+  EXPECT_TRUE(response.ranker().empty());
+  EXPECT_EQ(response.degradations_size(), 0);
+  ASSERT_EQ(response.items_size(), 20);
+  EXPECT_EQ(response.items(0).sources(0), v1::CANDIDATE_SOURCE_EMBEDDING) << "retrieval's order";
+
+  v1::RankRequest rank;
+  rank.add_item_ids(kItem);
+  rank.set_ranker("dot");
+  for (const std::string& user : {request.user_id(), std::string("nobody-ever-saw-me")}) {
+    rank.set_user_id(user);
+    v1::RankResponse ranked;
+    const grpc::Status status = stubs_->recommend->Rank(NewContext().get(), rank, &ranked);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << status.error_message();
+    EXPECT_EQ(ReasonOf(RichStatus(status)), "USER_NOT_SCORED");
+  }
+}
+
+// What every explanation must be; returns the kinds of causes that were told.
+std::set<v1::Explanation::CauseCase> CheckExplanations(const v1::RecommendedItem& item) {
+  std::set<v1::Explanation::CauseCase> kinds;
+  double previous = std::numeric_limits<double>::max();
+  for (const v1::Explanation& explanation : item.explanations()) {
+    kinds.insert(explanation.cause_case());
+    EXPECT_NE(explanation.contribution(), 0);
+    EXPECT_LE(std::abs(explanation.contribution()), previous);
+    previous = std::abs(explanation.contribution());
+    switch (explanation.cause_case()) {
+      case v1::Explanation::kPastItem:
+        EXPECT_FALSE(explanation.past_item().item_id().empty());
+        EXPECT_FALSE(explanation.past_item().title().empty());
+        break;
+      case v1::Explanation::kItemNode:
+        EXPECT_GE(explanation.item_node().categories_size(), 1);
+        EXPECT_LE(explanation.item_node().categories_size(), 3);
+        break;
+      case v1::Explanation::kUserNode:
+        EXPECT_EQ(explanation.user_node().categories_size(), 0);
+        break;
+      default:
+        ADD_FAILURE() << "no cause";
+    }
+  }
+  return kinds;
+}
+
+TEST_F(ApiTest, TheFirstItemsAreExplainedByCausesWithNames) {
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_explain_items(3);
+  const v1::RecommendResponse response = Recommend(request);
+  ASSERT_EQ(response.items_size(), 20);
+  EXPECT_EQ(response.degradations_size(), 0);
+  EXPECT_GT(response.timings().explain().nanos(), 0);
+  EXPECT_GT(response.explanation_causes().known(), 3);
+  EXPECT_EQ(response.explanation_causes().tried(), response.explanation_causes().known());
+  for (int i = 0; i < response.items_size(); ++i) {
+    EXPECT_EQ(CheckExplanations(response.items(i)).size(), i < 3 ? 3u : 0u) << i;
+    EXPECT_LE(response.items(i).explanations_size(), response.explanation_causes().tried());
+  }
+}
+
+TEST_F(ApiTest, PagesHaveTheExplanationsOfTheirItems) {
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_explain_items(3);
+  request.set_page_size(2);
+  v1::RecommendResponse response = Recommend(request);
+  EXPECT_FALSE(CheckExplanations(response.items(1)).empty());
+  request.set_page_token(response.next_page_token());
+  response = Recommend(request);
+  EXPECT_FALSE(CheckExplanations(response.items(0)).empty());
+  EXPECT_TRUE(CheckExplanations(response.items(1)).empty());
+  EXPECT_GT(response.explanation_causes().tried(), 0);
+}
+
+TEST_F(ApiTest, RankExplainsItsBestItems) {
+  v1::RankRequest request;
+  request.set_user_id(kCustomer);
+  request.set_explain_items(1);
+  request.add_item_ids(kItem);
+  request.add_item_ids("22423");
+  v1::RankResponse response;
+  ASSERT_TRUE(stubs_->recommend->Rank(NewContext().get(), request, &response).ok());
+  ASSERT_EQ(response.items_size(), 2);
+  EXPECT_EQ(CheckExplanations(response.items(0)).size(), 3u);
+  EXPECT_EQ(response.items(1).explanations_size(), 0);
+  EXPECT_GT(response.explanation_causes().tried(), 0);
+}
+
+TEST_F(ApiTest, AUserOfTheLogAloneIsExplainedByTheirOnlyItem) {
+  const std::string user = "explained-user";
+  v1::RankRequest request;
+  request.set_user_id(user);
+  request.add_item_ids("22423");
+  request.set_explain_items(1);
+  request.set_consistency_token(
+      Record(NewInteraction("explained-1", user, kItem)).consistency_token());
+  v1::RankResponse response;
+  ASSERT_TRUE(stubs_->recommend->Rank(NewContext().get(), request, &response).ok());
+  const v1::RecommendedItem& item = response.items(0);
+  ASSERT_FALSE(item.explanations().empty());
+  const auto past =
+      std::find_if(item.explanations().begin(), item.explanations().end(),
+                   [](const v1::Explanation& explanation) { return explanation.has_past_item(); });
+  ASSERT_NE(past, item.explanations().end());
+  EXPECT_EQ(past->past_item().item_id(), kItem);
+}
+
+TEST_F(ApiTest, WhatCannotBeExplainedHasNoExplanations) {
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  const v1::RecommendResponse unasked = Recommend(request);
+  EXPECT_FALSE(unasked.has_explanation_causes());
+  EXPECT_EQ(unasked.items(0).explanations_size(), 0);
+  EXPECT_EQ(unasked.timings().explain().nanos(), 0);
+
+  request.set_explain_items(10);
+  request.set_ranker("dot");  // reads nothing that can be taken away
+  const v1::RecommendResponse dot = Recommend(request);
+  EXPECT_TRUE(dot.has_explanation_causes());
+  EXPECT_EQ(dot.explanation_causes().known(), 0);
+  EXPECT_EQ(dot.items(0).explanations_size(), 0);
+  EXPECT_EQ(dot.degradations_size(), 0);
+
+  request.clear_ranker();
+  request.set_user_id("nobody-ever-saw-me");
+  const v1::RecommendResponse nobody = Recommend(request);
+  EXPECT_FALSE(nobody.has_explanation_causes());
+  EXPECT_EQ(nobody.items(0).explanations_size(), 0);
+  EXPECT_EQ(nobody.degradations_size(), 0);
+}
+
 TEST_F(ApiTest, SimilarItemsLeavesTheItemItselfOut) {
   v1::SimilarItemsRequest request;
   request.set_item_id(kItem);

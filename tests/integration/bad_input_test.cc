@@ -53,6 +53,7 @@ TEST_F(BadInputTest, EveryBadFieldOfRecommendIsNamed) {
       {"user_id", [](auto& r) { r.set_user_id(std::string(257, 'x')); }},
       {"user_id", [](auto& r) { r.set_user_id("line\nbreak"); }},
       {"page_size", [](auto& r) { r.set_page_size(-1); }},
+      {"explain_items", [](auto& r) { r.set_explain_items(-1); }},
       {"request_id", [](auto& r) { r.set_request_id("not-a-uuid"); }},
       {"page_token", [](auto& r) { r.set_page_token("garbage"); }},
       {"consistency_token", [](auto& r) { r.set_consistency_token("x17"); }},

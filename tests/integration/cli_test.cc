@@ -11,6 +11,7 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 class CliTest : public SampleServerTest {
  protected:
@@ -76,6 +77,26 @@ TEST_F(CliTest, TablesForPeopleAndJsonForPrograms) {
   EXPECT_EQ(CliJson({"similar", kItem, "-n", "2"})["items"].size(), 2u);
   EXPECT_EQ(CliJson({"user", kCustomer})["user_id"], kCustomer);
   EXPECT_EQ(CliJson({"status"})["namespace"], "default");
+}
+
+TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"recommend", kCustomer, "-n", "3", "--explain", "2"},
+        std::vector<std::string>{"rank", kCustomer, kItem, "22423", "--explain", "2"}}) {
+    const std::string table = Cli(command).output;
+    for (const char* part : {"because of", "past item", "macro node",
+                             "largest contributions of each item", "causes tried", ", explain "}) {
+      EXPECT_THAT(table, HasSubstr(part));
+    }
+    const json list = CliJson(command);
+    EXPECT_EQ(list["explanation_causes"]["tried"], list["explanation_causes"]["known"]);
+    EXPECT_GT(list["items"][1]["explanations"].size(), 5u);
+    EXPECT_TRUE(list["items"][1]["explanations"][0]["contribution"].is_number());
+  }
+  EXPECT_THAT(Cli({"recommend", kCustomer}).output, Not(HasSubstr("because of")));
+  const Finished negative = Cli({"recommend", kCustomer, "--explain", "-1"});
+  EXPECT_EQ(negative.exit_code, 1);
+  EXPECT_THAT(negative.output, HasSubstr("explain_items"));
 }
 
 TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {

@@ -41,6 +41,16 @@ class SafetensorsWriter {
     AddBytes(name, "I64", shape, values.data(), values.size_bytes());
   }
 
+  void Add(const std::string& name, const std::vector<size_t>& shape,
+           std::span<const double> values) {
+    AddBytes(name, "F64", shape, values.data(), values.size_bytes());
+  }
+  // `dtype` is F16 or BF16.
+  void AddNarrow(const std::string& name, const char* dtype, const std::vector<size_t>& shape,
+                 std::span<const uint16_t> bits) {
+    AddBytes(name, dtype, shape, bits.data(), bits.size_bytes());
+  }
+
   std::shared_ptr<const FileBytes> Bytes() const {
     std::string header = header_.dump();
     header.append((8 - header.size() % 8) % 8, ' ');

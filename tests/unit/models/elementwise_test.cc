@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
+
+#include "tests/support/every_float.h"
 
 namespace groundswell {
 namespace {
@@ -15,35 +18,111 @@ double ExactDice(double z, double mean, double inverse_std, double alpha) {
   return z * g + alpha * z * (1 - g);
 }
 
-TEST(DiceTest, AgreesWithDoublePrecisionFromTheSmallestToTheLargestInputs) {
-  std::vector<float> z;
-  for (int exponent = -126; exponent <= 100; ++exponent) {
-    for (const float sign : {1.0f, -1.0f}) z.push_back(sign * std::ldexp(1.37f, exponent));
-  }
-  z.push_back(0.0f);
-  const std::vector<float> mean(z.size(), 0.25f);
-  const std::vector<float> inverse_std(z.size(), 1.5f);
+TEST(DiceTest, IsAccurateOverAllFiniteFloats) {
+  std::vector<float> z = FloatsOfEverySize();
+  std::erase_if(z, [](float value) { return std::abs(value) > 1e38f; });
+  const std::vector<float> mean(z.size(), 0.0f);
+  const std::vector<float> inverse_std(z.size(), 1.0f);
   std::vector<float> out(z.size());
   for (const float alpha : {0.0f, 0.25f, -0.5f}) {
     Dice(z, mean, inverse_std, alpha, out);
+    Worst worst;
     for (size_t i = 0; i < z.size(); ++i) {
-      const double expected = ExactDice(z[i], mean[i], inverse_std[i], alpha);
-      ASSERT_NEAR(out[i], expected, 2e-6 * std::abs(z[i]) + 1e-37) << z[i];
+      const double size = std::max(std::abs(double{z[i]}), 1e-37) * (1 + std::abs(alpha));
+      worst.Note(std::abs(out[i] - ExactDice(z[i], 0, 1, alpha)) / size, z[i]);
+    }
+    EXPECT_LT(worst.error, 5e-7) << worst.at << ", alpha " << alpha;
+  }
+}
+
+TEST(DiceTest, KeepsZero) {
+  const std::vector<float> zeros(3);
+  std::vector<float> out(3, 1.0f);
+  Dice(zeros, zeros, zeros, 0.25f, out);
+  EXPECT_EQ(out, zeros);
+}
+
+TEST(DiceTest, UsesEachElementsStatistics) {
+  const std::vector<float> z{1.5f, -2.0f, 0.25f};
+  const std::vector<float> mean{0.5f, -1.0f, 8.0f};
+  const std::vector<float> inverse_std{2.0f, 0.25f, 4.0f};
+  std::vector<float> out(z.size());
+  Dice(z, mean, inverse_std, 0.3f, out);
+  for (size_t i = 0; i < z.size(); ++i) {
+    EXPECT_NEAR(out[i], ExactDice(z[i], mean[i], inverse_std[i], 0.3f), 1e-6);
+  }
+}
+
+TEST(LeakyReluTest, IsExactOverAllFiniteFloats) {
+  const std::vector<float> x = FloatsOfEverySize();
+  std::vector<float> out = x;
+  LeakyRelu(out);
+  size_t wrong = 0;
+  for (size_t i = 0; i < x.size(); ++i) wrong += out[i] != (x[i] > 0 ? x[i] : 0.2f * x[i]) ? 1 : 0;
+  EXPECT_EQ(wrong, 0u);
+}
+
+TEST(LogOfCountTest, IsAccurateForEveryCount) {
+  EXPECT_EQ(LogOfCount(0), 0.0f);
+  Worst worst;
+  const auto check = [&](int64_t count) {
+    const double expected = std::log1p(static_cast<double>(count));
+    worst.Note(std::abs(LogOfCount(count) / expected - 1), static_cast<double>(count));
+  };
+  for (int64_t count = 1; count < 1'000'000; ++count) check(count);
+  for (int bit = 20; bit < 63; ++bit) {
+    for (int64_t below = 0; below < 1'000; ++below) check((int64_t{1} << bit) - 1 + below * 7'919);
+  }
+  check(std::numeric_limits<int64_t>::max());
+  EXPECT_LT(worst.error, 2e-7) << worst.at;
+}
+
+void ExpectSoftmax(const std::vector<float>& x, std::span<const float> actual) {
+  const double largest = *std::max_element(x.begin(), x.end());
+  double sum = 0;
+  for (const float value : x) sum += std::exp(value - largest);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double below = largest - x[i];
+    const double expected = std::exp(-below) / sum;
+    const double bound = below < 87 ? (5e-7 + 1e-7 * below) * expected : 1.7e-38;
+    ASSERT_NEAR(actual[i], expected, bound) << i << " of " << x.size();
+  }
+}
+
+TEST(SoftmaxTest, IsAccurateAtEveryLengthAndSpread) {
+  std::mt19937_64 random(3);
+  for (const float spread : {1e-6f, 0.3f, 5.0f, 30.0f, 1e10f}) {
+    std::normal_distribution<float> normal(0, spread);
+    for (size_t size = 1; size <= 1'000; size += 1 + size / 20) {
+      std::vector<float> x(size);
+      for (float& value : x) value = normal(random);
+      std::vector<float> actual = x;
+      Softmax(actual);
+      ExpectSoftmax(x, actual);
+      if (testing::Test::HasFatalFailure()) return;
     }
   }
 }
 
-TEST(SoftmaxTest, AgreesWithDoublePrecisionAtEveryLength) {
-  std::mt19937_64 random(3);
+TEST(SoftmaxTest, EveryColumnIsASoftmaxOfItsOwn) {
+  std::mt19937_64 random(4);
   std::normal_distribution<float> normal(0, 5);
-  for (size_t size = 1; size <= 70; ++size) {
-    std::vector<float> x(size);
-    for (float& value : x) value = normal(random);
-    std::vector<double> expected;
-    double sum = 0;
-    for (const float value : x) sum += expected.emplace_back(std::exp(double{value}));
-    Softmax(x);
-    for (size_t i = 0; i < size; ++i) ASSERT_NEAR(x[i], expected[i] / sum, 2e-6) << size;
+  for (const size_t columns : {1, 2, 63, 64, 65, 200}) {
+    for (const size_t rows : {1, 2, 10, 33}) {
+      std::vector<float> x(rows * columns);
+      for (float& value : x) value = normal(random);
+      std::vector<float> actual = x;
+      SoftmaxOfColumns(actual, columns);
+      for (size_t column = 0; column < columns; ++column) {
+        std::vector<float> of_column, actual_of_column;
+        for (size_t row = 0; row < rows; ++row) {
+          of_column.push_back(x[row * columns + column]);
+          actual_of_column.push_back(actual[row * columns + column]);
+        }
+        ExpectSoftmax(of_column, actual_of_column);
+        if (testing::Test::HasFatalFailure()) return;
+      }
+    }
   }
 }
 
@@ -56,6 +135,28 @@ TEST(SoftmaxTest, HugeDifferencesDoNotOverflow) {
   std::vector<float> equal(3, std::numeric_limits<float>::max());
   Softmax(equal);
   EXPECT_NEAR(equal[0], 1.0 / 3, 1e-6);
+}
+
+TEST(RectifiedSumsTest, AgreeWithDoublePrecisionAtEveryLength) {
+  std::mt19937_64 random(5);
+  std::normal_distribution<float> normal(0, 2);
+  for (size_t size = 0; size <= 90; ++size) {
+    std::vector<float> x(size), y(size), weight(size);
+    for (auto* row : {&x, &y, &weight}) {
+      for (float& value : *row) value = normal(random);
+    }
+    double relu = 0, leaky = 0;
+    for (size_t k = 0; k < size; ++k) {
+      const double sum = double{x[k]} + double{y[k]};
+      relu += weight[k] * std::max(sum, 0.0);
+      leaky += weight[k] * (sum > 0 ? sum : 0.2 * sum);
+    }
+    EXPECT_NEAR(DotAddRelu(x, y, weight), relu, 1e-4);
+    EXPECT_NEAR(DotAddLeakyRelu(x, y, weight), leaky, 1e-4);
+    std::vector<float> added = x;
+    AddRelu(y, added);
+    for (size_t k = 0; k < size; ++k) EXPECT_EQ(added[k], std::max(x[k] + y[k], 0.0f));
+  }
 }
 
 TEST(DotTest, EveryLengthIsSummedWhole) {

@@ -122,6 +122,19 @@ TEST_F(SnapshotTest, AWholeSnapshotIsRead) {
   EXPECT_EQ((*snapshot)->NearestUserCluster(upwards), 1u);
 }
 
+TEST_F(SnapshotTest, EmbeddingsOfAnotherTypeAreConverted) {
+  SafetensorsWriter embeddings;
+  embeddings.Add("user", {3, 2}, std::vector<double>{1, 0, 0, 1, 0.1, 1});
+  embeddings.AddNarrow("item", "F16", {4, 2},
+                       std::vector<uint16_t>{0x3c00, 0, 0, 0x3c00, 0xbc00, 0, 0, 0xbc00});
+  fixture_.WriteFile("embeddings.safetensors", std::string(embeddings.Bytes()->text()));
+  fixture_.WriteManifest();
+  const auto snapshot = Load();
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_EQ((*snapshot)->UserEmbedding(2)[0], 0.1f);
+  EXPECT_EQ((*snapshot)->ItemEmbedding(2)[0], -1.0f);
+}
+
 TEST_F(SnapshotTest, TheDigestCoversEveryFile) {
   const std::string before = (*Load())->digest();
   fixture_.WriteFile("users.jsonl", "{\"id\":\"x\"}\n{\"id\":\"y\"}\n{\"id\":\"z\"}\n");

@@ -46,12 +46,13 @@ class PipelineTest : public testing::Test {
   static void TearDownTestSuite() { delete loaded_; }
 
   RankedList Recommend(const std::string& user, steady_clock::time_point deadline,
-                       ItemRules rules = {}) {
+                       ItemRules rules = {}, size_t explain_items = 0) {
     StageDurations durations;
     const auto list = pipeline_.Recommend({.user_id = user,
                                            .rules = std::move(rules),
                                            .ranker = loaded_->state->snapshot->FindRanker(""),
-                                           .deadline = deadline},
+                                           .deadline = deadline,
+                                           .explain_items = explain_items},
                                           ComputeThread{.number = 0}, durations);
     EXPECT_TRUE(list.ok()) << list.status();
     return *list;
@@ -107,6 +108,67 @@ TEST_F(PipelineTest, WithTimeTheListIsRankedWithoutRepeats) {
       EXPECT_GE(list.items[i - 1].score, list.items[i].score);
     }
   }
+}
+
+TEST_F(PipelineTest, ExplanationsNameTheUsersOwnItemsAndNodesWithACount) {
+  const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1), {}, 3);
+  EXPECT_TRUE(list.degradations.empty());
+  ASSERT_TRUE(list.explanations.has_value());
+  EXPECT_EQ(list.explanations->causes_tried, list.explanations->causes);
+  ASSERT_EQ(list.explanations->of_item.size(), 3u);
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  std::vector<Count> one_hop(loaded_->state->snapshot->manifest().item_clusters);
+  std::vector<Count> two_hop(loaded_->state->snapshot->manifest().user_clusters);
+  loaded_->state->graph->GatherUser(user, one_hop, two_hop);
+  std::set<Cause::Kind> kinds;
+  for (const std::vector<Explanation>& explanations : list.explanations->of_item) {
+    EXPECT_FALSE(explanations.empty());
+    for (const auto& [cause, contribution] : explanations) {
+      kinds.insert(cause.kind);
+      const bool is_known =
+          cause.kind == Cause::Kind::kPastItem
+              ? user.Has(ItemIndex{cause.number})
+              : (cause.kind == Cause::Kind::kItemNode ? one_hop : two_hop).at(cause.number) > 0;
+      EXPECT_TRUE(is_known) << cause.number;
+      EXPECT_NE(contribution, 0);
+    }
+  }
+  EXPECT_EQ(kinds.size(), 3u);
+}
+
+TEST_F(PipelineTest, ExplainingChangesNeitherItemsNorScores) {
+  const RankedList plain = Recommend(kCustomer, steady_clock::now() + hours(1));
+  const RankedList explained = Recommend(kCustomer, steady_clock::now() + hours(1), {}, 10);
+  EXPECT_FALSE(plain.explanations.has_value());
+  ASSERT_EQ(plain.items.size(), explained.items.size());
+  for (size_t i = 0; i < plain.items.size(); ++i) {
+    EXPECT_EQ(plain.items[i].item, explained.items[i].item);
+    EXPECT_EQ(plain.items[i].score, explained.items[i].score);
+  }
+}
+
+TEST_F(PipelineTest, NobodyIsExplainedWithoutARanking) {
+  const RankedList list = Recommend("nobody-ever-saw-me", steady_clock::now() + hours(1), {}, 3);
+  EXPECT_FALSE(list.explanations.has_value());
+  EXPECT_TRUE(list.degradations.empty());
+}
+
+// Between too little time to rank and enough to explain lies what ranks and does not explain.
+TEST_F(PipelineTest, WithTimeToRankButNotToExplainTheListIsRankedAndSaysSo) {
+  pipeline_.WarmUp();
+  bool seen = false;
+  for (int attempt = 0; attempt < 2'000 && !seen; ++attempt) {
+    const auto time = std::chrono::microseconds(600 + attempt % 200 * 20);
+    const RankedList list = Recommend(kCustomer, steady_clock::now() + time, {}, 10);
+    EXPECT_EQ(list.explanations.has_value(), list.degradations.empty());
+    if (list.ranker.empty() || list.degradations.empty()) continue;
+    seen = true;
+    EXPECT_EQ(list.degradations, std::vector<int>{v1::DEGRADATION_EXPLANATIONS_SKIPPED});
+    EXPECT_LT(list.items.front().score, 1.0f);
+    EXPECT_NE(metrics_.Render().find("groundswell_degraded_total{step=\"explanations_skipped\"}"),
+              std::string::npos);
+  }
+  EXPECT_TRUE(seen);
 }
 
 TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {

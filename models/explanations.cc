@@ -1,0 +1,133 @@
+#include "models/explanations.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace groundswell {
+namespace {
+
+using Kind = Cause::Kind;
+
+// The nodes with a positive count, the `limit` highest first; of equal counts the lower number.
+void HighestNodes(std::span<const int64_t> counts, size_t limit, std::vector<uint32_t>& nodes) {
+  nodes.clear();
+  for (uint32_t node = 0; node < counts.size(); ++node) {
+    if (counts[node] > 0) nodes.push_back(node);
+  }
+  const size_t kept = std::min(limit, nodes.size());
+  std::partial_sort(nodes.begin(), nodes.begin() + static_cast<ptrdiff_t>(kept), nodes.end(),
+                    [&](uint32_t a, uint32_t b) {
+                      return counts[a] != counts[b] ? counts[a] > counts[b] : a < b;
+                    });
+  nodes.resize(kept);
+}
+
+// How many causes of each kind are tried.
+std::array<size_t, 3> Shares(const std::array<size_t, 3>& available, size_t causes_max) {
+  std::array<size_t, 3> shares{};
+  size_t left = causes_max;
+  for (size_t kind = 0; kind < shares.size(); ++kind) {
+    shares[kind] = std::min(available[kind], causes_max / shares.size());
+    left -= shares[kind];
+  }
+  for (size_t kind = 0; kind < shares.size(); ++kind) {
+    const size_t more = std::min(available[kind] - shares[kind], left);
+    shares[kind] += more;
+    left -= more;
+  }
+  return shares;
+}
+
+size_t Positive(std::span<const int64_t> counts) {
+  return static_cast<size_t>(
+      std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; }));
+}
+
+size_t CausesMax(const ExplanationQuery& query) {
+  return query.causes_max.value_or(query.ranker.variants_max());
+}
+
+// Fills buffers.causes; returns how many there are to choose from.
+size_t ChooseCauses(const ExplanationQuery& query, ExplanationBuffers& buffers) {
+  const UserFeatures& user = query.user;
+  const std::array<size_t, 3> available{user.recent_items.size(), Positive(user.one_hop),
+                                        Positive(user.two_hop)};
+  const auto [past, item_nodes, user_nodes] = Shares(available, CausesMax(query));
+  buffers.causes.clear();
+  for (uint32_t position = 0; position < past; ++position) {
+    buffers.causes.push_back({Kind::kPastItem, position});
+  }
+  HighestNodes(user.one_hop, item_nodes, buffers.nodes);
+  for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kItemNode, node});
+  HighestNodes(user.two_hop, user_nodes, buffers.nodes);
+  for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kUserNode, node});
+  return available[0] + available[1] + available[2];
+}
+
+// Fills buffers.variants: the whole user, then the user without each of the causes.
+void MakeVariants(const UserFeatures& user, ExplanationBuffers& buffers) {
+  const size_t causes = buffers.causes.size();
+  const size_t past = user.recent_items.size();
+  buffers.recent_items.resize(causes * past);
+  buffers.counts.resize(causes * std::max(user.one_hop.size(), user.two_hop.size()));
+  buffers.variants.assign(causes + 1, user);
+  const std::span<uint32_t> recent_items(buffers.recent_items);
+  std::span<int64_t> free_counts(buffers.counts);
+  for (size_t at = 0; at < causes; ++at) {
+    UserFeatures& rest = buffers.variants[at + 1];
+    const auto [kind, number] = buffers.causes[at];
+    if (kind == Kind::kPastItem) {
+      const std::span<uint32_t> others = recent_items.subspan(at * past, past - 1);
+      const auto after =
+          std::copy_n(user.recent_items.begin(), static_cast<ptrdiff_t>(number), others.begin());
+      std::copy(user.recent_items.begin() + static_cast<ptrdiff_t>(number) + 1,
+                user.recent_items.end(), after);
+      rest.recent_items = others;
+    } else {
+      std::span<const int64_t>& counts = kind == Kind::kItemNode ? rest.one_hop : rest.two_hop;
+      std::copy(counts.begin(), counts.end(), free_counts.begin());
+      free_counts[number] = 0;
+      counts = free_counts.first(counts.size());
+      free_counts = free_counts.subspan(counts.size());
+    }
+  }
+}
+
+// The causes of one item, from column `item` of buffers.logits.
+std::vector<Explanation> ExplanationsOf(size_t item, size_t n, const ExplanationBuffers& buffers) {
+  std::vector<Explanation> found;
+  for (size_t position = 0; position < buffers.causes.size(); ++position) {
+    const float contribution = buffers.logits[item] - buffers.logits[(position + 1) * n + item];
+    if (std::isfinite(contribution) && contribution != 0) {
+      found.push_back({buffers.causes[position], contribution});
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Explanation& a, const Explanation& b) {
+    return std::abs(a.contribution) > std::abs(b.contribution);
+  });
+  return found;
+}
+
+}  // namespace
+
+bool Explain(const ExplanationQuery& query, RankerScratch& scratch, ExplanationBuffers& buffers,
+             const std::function<bool()>& has_time, Explanations& explanations) {
+  explanations = {};
+  const size_t n = query.items.rows.size();
+  const size_t causes = ChooseCauses(query, buffers);
+  MakeVariants(query.user, buffers);
+  buffers.logits.resize(buffers.variants.size() * n);
+  if (!query.ranker.ScoreVariants(buffers.variants, query.items, scratch, has_time,
+                                  buffers.logits)) {
+    return false;
+  }
+  explanations.causes = causes;
+  explanations.causes_tried = buffers.causes.size();
+  for (size_t item = 0; item < n; ++item) {
+    explanations.of_item.push_back(ExplanationsOf(item, n, buffers));
+  }
+  return true;
+}
+
+}  // namespace groundswell

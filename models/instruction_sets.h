@@ -1,0 +1,14 @@
+// Compiles a function once per instruction set; the machine's best one is taken when the program
+// starts, as oneDNN does with its kernels.
+#ifndef GROUNDSWELL_MODELS_INSTRUCTION_SETS_H_
+#define GROUNDSWELL_MODELS_INSTRUCTION_SETS_H_
+
+// Not under the thread sanitizer: the choice is made before it is ready, and crashes in it.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
+#define GROUNDSWELL_PER_INSTRUCTION_SET \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define GROUNDSWELL_PER_INSTRUCTION_SET
+#endif
+
+#endif  // GROUNDSWELL_MODELS_INSTRUCTION_SETS_H_

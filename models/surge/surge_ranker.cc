@@ -1,0 +1,50 @@
+#include "models/surge/surge_ranker.h"
+
+#include <string>
+#include <utility>
+
+#include "models/surge/forward.h"
+#include "models/surge/weights.h"
+
+namespace groundswell {
+namespace {
+
+class SurgeRanker final : public Ranker {
+ public:
+  SurgeRanker(std::string name, SurgeWeights weights)
+      : name_(std::move(name)), weights_(std::move(weights)) {}
+
+  std::string_view name() const override { return name_; }
+
+  RankerShape shape() const override {
+    return {.item_rows = weights_.shape.items, .recent_items = weights_.shape.max_history};
+  }
+
+  std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
+    return NewSurgeScratch(weights_, block_size);
+  }
+
+  absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
+    return SurgePrepareUser(weights_, user, static_cast<SurgeScratch&>(scratch));
+  }
+
+  void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
+                  std::span<float> logits) const override {
+    SurgeScoreItems(weights_, items, static_cast<SurgeScratch&>(scratch), logits);
+  }
+
+ private:
+  const std::string name_;
+  const SurgeWeights weights_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ranker>> MakeSurgeRanker(const Manifest::Model& model,
+                                                        const SafetensorsFile& file) {
+  absl::StatusOr<SurgeWeights> weights = LoadSurgeWeights(file, model.options);
+  if (!weights.ok()) return weights.status();
+  return std::unique_ptr<Ranker>(new SurgeRanker(model.name, *std::move(weights)));
+}
+
+}  // namespace groundswell

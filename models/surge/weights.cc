@@ -1,0 +1,341 @@
+#include "models/surge/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <initializer_list>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+
+namespace groundswell {
+namespace {
+
+// Bounds on what a file may ask for, so that no size overflows or exhausts the memory.
+constexpr size_t kRowsMax = 1'000'000'001;
+constexpr size_t kWidthMax = 1'024;
+constexpr size_t kHiddenMax = 4'096;
+constexpr size_t kHeadsMax = 64;
+constexpr size_t kHistoryMax = 1'000;
+constexpr size_t kClustersMax = 1'000;
+// Floats of the matrices that are made for every position of a history, or for every cluster of
+// every candidate, or of the adjacency's products.
+constexpr size_t kUserFloatsMax = size_t{1} << 26;
+
+// What frameworks call the statistics of batch normalisation.
+constexpr std::string_view kBatchNormNames[] = {
+    "running_mean", "running_var",     "num_batches_tracked", "batch_norm",
+    "batchnorm",    "moving_variance", "moving_mean"};
+
+// Collects tensors; after the first error it does nothing.
+class TensorReader {
+ public:
+  explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
+
+  // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
+  std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
+    const auto at = file_.tensors().find(name);
+    if (at == file_.tensors().end()) {
+      Refuse(
+          fmt::format("tensor \"{}\" is missing; export the whole state of a model of this "
+                      "variant",
+                      name));
+      return {0, 0};
+    }
+    const std::vector<size_t>& shape = at->second.shape;
+    if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
+      Refuse(fmt::format("tensor \"{}\" must be a matrix that is not empty", name));
+      return {0, 0};
+    }
+    if (shape[0] > rows_max || shape[1] > columns_max) {
+      Refuse(fmt::format("tensor \"{}\" has shape [{}, {}]; at most [{}, {}] is served", name,
+                         shape[0], shape[1], rows_max, columns_max));
+      return {0, 0};
+    }
+    return {shape[0], shape[1]};
+  }
+
+  std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape) {
+    read_.insert(name);
+    if (!status_.ok()) return {};
+    const auto values = file_.Floats(name, std::span(shape.begin(), shape.size()));
+    if (values.ok()) return *values;
+    Refuse(values.status());
+    return {};
+  }
+
+  std::vector<int64_t> ReadIntegers(const std::string& name, std::initializer_list<size_t> shape) {
+    read_.insert(name);
+    if (!status_.ok()) return {};
+    auto values = file_.Integers(name, std::span(shape.begin(), shape.size()));
+    if (values.ok()) return *std::move(values);
+    Refuse(values.status());
+    return {};
+  }
+
+  // A weight (out x in) of the sizes given and, where the layer has one, its bias.
+  SurgeDense ReadDense(const std::string& name, size_t out, size_t in, bool has_bias = true);
+
+  // Every tensor must have been read.
+  void RefuseOthers() {
+    for (const auto& [name, tensor] : file_.tensors()) {
+      if (read_.contains(name)) continue;
+      Refuse(
+          fmt::format("tensor \"{}\" is not part of this variant of SURGE; are the manifest's "
+                      "kind and variant right?",
+                      name));
+    }
+  }
+
+  void Refuse(std::string_view what) {
+    if (status_.ok())
+      status_ = absl::InvalidArgumentError(fmt::format("{}: {}", file_.name(), what));
+  }
+  void Refuse(const absl::Status& status) {
+    if (status_.ok()) status_ = absl::InvalidArgumentError(status.message());
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const SafetensorsFile& file_;
+  std::set<std::string> read_;
+  absl::Status status_;
+};
+
+// Columns [begin, begin + in) of a weight (rows x columns), transposed: in x rows.
+SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size_t begin,
+                size_t in) {
+  SurgeDense part{.in = in, .out = rows, .weight = {}, .bias = std::vector<float>(rows)};
+  part.weight.resize(in * rows);
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t i = 0; i < in; ++i) part.weight[i * rows + row] = weight[row * columns + begin + i];
+  }
+  return part;
+}
+
+SurgeDense TensorReader::ReadDense(const std::string& name, size_t out, size_t in, bool has_bias) {
+  const std::span<const float> weight = Read(name + ".weight", {out, in});
+  const std::span<const float> bias =
+      has_bias ? Read(name + ".bias", {out}) : std::span<const float>();
+  if (!status_.ok()) return {};
+  SurgeDense dense = Part(weight, out, in, 0, in);
+  if (has_bias) dense.bias.assign(bias.begin(), bias.end());
+  return dense;
+}
+
+void AddScaledWeight(const SurgeDense& other, float scale, SurgeDense& dense) {
+  for (size_t i = 0; i < dense.weight.size(); ++i) dense.weight[i] += scale * other.weight[i];
+}
+
+SurgeAttention ReadAttention(TensorReader& reader, const std::string& name, size_t d) {
+  SurgeAttention attention;
+  const size_t hidden1 = reader.MatrixShape(name + ".mlp.0.weight", kHiddenMax, 8 * kWidthMax)[0];
+  const size_t hidden2 = reader.MatrixShape(name + ".mlp.2.weight", kHiddenMax, kHiddenMax)[0];
+  attention.transform = reader.ReadDense(name + ".attention", d, d, /*has_bias=*/false);
+  attention.first = reader.ReadDense(name + ".mlp.0", hidden1, 4 * d);
+  attention.second = reader.ReadDense(name + ".mlp.2", hidden2, hidden1);
+  attention.third = reader.ReadDense(name + ".mlp.4", 1, hidden2);
+  const std::span<const float> weight = reader.Read(name + ".mlp.0.weight", {hidden1, 4 * d});
+  if (!reader.status().ok()) return {};
+  attention.own = Part(weight, hidden1, 4 * d, 0, d);
+  attention.own.bias = attention.first.bias;
+  attention.query = Part(weight, hidden1, 4 * d, d, d);
+  const SurgeDense difference = Part(weight, hidden1, 4 * d, 2 * d, d);
+  AddScaledWeight(difference, 1.0f, attention.own);
+  AddScaledWeight(difference, -1.0f, attention.query);
+  attention.query_product = Part(weight, hidden1, 4 * d, 3 * d, d);
+  return attention;
+}
+
+SurgeQuery ReadQuery(TensorReader& reader, size_t d) {
+  SurgeQuery query;
+  const size_t hidden = reader.MatrixShape("query.mlp.0.weight", kHiddenMax, 6 * kWidthMax)[0];
+  query.transform = reader.ReadDense("query.transform", d, d, /*has_bias=*/false);
+  const SurgeDense first = reader.ReadDense("query.mlp.0", hidden, 3 * d);
+  query.second = reader.ReadDense("query.mlp.2", 1, hidden);
+  const std::span<const float> weight = reader.Read("query.mlp.0.weight", {hidden, 3 * d});
+  if (!reader.status().ok()) return {};
+  query.own = Part(weight, hidden, 3 * d, 0, d);
+  query.own.bias = first.bias;
+  query.query = Part(weight, hidden, 3 * d, d, d);
+  query.query_product = Part(weight, hidden, 3 * d, 2 * d, d);
+  return query;
+}
+
+SurgeAugru ReadAugru(TensorReader& reader, size_t d, size_t h) {
+  const auto gates = reader.Read("augru.gates.weight", {2 * h, d + h});
+  const auto gates_bias = reader.Read("augru.gates.bias", {2 * h});
+  const auto candidate = reader.Read("augru.candidate.weight", {h, d + h});
+  const auto candidate_bias = reader.Read("augru.candidate.bias", {h});
+  if (!reader.status().ok()) return {};
+  std::vector<float> both(gates.begin(), gates.end());
+  both.insert(both.end(), candidate.begin(), candidate.end());
+  SurgeAugru augru{.input = Part(both, 3 * h, d + h, 0, d),
+                   .gates_state = Part(gates, 2 * h, d + h, d, h),
+                   .candidate_state = Part(candidate, h, d + h, d, h)};
+  std::copy(gates_bias.begin(), gates_bias.end(), augru.input.bias.begin());
+  std::copy(candidate_bias.begin(), candidate_bias.end(), augru.input.bias.begin() + 2 * h);
+  return augru;
+}
+
+absl::Status BadOption(std::string_view option, std::string_view value, std::string_view remedy) {
+  return absl::InvalidArgumentError(
+      fmt::format("manifest.json: option \"{}\" of a surge model is \"{}\"; it must be {}", option,
+                  value, remedy));
+}
+
+absl::Status ReadSize(const std::map<std::string, std::string>& options, const char* name,
+                      size_t& size) {
+  const auto at = options.find(name);
+  const std::string text = at == options.end() ? "" : at->second;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (end.ec == std::errc() && end.ptr == text.data() + text.size() && size >= 1 &&
+      size <= kHistoryMax) {
+    return absl::OkStatus();
+  }
+  return BadOption(name, text, fmt::format("an integer from 1 to {}", kHistoryMax));
+}
+
+absl::Status ReadOptions(const std::map<std::string, std::string>& options, SurgeWeights& weights) {
+  const auto at = options.find("variant");
+  const std::string variant = at == options.end() ? "" : at->second;
+  if (variant != "authors" && variant != "paper") {
+    return BadOption("variant", variant,
+                     "\"authors\" (their checkpoints) or \"paper\" (the equations as printed)");
+  }
+  weights.variant = variant == "authors" ? SurgeVariant::kAuthors : SurgeVariant::kPaper;
+  const bool pools = weights.variant == SurgeVariant::kAuthors;
+  for (const auto& [name, value] : options) {
+    if (name == "variant" || name == "max_history" || (pools && name == "pool_length")) continue;
+    return BadOption(name, value,
+                     pools ? "absent: this variant has variant, max_history, pool_length"
+                           : "absent: this variant has variant, max_history (the number of "
+                             "clusters comes from pool.weight)");
+  }
+  if (absl::Status s = ReadSize(options, "max_history", weights.shape.max_history); !s.ok()) {
+    return s;
+  }
+  return pools ? ReadSize(options, "pool_length", weights.shape.pool_length) : absl::OkStatus();
+}
+
+void ReadShape(TensorReader& reader, SurgeVariant variant, SurgeShape& shape) {
+  const auto items = reader.MatrixShape("item_embed.weight", kRowsMax, kWidthMax);
+  const auto categories = reader.MatrixShape("cate_embed.weight", kRowsMax, kWidthMax);
+  shape.items = items[0];
+  shape.item_width = items[1];
+  shape.categories = categories[0];
+  shape.category_width = categories[1];
+  shape.heads = reader.MatrixShape("metric.weight", kHeadsMax, 2 * kWidthMax)[0];
+  shape.state_width = reader.MatrixShape("augru.candidate.weight", kWidthMax, 4 * kWidthMax)[0];
+  if (variant == SurgeVariant::kPaper) {
+    shape.clusters = reader.MatrixShape("pool.weight", kClustersMax, 2 * kWidthMax)[0];
+  }
+}
+
+void ReadCategories(TensorReader& reader, SurgeWeights& weights) {
+  const std::vector<int64_t> categories =
+      reader.ReadIntegers("category_of_item", {weights.shape.items});
+  const auto rows = static_cast<int64_t>(weights.shape.categories);
+  for (size_t item = 0; item < categories.size(); ++item) {
+    const int64_t category = categories[item];
+    if (category < 0 || category >= rows || (item == 0 && category != 0)) {
+      reader.Refuse(fmt::format(
+          "tensor \"category_of_item\": element {} is {}; it must be a row of cate_embed.weight, "
+          "0 to {}, and 0 for row 0",
+          item, category, rows - 1));
+      return;
+    }
+    weights.category_of_item.push_back(static_cast<uint32_t>(category));
+  }
+}
+
+void RefuseBatchNormalisation(const SafetensorsFile& file, TensorReader& reader) {
+  for (const auto& [name, tensor] : file.tensors()) {
+    for (const std::string_view statistic : kBatchNormNames) {
+      if (name.find(statistic) == std::string::npos) continue;
+      reader.Refuse(fmt::format(
+          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into the layer "
+          "that reads it: with s = gamma / sqrt(variance + epsilon), multiply the layer's columns "
+          "by s, add W (beta - s mean) to its bias, and leave the normalisation's tensors out",
+          name));
+    }
+  }
+}
+
+// Sizes that are products of others: the memory of one thread must stay within bounds.
+void CheckMemory(TensorReader& reader, const SurgeWeights& weights) {
+  const SurgeShape& shape = weights.shape;
+  const size_t hidden = std::max(
+      {weights.f2.first.out, weights.evolution.first.out, weights.query.own.out, size_t{1}});
+  const size_t positions = shape.max_history + 24;
+  const size_t adjacency = weights.variant == SurgeVariant::kPaper
+                               ? positions * positions * shape.d()
+                               : positions * positions;
+  const size_t pooled = (shape.clusters + 1) * (3 * shape.state_width + shape.d() + positions);
+  if (positions * shape.d() * hidden <= kUserFloatsMax && adjacency <= kUserFloatsMax &&
+      pooled <= kUserFloatsMax / 128) {
+    return;
+  }
+  reader.Refuse(fmt::format(
+      "max_history {}, width {}, hidden layers of {} and {} clusters are more than one thread has "
+      "memory for; lower max_history",
+      shape.max_history, shape.d(), hidden, shape.clusters));
+}
+
+void ReadVariant(TensorReader& reader, SurgeWeights& weights) {
+  const size_t d = weights.shape.d();
+  if (weights.variant == SurgeVariant::kAuthors) {
+    weights.f1 = ReadAttention(reader, "f1", d);
+    weights.f2 = ReadAttention(reader, "f2", d);
+    weights.evolution = ReadAttention(reader, "augru_attention", d);
+    return;
+  }
+  weights.query = ReadQuery(reader, d);
+  weights.pool = reader.ReadDense("pool", weights.shape.clusters, d, /*has_bias=*/false);
+  // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
+  const size_t hidden = reader.MatrixShape("cluster.mlp.0.weight", kHiddenMax, 6 * kWidthMax)[0];
+  reader.ReadDense("cluster.transform", d, d, /*has_bias=*/false);
+  reader.ReadDense("cluster.mlp.0", hidden, 3 * d);
+  reader.ReadDense("cluster.mlp.2", 1, hidden);
+}
+
+}  // namespace
+
+void SurgeWeights::Embed(uint32_t item, std::span<float> out) const {
+  std::copy_n(item_embed.data() + size_t{item} * shape.item_width, shape.item_width, out.data());
+  std::copy_n(cate_embed.data() + size_t{category_of_item[item]} * shape.category_width,
+              shape.category_width, out.data() + shape.item_width);
+}
+
+absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
+                                              const std::map<std::string, std::string>& options) {
+  SurgeWeights weights{.file = file};
+  if (absl::Status s = ReadOptions(options, weights); !s.ok()) return s;
+  TensorReader reader(file);
+  RefuseBatchNormalisation(file, reader);
+  SurgeShape& shape = weights.shape;
+  ReadShape(reader, weights.variant, shape);
+  const size_t d = shape.d();
+  weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.item_width});
+  weights.cate_embed = reader.Read("cate_embed.weight", {shape.categories, shape.category_width});
+  ReadCategories(reader, weights);
+  weights.metric = reader.Read("metric.weight", {shape.heads, d});
+  weights.fusion = reader.ReadDense("fusion.dense", d, d, /*has_bias=*/false);
+  weights.augru = ReadAugru(reader, d, shape.state_width);
+  const size_t hidden1 = reader.MatrixShape("head.0.weight", kHiddenMax, 8 * kWidthMax)[0];
+  const size_t hidden2 = reader.MatrixShape("head.2.weight", kHiddenMax, kHiddenMax)[0];
+  weights.head0 = reader.ReadDense("head.0", hidden1, shape.head_input());
+  weights.head2 = reader.ReadDense("head.2", hidden2, hidden1);
+  weights.head4 = reader.ReadDense("head.4", 1, hidden2);
+  ReadVariant(reader, weights);
+  reader.RefuseOthers();
+  CheckMemory(reader, weights);
+  if (!reader.status().ok()) return reader.status();
+  return weights;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,72 @@
+#include "models/transcendental.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include "models/instruction_sets.h"
+
+namespace groundswell {
+namespace {
+
+// exp of anything between is a normal number.
+constexpr float kExpLimit = 87.0f;
+constexpr float kLog2OfE = 1.44269504f;
+// log(2) in two parts; a product of the first with an exponent is exact.
+constexpr float kLog2High = 0.693145751953125f;
+constexpr float kLog2Low = 1.42860677e-6f;
+// Adding this leaves the nearest integer in the lowest bits of a float.
+constexpr float kRoundToInteger = 12'582'912.0f;
+constexpr int kExponentBias = 127;
+constexpr int kMantissaBits = 23;
+
+// exp(x) = 2^n exp(r), n the integer nearest to x / log(2), exp(r) by its series: |r| is at most
+// 0.35, so that the first term left out is below 6e-9.
+inline float Exp(float x) {
+  x = std::min(std::max(x, -kExpLimit), kExpLimit);
+  const float rounded = x * kLog2OfE + kRoundToInteger;
+  const float n = rounded - kRoundToInteger;
+  const float r = (x - n * kLog2High) - n * kLog2Low;
+  float series = 1.0f / 5'040.0f;
+  series = series * r + 1.0f / 720.0f;
+  series = series * r + 1.0f / 120.0f;
+  series = series * r + 1.0f / 24.0f;
+  series = series * r + 1.0f / 6.0f;
+  series = series * r + 0.5f;
+  series = series * r + 1.0f;
+  series = series * r + 1.0f;
+  const int32_t exponent =
+      std::bit_cast<int32_t>(rounded) - std::bit_cast<int32_t>(kRoundToInteger) + kExponentBias;
+  return series * std::bit_cast<float>(exponent << kMantissaBits);
+}
+
+}  // namespace
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void ExpMinus(float shift, std::span<float> x) {
+  float* const values = x.data();
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float argument = values[i] - shift;
+    values[i] = argument < -kExpLimit ? 0.0f : Exp(argument);
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void AddSigmoid(std::span<const float> y, std::span<float> x) {
+  const float* const added = y.data();
+  float* const values = x.data();
+  for (size_t i = 0; i < x.size(); ++i) {
+    values[i] = 1.0f / (1.0f + Exp(-(values[i] + added[i])));
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void AddTanh(std::span<const float> y, std::span<float> x) {
+  const float* const added = y.data();
+  float* const values = x.data();
+  for (size_t i = 0; i < x.size(); ++i) {
+    values[i] = 1.0f - 2.0f / (1.0f + Exp(2.0f * (values[i] + added[i])));
+  }
+}
+
+}  // namespace groundswell

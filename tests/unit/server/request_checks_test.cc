@@ -1,0 +1,30 @@
+#include "server/request_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace groundswell {
+namespace {
+
+TEST(RequestChecksTest, ExplainedItemsAreNoneByDefaultAndTenAtMost) {
+  EXPECT_EQ(*CheckExplainItems(0), 0u);
+  EXPECT_EQ(*CheckExplainItems(1), 1u);
+  EXPECT_EQ(*CheckExplainItems(10), 10u);
+  EXPECT_EQ(*CheckExplainItems(11), 10u);
+  EXPECT_EQ(*CheckExplainItems(std::numeric_limits<int32_t>::max()), 10u);
+}
+
+TEST(RequestChecksTest, ANegativeNumberOfExplainedItemsIsRefusedByName) {
+  for (const int32_t value : {-1, std::numeric_limits<int32_t>::min()}) {
+    const absl::Status status = CheckExplainItems(value).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    for (const std::string& part : {std::string("explain_items"), std::to_string(value),
+                                    std::string("must be 1 to 10, or 0 for none")}) {
+      EXPECT_NE(std::string(status.message()).find(part), std::string::npos) << status;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
