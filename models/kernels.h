@@ -6,12 +6,12 @@
 
 namespace groundswell {
 
-// Products are made of a multiple of this many rows, up to kRowsAtOnce, since a row's result must be
-// the same bits in every batch: oneDNN chooses its path by the number of rows, and AVX2's kernels
-// round the last rows of some numbers otherwise (of 32, the last two). With 24 to 240, a row was
-// measured to have the same bits at every place with the SSE4.1, AVX, AVX2 and AVX-512 kernels (of
-// 480 it has not, with AVX); the property test repeats that. Matrices whose row count depends on a
-// batch have room for whole multiples.
+// Products are made of a multiple of this many rows, up to kRowsAtOnce, since a row's result must
+// be the same bits in every batch: oneDNN chooses its path by the number of rows, and AVX2's
+// kernels round the last rows of some numbers otherwise (of 32, the last two). With 24 to 240, a
+// row was measured to have the same bits at every place with the SSE4.1, AVX, AVX2 and AVX-512
+// kernels (of 480 it has not, with AVX); the property test repeats that. Matrices whose row count
+// depends on a batch have room for whole multiples.
 inline constexpr size_t kRowGranularity = 24;
 inline constexpr size_t kRowsAtOnce = 240;
 
@@ -39,6 +39,11 @@ void MultiplyTransposed(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t ro
 // transposes b anew at every call.
 void Multiply(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
               size_t inner, bool accumulate = false);
+
+// As Multiply, of exactly `rows` rows, for a product whose rows belong to one candidate or user:
+// their number is then the same in every batch, and nothing beyond them need exist.
+void MultiplyWhole(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
+                   size_t inner);
 
 }  // namespace groundswell
 
