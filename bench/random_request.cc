@@ -1,6 +1,7 @@
 #include "bench/random_request.h"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "models/registry.h"
@@ -86,6 +87,36 @@ absl::Status ScoreRequest(const Ranker& ranker, const RandomRequest& request,
   for (size_t begin = 0; begin < request.size(); begin += kBlockSize) {
     const size_t count = std::min(kBlockSize, request.size() - begin);
     ranker.ScoreItems(request.Items(begin, count), scratch, logits.subspan(begin, count));
+  }
+  return absl::OkStatus();
+}
+
+KeptRequest::KeptRequest(const Ranker& ranker, const RandomRequest& request)
+    : ranker_(ranker),
+      request_(request),
+      cache_(request.size(), ranker.prepared_width(), size_t{1} << 30),
+      numbers_(request.size()),
+      versions_(request.size()),
+      prepared_(kBlockSize * ranker.prepared_width()) {
+  std::iota(numbers_.begin(), numbers_.end(), 0u);
+}
+
+absl::Status KeptRequest::Score(RankerScratch& scratch, std::span<float> logits) {
+  if (absl::Status s = ranker_.PrepareUser(request_.User(), scratch); !s.ok()) return s;
+  const size_t width = ranker_.prepared_width();
+  for (size_t begin = 0; begin < request_.size(); begin += kBlockSize) {
+    const size_t count = std::min(kBlockSize, request_.size() - begin);
+    const auto prepared = std::span(prepared_).first(count * width);
+    const auto numbers = std::span<const uint32_t>(numbers_).subspan(begin, count);
+    missing_.clear();
+    cache_.Read(numbers, std::span(versions_).subspan(begin, count), prepared, missing_);
+    if (!missing_.empty()) {
+      ranker_.PrepareItems(request_.Items(begin, count), scratch, prepared);
+      for (size_t i = 0; i < count; ++i) {
+        cache_.Write(numbers[i], 0, prepared.subspan(i * width, width));
+      }
+    }
+    ranker_.ScorePrepared(prepared, scratch, logits.subspan(begin, count));
   }
   return absl::OkStatus();
 }

@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/item_cache.h"
 #include "models/ranker.h"
 #include "models/snapshot.h"
 
@@ -54,6 +55,25 @@ absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path);
 // PrepareUser's.
 absl::Status ScoreRequest(const Ranker& ranker, const RandomRequest& request,
                           RankerScratch& scratch, std::span<float> logits);
+
+// Scores the same request again and again where nothing of the items has changed: from the second
+// time on, what the ranker prepares of items is there already.
+class KeptRequest {
+ public:
+  // REQUIRES: ranker.prepared_width() > 0; both outlive this.
+  KeptRequest(const Ranker& ranker, const RandomRequest& request);
+
+  absl::Status Score(RankerScratch& scratch, std::span<float> logits);
+
+ private:
+  const Ranker& ranker_;
+  const RandomRequest& request_;
+  ItemCache cache_;
+  std::vector<uint32_t> numbers_;  // candidates are items of their own
+  std::vector<int64_t> versions_;
+  std::vector<uint32_t> missing_;
+  std::vector<float> prepared_;
+};
 
 }  // namespace groundswell
 

@@ -241,6 +241,12 @@ absl::StatusOr<std::vector<Measured>> Measure(const Options& options, const std:
   contenders.emplace_back([&] {
     ScoreRequest(ranker, request, *scratch, logits).IgnoreError();  // it was OK just now
   });
+  std::optional<KeptRequest> kept;
+  if (ranker.prepared_width() > 0) {
+    measured.push_back({.name = "Groundswell, items kept"});
+    kept.emplace(ranker, request);
+    contenders.emplace_back([&] { kept->Score(*scratch, logits).IgnoreError(); });
+  }
   const std::vector<Baseline> baselines = Baselines(options, model, request);
   for (const Baseline& baseline : baselines) {
     const auto fastest = FastestForm(baseline, logits);

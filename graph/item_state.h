@@ -53,6 +53,10 @@ class ItemState {
   void ReadRows(std::span<const ItemIndex> items, std::span<Count> one_hop,
                 std::span<Count> two_hop, std::span<uint32_t> newest_users, uint32_t none) const;
 
+  // How often each row has changed, to `versions` (length n). What was computed from a row that was
+  // read after its version is at least as new as the version.
+  void ReadVersions(std::span<const ItemIndex> items, std::span<int64_t> versions) const;
+
   // Adds H1_i * `weight` of one item to `sum` (length P).
   void AddOneHopTo(ItemIndex item, Count weight, std::span<Count> sum) const;
 
@@ -76,6 +80,8 @@ class ItemState {
  private:
   static constexpr size_t kStripes = 1024;
 
+  size_t VersionWord() const;
+  void CountChange(int64_t* row);
   Mutex& StripeOf(ItemIndex item) const { return stripes_[ToInt(item) % kStripes]; }
   int64_t* Row(ItemIndex item) { return rows_.get() + ToInt(item) * stride_; }
   const int64_t* Row(ItemIndex item) const { return rows_.get() + ToInt(item) * stride_; }
@@ -87,7 +93,7 @@ class ItemState {
   const MacroShape shape_;
   const size_t capacity_;
   // A row: H1_i (P words), H2_i (Q words), number of newest users (1 word), newest users (two to a
-  // word); in words of 8 bytes, padded to whole cache lines.
+  // word), version; in words of 8 bytes, padded to whole cache lines.
   const size_t stride_;
   std::unique_ptr<int64_t[], Free> rows_;
   mutable std::array<Mutex, kStripes> stripes_;

@@ -20,14 +20,19 @@ void UseOneThread() {
 void Gemm(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows,
           size_t columns, size_t inner, float beta) {
   UseOneThread();
+  // Fails only on negative sizes and short strides, which the callers' shapes exclude.
+  dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(rows), static_cast<dnnl_dim_t>(columns),
+             static_cast<dnnl_dim_t>(inner), 1.0f, a.data, static_cast<dnnl_dim_t>(a.stride),
+             b.data, static_cast<dnnl_dim_t>(b.stride), beta, c.data,
+             static_cast<dnnl_dim_t>(c.stride));
+}
+
+void GemmInParts(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows,
+                 size_t columns, size_t inner, bool accumulate) {
   const size_t padded = PaddedRows(rows);
   for (size_t row = 0; row < padded; row += kRowsAtOnce) {
-    const size_t size = std::min(kRowsAtOnce, padded - row);
-    // Fails only on negative sizes and short strides, which the callers' shapes exclude.
-    dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(size), static_cast<dnnl_dim_t>(columns),
-               static_cast<dnnl_dim_t>(inner), 1.0f, a.data + row * a.stride,
-               static_cast<dnnl_dim_t>(a.stride), b.data, static_cast<dnnl_dim_t>(b.stride), beta,
-               c.data + row * c.stride, static_cast<dnnl_dim_t>(c.stride));
+    Gemm(transpose_b, {a.data + row * a.stride, a.stride}, b, {c.data + row * c.stride, c.stride},
+         std::min(kRowsAtOnce, padded - row), columns, inner, accumulate ? 1.0f : 0.0f);
   }
 }
 
@@ -35,12 +40,17 @@ void Gemm(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_
 
 void MultiplyTransposed(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
                         size_t inner, bool accumulate) {
-  Gemm('T', a, b, c, rows, columns, inner, accumulate ? 1.0f : 0.0f);
+  GemmInParts('T', a, b, c, rows, columns, inner, accumulate);
 }
 
 void Multiply(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
               size_t inner, bool accumulate) {
-  Gemm('N', a, b, c, rows, columns, inner, accumulate ? 1.0f : 0.0f);
+  GemmInParts('N', a, b, c, rows, columns, inner, accumulate);
+}
+
+void MultiplyWhole(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
+                   size_t inner) {
+  Gemm('N', a, b, c, rows, columns, inner, 0.0f);
 }
 
 }  // namespace groundswell

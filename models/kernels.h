@@ -40,6 +40,11 @@ void MultiplyTransposed(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t ro
 void Multiply(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
               size_t inner, bool accumulate = false);
 
+// As Multiply, of exactly `rows` rows, for a product whose rows belong to one candidate or user:
+// their number is then the same in every batch, and nothing beyond them need exist.
+void MultiplyWhole(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
+                   size_t inner);
+
 }  // namespace groundswell
 
 #endif  // GROUNDSWELL_MODELS_KERNELS_H_

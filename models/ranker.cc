@@ -5,6 +5,12 @@
 
 namespace groundswell {
 
+void Ranker::PrepareItems(const ItemFeatures& /*items*/, RankerScratch& /*scratch*/,
+                          std::span<float> /*prepared*/) const {}
+
+void Ranker::ScorePrepared(std::span<const float> /*prepared*/, RankerScratch& /*scratch*/,
+                           std::span<float> /*logits*/) const {}
+
 bool Ranker::ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
                            RankerScratch& scratch, const std::function<bool()>& has_time,
                            std::span<float> logits) const {

@@ -83,6 +83,18 @@ class Ranker {
   virtual void ScoreItems(const ItemFeatures& items, RankerScratch& scratch,
                           std::span<float> logits) const = 0;
 
+  // Floats per item that ScoreItems makes of the item's features, whoever the user is, and that are
+  // worth keeping until these change; 0: none. If there are some, ScoreItems is PrepareItems and
+  // ScorePrepared, to the bit.
+  virtual size_t prepared_width() const { return 0; }
+  // Needs no PrepareUser, and leaves the prepared user as he is. REQUIRES: prepared.size() == n *
+  // prepared_width(), n = items.rows.size() <= block_size.
+  virtual void PrepareItems(const ItemFeatures& items, RankerScratch& scratch,
+                            std::span<float> prepared) const;
+  // REQUIRES: as ScoreItems; prepared.size() == logits.size() * prepared_width().
+  virtual void ScorePrepared(std::span<const float> prepared, RankerScratch& scratch,
+                             std::span<float> logits) const;
+
   // Scores the same items for variants of one user, who count and took other things but have the
   // same row: logits[v * n + i]. NaN for every item where a variant has no score. Asks `has_time`
   // before each part of the work; false, with nothing of use in `logits`, once it says no.

@@ -123,6 +123,10 @@ constexpr Key kKeys[] = {
      "Candidates that an HNSW index holds per search."},
     {"retrieval.popularity_refresh_ms", GROUNDSWELL_MEMBER(retrieval.popularity_refresh_ms), "ms",
      10, 3'600'000, "How often the order of popularity is renewed."},
+    {"ranking.item_cache_mb", GROUNDSWELL_MEMBER(ranking.item_cache_mb), "MiB", 0, 1'048'576,
+     "What a ranker made of an item alone is kept until the item's features change; each ranker, "
+     "at "
+     "most."},
     {"paging.lists_max", GROUNDSWELL_MEMBER(paging.lists_max), "lists", 0, 10'000'000,
      "Ranked lists kept for further pages; the one used longest ago makes room."},
     {"paging.ttl_s", GROUNDSWELL_MEMBER(paging.ttl_s), "s", 1, 86'400,

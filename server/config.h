@@ -49,6 +49,9 @@ struct Config {
     int64_t ef_search = 500;
     int64_t popularity_refresh_ms = 1'000;
   } retrieval;
+  struct Ranking {
+    int64_t item_cache_mb = 256;
+  } ranking;
   struct Paging {
     int64_t lists_max = 10'000;
     int64_t ttl_s = 600;

@@ -187,6 +187,11 @@ void Metrics::MakePipelineFamilies() {
   fallbacks_ = AddEach(CounterFamily(registry_, "groundswell_fallback_total",
                                      "Answers that no ranker ordered, by reason."),
                        "reason", kFallbacks);
+  auto& prepared =
+      CounterFamily(registry_, "groundswell_prepared_items_total",
+                    "Scored items whose own part of the forward pass was kept or made.");
+  items_made_ = &prepared.Add({{"outcome", "made"}});
+  items_kept_ = &prepared.Add({{"outcome", "kept"}});
 }
 
 void Metrics::MakeEventFamilies(std::span<const std::string> event_types) {
@@ -274,6 +279,11 @@ void Metrics::ObserveStage(Stage stage, nanoseconds duration) {
 void Metrics::CountCandidates(uint32_t source, size_t count) {
   const auto position = static_cast<size_t>(std::countr_zero(source));
   if (position < kSources) candidates_[position]->Increment(static_cast<double>(count));
+}
+
+void Metrics::CountPreparedItems(size_t made, size_t items) {
+  items_made_->Increment(static_cast<double>(made));
+  items_kept_->Increment(static_cast<double>(items - made));
 }
 
 void Metrics::CountDegraded(DegradedStep step) {

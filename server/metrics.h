@@ -88,6 +88,8 @@ class Metrics {
   void ObserveStage(Stage stage, std::chrono::nanoseconds duration);
   // `source`: exactly one SourceBit.
   void CountCandidates(uint32_t source, size_t count);
+  // Of `items` that were scored, `made` had to be prepared; the others were kept.
+  void CountPreparedItems(size_t made, size_t items);
   void CountDegraded(DegradedStep step);
   void CountFallback(Fallback reason);
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
@@ -146,6 +148,8 @@ class Metrics {
   std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};
   prometheus::Histogram* event_visible_delay_ = nullptr;
   prometheus::Histogram* log_sync_duration_ = nullptr;
+  prometheus::Counter* items_made_ = nullptr;
+  prometheus::Counter* items_kept_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete

@@ -66,6 +66,11 @@ float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 Pipeline::Pipeline(const ServingState& state, Metrics& metrics, Options options,
                    size_t compute_threads)
     : state_(state), metrics_(metrics), options_(options), scratch_(compute_threads) {
+  for (const auto& ranker : state_.snapshot->rankers()) {
+    const size_t width = ranker->prepared_width();
+    item_caches_.push_back(std::make_unique<ItemCache>(state_.graph->items().capacity(), width,
+                                                       width > 0 ? options.item_cache_bytes : 0));
+  }
   for (Scratch& scratch : scratch_) {
     for (const auto& ranker : state_.snapshot->rankers()) {
       scratch.rankers.push_back(ranker->NewScratch(kBlock));
@@ -255,7 +260,7 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
   if (!HasTimeFor(query.deadline)) return TooLittleTime();
-  RankerScratch& ranker_scratch = ScratchOf(*query.ranker, scratch);
+  RankerScratch& ranker_scratch = *scratch.rankers[NumberOf(*query.ranker)];
   const RankerShape shape = query.ranker->shape();
 
   scratch.items.clear();
@@ -270,8 +275,7 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
     if (!HasTimeFor(query.deadline)) return TooLittleTime();
     const size_t count = std::min(kBlock, scratch.items.size() - begin);
     const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
-    query.ranker->ScoreItems(GatherItemFeatures(*state_.graph, shape, block, scratch.features),
-                             ranker_scratch, std::span(scratch.logits).subspan(begin, count));
+    ScoreBlock(*query.ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
   }
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
   SortByScore(list.items);
@@ -295,7 +299,7 @@ void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, 
           {.ranker = *query.ranker,
            .user = UserFeaturesIn(features, shape, user),
            .items = GatherItemFeatures(*state_.graph, shape, scratch.items, features)},
-          ScratchOf(*query.ranker, scratch), scratch.explanations,
+          *scratch.rankers[NumberOf(*query.ranker)], scratch.explanations,
           [&] { return HasTimeFor(query.deadline); }, explanations)) {
     Degrade(list, v1::DEGRADATION_EXPLANATIONS_SKIPPED, DegradedStep::kExplanationsSkipped);
     return;
@@ -309,11 +313,28 @@ void Pipeline::ExplainItems(const RecommendQuery& query, const UserState& user, 
   list.explanations = std::move(explanations);
 }
 
-RankerScratch& Pipeline::ScratchOf(const Ranker& ranker, Scratch& scratch) const {
+void Pipeline::ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
+                          std::span<float> logits) const {
+  const size_t number = NumberOf(ranker);
+  RankerScratch& ranker_scratch = *scratch.rankers[number];
+  if (ranker.prepared_width() == 0) {
+    ranker.ScoreItems(GatherItemFeatures(*state_.graph, ranker.shape(), block, scratch.features),
+                      ranker_scratch, logits);
+    return;
+  }
+  const std::span<const float> prepared =
+      PrepareItems(*state_.graph, ranker, block, *item_caches_[number], ranker_scratch,
+                   scratch.features, scratch.prepared_items);
+  metrics_.CountPreparedItems(scratch.prepared_items.missing.size(), block.size());
+  ranker.ScorePrepared(prepared, ranker_scratch, logits);
+}
+
+// Place among the snapshot's rankers.
+size_t Pipeline::NumberOf(const Ranker& ranker) const {
   const auto rankers = state_.snapshot->rankers();
   const auto at = std::find_if(rankers.begin(), rankers.end(),
                                [&](const auto& one) { return one.get() == &ranker; });
-  return *scratch.rankers[static_cast<size_t>(at - rankers.begin())];
+  return static_cast<size_t>(at - rankers.begin());
 }
 
 }  // namespace groundswell

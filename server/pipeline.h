@@ -18,10 +18,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/explanations.h"
+#include "models/item_cache.h"
 #include "models/ranker.h"
 #include "server/admission.h"
 #include "server/features.h"
 #include "server/metrics.h"
+#include "server/prepared_items.h"
 #include "server/ranked_lists.h"
 #include "server/serving_state.h"
 
@@ -56,6 +58,7 @@ class Pipeline {
     size_t candidates = 500;          // nearest items proposed
     size_t popular_candidates = 100;  // proposed by popularity beside the user's own
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
+    size_t item_cache_bytes = size_t{256} << 20;      // of each ranker that prepares items
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -87,6 +90,7 @@ class Pipeline {
     std::vector<ItemIndex> items;
     ExplanationBuffers explanations;
     std::vector<float> logits;
+    PreparedItemBuffers prepared_items;
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
   };
@@ -104,12 +108,15 @@ class Pipeline {
                          RankedList& list, StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
-  RankerScratch& ScratchOf(const Ranker& ranker, Scratch& scratch) const;
+  void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
+                  std::span<float> logits) const;
+  size_t NumberOf(const Ranker& ranker) const;
 
   const ServingState& state_;
   Metrics& metrics_;
   const Options options_;
-  std::vector<Scratch> scratch_;  // by compute thread
+  std::vector<std::unique_ptr<ItemCache>> item_caches_;  // one per ranker; some keep nothing
+  std::vector<Scratch> scratch_;                         // by compute thread
 };
 
 }  // namespace groundswell

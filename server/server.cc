@@ -250,7 +250,8 @@ absl::Status Server::Parts::StartState(ServingState& state,
   const Pipeline::Options options{
       .candidates = static_cast<size_t>(config.retrieval.candidates),
       .popular_candidates = static_cast<size_t>(config.retrieval.popular_candidates),
-      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us),
+      .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
   state.pipeline->WarmUp();
   return absl::OkStatus();

@@ -230,19 +230,27 @@ void FillItemAggregates(const MacgnnWeights& weights, const ItemFeatures& items,
                      {half + shape.d + 2 * shape.h, stride}, n, shape.h, shape.d, false);
 }
 
-// W0 x + b0: without attention the user's part is there already.
+// W0 x + b0 with attention.
 void FirstLayer(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
   const MacgnnShape& shape = weights.shape;
-  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
-  const std::span<const float> begin =
-      attends ? weights.bias0 : std::span<const float>(scratch.user_fc0);
   for (size_t row = 0; row < n; ++row) {
-    std::copy(begin.begin(), begin.end(), scratch.fc0.data() + row * shape.hidden1);
+    std::copy(weights.bias0.begin(), weights.bias0.end(), scratch.fc0.data() + row * shape.hidden1);
   }
-  const size_t from = attends ? 0 : shape.half();
-  Multiply({scratch.concat.data() + from, shape.concat()},
-           {weights.mlp0_transposed.data() + from * shape.hidden1, shape.hidden1},
-           {scratch.fc0.data(), shape.hidden1}, n, shape.hidden1, shape.concat() - from,
+  Multiply({scratch.concat.data(), shape.concat()}, {weights.mlp0_transposed.data(), shape.hidden1},
+           {scratch.fc0.data(), shape.hidden1}, n, shape.hidden1, shape.concat(),
+           /*accumulate=*/true);
+}
+
+// W0 of the items' half, + b0.
+void FirstLayerOfItems(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  for (size_t row = 0; row < n; ++row) {
+    std::copy(weights.bias0.begin(), weights.bias0.end(),
+              scratch.item_fc0.data() + row * shape.hidden1);
+  }
+  Multiply({scratch.concat.data() + shape.half(), shape.concat()},
+           {weights.mlp0_transposed.data() + shape.half() * shape.hidden1, shape.hidden1},
+           {scratch.item_fc0.data(), shape.hidden1}, n, shape.hidden1, shape.half(),
            /*accumulate=*/true);
 }
 
@@ -266,6 +274,14 @@ void OtherLayers(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch,
   }
 }
 
+// Without attention: all that is made of the items alone.
+void MakeItemHalves(const MacgnnWeights& weights, const ItemFeatures& items,
+                    MacgnnScratch& scratch) {
+  FillItemEmbeddings(weights, items, scratch);
+  FillItemAggregates(weights, items, scratch);
+  FirstLayerOfItems(weights, items.rows.size(), scratch);
+}
+
 // --- Variants of the user.
 // -----------------------------------------------------
 
@@ -282,19 +298,6 @@ bool ChangeRecentItems(const MacgnnWeights& weights, const UserFeatures& user,
     changed = true;
   }
   return changed;
-}
-
-// The item's half of the first layer.
-void FirstLayerOfItems(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
-  const MacgnnShape& shape = weights.shape;
-  for (size_t row = 0; row < n; ++row) {
-    std::copy(weights.bias0.begin(), weights.bias0.end(),
-              scratch.item_fc0.data() + row * shape.hidden1);
-  }
-  Multiply({scratch.concat.data() + shape.half(), shape.concat()},
-           {weights.mlp0_transposed.data() + shape.half() * shape.hidden1, shape.hidden1},
-           {scratch.item_fc0.data(), shape.hidden1}, n, shape.hidden1, shape.half(),
-           /*accumulate=*/true);
 }
 
 // Without attention: one user's half per variant, to which the items' half of the first layer is
@@ -399,20 +402,41 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
   }
   FillUserHalf(weights, user, scratch);
   for (size_t out = 0; out < shape.hidden1; ++out) {
-    scratch.user_fc0[out] =
-        weights.bias0[out] + Dot(weights.mlp0.subspan(out * shape.concat(), shape.half()), half);
+    scratch.user_fc0[out] = Dot(weights.mlp0.subspan(out * shape.concat(), shape.half()), half);
   }
 }
 
 void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits) {
   const size_t n = items.rows.size();
+  if (weights.attention == MacgnnAttention::kNone) {
+    const auto prepared = std::span(scratch.item_fc0).first(n * weights.shape.hidden1);
+    MakeItemHalves(weights, items, scratch);
+    MacgnnScorePrepared(weights, prepared, scratch, logits);
+    return;
+  }
   FillItemEmbeddings(weights, items, scratch);
-  if (weights.attention == MacgnnAttention::kNeighbours) FillUserHalves(weights, items, scratch);
+  FillUserHalves(weights, items, scratch);
   FillItemAggregates(weights, items, scratch);
-
   FirstLayer(weights, n, scratch);
   OtherLayers(weights, n, scratch, logits);
+}
+
+void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,
+                        MacgnnScratch& scratch, std::span<float> prepared) {
+  MakeItemHalves(weights, items, scratch);
+  std::copy_n(scratch.item_fc0.begin(), prepared.size(), prepared.begin());
+}
+
+void MacgnnScorePrepared(const MacgnnWeights& weights, std::span<const float> prepared,
+                         MacgnnScratch& scratch, std::span<float> logits) {
+  const size_t width = weights.shape.hidden1;
+  for (size_t row = 0; row < logits.size(); ++row) {
+    const float* of_item = prepared.data() + row * width;
+    float* out = scratch.fc0.data() + row * width;
+    for (size_t i = 0; i < width; ++i) out[i] = scratch.user_fc0[i] + of_item[i];
+  }
+  OtherLayers(weights, logits.size(), scratch, logits);
 }
 
 bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,

@@ -14,7 +14,7 @@
 // user_embed of the user for u2, i1, ir.
 //
 // Without attention x splits into a user's and an item's half, so W0 x is a product made once per
-// request plus one product over all candidates.
+// request plus one of the item alone, which can be kept until the item's macro edges change.
 #ifndef GROUNDSWELL_MODELS_MACGNN_FORWARD_H_
 #define GROUNDSWELL_MODELS_MACGNN_FORWARD_H_
 
@@ -38,7 +38,7 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> w_u1;            // Q
   std::vector<float> w_u2;            // P
   std::vector<float> user_half;       // 7d; with attention only user_embed and u2 are filled
-  std::vector<float> user_fc0;        // hidden1: W0 of user_half, + b0
+  std::vector<float> user_fc0;        // hidden1: W0 of user_half
   std::vector<float> key;             // h: K_u user_embed
   std::vector<float> node_table;      // P x h: s_k V_u user_node_k
   std::vector<float> ir_query;        // d: Q_u' K_u user_embed, scores the item's newest users
@@ -58,8 +58,8 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> dice1;             // n x hidden1
   std::vector<float> fc2;               // n x hidden2
   std::vector<float> dice3;             // n x hidden2
+  std::vector<float> item_fc0;          // n x hidden1: W0 of the items' half, + b0
   // Of variants of the user; v is as many as a block has room for, with all of their candidates.
-  std::vector<float> item_fc0;     // n x hidden1: W0 of the items' half, + b0
   std::vector<float> variant_fc0;  // v x hidden1: W0 of the user's half
   std::vector<float> variant_ur;   // n x h: ur of the variant at hand
 };
@@ -69,6 +69,12 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
                        MacgnnScratch& scratch);
 void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits);
+
+// See Ranker; without attention only. What is prepared is `item_fc0`.
+void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,
+                        MacgnnScratch& scratch, std::span<float> prepared);
+void MacgnnScorePrepared(const MacgnnWeights& weights, std::span<const float> prepared,
+                         MacgnnScratch& scratch, std::span<float> logits);
 
 // See Ranker. What depends on the candidates and the user's row alone is made once.
 bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,

@@ -43,6 +43,20 @@ class MacgnnRanker final : public Ranker {
     MacgnnScoreItems(weights_, items, static_cast<MacgnnScratch&>(scratch), logits);
   }
 
+  size_t prepared_width() const override {
+    return weights_.attention == MacgnnAttention::kNone ? weights_.shape.hidden1 : 0;
+  }
+
+  void PrepareItems(const ItemFeatures& items, RankerScratch& scratch,
+                    std::span<float> prepared) const override {
+    MacgnnPrepareItems(weights_, items, static_cast<MacgnnScratch&>(scratch), prepared);
+  }
+
+  void ScorePrepared(std::span<const float> prepared, RankerScratch& scratch,
+                     std::span<float> logits) const override {
+    MacgnnScorePrepared(weights_, prepared, static_cast<MacgnnScratch&>(scratch), logits);
+  }
+
   bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
                      RankerScratch& scratch, const std::function<bool()>& has_time,
                      std::span<float> logits) const override {

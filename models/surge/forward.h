@@ -100,9 +100,9 @@ struct SurgePaperScratch final : SurgeScratch {
   std::vector<float> projected;      // n x L x m: W_p h'
   std::vector<float> by_cluster;     // n x (m + 1) x L: W_p h' by cluster
   std::vector<float> assignment;     // n x (m + 1) x L: S' and, as the last row, gamma
-  std::vector<float> clusters;       // n x (m + 1) x d: h* and, as the last row, the readout
+  std::vector<float> clusters;       // (n x m + 1) x d: h*
   std::vector<float> cluster_score;  // n x m: gamma*
-  std::vector<float> inputs;         // n x (m + 1) x 3h
+  std::vector<float> inputs;         // n x m x 3h
 };
 
 std::unique_ptr<SurgeScratch> NewSurgeScratch(const SurgeWeights& weights, size_t block_size);

@@ -112,19 +112,18 @@ void AssignToClusters(const SurgeWeights& weights, size_t n, SurgePaperScratch& 
   }
 }
 
-// h* = S' h' and readout = sum_i gamma_i h'_i, one product per candidate. The rows that a product
-// writes beyond its own belong to the next candidate and are written after it.
+// h* = S' h' and readout = sum_i gamma_i h'_i, one product per candidate. The readout comes out
+// where the next candidate's first cluster belongs, which is written after it.
 void Pool(const SurgeShape& shape, size_t n, SurgePaperScratch& scratch) {
   const size_t length = scratch.length;
   const size_t d = shape.d();
   const size_t m = shape.clusters;
   for (size_t row = 0; row < n; ++row) {
-    Multiply({scratch.assignment.data() + row * (m + 1) * length, length},
-             {scratch.fused_items.data() + row * length * d, d},
-             {scratch.clusters.data() + row * (m + 1) * d, d}, m + 1, d, length);
-  }
-  for (size_t row = 0; row < n; ++row) {
-    std::copy_n(scratch.clusters.data() + (row * (m + 1) + m) * d, d,
+    float* clusters = scratch.clusters.data() + row * m * d;
+    MultiplyWhole({scratch.assignment.data() + row * (m + 1) * length, length},
+                  {scratch.fused_items.data() + row * length * d, d}, {clusters, d}, m + 1, d,
+                  length);
+    std::copy_n(clusters + m * d, d,
                 scratch.head_input.data() + row * shape.head_input() + shape.state_width);
   }
 }
@@ -133,7 +132,7 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgePaperScratch& scratch) {
   const size_t m = weights.shape.clusters;
   const size_t h = weights.shape.state_width;
   const SurgeDense& input = weights.augru.input;
-  const size_t rows = n * (m + 1);
+  const size_t rows = n * m;
   ApplyWeight(input, scratch.clusters.data(), input.in, rows, scratch.inputs.data());
   for (size_t row = 0; row < rows; ++row) {
     AddScaled(input.bias, 1.0f, RowOf(scratch.inputs, row, input.out));
@@ -141,7 +140,7 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgePaperScratch& scratch) {
   std::fill_n(scratch.state.begin(), n * h, 0.0f);
   for (size_t step = 0; step < m; ++step) {
     for (size_t row = 0; row < n; ++row) {
-      scratch.step_input[row] = static_cast<uint32_t>(row * (m + 1) + step);
+      scratch.step_input[row] = static_cast<uint32_t>(row * m + step);
       scratch.step_attention[row] = scratch.cluster_score[row * m + step];
     }
     EvolveStep(weights.augru, scratch.inputs, n, scratch);
@@ -164,11 +163,10 @@ SurgePaperScratch::SurgePaperScratch(const SurgeWeights& weights, size_t block)
       fused_items(beta.size() * weights.shape.d()),
       projected(beta.size() * weights.shape.clusters),
       by_cluster(PaddedRows(block) * (weights.shape.clusters + 1) * weights.shape.max_history),
-      assignment(by_cluster.size() + kRowGranularity * weights.shape.max_history),
-      clusters((PaddedRows(block) * (weights.shape.clusters + 1) + kRowGranularity) *
-               weights.shape.d()),
+      assignment(by_cluster.size()),
+      clusters((PaddedRows(block) * weights.shape.clusters + 1) * weights.shape.d()),
       cluster_score(block * weights.shape.clusters),
-      inputs(PaddedRows(block) * (weights.shape.clusters + 1) * weights.augru.input.out) {}
+      inputs(PaddedRows(block) * weights.shape.clusters * weights.augru.input.out) {}
 
 void PreparePaperUser(const SurgeWeights& weights, SurgePaperScratch& scratch) {
   const size_t l = weights.shape.max_history;

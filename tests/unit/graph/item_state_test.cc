@@ -29,6 +29,24 @@ TEST(ItemStateTest, RowsAreCopiedInTheOrderAskedFor) {
   EXPECT_EQ(items.Total(ItemIndex{39}), 6);
 }
 
+TEST(ItemStateTest, EveryKindOfChangeCountsForItsRowAlone) {
+  ItemState items(kShape, 2);
+  const std::vector<ItemIndex> asked{ItemIndex{0}, ItemIndex{1}};
+  std::vector<int64_t> versions(2);
+  const std::vector<Count> one_hop{1, 0, 0};
+  const std::vector<UserIndex> newest{UserIndex{8}, UserIndex{6}, UserIndex{5}};
+  items.ReadVersions(asked, versions);
+  EXPECT_EQ(versions, (std::vector<int64_t>{0, 0}));
+  items.Change(ItemIndex{1}, {.one_hop = one_hop});
+  items.Change(ItemIndex{1}, {.newest_users = &newest});
+  items.AddTwoHop(ItemIndex{1}, 0, 1);
+  items.ReadVersions(asked, versions);
+  EXPECT_EQ(versions, (std::vector<int64_t>{0, 3}));
+  std::vector<uint32_t> users(3);
+  items.ReadRows(std::span(asked).subspan(1), {}, {}, users, 99);
+  EXPECT_EQ(users, (std::vector<uint32_t>{8, 6, 5})) << "a full list ends before the version";
+}
+
 // The writer keeps H1[0] = H1[1] = H2[0] in every change; a torn row would show two values.
 TEST(ItemStateTest, ReadersNeverSeeHalfOfAChange) {
   ItemState items(kShape, 1);

@@ -51,6 +51,35 @@ TEST_F(KernelsTest, ProductsAgreeWithLoopsOnOddShapes) {
   }
 }
 
+TEST_F(KernelsTest, AWholeProductWritesItsRowsOnlyAndTheSameBitsAnywhere) {
+  for (const size_t rows : {1, 2, 11, 31, 100}) {
+    constexpr size_t kColumns = 40;
+    constexpr size_t kInner = 13;
+    const std::vector<float> a = Random(rows * kInner);
+    const std::vector<float> b = Random(kColumns * kInner);
+    std::vector<float> expected(rows * kColumns);
+    MultiplyWhole({a.data(), kInner}, {b.data(), kColumns}, {expected.data(), kColumns}, rows,
+                  kColumns, kInner);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      double sum = 0;
+      for (size_t k = 0; k < kInner; ++k) {
+        sum += double{a[i / kColumns * kInner + k]} * double{b[k * kColumns + i % kColumns]};
+      }
+      ASSERT_NEAR(expected[i], sum, 1e-4) << rows;
+    }
+    for (size_t offset = 0; offset < 16; ++offset) {
+      std::vector<float> moved(offset);
+      moved.insert(moved.end(), a.begin(), a.end());
+      std::vector<float> c(offset + expected.size() + 1, 7.0f);
+      MultiplyWhole({moved.data() + offset, kInner}, {b.data(), kColumns},
+                    {c.data() + offset, kColumns}, rows, kColumns, kInner);
+      ASSERT_EQ(std::memcmp(c.data() + offset, expected.data(), expected.size() * sizeof(float)),
+                0);
+      ASSERT_EQ(c.back(), 7.0f);
+    }
+  }
+}
+
 // What makes a score independent of its batch.
 TEST_F(KernelsTest, ARowIsTheSameBitsWhateverTheBatch) {
   constexpr size_t kColumns = 200;
