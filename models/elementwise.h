@@ -19,7 +19,7 @@ namespace groundswell {
 float LogOfCount(int64_t count);
 
 // x_k = exp(x_k) / sum_j exp(x_j), the largest element subtracted first. For up to 1,000 elements
-// relatively within 5e-7 + 1e-7 (max - x_k), whose second part is the rounding of that difference;
+// relatively within 8e-7 + 1e-7 (max - x_k), whose second part is the rounding of that difference;
 // 0 where it exceeds 87.
 void Softmax(std::span<float> x);
 
