@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
+#include "tests/support/golden_vectors.h"
 #include "tests/support/safetensors_writer.h"
 
 namespace groundswell {
@@ -26,48 +26,7 @@ constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and log
 constexpr double kProbabilityTolerance = 1e-6;
 
 SafetensorsFile Open(const std::string& name) {
-  const std::string path = golden_directory + "/macgnn/" + name;
-  auto bytes = ReadFileBytes(path);
-  if (!bytes.ok()) throw std::runtime_error(std::string(bytes.status().message()));
-  auto file = SafetensorsFile::Parse(name, *bytes);
-  if (!file.ok()) throw std::runtime_error(std::string(file.status().message()));
-  return *std::move(file);
-}
-
-// The tensor of any dtype as doubles.
-std::vector<double> Doubles(const SafetensorsFile& file, const std::string& name) {
-  const Tensor& tensor = file.tensors().at(name);
-  std::vector<double> values(tensor.element_count());
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto at = [&]<typename T>(T element) {
-      std::memcpy(&element, tensor.data.data() + i * sizeof(T), sizeof(T));
-      return static_cast<double>(element);
-    };
-    switch (tensor.dtype) {
-      case DType::kF32:
-        values[i] = at(float{});
-        break;
-      case DType::kF64:
-        values[i] = at(double{});
-        break;
-      case DType::kI32:
-        values[i] = at(int32_t{});
-        break;
-      case DType::kI64:
-        values[i] = at(int64_t{});
-        break;
-      default:
-        throw std::runtime_error(name + " is in a 16-bit type, too coarse for a vector");
-    }
-  }
-  return values;
-}
-
-template <typename T>
-std::vector<T> Integers(const SafetensorsFile& file, const std::string& name) {
-  const auto values = file.Integers(name, file.tensors().at(name).shape);
-  if (!values.ok()) throw std::runtime_error(std::string(values.status().message()));
-  return {values->begin(), values->end()};
+  return OpenGolden(golden_directory + "/macgnn", name);
 }
 
 // The weights with one attention's Dice statistics, which the cases hold, in the place of their
@@ -77,7 +36,7 @@ SafetensorsFile WithStatistics(const SafetensorsFile& weights, const Safetensors
   SafetensorsWriter writer;
   const auto add = [&](const std::string& name, const SafetensorsFile& file,
                        const std::string& source) {
-    const std::vector<double> values = Doubles(file, source);
+    const std::vector<double> values = GoldenDoubles(file, source);
     writer.Add(name, file.tensors().at(source).shape,
                std::vector<float>(values.begin(), values.end()));
   };
@@ -120,7 +79,7 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
 
   const std::vector<double>& Stage(const std::string& stage) {
     auto [at, is_new] = stages_.try_emplace(stage);
-    if (is_new) at->second = Doubles(cases_, prefix_ + stage);
+    if (is_new) at->second = GoldenDoubles(cases_, prefix_ + stage);
     return at->second;
   }
 
@@ -134,14 +93,14 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
 
 TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
   const MacgnnShape& shape = weights_.shape;
-  const auto user = Integers<uint32_t>(cases_, "in.user");
-  const auto item = Integers<uint32_t>(cases_, "in.item");
-  const auto u1 = Integers<int64_t>(cases_, "in.u1");
-  const auto u2 = Integers<int64_t>(cases_, "in.u2");
-  const auto i1 = Integers<int64_t>(cases_, "in.i1");
-  const auto i2 = Integers<int64_t>(cases_, "in.i2");
-  const auto urec = Integers<uint32_t>(cases_, "in.urec");
-  const auto irec = Integers<uint32_t>(cases_, "in.irec");
+  const auto user = GoldenIntegers<uint32_t>(cases_, "in.user");
+  const auto item = GoldenIntegers<uint32_t>(cases_, "in.item");
+  const auto u1 = GoldenIntegers<int64_t>(cases_, "in.u1");
+  const auto u2 = GoldenIntegers<int64_t>(cases_, "in.u2");
+  const auto i1 = GoldenIntegers<int64_t>(cases_, "in.i1");
+  const auto i2 = GoldenIntegers<int64_t>(cases_, "in.i2");
+  const auto urec = GoldenIntegers<uint32_t>(cases_, "in.urec");
+  const auto irec = GoldenIntegers<uint32_t>(cases_, "in.irec");
   const size_t p = shape.user_nodes;
   const size_t q = shape.item_nodes;
   const size_t l = shape.recent_len;

@@ -1,25 +1,9 @@
-// Scoring allocates nothing: every operator new of the process is counted.
 #include <gtest/gtest.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
+#include "tests/support/counting_new.h"
 #include "tests/support/macgnn_fixture.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace groundswell {
 namespace {
@@ -41,14 +25,14 @@ TEST(MacgnnAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {
     std::vector<float> logits(40);
     int64_t before = 0;
     for (int run = 0; run < 3; ++run) {
-      before = allocations;
+      before = AllocationCount();
       MacgnnPrepareUser(*weights, {.row = 1, .one_hop = q, .two_hop = p, .recent_items = recent},
                         scratch);
       MacgnnScoreItems(
           *weights, {.rows = rows, .one_hop = one_hop, .two_hop = two_hop, .recent_users = users},
           scratch, logits);
     }
-    EXPECT_EQ(allocations - before, 0) << attention;
+    EXPECT_EQ(AllocationCount() - before, 0) << attention;
   }
 }
 

@@ -1,25 +1,9 @@
-// Scoring allocates nothing: every operator new of the process is counted.
 #include <gtest/gtest.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "models/surge/forward.h"
 #include "models/surge/weights.h"
+#include "tests/support/counting_new.h"
 #include "tests/support/surge_fixture.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace groundswell {
 namespace {
@@ -39,13 +23,13 @@ TEST(SurgeAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {
     for (const size_t length : {20, 1, 30, 7}) {
       int64_t before = 0;
       for (int run = 0; run < 2; ++run) {
-        before = allocations;
+        before = AllocationCount();
         const absl::Status prepared = SurgePrepareUser(
             *weights, {.recent_items = std::span(history).first(length)}, *scratch);
         ASSERT_TRUE(prepared.ok());
         SurgeScoreItems(*weights, {.rows = rows}, *scratch, logits);
       }
-      EXPECT_EQ(allocations - before, 0) << variant << ", history of " << length;
+      EXPECT_EQ(AllocationCount() - before, 0) << variant << ", history of " << length;
     }
   }
 }
