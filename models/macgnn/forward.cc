@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "models/elementwise.h"
 #include "models/kernels.h"
@@ -135,28 +136,14 @@ void AttendToRecentItems(const MacgnnWeights& weights, size_t n, MutableMatrix u
            {scratch.recent_values.data(), shape.h}, ur, n, shape.h, shape.recent_len);
 }
 
-// u1 and ur, whose attention depends on the candidate; fills the user's half of every row.
-void FillUserHalves(const MacgnnWeights& weights, const ItemFeatures& items,
-                    MacgnnScratch& scratch) {
+// With attention: u1 and ur, which depend on the candidate; fills the user's half of every row.
+void FillUserHalves(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
   const MacgnnShape& shape = weights.shape;
-  const size_t n = items.rows.size();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.h));
   float* const concat = scratch.concat.data();
   const size_t stride = shape.concat();
   for (size_t row = 0; row < n; ++row) {
     std::copy(scratch.user_half.begin(), scratch.user_half.end(), concat + row * stride);
-  }
-  // K_i item_embed of every candidate.
-  MultiplyTransposed({concat + shape.half(), stride}, {weights.item_aggregator.key.data(), shape.d},
-                     {scratch.keys.data(), shape.h}, n, shape.h, shape.d, false);
-  // s over the item macro nodes, shared by u1 and i2.
-  MultiplyTransposed({scratch.keys.data(), shape.h}, {weights.item_node_queries.data(), shape.h},
-                     {scratch.node_attention.data(), shape.item_nodes}, n, shape.item_nodes,
-                     shape.h, false);
-  for (size_t row = 0; row < n; ++row) {
     const auto s = RowOf(scratch.node_attention, row, shape.item_nodes);
-    for (float& value : s) value *= scale;
-    Softmax(s);
     const auto w = RowOf(scratch.node_weights, row, shape.item_nodes);
     for (size_t k = 0; k < s.size(); ++k) w[k] = s[k] * scratch.w_u1[k];
   }
@@ -196,38 +183,80 @@ void FillItemEmbeddings(const MacgnnWeights& weights, const ItemFeatures& items,
   }
 }
 
-// i1, i2 and ir.
-void FillItemAggregates(const MacgnnWeights& weights, const ItemFeatures& items,
-                        MacgnnScratch& scratch) {
+// K_i item_embed of the candidates, and by it s over the item macro nodes, shared by u1 and i2.
+void AttendToItemNodes(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(shape.h));
+  MultiplyTransposed({scratch.concat.data() + shape.half(), shape.concat()},
+                     {weights.item_aggregator.key.data(), shape.d}, {scratch.keys.data(), shape.h},
+                     n, shape.h, shape.d, false);
+  MultiplyTransposed({scratch.keys.data(), shape.h}, {weights.item_node_queries.data(), shape.h},
+                     {scratch.node_attention.data(), shape.item_nodes}, n, shape.item_nodes,
+                     shape.h, false);
+  for (size_t row = 0; row < n; ++row) {
+    const auto s = RowOf(scratch.node_attention, row, shape.item_nodes);
+    for (float& value : s) value *= scale;
+    Softmax(s);
+  }
+}
+
+// All that is made of the candidates alone: item_embed, i2, w_i1, the newest users' rows; and with
+// attention keys and s.
+void FillItemSide(const MacgnnWeights& weights, const ItemFeatures& items, MacgnnScratch& scratch) {
   const MacgnnShape& shape = weights.shape;
   const size_t n = items.rows.size();
   const size_t p = shape.user_nodes;
   const size_t q = shape.item_nodes;
   const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  FillItemEmbeddings(weights, items, scratch);
+  if (attends) AttendToItemNodes(weights, n, scratch);
   for (size_t row = 0; row < n; ++row) {
     CountWeights(weights, items.one_hop.subspan(row * p, p), RowOf(scratch.w_i1, row, p));
     CountWeights(weights, items.two_hop.subspan(row * q, q), RowOf(scratch.w_i2, row, q));
-    if (attends) {
-      const auto s = RowOf(scratch.node_attention, row, q);
-      const auto w = RowOf(scratch.node_weights, row, q);
-      const auto w_i2 = RowOf(scratch.w_i2, row, q);
-      for (size_t k = 0; k < q; ++k) w[k] = s[k] * w_i2[k];
-    }
-    SumRecentUsers(weights, items.recent_users.subspan(row * shape.recent_len, shape.recent_len),
-                   scratch, RowOf(scratch.recent_attention, row, shape.recent_len),
-                   RowOf(scratch.neighbour_sum, row, shape.d));
+    if (!attends) continue;
+    const auto s = RowOf(scratch.node_attention, row, q);
+    const auto w = RowOf(scratch.node_weights, row, q);
+    const auto w_i2 = RowOf(scratch.w_i2, row, q);
+    for (size_t k = 0; k < q; ++k) w[k] = s[k] * w_i2[k];
+  }
+  std::copy(items.recent_users.begin(), items.recent_users.end(), scratch.recent_users.begin());
+  const float* i2_weights = attends ? scratch.node_weights.data() : scratch.w_i2.data();
+  Multiply({i2_weights, q}, {weights.item_node_values.data(), shape.h},
+           {scratch.concat.data() + shape.half() + shape.d + shape.h, shape.concat()}, n, shape.h,
+           q);
+}
+
+// i1 and ir, which with attention depend on the user.
+void FillUserAggregates(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const MacgnnShape& shape = weights.shape;
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  for (size_t row = 0; row < n; ++row) {
+    SumRecentUsers(
+        weights, std::span(scratch.recent_users).subspan(row * shape.recent_len, shape.recent_len),
+        scratch, RowOf(scratch.recent_attention, row, shape.recent_len),
+        RowOf(scratch.neighbour_sum, row, shape.d));
   }
   float* const half = scratch.concat.data() + shape.half();
   const size_t stride = shape.concat();
   const float* node_table = attends ? scratch.node_table.data() : weights.user_node_values.data();
-  const float* i2_weights = attends ? scratch.node_weights.data() : scratch.w_i2.data();
-  Multiply({scratch.w_i1.data(), p}, {node_table, shape.h}, {half + shape.d, stride}, n, shape.h,
-           p);
-  Multiply({i2_weights, q}, {weights.item_node_values.data(), shape.h},
-           {half + shape.d + shape.h, stride}, n, shape.h, q);
+  Multiply({scratch.w_i1.data(), shape.user_nodes}, {node_table, shape.h}, {half + shape.d, stride},
+           n, shape.h, shape.user_nodes);
   MultiplyTransposed({scratch.neighbour_sum.data(), shape.d},
                      {weights.user_aggregator.value.data(), shape.d},
                      {half + shape.d + 2 * shape.h, stride}, n, shape.h, shape.d, false);
+}
+
+// Calls `visit` with every part of FillItemSide's result for one candidate, in the order in which
+// they are kept.
+template <typename Visit>
+void VisitItemSide(const MacgnnShape& shape, size_t row, MacgnnScratch& scratch, Visit visit) {
+  float* const half = scratch.concat.data() + row * shape.concat() + shape.half();
+  visit(half, shape.d);
+  visit(half + shape.d + shape.h, shape.h);
+  visit(RowOf(scratch.keys, row, shape.h).data(), shape.h);
+  visit(RowOf(scratch.node_attention, row, shape.item_nodes).data(), shape.item_nodes);
+  visit(RowOf(scratch.w_i1, row, shape.user_nodes).data(), shape.user_nodes);
+  visit(scratch.recent_users.data() + row * shape.recent_len, shape.recent_len);
 }
 
 // W0 x + b0 with attention.
@@ -254,6 +283,17 @@ void FirstLayerOfItems(const MacgnnWeights& weights, size_t n, MacgnnScratch& sc
            /*accumulate=*/true);
 }
 
+// Without attention: the user's half of the first layer to that of every candidate.
+void AddHalves(const MacgnnWeights& weights, std::span<const float> of_items,
+               MacgnnScratch& scratch) {
+  const size_t width = weights.shape.hidden1;
+  for (size_t at = 0; at < of_items.size(); at += width) {
+    for (size_t i = 0; i < width; ++i) {
+      scratch.fc0[at + i] = scratch.user_fc0[i] + of_items[at + i];
+    }
+  }
+}
+
 // From the first layer to the logits.
 void OtherLayers(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch,
                  std::span<float> logits) {
@@ -274,12 +314,21 @@ void OtherLayers(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch,
   }
 }
 
-// Without attention: all that is made of the items alone.
+// Without attention: the item's half of the first layer.
 void MakeItemHalves(const MacgnnWeights& weights, const ItemFeatures& items,
                     MacgnnScratch& scratch) {
-  FillItemEmbeddings(weights, items, scratch);
-  FillItemAggregates(weights, items, scratch);
+  FillItemSide(weights, items, scratch);
+  FillUserAggregates(weights, items.rows.size(), scratch);
   FirstLayerOfItems(weights, items.rows.size(), scratch);
+}
+
+// With attention, of candidates whose side is there.
+void ScorePairs(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch,
+                std::span<float> logits) {
+  FillUserHalves(weights, n, scratch);
+  FillUserAggregates(weights, n, scratch);
+  FirstLayer(weights, n, scratch);
+  OtherLayers(weights, n, scratch, logits);
 }
 
 // --- Variants of the user.
@@ -377,6 +426,7 @@ MacgnnScratch::MacgnnScratch(const MacgnnShape& shape, size_t block)
       node_attention(std::max(PaddedRows(block) * shape.item_nodes, shape.user_nodes)),
       node_weights(PaddedRows(block) * shape.item_nodes),
       recent_attention(PaddedRows(block) * shape.recent_len),
+      recent_users(block * shape.recent_len),
       neighbour_sum(PaddedRows(block) * shape.d),
       fc0(PaddedRows(block) * shape.hidden1),
       dice1(PaddedRows(block) * shape.hidden1),
@@ -410,33 +460,54 @@ void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits) {
   const size_t n = items.rows.size();
   if (weights.attention == MacgnnAttention::kNone) {
-    const auto prepared = std::span(scratch.item_fc0).first(n * weights.shape.hidden1);
     MakeItemHalves(weights, items, scratch);
-    MacgnnScorePrepared(weights, prepared, scratch, logits);
-    return;
+    AddHalves(weights, std::span(scratch.item_fc0).first(n * weights.shape.hidden1), scratch);
+    OtherLayers(weights, n, scratch, logits);
+  } else {
+    FillItemSide(weights, items, scratch);
+    ScorePairs(weights, n, scratch, logits);
   }
-  FillItemEmbeddings(weights, items, scratch);
-  FillUserHalves(weights, items, scratch);
-  FillItemAggregates(weights, items, scratch);
-  FirstLayer(weights, n, scratch);
-  OtherLayers(weights, n, scratch, logits);
+}
+
+size_t MacgnnPreparedWidth(const MacgnnWeights& weights) {
+  const MacgnnShape& shape = weights.shape;
+  return weights.attention == MacgnnAttention::kNone
+             ? shape.hidden1
+             : shape.d + 2 * shape.h + shape.item_nodes + shape.user_nodes + shape.recent_len;
 }
 
 void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,
                         MacgnnScratch& scratch, std::span<float> prepared) {
-  MakeItemHalves(weights, items, scratch);
-  std::copy_n(scratch.item_fc0.begin(), prepared.size(), prepared.begin());
+  if (weights.attention == MacgnnAttention::kNone) {
+    MakeItemHalves(weights, items, scratch);
+    std::copy_n(scratch.item_fc0.begin(), prepared.size(), prepared.begin());
+    return;
+  }
+  FillItemSide(weights, items, scratch);
+  float* to = prepared.data();
+  for (size_t row = 0; row < items.rows.size(); ++row) {
+    VisitItemSide(weights.shape, row, scratch, [&](const auto* part, size_t size) {
+      std::memcpy(to, part, size * sizeof(float));
+      to += size;
+    });
+  }
 }
 
 void MacgnnScorePrepared(const MacgnnWeights& weights, std::span<const float> prepared,
                          MacgnnScratch& scratch, std::span<float> logits) {
-  const size_t width = weights.shape.hidden1;
-  for (size_t row = 0; row < logits.size(); ++row) {
-    const float* of_item = prepared.data() + row * width;
-    float* out = scratch.fc0.data() + row * width;
-    for (size_t i = 0; i < width; ++i) out[i] = scratch.user_fc0[i] + of_item[i];
+  if (weights.attention == MacgnnAttention::kNone) {
+    AddHalves(weights, prepared, scratch);
+    OtherLayers(weights, logits.size(), scratch, logits);
+    return;
   }
-  OtherLayers(weights, logits.size(), scratch, logits);
+  const float* from = prepared.data();
+  for (size_t row = 0; row < logits.size(); ++row) {
+    VisitItemSide(weights.shape, row, scratch, [&](auto* part, size_t size) {
+      std::memcpy(part, from, size * sizeof(float));
+      from += size;
+    });
+  }
+  ScorePairs(weights, logits.size(), scratch, logits);
 }
 
 bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatures> variants,
@@ -446,13 +517,12 @@ bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatu
   if (variants.empty() || n == 0) return true;
   if (!has_time()) return false;
   const bool attends = weights.attention == MacgnnAttention::kNeighbours;
-  FillItemEmbeddings(weights, items, scratch);
+  if (attends) MacgnnPrepareUser(weights, variants[0], scratch);
+  FillItemSide(weights, items, scratch);
   if (attends) {
-    MacgnnPrepareUser(weights, variants[0], scratch);
-    FillUserHalves(weights, items, scratch);
     AttendToRecentItems(weights, n, {scratch.variant_ur.data(), weights.shape.h}, scratch);
   }
-  FillItemAggregates(weights, items, scratch);
+  FillUserAggregates(weights, n, scratch);
   FirstLayerOfItems(weights, n, scratch);
 
   const size_t at_once = scratch.block_size / n;

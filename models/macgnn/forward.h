@@ -53,6 +53,7 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> node_attention;    // n x Q
   std::vector<float> node_weights;      // n x Q: attention times w, for u1 and then i2
   std::vector<float> recent_attention;  // n x L
+  std::vector<uint32_t> recent_users;   // n x L: rows of the newest users, 0 where there is none
   std::vector<float> neighbour_sum;     // n x d: sum of newest users' embeddings
   std::vector<float> fc0;               // n x hidden1
   std::vector<float> dice1;             // n x hidden1
@@ -70,7 +71,10 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
 void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits);
 
-// See Ranker; without attention only. What is prepared is `item_fc0`.
+// See Ranker. Without attention an item's half of the first layer is prepared; with attention what
+// FillItemSide makes of it: item_embed, i2, its key, s over the item nodes, w_i1, and, as bits, the
+// rows of its newest users.
+size_t MacgnnPreparedWidth(const MacgnnWeights& weights);
 void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,
                         MacgnnScratch& scratch, std::span<float> prepared);
 void MacgnnScorePrepared(const MacgnnWeights& weights, std::span<const float> prepared,

@@ -43,9 +43,7 @@ class MacgnnRanker final : public Ranker {
     MacgnnScoreItems(weights_, items, static_cast<MacgnnScratch&>(scratch), logits);
   }
 
-  size_t prepared_width() const override {
-    return weights_.attention == MacgnnAttention::kNone ? weights_.shape.hidden1 : 0;
-  }
+  size_t prepared_width() const override { return MacgnnPreparedWidth(weights_); }
 
   void PrepareItems(const ItemFeatures& items, RankerScratch& scratch,
                     std::span<float> prepared) const override {

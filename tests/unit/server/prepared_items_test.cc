@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kItems = 30;  // more than the model knows: the rest have row 0
 constexpr uint32_t kUsers = 9;
 
-class PreparedItemsTest : public testing::Test {
+class PreparedItemsTest : public testing::TestWithParam<const char*> {
  protected:
   PreparedItemsTest() {
     const SafetensorsFile file = MakeMacgnnFile(SmallMacgnnTensors());
@@ -22,7 +22,7 @@ class PreparedItemsTest : public testing::Test {
         MakeRanker({.name = "macgnn",
                     .kind = "macgnn",
                     .file = "macgnn.safetensors",
-                    .options = {{"attention", "none"}, {"tau", "1.9"}, {"recent_len", "3"}}},
+                    .options = {{"attention", GetParam()}, {"tau", "1.9"}, {"recent_len", "3"}}},
                    file);
     EXPECT_TRUE(ranker.ok()) << ranker.status();
     ranker_ = *std::move(ranker);
@@ -79,7 +79,7 @@ class PreparedItemsTest : public testing::Test {
   Offset offset_ = 0;
 };
 
-TEST_F(PreparedItemsTest, WhatIsKeptScoresToTheBitAsWhatIsMadeAnew) {
+TEST_P(PreparedItemsTest, WhatIsKeptScoresToTheBitAsWhatIsMadeAnew) {
   ItemCache whole(kItems, ranker_->prepared_width(), 1 << 20);
   ItemCache small(kItems, ranker_->prepared_width(), 1'000);
   std::mt19937_64 random(5);
@@ -94,7 +94,7 @@ TEST_F(PreparedItemsTest, WhatIsKeptScoresToTheBitAsWhatIsMadeAnew) {
   }
 }
 
-TEST_F(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
+TEST_P(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
   ItemCache cache(kItems, ranker_->prepared_width(), 1 << 20);
   size_t made = 0;
   Kept(0, cache, made);
@@ -111,6 +111,9 @@ TEST_F(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
   Kept(0, cache, made);
   EXPECT_EQ(made, 1u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Attentions, PreparedItemsTest, testing::Values("none", "neighbours"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace groundswell
