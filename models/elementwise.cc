@@ -26,9 +26,9 @@ void Softmax(std::span<float> x) {
   if (x.empty()) return;
   const float largest = *std::max_element(x.begin(), x.end());
   ExpMinus(largest, x);
-  float sum = 0;
+  double sum = 0;  // as exact for a thousand elements as for one
   for (const float value : x) sum += value;
-  const float scale = 1.0f / sum;
+  const auto scale = static_cast<float>(1.0 / sum);
   for (float& value : x) value *= scale;
 }
 
