@@ -203,7 +203,9 @@ std::string FoldInPieces(const std::string& path, const History& history, std::m
       const auto begin = history.entries.begin() + static_cast<ptrdiff_t>(at);
       live.Apply({begin, begin + static_cast<ptrdiff_t>(count)});
       at += count;
-      if (random() % 3 == 0) EXPECT_TRUE(live.Checkpoint().ok());
+      if (random() % 3 == 0) {
+        EXPECT_TRUE(live.Checkpoint().ok());
+      }
     }
     digest = live.Digest();
   }

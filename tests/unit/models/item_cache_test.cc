@@ -68,7 +68,9 @@ TEST(ItemCacheTest, AReaderNeverGetsPartsOfTwoVectors) {
   });
   std::vector<float> out;
   while (!done) {
-    if (Read(cache, {0}, {1}, out).empty()) ASSERT_EQ(out.front(), out.back());
+    if (Read(cache, {0}, {1}, out).empty()) {
+      ASSERT_EQ(out.front(), out.back());
+    }
   }
   writer.join();
   EXPECT_TRUE(Read(cache, {0}, {1}, out).empty());
