@@ -1,7 +1,6 @@
 #include "graph/item_state.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <new>
 #include <numeric>
@@ -12,8 +11,7 @@ namespace {
 constexpr size_t kCacheLineWords = 8;
 
 size_t Stride(const MacroShape& shape) {
-  const size_t words =
-      shape.user_clusters + shape.item_clusters + 1 + (shape.recent_len + 1) / 2 + 1;
+  const size_t words = shape.user_clusters + shape.item_clusters + 1 + (shape.recent_len + 1) / 2;
   return (words + kCacheLineWords - 1) / kCacheLineWords * kCacheLineWords;
 }
 
@@ -24,7 +22,8 @@ ItemState::ItemState(MacroShape shape, size_t capacity)
     : shape_(shape),
       capacity_(capacity),
       stride_(Stride(shape)),
-      rows_(static_cast<int64_t*>(std::calloc(std::max<size_t>(capacity, 1), row_bytes()))) {
+      rows_(static_cast<int64_t*>(std::calloc(std::max<size_t>(capacity, 1), row_bytes()))),
+      versions_(std::make_unique<std::atomic<int64_t>[]>(capacity)) {
   if (rows_ == nullptr) throw std::bad_alloc();
 }
 
@@ -35,6 +34,7 @@ void ItemState::Prefetch(ItemIndex item) const {
 
 void ItemState::PrefetchTwoHop(ItemIndex item, MacroNode node) const {
   __builtin_prefetch(Row(item) + shape_.user_clusters + node, /*rw=*/1);
+  __builtin_prefetch(&versions_[ToInt(item)], /*rw=*/1);
 }
 
 void ItemState::ReadRows(std::span<const ItemIndex> items, std::span<Count> one_hop,
@@ -59,28 +59,15 @@ void ItemState::ReadRows(std::span<const ItemIndex> items, std::span<Count> one_
   }
 }
 
-size_t ItemState::VersionWord() const {
-  return shape_.user_clusters + shape_.item_clusters + 1 + (shape_.recent_len + 1) / 2;
-}
-
 void ItemState::ReadVersions(std::span<const ItemIndex> items, std::span<int64_t> versions) const {
-  const size_t word = VersionWord();
-  for (size_t i = 0; i < std::min(kPrefetchAhead, items.size()); ++i) {
-    __builtin_prefetch(Row(items[i]) + word);
-  }
   for (size_t i = 0; i < items.size(); ++i) {
-    if (i + kPrefetchAhead < items.size()) {
-      __builtin_prefetch(Row(items[i + kPrefetchAhead]) + word);
-    }
-    // atomic_ref does not take a const object before C++26; this only loads.
-    auto& version = const_cast<int64_t&>(Row(items[i])[word]);
-    versions[i] = std::atomic_ref(version).load(std::memory_order_acquire);
+    versions[i] = versions_[ToInt(items[i])].load(std::memory_order_acquire);
   }
 }
 
 // Under the row's lock and after its change, so that no version is seen before its change.
-void ItemState::CountChange(int64_t* row) {
-  std::atomic_ref version(row[VersionWord()]);
+void ItemState::CountChange(ItemIndex item) {
+  std::atomic<int64_t>& version = versions_[ToInt(item)];
   version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
@@ -110,14 +97,14 @@ void ItemState::Change(ItemIndex item, const ItemRowChange& change) {
                   change.newest_users->size() * sizeof(uint32_t));
     }
   }
-  CountChange(row);
+  CountChange(item);
 }
 
 void ItemState::AddTwoHop(ItemIndex item, MacroNode node, Count delta) {
   int64_t* row = Row(item);
   MutexLock lock(StripeOf(item));
   row[shape_.user_clusters + node] += delta;
-  CountChange(row);
+  CountChange(item);
 }
 
 }  // namespace groundswell

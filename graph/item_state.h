@@ -9,6 +9,7 @@
 #define GROUNDSWELL_GRAPH_ITEM_STATE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -80,8 +81,7 @@ class ItemState {
  private:
   static constexpr size_t kStripes = 1024;
 
-  size_t VersionWord() const;
-  void CountChange(int64_t* row);
+  void CountChange(ItemIndex item);
   Mutex& StripeOf(ItemIndex item) const { return stripes_[ToInt(item) % kStripes]; }
   int64_t* Row(ItemIndex item) { return rows_.get() + ToInt(item) * stride_; }
   const int64_t* Row(ItemIndex item) const { return rows_.get() + ToInt(item) * stride_; }
@@ -93,9 +93,11 @@ class ItemState {
   const MacroShape shape_;
   const size_t capacity_;
   // A row: H1_i (P words), H2_i (Q words), number of newest users (1 word), newest users (two to a
-  // word), version; in words of 8 bytes, padded to whole cache lines.
+  // word); in words of 8 bytes, padded to whole cache lines.
   const size_t stride_;
   std::unique_ptr<int64_t[], Free> rows_;
+  // Beside the rows, so that a change of one counter touches one line of a row.
+  std::unique_ptr<std::atomic<int64_t>[]> versions_;
   mutable std::array<Mutex, kStripes> stripes_;
 };
 
