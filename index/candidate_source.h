@@ -19,6 +19,8 @@ enum SourceBit : uint32_t {
   kFromEmbedding = 1u << 0,  // "embedding"
   kFromPopular = 1u << 1,    // "popular"
   kFromRequest = 1u << 2,    // "request": listed by the caller
+  kFromTrending = 1u << 3,   // "trending"
+  kFromMacroNode = 1u << 4,  // "macro_node": what the user's behaviour cluster takes
 };
 
 struct Candidate {
