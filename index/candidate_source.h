@@ -2,6 +2,7 @@
 #ifndef GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 #define GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,14 +15,17 @@
 
 namespace groundswell {
 
-// Which sources proposed a candidate, one bit each; docs and metrics use the names.
+// Which sources proposed a candidate, one bit each; settings, docs and metrics use the names.
 enum SourceBit : uint32_t {
-  kFromEmbedding = 1u << 0,  // "embedding"
-  kFromPopular = 1u << 1,    // "popular"
-  kFromRequest = 1u << 2,    // "request": listed by the caller
-  kFromTrending = 1u << 3,   // "trending"
-  kFromMacroNode = 1u << 4,  // "macro_node": what the user's behaviour cluster takes
+  kFromEmbedding = 1u << 0,    // nearest to the user's vector
+  kFromPopular = 1u << 1,      // most interactions
+  kFromRequest = 1u << 2,      // listed by the caller
+  kFromTrending = 1u << 3,     // most users of late
+  kFromMacroNode = 1u << 4,    // most users of late of the user's behaviour cluster
+  kFromSimilarItems = 1u << 5  // nearest to the user's newest items
 };
+inline constexpr std::array kSourceNames = {
+    "embedding", "popular", "request", "trending", "macro_node", "similar_items"};
 
 struct Candidate {
   ItemIndex item{};

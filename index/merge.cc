@@ -5,28 +5,50 @@
 #include "absl/container/flat_hash_map.h"
 
 namespace groundswell {
+namespace {
+
+constexpr float kRankConstant = 60;
+
+std::vector<Candidate> Fuse(std::span<const std::vector<Candidate>> lists, size_t proposed) {
+  std::vector<Candidate> fused;
+  fused.reserve(proposed);
+  absl::flat_hash_map<ItemIndex, size_t> place_of_item;
+  place_of_item.reserve(proposed);
+  for (const std::vector<Candidate>& list : lists) {
+    for (size_t at = 0; at < list.size(); ++at) {
+      const auto [place, is_new] = place_of_item.emplace(list[at].item, fused.size());
+      if (is_new) fused.push_back({.item = list[at].item, .score = 0, .sources = 0});
+      Candidate& candidate = fused[place->second];
+      candidate.sources |= list[at].sources;
+      candidate.score += 1 / (kRankConstant + static_cast<float>(at + 1));
+    }
+  }
+  return fused;
+}
+
+}  // namespace
 
 std::vector<Candidate> MergeCandidates(std::span<const std::vector<Candidate>> lists,
                                        size_t count) {
   size_t proposed = 0;
-  for (const std::vector<Candidate>& list : lists) proposed += list.size();
-  const size_t merged_max = std::min(count, proposed);
-
-  std::vector<Candidate> merged;
-  merged.reserve(merged_max);
-  absl::flat_hash_map<ItemIndex, size_t> place_of_item;
-  place_of_item.reserve(merged_max);
+  const std::vector<Candidate>* alone = nullptr;
   for (const std::vector<Candidate>& list : lists) {
-    for (const Candidate& candidate : list) {
-      const auto place = place_of_item.find(candidate.item);
-      if (place != place_of_item.end()) {
-        merged[place->second].sources |= candidate.sources;
-      } else if (merged.size() < merged_max) {
-        place_of_item.emplace(candidate.item, merged.size());
-        merged.push_back(candidate);
-      }
-    }
+    if (!list.empty()) alone = proposed == 0 ? &list : nullptr;
+    proposed += list.size();
   }
+  std::vector<Candidate> merged;
+  if (alone != nullptr) {
+    merged = *alone;
+  } else {
+    merged = Fuse(lists, proposed);
+    const auto is_better = [](const Candidate& a, const Candidate& b) {
+      return a.score != b.score ? a.score > b.score : a.item < b.item;
+    };
+    const size_t kept = std::min(count, merged.size());
+    std::partial_sort(merged.begin(), merged.begin() + static_cast<ptrdiff_t>(kept), merged.end(),
+                      is_better);
+  }
+  merged.resize(std::min(count, merged.size()));
   return merged;
 }
 

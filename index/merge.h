@@ -10,9 +10,13 @@
 
 namespace groundswell {
 
-// The union without duplicates, at most `count` items: the first list in its order, then what the
-// second adds, and so on. An item proposed more than once keeps its first place and score and
-// carries the source bits of all its proposers, also of those behind the `count`-th item.
+// The union without duplicates, at most `count` items, by reciprocal rank fusion (Cormack, Clarke,
+// Buettcher, SIGIR 2009), which needs no scores of a common scale:
+//
+//   score(item) = sum over the lists that have it of 1 / (60 + its place, from 1)
+//
+// Best first, ties by ascending item. An item carries the source bits of all its proposers. A list
+// that is alone keeps its order and its own scores.
 std::vector<Candidate> MergeCandidates(std::span<const std::vector<Candidate>> lists, size_t count);
 
 }  // namespace groundswell

@@ -41,8 +41,13 @@ struct Config {
     int64_t rank_reserve_us = 500;
   } request;
   struct Retrieval {
-    int64_t candidates = 500;
-    int64_t popular_candidates = 100;
+    int64_t candidates = 600;
+    int64_t embedding = 500;
+    int64_t similar_items = 0;
+    int64_t trending = 100;
+    int64_t macro_node = 50;
+    int64_t popular = 100;
+    int64_t trending_half_life_s = 21'600;
     int64_t flat_max_items = 50'000;
     std::string factory = "IVF1024,Flat";
     int64_t nprobe = 16;

@@ -42,7 +42,6 @@ constexpr std::array kCodeNames = {
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
 constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain"};
-constexpr std::array kSourceNames = {"embedding", "popular", "request"};
 constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
                                "explanations_skipped"};
 constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
@@ -146,7 +145,6 @@ Metrics::Metrics(std::span<const std::string> event_types) {
   static_assert(kSteps.size() == kSize<DegradedStep> && kFallbacks.size() == kSize<Fallback>);
   static_assert(kOutcomes.size() == kSize<EventOutcome> && kQueues.size() == kSize<QueueName>);
   static_assert(kRejections.size() == kSize<Rejection> && kCodeNames.size() == kCodes);
-  static_assert(kSourceNames.size() == kSources);
   MakeRequestFamilies();
   MakePipelineFamilies();
   MakeEventFamilies(event_types);
@@ -278,7 +276,7 @@ void Metrics::ObserveStage(Stage stage, nanoseconds duration) {
 
 void Metrics::CountCandidates(uint32_t source, size_t count) {
   const auto position = static_cast<size_t>(std::countr_zero(source));
-  if (position < kSources) candidates_[position]->Increment(static_cast<double>(count));
+  if (position < kSourceNames.size()) candidates_[position]->Increment(static_cast<double>(count));
 }
 
 void Metrics::CountPreparedItems(size_t made, size_t items) {

@@ -21,6 +21,7 @@
 #include "absl/base/thread_annotations.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
+#include "index/candidate_source.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
@@ -126,7 +127,6 @@ class Metrics {
   template <typename Enum>
   static constexpr size_t kSize = static_cast<size_t>(Enum::kCount);
   static constexpr size_t kCodes = 17;
-  static constexpr size_t kSources = 3;
   using EventCounters = std::array<prometheus::Counter*, kSize<EventOutcome>>;
 
   void MakeRequestFamilies();
@@ -139,7 +139,7 @@ class Metrics {
   std::array<std::array<prometheus::Counter*, kCodes>, kSize<Method>> requests_{};
   std::array<prometheus::Histogram*, kSize<Method>> request_duration_{};
   std::array<prometheus::Histogram*, kSize<Stage>> stage_duration_{};
-  std::array<prometheus::Counter*, kSources> candidates_{};
+  std::array<prometheus::Counter*, kSourceNames.size()> candidates_{};
   std::array<prometheus::Counter*, kSize<DegradedStep>> degraded_{};
   std::array<prometheus::Counter*, kSize<Fallback>> fallbacks_{};
   std::map<std::string, EventCounters, std::less<>> events_;

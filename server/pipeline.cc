@@ -6,7 +6,6 @@
 
 #include "groundswell/v1/recommend.pb.h"
 #include "index/item_filter.h"
-#include "index/merge.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -15,9 +14,6 @@ namespace {
 // Candidates scored between two looks at the clock: a multiple of what dense products are padded to
 // (models/kernels.h).
 constexpr size_t kBlock = 120;
-// Newest items that make up the vector of a user without a trained embedding.
-constexpr size_t kVectorItems = 50;
-
 // A user of whom nothing is known: the ranker sees an empty history and the unknown row.
 UserState Nobody() {
   return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
@@ -65,7 +61,11 @@ float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 Pipeline::Pipeline(const ServingState& state, Metrics& metrics, Options options,
                    size_t compute_threads)
-    : state_(state), metrics_(metrics), options_(options), scratch_(compute_threads) {
+    : state_(state),
+      metrics_(metrics),
+      options_(options),
+      retrieval_(state, metrics, options.retrieval),
+      scratch_(compute_threads) {
   for (const auto& ranker : state_.snapshot->rankers()) {
     const size_t width = ranker->prepared_width();
     item_caches_.push_back(std::make_unique<ItemCache>(state_.graph->items().capacity(), width,
@@ -109,7 +109,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
     metrics_.CountFallback(Fallback::kUnknownUser);
     return list;
   }
-  if (query.ranker == nullptr || list.items.empty()) return list;
+  if (query.ranker == nullptr || query.skip_ranking || list.items.empty()) return list;
   const absl::Status ranked = RankItems(query, **user, scratch, list, durations);
   if (ranked.ok()) {
     list.ranker = query.ranker->name();
@@ -146,7 +146,7 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
                                              StageDurations& durations) {
   RankedList list = NewList(/*stale=*/false);
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
-  if (!HasEmbedding(item)) {
+  if (!retrieval_.HasEmbedding(item)) {
     return PreconditionFailed("EMBEDDING_MISSING", "item_id",
                               "the item came after the served snapshot, which has no vector of it");
   }
@@ -155,19 +155,15 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
   auto found =
       state_.embedding_source->Retrieve({.vector = state_.snapshot->ItemEmbedding(ToInt(item)),
                                          .filter = filter,
-                                         .count = options_.candidates});
+                                         .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
   list.items = *std::move(found);
   return list;
 }
 
-bool Pipeline::HasEmbedding(ItemIndex item) const {
-  return ToInt(item) < state_.snapshot->item_clusters().size();
-}
-
 bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const {
-  return std::chrono::steady_clock::now() + options_.stage_reserve < deadline;
+  return std::chrono::steady_clock::now() + options_.retrieval.stage_reserve < deadline;
 }
 
 // The offset is read before the state, so that the list contains at least what it claims.
@@ -199,25 +195,6 @@ absl::StatusOr<std::optional<UserState>> Pipeline::ReadUser(const std::string& u
   return user;
 }
 
-// The trained embedding, or for users of the log alone the mean of their newest items' embeddings.
-std::span<const float> Pipeline::QueryVector(const UserState& user, Scratch& scratch) const {
-  if (ToInt(user.index) < state_.snapshot->user_clusters().size()) {
-    return state_.snapshot->UserEmbedding(ToInt(user.index));
-  }
-  NewestEdges(user, kVectorItems, scratch.newest_edges);
-  scratch.vector.assign(state_.snapshot->manifest().embedding_dim, 0.0f);
-  size_t count = 0;
-  for (const uint32_t at : scratch.newest_edges) {
-    const ItemIndex item = user.edges[at].item;
-    if (!HasEmbedding(item)) continue;
-    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(item));
-    for (size_t i = 0; i < embedding.size(); ++i) scratch.vector[i] += embedding[i];
-    ++count;
-  }
-  for (float& value : scratch.vector) value /= static_cast<float>(std::max<size_t>(count, 1));
-  return scratch.vector;
-}
-
 void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserState>& user,
                         Scratch& scratch, RankedList& list, StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
@@ -226,31 +203,16 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
     for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
-
-  std::vector<Candidate> found[2];
-  size_t popular_count = options_.candidates;
-  if (user.has_value()) {
-    absl::StatusOr<std::vector<Candidate>> nearest =
-        HasTimeFor(query.deadline)
-            ? state_.embedding_source->Retrieve({.vector = QueryVector(*user, scratch),
-                                                 .filter = filter,
-                                                 .count = options_.candidates})
-            : absl::DeadlineExceededError("no time for retrieval");
-    if (nearest.ok()) {
-      found[0] = *std::move(nearest);
-      metrics_.CountCandidates(kFromEmbedding, found[0].size());
-      popular_count = options_.popular_candidates;
-    } else {
-      Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
-    }
+  Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
+                                                .filter = filter,
+                                                .categories = query.rules.categories,
+                                                .only_sources = query.only_sources,
+                                                .deadline = query.deadline},
+                                               scratch.retrieval);
+  if (found.skipped) {
+    Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
   }
-  auto popular =
-      state_.popularity.Retrieve({.vector = {}, .filter = filter, .count = popular_count});
-  if (popular.ok()) {
-    found[1] = *std::move(popular);
-    metrics_.CountCandidates(kFromPopular, found[1].size());
-  }
-  list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
+  list.items = std::move(found.items);
 }
 
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the

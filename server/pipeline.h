@@ -25,6 +25,7 @@
 #include "server/metrics.h"
 #include "server/prepared_items.h"
 #include "server/ranked_lists.h"
+#include "server/retrieval.h"
 #include "server/serving_state.h"
 
 namespace groundswell {
@@ -48,6 +49,8 @@ struct RecommendQuery {
   ItemRules rules;
   const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
   std::chrono::steady_clock::time_point deadline;
+  uint32_t only_sources = 0;  // SourceBits; 0: the configured ones
+  bool skip_ranking = false;
   bool stale = false;        // the caller's own write could not be waited for
   size_t explain_items = 0;  // the first items of the ranked list to explain
 };
@@ -55,10 +58,8 @@ struct RecommendQuery {
 class Pipeline {
  public:
   struct Options {
-    size_t candidates = 500;          // nearest items proposed
-    size_t popular_candidates = 100;  // proposed by popularity beside the user's own
-    std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
-    size_t item_cache_bytes = size_t{256} << 20;      // of each ranker that prepares items
+    Retrieval::Options retrieval;
+    size_t item_cache_bytes = size_t{256} << 20;  // of each ranker that prepares items
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -68,7 +69,7 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most Options::candidates + popular_candidates items.
+  // Probabilities, best first, at most retrieval.candidates items.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
@@ -91,17 +92,14 @@ class Pipeline {
     ExplanationBuffers explanations;
     std::vector<float> logits;
     PreparedItemBuffers prepared_items;
-    std::vector<float> vector;
-    std::vector<uint32_t> newest_edges;
+    Retrieval::Scratch retrieval;
   };
 
-  bool HasEmbedding(ItemIndex item) const;
   bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
   RankedList NewList(bool stale) const;
   void Degrade(RankedList& list, int degradation, DegradedStep step) const;
   absl::StatusOr<std::optional<UserState>> ReadUser(const std::string& user_id,
                                                     StageDurations& durations) const;
-  std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
@@ -115,6 +113,7 @@ class Pipeline {
   const ServingState& state_;
   Metrics& metrics_;
   const Options options_;
+  const Retrieval retrieval_;
   std::vector<std::unique_ptr<ItemCache>> item_caches_;  // one per ranker; some keep nothing
   std::vector<Scratch> scratch_;                         // by compute thread
 };

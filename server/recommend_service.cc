@@ -59,9 +59,9 @@ void AddItem(const Candidate& candidate, const Catalogue& catalogue, v1::Recomme
   out.set_title(std::string(catalogue.Title(candidate.item)));
   out.set_category(std::string(catalogue.Category(candidate.item)));
   out.set_score(candidate.score);
-  if (candidate.sources & kFromEmbedding) out.add_sources(v1::CANDIDATE_SOURCE_EMBEDDING);
-  if (candidate.sources & kFromPopular) out.add_sources(v1::CANDIDATE_SOURCE_POPULAR);
-  if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
+  for (const auto& [bit, source] : kSources) {
+    if (candidate.sources & bit) out.add_sources(source);
+  }
 }
 
 // The explanations of the item at `position` of the list, if it has any.
@@ -186,19 +186,25 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
   if (!explain_items.ok()) return explain_items.status();
 
+  const absl::StatusOr<uint32_t> only_sources = CheckOnlySources(request.only_sources());
+  if (!only_sources.ok()) return only_sources.status();
+
   const uint64_t query_hash = QueryHashOf(request);
   StageDurations durations;
   absl::StatusOr<Page> page;
   if (!request.page_token().empty()) {
     page = lists_.Resume(request.page_token(), query_hash, *page_size);
   } else {
-    absl::StatusOr<RankedList> list = state.pipeline->Recommend({.user_id = request.user_id(),
-                                                                 .rules = *std::move(rules),
-                                                                 .ranker = *ranker,
-                                                                 .deadline = call.deadline,
-                                                                 .stale = call.stale,
-                                                                 .explain_items = *explain_items},
-                                                                call.thread, durations);
+    absl::StatusOr<RankedList> list =
+        state.pipeline->Recommend({.user_id = request.user_id(),
+                                   .rules = *std::move(rules),
+                                   .ranker = *ranker,
+                                   .deadline = call.deadline,
+                                   .only_sources = *only_sources,
+                                   .skip_ranking = request.skip_ranking(),
+                                   .stale = call.stale,
+                                   .explain_items = *explain_items},
+                                  call.thread, durations);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }

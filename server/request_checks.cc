@@ -153,6 +153,25 @@ absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalo
   return rules;
 }
 
+absl::StatusOr<uint32_t> CheckOnlySources(
+    const google::protobuf::RepeatedField<int>& only_sources) {
+  uint32_t bits = 0;
+  for (const int named : only_sources) {
+    const auto* const source = std::find_if(std::begin(kSources), std::end(kSources),
+                                            [&](const auto& one) { return one.second == named; });
+    const bool proposes =
+        source != std::end(kSources) && (source->first & Retrieval::kSources) != 0;
+    if (!proposes || (bits & source->first) != 0) {
+      return InvalidField("only_sources",
+                          v1::CandidateSource_IsValid(named) ? v1::CandidateSource_Name(named)
+                                                             : std::to_string(named),
+                          "must be a source that proposes candidates, and not be repeated");
+    }
+    bits |= source->first;
+  }
+  return bits;
+}
+
 absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapshot& snapshot) {
   const Ranker* found = snapshot.FindRanker(ranker);
   if (found != nullptr || ranker.empty()) return found;

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -57,6 +58,18 @@ absl::StatusOr<size_t> CheckPageSize(int32_t page_size);
 absl::StatusOr<size_t> CheckExplainItems(int32_t explain_items);
 
 absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue);
+
+// Which source of the server is which of the API.
+inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
+    {kFromEmbedding, v1::CANDIDATE_SOURCE_EMBEDDING},
+    {kFromPopular, v1::CANDIDATE_SOURCE_POPULAR},
+    {kFromRequest, v1::CANDIDATE_SOURCE_REQUEST},
+    {kFromTrending, v1::CANDIDATE_SOURCE_TRENDING},
+    {kFromMacroNode, v1::CANDIDATE_SOURCE_MACRO_NODE},
+    {kFromSimilarItems, v1::CANDIDATE_SOURCE_SIMILAR_ITEMS}};
+
+// SourceBits of the sources that a list may come from; 0 when none is named.
+absl::StatusOr<uint32_t> CheckOnlySources(const google::protobuf::RepeatedField<int>& only_sources);
 
 // nullptr when the snapshot has no models and `ranker` is empty; NotFound (RANKER_UNKNOWN)
 // otherwise.

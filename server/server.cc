@@ -100,6 +100,17 @@ class PopularityRefresher {
   std::thread thread_;  // last: it uses everything above
 };
 
+Retrieval::Options RetrievalOptionsOf(const Config& config) {
+  const auto& retrieval = config.retrieval;
+  return {.candidates = static_cast<size_t>(retrieval.candidates),
+          .quotas = {.embedding = static_cast<size_t>(retrieval.embedding),
+                     .similar_items = static_cast<size_t>(retrieval.similar_items),
+                     .trending = static_cast<size_t>(retrieval.trending),
+                     .macro_node = static_cast<size_t>(retrieval.macro_node),
+                     .popular = static_cast<size_t>(retrieval.popular)},
+          .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+}
+
 }  // namespace
 
 // In the order of construction; what is below uses what is above.
@@ -191,7 +202,8 @@ LoadOptions Server::Parts::HowToLoad() const {
                     .factory = config.retrieval.factory,
                     .nprobe = static_cast<size_t>(config.retrieval.nprobe),
                     .ef_search = static_cast<size_t>(config.retrieval.ef_search)},
-          .new_items_max = static_cast<size_t>(config.graph.new_items_max)};
+          .new_items_max = static_cast<size_t>(config.graph.new_items_max),
+          .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s)};
 }
 
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
@@ -248,9 +260,7 @@ absl::Status Server::Parts::StartState(ServingState& state,
   if (!caught_up.ok()) return caught_up;
   RefreshPopularity(state);
   const Pipeline::Options options{
-      .candidates = static_cast<size_t>(config.retrieval.candidates),
-      .popular_candidates = static_cast<size_t>(config.retrieval.popular_candidates),
-      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us),
+      .retrieval = RetrievalOptionsOf(config),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
   state.pipeline->WarmUp();

@@ -16,6 +16,7 @@ namespace {
 
 // Categories that an item macro node is called by.
 constexpr size_t kNodeCategories = 3;
+constexpr uint64_t kUsersPerReport = 100'000;
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -107,6 +108,33 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
   return std::make_shared<const ItemNodeCategories>(std::move(categories));
 }
 
+// From the users' edges as they are; from then on it is told of every change.
+absl::Status LoadTrending(const LoadProgress& progress, double half_life_s, ServingState& state) {
+  state.trending =
+      std::make_unique<TrendingItems>(half_life_s, state.graph->items().shape().user_clusters);
+  uint64_t users = 0;
+  absl::Status read =
+      state.generation.ForEachUser([&](std::string_view, const UserState& user) -> absl::Status {
+        if (++users % kUsersPerReport == 0) progress("trending items", users, 0);
+        for (size_t begin = 0; begin < user.edges.size();) {
+          const ItemIndex item = user.edges[begin].item;
+          const std::span<const Edge> edges = user.EdgesTo(item);
+          state.trending->Change({.user = user.index,
+                                  .user_cluster = user.cluster,
+                                  .item = item,
+                                  .after = &edges.back().last},
+                                 state.catalogue->category_of_item()[ToInt(item)]);
+          begin += edges.size();
+        }
+        return absl::OkStatus();
+      });
+  state.graph->SetListener([trending = state.trending.get(), catalogue = state.catalogue.get()](
+                               const NewestInteractionChange& change) {
+    trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
+  });
+  return read;
+}
+
 }  // namespace
 
 ServingState::ServingState(Generation which) : generation(which) {}
@@ -145,6 +173,9 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);
+  progress("trending items", 0, 0);
+  if (absl::Status s = LoadTrending(progress, options.trending_half_life_s, *state); !s.ok())
+    return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
 }

@@ -18,6 +18,7 @@
 #include "graph/store.h"
 #include "index/faiss_source.h"
 #include "index/popularity_source.h"
+#include "index/trending_items.h"
 #include "models/snapshot.h"
 #include "server/ranked_lists.h"
 
@@ -39,6 +40,7 @@ struct ServingState {
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
   std::unique_ptr<FaissSource> embedding_source;
   PopularitySource popularity;
+  std::unique_ptr<TrendingItems> trending;                         // follows the graph
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Pipeline> pipeline;
@@ -47,6 +49,7 @@ struct ServingState {
 struct LoadOptions {
   FaissSource::Options index;
   size_t new_items_max = 0;  // room for items that are created later
+  double trending_half_life_s = 21'600;
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 

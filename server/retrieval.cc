@@ -1,0 +1,120 @@
+#include "server/retrieval.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "index/merge.h"
+
+namespace groundswell {
+namespace {
+
+// Newest items that make up the vector of a user without a trained embedding.
+constexpr size_t kVectorItems = 50;
+// Newest items whose neighbours are looked for, one search each.
+constexpr size_t kSimilarToItems = 3;
+
+}  // namespace
+
+Retrieval::Retrieval(const ServingState& state, Metrics& metrics, Options options)
+    : state_(state), metrics_(metrics), options_(options) {}
+
+bool Retrieval::HasEmbedding(ItemIndex item) const {
+  return ToInt(item) < state_.snapshot->item_clusters().size();
+}
+
+std::span<const float> Retrieval::QueryVector(const UserState& user, Scratch& scratch) const {
+  if (ToInt(user.index) < state_.snapshot->user_clusters().size()) {
+    return state_.snapshot->UserEmbedding(ToInt(user.index));
+  }
+  NewestEdges(user, kVectorItems, scratch.newest_edges);
+  scratch.vector.assign(state_.snapshot->manifest().embedding_dim, 0.0f);
+  size_t count = 0;
+  for (const uint32_t at : scratch.newest_edges) {
+    const ItemIndex item = user.edges[at].item;
+    if (!HasEmbedding(item)) continue;
+    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(item));
+    for (size_t i = 0; i < embedding.size(); ++i) scratch.vector[i] += embedding[i];
+    ++count;
+  }
+  for (float& value : scratch.vector) value /= static_cast<float>(std::max<size_t>(count, 1));
+  return scratch.vector;
+}
+
+size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
+  const Quotas& quotas = options_.quotas;
+  const size_t quota = source == kFromEmbedding      ? quotas.embedding
+                       : source == kFromSimilarItems ? quotas.similar_items
+                       : source == kFromTrending     ? quotas.trending
+                       : source == kFromMacroNode    ? quotas.macro_node
+                       : source == kFromPopular      ? quotas.popular
+                                                     : 0;
+  if (query.only_sources == 0) return quota;
+  if ((query.only_sources & source) == 0) return 0;
+  return quota > 0 ? quota : options_.candidates;
+}
+
+void Retrieval::Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const {
+  metrics_.CountCandidates(source, found.size());
+  for (Candidate& candidate : found) candidate.sources = source;
+  scratch.proposed.push_back(std::move(found));
+}
+
+void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t count,
+                       const Query& query, Scratch& scratch, Result& result) const {
+  if (count == 0) return;
+  if (std::chrono::steady_clock::now() + options_.stage_reserve >= query.deadline) {
+    result.skipped = true;
+    return;
+  }
+  auto found =
+      state_.embedding_source->Retrieve({.vector = vector, .filter = query.filter, .count = count});
+  if (found.ok()) {
+    Add(*std::move(found), source, scratch);
+  } else {
+    result.skipped = true;
+  }
+}
+
+void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const {
+  if (query.user == nullptr) return;
+  if (const size_t quota = QuotaOf(kFromEmbedding, query); quota > 0) {
+    Search(QueryVector(*query.user, scratch), kFromEmbedding, quota, query, scratch, result);
+  }
+  const size_t quota = QuotaOf(kFromSimilarItems, query);
+  if (quota == 0) return;
+  NewestEdges(*query.user, kSimilarToItems, scratch.newest_edges);
+  for (const uint32_t at : scratch.newest_edges) {
+    const ItemIndex item = query.user->edges[at].item;
+    if (!HasEmbedding(item)) continue;
+    Search(state_.snapshot->ItemEmbedding(ToInt(item)), kFromSimilarItems,
+           quota / scratch.newest_edges.size(), query, scratch, result);
+  }
+}
+
+void Retrieval::ProposeLive(const Query& query, Scratch& scratch) const {
+  if (const size_t quota = QuotaOf(kFromTrending, query); quota > 0) {
+    Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending, scratch);
+  }
+  if (const size_t quota = QuotaOf(kFromMacroNode, query); quota > 0 && query.user != nullptr) {
+    Add(state_.trending->RetrieveOfUserNode(query.user->cluster, query.filter, quota),
+        kFromMacroNode, scratch);
+  }
+}
+
+Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
+  Result result;
+  scratch.proposed.clear();
+  ProposeByEmbedding(query, scratch, result);
+  const bool fill = scratch.proposed.empty();
+  ProposeLive(query, scratch);
+  if (size_t quota = QuotaOf(kFromPopular, query); quota > 0) {
+    if (fill) quota = std::max(quota, options_.candidates);
+    auto popular =
+        state_.popularity.Retrieve({.vector = {}, .filter = query.filter, .count = quota});
+    if (popular.ok()) Add(*std::move(popular), kFromPopular, scratch);
+  }
+  result.items = MergeCandidates(scratch.proposed, options_.candidates);
+  return result;
+}
+
+}  // namespace groundswell

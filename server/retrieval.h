@@ -1,0 +1,95 @@
+// Retrieval: what a request's list is chosen from, proposed by several sources and merged.
+//
+//   source         proposes                                                     reads
+//   embedding      the items nearest to the user's vector                       FAISS
+//   similar_items  the items nearest to each of the user's newest items         FAISS
+//   trending       what most users took of late                                 live graph
+//   macro_node     what most users of the user's macro node took of late        live graph
+//   popular        the items with the most interactions                         live graph
+//
+// One compute thread asks them one after the other: requests run beside each other, and waking
+// another thread costs more than most sources do. docs/retrieval.md has their equations.
+#ifndef GROUNDSWELL_SERVER_RETRIEVAL_H_
+#define GROUNDSWELL_SERVER_RETRIEVAL_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "graph/user_state.h"
+#include "index/candidate_source.h"
+#include "server/metrics.h"
+#include "server/serving_state.h"
+
+namespace groundswell {
+
+// Immutable and thread-safe; each thread has its own scratch.
+class Retrieval {
+ public:
+  // How many items each source proposes; 0 switches it off.
+  struct Quotas {
+    size_t embedding = 500;
+    size_t similar_items = 0;
+    size_t trending = 100;
+    size_t macro_node = 50;
+    size_t popular = 100;
+  };
+  struct Options {
+    size_t candidates = 600;  // of the merged list, at most
+    Quotas quotas;
+    std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
+  };
+  struct Query {
+    const UserState* user = nullptr;  // null: nobody knows them
+    const ItemFilter& filter;
+    std::span<const uint32_t> categories;  // the filter's own
+    // SourceBits. 0: those with a quota. A source that is named and has none proposes
+    // Options::candidates items.
+    uint32_t only_sources = 0;
+    std::chrono::steady_clock::time_point deadline;
+  };
+  struct Scratch {
+    std::vector<float> vector;
+    std::vector<uint32_t> newest_edges;
+    std::vector<std::vector<Candidate>> proposed;
+  };
+  struct Result {
+    std::vector<Candidate> items;  // best first, without duplicates
+    bool skipped = false;          // a search had no time, or failed
+  };
+
+  // What the sources that exist can propose from; the others are never in `only_sources`.
+  static constexpr uint32_t kSources =
+      kFromEmbedding | kFromSimilarItems | kFromTrending | kFromMacroNode | kFromPopular;
+
+  // The references must outlive it.
+  Retrieval(const ServingState& state, Metrics& metrics, Options options);
+
+  // Every source that may is asked for its quota. If the searches by embedding found nothing
+  // (nobody known, no vector, no time), popular items fill the list.
+  Result Propose(const Query& query, Scratch& scratch) const;
+
+  // The trained embedding, or for users of the log alone the mean of their newest items'
+  // embeddings. The span holds until the scratch is used again.
+  std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
+
+  bool HasEmbedding(ItemIndex item) const;
+
+ private:
+  size_t QuotaOf(uint32_t source, const Query& query) const;
+  void Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const;
+  void Search(std::span<const float> vector, uint32_t source, size_t count, const Query& query,
+              Scratch& scratch, Result& result) const;
+  void ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const;
+  void ProposeLive(const Query& query, Scratch& scratch) const;
+
+  const ServingState& state_;
+  Metrics& metrics_;
+  const Options options_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RETRIEVAL_H_
