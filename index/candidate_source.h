@@ -2,6 +2,7 @@
 #ifndef GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 #define GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,6 +20,7 @@ enum SourceBit : uint32_t {
   kFromEmbedding = 1u << 0,  // "embedding"
   kFromPopular = 1u << 1,    // "popular"
   kFromRequest = 1u << 2,    // "request": listed by the caller
+  kFromWalk = 1u << 3,       // "walk"
 };
 
 struct Candidate {
@@ -27,12 +29,25 @@ struct Candidate {
   uint32_t sources = 0;  // SourceBit
 };
 
+// An item that the user took, as the live graph holds it.
+struct RecentItem {
+  ItemIndex item{};
+  int64_t time_us = 0;  // of the newest interaction
+  Count weight = 0;     // A[u,i]
+};
+
 struct CandidateQuery {
   // The user's or item's embedding; empty when there is none.
   std::span<const float> vector;
   // Only admitted items may be returned.
   const ItemFilter& filter;
   size_t count = 0;
+  // What the user took last, newest first; for the sources that start there.
+  std::span<const RecentItem> recent = {};
+  // The same question with the same seed is answered alike while the graph stays the same.
+  uint64_t seed = 0;
+  // Sources that can stop with what they have do so then.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
 // Thread-safe. Returns at most query.count admitted items, best first, without duplicates, each
