@@ -28,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "graph/catalogue.h"
 #include "graph/generation.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
@@ -72,6 +73,8 @@ class Applier {
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
     bool records_clusters = true;
+    // Follows the edges, if there is one; loaded like the graph, and must outlive the applier.
+    InteractionAdjacency* adjacency = nullptr;
     // Told of every batch of interactions after it was committed; from the applier's thread.
     std::function<void(std::span<const Result>)> on_applied;
     // Told of how many edges left by the window; from the applier's thread.
@@ -232,6 +235,9 @@ void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex
   const std::span<const Edge> after = user.EdgesTo(item);
   state_.digest.RemoveEdges(user_id, item_id, edges_before_);
   state_.digest.AddEdges(user_id, item_id, after);
+  if (options_.adjacency != nullptr) {
+    options_.adjacency->Change(user.index, item, edges_before_, after);
+  }
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
   if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }

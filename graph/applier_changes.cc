@@ -20,6 +20,7 @@ absl::Status Applier::ApplyChange(Offset offset, const ForgetUser& forget) {
     if ((*touched)->state.has_value()) {
       const UserState& user = *(*touched)->state;
       graph_.RemoveUser(user);
+      if (options_.adjacency != nullptr) options_.adjacency->ForgetUser(user);
       state_.digest.RemoveUser(forget.user_id, user.cluster);
       for (size_t at = 0; at < user.edges.size(); ++at) {
         const Edge& edge = user.edges[at];

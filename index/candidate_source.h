@@ -3,6 +3,7 @@
 #define GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,20 +18,31 @@ namespace groundswell {
 
 // Which sources proposed a candidate, one bit each; settings, docs and metrics use the names.
 enum SourceBit : uint32_t {
-  kFromEmbedding = 1u << 0,    // nearest to the user's vector
-  kFromPopular = 1u << 1,      // most interactions
-  kFromRequest = 1u << 2,      // listed by the caller
-  kFromTrending = 1u << 3,     // most users of late
-  kFromMacroNode = 1u << 4,    // most users of late of the user's behaviour cluster
-  kFromSimilarItems = 1u << 5  // nearest to the user's newest items
+  kFromEmbedding = 1u << 0,     // nearest to the user's vector
+  kFromPopular = 1u << 1,       // most interactions
+  kFromRequest = 1u << 2,       // listed by the caller
+  kFromTrending = 1u << 3,      // most users of late
+  kFromMacroNode = 1u << 4,     // most users of late of the user's behaviour cluster
+  kFromSimilarItems = 1u << 5,  // nearest to the user's newest items
+  kFromWalk = 1u << 6,          // met on random walks from the user's newest items
+  kFromCoOccurrence = 1u << 7,  // taken by those who took the user's newest items
+  kFromHistory = 1u << 8,       // the user's own items
 };
-inline constexpr std::array kSourceNames = {
-    "embedding", "popular", "request", "trending", "macro_node", "similar_items"};
+inline constexpr std::array kSourceNames = {"embedding",   "popular",       "request",
+                                            "trending",    "macro_node",    "similar_items",
+                                            "random_walk", "co_occurrence", "history"};
 
 struct Candidate {
   ItemIndex item{};
   float score = 0;       // the source's own scale; comparable within one source only
   uint32_t sources = 0;  // SourceBit
+};
+
+// An item that the user took, as the live graph holds it.
+struct RecentItem {
+  ItemIndex item{};
+  int64_t time_us = 0;  // of the newest interaction
+  Count weight = 0;     // A[u,i]
 };
 
 struct CandidateQuery {
@@ -39,6 +51,12 @@ struct CandidateQuery {
   // Only admitted items may be returned.
   const ItemFilter& filter;
   size_t count = 0;
+  // What the user took last, newest first; for the sources that start there.
+  std::span<const RecentItem> recent = {};
+  // The same question with the same seed is answered alike while the graph stays the same.
+  uint64_t seed = 0;
+  // Sources that can stop with what they have do so then.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
 // Thread-safe. Returns at most query.count admitted items, best first, without duplicates, each

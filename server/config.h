@@ -42,7 +42,9 @@ struct Config {
   } request;
   struct Retrieval {
     int64_t candidates = 600;
-    int64_t embedding = 500;
+    int64_t embedding = 400;
+    int64_t random_walk = 100;
+    int64_t co_occurrence = 100;
     int64_t similar_items = 0;
     int64_t trending = 100;
     int64_t macro_node = 50;
@@ -79,6 +81,7 @@ struct Config {
   } checkpoint;
   struct Graph {
     int64_t new_items_max = 100'000;
+    int64_t neighbors_max = 4'096;
   } graph;
   struct Apply {
     int64_t batch_max = 1'000;

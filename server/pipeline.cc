@@ -206,6 +206,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
                                                 .categories = query.rules.categories,
+                                                .seed = std::hash<std::string>{}(query.user_id),
                                                 .only_sources = query.only_sources,
                                                 .deadline = query.deadline},
                                                scratch.retrieval);

@@ -12,11 +12,23 @@ namespace {
 constexpr size_t kVectorItems = 50;
 // Newest items whose neighbours are looked for, one search each.
 constexpr size_t kSimilarToItems = 3;
+// Newest items that the sources of the live graph may start from.
+constexpr size_t kRecentItems = 50;
+
+Count CountOf(std::span<const Edge> edges) {
+  Count count = 0;
+  for (const Edge& edge : edges) count += edge.count;
+  return count;
+}
 
 }  // namespace
 
 Retrieval::Retrieval(const ServingState& state, Metrics& metrics, Options options)
-    : state_(state), metrics_(metrics), options_(options) {}
+    : state_(state),
+      metrics_(metrics),
+      options_(std::move(options)),
+      co_occurrence_(*state.adjacency, options_.co_occurrence),
+      walks_(*state.adjacency, options_.random_walk) {}
 
 bool Retrieval::HasEmbedding(ItemIndex item) const {
   return ToInt(item) < state_.snapshot->item_clusters().size();
@@ -43,6 +55,8 @@ std::span<const float> Retrieval::QueryVector(const UserState& user, Scratch& sc
 size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
   const Quotas& quotas = options_.quotas;
   const size_t quota = source == kFromEmbedding      ? quotas.embedding
+                       : source == kFromWalk         ? quotas.random_walk
+                       : source == kFromCoOccurrence ? quotas.co_occurrence
                        : source == kFromSimilarItems ? quotas.similar_items
                        : source == kFromTrending     ? quotas.trending
                        : source == kFromMacroNode    ? quotas.macro_node
@@ -91,7 +105,38 @@ void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result&
   }
 }
 
-void Retrieval::ProposeLive(const Query& query, Scratch& scratch) const {
+void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const {
+  if (query.user == nullptr) return;
+  const size_t co_occurrences = QuotaOf(kFromCoOccurrence, query);
+  const size_t walked = QuotaOf(kFromWalk, query);
+  if (co_occurrences + walked == 0) return;
+  const UserState& user = *query.user;
+  NewestEdges(user, kRecentItems, scratch.newest_edges);
+  scratch.recent.clear();
+  for (const uint32_t at : scratch.newest_edges) {
+    const Edge& edge = user.edges[at];
+    scratch.recent.push_back({.item = edge.item,
+                              .time_us = edge.last.time_us,
+                              .weight = CountOf(user.EdgesTo(edge.item))});
+  }
+  CandidateQuery of_recent{.vector = {},
+                           .filter = query.filter,
+                           .count = co_occurrences,
+                           .recent = scratch.recent,
+                           .seed = query.seed,
+                           .deadline = query.deadline};
+  if (co_occurrences > 0) {
+    Add(co_occurrence_.Retrieve(of_recent, scratch.co_occurrence), kFromCoOccurrence, scratch);
+  }
+  of_recent.count = walked;
+  if (walked > 0) {
+    if (auto found = walks_.Retrieve(of_recent); found.ok()) {
+      Add(*std::move(found), kFromWalk, scratch);
+    }
+  }
+}
+
+void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
   if (const size_t quota = QuotaOf(kFromTrending, query); quota > 0) {
     Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending, scratch);
   }
@@ -106,7 +151,8 @@ Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const
   scratch.proposed.clear();
   ProposeByEmbedding(query, scratch, result);
   const bool fill = scratch.proposed.empty();
-  ProposeLive(query, scratch);
+  ProposeFromNeighbors(query, scratch);
+  ProposeTrending(query, scratch);
   if (size_t quota = QuotaOf(kFromPopular, query); quota > 0) {
     if (fill) quota = std::max(quota, options_.candidates);
     auto popular =

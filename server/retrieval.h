@@ -3,6 +3,8 @@
 //   source         proposes                                                     reads
 //   embedding      the items nearest to the user's vector                       FAISS
 //   similar_items  the items nearest to each of the user's newest items         FAISS
+//   co_occurrence  what those who took the user's newest items took too         live graph
+//   random_walk    what walks from the user's newest items meet                 live graph
 //   trending       what most users took of late                                 live graph
 //   macro_node     what most users of the user's macro node took of late        live graph
 //   popular        the items with the most interactions                         live graph
@@ -20,6 +22,8 @@
 
 #include "graph/user_state.h"
 #include "index/candidate_source.h"
+#include "index/co_occurrence.h"
+#include "index/random_walk_source.h"
 #include "server/metrics.h"
 #include "server/serving_state.h"
 
@@ -30,7 +34,9 @@ class Retrieval {
  public:
   // How many items each source proposes; 0 switches it off.
   struct Quotas {
-    size_t embedding = 500;
+    size_t embedding = 400;
+    size_t random_walk = 100;
+    size_t co_occurrence = 100;
     size_t similar_items = 0;
     size_t trending = 100;
     size_t macro_node = 50;
@@ -39,12 +45,15 @@ class Retrieval {
   struct Options {
     size_t candidates = 600;  // of the merged list, at most
     Quotas quotas;
+    CoOccurrence::Options co_occurrence;
+    RandomWalkSource::Options random_walk;
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
   };
   struct Query {
     const UserState* user = nullptr;  // null: nobody knows them
     const ItemFilter& filter;
     std::span<const uint32_t> categories;  // the filter's own
+    uint64_t seed = 0;                     // of the walks
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
     // Options::candidates items.
     uint32_t only_sources = 0;
@@ -53,6 +62,8 @@ class Retrieval {
   struct Scratch {
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
+    std::vector<RecentItem> recent;
+    CoOccurrence::Scratch co_occurrence;
     std::vector<std::vector<Candidate>> proposed;
   };
   struct Result {
@@ -61,8 +72,9 @@ class Retrieval {
   };
 
   // What the sources that exist can propose from; the others are never in `only_sources`.
-  static constexpr uint32_t kSources =
-      kFromEmbedding | kFromSimilarItems | kFromTrending | kFromMacroNode | kFromPopular;
+  static constexpr uint32_t kSources = kFromEmbedding | kFromWalk | kFromCoOccurrence |
+                                       kFromSimilarItems | kFromTrending | kFromMacroNode |
+                                       kFromPopular;
 
   // The references must outlive it.
   Retrieval(const ServingState& state, Metrics& metrics, Options options);
@@ -83,11 +95,14 @@ class Retrieval {
   void Search(std::span<const float> vector, uint32_t source, size_t count, const Query& query,
               Scratch& scratch, Result& result) const;
   void ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const;
-  void ProposeLive(const Query& query, Scratch& scratch) const;
+  void ProposeFromNeighbors(const Query& query, Scratch& scratch) const;
+  void ProposeTrending(const Query& query, Scratch& scratch) const;
 
   const ServingState& state_;
   Metrics& metrics_;
   const Options options_;
+  const CoOccurrence co_occurrence_;
+  const RandomWalkSource walks_;
 };
 
 }  // namespace groundswell

@@ -104,6 +104,8 @@ Retrieval::Options RetrievalOptionsOf(const Config& config) {
   const auto& retrieval = config.retrieval;
   return {.candidates = static_cast<size_t>(retrieval.candidates),
           .quotas = {.embedding = static_cast<size_t>(retrieval.embedding),
+                     .random_walk = static_cast<size_t>(retrieval.random_walk),
+                     .co_occurrence = static_cast<size_t>(retrieval.co_occurrence),
                      .similar_items = static_cast<size_t>(retrieval.similar_items),
                      .trending = static_cast<size_t>(retrieval.trending),
                      .macro_node = static_cast<size_t>(retrieval.macro_node),
@@ -203,7 +205,8 @@ LoadOptions Server::Parts::HowToLoad() const {
                     .nprobe = static_cast<size_t>(config.retrieval.nprobe),
                     .ef_search = static_cast<size_t>(config.retrieval.ef_search)},
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
-          .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s)};
+          .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
+          .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
 }
 
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
@@ -212,6 +215,7 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.niceness = static_cast<int>(config.apply.niceness);
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
+  options.adjacency = state.adjacency.get();
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
   options.on_applied = [this, serves](std::span<const Applier::Result> results) {

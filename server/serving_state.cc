@@ -108,31 +108,41 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
   return std::make_shared<const ItemNodeCategories>(std::move(categories));
 }
 
-// From the users' edges as they are; from then on it is told of every change.
-absl::Status LoadTrending(const LoadProgress& progress, double half_life_s, ServingState& state) {
-  state.trending =
-      std::make_unique<TrendingItems>(half_life_s, state.graph->items().shape().user_clusters);
+void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_item,
+                  TrendingItems& trending) {
+  for (size_t begin = 0; begin < user.edges.size();) {
+    const ItemIndex item = user.edges[begin].item;
+    const std::span<const Edge> edges = user.EdgesTo(item);
+    trending.Change({.user = user.index,
+                     .user_cluster = user.cluster,
+                     .item = item,
+                     .after = &edges.back().last},
+                    category_of_item[ToInt(item)]);
+    begin += edges.size();
+  }
+}
+
+// What follows the edges, from the users' records as they are.
+absl::Status LoadFollowers(const LoadOptions& options, const LoadProgress& progress,
+                           ServingState& state) {
+  const size_t user_nodes = state.graph->items().shape().user_clusters;
+  state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s, user_nodes);
+  state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
   uint64_t users = 0;
-  absl::Status read =
-      state.generation.ForEachUser([&](std::string_view, const UserState& user) -> absl::Status {
-        if (++users % kUsersPerReport == 0) progress("trending items", users, 0);
-        for (size_t begin = 0; begin < user.edges.size();) {
-          const ItemIndex item = user.edges[begin].item;
-          const std::span<const Edge> edges = user.EdgesTo(item);
-          state.trending->Change({.user = user.index,
-                                  .user_cluster = user.cluster,
-                                  .item = item,
-                                  .after = &edges.back().last},
-                                 state.catalogue->category_of_item()[ToInt(item)]);
-          begin += edges.size();
-        }
-        return absl::OkStatus();
-      });
-  state.graph->SetListener([trending = state.trending.get(), catalogue = state.catalogue.get()](
-                               const NewestInteractionChange& change) {
-    trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
+  absl::Status read = state.generation.ForEachUser([&](std::string_view, const UserState& user) {
+    if (users++ % kUsersPerReport == 0) progress("users", users, 0);
+    LoadTrending(user, state.catalogue->category_of_item(), *state.trending);
+    state.adjacency->LoadUser(user);
+    return absl::OkStatus();
   });
-  return read;
+  if (!read.ok()) return read;
+  state.adjacency->FinishLoading();
+  const auto follow = [trending = state.trending.get(),
+                       catalogue = state.catalogue.get()](const NewestInteractionChange& change) {
+    trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
+  };
+  state.graph->SetListener(follow);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -173,9 +183,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);
-  progress("trending items", 0, 0);
-  if (absl::Status s = LoadTrending(progress, options.trending_half_life_s, *state); !s.ok())
-    return s;
+  if (absl::Status s = LoadFollowers(options, progress, *state); !s.ok()) return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
 }

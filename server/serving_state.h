@@ -13,6 +13,7 @@
 #include "graph/catalogue.h"
 #include "graph/checkpoint.h"
 #include "graph/generation.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
@@ -40,7 +41,9 @@ struct ServingState {
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
   std::unique_ptr<FaissSource> embedding_source;
   PopularitySource popularity;
-  std::unique_ptr<TrendingItems> trending;                         // follows the graph
+  // These follow the graph; the applier changes them.
+  std::unique_ptr<TrendingItems> trending;
+  std::unique_ptr<InteractionAdjacency> adjacency;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Pipeline> pipeline;
@@ -50,6 +53,7 @@ struct LoadOptions {
   FaissSource::Options index;
   size_t new_items_max = 0;  // room for items that are created later
   double trending_half_life_s = 21'600;
+  size_t neighbors_max = 4'096;  // of a user or an item that the adjacency keeps
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 

@@ -18,6 +18,8 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kItems = 10;
+// Of all times: half of a second, so that some are of the same second and some are not.
+constexpr int64_t kTickUs = 500'000;
 constexpr MacroShape kShape{.user_clusters = 3, .item_clusters = 4, .recent_len = 3};
 
 // What the definition says, interaction by interaction. Shares no code with graph/.
@@ -122,14 +124,15 @@ struct History {
 History RandomHistory(std::mt19937_64& random, const Window& window, size_t length) {
   History history{.entries = {}, .model = Model(window)};
   const bool takes_back = window.items == 0 || window.keeps_interactions();
-  int64_t now_us = 100;
+  int64_t now_us = 100 * kTickUs;
   for (size_t at = 0; at < length; ++at) {
     const auto offset = static_cast<Offset>(at + 1);
     const std::string event_id = "e" + std::to_string(at);
     const std::string user = "u" + std::to_string(random() % 6);
     const std::string item = "i" + std::to_string(random() % (kItems + 2));
-    now_us += static_cast<int64_t>(random() % 4);
-    const int64_t time_us = std::max<int64_t>(now_us - static_cast<int64_t>(random() % 12), 0);
+    now_us += static_cast<int64_t>(random() % 4) * kTickUs;
+    const int64_t time_us =
+        std::max<int64_t>(now_us - static_cast<int64_t>(random() % 12) * kTickUs, 0);
     switch (random() % 40) {
       case 0:
         history.entries.push_back(ForgetUser{
@@ -161,7 +164,7 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
 
 Window RandomWindow(std::mt19937_64& random) {
   Window window;
-  if (random() % 2 == 0) window.age_us = 5 + static_cast<int64_t>(random() % 60);
+  if (random() % 2 == 0) window.age_us = (5 + static_cast<int64_t>(random() % 60)) * kTickUs;
   if (random() % 3 == 0) window.interactions = 2 + static_cast<int64_t>(random() % 8);
   if (random() % 3 == 0) window.items = 1 + static_cast<int64_t>(random() % 4);
   return window;
@@ -241,7 +244,8 @@ TEST(FoldProperty, WhatWasForgottenIsAsIfItHadNeverBeen) {
   for (uint64_t seed = 101; seed <= 115; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    const Window window{.age_us = random() % 2 == 0 ? 0 : 5 + static_cast<int64_t>(random() % 60)};
+    const Window window{
+        .age_us = random() % 2 == 0 ? 0 : (5 + static_cast<int64_t>(random() % 60)) * kTickUs};
     const History history = RandomHistory(random, window, 300);
     TemporaryDirectory directory;
     MakeStore(directory.File("first"), kItems, window);

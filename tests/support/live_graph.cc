@@ -31,12 +31,34 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
           .trained_items = trained_items};
 }
 
+std::unique_ptr<InteractionAdjacency> Load(const Generation& generation, size_t neighbors_max) {
+  auto adjacency = std::make_unique<InteractionAdjacency>(neighbors_max);
+  const absl::Status loaded = LoadAdjacency(
+      generation, [](uint64_t) {}, *adjacency);
+  if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
+  return adjacency;
+}
+
+void ExpectSame(const NeighborLists& lists, const NeighborLists& expected, uint32_t nodes) {
+  std::vector<Neighbor> is;
+  std::vector<Neighbor> should_be;
+  for (uint32_t node = 0; node < nodes; ++node) {
+    lists.CopyTo(node, is);
+    expected.CopyTo(node, should_be);
+    EXPECT_TRUE(is == should_be) << "node " << node << ": " << is.size() << " neighbours, not "
+                                 << should_be.size() << ", or others";
+    EXPECT_EQ(lists.Find(node).weight_max(), expected.Find(node).weight_max()) << "node " << node;
+  }
+  EXPECT_EQ(lists.edge_count(), expected.edge_count());
+}
+
 }  // namespace
 
 LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
     : store(ValueOrThrow(GraphStore::Open(
           {.path = path, .write_buffer_bytes = options.write_buffer_bytes, .env = options.env}))),
-      generation(ValueOrThrow(Generation::OpenCurrent(*store))) {
+      generation(ValueOrThrow(Generation::OpenCurrent(*store))),
+      neighbors_max_(options.neighbors_max) {
   const GraphState state = ValueOrThrow(generation.ReadState());
   const std::vector<StoredItem> items = ValueOrThrow(generation.ReadItems());
   catalogue = std::make_unique<Catalogue>(items.size() + options.spare_items);
@@ -53,6 +75,7 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   graph = std::make_unique<MacroGraph>(options.shape, clusters, options.spare_items);
   loaded = ValueOrThrow(LoadItemSide(generation, options.load_from, *graph,
                                      [](std::string_view, uint64_t, uint64_t) {}));
+  adjacency = Load(generation, neighbors_max_);
   log = ValueOrThrow(RocksdbLog::Open(*store, state.base_offset, options.log));
   const auto checkpoint = ValueOrThrow(generation.ReadCheckpoint());
   std::optional<Offset> checkpoint_offset;
@@ -60,6 +83,7 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   Applier::Options applier_options{.batch_max = options.batch_max,
                                    .user_cache_bytes = options.user_cache_bytes,
                                    .clustering = TestClustering(options.shape, trained_items),
+                                   .adjacency = adjacency.get(),
                                    .on_applied = [this](std::span<const Applier::Result> results) {
                                      const std::lock_guard<std::mutex> lock(mutex_);
                                      for (const auto& [interaction, outcome] : results)
@@ -122,6 +146,11 @@ void LiveGraph::ExpectVerified() {
   ASSERT_TRUE(verified.ok()) << verified.status();
   EXPECT_EQ(verified->difference_count, 0u)
       << (verified->differences.empty() ? "" : verified->differences[0]);
+  const auto expected = Load(generation, neighbors_max_);
+  const uint32_t users = ValueOrThrow(generation.ReadState()).user_count;
+  ExpectSame(adjacency->items_of_users(), expected->items_of_users(), users);
+  ExpectSame(adjacency->users_of_items(), expected->users_of_items(),
+             static_cast<uint32_t>(graph->item_count()));
 }
 
 }  // namespace groundswell

@@ -10,6 +10,7 @@
 
 #include "graph/applier.h"
 #include "graph/checkpoint.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/rocksdb_log.h"
 #include "graph/verification.h"
 #include "tests/support/graph_fixture.h"
@@ -22,6 +23,7 @@ struct LiveGraphOptions {
   size_t spare_items = 16;
   size_t batch_max = 1'000;
   LoadFrom load_from = LoadFrom::kCheckpoint;
+  size_t neighbors_max = 4096;
   RocksdbLog::Options log;
   size_t write_buffer_bytes = size_t{256} << 20;
   rocksdb::Env* env = nullptr;
@@ -49,7 +51,8 @@ class LiveGraph {
   // No users: nothing is known of this one.
   UserState User(const std::string& id) const;
   absl::StatusOr<CheckpointInfo> Checkpoint();
-  // Fails the test when the counters are not those of the adjacency.
+  // Fails the test when the counters are not those of the users' edges, or the adjacency in memory
+  // is not.
   void ExpectVerified();
 
   std::unique_ptr<GraphStore> store;
@@ -58,9 +61,11 @@ class LiveGraph {
   std::unique_ptr<RocksdbLog> log;
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;
+  std::unique_ptr<InteractionAdjacency> adjacency;
   std::unique_ptr<Applier> applier;
 
  private:
+  const size_t neighbors_max_;
   std::mutex mutex_;
   std::vector<Applier::Outcome> outcomes_;  // guarded by mutex_
 };

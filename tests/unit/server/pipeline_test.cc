@@ -65,13 +65,15 @@ class PipelineTest : public testing::Test {
   Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
 };
 
-TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsPopularityAndSaysSo) {
+TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() - hours(1));
   EXPECT_EQ(list.degradations,
             (std::vector<int>{v1::DEGRADATION_RETRIEVAL_SKIPPED, v1::DEGRADATION_RANKING_SKIPPED}));
   EXPECT_TRUE(list.ranker.empty());
   ASSERT_FALSE(list.items.empty());
-  for (const Candidate& candidate : list.items) EXPECT_EQ(candidate.sources, kFromPopular);
+  for (const Candidate& candidate : list.items) {
+    EXPECT_EQ(candidate.sources & (kFromEmbedding | kFromSimilarItems), 0u);
+  }
   const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
   for (const Candidate& candidate : list.items) {
     EXPECT_FALSE(user.Has(candidate.item)) << "seen items stay out, however short the time";

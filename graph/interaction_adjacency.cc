@@ -1,0 +1,102 @@
+#include "graph/interaction_adjacency.h"
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+
+namespace groundswell {
+namespace {
+
+constexpr uint64_t kUsersPerProgress = 10'000;
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+uint32_t ToSeconds(int64_t time_us) {
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(time_us / kMicrosPerSecond, 0, std::numeric_limits<uint32_t>::max()));
+}
+
+// What the edges between a user and an item are to one of the two. REQUIRES: there is one.
+Neighbor Merge(uint32_t node, std::span<const Edge> edges) {
+  uint64_t weight = 0;
+  for (const Edge& edge : edges) weight += edge.count;
+  return {.node = node,
+          .time_s = ToSeconds(edges.back().last.time_us),
+          .weight = static_cast<uint32_t>(
+              std::min<uint64_t>(weight, uint64_t{NeighborLists::kWeightMax}))};
+}
+
+bool Fits(UserIndex user, ItemIndex item) {
+  return ToInt(user) < NeighborLists::kNodesMax && ToInt(item) < NeighborLists::kNodesMax;
+}
+
+void ChangeOneWay(uint32_t node, uint32_t other, std::span<const Edge> before,
+                  std::span<const Edge> after, NeighborLists& lists) {
+  if (before.empty()) {
+    lists.Insert(node, Merge(other, after));
+  } else if (after.empty()) {
+    lists.Erase(node, Merge(other, before));
+  } else if (const Neighbor was = Merge(other, before), is = Merge(other, after); was != is) {
+    lists.Replace(node, was, is);
+  }
+}
+
+// Calls `visit` with the edges to each item of the user.
+template <typename Visit>
+void ForEachItem(const UserState& user, const Visit& visit) {
+  const std::span<const Edge> edges = user.edges;
+  for (size_t begin = 0; begin < edges.size();) {
+    size_t end = begin + 1;
+    while (end < edges.size() && edges[end].item == edges[begin].item) ++end;
+    visit(edges[begin].item, edges.subspan(begin, end - begin));
+    begin = end;
+  }
+}
+
+}  // namespace
+
+InteractionAdjacency::InteractionAdjacency(size_t neighbors_max)
+    : users_(neighbors_max), items_(neighbors_max) {}
+
+void InteractionAdjacency::LoadUser(const UserState& user) {
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    if (!Fits(user.index, item)) return;
+    users_.Load(ToInt(item), Merge(ToInt(user.index), edges));
+    items_.Load(ToInt(user.index), Merge(ToInt(item), edges));
+  });
+}
+
+void InteractionAdjacency::FinishLoading() {
+  users_.FinishLoading();
+  items_.FinishLoading();
+}
+
+void InteractionAdjacency::Change(UserIndex user, ItemIndex item, std::span<const Edge> before,
+                                  std::span<const Edge> after) {
+  if (!Fits(user, item) || (before.empty() && after.empty())) return;
+  ChangeOneWay(ToInt(item), ToInt(user), before, after, users_);
+  ChangeOneWay(ToInt(user), ToInt(item), before, after, items_);
+}
+
+void InteractionAdjacency::ForgetUser(const UserState& user) {
+  if (ToInt(user.index) < NeighborLists::kNodesMax) items_.Clear(ToInt(user.index));
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    if (Fits(user.index, item)) users_.Erase(ToInt(item), Merge(ToInt(user.index), edges));
+  });
+}
+
+absl::Status LoadAdjacency(const Generation& generation,
+                           const std::function<void(uint64_t users)>& progress,
+                           InteractionAdjacency& adjacency) {
+  uint64_t users = 0;
+  absl::Status read = generation.ForEachUser([&](std::string_view, const UserState& user) {
+    adjacency.LoadUser(user);
+    if (++users % kUsersPerProgress == 0) progress(users);
+    return absl::OkStatus();
+  });
+  if (!read.ok()) return read;
+  adjacency.FinishLoading();
+  progress(users);
+  return absl::OkStatus();
+}
+
+}  // namespace groundswell

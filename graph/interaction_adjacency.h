@@ -1,0 +1,70 @@
+// InteractionAdjacency: the bipartite graph of users and items in memory, both ways, to be walked
+// while it grows: the items of every user and the users of every item, with the time and the weight
+// of what they have to do with each other.
+//
+// One edge per A[u,i] > 0: the time of its newest interaction of positive weight, in seconds, and
+// the summed weight, of which more than NeighborLists::kWeightMax counts as that. So a walk's
+// choice by weight is one among interactions, and what the window lets go, what is taken back and
+// who is forgotten is gone from here with the change of the macro graph. Of a node with very many
+// edges the newest are kept (NeighborLists); both directions drop theirs on their own. 16 bytes per
+// edge and what the blocks have to spare; bench/walk_bench measures it.
+//
+// It depends on indices, not on macro nodes: users that are clustered anew leave it as it is.
+// Another snapshot has other indices, and so an adjacency of its own.
+//
+// Thread-safety: everything that is not const by one thread, the applier's; the const methods by
+// any, at any time after loading.
+#ifndef GROUNDSWELL_GRAPH_INTERACTION_ADJACENCY_H_
+#define GROUNDSWELL_GRAPH_INTERACTION_ADJACENCY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "absl/status/status.h"
+#include "graph/generation.h"
+#include "graph/ids.h"
+#include "graph/neighbor_lists.h"
+#include "graph/user_state.h"
+
+namespace groundswell {
+
+class InteractionAdjacency {
+ public:
+  // `neighbors_max`: see NeighborLists.
+  explicit InteractionAdjacency(size_t neighbors_max);
+
+  // Every user once, in any order, then FinishLoading.
+  void LoadUser(const UserState& user);
+  void FinishLoading();
+
+  // The edges between a user and an item were `before` and are `after`; as in a UserState, so that
+  // both ascend by recency, and none is the same as A[u,i] = 0.
+  void Change(UserIndex user, ItemIndex item, std::span<const Edge> before,
+              std::span<const Edge> after);
+  // Takes out everything that `user`, as it last was, had. No walk comes to it from here on.
+  void ForgetUser(const UserState& user);
+
+  // Neighbours' nodes are the index of a user, and of an item.
+  const NeighborLists& users_of_items() const { return users_; }
+  const NeighborLists& items_of_users() const { return items_; }
+
+  // Of both directions.
+  size_t bytes() const { return users_.bytes() + items_.bytes(); }
+  size_t evicted_count() const { return users_.evicted_count() + items_.evicted_count(); }
+
+ private:
+  NeighborLists users_;  // by item
+  NeighborLists items_;  // by user
+};
+
+// Fills it, while nobody writes to the generation, from the users' records. `progress` is told the
+// number of users read, now and then.
+absl::Status LoadAdjacency(const Generation& generation,
+                           const std::function<void(uint64_t users)>& progress,
+                           InteractionAdjacency& adjacency);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_INTERACTION_ADJACENCY_H_

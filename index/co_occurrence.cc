@@ -1,0 +1,81 @@
+#include "index/co_occurrence.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace groundswell {
+namespace {
+
+// Lists whose memory is fetched while one is read.
+constexpr size_t kAhead = 8;
+
+// The nodes of the newest `limit` neighbours, newest first. What a writer moves meanwhile may be
+// missing.
+void ReadNewest(const NeighborLists& lists, uint32_t node, size_t limit,
+                std::vector<uint32_t>& out) {
+  out.clear();
+  const NeighborLists::List list = lists.Find(node);
+  const size_t count = std::min(limit, list.size());
+  for (size_t i = 0; i < count; ++i) {
+    const auto neighbor = lists.Read(list, list.size() - 1 - i);
+    if (!neighbor.has_value()) return;
+    out.push_back(neighbor->node);
+  }
+}
+
+}  // namespace
+
+CoOccurrence::CoOccurrence(const InteractionAdjacency& adjacency, const Options& options)
+    : adjacency_(adjacency), options_(options) {
+  for (size_t distance = 0; distance < options.user_items_max; ++distance) {
+    by_distance_.push_back(1 / std::log2(2 + static_cast<float>(distance)));
+  }
+}
+
+void CoOccurrence::CountAround(ItemIndex item, float weight, Scratch& scratch) const {
+  const NeighborLists& items_of_users = adjacency_.items_of_users();
+  ReadNewest(adjacency_.users_of_items(), ToInt(item), options_.users_max, scratch.users);
+  for (size_t i = 0; i < std::min(kAhead, scratch.users.size()); ++i) {
+    items_of_users.Prefetch(scratch.users[i]);
+  }
+  for (size_t at = 0; at < scratch.users.size(); ++at) {
+    if (at + kAhead < scratch.users.size()) items_of_users.Prefetch(scratch.users[at + kAhead]);
+    ReadNewest(items_of_users, scratch.users[at], options_.user_items_max, scratch.items);
+    const auto own = std::find(scratch.items.begin(), scratch.items.end(), ToInt(item));
+    if (own == scratch.items.end()) continue;  // too long ago, or just taken back
+    for (auto other = scratch.items.begin(); other != scratch.items.end(); ++other) {
+      if (other == own) continue;
+      const auto distance = static_cast<size_t>(std::abs(other - own));
+      scratch.scores[ItemIndex{*other}] += weight * by_distance_[distance];
+    }
+  }
+}
+
+std::vector<Candidate> CoOccurrence::Retrieve(const CandidateQuery& query, Scratch& scratch) const {
+  const size_t starts = std::min(options_.items_max, query.recent.size());
+  scratch.scores.Reset(starts * options_.users_max * options_.user_items_max);
+  float weight = 1;
+  for (const RecentItem& recent : query.recent.first(starts)) {
+    CountAround(recent.item, weight, scratch);
+    weight /= 2;
+  }
+  scratch.found.clear();
+  scratch.scores.ForEach([&](ItemIndex item, float score) {
+    scratch.found.push_back({.item = item, .score = score, .sources = kFromCoOccurrence});
+  });
+  const auto is_worse = [](const Candidate& a, const Candidate& b) {
+    return a.score != b.score ? a.score < b.score : a.item > b.item;
+  };
+  // A heap, so that only those that are looked at are put in order.
+  std::make_heap(scratch.found.begin(), scratch.found.end(), is_worse);
+  std::vector<Candidate> best;
+  best.reserve(std::min(query.count, scratch.found.size()));
+  for (auto end = scratch.found.end(); end != scratch.found.begin() && best.size() < query.count;
+       --end) {
+    std::pop_heap(scratch.found.begin(), end, is_worse);
+    if (query.filter.Admits((end - 1)->item)) best.push_back(*(end - 1));
+  }
+  return best;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,57 @@
+// Co-occurrence: what those who took the user's newest items took too, counted on the live graph.
+//
+//   score(p) = sum over the user's newest items q, over the newest users v of q, of
+//              2^(-k_q) (1 if p is among the newest items of v) / log2(2 + |k_vp - k_vq|)
+//
+// with k_q the place of q among the user's newest items (from 0), and k_vp and k_vq the places of p
+// and q among v's: what v took right before or after q counts most. The counts are those of an
+// item-to-item table (Linden, Smith, York, IEEE Internet Computing 2003), but nothing is stored
+// that could be old: the work is bounded by the numbers of items and users that are read.
+#ifndef GROUNDSWELL_INDEX_CO_OCCURRENCE_H_
+#define GROUNDSWELL_INDEX_CO_OCCURRENCE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "graph/interaction_adjacency.h"
+#include "index/candidate_source.h"
+#include "index/item_table.h"
+
+namespace groundswell {
+
+// Thread-safe, each call with a scratch of its own.
+class CoOccurrence {
+ public:
+  struct Options {
+    size_t items_max = 3;        // newest items of the user
+    size_t users_max = 256;      // newest users of each
+    size_t user_items_max = 32;  // newest items of each of those
+  };
+  // Memory of one call at a time; grown by the first calls, then reused.
+  struct Scratch {
+    std::vector<uint32_t> users;
+    std::vector<uint32_t> items;
+    ItemTable<float> scores;
+    std::vector<Candidate> found;
+  };
+
+  // `adjacency` must outlive it.
+  CoOccurrence(const InteractionAdjacency& adjacency, const Options& options);
+
+  // At most query.count admitted items, best first, ties by ascending item. Uses the filter, the
+  // count and the recent items of the query; nothing for a user without items.
+  std::vector<Candidate> Retrieve(const CandidateQuery& query, Scratch& scratch) const;
+
+ private:
+  void CountAround(ItemIndex item, float weight, Scratch& scratch) const;
+
+  const InteractionAdjacency& adjacency_;
+  const Options options_;
+  std::vector<float> by_distance_;  // 1 / log2(2 + distance)
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_CO_OCCURRENCE_H_
