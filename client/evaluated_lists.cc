@@ -21,7 +21,7 @@ constexpr char kBlend[] = "blend";
 constexpr std::string_view kRanked = "-ranked";
 constexpr int kPageSize = static_cast<int>(ListMetrics::kRankMax);
 // How often a call is repeated for the sake of answers that are stale or degraded.
-constexpr int kRepeatsMax = 20;
+constexpr int kRepeatsMax = 8;
 constexpr milliseconds kFirstPause{1};
 constexpr milliseconds kLongestPause{1'000};
 
