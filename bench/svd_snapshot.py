@@ -20,7 +20,6 @@ import time
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.linalg
 from tqdm import tqdm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -43,13 +42,25 @@ def read(path, until_s):
     return events
 
 
+def truncated_svd(matrix, dim, seed, steps=7, more=16):
+    """(left, values, right) of the `dim` largest, by subspace iteration from a random start.
+
+    Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 2011, algorithm 4.4.
+    """
+    basis = np.random.default_rng(seed).standard_normal((matrix.shape[1], dim + more)).astype(np.float32)
+    for _ in tqdm(range(steps), desc="singular vectors", disable=None):
+        basis, _ = np.linalg.qr(matrix.T @ np.linalg.qr(matrix @ basis)[0])
+    left, values, right = np.linalg.svd(matrix @ basis, full_matrices=False)
+    return left[:, :dim], values[:dim], (right @ basis.T)[:dim]
+
+
 def embeddings(user, item, shape, dim, seed):
     """(users, items) f32, `dim` wide."""
     pairs = np.unique(np.stack([user, item], axis=1), axis=0)
-    taken = scipy.sparse.csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=shape)
+    ones = np.ones(len(pairs), np.float32)
+    taken = scipy.sparse.csr_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=shape)
     scale = [scipy.sparse.diags(np.asarray(taken.sum(axis=axis)).ravel() ** -0.5) for axis in (1, 0)]
-    left, values, right = scipy.sparse.linalg.svds(scale[0] @ taken @ scale[1], k=dim,
-                                                   random_state=seed)
+    left, values, right = truncated_svd((scale[0] @ taken @ scale[1]).tocsr(), dim, seed)
     root = np.sqrt(values)
     return (left * root).astype(np.float32), (right.T * root).astype(np.float32)
 

@@ -36,6 +36,7 @@ struct EvaluateFlags {
   uint64_t test_events = 0;
   std::string mode = "live";
   bool include_seen = false;
+  size_t parallel = 2;
   int64_t retry_for_s = 60;
 };
 
@@ -59,7 +60,7 @@ class Display {
       bar_.emplace("evaluate", Total());
     }
     done_ = test_events_ > 0 ? report.test_events : bytes_read - first_byte_;
-    // A test of few events in a second is shown as it goes: the note costs more than the check.
+    // The note costs more than the look at the clock.
     if (steady_clock::now() < next_) return;
     next_ = steady_clock::now() + std::chrono::milliseconds(50);
     bar_->Update(done_, Note(report));
@@ -205,6 +206,12 @@ void AddMeasuringFlags(CLI::App& command, const std::shared_ptr<EvaluateFlags>& 
       ->delimiter(',');
   command.add_flag("--include-seen", flags->include_seen,
                    "Also ask for items that the user has had: for logs in which they come again");
+  command
+      .add_option("--parallel", flags->parallel,
+                  "Calls at once for the lists of an event; they read the same state, so that this "
+                  "changes no answer")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   command.add_option("--mode", flags->mode, "frozen: do not ingest the events of the test")
       ->check(CLI::IsMember({"live", "frozen"}))
       ->capture_default_str();

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -33,7 +34,8 @@ bool IsForNow(absl::StatusCode code) {
 // Whether another try may give a better answer.
 bool IsIncomplete(const v1::BatchRecommendResponse& response) {
   return std::ranges::any_of(response.entries(), [](const auto& entry) {
-    return entry.status().code() != 0 || entry.response().degradations_size() > 0;
+    return IsForNow(static_cast<absl::StatusCode>(entry.status().code())) ||
+           entry.response().degradations_size() > 0;
   });
 }
 
@@ -92,10 +94,12 @@ EvaluatedLists::EvaluatedLists(Client& client, std::vector<EvaluatedList> lists,
 
 absl::Status EvaluatedLists::Ask(std::span<const AskedEvent> events,
                                  const std::string& consistency_token) {
-  v1::BatchRecommendRequest request;
+  const size_t count = events.size() * lists_.size();
+  std::vector<v1::BatchRecommendRequest> slices(std::min(options_.parallel, count));
+  size_t at = 0;
   for (const AskedEvent& event : events) {
     for (const EvaluatedList& list : lists_) {
-      v1::RecommendRequest& one = *request.add_requests();
+      v1::RecommendRequest& one = *slices[at++ * slices.size() / count].add_requests();
       one = list.request;
       one.set_user_id(event.user_id);
       one.set_page_size(kPageSize);
@@ -103,49 +107,65 @@ absl::Status EvaluatedLists::Ask(std::span<const AskedEvent> events,
       one.mutable_filter()->set_include_seen(options_.include_seen);
     }
   }
-  const absl::StatusOr<v1::BatchRecommendResponse> response = Call(request);
-  if (!response.ok()) return response.status();
-  int at = 0;
-  for (const AskedEvent& event : events) {
-    for (size_t list = 0; list < lists_.size(); ++list) Count(event, response->entries(at++), list);
+  const absl::StatusOr<std::vector<v1::BatchRecommendResponse::Entry>> entries = CallAll(slices);
+  if (!entries.ok()) return entries.status();
+  if (absl::Status s = CheckEntries(*entries); !s.ok()) return s;
+  for (size_t i = 0; i < entries->size(); ++i) {
+    Count(events[i / lists_.size()], (*entries)[i], i % lists_.size());
   }
   return absl::OkStatus();
 }
 
-// Until the answers are whole, or repeating them was in vain.
-absl::StatusOr<v1::BatchRecommendResponse> EvaluatedLists::Call(
-    const v1::BatchRecommendRequest& request) {
+// The entries of all slices, in their order.
+absl::StatusOr<std::vector<v1::BatchRecommendResponse::Entry>> EvaluatedLists::CallAll(
+    std::span<const v1::BatchRecommendRequest> slices) {
+  std::vector<std::future<CallResult>> others;
+  for (const v1::BatchRecommendRequest& slice : slices.subspan(1)) {
+    others.push_back(std::async(std::launch::async, [this, &slice] { return Call(slice); }));
+  }
+  std::vector<CallResult> results;
+  results.push_back(Call(slices.front()));
+  for (std::future<CallResult>& other : others) results.push_back(other.get());
+  std::vector<v1::BatchRecommendResponse::Entry> entries;
+  for (CallResult& result : results) {
+    asked_again_ += result.repeats;
+    if (!result.response.ok()) return result.response.status();
+    for (auto& entry : *result.response->mutable_entries()) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// Until the answers are whole, or repeating them was in vain. From any thread.
+EvaluatedLists::CallResult EvaluatedLists::Call(const v1::BatchRecommendRequest& request) const {
   const auto give_up = steady_clock::now() + options_.retry_for;
   milliseconds pause = kFirstPause;
-  int repeats = 0;
-  while (true) {
-    if (options_.stopped()) return absl::CancelledError("stopped");
-    absl::StatusOr<v1::BatchRecommendResponse> response = client_.BatchRecommend(request);
-    if (response.ok()) {
-      if (response->entries_size() != request.requests_size()) {
-        return absl::InternalError(fmt::format("{} lists were asked for, {} came",
-                                               request.requests_size(), response->entries_size()));
-      }
-      if (absl::Status s = CheckEntries(*response); !s.ok()) return s;
-      if (!IsIncomplete(*response) || repeats++ == kRepeatsMax) return response;
-    } else if (!IsForNow(response.status().code()) || steady_clock::now() > give_up) {
-      return response;
+  int in_vain = 0;
+  for (CallResult result{.response = absl::CancelledError("stopped")};; ++result.repeats) {
+    if (options_.stopped()) return {absl::CancelledError("stopped"), result.repeats};
+    result.response = client_.BatchRecommend(request);
+    if (!result.response.ok()) {
+      const bool is_for_now = IsForNow(result.response.status().code());
+      if (!is_for_now || steady_clock::now() > give_up) return result;
+    } else if (result.response->entries_size() != request.requests_size()) {
+      result.response = absl::InternalError("the server answered with another number of lists");
+      return result;
+    } else if (!IsIncomplete(*result.response) || in_vain++ == kRepeatsMax) {
+      return result;
     }
-    ++asked_again_;
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, kLongestPause);
   }
 }
 
 // An error of an entry that would come again for every event.
-absl::Status EvaluatedLists::CheckEntries(const v1::BatchRecommendResponse& response) const {
-  for (int at = 0; at < response.entries_size(); ++at) {
-    const google::rpc::Status& status = response.entries(at).status();
+absl::Status EvaluatedLists::CheckEntries(
+    std::span<const v1::BatchRecommendResponse::Entry> entries) const {
+  for (size_t at = 0; at < entries.size(); ++at) {
+    const google::rpc::Status& status = entries[at].status();
     const auto code = static_cast<absl::StatusCode>(status.code());
     if (code != absl::StatusCode::kInvalidArgument && code != absl::StatusCode::kNotFound) continue;
     return absl::Status(
-        code, fmt::format("list \"{}\": {}", lists_[static_cast<size_t>(at) % lists_.size()].name,
-                          status.message()));
+        code, fmt::format("list \"{}\": {}", lists_[at % lists_.size()].name, status.message()));
   }
   return absl::OkStatus();
 }

@@ -49,11 +49,13 @@ struct EvaluatedListReport {
   LatencyHistogram server_time;  // user state, retrieval and ranking, of the answers
 };
 
-// Asks for all lists of an event in one BatchRecommend. Not thread-safe.
+// Asks for all lists of an event at once, in as many BatchRecommend calls as may run side by side:
+// the server works on one thread per call. Not thread-safe.
 class EvaluatedLists {
  public:
   struct Options {
     bool include_seen = false;                    // also items that the user interacted with
+    size_t parallel = 2;                          // calls at once, at least 1
     std::chrono::milliseconds retry_for{60'000};  // while the server is away, full or too slow
     std::function<bool()> stopped = [] { return false; };
   };
@@ -78,8 +80,15 @@ class EvaluatedLists {
   const std::string& snapshot_version() const { return snapshot_version_; }
 
  private:
-  absl::StatusOr<v1::BatchRecommendResponse> Call(const v1::BatchRecommendRequest& request);
-  absl::Status CheckEntries(const v1::BatchRecommendResponse& response) const;
+  struct CallResult {
+    absl::StatusOr<v1::BatchRecommendResponse> response;
+    uint64_t repeats = 0;
+  };
+
+  absl::StatusOr<std::vector<v1::BatchRecommendResponse::Entry>> CallAll(
+      std::span<const v1::BatchRecommendRequest> slices);
+  CallResult Call(const v1::BatchRecommendRequest& request) const;
+  absl::Status CheckEntries(std::span<const v1::BatchRecommendResponse::Entry> entries) const;
   void Count(const AskedEvent& event, const v1::BatchRecommendResponse::Entry& entry, size_t list);
 
   Client& client_;

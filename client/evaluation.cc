@@ -25,6 +25,17 @@ int64_t TimeOf(const v1::Interaction& interaction) {
   return TimeUtil::TimestampToMicroseconds(interaction.event_time());
 }
 
+// Adds the time of its scope to a sum of seconds.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(steady_clock::now()) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(steady_clock::now() - begin_).count(); }
+
+ private:
+  double& seconds_;
+  const steady_clock::time_point begin_;
+};
+
 // Which items the server's catalogue has: asked once per item, since nobody else changes it.
 class Catalogue {
  public:
@@ -218,7 +229,10 @@ absl::Status Evaluation::Ask(const v1::Interaction& interaction) {
 absl::Status Evaluation::AskPending() {
   if (pending_.empty()) return absl::OkStatus();
   if (absl::Status s = Flush(); !s.ok()) return s;
-  if (absl::Status s = lists_.Ask(pending_, consistency_token_); !s.ok()) return s;
+  {
+    const Stopwatch stopwatch(report_.ask_seconds);
+    if (absl::Status s = lists_.Ask(pending_, consistency_token_); !s.ok()) return s;
+  }
   report_.asked_events += pending_.size();
   pending_.clear();
   return absl::OkStatus();
@@ -241,6 +255,8 @@ absl::Status Evaluation::Ingest(ReadEvent event) {
 // Until everything that was ingested is acknowledged.
 absl::Status Evaluation::Flush() {
   if (!fed_) return absl::OkStatus();
+  double before_the_test = 0;
+  const Stopwatch stopwatch(report_.test_events > 0 ? report_.ingest_seconds : before_the_test);
   const absl::Status status = sender_.Flush();
   NoteTotals();
   return status;

@@ -63,8 +63,12 @@ struct EvaluationReport {
   uint64_t accepted = 0;      // of the ingested events
   uint64_t duplicates = 0;    // the log of the server had them already
   uint64_t refused = 0;
-  std::vector<std::string> reasons;   // of the first refusals
-  double test_seconds = 0;            // since the test began
+  std::vector<std::string> reasons;  // of the first refusals
+  // Since the test began: all of it, and of that what was waited for lists and for
+  // acknowledgements.
+  double test_seconds = 0;
+  double ask_seconds = 0;
+  double ingest_seconds = 0;
   std::vector<std::string> warnings;  // what makes the figures doubtful
 };
 

@@ -143,8 +143,12 @@ std::string EvaluationTable(const EvaluationResult& result) {
       report.accepted, report.duplicates, report.refused, report.created_items, report.bad_records);
   for (const std::string& reason : report.reasons) text += fmt::format("  refused: {}\n", reason);
   text += fmt::format(
-      "{}; {:.0f} test events/s, {} calls repeated; +- is half of the 95% interval, by user\n",
-      report.server.snapshot().version(), EventsPerSecond(report), result.lists.asked_again());
+      "{:.0f} test events/s: {:.1f} s, of them {:.1f} waiting for lists, {:.1f} for "
+      "acknowledgements; {} calls repeated\n",
+      EventsPerSecond(report), report.test_seconds, report.ask_seconds, report.ingest_seconds,
+      result.lists.asked_again());
+  text += fmt::format("{}; +- is half of the 95% interval, by user\n",
+                      report.server.snapshot().version());
   for (const std::string& warning : report.warnings) text += fmt::format("warning: {}\n", warning);
   if (result.interrupted) text += "interrupted: the figures are those of the events until then\n";
   return text;
@@ -169,6 +173,8 @@ std::string EvaluationJson(const EvaluationResult& result) {
                        {"reasons", report.reasons},
                        {"asked_again", result.lists.asked_again()},
                        {"test_seconds", report.test_seconds},
+                       {"ask_seconds", report.ask_seconds},
+                       {"ingest_seconds", report.ingest_seconds},
                        {"test_events_per_second", EventsPerSecond(report)}};
   json["lists"] = ordered_json::array();
   for (const EvaluatedListReport& list : result.lists.reports())
