@@ -1,13 +1,12 @@
 #!/usr/bin/python3
-"""Turns Globo's clicks into the log that `groundswell` reads.
+"""Turns Globo's clicks into the log that `groundswell` reads: timestamp (Unix seconds), user, item, in time order.
 
-Reads a CSV with the columns timestamp_ms, user, item (others are passed over), in time order, plain or .zst,
-and writes timestamp (Unix seconds, with milliseconds), user, item.
+Reads the folder `clicks` of the data set (one CSV an hour, with user_id, click_article_id and click_timestamp in
+milliseconds), or one CSV with the columns timestamp_ms, user, item, plain or .zst.
 
-    bench/globo.py ../shared/data/globo/events.csv.zst build/globo.csv
+    bench/globo.py clicks build/globo.csv
 
-The data (Globo.com, for the CHAMELEON papers of G. de Souza P. Moreira et al., 2018) is for academic and
-non-commercial use, so it is not bundled: bench/README.md says where to get it.
+The data is for academic use only and therefore not bundled: bench/README.md says where to get it.
 """
 
 import argparse
@@ -20,19 +19,43 @@ from tqdm import tqdm
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from trainer.data import open_text
 
+HOURLY = ("click_timestamp", "user_id", "click_article_id")
+WHOLE = ("timestamp_ms", "user", "item")
+
+
+def read(path):
+    """(time in milliseconds, user, item) of every click, in time order; equal times as they stand."""
+    paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    clicks = []
+    for part in tqdm(paths, desc="reading", unit=" files", disable=None):
+        with open_text(part) as stream:
+            rows = csv.DictReader(stream)
+            columns = HOURLY if HOURLY[0] in (rows.fieldnames or ()) else WHOLE
+            missing = set(columns) - set(rows.fieldnames or ())
+            if missing:
+                raise ValueError(f"{part}: the header lacks {', '.join(sorted(missing))}")
+            clicks += [(int(row[columns[0]]), row[columns[1]], row[columns[2]]) for row in rows]
+    clicks.sort(key=lambda click: click[0])
+    return clicks
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clicks", help="CSV with timestamp_ms, user, item; .zst too")
+    parser.add_argument("clicks", type=pathlib.Path, help="the folder, or one CSV")
     parser.add_argument("log", type=pathlib.Path, help="where the log goes")
     arguments = parser.parse_args()
+    try:
+        clicks = read(arguments.clicks)
+    except (OSError, ValueError) as error:
+        sys.exit(f"globo: {error}")
+    if not clicks:
+        sys.exit(f"globo: {arguments.clicks} has no clicks")
     arguments.log.parent.mkdir(parents=True, exist_ok=True)
-    with open_text(arguments.clicks) as clicks, open(arguments.log, "w", encoding="utf-8") as log:
+    with open(arguments.log, "w", encoding="utf-8") as log:
         log.write("timestamp,user,item\n")
-        for row in tqdm(csv.DictReader(clicks), unit=" clicks", disable=None):
-            time_ms = int(row["timestamp_ms"])
-            log.write(f"{time_ms // 1000}.{time_ms % 1000:03d},{row['user']},{row['item']}\n")
+        for time_ms, user, item in tqdm(clicks, desc="writing", unit=" clicks", disable=None):
+            log.write(f"{time_ms // 1000}.{time_ms % 1000:03d},{user},{item}\n")
 
 
 if __name__ == "__main__":
