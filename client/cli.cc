@@ -76,6 +76,7 @@ int Main(int argc, char** argv) {
   AddUserCommand(app, context);
   AddIngestCommand(app, context);
   AddStatusCommand(app, context);
+  AddEvaluateCommand(app, context);
   AddLoadCommand(app, context);
   AddAdminCommands(app, context);
   try {

@@ -109,6 +109,11 @@ absl::StatusOr<v1::ServerStatus> Client::GetServerStatus(v1::GetServerStatusRequ
               InNamespace(std::move(request), options_.name_space));
 }
 
+absl::StatusOr<v1::CreateItemResponse> Client::CreateItem(v1::CreateItemRequest request) {
+  return Call(options_, *admin_, &v1::AdminService::Stub::CreateItem,
+              InNamespace(std::move(request), options_.name_space));
+}
+
 std::unique_ptr<IngestStream> Client::Ingest(IngestStream::Options options) {
   if (options.name_space.empty()) options.name_space = options_.name_space;
   return std::make_unique<IngestStream>(*interaction_, std::move(options));

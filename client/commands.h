@@ -41,6 +41,7 @@ void AddSimilarCommand(CLI::App& app, CommandContext& context);
 void AddUserCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
+void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
 // forget, create-item, remove-item, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);

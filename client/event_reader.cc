@@ -39,7 +39,16 @@ bool IsUtf8(const std::string& text) {
   }
 }
 
-// Microseconds since 1970, of Unix seconds or RFC 3339.
+// A JSON value as the text that a CSV field would hold; nullopt for arrays and objects.
+std::optional<std::string> TextOf(const nlohmann::json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  if (value.is_null()) return "";
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<int64_t> ParseTimestamp(const std::string& text) {
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
@@ -54,16 +63,6 @@ std::optional<int64_t> ParseTimestamp(const std::string& text) {
   if (micros < 0 || static_cast<double>(micros) > kLatestSeconds * 1e6) return std::nullopt;
   return micros;
 }
-
-// A JSON value as the text that a CSV field would hold; nullopt for arrays and objects.
-std::optional<std::string> TextOf(const nlohmann::json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number() || value.is_boolean()) return value.dump();
-  if (value.is_null()) return "";
-  return std::nullopt;
-}
-
-}  // namespace
 
 // libcsv calls back with fields; finished rows wait here.
 struct EventReader::CsvState {

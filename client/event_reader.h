@@ -37,6 +37,10 @@ struct ReadEvent {
   v1::Interaction interaction;
 };
 
+// Microseconds since 1970, of Unix seconds (with a fraction if need be) or RFC 3339; nullopt for
+// anything else, and for times before 1970 or after the year 9999.
+std::optional<int64_t> ParseTimestamp(const std::string& text);
+
 class EventReader {
  public:
   struct Options {

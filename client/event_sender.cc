@@ -199,19 +199,17 @@ absl::Status EventSender::WaitToRetry(const absl::Status& why) {
   return absl::OkStatus();
 }
 
-absl::Status EventSender::Finish() {
+absl::Status EventSender::Flush() {
   absl::Status status = SendBatch();
   while (status.ok()) {
-    bool is_done = false;
     bool is_broken = false;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       changed_.wait_for(lock, kPoll, [this] { return window_.empty() || no_room_; });
-      is_done = window_.empty();
+      if (window_.empty()) return absl::OkStatus();
       is_broken = no_room_;
     }
-    if (is_done) return stream_->Finish();
-    if (options_.stopped()) break;
+    if (options_.stopped()) return absl::CancelledError("stopped");
     if (is_broken) {
       status = Transmit();
     } else if (stream_->ended()) {
@@ -219,6 +217,12 @@ absl::Status EventSender::Finish() {
       status = Transmit();
     }
   }
+  return status;
+}
+
+absl::Status EventSender::Finish() {
+  const absl::Status status = Flush();
+  if (status.ok()) return stream_->Finish();
   // Stopped: the watcher ends the stream if acknowledgements do not come.
   if (options_.stopped() && !stream_->finished()) {
     stream_->Finish().IgnoreError();

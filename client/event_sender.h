@@ -66,7 +66,9 @@ class EventSender {
   // Hands over one interaction, the `record`-th of its source (ascending). Cancelled once stopped;
   // any other error when the retries were in vain.
   absl::Status Send(uint64_t record, v1::Interaction interaction);
-  // Sends what is left and waits until all is dealt with; errors as Send.
+  // Sends what was gathered and waits until all is dealt with; then goes on. Errors as Send.
+  absl::Status Flush();
+  // As Flush, and ends the stream.
   absl::Status Finish();
 
   Totals totals() const;

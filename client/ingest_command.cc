@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -18,7 +17,7 @@
 #include <vector>
 
 #include "client/commands.h"
-#include "client/event_reader.h"
+#include "client/event_file.h"
 #include "client/event_sender.h"
 #include "client/progress_bar.h"
 
@@ -29,17 +28,12 @@ constexpr size_t kReasonsShown = 5;
 constexpr std::chrono::milliseconds kResumeInterval{50};
 
 struct IngestFlags {
-  std::string file;
-  std::string format = "auto";
-  EventColumns columns;
-  std::string default_type = "purchase";
-  std::string id_prefix;
+  EventFileFlags events;
   std::string resume_file;
   std::string producer_id;
   int64_t retry_for_s = 60;
   size_t batch_size = 200;
   uint64_t limit = 0;
-  bool skip_bad_records = false;
 };
 
 // Remembers, in a file, up to which record everything is dealt with. Thread-safe.
@@ -96,21 +90,6 @@ class ResumeFile {
   std::chrono::steady_clock::time_point next_;
 };
 
-EventReader::Options ReaderOptions(const IngestFlags& flags) {
-  EventReader::Options options{.columns = flags.columns, .default_type = flags.default_type};
-  const std::filesystem::path path(flags.file);
-  const bool is_json =
-      path.extension() == ".jsonl" || path.extension() == ".json" || path.extension() == ".ndjson";
-  options.format = flags.format == "jsonl" || (flags.format == "auto" && is_json)
-                       ? EventFormat::kJsonLines
-                       : EventFormat::kCsv;
-  options.id_prefix = flags.id_prefix;
-  if (options.id_prefix.empty()) {
-    options.id_prefix = flags.file == "-" ? "stdin" : path.stem().string();
-  }
-  return options;
-}
-
 // Records that are no interactions, with --skip-bad-records.
 struct BadRecords {
   uint64_t count = 0;
@@ -126,7 +105,7 @@ absl::Status SendAll(const IngestFlags& flags, EventReader& reader, uint64_t res
   int64_t sequence = 0;
   while (!Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
     absl::StatusOr<std::optional<ReadEvent>> event = reader.Next();
-    if (absl::IsInvalidArgument(event.status()) && flags.skip_bad_records) {
+    if (absl::IsInvalidArgument(event.status()) && flags.events.skip_bad_records) {
       ++bad.count;
       if (bad.reasons.size() < kReasonsShown) bad.reasons.emplace_back(event.status().message());
       continue;
@@ -181,18 +160,10 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   ResumeFile resume(flags.resume_file);
   const absl::StatusOr<uint64_t> resume_from = resume.Read();
   if (!resume_from.ok()) return context.Fail(resume_from.status());
-  std::ifstream file;
-  uint64_t bytes = 0;
-  if (flags.file != "-") {
-    file.open(flags.file, std::ios::binary);
-    if (!file)
-      return context.Fail(absl::NotFoundError(fmt::format("cannot open \"{}\"", flags.file)));
-    std::error_code unknown_size;
-    bytes = std::filesystem::file_size(flags.file, unknown_size);
-    if (unknown_size) bytes = 0;
-  }
-  EventReader reader(flags.file == "-" ? std::cin : file, ReaderOptions(flags));
-  ProgressBar bar("ingest", bytes);
+  EventFile file;
+  if (absl::Status s = file.Open(flags.events); !s.ok()) return context.Fail(s);
+  EventReader reader(file.stream(), flags.events.ReaderOptions());
+  ProgressBar bar("ingest", file.bytes());
   const auto begin = std::chrono::steady_clock::now();
   Client client = context.MakeClient();
   EventSender sender(client,
@@ -227,23 +198,7 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
 void AddIngestCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("ingest", "Sends a file of interactions to the server");
   auto flags = std::make_shared<IngestFlags>();
-  command
-      .add_option("file", flags->file, "CSV (with a header) or JSON lines; - for standard input")
-      ->required();
-  command.add_option("--format", flags->format, "How to read the file")
-      ->check(CLI::IsMember({"auto", "csv", "jsonl"}))
-      ->capture_default_str();
-  command.add_option("--type", flags->default_type, "Event type of records that name none")
-      ->capture_default_str();
-  command.add_option("--timestamp-column", flags->columns.timestamp)->capture_default_str();
-  command.add_option("--user-column", flags->columns.user)->capture_default_str();
-  command.add_option("--item-column", flags->columns.item)->capture_default_str();
-  command.add_option("--type-column", flags->columns.type)->capture_default_str();
-  command.add_option("--weight-column", flags->columns.weight)->capture_default_str();
-  command.add_option("--event-id-column", flags->columns.event_id)->capture_default_str();
-  command.add_option(
-      "--id-prefix", flags->id_prefix,
-      "Event ids of records without one are PREFIX:RECORD (default: the file's name)");
+  flags->events.AddTo(command);
   command.add_option("--batch-size", flags->batch_size, "Interactions in a message")
       ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
@@ -260,8 +215,6 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
                   "Try so long while the server is away or full")
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
-  command.add_flag("--skip-bad-records", flags->skip_bad_records,
-                   "Count records that are no interactions instead of stopping at the first");
   command.footer(
       "Example:\n  groundswell ingest events.csv --type purchase --resume-file events.at");
   command.callback([flags, &context] { Ingest(*flags, context); });

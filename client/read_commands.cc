@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/commands.h"
+#include "client/source_names.h"
 #include "client/table.h"
 
 namespace groundswell {
@@ -24,19 +25,7 @@ std::string SourcesOf(const v1::RecommendedItem& item) {
   std::string text;
   for (const int source : item.sources()) {
     if (!text.empty()) text += ", ";
-    switch (source) {
-      case v1::CANDIDATE_SOURCE_EMBEDDING:
-        text += "embedding";
-        break;
-      case v1::CANDIDATE_SOURCE_POPULAR:
-        text += "popular";
-        break;
-      case v1::CANDIDATE_SOURCE_REQUEST:
-        text += "request";
-        break;
-      default:
-        text += fmt::format("source {}", source);
-    }
+    text += SourceName(source);
   }
   return text;
 }

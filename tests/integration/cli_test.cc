@@ -53,7 +53,7 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
-       {"recommend", "rank", "similar", "user", "ingest", "status", "load", "forget", "create-item",
+       {"recommend", "rank", "similar", "user", "ingest", "evaluate", "status", "load", "forget", "create-item",
         "remove-item", "log", "checkpoint", "verify", "backup", "activate"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
