@@ -7,20 +7,18 @@
 namespace groundswell {
 namespace {
 
-constexpr float kRankConstant = 60;
-
-std::vector<Candidate> Fuse(std::span<const std::vector<Candidate>> lists, size_t proposed) {
+std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed) {
   std::vector<Candidate> fused;
   fused.reserve(proposed);
   absl::flat_hash_map<ItemIndex, size_t> place_of_item;
   place_of_item.reserve(proposed);
-  for (const std::vector<Candidate>& list : lists) {
-    for (size_t at = 0; at < list.size(); ++at) {
-      const auto [place, is_new] = place_of_item.emplace(list[at].item, fused.size());
-      if (is_new) fused.push_back({.item = list[at].item, .score = 0, .sources = 0});
+  for (const auto& [items, weight] : lists) {
+    for (size_t at = 0; at < items.size(); ++at) {
+      const auto [place, is_new] = place_of_item.emplace(items[at].item, fused.size());
+      if (is_new) fused.push_back({.item = items[at].item, .score = 0, .sources = 0});
       Candidate& candidate = fused[place->second];
-      candidate.sources |= list[at].sources;
-      candidate.score += 1 / (kRankConstant + static_cast<float>(at + 1));
+      candidate.sources |= items[at].sources;
+      candidate.score += RankVote(at, weight);
     }
   }
   return fused;
@@ -28,13 +26,12 @@ std::vector<Candidate> Fuse(std::span<const std::vector<Candidate>> lists, size_
 
 }  // namespace
 
-std::vector<Candidate> MergeCandidates(std::span<const std::vector<Candidate>> lists,
-                                       size_t count) {
+std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size_t count) {
   size_t proposed = 0;
   const std::vector<Candidate>* alone = nullptr;
-  for (const std::vector<Candidate>& list : lists) {
-    if (!list.empty()) alone = proposed == 0 ? &list : nullptr;
-    proposed += list.size();
+  for (const auto& [items, weight] : lists) {
+    if (!items.empty()) alone = proposed == 0 ? &items : nullptr;
+    proposed += items.size();
   }
   std::vector<Candidate> merged;
   if (alone != nullptr) {

@@ -10,14 +10,25 @@
 
 namespace groundswell {
 
+// What one source proposes, best first, without duplicates.
+struct ProposedList {
+  std::vector<Candidate> items;
+  float weight = 1;  // above 0
+};
+
 // The union without duplicates, at most `count` items, by reciprocal rank fusion (Cormack, Clarke,
 // Buettcher, SIGIR 2009), which needs no scores of a common scale:
 //
-//   score(item) = sum over the lists that have it of 1 / (60 + its place, from 1)
+//   score(item) = sum over the lists that have it of weight / (60 + its place, from 1)
 //
 // Best first, ties by ascending item. An item carries the source bits of all its proposers. A list
 // that is alone keeps its order and its own scores.
-std::vector<Candidate> MergeCandidates(std::span<const std::vector<Candidate>> lists, size_t count);
+std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size_t count);
+
+// One vote for the item at `place` (from 0) of a list.
+inline float RankVote(size_t place, float weight) {
+  return weight / (61.0f + static_cast<float>(place));
+}
 
 }  // namespace groundswell
 

@@ -43,12 +43,19 @@ struct Config {
   struct Retrieval {
     int64_t candidates = 600;
     int64_t embedding = 400;
+    int64_t embedding_weight = 100;
     int64_t random_walk = 100;
+    int64_t random_walk_weight = 100;
     int64_t co_occurrence = 100;
+    int64_t co_occurrence_weight = 100;
     int64_t similar_items = 0;
+    int64_t similar_items_weight = 100;
     int64_t trending = 100;
+    int64_t trending_weight = 100;
     int64_t macro_node = 50;
+    int64_t macro_node_weight = 100;
     int64_t popular = 100;
+    int64_t popular_weight = 100;
     int64_t trending_half_life_s = 21'600;
     int64_t flat_max_items = 50'000;
     std::string factory = "IVF1024,Flat";
@@ -58,6 +65,7 @@ struct Config {
   } retrieval;
   struct Ranking {
     int64_t item_cache_mb = 256;
+    int64_t retrieval_weight = 0;
   } ranking;
   struct Paging {
     int64_t lists_max = 10'000;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "groundswell/v1/recommend.pb.h"
 #include "index/item_filter.h"
@@ -241,9 +242,35 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
     ScoreBlock(*query.ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
   }
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
-  SortByScore(list.items);
+  if (options_.retrieval_weight > 0) {
+    OrderByRankerAndRetrieval(scratch, list);
+  } else {
+    SortByScore(list.items);
+  }
   for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
   return absl::OkStatus();
+}
+
+// Reciprocal rank fusion of the two orders; the list is still in that of retrieval, with logits.
+void Pipeline::OrderByRankerAndRetrieval(Scratch& scratch, RankedList& list) const {
+  std::vector<Candidate>& items = list.items;
+  scratch.order.resize(items.size());
+  std::iota(scratch.order.begin(), scratch.order.end(), 0);
+  std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
+    return items[a].score != items[b].score ? items[a].score > items[b].score : a < b;
+  });
+  scratch.logits.resize(items.size());
+  for (size_t place = 0; place < items.size(); ++place) {
+    const uint32_t at = scratch.order[place];
+    scratch.logits[at] = RankVote(place, 1) + RankVote(at, options_.retrieval_weight);
+  }
+  std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
+    return scratch.logits[a] != scratch.logits[b] ? scratch.logits[a] > scratch.logits[b] : a < b;
+  });
+  std::vector<Candidate> ordered;
+  ordered.reserve(items.size());
+  for (const uint32_t at : scratch.order) ordered.push_back(items[at]);
+  items = std::move(ordered);
 }
 
 // The user's features are still in the scratch, as RankItems left them.

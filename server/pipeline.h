@@ -60,6 +60,9 @@ class Pipeline {
   struct Options {
     Retrieval::Options retrieval;
     size_t item_cache_bytes = size_t{256} << 20;  // of each ranker that prepares items
+    // Of the order of retrieval beside the ranker's, whose weight is 1, in a ranked list; 0: the
+    // ranker decides alone.
+    float retrieval_weight = 0;
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -91,6 +94,7 @@ class Pipeline {
     std::vector<ItemIndex> items;
     ExplanationBuffers explanations;
     std::vector<float> logits;
+    std::vector<uint32_t> order;
     PreparedItemBuffers prepared_items;
     Retrieval::Scratch retrieval;
   };
@@ -106,6 +110,7 @@ class Pipeline {
                          RankedList& list, StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
+  void OrderByRankerAndRetrieval(Scratch& scratch, RankedList& list) const;
   void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
                   std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;

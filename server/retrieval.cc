@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "index/merge.h"
-
 namespace groundswell {
 namespace {
 
@@ -52,16 +50,19 @@ std::span<const float> Retrieval::QueryVector(const UserState& user, Scratch& sc
   return scratch.vector;
 }
 
+const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
+  const Sources& sources = options_.sources;
+  return source == kFromEmbedding      ? sources.embedding
+         : source == kFromWalk         ? sources.random_walk
+         : source == kFromCoOccurrence ? sources.co_occurrence
+         : source == kFromSimilarItems ? sources.similar_items
+         : source == kFromTrending     ? sources.trending
+         : source == kFromMacroNode    ? sources.macro_node
+                                       : sources.popular;
+}
+
 size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
-  const Quotas& quotas = options_.quotas;
-  const size_t quota = source == kFromEmbedding      ? quotas.embedding
-                       : source == kFromWalk         ? quotas.random_walk
-                       : source == kFromCoOccurrence ? quotas.co_occurrence
-                       : source == kFromSimilarItems ? quotas.similar_items
-                       : source == kFromTrending     ? quotas.trending
-                       : source == kFromMacroNode    ? quotas.macro_node
-                       : source == kFromPopular      ? quotas.popular
-                                                     : 0;
+  const size_t quota = SourceOf(source).quota;
   if (query.only_sources == 0) return quota;
   if ((query.only_sources & source) == 0) return 0;
   return quota > 0 ? quota : options_.candidates;
@@ -70,7 +71,7 @@ size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
 void Retrieval::Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const {
   metrics_.CountCandidates(source, found.size());
   for (Candidate& candidate : found) candidate.sources = source;
-  scratch.proposed.push_back(std::move(found));
+  scratch.proposed.push_back({.items = std::move(found), .weight = SourceOf(source).weight});
 }
 
 void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t count,

@@ -23,6 +23,7 @@
 #include "graph/user_state.h"
 #include "index/candidate_source.h"
 #include "index/co_occurrence.h"
+#include "index/merge.h"
 #include "index/random_walk_source.h"
 #include "server/metrics.h"
 #include "server/serving_state.h"
@@ -32,19 +33,23 @@ namespace groundswell {
 // Immutable and thread-safe; each thread has its own scratch.
 class Retrieval {
  public:
-  // How many items each source proposes; 0 switches it off.
-  struct Quotas {
-    size_t embedding = 400;
-    size_t random_walk = 100;
-    size_t co_occurrence = 100;
-    size_t similar_items = 0;
-    size_t trending = 100;
-    size_t macro_node = 50;
-    size_t popular = 100;
+  // What one source may do.
+  struct Source {
+    size_t quota = 0;  // items that it proposes; 0 switches it off
+    float weight = 1;  // of its votes, see MergeCandidates
+  };
+  struct Sources {
+    Source embedding{.quota = 400};
+    Source random_walk{.quota = 100};
+    Source co_occurrence{.quota = 100};
+    Source similar_items{.quota = 0};
+    Source trending{.quota = 100};
+    Source macro_node{.quota = 50};
+    Source popular{.quota = 100};
   };
   struct Options {
     size_t candidates = 600;  // of the merged list, at most
-    Quotas quotas;
+    Sources sources;
     CoOccurrence::Options co_occurrence;
     RandomWalkSource::Options random_walk;
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
@@ -64,7 +69,7 @@ class Retrieval {
     std::vector<uint32_t> newest_edges;
     std::vector<RecentItem> recent;
     CoOccurrence::Scratch co_occurrence;
-    std::vector<std::vector<Candidate>> proposed;
+    std::vector<ProposedList> proposed;
   };
   struct Result {
     std::vector<Candidate> items;  // best first, without duplicates
@@ -90,6 +95,7 @@ class Retrieval {
   bool HasEmbedding(ItemIndex item) const;
 
  private:
+  const Source& SourceOf(uint32_t source) const;
   size_t QuotaOf(uint32_t source, const Query& query) const;
   void Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const;
   void Search(std::span<const float> vector, uint32_t source, size_t count, const Query& query,

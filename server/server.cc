@@ -102,15 +102,20 @@ class PopularityRefresher {
 
 Retrieval::Options RetrievalOptionsOf(const Config& config) {
   const auto& retrieval = config.retrieval;
-  return {.candidates = static_cast<size_t>(retrieval.candidates),
-          .quotas = {.embedding = static_cast<size_t>(retrieval.embedding),
-                     .random_walk = static_cast<size_t>(retrieval.random_walk),
-                     .co_occurrence = static_cast<size_t>(retrieval.co_occurrence),
-                     .similar_items = static_cast<size_t>(retrieval.similar_items),
-                     .trending = static_cast<size_t>(retrieval.trending),
-                     .macro_node = static_cast<size_t>(retrieval.macro_node),
-                     .popular = static_cast<size_t>(retrieval.popular)},
-          .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+  const auto source = [](int64_t quota, int64_t weight) {
+    return Retrieval::Source{.quota = static_cast<size_t>(quota),
+                             .weight = static_cast<float>(weight) / 100};
+  };
+  return {
+      .candidates = static_cast<size_t>(retrieval.candidates),
+      .sources = {.embedding = source(retrieval.embedding, retrieval.embedding_weight),
+                  .random_walk = source(retrieval.random_walk, retrieval.random_walk_weight),
+                  .co_occurrence = source(retrieval.co_occurrence, retrieval.co_occurrence_weight),
+                  .similar_items = source(retrieval.similar_items, retrieval.similar_items_weight),
+                  .trending = source(retrieval.trending, retrieval.trending_weight),
+                  .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
+                  .popular = source(retrieval.popular, retrieval.popular_weight)},
+      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
 }  // namespace
@@ -265,7 +270,8 @@ absl::Status Server::Parts::StartState(ServingState& state,
   RefreshPopularity(state);
   const Pipeline::Options options{
       .retrieval = RetrievalOptionsOf(config),
-      .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20};
+      .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
+      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
   state.pipeline->WarmUp();
   return absl::OkStatus();
