@@ -34,6 +34,9 @@ std::string SourcesOf(const v1::RecommendedItem& item) {
       case v1::CANDIDATE_SOURCE_REQUEST:
         text += "request";
         break;
+      case v1::CANDIDATE_SOURCE_WALK:
+        text += "walk";
+        break;
       default:
         text += fmt::format("source {}", source);
     }

@@ -218,6 +218,30 @@ std::span<const float> Pipeline::QueryVector(const UserState& user, Scratch& scr
   return scratch.vector;
 }
 
+// What random walks from the user's newest items meet.
+std::vector<Candidate> Pipeline::Walk(const RecommendQuery& query, const UserState& user,
+                                      const ItemFilter& filter, Scratch& scratch) const {
+  if (state_.walk_source == nullptr || !HasTimeFor(query.deadline)) return {};
+  NewestEdges(user, state_.walk_source->starts_max(), scratch.newest_edges);
+  scratch.recent.clear();
+  for (const uint32_t at : scratch.newest_edges) {
+    const Edge& newest = user.edges[at];
+    Count weight = 0;
+    for (const Edge& edge : user.EdgesTo(newest.item)) weight += edge.count;
+    scratch.recent.push_back(
+        {.item = newest.item, .time_us = newest.last.time_us, .weight = weight});
+  }
+  auto met = state_.walk_source->Retrieve({.vector = {},
+                                           .filter = filter,
+                                           .count = options_.walk_candidates,
+                                           .recent = scratch.recent,
+                                           .seed = ToInt(user.index),
+                                           .deadline = query.deadline - options_.stage_reserve});
+  if (!met.ok()) return {};
+  metrics_.CountCandidates(kFromWalk, met->size());
+  return *std::move(met);
+}
+
 void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserState>& user,
                         Scratch& scratch, RankedList& list, StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
@@ -227,7 +251,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
 
-  std::vector<Candidate> found[2];
+  std::vector<Candidate> found[3];
   size_t popular_count = options_.candidates;
   if (user.has_value()) {
     absl::StatusOr<std::vector<Candidate>> nearest =
@@ -243,14 +267,16 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
     } else {
       Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
     }
+    found[1] = Walk(query, *user, filter, scratch);
   }
   auto popular =
       state_.popularity.Retrieve({.vector = {}, .filter = filter, .count = popular_count});
   if (popular.ok()) {
-    found[1] = *std::move(popular);
-    metrics_.CountCandidates(kFromPopular, found[1].size());
+    found[2] = *std::move(popular);
+    metrics_.CountCandidates(kFromPopular, found[2].size());
   }
-  list.items = MergeCandidates(found, options_.candidates + options_.popular_candidates);
+  list.items = MergeCandidates(
+      found, options_.candidates + options_.walk_candidates + options_.popular_candidates);
 }
 
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the

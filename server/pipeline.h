@@ -57,6 +57,7 @@ class Pipeline {
   struct Options {
     size_t candidates = 500;          // nearest items proposed
     size_t popular_candidates = 100;  // proposed by popularity beside the user's own
+    size_t walk_candidates = 0;       // proposed by random walks, if the state has any
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a stage or a block
     size_t item_cache_bytes = size_t{256} << 20;      // of each ranker that prepares items
   };
@@ -68,7 +69,7 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most Options::candidates + popular_candidates items.
+  // Probabilities, best first, at most as many items as Options proposes together.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
@@ -93,6 +94,7 @@ class Pipeline {
     PreparedItemBuffers prepared_items;
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
+    std::vector<RecentItem> recent;
   };
 
   bool HasEmbedding(ItemIndex item) const;
@@ -102,6 +104,8 @@ class Pipeline {
   absl::StatusOr<std::optional<UserState>> ReadUser(const std::string& user_id,
                                                     StageDurations& durations) const;
   std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
+  std::vector<Candidate> Walk(const RecommendQuery& query, const UserState& user,
+                              const ItemFilter& filter, Scratch& scratch) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,

@@ -62,6 +62,7 @@ void AddItem(const Candidate& candidate, const Catalogue& catalogue, v1::Recomme
   if (candidate.sources & kFromEmbedding) out.add_sources(v1::CANDIDATE_SOURCE_EMBEDDING);
   if (candidate.sources & kFromPopular) out.add_sources(v1::CANDIDATE_SOURCE_POPULAR);
   if (candidate.sources & kFromRequest) out.add_sources(v1::CANDIDATE_SOURCE_REQUEST);
+  if (candidate.sources & kFromWalk) out.add_sources(v1::CANDIDATE_SOURCE_WALK);
 }
 
 // The explanations of the item at `position` of the list, if it has any.

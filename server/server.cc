@@ -136,6 +136,7 @@ struct Server::Parts {
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
   absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
   Applier::Options ApplierOptions(const ServingState& state);
+  void MakeWalks(ServingState& state);
   void MakeRequestPath();
   void MakeBackground();
   void MakeServices();
@@ -191,7 +192,8 @@ LoadOptions Server::Parts::HowToLoad() const {
                     .factory = config.retrieval.factory,
                     .nprobe = static_cast<size_t>(config.retrieval.nprobe),
                     .ef_search = static_cast<size_t>(config.retrieval.ef_search)},
-          .new_items_max = static_cast<size_t>(config.graph.new_items_max)};
+          .new_items_max = static_cast<size_t>(config.graph.new_items_max),
+          .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
 }
 
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
@@ -200,6 +202,7 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.niceness = static_cast<int>(config.apply.niceness);
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
+  options.adjacency = state.adjacency.get();
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
   options.on_applied = [this, serves](std::span<const Applier::Result> results) {
@@ -227,6 +230,21 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   return options;
 }
 
+void Server::Parts::MakeWalks(ServingState& state) {
+  if (config.walk.candidates == 0 || state.adjacency == nullptr) return;
+  state.walk_source = std::make_unique<RandomWalkSource>(
+      *state.adjacency,
+      RandomWalkSource::Options{
+          .walk = {.steps = static_cast<size_t>(config.walk.steps),
+                   .restart = static_cast<double>(config.walk.restart_percent) / 100,
+                   .goal_items = static_cast<size_t>(config.walk.goal_items),
+                   .goal_visits = static_cast<uint32_t>(config.walk.goal_visits),
+                   .recency_bias = static_cast<int>(config.walk.recency_bias)},
+          .starts_max = static_cast<size_t>(config.walk.starts_max),
+          .half_life = std::chrono::seconds(config.walk.half_life_s),
+          .on_walk = [this](const WalkSummary& summary) { metrics.CountWalk(summary); }});
+}
+
 // Gives a loaded state what makes it live.
 absl::Status Server::Parts::StartState(ServingState& state,
                                        const std::function<bool()>& cancelled) {
@@ -247,9 +265,11 @@ absl::Status Server::Parts::StartState(ServingState& state,
       cancelled);
   if (!caught_up.ok()) return caught_up;
   RefreshPopularity(state);
+  MakeWalks(state);
   const Pipeline::Options options{
       .candidates = static_cast<size_t>(config.retrieval.candidates),
       .popular_candidates = static_cast<size_t>(config.retrieval.popular_candidates),
+      .walk_candidates = static_cast<size_t>(config.walk.candidates),
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
@@ -397,6 +417,9 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.SetQueueDepth(QueueName::kCompute, admission->queue_depth());
   out.SetQueueDepth(QueueName::kLog, log->queued());
   out.SetPageLists(lists->size());
+  if (const auto state = serving.Get(); state->adjacency != nullptr) {
+    out.SetAdjacency(*state->adjacency);
+  }
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

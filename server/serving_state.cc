@@ -139,6 +139,13 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!loaded.ok()) return loaded.status();
   state->loaded = *std::move(loaded);
 
+  if (options.neighbors_max > 0) {
+    state->adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
+    absl::Status filled = LoadAdjacency(
+        generation, [&](uint64_t users) { progress("adjacency", users, 0); }, *state->adjacency);
+    if (!filled.ok()) return filled;
+  }
+
   progress("index", 0, 0);
   auto source = FaissSource::Build(state->snapshot->item_embeddings(),
                                    state->snapshot->manifest().embedding_dim, options.index);

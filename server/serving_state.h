@@ -13,11 +13,13 @@
 #include "graph/catalogue.h"
 #include "graph/checkpoint.h"
 #include "graph/generation.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
 #include "index/faiss_source.h"
 #include "index/popularity_source.h"
+#include "index/random_walk_source.h"
 #include "models/snapshot.h"
 #include "server/ranked_lists.h"
 
@@ -37,8 +39,10 @@ struct ServingState {
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
+  std::unique_ptr<InteractionAdjacency> adjacency;  // likewise; null where none was asked for
   std::unique_ptr<FaissSource> embedding_source;
   PopularitySource popularity;
+  std::unique_ptr<RandomWalkSource> walk_source;                   // null: no walks
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Pipeline> pipeline;
@@ -47,11 +51,13 @@ struct ServingState {
 struct LoadOptions {
   FaissSource::Options index;
   size_t new_items_max = 0;  // room for items that are created later
+  size_t neighbors_max = 0;  // of a node of the adjacency; 0: none is kept
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 
-// Loads everything from the store but the applier and the pipeline: snapshot files, catalogue, the
-// item side of the graph; and builds the index. `progress` is told what is being loaded.
+// Loads everything from the store but the applier, the walks and the pipeline: snapshot files,
+// catalogue, the item side of the graph, the adjacency; and builds the index. `progress` is told
+// what is being loaded.
 absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
                                                                const LoadOptions& options,
                                                                const LoadProgress& progress);

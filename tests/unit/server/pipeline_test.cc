@@ -28,8 +28,10 @@ struct Loaded {
         [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
     EXPECT_TRUE(report.ok()) << report.status();
     store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*Generation::OpenCurrent(*store), {},
+    state = *LoadServingState(*Generation::OpenCurrent(*store), {.neighbors_max = 100},
                               [](std::string_view, uint64_t, uint64_t) {});
+    state->walk_source =
+        std::make_unique<RandomWalkSource>(*state->adjacency, RandomWalkSource::Options{});
     log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
     state->applier =
         std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,
@@ -110,6 +112,26 @@ TEST_F(PipelineTest, WithTimeTheListIsRankedWithoutRepeats) {
       EXPECT_GE(list.items[i - 1].score, list.items[i].score);
     }
   }
+}
+
+TEST_F(PipelineTest, WalksProposeItemsThatTheUserHasNotSeen) {
+  Pipeline pipeline(*loaded_->state, metrics_, {.walk_candidates = 50}, /*compute_threads=*/1);
+  const auto from_walk = [&](steady_clock::time_point deadline) {
+    StageDurations durations;
+    const auto list = pipeline.Recommend({.user_id = kCustomer, .deadline = deadline},
+                                         ComputeThread{.number = 0}, durations);
+    std::set<ItemIndex> items;
+    for (const Candidate& candidate : list->items) {
+      if (candidate.sources & kFromWalk) items.insert(candidate.item);
+    }
+    return items;
+  };
+  const std::set<ItemIndex> items = from_walk(steady_clock::now() + hours(1));
+  EXPECT_EQ(items.size(), 50u);
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  for (const ItemIndex item : items) EXPECT_FALSE(user.Has(item));
+  EXPECT_EQ(from_walk(steady_clock::now() + hours(1)), items);
+  EXPECT_TRUE(from_walk(steady_clock::now()).empty()) << "no time";
 }
 
 TEST_F(PipelineTest, ExplanationsNameTheUsersOwnItemsAndNodesWithACount) {
