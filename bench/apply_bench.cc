@@ -1,7 +1,8 @@
 // MacroGraph::Apply alone, on one core: interactions per second against the mean degree of users,
 // with items taken evenly and by Zipf's law. Beside it, on the same stream, the published way
 // (stored two-hop counts of users as well, kept exact by walking both sides) and recomputing what a
-// request reads from the adjacency. All three are compared before anything is timed.
+// request reads from the adjacency. All three are compared before anything is timed. And the fold
+// with the adjacency in memory that walks take (graph/interaction_adjacency) kept beside it.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/macro_graph.h"
 
 namespace groundswell {
@@ -23,6 +25,7 @@ namespace {
 
 constexpr MacroShape kShape{.user_clusters = 20, .item_clusters = 30, .recent_len = 20};
 constexpr size_t kCandidates = 500;
+constexpr size_t kNeighborsMax = 4'096;  // the server's default
 
 struct Event {
   uint32_t user, item;
@@ -105,6 +108,23 @@ double Apply(World& world, std::span<const Event> events) {
     ++world.offset;
     world.graph.Apply(world.users[event.user], ItemIndex{event.item}, 1,
                       {.time_us = 1'000'000 + world.offset, .offset = world.offset});
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  return static_cast<double>(events.size()) / elapsed.count();
+}
+
+// Likewise, with the adjacency following.
+double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacency& adjacency) {
+  std::vector<Edge> before;
+  const auto begin = std::chrono::steady_clock::now();
+  for (const Event& event : events) {
+    ++world.offset;
+    UserState& user = world.users[event.user];
+    const ItemIndex item{event.item};
+    const std::span<const Edge> present = user.EdgesTo(item);
+    before.assign(present.begin(), present.end());
+    world.graph.Apply(user, item, 1, {.time_us = 1'000'000 + world.offset, .offset = world.offset});
+    adjacency.Change(user.index, item, before, user.EdgesTo(item));
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   return static_cast<double>(events.size()) / elapsed.count();
@@ -258,9 +278,10 @@ double Median(std::vector<double> values) {
 
 struct Row {
   size_t degree = 0;
-  double uniform = 0, zipf = 0;            // interactions/s
-  double both_uniform = 0, both_zipf = 0;  // interactions/s
-  double read_us = 0, recompute_us = 0;    // of a request's candidates, Zipf
+  double uniform = 0, zipf = 0;                    // interactions/s
+  double adjacent_uniform = 0, adjacent_zipf = 0;  // interactions/s with the adjacency
+  double both_uniform = 0, both_zipf = 0;          // interactions/s
+  double read_us = 0, recompute_us = 0;            // of a request's candidates, Zipf
 };
 
 double TimeBothSides(World& world, std::span<const Event> events) {
@@ -303,6 +324,8 @@ Row Measure(size_t degree, size_t edges, size_t items, size_t events, int runs) 
   Row row{.degree = degree};
   std::vector<double> uniform;
   std::vector<double> zipf;
+  std::vector<double> adjacent_uniform;
+  std::vector<double> adjacent_zipf;
   for (int run = 0; run < runs; ++run) {
     for (const bool is_zipf : {false, true}) {
       World world(edges / degree, items, degree, is_zipf, static_cast<uint64_t>(run) + 1);
@@ -311,13 +334,21 @@ Row Measure(size_t degree, size_t edges, size_t items, size_t events, int runs) 
         (is_zipf ? row.both_zipf : row.both_uniform) = TimeBothSides(world, stream);
         if (is_zipf) TimeReads(world, row);
       }
-      Apply(world, std::span(stream).first(stream.size() / 4));  // warms up
-      (is_zipf ? zipf : uniform)
-          .push_back(Apply(world, std::span(stream).subspan(stream.size() / 4)));
+      const std::span<const Event> all = stream;
+      const size_t third = all.size() / 3;
+      Apply(world, all.first(third));  // warms up
+      (is_zipf ? zipf : uniform).push_back(Apply(world, all.subspan(third, third)));
+      InteractionAdjacency adjacency(kNeighborsMax);
+      for (const UserState& user : world.users) adjacency.LoadUser(user);
+      adjacency.FinishLoading();
+      (is_zipf ? adjacent_zipf : adjacent_uniform)
+          .push_back(ApplyBoth(world, all.last(third), adjacency));
     }
   }
   row.uniform = Median(uniform);
   row.zipf = Median(zipf);
+  row.adjacent_uniform = Median(adjacent_uniform);
+  row.adjacent_zipf = Median(adjacent_zipf);
   return row;
 }
 
@@ -342,7 +373,8 @@ int Main(int argc, char** argv) {
   nlohmann::json rows = nlohmann::json::array();
   if (!json) {
     fmt::print(
-        "degree   even/s    Zipf/s  ratio | both sides: even/s  Zipf/s | 500 candidates: read us"
+        "degree   even/s    Zipf/s  ratio | with adjacency: even/s  Zipf/s | both sides: even/s  "
+        "Zipf/s | 500 candidates: read us"
         "  recomputed us\n");
   }
   for (const size_t degree : {10, 50, 200, 1'000}) {
@@ -350,14 +382,18 @@ int Main(int argc, char** argv) {
     rows.push_back({{"degree", row.degree},
                     {"uniform_per_second", row.uniform},
                     {"zipf_per_second", row.zipf},
+                    {"with_adjacency_uniform_per_second", row.adjacent_uniform},
+                    {"with_adjacency_zipf_per_second", row.adjacent_zipf},
                     {"both_sides_uniform_per_second", row.both_uniform},
                     {"both_sides_zipf_per_second", row.both_zipf},
                     {"read_us", row.read_us},
                     {"recompute_us", row.recompute_us}});
     if (json) continue;
-    fmt::print("{:>6} {:>8.0f}  {:>8.0f}  {:>5.2f} | {:>18.0f} {:>7.0f} | {:>23.0f} {:>14.0f}\n",
-               row.degree, row.uniform, row.zipf, row.zipf / row.uniform, row.both_uniform,
-               row.both_zipf, row.read_us, row.recompute_us);
+    fmt::print(
+        "{:>6} {:>8.0f}  {:>8.0f}  {:>5.2f} | {:>22.0f} {:>7.0f} | {:>18.0f} {:>7.0f} | {:>23.0f} "
+        "{:>14.0f}\n",
+        row.degree, row.uniform, row.zipf, row.zipf / row.uniform, row.adjacent_uniform,
+        row.adjacent_zipf, row.both_uniform, row.both_zipf, row.read_us, row.recompute_us);
     std::fflush(stdout);
   }
   if (json) fmt::print("{}\n", rows.dump());

@@ -1,24 +1,18 @@
 #include "graph/neighbor_lists.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <new>
 
 namespace groundswell {
 namespace {
 
-constexpr size_t kChunksMax = size_t{1} << 16;
 // The oldest of a full list that leave together: one in so many.
 constexpr size_t kEvictedShare = 8;
-// Of a handle: the block and its version.
-constexpr uint64_t kBlockMask = 0xFFFF'FFFF'0000'00FF;
 
 uint64_t ToWord(const Neighbor& neighbor) {
   return uint64_t{neighbor.time_s} << 32 | uint64_t{neighbor.node} << 4 | neighbor.weight;
-}
-
-Neighbor ToNeighbor(uint64_t word) {
-  return {.node = static_cast<uint32_t>(word >> 4) & (NeighborLists::kNodesMax - 1),
-          .time_s = static_cast<uint32_t>(word >> 32),
-          .weight = static_cast<uint32_t>(word & NeighborLists::kWeightMax)};
 }
 
 uint32_t WeightOf(uint64_t word) { return word & NeighborLists::kWeightMax; }
@@ -67,43 +61,26 @@ NeighborLists::Handle NeighborLists::Unpack(uint64_t handle) {
 
 NeighborLists::NeighborLists(size_t neighbors_max)
     : neighbors_max_(std::clamp<size_t>(neighbors_max, kEvictedShare, kNeighborsMaxLimit)),
-      handles_(std::make_unique<std::atomic<Word*>[]>(kNodesMax / kChunkHandles)),
-      blocks_(std::make_unique<std::atomic<Word*>[]>(kChunksMax)) {}
+      handles_(std::make_unique<std::atomic<Word*>[]>(kNodesMax / kChunkWords)),
+      blocks_(std::make_unique<std::atomic<Word*>[]>(kBlockChunksMax)) {}
 
-const NeighborLists::Word* NeighborLists::CellOf(uint32_t node) const {
-  if (node >= kNodesMax) return nullptr;
-  const Word* const chunk = handles_[node / kChunkHandles].load(std::memory_order_acquire);
-  return chunk == nullptr ? nullptr : chunk + node % kChunkHandles;
+NeighborLists::Word* NeighborLists::NewChunk() {
+  constexpr size_t kBytes = kChunkWords * sizeof(Word);
+  auto* const chunk = static_cast<Word*>(std::aligned_alloc(kBytes, kBytes));
+  if (chunk == nullptr) throw std::bad_alloc();
+  chunks_.emplace_back(chunk);
+  madvise(chunk, kBytes, MADV_HUGEPAGE);  // only slower without
+  std::uninitialized_value_construct_n(chunk, kChunkWords);
+  Add(bytes_, kBytes);
+  return chunk;
 }
 
 NeighborLists::Word& NeighborLists::CellToWrite(uint32_t node) {
-  std::atomic<Word*>& chunk = handles_[node / kChunkHandles];
+  std::atomic<Word*>& chunk = handles_[node / kChunkWords];
   if (chunk.load(std::memory_order_relaxed) == nullptr) {
-    chunks_.push_back(std::make_unique<Word[]>(kChunkHandles));
-    Add(bytes_, kChunkHandles * sizeof(Word));
-    chunk.store(chunks_.back().get(), std::memory_order_release);
+    chunk.store(NewChunk(), std::memory_order_release);
   }
-  return chunk.load(std::memory_order_relaxed)[node % kChunkHandles];
-}
-
-NeighborLists::List NeighborLists::Find(uint32_t node) const {
-  List list;
-  list.cell_ = CellOf(node);
-  if (list.cell_ == nullptr) return list;
-  list.handle_ = list.cell_->load(std::memory_order_acquire);
-  if (list.size() > 0) list.words_ = WordsOf(static_cast<uint32_t>(list.handle_ >> 32));
-  return list;
-}
-
-void NeighborLists::Prefetch(uint32_t node) const {
-  if (const Word* const cell = CellOf(node); cell != nullptr) __builtin_prefetch(cell);
-}
-
-std::optional<Neighbor> NeighborLists::Read(const List& list, size_t position) const {
-  const uint64_t word = list.words_[position].load(std::memory_order_acquire);
-  const uint64_t handle = list.cell_->load(std::memory_order_relaxed);
-  if (((handle ^ list.handle_) & kBlockMask) != 0) return std::nullopt;
-  return ToNeighbor(word);
+  return chunk.load(std::memory_order_relaxed)[node % kChunkWords];
 }
 
 void NeighborLists::CopyTo(uint32_t node, std::vector<Neighbor>& out) const {
@@ -137,9 +114,7 @@ uint32_t NeighborLists::Allocate(uint32_t size_class) {
     units_used_ += (size_t{1} << rest_class) / kUnitWords;
   }
   if (units_used_ % kChunkUnits == 0) {
-    chunks_.push_back(std::make_unique<Word[]>(kChunkUnits * kUnitWords));
-    Add(bytes_, kChunkUnits * kUnitWords * sizeof(Word));
-    blocks_[units_used_ / kChunkUnits].store(chunks_.back().get(), std::memory_order_release);
+    blocks_[units_used_ / kChunkUnits].store(NewChunk(), std::memory_order_release);
   }
   const auto unit = static_cast<uint32_t>(units_used_);
   units_used_ += units;

@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,6 +37,9 @@ struct Neighbor {
 };
 
 class NeighborLists {
+ private:
+  using Word = std::atomic<uint64_t>;
+
  public:
   static constexpr uint32_t kNodesMax = 1u << 28;
   static constexpr uint32_t kWeightMax = 15;
@@ -57,18 +61,32 @@ class NeighborLists {
 
    private:
     friend class NeighborLists;
-    const std::atomic<uint64_t>* cell_ = nullptr;   // of the handle
-    const std::atomic<uint64_t>* words_ = nullptr;  // of the block
+    const Word* cell_ = nullptr;   // of the handle
+    const Word* words_ = nullptr;  // of the block
     uint64_t handle_ = 0;
   };
 
   // Empty for a node that has no neighbours, or is not known at all.
-  List Find(uint32_t node) const;
-  // Brings a node's handle on its way from memory.
-  void Prefetch(uint32_t node) const;
+  List Find(uint32_t node) const {
+    List list;
+    list.cell_ = CellOf(node);
+    if (list.cell_ == nullptr) return list;
+    list.handle_ = list.cell_->load(std::memory_order_acquire);
+    if (list.size() > 0) list.words_ = WordsOf(static_cast<uint32_t>(list.handle_ >> 32));
+    return list;
+  }
+  // Brings a node's handle on its way from memory; does not wait for it.
+  void Prefetch(uint32_t node) const {
+    if (const Word* const cell = CellOf(node); cell != nullptr) __builtin_prefetch(cell);
+  }
   // The neighbour at `position` (below list.size(); 0: the oldest). It was there at some moment
   // since the list was found. nullopt: the node has another block now; find it again.
-  std::optional<Neighbor> Read(const List& list, size_t position) const;
+  static std::optional<Neighbor> Read(const List& list, size_t position) {
+    const uint64_t word = list.words_[position].load(std::memory_order_acquire);
+    const uint64_t handle = list.cell_->load(std::memory_order_relaxed);
+    if (((handle ^ list.handle_) & kBlockMask) != 0) return std::nullopt;
+    return ToNeighbor(word);
+  }
   // All neighbours, oldest first, to `out` (its old content is dropped, its capacity reused). Each
   // of them is whole; one that moves up in time meanwhile may be met twice or not at all.
   void CopyTo(uint32_t node, std::vector<Neighbor>& out) const;
@@ -98,13 +116,24 @@ class NeighborLists {
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
-  using Word = std::atomic<uint64_t>;
   // Size classes: class c has 2^c words, 0 no block.
   static constexpr size_t kClasses = 16;
-  // Blocks are of whole units of two words. A chunk of a MiB holds many, or one of the largest.
+  // Memory comes in chunks of a huge page, so that a step does not wait for page tables too.
+  static constexpr size_t kChunkWords = size_t{1} << 18;
+  // Blocks are of whole units of two words.
   static constexpr size_t kUnitWords = 2;
-  static constexpr size_t kChunkUnits = size_t{1} << 16;
-  static constexpr size_t kChunkHandles = size_t{1} << 16;
+  static constexpr size_t kChunkUnits = kChunkWords / kUnitWords;
+  // A unit's number has 32 bits.
+  static constexpr size_t kBlockChunksMax = (uint64_t{1} << 32) / kChunkUnits;
+
+  // Of a handle: the block and its version.
+  static constexpr uint64_t kBlockMask = 0xFFFF'FFFF'0000'00FF;
+
+  static Neighbor ToNeighbor(uint64_t word) {
+    return {.node = static_cast<uint32_t>(word >> 4) & (kNodesMax - 1),
+            .time_s = static_cast<uint32_t>(word >> 32),
+            .weight = static_cast<uint32_t>(word & kWeightMax)};
+  }
 
   struct Handle {
     uint32_t unit = 0;
@@ -117,12 +146,21 @@ class NeighborLists {
   static uint64_t Pack(const Handle& handle);
   static Handle Unpack(uint64_t handle);
 
-  const Word* CellOf(uint32_t node) const;
+  struct FreeChunk {
+    void operator()(Word* chunk) const { std::free(chunk); }
+  };
+
+  const Word* CellOf(uint32_t node) const {
+    if (node >= kNodesMax) return nullptr;
+    const Word* const chunk = handles_[node / kChunkWords].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : chunk + node % kChunkWords;
+  }
   Word& CellToWrite(uint32_t node);
   Word* WordsOf(uint32_t unit) const {
     return blocks_[unit / kChunkUnits].load(std::memory_order_acquire) +
            kUnitWords * (unit % kChunkUnits);
   }
+  Word* NewChunk();
   uint32_t Allocate(uint32_t size_class);
   void Free(const Handle& handle);
   // Publishes a node's words in a block of the class that fits `words`, and frees the old block.
@@ -137,7 +175,7 @@ class NeighborLists {
   std::unique_ptr<std::atomic<Word*>[]> handles_;  // chunks, by node
   std::unique_ptr<std::atomic<Word*>[]> blocks_;   // chunks, by unit
   // The writer's alone:
-  std::vector<std::unique_ptr<Word[]>> chunks_;  // owns both
+  std::vector<std::unique_ptr<Word[], FreeChunk>> chunks_;  // owns both
   std::array<std::vector<uint32_t>, kClasses> free_;
   size_t units_used_ = 0;
   uint32_t loaded_nodes_ = 0;  // behind the last

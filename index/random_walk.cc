@@ -11,9 +11,9 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 // Walks that go in step: enough to hide the memory's latency behind each other.
-constexpr size_t kLanes = 16;
+constexpr size_t kLanes = 32;
 // Rounds of all lanes between two looks at the clock: some hundred steps, tens of microseconds.
-constexpr size_t kRoundsPerLook = 32;
+constexpr size_t kRoundsPerLook = 16;
 
 // SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 class SplitMix64 {

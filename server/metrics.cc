@@ -185,6 +185,13 @@ void Metrics::MakePipelineFamilies() {
   fallbacks_ = AddEach(CounterFamily(registry_, "groundswell_fallback_total",
                                      "Answers that no ranker ordered, by reason."),
                        "reason", kFallbacks);
+  walk_steps_ = &CounterFamily(registry_, "groundswell_walk_steps_total",
+                               "Steps of random walks over the graph.")
+                     .Add({});
+  walk_ends_ = AddEach(CounterFamily(registry_, "groundswell_walks_ended_early_total",
+                                     "Starts whose walks met enough items often enough, and calls "
+                                     "that the deadline cut off."),
+                       "by", std::array{"goal", "deadline"});
   auto& prepared =
       CounterFamily(registry_, "groundswell_prepared_items_total",
                     "Scored items whose own part of the forward pass was kept or made.");
@@ -256,6 +263,15 @@ void Metrics::MakeGauges() {
   page_lists_ = &GaugeFamily(registry_, "groundswell_page_lists",
                              "Ranked lists kept for their further pages.")
                      .Add({});
+  adjacency_edges_ = AddEach(GaugeFamily(registry_, "groundswell_adjacency_edges",
+                                         "Edges that walks can take, by direction."),
+                             "direction", std::array{"users_of_item", "items_of_user"});
+  adjacency_evicted_ = &GaugeFamily(registry_, "groundswell_adjacency_evicted_edges",
+                                    "Edges that walks cannot take, as their node had too many.")
+                            .Add({});
+  adjacency_bytes_ =
+      &GaugeFamily(registry_, "groundswell_adjacency_bytes", "Memory of the edges that walks take.")
+           .Add({});
   snapshot_family_ = &GaugeFamily(registry_, "groundswell_snapshot_info",
                                   "Always 1; the label is the snapshot that answers.");
   index_family_ =
@@ -277,6 +293,12 @@ void Metrics::ObserveStage(Stage stage, nanoseconds duration) {
 void Metrics::CountCandidates(uint32_t source, size_t count) {
   const auto position = static_cast<size_t>(std::countr_zero(source));
   if (position < kSourceNames.size()) candidates_[position]->Increment(static_cast<double>(count));
+}
+
+void Metrics::CountWalk(const WalkSummary& summary) {
+  walk_steps_->Increment(static_cast<double>(summary.steps));
+  walk_ends_[0]->Increment(static_cast<double>(summary.ended_early));
+  walk_ends_[1]->Increment(summary.cut_off ? 1 : 0);
 }
 
 void Metrics::CountPreparedItems(size_t made, size_t items) {
@@ -338,6 +360,13 @@ void Metrics::SetQueueDepth(QueueName queue, size_t depth) {
 }
 
 void Metrics::SetPageLists(size_t lists) { page_lists_->Set(static_cast<double>(lists)); }
+
+void Metrics::SetAdjacency(const InteractionAdjacency& adjacency) {
+  adjacency_edges_[0]->Set(static_cast<double>(adjacency.users_of_items().edge_count()));
+  adjacency_edges_[1]->Set(static_cast<double>(adjacency.items_of_users().edge_count()));
+  adjacency_evicted_->Set(static_cast<double>(adjacency.evicted_count()));
+  adjacency_bytes_->Set(static_cast<double>(adjacency.bytes()));
+}
 
 void Metrics::SetSnapshot(const std::string& version) {
   const MutexLock lock(mutex_);

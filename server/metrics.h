@@ -20,8 +20,10 @@
 
 #include "absl/base/thread_annotations.h"
 #include "graph/ids.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
+#include "index/random_walk.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
@@ -89,6 +91,7 @@ class Metrics {
   void ObserveStage(Stage stage, std::chrono::nanoseconds duration);
   // `source`: exactly one SourceBit.
   void CountCandidates(uint32_t source, size_t count);
+  void CountWalk(const WalkSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
   void CountDegraded(DegradedStep step);
@@ -111,6 +114,7 @@ class Metrics {
   void SetOffsets(Offset end, Offset applied);
   void SetQueueDepth(QueueName queue, size_t depth);
   void SetPageLists(size_t lists);
+  void SetAdjacency(const InteractionAdjacency& adjacency);
   // Each replaces what was set before.
   void SetSnapshot(const std::string& version);
   void SetIndex(const std::string& kind, const std::string& simd);
@@ -148,6 +152,8 @@ class Metrics {
   std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};
   prometheus::Histogram* event_visible_delay_ = nullptr;
   prometheus::Histogram* log_sync_duration_ = nullptr;
+  prometheus::Counter* walk_steps_ = nullptr;
+  std::array<prometheus::Counter*, 2> walk_ends_{};  // goal, deadline
   prometheus::Counter* items_made_ = nullptr;
   prometheus::Counter* items_kept_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
@@ -161,6 +167,9 @@ class Metrics {
   prometheus::Gauge* log_end_ = nullptr;
   prometheus::Gauge* applied_ = nullptr;
   prometheus::Gauge* page_lists_ = nullptr;
+  std::array<prometheus::Gauge*, 2> adjacency_edges_{};  // users of items, items of users
+  prometheus::Gauge* adjacency_evicted_ = nullptr;
+  prometheus::Gauge* adjacency_bytes_ = nullptr;
   prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
 

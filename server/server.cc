@@ -100,7 +100,7 @@ class PopularityRefresher {
   std::thread thread_;  // last: it uses everything above
 };
 
-Retrieval::Options RetrievalOptionsOf(const Config& config) {
+Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
   const auto& retrieval = config.retrieval;
   const auto source = [](int64_t quota, int64_t weight) {
     return Retrieval::Source{.quota = static_cast<size_t>(quota),
@@ -269,7 +269,7 @@ absl::Status Server::Parts::StartState(ServingState& state,
   if (!caught_up.ok()) return caught_up;
   RefreshPopularity(state);
   const Pipeline::Options options{
-      .retrieval = RetrievalOptionsOf(config),
+      .retrieval = RetrievalOptionsOf(config, metrics),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
       .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
@@ -417,6 +417,7 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.SetQueueDepth(QueueName::kCompute, admission->queue_depth());
   out.SetQueueDepth(QueueName::kLog, log->queued());
   out.SetPageLists(lists->size());
+  out.SetAdjacency(*serving.Get()->adjacency);
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

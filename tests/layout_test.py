@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "index": {"index", "graph", "models"},
     "server": {"server", "index", "graph", "models", "groundswell", "google"},
     "client": {"client", "groundswell", "google"},
-    "bench": {"bench", "client", "graph", "models", "groundswell"},
+    "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
 }
 # Which files alone may include a library.
 LIBRARY_OWNERS = {

@@ -52,6 +52,22 @@ TEST_F(MetricsTest, UnknownSourcesAreNotCounted) {
   EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_candidates_total{source=\"popular\"} 7"));
 }
 
+TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
+  metrics_.CountWalk({.steps = 700, .ended_early = 3, .cut_off = false});
+  metrics_.CountWalk({.steps = 50, .ended_early = 0, .cut_off = true});
+  InteractionAdjacency adjacency(100);
+  const Edge edge{.item = ItemIndex{1}, .count = 1};
+  adjacency.Change(UserIndex{2}, edge.item, {}, {&edge, 1});
+  metrics_.SetAdjacency(adjacency);
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_walk_steps_total 750"));
+  EXPECT_THAT(text, HasSubstr("groundswell_walks_ended_early_total{by=\"goal\"} 3"));
+  EXPECT_THAT(text, HasSubstr("groundswell_walks_ended_early_total{by=\"deadline\"} 1"));
+  EXPECT_THAT(text, HasSubstr("groundswell_adjacency_edges{direction=\"users_of_item\"} 1"));
+  EXPECT_THAT(text, HasSubstr("groundswell_adjacency_edges{direction=\"items_of_user\"} 1"));
+  EXPECT_THAT(text, HasSubstr("groundswell_adjacency_evicted_edges 0"));
+}
+
 TEST_F(MetricsTest, StagesAreTimedInSecondsAndToldToTheRequest) {
   std::chrono::nanoseconds elapsed{-1};
   { const StageTimer timer(metrics_, Stage::kRank, &elapsed); }
