@@ -61,7 +61,7 @@ class EvaluatedLists {
     bool include_seen = false;                    // also items that the user interacted with
     size_t parallel = 2;                          // calls at once, at least 1
     std::chrono::milliseconds retry_for{60'000};  // while the server is away, full or too slow
-    std::function<bool()> stopped = [] { return false; };
+    std::function<bool()> stopped = [] { return false; };  // asked from several threads
   };
   static constexpr size_t kListsMax = 20;
 

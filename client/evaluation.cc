@@ -147,7 +147,7 @@ absl::Status Evaluation::Run() {
         fmt::format("the log has {} events, and none in the test period", report_.records_before));
   }
   const std::string& snapshot = report_.server.snapshot().version();
-  if (report_.asked_events > 0 && lists_.snapshot_version() != snapshot) {
+  if (!lists_.snapshot_version().empty() && lists_.snapshot_version() != snapshot) {
     report_.warnings.push_back(fmt::format("the snapshot changed from {} to {} during the test",
                                            snapshot, lists_.snapshot_version()));
   }
@@ -260,7 +260,7 @@ absl::Status Evaluation::Flush() {
   if (!fed_) return absl::OkStatus();
   double before_the_test = 0;
   const Stopwatch stopwatch(report_.test_events > 0 ? report_.ingest_seconds : before_the_test);
-  const absl::Status status = sender_.Flush();
+  absl::Status status = sender_.Flush();
   NoteTotals();
   return status;
 }
