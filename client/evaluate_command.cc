@@ -199,11 +199,13 @@ void AddMeasuringFlags(CLI::App& command, const std::shared_ptr<EvaluateFlags>& 
                   "Lists to ask for before each event: blend or sources joined by +, with -ranked "
                   "or -ranked:MODEL behind it when a ranker is to order them")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->capture_default_str();
   command
       .add_option("--sources", flags->sources,
                   "More lists, each of one source alone: " + SourceNames())
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_flag("--include-seen", flags->include_seen,
                    "Also ask for items that the user has had: for logs in which they come again");
   command

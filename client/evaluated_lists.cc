@@ -176,7 +176,13 @@ void EvaluatedLists::Count(const AskedEvent& event, const v1::BatchRecommendResp
   const auto next_number = static_cast<uint32_t>(user_numbers_.size());
   const uint32_t user = user_numbers_.try_emplace(event.user_id, next_number).first->second;
   const v1::RecommendResponse& response = entry.response();
-  report.metrics.Add(user, RankOf(event.item_id, response));
+  const size_t rank = RankOf(event.item_id, response);
+  report.metrics.Add(user, rank);
+  report.new_items += event.is_new_item ? 1 : 0;
+  for (size_t at = 0; at < ListMetrics::kCutoffs.size(); ++at) {
+    const bool is_hit = rank > 0 && rank <= ListMetrics::kCutoffs[at];
+    report.new_item_hits[at] += event.is_new_item && is_hit ? 1 : 0;
+  }
   report.empty += response.items().empty() ? 1 : 0;
   if (entry.status().code() != 0) {
     ++report.failed;

@@ -2,6 +2,7 @@
 #ifndef GROUNDSWELL_CLIENT_EVALUATED_LISTS_H_
 #define GROUNDSWELL_CLIENT_EVALUATED_LISTS_H_
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,7 @@ absl::StatusOr<EvaluatedList> ParseEvaluatedList(std::string_view name);
 struct AskedEvent {
   std::string user_id;
   std::string item_id;
+  bool is_new_item = false;  // the item was not in the catalogue when the test began
 };
 
 // What became of one list. Every answer counts in the metrics as it is: a list that does not hold
@@ -40,7 +42,9 @@ struct AskedEvent {
 struct EvaluatedListReport {
   std::string name;
   ListMetrics metrics;
-  uint64_t empty = 0;            // no item at all
+  uint64_t new_items = 0;  // events on items that were not in the catalogue when the test began
+  std::array<uint64_t, ListMetrics::kCutoffs.size()> new_item_hits{};  // of these
+  uint64_t empty = 0;                                                  // no item at all
   uint64_t degraded = 0;         // made cheaper for want of time (degradations but STALE_STATE)
   uint64_t stale = 0;            // did not contain the newest acknowledged event
   uint64_t unknown_user = 0;     // the server knew nothing of the user
@@ -57,7 +61,7 @@ class EvaluatedLists {
     bool include_seen = false;                    // also items that the user interacted with
     size_t parallel = 2;                          // calls at once, at least 1
     std::chrono::milliseconds retry_for{60'000};  // while the server is away, full or too slow
-    std::function<bool()> stopped = [] { return false; };
+    std::function<bool()> stopped = [] { return false; };  // asked from several threads
   };
   static constexpr size_t kListsMax = 20;
 

@@ -126,6 +126,7 @@ class Evaluation {
   EventSender sender_;
   std::string consistency_token_;
   std::vector<AskedEvent> pending_;
+  std::unordered_set<std::string> created_in_test_;
   int64_t newest_time_us_ = std::numeric_limits<int64_t>::min();
   bool fed_ = false;
   steady_clock::time_point test_begin_;
@@ -146,7 +147,7 @@ absl::Status Evaluation::Run() {
         fmt::format("the log has {} events, and none in the test period", report_.records_before));
   }
   const std::string& snapshot = report_.server.snapshot().version();
-  if (report_.asked_events > 0 && lists_.snapshot_version() != snapshot) {
+  if (!lists_.snapshot_version().empty() && lists_.snapshot_version() != snapshot) {
     report_.warnings.push_back(fmt::format("the snapshot changed from {} to {} during the test",
                                            snapshot, lists_.snapshot_version()));
   }
@@ -218,7 +219,8 @@ absl::Status Evaluation::Ask(const v1::Interaction& interaction) {
   const absl::StatusOr<bool> known = catalogue_.Has(interaction.item_id());
   if (!known.ok()) return known.status();
   report_.unknown_items += *known ? 0 : 1;
-  pending_.push_back({interaction.user_id(), interaction.item_id()});
+  const bool is_new = !*known || created_in_test_.contains(interaction.item_id());
+  pending_.push_back({interaction.user_id(), interaction.item_id(), is_new});
   const size_t lists = lists_.reports().size();
   if (options_.frozen && (pending_.size() + 1) * lists <= kFrozenListsPerCall) {
     return absl::OkStatus();
@@ -247,6 +249,7 @@ absl::Status Evaluation::Ingest(ReadEvent event) {
     if (!*known) {
       if (absl::Status s = catalogue_.Create(item_id); !s.ok()) return s;
       ++report_.created_items;
+      if (report_.test_events > 0) created_in_test_.insert(item_id);
     }
   }
   return sender_.Send(event.record, std::move(event.interaction));
@@ -257,7 +260,7 @@ absl::Status Evaluation::Flush() {
   if (!fed_) return absl::OkStatus();
   double before_the_test = 0;
   const Stopwatch stopwatch(report_.test_events > 0 ? report_.ingest_seconds : before_the_test);
-  const absl::Status status = sender_.Flush();
+  absl::Status status = sender_.Flush();
   NoteTotals();
   return status;
 }

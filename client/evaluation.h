@@ -47,7 +47,7 @@ struct EvaluationOptions {
 
   // How long to try again while the server is away, full or too slow.
   std::chrono::milliseconds retry_for{60'000};
-  // Asked all the time; once true, the evaluation ends.
+  // Asked all the time, from several threads; once true, the evaluation ends.
   std::function<bool()> stopped = [] { return false; };
 };
 

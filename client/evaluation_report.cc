@@ -17,6 +17,8 @@ using google::protobuf::util::TimeUtil;
 using nlohmann::ordered_json;
 
 constexpr double kQuantiles[] = {0.5, 0.99};
+// The one that the table has more of than the mean.
+constexpr size_t kTableCutoff = 1;
 
 double Milliseconds(std::chrono::nanoseconds duration) {
   return static_cast<double>(duration.count()) / 1e6;
@@ -42,6 +44,11 @@ ordered_json ToJson(const Estimate& estimate) {
   return json;
 }
 
+double HitRateOfNewItems(const EvaluatedListReport& list, size_t cutoff) {
+  return static_cast<double>(list.new_item_hits[cutoff]) /
+         static_cast<double>(std::max<uint64_t>(list.new_items, 1));
+}
+
 ordered_json ToJson(const EvaluatedListReport& list) {
   const ListMetrics::Summary summary = list.metrics.Summarise();
   ordered_json json = {{"name", list.name}, {"events", summary.events}, {"users", summary.users}};
@@ -51,6 +58,11 @@ ordered_json ToJson(const EvaluatedListReport& list) {
     json["ndcg"][cutoff] = ToJson(summary.ndcg[at]);
   }
   json["mrr"] = ToJson(summary.mrr);
+  json["new_items"]["events"] = list.new_items;
+  for (size_t at = 0; at < ListMetrics::kCutoffs.size(); ++at) {
+    json["new_items"]["hit_rate"][std::to_string(ListMetrics::kCutoffs[at])] =
+        HitRateOfNewItems(list, at);
+  }
   json["empty"] = list.empty;
   json["degraded"] = list.degraded;
   json["stale"] = list.stale;
@@ -101,7 +113,8 @@ std::string ListTable(const EvaluatedLists& lists) {
   for (const char* metric : {"HR", "NDCG"}) {
     for (const size_t cutoff : ListMetrics::kCutoffs) {
       columns.push_back({.title = fmt::format("{}@{}", metric, cutoff), .right = true});
-      if (cutoff == 20) columns.push_back({.title = "+-", .right = true});
+      if (cutoff == ListMetrics::kCutoffs[kTableCutoff])
+        columns.push_back({.title = "+-", .right = true});
     }
   }
   for (const char* title :
@@ -115,10 +128,11 @@ std::string ListTable(const EvaluatedLists& lists) {
     for (const auto* metric : {&summary.hit_rate, &summary.ndcg}) {
       for (size_t at = 0; at < metric->size(); ++at) {
         cells.push_back(Share((*metric)[at].mean));
-        if (ListMetrics::kCutoffs[at] == 20) cells.push_back(Share((*metric)[at].half_width));
+        if (at == kTableCutoff) cells.push_back(Share((*metric)[at].half_width));
       }
     }
     cells.push_back(Share(summary.mrr.mean));
+    cells.push_back(Share(HitRateOfNewItems(list, kTableCutoff)));
     for (const uint64_t count :
          {list.empty, list.degraded, list.stale, list.failed, list.unknown_user, list.not_ranked}) {
       cells.push_back(std::to_string(count));

@@ -125,7 +125,7 @@ TEST_F(EvaluateTest, ItemsOfTheLogAreRefusedOrCreated) {
   const std::string log = WriteLog("new.csv", {{"new-a", "evaluate-new-item"},
                                                {"new-b", "evaluate-new-item"},
                                                {"new-c", "evaluate-new-item"}});
-  const json refused = EvaluateJson({log, "--test-events", "3", "--lists", "blend"});
+  const json refused = EvaluateJson({"--lists", "blend", "--test-events", "3", log});
   EXPECT_EQ(refused["unknown_items"], 3);
   EXPECT_EQ(refused["refused"], 3);
   EXPECT_THAT(refused["reasons"][0].get<std::string>(), HasSubstr("evaluate-new-item"));

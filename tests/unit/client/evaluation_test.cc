@@ -274,6 +274,18 @@ TEST_F(EvaluationTest, ItemsTheServerLacksAreCreatedBehindTheFirstQuestion) {
   EXPECT_EQ(report_.created_items, 1u);
   EXPECT_EQ(report_.refused, 0u);
   EXPECT_DOUBLE_EQ(Mrr(), (0 + 1 + 0 + 0.5) / 4);
+  EXPECT_EQ(List().new_items, 3u);
+  EXPECT_THAT(List().new_item_hits, ElementsAre(2, 2, 2));
+}
+
+TEST_F(EvaluationTest, ItemsCreatedBeforeTheTestAreNotNewInIt) {
+  options_.create_items = true;
+  options_.ingest_first = true;
+  options_.test_from_record = 2;
+  ASSERT_TRUE(Run({"new", "new", "newer", "newer"}).ok());
+  EXPECT_EQ(report_.created_items, 2u);
+  EXPECT_EQ(List().new_items, 2u);
+  EXPECT_THAT(List().new_item_hits, ElementsAre(1, 1, 1));
 }
 
 TEST_F(EvaluationTest, StaleAnswersAreAskedForAgain) {
