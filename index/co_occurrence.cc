@@ -42,11 +42,12 @@ void CoOccurrence::CountAround(ItemIndex item, float weight, Scratch& scratch) c
     if (at + kAhead < scratch.users.size()) items_of_users.Prefetch(scratch.users[at + kAhead]);
     ReadNewest(items_of_users, scratch.users[at], options_.user_items_max, scratch.items);
     const auto own = std::find(scratch.items.begin(), scratch.items.end(), ToInt(item));
-    if (own == scratch.items.end()) continue;  // too long ago, or just taken back
-    for (auto other = scratch.items.begin(); other != scratch.items.end(); ++other) {
-      if (other == own) continue;
-      const auto distance = static_cast<size_t>(std::abs(other - own));
-      scratch.scores[ItemIndex{*other}] += weight * by_distance_[distance];
+    // Newest first, so what came after it stands before it. It may not be there: too long ago for
+    // the limit, or taken back just now.
+    if (own == scratch.items.end()) continue;
+    for (auto later = scratch.items.begin(); later != own; ++later) {
+      const auto distance = static_cast<size_t>(own - later);
+      scratch.scores[ItemIndex{*later}] += weight * by_distance_[distance - 1];
     }
   }
 }

@@ -1,12 +1,14 @@
-// Co-occurrence: what those who took the user's newest items took too, counted on the live graph.
+// CoOccurrence: what those who took the user's newest items took after them, counted on the live
+// graph.
 //
-//   score(p) = sum over the user's newest items q, over the newest users v of q, of
-//              2^(-k_q) (1 if p is among the newest items of v) / log2(2 + |k_vp - k_vq|)
+//   score(p) = sum over the user's newest items q, over the newest users v of q who took p after q,
+//   of
+//              2^(-k_q) / log2(1 + d)
 //
-// with k_q the place of q among the user's newest items (from 0), and k_vp and k_vq the places of p
-// and q among v's: what v took right before or after q counts most. The counts are those of an
-// item-to-item table (Linden, Smith, York, IEEE Internet Computing 2003), but nothing is stored
-// that could be old: the work is bounded by the numbers of items and users that are read.
+// k_q is the place of q among the user's newest items (from 0), d how many items after q v took p:
+// what came next counts most. The counts are those of an item-to-item table (Linden, Smith, York,
+// IEEE Internet Computing 2003) with a direction, but nothing is stored that could be old: the work
+// is bounded by the numbers of items and users that are read.
 #ifndef GROUNDSWELL_INDEX_CO_OCCURRENCE_H_
 #define GROUNDSWELL_INDEX_CO_OCCURRENCE_H_
 
@@ -49,7 +51,7 @@ class CoOccurrence {
 
   const InteractionAdjacency& adjacency_;
   const Options options_;
-  std::vector<float> by_distance_;  // 1 / log2(2 + distance)
+  std::vector<float> by_distance_;  // 1 / log2(1 + d), by d - 1
 };
 
 }  // namespace groundswell

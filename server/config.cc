@@ -120,7 +120,7 @@ constexpr Key kKeys[] = {
     {"retrieval.random_walk_weight", GROUNDSWELL_MEMBER(retrieval.random_walk_weight), "%", 1,
      10'000, "Weight of its places where the sources' lists are merged."},
     {"retrieval.co_occurrence", GROUNDSWELL_MEMBER(retrieval.co_occurrence), "items", 0, 10'000,
-     "Proposed per request: what those who took the user's newest items took too."},
+     "Proposed per request: what those who took the user's newest items took next."},
     {"retrieval.co_occurrence_weight", GROUNDSWELL_MEMBER(retrieval.co_occurrence_weight), "%", 1,
      10'000, "Weight of its places where the sources' lists are merged."},
     {"retrieval.similar_items", GROUNDSWELL_MEMBER(retrieval.similar_items), "items", 0, 10'000,

@@ -3,7 +3,7 @@
 //   source         proposes                                                     reads
 //   embedding      the items nearest to the user's vector                       FAISS
 //   similar_items  the items nearest to each of the user's newest items         FAISS
-//   co_occurrence  what those who took the user's newest items took too         live graph
+//   co_occurrence  what those who took the user's newest items took next        live graph
 //   random_walk    what walks from the user's newest items meet                 live graph
 //   trending       what most users took of late                                 live graph
 //   macro_node     what most users of the user's macro node took of late        live graph
