@@ -274,7 +274,7 @@ struct Settings {
   size_t neighbors_max = 4'096;
   size_t appends = 100'000;
   int runs = 5;
-  RandomWalkSource::Options paper{.walk = {.steps = 100'000}};
+  RandomWalkSource::Options paper{.walk = {.steps = 100'000, .goal_items = 2'000}};
   RandomWalkSource::Options defaults;
   bool json = false;
 };
