@@ -2,8 +2,9 @@
 // request's walks, memory per edge, and what an append costs, alone and beside walks.
 //
 // A log is made larger by copies of it with other users and items: every copy is the same graph,
-// and no two are connected. So degrees and neighbourhoods are those of the log, and quality must
-// not be read from it.
+// and no two are connected. So degrees and neighbourhoods are those of the log, but a request's
+// walks stay in one copy. With --shared-items the copies have other users only: one connected
+// graph, whose items have as many times more users. Quality must be read from neither.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -100,9 +101,30 @@ void Take(UserState& user, const Event& event, Offset offset) {
   }
 }
 
+// Of the calling thread's own time on a core: what the walks cost, however busy the machine is.
+double CpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+struct Settings {
+  std::vector<size_t> edges = {1'000'000, 10'000'000, 50'000'000};
+  size_t requests = 300;
+  size_t neighbors_max = 4'096;
+  size_t appends = 100'000;
+  int runs = 5;
+  RandomWalkSource::Options paper{.walk = {.steps = 100'000, .goal_items = 2'000}};
+  RandomWalkSource::Options defaults;
+  bool shared_items = false;
+  bool json = false;
+};
+
 struct World {
-  World(const Log& log, size_t edges, size_t neighbors_max, bool quiet)
-      : adjacency(neighbors_max), items(log.items), users(log.users) {
+  World(const Log& log, size_t edges, const Settings& settings)
+      : adjacency(settings.neighbors_max),
+        items(settings.shared_items ? 0 : log.items),
+        users(log.users) {
     Offset offset = 0;
     size_t base_edges = 0;
     for (const Event& event : log.events) {
@@ -113,16 +135,16 @@ struct World {
       if (base_edges == edges) break;
     }
     copies = static_cast<uint32_t>((edges + base_edges - 1) / base_edges);
-    const auto begin = steady_clock::now();
+    const double begin = CpuSeconds();
     for (uint32_t copy = 0; copy < copies; ++copy) {
       for (uint32_t user = 0; user < users.size(); ++user) {
         adjacency.LoadUser(InCopy(users[user], copy));
       }
-      if (!quiet) fmt::print(stderr, "\rloading: copy {} of {} ", copy + 1, copies);
+      if (!settings.json) fmt::print(stderr, "\rloading: copy {} of {} ", copy + 1, copies);
     }
     adjacency.FinishLoading();
-    load_seconds = Seconds(begin);
-    if (!quiet) fmt::print(stderr, "\r                              \r");
+    load_seconds = CpuSeconds() - begin;
+    if (!settings.json) fmt::print(stderr, "\r                              \r");
   }
 
   UserState InCopy(UserState user, uint32_t copy) const {
@@ -133,7 +155,7 @@ struct World {
   size_t edges() const { return adjacency.items_of_users().edge_count(); }
 
   InteractionAdjacency adjacency;
-  const uint32_t items;
+  const uint32_t items;          // by which those of the next copy are further on
   std::vector<UserState> users;  // of one copy
   uint32_t copies = 0;
   double load_seconds = 0;
@@ -170,13 +192,6 @@ double Percentile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
   const auto at = static_cast<size_t>(share * static_cast<double>(values.size()));
   return values[std::min(at, values.size() - 1)];
-}
-
-// Of the calling thread's own time on a core: what the walks cost, however busy the machine is.
-double CpuSeconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 struct Latency {
@@ -239,7 +254,7 @@ double TimeAppends(World& world, const Log& log, size_t count, int runs, uint64_
     for (size_t i = 0; i < count; ++i) {
       const auto copy = static_cast<uint32_t>(random() % world.copies);
       const auto user = static_cast<uint32_t>(random() % log.users) + copy * log.users;
-      const uint32_t item = log.events[random() % log.events.size()].item + copy * log.items;
+      const uint32_t item = log.events[random() % log.events.size()].item + copy * world.items;
       // Of another second each, so that no edge is there twice.
       const int64_t after_s = 1 + static_cast<int64_t>(i) + run * static_cast<int64_t>(count);
       appends.push_back({UserIndex{user},
@@ -268,19 +283,8 @@ struct Row {
   double append_ns = 0, append_beside_walks_ns = 0;
 };
 
-struct Settings {
-  std::vector<size_t> edges = {1'000'000, 10'000'000, 50'000'000};
-  size_t requests = 300;
-  size_t neighbors_max = 4'096;
-  size_t appends = 100'000;
-  int runs = 5;
-  RandomWalkSource::Options paper{.walk = {.steps = 100'000}};
-  RandomWalkSource::Options defaults;
-  bool json = false;
-};
-
 Row Measure(const Log& log, size_t edges, const Settings& settings) {
-  World world(log, edges, settings.neighbors_max, settings.json);
+  World world(log, edges, settings);
   Row row{.edges = world.edges()};
   row.bytes_per_edge =
       static_cast<double>(world.adjacency.bytes()) / static_cast<double>(world.edges());
@@ -332,6 +336,7 @@ int Main(int argc, char** argv) {
   app.add_option("--requests", settings.requests)->check(CLI::Range(10, 1'000'000));
   app.add_option("--steps", settings.paper.walk.steps, "N of the paper's settings");
   app.add_option("--neighbors-max", settings.neighbors_max, "Newest neighbours kept of a node");
+  app.add_flag("--shared-items", settings.shared_items, "Copies have other users only");
   app.add_option("--appends", settings.appends, "Appends timed per run");
   app.add_option("--runs", settings.runs, "Runs of the appends, of which the median counts");
   app.add_flag("--json", settings.json, "Print JSON");

@@ -39,11 +39,11 @@
 namespace groundswell {
 
 struct WalkOptions {
-  size_t steps = 10'000;      // N: of all starts together
-  double restart = 0.5;       // alpha, above 0, at most 1
-  size_t goal_items = 2'000;  // n_p; 0: no early end
-  uint32_t goal_visits = 4;   // n_v
-  int recency_bias = 2;       // b, 1 to 8; 1: the same for old and new
+  size_t steps = 3'000;      // N: of all starts together
+  double restart = 0.5;      // alpha, above 0, at most 1
+  size_t goal_items = 200;   // n_p; 0: no early end
+  uint32_t goal_visits = 4;  // n_v
+  int recency_bias = 4;      // b, 1 to 8; 1: the same for old and new
 };
 
 // Proposals of a neighbour until one is taken whatever its weight.

@@ -29,7 +29,7 @@ class RandomWalkSource final : public CandidateSource {
   struct Options {
     WalkOptions walk;
     size_t starts_max = 20;  // newest items that walks start from
-    std::chrono::seconds half_life = std::chrono::hours(24 * 7);
+    std::chrono::seconds half_life = std::chrono::hours(6);
     // Told of every call; from the calling threads.
     std::function<void(const WalkSummary&)> on_walk;
   };

@@ -64,12 +64,12 @@ struct Config {
     int64_t popularity_refresh_ms = 1'000;
   } retrieval;
   struct Walk {
-    int64_t steps = 5'000;
+    int64_t steps = 3'000;
     int64_t starts_max = 20;
-    int64_t half_life_s = 86'400;
+    int64_t half_life_s = 21'600;
     int64_t recency_bias = 4;
     int64_t restart_percent = 50;
-    int64_t goal_items = 2'000;
+    int64_t goal_items = 200;
     int64_t goal_visits = 4;
   } walk;
   struct Ranking {

@@ -21,6 +21,7 @@ using testing::ElementsAre;
 
 constexpr auto kNoDeadline = steady_clock::time_point::max();
 constexpr size_t kMany = 4'096;
+constexpr int kBias = WalkOptions{}.recency_bias;
 
 struct Interaction {
   uint32_t user, item;
@@ -156,7 +157,7 @@ TEST(RandomWalkTest, AWeightThatIsRareButHighIsProposedOftenEnough) {
   constexpr size_t kSteps = 400'000;
   const auto visits =
       Walk(adjacency, {.steps = kSteps, .restart = 1, .goal_items = 0}, {{.item = ItemIndex{0}}});
-  const auto expected = OneStep(adjacency, 0, 2);
+  const auto expected = OneStep(adjacency, 0, kBias);
   EXPECT_LT(ChiSquare(visits, expected, kSteps),
             Quantile9999(static_cast<double>(expected.size() - 1)));
 }
@@ -173,7 +174,7 @@ TEST(RandomWalkTest, LongWalksVisitInTheShareOfTheWalkWithRestarts) {
       for (auto& [item, part] : share) part *= 1 - alpha;
       share[kStart] += alpha;
       for (const auto& [item, part] : share) {
-        for (const auto& [end, probability] : OneStep(adjacency, item, 2)) {
+        for (const auto& [end, probability] : OneStep(adjacency, item, kBias)) {
           next[end] += part * probability;
         }
       }
