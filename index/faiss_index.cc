@@ -1,58 +1,70 @@
-#include "index/faiss_source.h"
+#include "index/faiss_index.h"
 
+#include <cblas.h>
 #include <faiss/AutoTune.h>
+#include <faiss/IVFlib.h>
 #include <faiss/Index.h>
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexIVFFlat.h>
 #include <faiss/impl/IDSelector.h>
+#include <faiss/impl/io.h>
 #include <faiss/index_factory.h>
+#include <faiss/index_io.h>
 #include <faiss/utils/distances.h>
 #include <faiss/utils/utils.h>
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <exception>
+#include <optional>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
 namespace groundswell {
 namespace {
 
-// Rows added between two calls of the progress callback.
-constexpr size_t kRowsPerStep = 65'536;
-// Of indexes that cannot filter: how much more than asked for the first search fetches, by how much
-// each further one widens, and where an exact scan becomes cheaper than widening.
-constexpr size_t kFirstFetchFactor = 2;
-constexpr size_t kFetchGrowth = 4;
-constexpr size_t kLastFetchFactor = 32;
+using FaissId = faiss::Index::idx_t;
 
-class AdmittedItems final : public faiss::IDSelector {
+// Rows added between two calls of the progress callback.
+constexpr size_t kRowsPerStep = 8'192;
+// What FAISS looks at per centroid when it trains; a larger sample it would cut down itself.
+constexpr size_t kSampleRowsPerCentroid = 256;
+// Centroids of one sub-quantizer of a PQ of 8 bits.
+constexpr size_t kCentroidsMin = 256;
+
+class AdmittedRows final : public faiss::IDSelector {
  public:
-  explicit AdmittedItems(const ItemFilter& filter) : filter_(filter) {}
-  bool is_member(idx_t id) const override { return filter_.Admits(static_cast<ItemIndex>(id)); }
+  AdmittedRows(const AdmittedItems& admitted, const ItemVectors& vectors)
+      : admitted_(admitted),
+        items_(vectors.is_trained_matrix() ? std::span<const ItemIndex>() : vectors.items()) {}
+  bool is_member(idx_t id) const override {
+    const auto row = static_cast<size_t>(id);
+    return admitted_(items_.empty() ? static_cast<ItemIndex>(row) : items_[row]);
+  }
 
  private:
-  const ItemFilter& filter_;
+  const AdmittedItems& admitted_;
+  const std::span<const ItemIndex> items_;  // by row; none: the row is the item
 };
 
-class NoItem final : public faiss::IDSelector {
+class NoRow final : public faiss::IDSelector {
  public:
   bool is_member(idx_t) const override { return false; }
 };
 
 // The search parameters in the shape that the kind of index wants. Not movable: parameters() points
 // into this object.
-class FilteredSearch {
+class SearchSettings {
  public:
-  FilteredSearch(const faiss::Index& index, faiss::IDSelector& selector) {
+  SearchSettings(const faiss::Index& index, faiss::IDSelector* selector, double widening = 1) {
     if (const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
-      ivf_.nprobe = ivf->nprobe;
+      ivf_.nprobe = std::min(ivf->nlist,
+                             static_cast<size_t>(static_cast<double>(ivf->nprobe) * widening + .5));
       ivf_.max_codes = ivf->max_codes;
       parameters_ = &ivf_;
     } else if (const auto* hnsw = dynamic_cast<const faiss::IndexHNSW*>(&index)) {
@@ -60,10 +72,10 @@ class FilteredSearch {
       hnsw_.check_relative_distance = hnsw->hnsw.check_relative_distance;
       parameters_ = &hnsw_;
     }
-    parameters_->sel = &selector;
+    parameters_->sel = selector;
   }
-  FilteredSearch(const FilteredSearch&) = delete;
-  FilteredSearch& operator=(const FilteredSearch&) = delete;
+  SearchSettings(const SearchSettings&) = delete;
+  SearchSettings& operator=(const SearchSettings&) = delete;
 
   const faiss::SearchParameters* parameters() const { return parameters_; }
 
@@ -76,12 +88,12 @@ class FilteredSearch {
 
 // Asked of the index itself: some kinds throw on a selector, some ignore it.
 bool HonoursSelector(const faiss::Index& index, const float* any_row) {
-  NoItem nothing;
-  const FilteredSearch search(index, nothing);
+  NoRow nothing;
+  const SearchSettings settings(index, &nothing);
   float score = 0;
-  faiss::Index::idx_t id = -1;
+  FaissId id = -1;
   try {
-    index.search(1, any_row, 1, &score, &id, search.parameters());
+    index.search(1, any_row, 1, &score, &id, settings.parameters());
   } catch (const std::exception&) {
     return false;
   }
@@ -95,81 +107,145 @@ bool KeepsVectors(const faiss::Index& index) {
          dynamic_cast<const faiss::IndexHNSWFlat*>(&index) != nullptr;
 }
 
-bool Better(const Candidate& a, const Candidate& b) {
-  return a.score != b.score ? a.score > b.score : a.item < b.item;
+absl::Status Refusal(const std::string& factory, const std::string& why) {
+  return absl::InvalidArgumentError(absl::StrCat("retrieval.factory \"", factory, "\" ", why));
 }
 
-absl::Status CheckMatrix(std::span<const float> embeddings, size_t dim) {
-  if (dim == 0 || embeddings.size() % dim != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("item embeddings: ", embeddings.size(),
-                                                   " numbers are no rows of length ", dim));
+// FAISS's index of that kind, empty. Throws what FAISS throws.
+absl::StatusOr<std::unique_ptr<faiss::Index>> MakeEmpty(const std::string& factory, size_t dim) {
+  std::unique_ptr<faiss::Index> index(
+      faiss::index_factory(static_cast<int>(dim), factory.c_str(), faiss::METRIC_INNER_PRODUCT));
+  if (index->metric_type != faiss::METRIC_INNER_PRODUCT) {
+    return Refusal(factory, "cannot search by inner product; try \"IVF1024,Flat\"");
   }
-  const auto bad =
-      std::ranges::find_if(embeddings, [](float value) { return !std::isfinite(value); });
-  if (bad != embeddings.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("item embeddings: row ", static_cast<size_t>(bad - embeddings.begin()) / dim,
-                     " holds ", *bad, "; every number must be finite"));
+  if (auto* ivf = faiss::ivflib::try_extract_index_ivf(index.get())) {
+    if (ivf->nlist == 0) {  // FAISS would abort at the first row
+      return Refusal(factory, "has no lists; try \"IVF1024,Flat\"");
+    }
+    ivf->cp.min_points_per_centroid = 1;  // else FAISS prints a warning to standard error
   }
-  return absl::OkStatus();
+  return index;
 }
 
-// A thread's own setting, made once: one request is one thread's work.
-void SearchOnOneThread() {
-  thread_local const bool once = [] {
-    omp_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(once);
+// `count` rows from `begin` on, each `stride`-th: in place where they lie one behind the other,
+// else copied into `copy`.
+const float* Rows(const ItemVectors& vectors, size_t begin, size_t count, size_t stride,
+                  std::vector<float>& copy) {
+  const std::span<const ItemIndex> items = vectors.items();
+  if (stride == 1 && vectors.is_trained_matrix()) return vectors.Of(items[begin]).data();
+  copy.clear();
+  for (size_t i = 0; i < count; ++i) {
+    const std::span<const float> row = vectors.Of(items[begin + i * stride]);
+    copy.insert(copy.end(), row.begin(), row.end());
+  }
+  return copy.data();
+}
+
+// What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.
+class BuildThreads {
+ public:
+  explicit BuildThreads(size_t threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(static_cast<int>(threads));
+    openblas_set_num_threads(static_cast<int>(threads));
+  }
+  ~BuildThreads() {
+    omp_set_num_threads(before_);
+    openblas_set_num_threads(1);
+  }
+  BuildThreads(const BuildThreads&) = delete;
+  BuildThreads& operator=(const BuildThreads&) = delete;
+
+ private:
+  const int before_;
+};
+
+class ByteCount final : public faiss::IOWriter {
+ public:
+  size_t operator()(const void* /*bytes*/, size_t size, size_t count) override {
+    total += size * count;
+    return count;
+  }
+  size_t total = 0;
+};
+
+// What one search of FAISS writes into; a thread's own, so that a search allocates nothing.
+struct Results {
+  std::vector<float> scores;
+  std::vector<FaissId> ids;
+};
+
+Results& ResultsOfThread(size_t fetch) {
+  thread_local Results results;
+  results.scores.resize(fetch);
+  results.ids.resize(fetch);
+  return results;
 }
 
 }  // namespace
 
-FaissSource::FaissSource(std::span<const float> embeddings, size_t dim)
-    : embeddings_(embeddings), dim_(dim) {}
+FaissIndex::FaissIndex(std::string factory, const ItemVectors& vectors)
+    : factory_(std::move(factory)), vectors_(vectors) {}
 
-FaissSource::~FaissSource() = default;
+FaissIndex::~FaissIndex() = default;
 
-absl::StatusOr<std::unique_ptr<FaissSource>> FaissSource::Build(std::span<const float> embeddings,
-                                                                size_t dim, const Options& options,
-                                                                const Progress& progress) {
-  if (absl::Status s = CheckMatrix(embeddings, dim); !s.ok()) return s;
-  std::unique_ptr<FaissSource> source(new FaissSource(embeddings, dim));
-  if (source->item_count() > options.flat_max_items) source->kind_ = options.factory;
+absl::Status FaissIndex::Check(const std::string& factory, size_t dim) {
   try {
-    if (absl::Status s = source->Fill(options, progress); !s.ok()) return s;
+    return MakeEmpty(factory, dim).status();
   } catch (const std::exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat("retrieval.factory \"", source->kind_,
-                                                   "\" does not index ", source->item_count(),
-                                                   " items of length ", dim, ": ", e.what()));
+    return Refusal(factory, absl::StrCat("does not index vectors of length ", dim, ": ", e.what()));
   }
-  return source;
 }
 
-absl::Status FaissSource::Fill(const Options& options, const Progress& progress) {
-  index_.reset(
-      faiss::index_factory(static_cast<int>(dim_), kind_.c_str(), faiss::METRIC_INNER_PRODUCT));
-  if (index_->metric_type != faiss::METRIC_INNER_PRODUCT) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "retrieval.factory \"", kind_, "\" cannot search by inner product; try \"IVF1024,Flat\""));
+absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors& vectors,
+                                                              const Options& options,
+                                                              const Progress& progress) {
+  std::unique_ptr<FaissIndex> index(new FaissIndex(options.factory, vectors));
+  const BuildThreads threads(options.threads);
+  try {
+    if (absl::Status s = index->Fill(options, progress); !s.ok()) return s;
+  } catch (const std::exception& e) {
+    return Refusal(options.factory,
+                   absl::StrCat("does not index ", vectors.size(), " items of length ",
+                                vectors.dim(), ": ", e.what()));
   }
-  if (auto* ivf = dynamic_cast<faiss::IndexIVF*>(index_.get())) {
-    if (ivf->nlist == 0) {  // FAISS would abort at the first row
-      return absl::InvalidArgumentError(
-          absl::StrCat("retrieval.factory \"", kind_, "\" has no lists; try \"IVF1024,Flat\""));
-    }
-    ivf->cp.min_points_per_centroid = 1;  // else FAISS prints a warning to standard error
+  return index;
+}
+
+absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) {
+  auto empty = MakeEmpty(factory_, vectors_.dim());
+  if (!empty.ok()) return empty.status();
+  index_ = *std::move(empty);
+  const auto report = [&](size_t done) { return !progress || progress(done, vectors_.size()); };
+  const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
+  if (!report(0)) return cancelled;
+
+  const auto* ivf = faiss::ivflib::try_extract_index_ivf(index_.get());
+  const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
+  const size_t stride = std::max<size_t>(1, vectors_.size() / (kSampleRowsPerCentroid * centroids));
+  std::vector<float> copy;
+  const size_t sample = vectors_.size() / stride;
+  if (sample > 0) {
+    index_->train(static_cast<FaissId>(sample), Rows(vectors_, 0, sample, stride, copy));
   }
-  const size_t items = item_count();
-  if (items > 0) index_->train(static_cast<int64_t>(items), embeddings_.data());
-  for (size_t done = 0; done < items;) {
-    const size_t step = std::min(kRowsPerStep, items - done);
-    index_->add(static_cast<int64_t>(step), embeddings_.data() + done * dim_);
+  for (size_t done = 0; done < vectors_.size();) {
+    const size_t step = std::min(kRowsPerStep, vectors_.size() - done);
+    index_->add(static_cast<FaissId>(step), Rows(vectors_, done, step, 1, copy));
     done += step;
-    if (progress) progress(done, items);
+    if (!report(done)) return cancelled;
   }
 
-  // Parameters that the kind does not have are none of its business.
+  Set(options);
+  ByteCount bytes;
+  faiss::write_index(index_.get(), &bytes);
+  bytes_ = bytes.total;
+  scores_are_exact_ = KeepsVectors(*index_);
+  filters_inside_ =
+      vectors_.size() > 0 && HonoursSelector(*index_, vectors_.Of(vectors_.items()[0]).data());
+  return absl::OkStatus();
+}
+
+// Parameters that the kind does not have are none of its business.
+void FaissIndex::Set(const Options& options) {
   const faiss::ParameterSpace space;
   for (const auto& [parameter, value] :
        {std::pair("nprobe", options.nprobe), std::pair("efSearch", options.ef_search)}) {
@@ -178,95 +254,71 @@ absl::Status FaissSource::Fill(const Options& options, const Progress& progress)
     } catch (const std::exception&) {
     }
   }
-  exact_ = dynamic_cast<const faiss::IndexFlat*>(index_.get()) != nullptr;
-  keeps_vectors_ = KeepsVectors(*index_);
-  filters_inside_ = items == 0 || HonoursSelector(*index_, embeddings_.data());
+}
+
+absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
+                                const AdmittedItems* admitted, double widening,
+                                std::vector<Hit>& hits) const {
+  hits.clear();
+  if (size() == 0) return absl::OkStatus();
+  const size_t count = std::min(fetch, size());
+  Results& results = ResultsOfThread(count);
+  try {
+    if (admitted == nullptr && widening == 1) {
+      index_->search(1, query.data(), static_cast<FaissId>(count), results.scores.data(),
+                     results.ids.data());
+    } else {
+      std::optional<AdmittedRows> selector;
+      if (admitted != nullptr) selector.emplace(*admitted, vectors_);
+      const SearchSettings settings(*index_, selector ? &*selector : nullptr, widening);
+      index_->search(1, query.data(), static_cast<FaissId>(count), results.scores.data(),
+                     results.ids.data(), settings.parameters());
+    }
+  } catch (const std::exception& e) {
+    return absl::InternalError(absl::StrCat("search of index \"", factory_, "\": ", e.what()));
+  }
+  for (size_t i = 0; i < count && results.ids[i] >= 0; ++i) {  // -1 pads an answer
+    hits.push_back({vectors_.items()[static_cast<size_t>(results.ids[i])], results.scores[i]});
+  }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Candidate>> FaissSource::Retrieve(const CandidateQuery& query) const {
-  if (query.vector.size() != dim_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("query vector: ", query.vector.size(), " numbers; must be ", dim_));
-  }
-  if (!std::ranges::all_of(query.vector, [](float value) { return std::isfinite(value); })) {
-    return absl::InvalidArgumentError("query vector: every number must be finite");
-  }
-  if (query.count == 0 || item_count() == 0) return std::vector<Candidate>();
-
-  SearchOnOneThread();
-  std::vector<Candidate> found;
-  try {
-    found = SearchUntilFull(query);
-  } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("search of index \"", kind_, "\": ", e.what()));
-  }
-  std::ranges::sort(found, Better);
-  if (found.size() > query.count) found.resize(query.count);
-  return found;
+double FaissIndex::share_visited() const {
+  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(index_.get());
+  if (ivf == nullptr) return 0;
+  return std::min(1.0, static_cast<double>(ivf->nprobe) / static_cast<double>(ivf->nlist));
 }
 
-std::vector<Candidate> FaissSource::SearchUntilFull(const CandidateQuery& query) const {
-  const size_t wanted = std::min(query.count, item_count());
-  if (filters_inside_ || query.filter.AdmitsAll()) {
-    std::vector<Candidate> found = Search(query, wanted);
-    return exact_ || found.size() >= wanted ? found : ScanAll(query);
-  }
-  for (size_t factor = kFirstFetchFactor; factor <= kLastFetchFactor; factor *= kFetchGrowth) {
-    const size_t fetch = std::min(wanted * factor, item_count());
-    std::vector<Candidate> found = Search(query, fetch);
-    if (found.size() >= wanted) return found;
-    if (fetch == item_count()) break;
-  }
-  return ScanAll(query);
-}
-
-std::vector<Candidate> FaissSource::Search(const CandidateQuery& query, size_t fetch) const {
-  AdmittedItems admitted(query.filter);
-  const FilteredSearch filtered(*index_, admitted);
-  const bool filter_now = filters_inside_ && !query.filter.AdmitsAll();
-  std::vector<float> scores(fetch);
-  std::vector<faiss::Index::idx_t> ids(fetch);
-  index_->search(1, query.vector.data(), static_cast<int64_t>(fetch), scores.data(), ids.data(),
-                 filter_now ? filtered.parameters() : nullptr);
-
-  std::vector<Candidate> found;
-  found.reserve(fetch);
-  for (size_t i = 0; i < fetch; ++i) {
-    const auto item = static_cast<ItemIndex>(ids[i]);
-    if (ids[i] < 0 || !query.filter.Admits(item)) continue;  // -1 pads an answer
-    const float score = keeps_vectors_ ? scores[i] : Score(query.vector, item);
-    // A product of huge numbers can overflow into not-a-number, which no order can hold.
-    if (!std::isnan(score)) found.push_back({item, score, kFromEmbedding});
-  }
-  return found;
-}
-
-std::vector<Candidate> FaissSource::ScanAll(const CandidateQuery& query) const {
-  std::vector<Candidate> best;  // a heap whose front is the worst
-  for (size_t i = 0; i < item_count(); ++i) {
-    const auto item = static_cast<ItemIndex>(i);
-    if (!query.filter.Admits(item)) continue;
-    const Candidate candidate{item, Score(query.vector, item), kFromEmbedding};
-    if (std::isnan(candidate.score)) continue;
-    if (best.size() == query.count) {
-      if (!Better(candidate, best.front())) continue;
-      std::ranges::pop_heap(best, Better);
-      best.pop_back();
-    }
-    best.push_back(candidate);
-    std::ranges::push_heap(best, Better);
-  }
-  return best;
-}
-
-float FaissSource::Score(std::span<const float> vector, ItemIndex item) const {
-  return faiss::fvec_inner_product(vector.data(), embeddings_.data() + ToInt(item) * dim_, dim_);
-}
-
-std::string FaissSource::simd() {
+std::string FaissIndex::Simd() {
   const std::string options = faiss::get_compile_options();
   return std::string(absl::StripPrefix(options, "OPTIMIZE "));
+}
+
+absl::Status FaissIndex::CheckProcessor() {
+#ifdef __x86_64__
+  if (Simd() == "AVX2" && (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))) {
+    return absl::FailedPreconditionError(
+        "this server was built with a FAISS for AVX2, which this processor does not have; build "
+        "it without GROUNDSWELL_FAISS_DIR");
+  }
+#endif
+  return absl::OkStatus();
+}
+
+void InnerProducts(std::span<const float> query, const float* rows, std::span<float> scores) {
+  for (float& score : scores) {
+    score = faiss::fvec_inner_product(query.data(), rows, query.size());
+    rows += query.size();
+  }
+}
+
+void SearchOnOneThread() {
+  thread_local const bool once = [] {
+    omp_set_num_threads(1);
+    openblas_set_num_threads(1);
+    return true;
+  }();
+  static_cast<void>(once);
 }
 
 }  // namespace groundswell

@@ -16,7 +16,7 @@
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
-#include "index/faiss_source.h"
+#include "index/embedding_index.h"
 #include "index/popularity_source.h"
 #include "models/snapshot.h"
 #include "server/ranked_lists.h"
@@ -37,7 +37,7 @@ struct ServingState {
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
-  std::unique_ptr<FaissSource> embedding_source;
+  std::unique_ptr<EmbeddingIndex> embedding_source;
   PopularitySource popularity;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
@@ -45,8 +45,10 @@ struct ServingState {
 };
 
 struct LoadOptions {
-  FaissSource::Options index;
-  size_t new_items_max = 0;  // room for items that are created later
+  EmbeddingIndex::Options index;
+  size_t index_threads = 1;         // that build the index
+  std::function<bool()> cancelled;  // asked while the index is built; may be empty
+  size_t new_items_max = 0;         // room for items that are created later
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 
