@@ -45,12 +45,11 @@ std::vector<ItemVectors::Change> NewestChanges(const VectorChanges& changes, siz
 }  // namespace
 
 IndexKind DefaultIndexKind(size_t items) {
-  // A power of two between 2 and 4 times the root: lists of some hundred rows, so that picking the
-  // lists costs about what scanning them does.
-  const auto root = static_cast<size_t>(std::sqrt(static_cast<double>(items)));
-  const size_t lists = std::clamp<size_t>(std::bit_floor(4 * root), 16, 65'536);
-  return {.factory = absl::StrCat("IVF", lists, ",Flat"),
-          .nprobe = std::max<size_t>(lists / 64, 8)};
+  const double root = std::sqrt(static_cast<double>(items));
+  const size_t lists =
+      std::clamp<size_t>(std::bit_floor(static_cast<size_t>(4 * root)), 16, 65'536);
+  const auto nprobe = static_cast<size_t>(2 * std::sqrt(static_cast<double>(lists)));
+  return {.factory = absl::StrCat("IVF", lists, ",Flat"), .nprobe = nprobe};
 }
 
 absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
