@@ -2,12 +2,9 @@
 // of the same kind, with filters, with changed vectors, and while the index is replaced. One
 // thread; times are of the processor, but for those around the replacing. The exact search is
 // checked against plain loops before anything is timed.
-#include <faiss/AutoTune.h>
 #include <faiss/Index.h>
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexHNSW.h>
-#include <faiss/IndexIVFFlat.h>
-#include <faiss/index_factory.h>
+#include <faiss/IndexRefine.h>
 #include <fmt/format.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,9 +42,7 @@ struct Arguments {
   size_t runs = 5;
   size_t threads = std::max(1u, std::thread::hardware_concurrency());
   size_t rescore_factor = 4;
-  std::string kinds =
-      "Flat;auto;IVF1024,Flat@16;IVF4096,Flat@32;IVF4096,Flat@64;IVF4096,Flat@128;"
-      "IVF4096,SQ8@64;IVF4096,PQ32x4fs@64;IVF4096,PQ16@64;HNSW32@500";
+  std::string kinds = "Flat;auto;IVF1024,Flat@64;IVF4096,SQ8@128;IVF4096,PQ32x4fs@128;HNSW32@500";
   std::string parts = "kinds,filters,changes,swap";
   bool json = false;
 };
@@ -190,36 +185,26 @@ EmbeddingIndex::Options OptionsOf(const Data& data, const Kind& kind) {
   return options;
 }
 
-// FAISS alone: trained and searched as its documentation says. Kinds that compress vectors score
-// again in FAISS's own way, or else their recall could not be compared.
-std::unique_ptr<faiss::Index> BareIndex(const Data& data, Kind kind, size_t rescore_factor) {
-  if (kind.factory == "auto") {
-    const IndexKind rule = DefaultIndexKind(data.arguments.items);
-    kind = {.factory = rule.factory, .parameter = rule.nprobe};
+// FAISS alone, over the index that ours searches. Kinds that compress vectors score again in
+// FAISS's own way, or else their recall could not be compared.
+struct BareIndex {
+  std::unique_ptr<faiss::Index> made;  // unless ours is searched as it is
+  const faiss::Index* searched = nullptr;
+};
+BareIndex MakeBare(const Data& data, const FaissIndex* ours) {
+  if (ours == nullptr) {
+    auto flat = std::make_unique<faiss::IndexFlatIP>(static_cast<int>(data.arguments.dim));
+    flat->add(static_cast<faiss::Index::idx_t>(data.arguments.items), data.rows.data());
+    const faiss::Index* searched = flat.get();
+    return {std::move(flat), searched};
   }
-  const auto make = [&](const std::string& factory) {
-    return std::unique_ptr<faiss::Index>(faiss::index_factory(
-        static_cast<int>(data.arguments.dim), factory.c_str(), faiss::METRIC_INNER_PRODUCT));
-  };
-  std::unique_ptr<faiss::Index> index = make(kind.factory);
-  const bool exact = dynamic_cast<faiss::IndexFlat*>(index.get()) != nullptr ||
-                     dynamic_cast<faiss::IndexIVFFlat*>(index.get()) != nullptr ||
-                     dynamic_cast<faiss::IndexHNSWFlat*>(index.get()) != nullptr;
-  if (!exact) index = make(kind.factory + ",RFlat");
-  const auto rows = static_cast<faiss::Index::idx_t>(data.arguments.items);
-  index->train(rows, data.rows.data());
-  index->add(rows, data.rows.data());
-  const faiss::ParameterSpace space;
-  const auto set = [&](const char* name, size_t value) {
-    try {
-      space.set_index_parameter(index.get(), name, static_cast<double>(value));
-    } catch (const std::exception&) {  // of another kind
-    }
-  };
-  set("nprobe", kind.parameter);
-  set("efSearch", kind.parameter);
-  set("k_factor_rf", rescore_factor);
-  return index;
+  if (ours->scores_are_exact()) return {nullptr, &ours->faiss_index()};
+  // It is only searched, and not owned.
+  auto refined = std::make_unique<faiss::IndexRefineFlat>(
+      const_cast<faiss::Index*>(&ours->faiss_index()), data.rows.data());
+  refined->k_factor = static_cast<float>(data.arguments.rescore_factor);
+  const faiss::Index* searched = refined.get();
+  return {std::move(refined), searched};
 }
 
 auto Bare(const Data& data, const faiss::Index& index) {
@@ -242,7 +227,8 @@ Json MeasureKind(const Data& data, const Kind& kind, const Lists& exact) {
       OrEnd(EmbeddingIndex::Build(data.rows, data.arguments.dim, OptionsOf(data, kind),
                                   data.arguments.threads, Progress("building " + kind.factory)));
   const double build_s = Microseconds(steady_clock::now() - begin) / 1e6;
-  const auto bare_index = BareIndex(data, kind, data.arguments.rescore_factor);
+  const EmbeddingIndex::View view = index->Now();
+  const BareIndex bare_index = MakeBare(data, view.index());
   SearchOnOneThread();
   const ItemFilter everything;
   Measured ours;
@@ -250,7 +236,7 @@ Json MeasureKind(const Data& data, const Kind& kind, const Lists& exact) {
   std::vector<double> ratios;
   for (size_t run = 0; run <= data.arguments.runs; ++run) {
     const size_t before = ours.us.size();
-    RunOnce(data, Bare(data, *bare_index), bare);
+    RunOnce(data, Bare(data, *bare_index.searched), bare);
     RunOnce(data, Ours(data, *index, everything), ours);
     if (run == 0) {  // warming up
       ours.us.clear();

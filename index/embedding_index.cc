@@ -45,9 +45,8 @@ std::vector<ItemVectors::Change> NewestChanges(const VectorChanges& changes, siz
 }  // namespace
 
 IndexKind DefaultIndexKind(size_t items) {
-  const double root = std::sqrt(static_cast<double>(items));
-  const size_t lists =
-      std::clamp<size_t>(std::bit_floor(static_cast<size_t>(4 * root)), 16, 65'536);
+  const auto root = static_cast<size_t>(std::sqrt(32 * static_cast<double>(items)));
+  const size_t lists = std::clamp<size_t>(std::bit_floor(root), 16, 65'536);
   const auto nprobe = static_cast<size_t>(2 * std::sqrt(static_cast<double>(lists)));
   return {.factory = absl::StrCat("IVF", lists, ",Flat"), .nprobe = nprobe};
 }

@@ -133,6 +133,8 @@ class EmbeddingIndex::View {
  public:
   // Empty when the item has none. Valid as long as the view.
   std::span<const float> VectorOf(ItemIndex item) const;
+  // What searches ask beside the changes; null when the search is exact. Valid likewise.
+  const FaissIndex* index() const { return epoch_->index.get(); }
 
  private:
   friend class EmbeddingIndex;
@@ -143,8 +145,9 @@ class EmbeddingIndex::View {
   size_t n_;  // changes that the view shows
 };
 
-// The kind of index, and the lists that a search visits, for a catalogue of `items` above
-// flat_max_items; docs/retrieval.md has the measurements behind it.
+// What "auto" stands for above flat_max_items: IVF with as many lists as the power of two at or
+// below sqrt(32 items), of which a search visits 2 sqrt(lists). docs/retrieval.md has the
+// measurements behind it.
 struct IndexKind {
   std::string factory;
   size_t nprobe = 0;

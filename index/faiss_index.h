@@ -76,6 +76,9 @@ class FaissIndex {
   // What FAISS would write to a file, which is close to what it keeps in memory.
   size_t bytes() const { return bytes_; }
 
+  // FAISS's own, for measuring beside it.
+  const faiss::Index& faiss_index() const { return *index_; }
+
   // What FAISS was compiled for, e.g. "AVX2" or "GENERIC" (SSE).
   static std::string Simd();
   // FailedPrecondition when this machine's processor cannot run that.
