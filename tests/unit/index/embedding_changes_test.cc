@@ -249,7 +249,7 @@ TEST_P(EmbeddingChangesTest, SearchesBesideChangesAndRebuildsSeeOneStateEach) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingChangesTest,
-                         ::testing::Values("Flat", "IVF16,Flat", "IVF16,SQ8", "IVF16,PQ8np",
+                         ::testing::Values("Flat", "IVF16,Flat", "IVF16,SQ8", "IVF16,PQ8x4np",
                                            "HNSW16", "IVF16,PQ8x4fs"),
                          [](const auto& suite) {
                            std::string name = suite.param;
