@@ -110,7 +110,17 @@ bool KeepsVectors(const faiss::Index& index) {
 }
 
 absl::Status Refusal(const std::string& factory, const std::string& why) {
-  return absl::InvalidArgumentError(absl::StrCat("retrieval.factory \"", factory, "\" ", why));
+  return absl::InvalidArgumentError(
+      absl::StrCat("retrieval.factory \"", factory, "\" ", why,
+                   "; \"auto\" chooses a kind by the number of items"));
+}
+
+// Without the names of FAISS's own functions and files before it.
+std::string Reason(const std::exception& e) {
+  const std::string text = e.what();
+  const size_t file = text.find(".cpp:");
+  const size_t begin = file == std::string::npos ? file : text.find(": ", file);
+  return begin == std::string::npos ? text : text.substr(begin + 2);
 }
 
 // FAISS's index of that kind, empty. Throws what FAISS throws.
@@ -118,11 +128,11 @@ absl::StatusOr<std::unique_ptr<faiss::Index>> MakeEmpty(const std::string& facto
   std::unique_ptr<faiss::Index> index(
       faiss::index_factory(static_cast<int>(dim), factory.c_str(), faiss::METRIC_INNER_PRODUCT));
   if (index->metric_type != faiss::METRIC_INNER_PRODUCT) {
-    return Refusal(factory, "cannot search by inner product; try \"IVF1024,Flat\"");
+    return Refusal(factory, "cannot search by inner product");
   }
   if (auto* ivf = faiss::ivflib::try_extract_index_ivf(index.get())) {
     if (ivf->nlist == 0) {  // FAISS would abort at the first row
-      return Refusal(factory, "has no lists; try \"IVF1024,Flat\"");
+      return Refusal(factory, "has no lists");
     }
     ivf->cp.min_points_per_centroid = 1;  // else FAISS prints a warning to standard error
     ivf->cp.niter = kTrainingRounds;
@@ -195,7 +205,8 @@ absl::Status FaissIndex::Check(const std::string& factory, size_t dim) {
   try {
     return MakeEmpty(factory, dim).status();
   } catch (const std::exception& e) {
-    return Refusal(factory, absl::StrCat("does not index vectors of length ", dim, ": ", e.what()));
+    return Refusal(factory,
+                   absl::StrCat("does not index vectors of length ", dim, ": ", Reason(e)));
   }
 }
 
@@ -209,7 +220,7 @@ absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors&
   } catch (const std::exception& e) {
     return Refusal(options.factory,
                    absl::StrCat("does not index ", vectors.size(), " items of length ",
-                                vectors.dim(), ": ", e.what()));
+                                vectors.dim(), ": ", Reason(e)));
   }
   return index;
 }
@@ -278,7 +289,7 @@ absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
                      results.ids.data(), settings.parameters());
     }
   } catch (const std::exception& e) {
-    return absl::InternalError(absl::StrCat("search of index \"", factory_, "\": ", e.what()));
+    return absl::InternalError(absl::StrCat("search of index \"", factory_, "\": ", Reason(e)));
   }
   for (size_t i = 0; i < count && results.ids[i] >= 0; ++i) {  // -1 pads an answer
     hits.push_back({vectors_.items()[static_cast<size_t>(results.ids[i])], results.scores[i]});
