@@ -22,9 +22,23 @@ endif()
 add_library(groundswell_onednn INTERFACE)
 target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
 
+# Debian's libfaiss has SSE only; scripts/build-faiss builds the same version with AVX2.
+set(GROUNDSWELL_FAISS_DIR "" CACHE PATH
+    "Prefix of the FAISS to link instead of Debian's, e.g. build/faiss (see scripts/build-faiss)")
 add_library(groundswell_faiss INTERFACE)
-# Debian ships FAISS as a static library only: its BLAS and LAPACK have to be named here.
-target_link_libraries(groundswell_faiss INTERFACE faiss openblas OpenMP::OpenMP_CXX)
+if(GROUNDSWELL_FAISS_DIR)
+  get_filename_component(faiss_prefix ${GROUNDSWELL_FAISS_DIR} ABSOLUTE BASE_DIR ${PROJECT_SOURCE_DIR})
+  if(NOT EXISTS ${faiss_prefix}/lib/libfaiss.a)
+    message(FATAL_ERROR "GROUNDSWELL_FAISS_DIR: ${faiss_prefix} holds no lib/libfaiss.a; "
+                        "scripts/build-faiss makes one in build/faiss")
+  endif()
+  target_include_directories(groundswell_faiss SYSTEM INTERFACE ${faiss_prefix}/include)
+  set(faiss_library ${faiss_prefix}/lib/libfaiss.a)
+else()
+  set(faiss_library faiss)
+endif()
+# FAISS is a static library here and there: its BLAS and LAPACK have to be named.
+target_link_libraries(groundswell_faiss INTERFACE ${faiss_library} openblas OpenMP::OpenMP_CXX)
 
 # HTTP server of /metrics, /healthz and /readyz. (Not the civetweb that comes with prometheus-cpp: its
 # threads' stacks of 100 KB, less the thread-local storage of all our libraries, overflow.)

@@ -5,13 +5,17 @@
 namespace groundswell {
 
 void ItemFilter::Exclude(std::span<const ItemIndex> sorted_items) {
-  if (!sorted_items.empty()) excluded_.push_back(sorted_items);
+  if (sorted_items.empty()) return;
+  excluded_.push_back(sorted_items);
+  for (const ItemIndex item : sorted_items) excluded_bits_.set(ToInt(item) % kExcludedBits);
 }
 
 void ItemFilter::RestrictToCategories(std::span<const uint32_t> categories,
                                       std::span<const uint32_t> category_of_item) {
   restricted_ = true;
-  categories_ = categories;
+  is_wanted_category_.assign(categories.empty() ? 0 : size_t{std::ranges::max(categories)} + 1,
+                             false);
+  for (const uint32_t category : categories) is_wanted_category_[category] = true;
   category_of_item_ = category_of_item;
 }
 
@@ -22,16 +26,19 @@ bool ItemFilter::Admits(ItemIndex item) const {
   if (restricted_) {
     if (ToInt(item) >= category_of_item_.size()) return false;
     const uint32_t category = category_of_item_[ToInt(item)];
-    if (std::ranges::find(categories_, category) == categories_.end()) return false;
+    if (category >= is_wanted_category_.size() || !is_wanted_category_[category]) return false;
   }
+  if (!excluded_bits_.test(ToInt(item) % kExcludedBits)) return true;
   return std::ranges::none_of(excluded_, [item](std::span<const ItemIndex> items) {
     return std::ranges::binary_search(items, item);
   });
 }
 
-bool ItemFilter::AdmitsAll() const {
-  const bool all_listed = catalogue_ == nullptr || catalogue_->live_count() == catalogue_->size();
-  return all_listed && !restricted_ && excluded_.empty();
+std::optional<size_t> ItemFilter::RejectsAtMost() const {
+  if (restricted_) return std::nullopt;
+  size_t rejects = catalogue_ == nullptr ? 0 : catalogue_->size() - catalogue_->live_count();
+  for (const std::span<const ItemIndex> items : excluded_) rejects += items.size();
+  return rejects;
 }
 
 }  // namespace groundswell

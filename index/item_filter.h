@@ -1,9 +1,12 @@
 // ItemFilter: which items a request may be answered with. A view, made per request without copying
-// the user's history.
+// the user's history; asking it about an item takes some nanoseconds.
 #ifndef GROUNDSWELL_INDEX_ITEM_FILTER_H_
 #define GROUNDSWELL_INDEX_ITEM_FILTER_H_
 
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,14 +34,20 @@ class ItemFilter {
   void RequireListed(const Catalogue& catalogue) { catalogue_ = &catalogue; }
 
   bool Admits(ItemIndex item) const;
-  // True when no rule was given, so that a search need not ask item by item.
-  bool AdmitsAll() const;
+  // An upper bound of the listed items that it leaves out; nothing when it may be most of them. For
+  // a search that would rather fetch some more than ask item by item.
+  std::optional<size_t> RejectsAtMost() const;
 
  private:
+  // 2 KB: with 500 items excluded, 3 of 100 others are looked up for nothing.
+  static constexpr size_t kExcludedBits = 16'384;
+
   const Catalogue* catalogue_ = nullptr;
   std::vector<std::span<const ItemIndex>> excluded_;
+  // One bit of each excluded item: where it is not set, the lists need not be searched.
+  std::bitset<kExcludedBits> excluded_bits_;
   bool restricted_ = false;
-  std::span<const uint32_t> categories_;
+  std::vector<bool> is_wanted_category_;  // by category, as far as the highest one wanted
   std::span<const uint32_t> category_of_item_;
 };
 

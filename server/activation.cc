@@ -228,7 +228,9 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
   serving.reset();
   std::shared_ptr<ServingState> state;
   if (status.ok()) {
-    auto loaded = LoadServingState(generation, context.load, LogProgress);
+    LoadOptions load = context.load;
+    load.cancelled = [&] { return !keep_going(); };
+    auto loaded = LoadServingState(generation, load, LogProgress);
     status = loaded.status();
     if (loaded.ok()) state = *std::move(loaded);
   }

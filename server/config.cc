@@ -144,11 +144,18 @@ constexpr Key kKeys[] = {
     {"retrieval.flat_max_items", GROUNDSWELL_MEMBER(retrieval.flat_max_items), "items", 0,
      1'000'000'000, "Up to this size of the catalogue the search is exact."},
     {"retrieval.factory", GROUNDSWELL_MEMBER(retrieval.factory), "", 1, 255,
-     "Index above that size, in FAISS's factory language, e.g. \"HNSW32\"."},
-    {"retrieval.nprobe", GROUNDSWELL_MEMBER(retrieval.nprobe), "lists", 1, 1'000'000,
-     "Lists that an IVF index visits per search."},
+     "Index above that size, in FAISS's factory language, e.g. \"HNSW32\"; auto: by the number of "
+     "items (docs/retrieval.md)."},
+    {"retrieval.nprobe", GROUNDSWELL_MEMBER(retrieval.nprobe), "lists", 0, 1'000'000,
+     "Lists that an IVF index visits per search; 0: by the number of items."},
     {"retrieval.ef_search", GROUNDSWELL_MEMBER(retrieval.ef_search), "items", 1, 1'000'000,
-     "Candidates that an HNSW index holds per search."},
+     "Candidates that an HNSW index holds per search; at least as many as are asked for."},
+    {"retrieval.rescore_factor", GROUNDSWELL_MEMBER(retrieval.rescore_factor), "", 1, 100,
+     "Times more candidates that an index which compresses vectors is asked for; the exact vectors "
+     "choose among them."},
+    {"retrieval.changes_max", GROUNDSWELL_MEMBER(retrieval.changes_max), "items", 1, 1'000'000,
+     "Items with a new or changed vector from which on the index is built anew, in the background. "
+     "Until then every search scans them."},
     {"retrieval.popularity_refresh_ms", GROUNDSWELL_MEMBER(retrieval.popularity_refresh_ms), "ms",
      10, 3'600'000, "How often the order of popularity is renewed."},
     {"walk.steps", GROUNDSWELL_MEMBER(walk.steps), "steps", 1, 1'000'000,

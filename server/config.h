@@ -58,9 +58,11 @@ struct Config {
     int64_t popular_weight = 100;
     int64_t trending_half_life_s = 21'600;
     int64_t flat_max_items = 50'000;
-    std::string factory = "IVF1024,Flat";
-    int64_t nprobe = 16;
+    std::string factory = "auto";
+    int64_t nprobe = 0;  // 0: by the number of items
     int64_t ef_search = 500;
+    int64_t rescore_factor = 4;
+    int64_t changes_max = 8'192;
     int64_t popularity_refresh_ms = 1'000;
   } retrieval;
   struct Walk {

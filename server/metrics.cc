@@ -150,6 +150,7 @@ Metrics::Metrics(std::span<const std::string> event_types) {
   MakeEventFamilies(event_types);
   MakeDurabilityFamilies();
   MakeGauges();
+  MakeIndexFamilies();
 }
 
 Metrics::~Metrics() = default;
@@ -274,9 +275,27 @@ void Metrics::MakeGauges() {
            .Add({});
   snapshot_family_ = &GaugeFamily(registry_, "groundswell_snapshot_info",
                                   "Always 1; the label is the snapshot that answers.");
+}
+
+void Metrics::MakeIndexFamilies() {
   index_family_ =
       &GaugeFamily(registry_, "groundswell_index_info",
                    "Always 1; the kind of retrieval index and the SIMD level FAISS was built for.");
+  index_items_ =
+      &GaugeFamily(registry_, "groundswell_index_items", "Items in the retrieval index.").Add({});
+  index_changed_items_ = &GaugeFamily(registry_, "groundswell_index_changed_items",
+                                      "Items whose vector came or changed since the retrieval "
+                                      "index was built; every search scans them.")
+                              .Add({});
+  index_progress_ = &GaugeFamily(registry_, "groundswell_index_build_progress_ratio",
+                                 "How much of the retrieval index is built, 0 to 1.")
+                         .Add({});
+  index_builds_ = AddEach(CounterFamily(registry_, "groundswell_index_builds_total",
+                                        "Retrieval indexes built while serving, by result."),
+                          "result", std::array{"failed", "complete"});
+  index_build_duration_ = &HistogramFamily(registry_, "groundswell_index_build_duration_seconds",
+                                           "Duration of building one while serving.")
+                               .Add({}, Buckets());
 }
 
 void Metrics::CountRequest(Method method, int code, nanoseconds duration) {
@@ -380,6 +399,20 @@ void Metrics::SetIndex(const std::string& kind, const std::string& simd) {
   if (index_info_ != nullptr) index_family_->Remove(index_info_);
   index_info_ = &index_family_->Add({{"kind", kind}, {"simd", simd}});
   index_info_->Set(1);
+}
+
+void Metrics::SetIndexSize(size_t items, size_t changed_items) {
+  index_items_->Set(static_cast<double>(items));
+  index_changed_items_->Set(static_cast<double>(changed_items));
+}
+
+void Metrics::SetIndexProgress(size_t done, size_t total) {
+  index_progress_->Set(total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total));
+}
+
+void Metrics::CountIndexBuild(bool ok, nanoseconds duration) {
+  index_builds_[ok ? 1 : 0]->Increment();
+  if (ok) index_build_duration_->Observe(Seconds(duration));
 }
 
 void Metrics::OnScrape(std::function<void(Metrics&)> refresh) {

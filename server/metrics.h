@@ -118,6 +118,12 @@ class Metrics {
   // Each replaces what was set before.
   void SetSnapshot(const std::string& version);
   void SetIndex(const std::string& kind, const std::string& simd);
+  // Items in the retrieval index, and items whose vector came or changed since it was built.
+  void SetIndexSize(size_t items, size_t changed_items);
+  // Of the index that is being built, or was built last.
+  void SetIndexProgress(size_t done, size_t total);
+  // `duration` of one that failed is not observed.
+  void CountIndexBuild(bool ok, std::chrono::nanoseconds duration);
 
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
@@ -138,6 +144,7 @@ class Metrics {
   void MakeEventFamilies(std::span<const std::string> event_types);
   void MakeDurabilityFamilies();
   void MakeGauges();
+  void MakeIndexFamilies();
 
   prometheus::Registry registry_;
   std::array<std::array<prometheus::Counter*, kCodes>, kSize<Method>> requests_{};
@@ -170,6 +177,11 @@ class Metrics {
   std::array<prometheus::Gauge*, 2> adjacency_edges_{};  // users of items, items of users
   prometheus::Gauge* adjacency_evicted_ = nullptr;
   prometheus::Gauge* adjacency_bytes_ = nullptr;
+  prometheus::Gauge* index_items_ = nullptr;
+  prometheus::Gauge* index_changed_items_ = nullptr;
+  prometheus::Gauge* index_progress_ = nullptr;
+  std::array<prometheus::Counter*, 2> index_builds_{};  // failed, complete
+  prometheus::Histogram* index_build_duration_ = nullptr;
   prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
 

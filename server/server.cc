@@ -23,6 +23,7 @@
 #include "server/background.h"
 #include "server/graph_jobs.h"
 #include "server/http_endpoint.h"
+#include "server/index_upkeep.h"
 #include "server/interaction_service.h"
 #include "server/metrics.h"
 #include "server/pipeline.h"
@@ -36,6 +37,8 @@ namespace groundswell {
 namespace {
 
 using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kIndexUpkeepInterval{1};
 
 int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -134,6 +137,7 @@ struct Server::Parts {
   ActivationPoint activation_point;
   ServingCell serving;
   std::unique_ptr<PopularityRefresher> popularity;
+  std::unique_ptr<IndexUpkeep> index_upkeep;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<RankedLists> lists;
   std::unique_ptr<UnaryRunner> runner;
@@ -208,7 +212,9 @@ LoadOptions Server::Parts::HowToLoad() const {
   return {.index = {.flat_max_items = static_cast<size_t>(config.retrieval.flat_max_items),
                     .factory = config.retrieval.factory,
                     .nprobe = static_cast<size_t>(config.retrieval.nprobe),
-                    .ef_search = static_cast<size_t>(config.retrieval.ef_search)},
+                    .ef_search = static_cast<size_t>(config.retrieval.ef_search),
+                    .rescore_factor = static_cast<size_t>(config.retrieval.rescore_factor),
+                    .changes_max = static_cast<size_t>(config.retrieval.changes_max)},
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
           .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
           .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
@@ -292,8 +298,13 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 
   auto last_report = steady_clock::now() - std::chrono::hours(1);
   std::string last_step;
+  LoadOptions options = HowToLoad();
+  options.index_threads =
+      std::max(1u, std::thread::hardware_concurrency());  // nobody else runs yet
+  options.cancelled = cancelled;
   auto loaded = LoadServingState(
-      *generation, HowToLoad(), [&](std::string_view step, uint64_t done, uint64_t total) {
+      *generation, options, [&](std::string_view step, uint64_t done, uint64_t total) {
+        if (step == "index") metrics.SetIndexProgress(done, total);
         const bool is_due = steady_clock::now() - last_report >= std::chrono::seconds(1);
         if (step == last_step && !is_due) return;
         last_step = step;
@@ -319,7 +330,10 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 
 void Server::Parts::ShowServed(const ServingState& state) {
   metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
-  metrics.SetIndex(state.embedding_source->kind(), FaissSource::simd());
+  const EmbeddingIndex::Status index = state.embedding_source->status();
+  metrics.SetIndex(index.kind, FaissIndex::Simd());
+  spdlog::info("retrieval index: {} over {} items, by a FAISS for {}", index.kind, index.items,
+               FaissIndex::Simd());
 }
 
 void Server::Parts::MakeRequestPath() {
@@ -418,6 +432,8 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.SetQueueDepth(QueueName::kLog, log->queued());
   out.SetPageLists(lists->size());
   out.SetAdjacency(*serving.Get()->adjacency);
+  const EmbeddingIndex::Status index = serving.Get()->embedding_source->status();
+  out.SetIndexSize(index.items, index.changed_items);
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -436,6 +452,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
   parts.popularity = std::make_unique<PopularityRefresher>(
       parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
+  parts.index_upkeep =
+      std::make_unique<IndexUpkeep>(parts.serving, parts.metrics, kIndexUpkeepInterval);
   parts.MakeBackground();
   parts.MakeServices();
   parts.metrics.OnScrape([&parts](Metrics& out) { parts.RefreshGauges(out); });
@@ -458,6 +476,7 @@ void Server::Drain() {
   if (parts.admission != nullptr) parts.admission->Drain();
   if (parts.log != nullptr) parts.log->Close();
   parts.popularity.reset();
+  parts.index_upkeep.reset();
   parts.serving.Exchange(nullptr);  // stops the applier at a batch edge
 }
 

@@ -178,8 +178,14 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   state->loaded = *std::move(loaded);
 
   progress("index", 0, 0);
-  auto source = FaissSource::Build(state->snapshot->item_embeddings(),
-                                   state->snapshot->manifest().embedding_dim, options.index);
+  EmbeddingIndex::Options index_options = options.index;
+  index_options.items_max = state->catalogue->capacity();
+  auto source = EmbeddingIndex::Build(state->snapshot->item_embeddings(),
+                                      state->snapshot->manifest().embedding_dim, index_options,
+                                      options.index_threads, [&](size_t done, size_t total) {
+                                        progress("index", done, total);
+                                        return !options.cancelled || !options.cancelled();
+                                      });
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);

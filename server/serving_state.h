@@ -17,7 +17,7 @@
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "graph/store.h"
-#include "index/faiss_source.h"
+#include "index/embedding_index.h"
 #include "index/popularity_source.h"
 #include "index/trending_items.h"
 #include "models/snapshot.h"
@@ -39,7 +39,7 @@ struct ServingState {
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
   GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
-  std::unique_ptr<FaissSource> embedding_source;
+  std::unique_ptr<EmbeddingIndex> embedding_source;
   PopularitySource popularity;
   // These follow the graph; the applier changes them.
   std::unique_ptr<TrendingItems> trending;
@@ -50,8 +50,10 @@ struct ServingState {
 };
 
 struct LoadOptions {
-  FaissSource::Options index;
-  size_t new_items_max = 0;  // room for items that are created later
+  EmbeddingIndex::Options index;
+  size_t index_threads = 1;         // that build the index
+  std::function<bool()> cancelled;  // asked while the index is built; may be empty
+  size_t new_items_max = 0;         // room for items that are created later
   double trending_half_life_s = 21'600;
   size_t neighbors_max = 4'096;  // of a user or an item that the adjacency keeps
   LoadFrom from = LoadFrom::kCheckpoint;

@@ -16,7 +16,7 @@ TEST(ItemFilterTest, ARestrictionToNoCategoryAdmitsNothing) {
   filter.RestrictToCategories({}, category_of_item);
   EXPECT_FALSE(filter.Admits(Item(0)));
   EXPECT_FALSE(filter.Admits(Item(1)));
-  EXPECT_FALSE(filter.AdmitsAll());
+  EXPECT_FALSE(filter.RejectsAtMost().has_value());
 }
 
 TEST(ItemFilterTest, AnItemWithoutACategoryIsNotOfTheCategoriesAskedFor) {
@@ -31,7 +31,7 @@ TEST(ItemFilterTest, AnItemWithoutACategoryIsNotOfTheCategoriesAskedFor) {
 TEST(ItemFilterTest, EmptyListsExcludeNothing) {
   ItemFilter filter;
   filter.Exclude({});
-  EXPECT_TRUE(filter.AdmitsAll());
+  EXPECT_EQ(filter.RejectsAtMost(), 0u);
   EXPECT_TRUE(filter.Admits(Item(0)));
 }
 

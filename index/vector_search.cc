@@ -1,0 +1,234 @@
+#include "index/vector_search.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace groundswell {
+namespace {
+
+// Rows scored between two looks at the filter.
+constexpr size_t kBlock = 256;
+// Rows that are on their way from memory while one is scored.
+constexpr size_t kPrefetch = 16;
+constexpr size_t kCacheLine = 64;
+// Items asked to learn what share of them a filter admits.
+constexpr size_t kSample = 256;
+// From these parts of the index on, a scan of the admitted items costs less: lists that would be
+// visited, and candidates that would be fetched (of kinds without lists, which pay more for each).
+constexpr double kScanFromListShare = .5;
+constexpr double kScanFromFetchShare = 1.0 / 256;
+// An index that cannot filter is asked for this many times what it should take.
+constexpr double kFetchReserve = 1.25;
+
+bool Better(const Candidate& a, const Candidate& b) {
+  return a.score != b.score ? a.score > b.score : a.item < b.item;
+}
+
+// Keeps the `count` best, the worst of them last.
+void KeepBest(std::vector<Candidate>& found, size_t count) {
+  if (found.size() <= count) return;
+  std::ranges::nth_element(found, found.begin() + static_cast<ptrdiff_t>(count) - 1, Better);
+  found.resize(count);
+}
+
+void KeepBestSorted(std::vector<Candidate>& found, size_t count) {
+  KeepBest(found, count);
+  if (!std::ranges::is_sorted(found, Better)) std::ranges::sort(found, Better);
+}
+
+// The best candidates so far, and up to as many that may be. Looked through when it is full: that
+// costs less per candidate than a heap.
+class BestItems {
+ public:
+  BestItems(size_t count, size_t items) : count_(count) {
+    best_.reserve(std::min(count, items) + std::min(std::max(count, kBlock), items));
+  }
+
+  // Also says no to not-a-number, into which a product of huge numbers can overflow and which no
+  // order can hold.
+  bool WouldTake(float score) const { return score >= worst_; }
+  void Take(ItemIndex item, float score) {
+    best_.push_back({item, score, kFromEmbedding});
+    if (best_.size() < count_ + std::max(count_, kBlock)) return;
+    KeepBest(best_, count_);
+    worst_ = best_.back().score;
+  }
+  std::vector<Candidate>& items() { return best_; }
+
+ private:
+  const size_t count_;
+  float worst_ = -std::numeric_limits<float>::infinity();  // as long as anything will do
+  std::vector<Candidate> best_;
+};
+
+// The share of the items that are admitted, from a sample that no pattern of the numbers deceives:
+// multiples of the golden ratio spread evenly.
+double ShareAdmitted(const ItemVectors& vectors, const AdmittedItems& admitted) {
+  constexpr double kGoldenRatio = .6180339887498949;
+  size_t count = 0;
+  for (size_t i = 0; i < kSample; ++i) {
+    const double at = static_cast<double>(i) * kGoldenRatio;
+    const auto position =
+        static_cast<size_t>((at - std::floor(at)) * static_cast<double>(vectors.size()));
+    count += admitted(vectors.items()[position]) ? 1 : 0;
+  }
+  return static_cast<double>(count) / kSample;
+}
+
+AdmittedItems AdmittedOf(const SearchedVectors& searched, const CandidateQuery& query) {
+  return {.filter = query.filter, .changes = searched.changes, .n = searched.n};
+}
+
+// Rows of items that follow each other in memory from position `begin` on, at most kBlock.
+size_t RunLength(const ItemVectors& vectors, size_t begin) {
+  const size_t most = std::min(kBlock, vectors.size() - begin);
+  if (vectors.is_trained_matrix()) return most;
+  const float* const first = vectors.Of(vectors.items()[begin]).data();
+  size_t run = 1;
+  while (run < most &&
+         vectors.Of(vectors.items()[begin + run]).data() == first + run * vectors.dim()) {
+    ++run;
+  }
+  return run;
+}
+
+// Scores come first and the filter is asked about those that could be among the best: it is the
+// dearer of the two unless it leaves out most.
+void ScanScoresFirst(const ItemVectors& vectors, std::span<const float> query,
+                     const AdmittedItems& admitted, BestItems& best) {
+  std::array<float, kBlock> scores;
+  for (size_t begin = 0; begin < vectors.size();) {
+    const size_t run = RunLength(vectors, begin);
+    InnerProducts(query, vectors.Of(vectors.items()[begin]).data(), std::span(scores).first(run));
+    for (size_t i = 0; i < run; ++i) {
+      if (!best.WouldTake(scores[i])) continue;
+      const ItemIndex item = vectors.items()[begin + i];
+      if (admitted(item)) best.Take(item, scores[i]);
+    }
+    begin += run;
+  }
+}
+
+void ScanAdmitted(const ItemVectors& vectors, std::span<const float> query,
+                  const AdmittedItems& admitted, BestItems& best) {
+  for (const ItemIndex item : vectors.items()) {
+    if (!admitted(item)) continue;
+    float score = 0;
+    InnerProducts(query, vectors.Of(item).data(), {&score, 1});
+    if (best.WouldTake(score)) best.Take(item, score);
+  }
+}
+
+std::vector<Candidate> Scan(const SearchedVectors& searched, const CandidateQuery& query) {
+  const ItemVectors& vectors = searched.vectors;
+  const AdmittedItems admitted = AdmittedOf(searched, query);
+  BestItems best(query.count, vectors.size());
+  if (query.filter.RejectsAtMost().has_value()) {
+    ScanScoresFirst(vectors, query.vector, admitted, best);
+  } else {
+    ScanAdmitted(vectors, query.vector, admitted, best);
+  }
+  return std::move(best.items());
+}
+
+// Replaces scores of compressed vectors by those of the exact ones. The rows are anywhere in
+// memory, so they are asked for before they are needed.
+void Rescore(const ItemVectors& vectors, std::span<const float> query,
+             std::vector<Candidate>& found) {
+  const auto prefetch = [&](size_t i) {
+    const std::span<const float> row = vectors.Of(found[i].item);
+    const auto* const bytes = reinterpret_cast<const char*>(row.data());
+    for (size_t at = 0; at < row.size_bytes(); at += kCacheLine) __builtin_prefetch(bytes + at);
+  };
+  for (size_t i = 0; i < std::min(kPrefetch, found.size()); ++i) prefetch(i);
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (i + kPrefetch < found.size()) prefetch(i + kPrefetch);
+    InnerProducts(query, vectors.Of(found[i].item).data(), {&found[i].score, 1});
+  }
+}
+
+absl::StatusOr<std::vector<Candidate>> SearchIndex(const SearchedVectors& searched,
+                                                   const CandidateQuery& query) {
+  const SearchPlan plan = PlanSearch(searched, query);
+  if (plan.scan) return Scan(searched, query);
+
+  const AdmittedItems admitted = AdmittedOf(searched, query);
+  thread_local std::vector<FaissIndex::Hit> hits;
+  if (absl::Status s = searched.index->Search(
+          query.vector, plan.fetch, plan.filter_inside ? &admitted : nullptr, plan.widening, hits);
+      !s.ok()) {
+    return s;
+  }
+  std::vector<Candidate> found;
+  found.reserve(hits.size());
+  for (const auto& [item, score] : hits) {
+    if (!plan.filter_inside && !admitted(item)) continue;
+    found.push_back({item, score, kFromEmbedding});
+  }
+  if (!searched.index->scores_are_exact()) Rescore(searched.vectors, query.vector, found);
+  std::erase_if(found, [](const Candidate& candidate) { return std::isnan(candidate.score); });
+  if (found.size() < std::min(query.count, searched.vectors.size())) return Scan(searched, query);
+  return found;
+}
+
+// Adds the changed vectors that are among the `count` best. `found` is sorted.
+void AddChanges(const SearchedVectors& searched, const CandidateQuery& query,
+                std::vector<Candidate>& found) {
+  const VectorChanges& changes = searched.changes;
+  const bool is_full = found.size() >= query.count;
+  const float worst = is_full ? found.back().score : -std::numeric_limits<float>::infinity();
+  std::array<float, kBlock> scores;
+  for (size_t begin = 0; begin < searched.n; begin += kBlock) {
+    const size_t count = std::min(kBlock, searched.n - begin);
+    InnerProducts(query.vector, changes.Row(begin).data(), std::span(scores).first(count));
+    for (size_t i = 0; i < count; ++i) {
+      if (!(scores[i] >= worst)) continue;  // also of what is not a number
+      const VectorChanges::Change& change = changes.At(begin + i);
+      if (change.withdrawn || changes.NewestOf(change.item, searched.n) != begin + i) continue;
+      if (!query.filter.Admits(change.item)) continue;
+      found.push_back({change.item, scores[i], kFromEmbedding});
+    }
+  }
+  KeepBestSorted(found, query.count);
+}
+
+}  // namespace
+
+SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& query) {
+  if (searched.index == nullptr) return {.scan = true};
+  const FaissIndex& index = *searched.index;
+  const auto items = static_cast<double>(index.size());
+  const size_t wanted = std::min(query.count, index.size());
+  const size_t fetch = index.scores_are_exact() ? wanted : wanted * searched.rescore_factor;
+
+  const std::optional<size_t> rejects = query.filter.RejectsAtMost();
+  if (rejects.has_value() && *rejects + searched.n <= wanted) {
+    return {.fetch = fetch + *rejects + searched.n};
+  }
+  const double share = ShareAdmitted(searched.vectors, AdmittedOf(searched, query));
+  if (share == 0) return {.scan = true};
+  if (index.share_visited() > 0 && index.filters_inside()) {
+    return {.scan = index.share_visited() / share > kScanFromListShare,
+            .filter_inside = true,
+            .fetch = fetch,
+            .widening = 1 / share};
+  }
+  const double reserve = index.filters_inside() ? 1 : kFetchReserve;
+  const double widened = static_cast<double>(fetch) / share * reserve;
+  return {.scan = widened > std::max(items * kScanFromFetchShare, 2.0 * static_cast<double>(fetch)),
+          .filter_inside = index.filters_inside(),
+          .fetch = static_cast<size_t>(widened)};
+}
+
+absl::StatusOr<std::vector<Candidate>> SearchVectors(const SearchedVectors& searched,
+                                                     const CandidateQuery& query) {
+  absl::StatusOr<std::vector<Candidate>> found = SearchIndex(searched, query);
+  if (!found.ok()) return found;
+  KeepBestSorted(*found, query.count);
+  if (searched.n > 0) AddChanges(searched, query, *found);
+  return found;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,44 @@
+// SearchVectors: one search by inner product over an index, the exact vectors behind it, and what
+// changed since.
+#ifndef GROUNDSWELL_INDEX_VECTOR_SEARCH_H_
+#define GROUNDSWELL_INDEX_VECTOR_SEARCH_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "index/candidate_source.h"
+#include "index/faiss_index.h"
+#include "index/item_vectors.h"
+#include "index/vector_changes.h"
+
+namespace groundswell {
+
+struct SearchedVectors {
+  const ItemVectors& vectors;
+  const FaissIndex* index = nullptr;  // of exactly `vectors`; null: they are scanned
+  const VectorChanges& changes;
+  size_t n = 0;               // changes that the search sees
+  size_t rescore_factor = 1;  // see EmbeddingIndex::Options
+};
+
+// How a search of the index goes about a filter. A filter that can leave out only some items is
+// best applied afterwards, to as many more candidates. One that leaves out most is asked inside the
+// search, which visits the more for it; and where that would be a good part of the index, scanning
+// the admitted items is exact and faster.
+struct SearchPlan {
+  bool scan = false;
+  bool filter_inside = false;
+  size_t fetch = 0;
+  double widening = 1;  // times more lists, of kinds that have any
+};
+SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& query);
+
+// Best first, ties by item; as many as asked for if there are so many that the filter admits.
+// REQUIRES: query.vector has vectors.dim() finite numbers.
+absl::StatusOr<std::vector<Candidate>> SearchVectors(const SearchedVectors& searched,
+                                                     const CandidateQuery& query);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_VECTOR_SEARCH_H_

@@ -1,0 +1,152 @@
+#include "index/vector_search.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "index/embedding_index.h"
+
+namespace groundswell {
+namespace {
+
+constexpr size_t kDim = 16;
+constexpr size_t kItems = 20'000;
+
+std::vector<float> RandomRows(size_t rows, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(rows * kDim);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+// One index of each way to search, made once.
+class PlanSearchTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    rows_ = new std::vector<float>(RandomRows(kItems, 1));
+    vectors_ = new ItemVectors(*ItemVectors::Create(*rows_, kDim));
+    ivf_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,Flat", .nprobe = 4})->release();
+    packed_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,PQ8x4fs", .nprobe = 4})->release();
+  }
+  static void TearDownTestSuite() {
+    delete ivf_;
+    delete packed_;
+    delete vectors_;
+    delete rows_;
+  }
+
+  SearchPlan Plan(const FaissIndex* index, const ItemFilter& filter, size_t count = 100) const {
+    return PlanSearch({.vectors = *vectors_,
+                       .index = index,
+                       .changes = changes_,
+                       .n = changes_.size(),
+                       .rescore_factor = 4},
+                      {.vector = std::span(*rows_).first(kDim), .filter = filter, .count = count});
+  }
+  // Admits each item whose number divided by 1,000 leaves less than `per_mille`.
+  ItemFilter Admitting(uint32_t per_mille) {
+    category_of_item_.resize(kItems);
+    for (uint32_t i = 0; i < kItems; ++i) category_of_item_[i] = i % 1'000 < per_mille ? 1 : 0;
+    ItemFilter filter;
+    filter.RestrictToCategories(wanted_, category_of_item_);
+    return filter;
+  }
+
+  static inline const std::vector<float>* rows_ = nullptr;
+  static inline const ItemVectors* vectors_ = nullptr;
+  static inline const FaissIndex* ivf_ = nullptr;
+  static inline const FaissIndex* packed_ = nullptr;
+  VectorChanges changes_{1'000, kItems, kDim};
+  std::vector<uint32_t> category_of_item_;
+  const std::vector<uint32_t> wanted_ = {1};
+};
+
+TEST_F(PlanSearchTest, WithoutAFilterTheIndexIsAskedForWhatIsWanted) {
+  const SearchPlan plan = Plan(ivf_, {});
+  EXPECT_FALSE(plan.scan);
+  EXPECT_FALSE(plan.filter_inside);
+  EXPECT_EQ(plan.fetch, 100u);
+  EXPECT_EQ(plan.widening, 1);
+  EXPECT_EQ(Plan(packed_, {}).fetch, 400u) << "to be scored again";
+}
+
+TEST_F(PlanSearchTest, WithoutAnIndexThereIsNothingButTheScan) {
+  EXPECT_TRUE(Plan(nullptr, {}).scan);
+}
+
+TEST_F(PlanSearchTest, FewItemsToLeaveOutAreFetchedAndLeftOut) {
+  const std::vector<ItemIndex> seen(40, ItemIndex{7});
+  ItemFilter filter;
+  filter.Exclude(seen);
+  changes_.Append(ItemIndex{3}, std::span(*rows_).first(kDim), 0);
+  const SearchPlan plan = Plan(ivf_, filter);
+  EXPECT_FALSE(plan.filter_inside);
+  EXPECT_EQ(plan.fetch, 100u + 40 + 1);
+}
+
+TEST_F(PlanSearchTest, AWideFilterActsInsideAWiderSearch) {
+  const SearchPlan plan = Plan(ivf_, Admitting(500));
+  EXPECT_TRUE(plan.filter_inside);
+  EXPECT_FALSE(plan.scan);
+  EXPECT_NEAR(plan.widening, 2, .5);
+  const SearchPlan packed = Plan(packed_, Admitting(500));
+  EXPECT_EQ(packed.filter_inside, packed_->filters_inside());
+}
+
+TEST_F(PlanSearchTest, ANarrowFilterScansWhatItAdmits) {
+  EXPECT_TRUE(Plan(ivf_, Admitting(50)).scan);
+  EXPECT_TRUE(Plan(packed_, Admitting(50)).scan);
+  EXPECT_TRUE(Plan(ivf_, Admitting(0)).scan);
+}
+
+TEST_F(PlanSearchTest, ThePatternOfTheNumbersDoesNotDeceiveTheSample) {
+  category_of_item_.resize(kItems);
+  for (const uint32_t period : {2u, 3u, 4u, 8u, 16u, 256u}) {
+    for (uint32_t i = 0; i < kItems; ++i) category_of_item_[i] = i % period == 0 ? 1 : 0;
+    ItemFilter filter;
+    filter.RestrictToCategories(wanted_, category_of_item_);
+    const SearchPlan plan = Plan(ivf_, filter);
+    if (plan.scan) {
+      EXPECT_GE(period, 8u);
+    } else {
+      EXPECT_NEAR(plan.widening, period, .35 * period);
+    }
+  }
+}
+
+TEST(RescoringTest, TheExactVectorsChooseAmongWhatTheCompressedOnesFound) {
+  constexpr size_t kFew = 2'000;
+  const std::vector<float> rows = RandomRows(kFew, 1);
+  const auto build = [&](const char* factory, size_t rescore_factor) {
+    auto index = EmbeddingIndex::Build(
+        rows, kDim,
+        {.flat_max_items = 0, .factory = factory, .nprobe = 16, .rescore_factor = rescore_factor});
+    EXPECT_TRUE(index.ok()) << index.status();
+    return *std::move(index);
+  };
+  const auto flat = build("Flat", 1);
+  const ItemFilter everything;
+  for (const char* factory : {"IVF16,PQ8x4np", "IVF16,SQ4", "IVF16,PQ8x4fs"}) {
+    const auto once = build(factory, 1);
+    const auto all = build(factory, kFew / 50);
+    size_t missed = 0;
+    for (uint32_t seed = 10; seed < 20; ++seed) {
+      const std::vector<float> query = RandomRows(1, seed);
+      const CandidateQuery asked{.vector = query, .filter = everything, .count = 50};
+      const auto exact = flat->Retrieve(asked);
+      const auto best = all->Retrieve(asked);
+      const auto rough = once->Retrieve(asked);
+      ASSERT_TRUE(exact.ok() && best.ok() && rough.ok());
+      for (size_t i = 0; i < exact->size(); ++i) {
+        ASSERT_EQ((*best)[i].item, (*exact)[i].item) << factory;
+        ASSERT_EQ((*best)[i].score, (*exact)[i].score) << factory;
+        missed += (*rough)[i].item == (*exact)[i].item ? 0 : 1;
+      }
+    }
+    EXPECT_GT(missed, 0u) << factory << " loses nothing, so that there was nothing to test";
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
