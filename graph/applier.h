@@ -77,6 +77,10 @@ class Applier {
     InteractionAdjacency* adjacency = nullptr;
     // Told of every batch of interactions after it was committed; from the applier's thread.
     std::function<void(std::span<const Result>)> on_applied;
+    // Told of an item whose users changed, when the adjacency has it; from the applier's thread.
+    std::function<void(ItemIndex)> on_users_changed;
+    // Told of a new item when the catalogue has it; from the applier's thread.
+    std::function<void(ItemIndex, const CreateItem&)> on_created;
     // Told of how many edges left by the window; from the applier's thread.
     std::function<void(size_t)> on_expired;
     // Told when applying had to stop or could go on again; from the applier's thread.
@@ -238,6 +242,7 @@ void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex
   if (options_.adjacency != nullptr) {
     options_.adjacency->Change(user.index, item, edges_before_, after);
   }
+  if (options_.on_users_changed) options_.on_users_changed(item);
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
   if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }

@@ -24,6 +24,7 @@ absl::Status Applier::ApplyChange(Offset offset, const ForgetUser& forget) {
       state_.digest.RemoveUser(forget.user_id, user.cluster);
       for (size_t at = 0; at < user.edges.size(); ++at) {
         const Edge& edge = user.edges[at];
+        if (options_.on_users_changed) options_.on_users_changed(edge.item);
         state_.digest.RemoveEdges(forget.user_id, catalogue_.Id(edge.item), {&edge, 1});
         generation_.DeleteExpiry(batch.writes, edge.last, user.index);
         tombstone.removed.weight += edge.count;
@@ -126,9 +127,12 @@ absl::Status Applier::ApplyChange(Offset offset, const CreateItem& item) {
                          .title = item.title,
                          .category = item.category,
                          .created = true,
-                         .cluster = cluster});
+                         .cluster = cluster,
+                         .embedding = item.embedding,
+                         .clusters_of = item.clusters_of});
     graph_.AddItem(cluster);
     catalogue_.Add(item.item_id, item.title, item.category);
+    if (options_.on_created) options_.on_created(index, item);
     state_.digest.AddItem(item.item_id, cluster);
   }
   return Publish(batch, offset);

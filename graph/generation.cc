@@ -191,6 +191,8 @@ void Generation::PutItem(GraphStore::Batch& batch, ItemIndex item, const StoredI
   message.set_created(stored.created);
   message.set_cluster(stored.cluster);
   message.set_removed(stored.removed);
+  message.mutable_embedding()->Add(stored.embedding.begin(), stored.embedding.end());
+  if (!stored.embedding.empty()) message.set_clusters_of(stored.clusters_of);
   batch.batch_
       ->Put(store_->columns_[GraphStore::kItems], IndexKey(ToInt(item)),
             message.SerializeAsString())
@@ -213,7 +215,9 @@ absl::StatusOr<std::vector<StoredItem>> Generation::ReadItems() const {
                      .category = item.category(),
                      .created = item.created(),
                      .cluster = item.cluster(),
-                     .removed = item.removed()});
+                     .removed = item.removed(),
+                     .embedding = {item.embedding().begin(), item.embedding().end()},
+                     .clusters_of = item.clusters_of()});
   }
   if (absl::Status s = ToStatus(it->status(), "cannot read the catalogue"); !s.ok()) return s;
   return items;

@@ -73,6 +73,9 @@ struct StoredItem {
   bool created = false;  // on the log; then with this cluster:
   MacroNode cluster = 0;
   bool removed = false;
+  // That it was created with, in the space of the snapshot `clusters_of`; may be empty.
+  std::vector<float> embedding;
+  std::string clusters_of;
 };
 
 // That an edge of this user leaves a window of age when its time has come. Ordered by that time.

@@ -147,16 +147,18 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
                                              StageDurations& durations) {
   RankedList list = NewList(/*stale=*/false);
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
-  if (!retrieval_.HasEmbedding(item)) {
-    return PreconditionFailed("EMBEDDING_MISSING", "item_id",
-                              "the item came after the served snapshot, which has no vector of it");
+  const EmbeddingIndex::View items = state_.embedding_source->Now();
+  const std::span<const float> vector = items.VectorOf(item);
+  if (vector.empty()) {
+    return PreconditionFailed(
+        "EMBEDDING_MISSING", "item_id",
+        "the item has no vector: it came after the served snapshot without one, "
+        "and no user with a vector has taken it yet");
   }
   const ItemIndex itself[] = {item};
   const ItemFilter filter = FilterOf(rules, itself, *state_.catalogue);
-  auto found =
-      state_.embedding_source->Retrieve({.vector = state_.snapshot->ItemEmbedding(ToInt(item)),
-                                         .filter = filter,
-                                         .count = options_.retrieval.candidates});
+  auto found = state_.embedding_source->Retrieve(
+      {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
   list.items = *std::move(found);

@@ -6,12 +6,10 @@
 namespace groundswell {
 namespace {
 
-// Newest items that make up the vector of a user without a trained embedding.
-constexpr size_t kVectorItems = 50;
 // Newest items whose neighbours are looked for, one search each.
 constexpr size_t kSimilarToItems = 3;
-// Newest items that the sources of the live graph may start from.
-constexpr size_t kRecentItems = 50;
+// Newest items that a user's vector is made of, and the sources of the live graph may start from.
+constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
 
 Count CountOf(std::span<const Edge> edges) {
   Count count = 0;
@@ -28,26 +26,17 @@ Retrieval::Retrieval(const ServingState& state, Metrics& metrics, Options option
       co_occurrence_(*state.adjacency, options_.co_occurrence),
       walks_(*state.adjacency, options_.random_walk) {}
 
-bool Retrieval::HasEmbedding(ItemIndex item) const {
-  return ToInt(item) < state_.snapshot->item_clusters().size();
-}
-
-std::span<const float> Retrieval::QueryVector(const UserState& user, Scratch& scratch) const {
-  if (ToInt(user.index) < state_.snapshot->user_clusters().size()) {
-    return state_.snapshot->UserEmbedding(ToInt(user.index));
-  }
-  NewestEdges(user, kVectorItems, scratch.newest_edges);
-  scratch.vector.assign(state_.snapshot->manifest().embedding_dim, 0.0f);
-  size_t count = 0;
+void Retrieval::FindRecent(const UserState& user, Scratch& scratch) const {
+  NewestEdges(user, kRecentItems, scratch.newest_edges);
+  scratch.recent.clear();
+  scratch.newest.clear();
   for (const uint32_t at : scratch.newest_edges) {
-    const ItemIndex item = user.edges[at].item;
-    if (!HasEmbedding(item)) continue;
-    const auto embedding = state_.snapshot->ItemEmbedding(ToInt(item));
-    for (size_t i = 0; i < embedding.size(); ++i) scratch.vector[i] += embedding[i];
-    ++count;
+    const Edge& edge = user.edges[at];
+    scratch.newest.push_back(edge.item);
+    scratch.recent.push_back({.item = edge.item,
+                              .time_us = edge.last.time_us,
+                              .weight = CountOf(user.EdgesTo(edge.item))});
   }
-  for (float& value : scratch.vector) value /= static_cast<float>(std::max<size_t>(count, 1));
-  return scratch.vector;
 }
 
 const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
@@ -91,46 +80,36 @@ void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t co
 }
 
 void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const {
-  if (query.user == nullptr) return;
-  if (const size_t quota = QuotaOf(kFromEmbedding, query); quota > 0) {
-    Search(QueryVector(*query.user, scratch), kFromEmbedding, quota, query, scratch, result);
+  const size_t nearest = QuotaOf(kFromEmbedding, query);
+  const size_t similar = QuotaOf(kFromSimilarItems, query);
+  if (query.user == nullptr || nearest + similar == 0) return;
+  const EmbeddingIndex::View items = state_.embedding_source->Now();
+  const UserState& user = *query.user;
+  scratch.vector.resize(state_.live_vectors->dim());
+  if (nearest > 0 && state_.live_vectors->OfUser(user.index, scratch.newest, user.item_count(),
+                                                 items, scratch.vector)) {
+    Search(scratch.vector, kFromEmbedding, nearest, query, scratch, result);
   }
-  const size_t quota = QuotaOf(kFromSimilarItems, query);
-  if (quota == 0) return;
-  NewestEdges(*query.user, kSimilarToItems, scratch.newest_edges);
-  for (const uint32_t at : scratch.newest_edges) {
-    const ItemIndex item = query.user->edges[at].item;
-    if (!HasEmbedding(item)) continue;
-    Search(state_.snapshot->ItemEmbedding(ToInt(item)), kFromSimilarItems,
-           quota / scratch.newest_edges.size(), query, scratch, result);
+  if (similar == 0) return;
+  const size_t starts = std::min(kSimilarToItems, scratch.newest.size());
+  for (const ItemIndex item : std::span(scratch.newest).first(starts)) {
+    const std::span<const float> vector = items.VectorOf(item);
+    if (vector.empty()) continue;
+    Search(vector, kFromSimilarItems, similar / starts, query, scratch, result);
   }
 }
 
 void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const {
   if (query.user == nullptr) return;
-  const size_t co_occurrences = QuotaOf(kFromCoOccurrence, query);
-  const size_t walked = QuotaOf(kFromWalk, query);
-  if (co_occurrences + walked == 0) return;
-  const UserState& user = *query.user;
-  NewestEdges(user, kRecentItems, scratch.newest_edges);
-  scratch.recent.clear();
-  for (const uint32_t at : scratch.newest_edges) {
-    const Edge& edge = user.edges[at];
-    scratch.recent.push_back({.item = edge.item,
-                              .time_us = edge.last.time_us,
-                              .weight = CountOf(user.EdgesTo(edge.item))});
-  }
   CandidateQuery of_recent{.vector = {},
                            .filter = query.filter,
-                           .count = co_occurrences,
                            .recent = scratch.recent,
                            .seed = query.seed,
                            .deadline = query.deadline};
-  if (co_occurrences > 0) {
+  if (of_recent.count = QuotaOf(kFromCoOccurrence, query); of_recent.count > 0) {
     Add(co_occurrence_.Retrieve(of_recent, scratch.co_occurrence), kFromCoOccurrence, scratch);
   }
-  of_recent.count = walked;
-  if (walked > 0) {
+  if (of_recent.count = QuotaOf(kFromWalk, query); of_recent.count > 0) {
     if (auto found = walks_.Retrieve(of_recent); found.ok()) {
       Add(*std::move(found), kFromWalk, scratch);
     }
@@ -150,6 +129,7 @@ void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
 Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
   Result result;
   scratch.proposed.clear();
+  if (query.user != nullptr) FindRecent(*query.user, scratch);
   ProposeByEmbedding(query, scratch, result);
   const bool fill = scratch.proposed.empty();
   ProposeFromNeighbors(query, scratch);

@@ -67,7 +67,8 @@ class Retrieval {
   struct Scratch {
     std::vector<float> vector;
     std::vector<uint32_t> newest_edges;
-    std::vector<RecentItem> recent;
+    std::vector<RecentItem> recent;  // the user's newest items, newest first
+    std::vector<ItemIndex> newest;   // the same
     CoOccurrence::Scratch co_occurrence;
     std::vector<ProposedList> proposed;
   };
@@ -88,16 +89,11 @@ class Retrieval {
   // (nobody known, no vector, no time), popular items fill the list.
   Result Propose(const Query& query, Scratch& scratch) const;
 
-  // The trained embedding, or for users of the log alone the mean of their newest items'
-  // embeddings. The span holds until the scratch is used again.
-  std::span<const float> QueryVector(const UserState& user, Scratch& scratch) const;
-
-  bool HasEmbedding(ItemIndex item) const;
-
  private:
   const Source& SourceOf(uint32_t source) const;
   size_t QuotaOf(uint32_t source, const Query& query) const;
   void Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const;
+  void FindRecent(const UserState& user, Scratch& scratch) const;
   void Search(std::span<const float> vector, uint32_t source, size_t count, const Query& query,
               Scratch& scratch, Result& result) const;
   void ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const;

@@ -70,10 +70,11 @@ EventOutcome ToEventOutcome(Applier::Outcome outcome) {
   return EventOutcome::kRefused;
 }
 
-// Publishes the popularity order again whenever the graph moved, at most once per interval.
-class PopularityRefresher {
+// Makes what lags behind the graph anew whenever it moved, at most once per interval: the order of
+// popularity, and vectors of new items.
+class GraphFollower {
  public:
-  PopularityRefresher(const ServingCell& serving, std::chrono::milliseconds interval)
+  GraphFollower(const ServingCell& serving, std::chrono::milliseconds interval)
       : thread_([this, &serving, interval] {
           Offset published = 0;
           MutexLock lock(mutex_);
@@ -83,11 +84,12 @@ class PopularityRefresher {
             const std::shared_ptr<ServingState> state = serving.Get();
             const Offset applied = state->applier->applied_offset();
             if (applied != published) RefreshPopularity(*state);
+            state->new_item_vectors->Refresh();
             published = applied;
           }
         }) {}
 
-  ~PopularityRefresher() {
+  ~GraphFollower() {
     {
       MutexLock lock(mutex_);
       stopping_ = true;
@@ -136,7 +138,7 @@ struct Server::Parts {
   std::unique_ptr<RocksdbLog> log;
   ActivationPoint activation_point;
   ServingCell serving;
-  std::unique_ptr<PopularityRefresher> popularity;
+  std::unique_ptr<GraphFollower> popularity;
   std::unique_ptr<IndexUpkeep> index_upkeep;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<RankedLists> lists;
@@ -227,6 +229,16 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
   options.adjacency = state.adjacency.get();
+  options.on_users_changed = [vectors = state.new_item_vectors.get()](ItemIndex item) {
+    vectors->Touched(item);
+  };
+  options.on_created = [&state](ItemIndex item, const CreateItem& created) {
+    const bool has_vector =
+        created.clusters_of == state.snapshot->digest() && !created.embedding.empty();
+    if (has_vector && state.embedding_source->Upsert(item, created.embedding).ok()) {
+      state.new_item_vectors->Given(item);
+    }
+  };
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
   options.on_applied = [this, serves](std::span<const Applier::Result> results) {
@@ -450,7 +462,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
   parts.MakeRequestPath();
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
-  parts.popularity = std::make_unique<PopularityRefresher>(
+  parts.popularity = std::make_unique<GraphFollower>(
       parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
   parts.index_upkeep =
       std::make_unique<IndexUpkeep>(parts.serving, parts.metrics, kIndexUpkeepInterval);

@@ -42,10 +42,14 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
   return shape;
 }
 
+// Of items that were created with one.
+using GivenVectors = std::vector<std::pair<ItemIndex, std::vector<float>>>;
+
 // The catalogue and the macro node of every item. Items of the snapshot come first.
 absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generation,
                                                      const Snapshot& snapshot, size_t new_items_max,
-                                                     std::vector<MacroNode>& clusters) {
+                                                     std::vector<MacroNode>& clusters,
+                                                     GivenVectors& given) {
   absl::StatusOr<std::vector<StoredItem>> items = generation.ReadItems();
   if (!items.ok()) return items.status();
   const auto trained = snapshot.item_clusters();
@@ -61,6 +65,8 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
       return absl::DataLossError(
           fmt::format("the macro node of item \"{}\" does not exist", item.id));
     }
+    const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
+    if (has_vector && !item.removed) given.emplace_back(index, std::move(item.embedding));
     catalogue->Add(std::move(item.id), std::move(item.title), item.category);
     if (item.removed) catalogue->Remove(index);
   }
@@ -145,6 +151,27 @@ absl::Status LoadFollowers(const LoadOptions& options, const LoadProgress& progr
   return absl::OkStatus();
 }
 
+// Those that were given, and those that follow from the users.
+absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) {
+  const Snapshot& snapshot = *state.snapshot;
+  const size_t trained = snapshot.item_clusters().size();
+  state.live_vectors = std::make_unique<LiveVectors>(
+      snapshot.user_embeddings(), snapshot.manifest().embedding_dim, *state.adjacency);
+  state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
+                                                            *state.embedding_source, trained);
+  for (const auto& [item, vector] : given) {
+    if (absl::Status s = state.embedding_source->Upsert(item, vector); !s.ok()) return s;
+    state.new_item_vectors->Given(item);
+  }
+  for (auto item = static_cast<uint32_t>(trained); item < state.catalogue->size(); ++item) {
+    if (!state.catalogue->IsRemoved(ItemIndex{item}))
+      state.new_item_vectors->Touched(ItemIndex{item});
+  }
+  while (state.new_item_vectors->Refresh() > 0) {
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ServingState::ServingState(Generation which) : generation(which) {}
@@ -167,7 +194,8 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
 
   progress("catalogue", 0, 0);
   std::vector<MacroNode> clusters;
-  auto catalogue = LoadItems(generation, *state->snapshot, options.new_items_max, clusters);
+  GivenVectors given;
+  auto catalogue = LoadItems(generation, *state->snapshot, options.new_items_max, clusters, given);
   if (!catalogue.ok()) return catalogue.status();
   state->catalogue = *std::move(catalogue);
 
@@ -190,6 +218,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   state->embedding_source = *std::move(source);
   RefreshPopularity(*state);
   if (absl::Status s = LoadFollowers(options, progress, *state); !s.ok()) return s;
+  if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
 }

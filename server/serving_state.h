@@ -18,6 +18,8 @@
 #include "graph/mutex.h"
 #include "graph/store.h"
 #include "index/embedding_index.h"
+#include "index/live_vectors.h"
+#include "index/new_item_vectors.h"
 #include "index/popularity_source.h"
 #include "index/trending_items.h"
 #include "models/snapshot.h"
@@ -44,6 +46,8 @@ struct ServingState {
   // These follow the graph; the applier changes them.
   std::unique_ptr<TrendingItems> trending;
   std::unique_ptr<InteractionAdjacency> adjacency;
+  std::unique_ptr<LiveVectors> live_vectors;
+  std::unique_ptr<NewItemVectors> new_item_vectors;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::unique_ptr<Applier> applier;
   std::unique_ptr<Pipeline> pipeline;

@@ -1,0 +1,52 @@
+// NewItemVectors: gives items that came without a vector one from their first users, and another
+// one whenever they have twice as many or fewer, so that the embedding index can find them.
+#ifndef GROUNDSWELL_INDEX_NEW_ITEM_VECTORS_H_
+#define GROUNDSWELL_INDEX_NEW_ITEM_VECTORS_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "graph/ids.h"
+#include "graph/interaction_adjacency.h"
+#include "graph/mutex.h"
+#include "index/embedding_index.h"
+#include "index/live_vectors.h"
+
+namespace groundswell {
+
+// Thread-safe: Touched and Given by the graph's writer, Refresh by one other thread.
+class NewItemVectors {
+ public:
+  // Items from `trained_items` on are new. All references must outlive it.
+  NewItemVectors(const LiveVectors& vectors, const InteractionAdjacency& adjacency,
+                 EmbeddingIndex& index, size_t trained_items)
+      : vectors_(vectors), adjacency_(adjacency), index_(index), trained_items_(trained_items) {}
+
+  // Its users have changed. Ignored for items that were trained or given a vector.
+  void Touched(ItemIndex item) ABSL_LOCKS_EXCLUDED(mutex_);
+  // It came with a vector of its own, which it keeps.
+  void Given(ItemIndex item) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes the vectors that are due, at most kItemsPerRefresh, and returns how many.
+  size_t Refresh() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  static constexpr size_t kItemsPerRefresh = 1'000;
+
+ private:
+  const LiveVectors& vectors_;
+  const InteractionAdjacency& adjacency_;
+  EmbeddingIndex& index_;
+  const size_t trained_items_;
+  absl::flat_hash_map<ItemIndex, size_t> degree_at_;  // when the vector was made; Refresh's alone
+  Mutex mutex_;
+  std::vector<ItemIndex> queue_ ABSL_GUARDED_BY(mutex_);  // in the order in which they were touched
+  absl::flat_hash_set<ItemIndex> queued_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<ItemIndex> given_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_NEW_ITEM_VECTORS_H_

@@ -1,0 +1,139 @@
+#include "index/live_vectors.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <vector>
+
+#include "index/new_item_vectors.h"
+
+namespace groundswell {
+namespace {
+
+using testing::ElementsAre;
+using testing::FloatEq;
+using testing::FloatNear;
+using testing::Pointwise;
+
+// Two trained users and three trained items in the plane; users and items from there on are new.
+class LiveVectorsTest : public testing::Test {
+ protected:
+  LiveVectorsTest() {
+    index_ = *EmbeddingIndex::Build(trained_items_, 2, {.items_max = 10});
+    for (uint32_t item = 0; item < 3; ++item) Take(0, item);
+  }
+
+  void Take(uint32_t user, uint32_t item) {
+    const Edge edge{.item = ItemIndex{item}, .count = 1, .last = {.time_us = ++now_ * 1'000'000}};
+    adjacency_.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+  }
+  void TakeBack(uint32_t user, uint32_t item, int64_t time_s) {
+    const Edge edge{.item = ItemIndex{item}, .count = 1, .last = {.time_us = time_s * 1'000'000}};
+    adjacency_.Change(UserIndex{user}, edge.item, {&edge, 1}, {});
+  }
+  std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true) {
+    std::vector<float> out(2, 9.0f);
+    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), index_->Now(), out),
+              expected);
+    return out;
+  }
+  std::vector<float> VectorOf(uint32_t item) {
+    const EmbeddingIndex::View view = index_->Now();
+    const auto vector = view.VectorOf(ItemIndex{item});
+    return {vector.begin(), vector.end()};
+  }
+
+  const std::vector<float> trained_users_ = {1, 0, 0, 1};
+  const std::vector<float> trained_items_ = {2, 0, 0, 2, 3, 3};
+  InteractionAdjacency adjacency_{100};
+  std::unique_ptr<EmbeddingIndex> index_;
+  LiveVectors vectors_{trained_users_, 2, adjacency_};
+  NewItemVectors new_items_{vectors_, adjacency_, *index_, 3};
+  int64_t now_ = 0;
+};
+
+TEST_F(LiveVectorsTest, ATrainedUserMovesTowardsWhatHeTakes) {
+  EXPECT_THAT(OfUser(1, {}), ElementsAre(0, 1));
+  // One item of two users by now: 1 / sqrt(1 * 2).
+  Take(1, 0);
+  EXPECT_THAT(OfUser(1, {ItemIndex{0}}), ElementsAre(FloatEq(2 / std::sqrt(2.f)), FloatEq(1)));
+}
+
+TEST_F(LiveVectorsTest, ANewUserHasAVectorFromTheFirstItemOn) {
+  EXPECT_THAT(OfUser(7, {}, false), ElementsAre(0, 0));
+  Take(7, 1);
+  EXPECT_THAT(OfUser(7, {ItemIndex{1}}), ElementsAre(0, FloatEq(2 / std::sqrt(2.f))));
+}
+
+TEST_F(LiveVectorsTest, ItemsWithoutAVectorContributeNothing) {
+  Take(7, 5);
+  EXPECT_THAT(OfUser(7, {ItemIndex{5}}, false), ElementsAre(0, 0));
+}
+
+TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
+  EXPECT_TRUE(VectorOf(4).empty());
+  Take(1, 4);
+  new_items_.Touched(ItemIndex{4});
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_THAT(VectorOf(4), ElementsAre(0, 1));  // |N_u| = |N_i| = 1
+  const auto found = index_->Retrieve({.vector = trained_items_, .filter = {}, .count = 1});
+  EXPECT_FALSE(found.ok()) << "a vector of another width";
+}
+
+TEST_F(LiveVectorsTest, ANewUserOfANewItemPassesOnWhatElseHeTook) {
+  Take(7, 1);
+  Take(7, 4);
+  new_items_.Touched(ItemIndex{4});
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  // e_7' = (0, 2) / sqrt(2 * 2), and that over sqrt(2 * 1).
+  EXPECT_THAT(VectorOf(4), ElementsAre(0, FloatEq(1 / std::sqrt(2.f))));
+}
+
+TEST_F(LiveVectorsTest, AVectorIsMadeAgainWhenTheUsersDouble) {
+  std::vector<size_t> made;
+  for (uint32_t user = 20; user < 36; ++user) {
+    Take(user, 0);
+    Take(user, 4);
+    new_items_.Touched(ItemIndex{4});
+    if (new_items_.Refresh() > 0) made.push_back(user - 19);
+  }
+  EXPECT_THAT(made, ElementsAre(1, 2, 4, 8, 16));
+}
+
+TEST_F(LiveVectorsTest, NothingOfAForgottenUserStays) {
+  Take(1, 4);
+  const int64_t first = now_;
+  Take(0, 4);
+  const int64_t second = now_;
+  new_items_.Touched(ItemIndex{4});
+  new_items_.Refresh();
+  TakeBack(1, 4, first);
+  new_items_.Touched(ItemIndex{4});
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  const std::vector<float> without = VectorOf(4);
+  ASSERT_EQ(without.size(), 2u);
+  TakeBack(0, 4, second);
+  new_items_.Touched(ItemIndex{4});
+  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_TRUE(VectorOf(4).empty());
+  Take(0, 4);
+  new_items_.Touched(ItemIndex{4});
+  new_items_.Refresh();
+  EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), without));
+}
+
+TEST_F(LiveVectorsTest, TrainedAndGivenVectorsAreKept) {
+  const float given[] = {5, 5};
+  ASSERT_TRUE(index_->Upsert(ItemIndex{6}, given).ok());
+  new_items_.Given(ItemIndex{6});
+  for (const uint32_t item : {0, 6}) {
+    Take(1, item);
+    new_items_.Touched(ItemIndex{item});
+  }
+  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_THAT(VectorOf(0), ElementsAre(2, 0));
+  EXPECT_THAT(VectorOf(6), ElementsAre(5, 5));
+}
+
+}  // namespace
+}  // namespace groundswell
