@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -16,6 +19,7 @@ namespace {
 
 // Categories that an item macro node is called by.
 constexpr size_t kNodeCategories = 3;
+constexpr std::chrono::milliseconds kProgressInterval{200};
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -133,24 +137,34 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!catalogue.ok()) return catalogue.status();
   state->catalogue = *std::move(catalogue);
 
+  // Beside the item side and the index, of which it knows nothing.
+  std::atomic<uint64_t> users_read{0};
+  std::future<absl::Status> adjacency_loaded;
+  if (options.neighbors_max > 0) {
+    state->adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
+    adjacency_loaded = std::async(std::launch::async, [&] {
+      return LoadAdjacency(
+          generation, [&](uint64_t users) { users_read = users; }, *state->adjacency);
+    });
+  }
+
   state->graph =
       std::make_unique<MacroGraph>(ShapeOf(*state->snapshot), clusters, options.new_items_max);
   auto loaded = LoadItemSide(generation, options.from, *state->graph, progress);
   if (!loaded.ok()) return loaded.status();
   state->loaded = *std::move(loaded);
 
-  if (options.neighbors_max > 0) {
-    state->adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
-    absl::Status filled = LoadAdjacency(
-        generation, [&](uint64_t users) { progress("adjacency", users, 0); }, *state->adjacency);
-    if (!filled.ok()) return filled;
-  }
-
   progress("index", 0, 0);
   auto source = FaissSource::Build(state->snapshot->item_embeddings(),
                                    state->snapshot->manifest().embedding_dim, options.index);
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
+  if (adjacency_loaded.valid()) {
+    while (adjacency_loaded.wait_for(kProgressInterval) != std::future_status::ready) {
+      progress("adjacency", users_read, static_cast<uint64_t>(state->graph_state.live_user_count));
+    }
+    if (absl::Status s = adjacency_loaded.get(); !s.ok()) return s;
+  }
   RefreshPopularity(*state);
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
