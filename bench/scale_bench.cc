@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -21,6 +22,7 @@
 
 #include "graph/applier.h"
 #include "graph/checkpoint.h"
+#include "graph/interaction_adjacency.h"
 #include "graph/rocksdb_log.h"
 #include "graph/verification.h"
 
@@ -86,7 +88,8 @@ void MakeDatabase(const std::string& path, size_t items) {
 
 // Everything that a server holds but embeddings and models.
 struct Running {
-  Running(const std::string& path, LoadFrom from) {
+  // `neighbors_max`: of the adjacency that walks take; 0: none.
+  Running(const std::string& path, LoadFrom from, size_t neighbors_max) {
     const auto begin = steady_clock::now();
     store = OrEnd(GraphStore::Open({.path = path}));
     generation = std::make_unique<Generation>(OrEnd(Generation::OpenCurrent(*store)));
@@ -102,6 +105,13 @@ struct Running {
     graph = std::make_unique<MacroGraph>(kShape, nodes);
     loaded =
         OrEnd(LoadItemSide(*generation, from, *graph, [](std::string_view, uint64_t, uint64_t) {}));
+    if (neighbors_max > 0) {
+      const auto adjacency_begin = steady_clock::now();
+      adjacency = std::make_unique<InteractionAdjacency>(neighbors_max);
+      OrEnd(LoadAdjacency(
+          *generation, [](uint64_t) {}, *adjacency));
+      adjacency_seconds = Seconds(adjacency_begin);
+    }
     log = OrEnd(RocksdbLog::Open(*store, 0, {}));
     std::optional<Offset> checkpoint;
     if (loaded.checkpoint.has_value()) checkpoint = loaded.checkpoint->offset;
@@ -111,6 +121,7 @@ struct Running {
                           .of_new_item = [](const CreateItem&) { return MacroNode{0}; },
                           .trained_users = 0,
                           .trained_items = items.size()};
+    options.adjacency = adjacency.get();
     applier = std::make_unique<Applier>(*store, *generation, *log, *catalogue, *graph, state,
                                         checkpoint, std::move(options));
     OrEnd(applier->CatchUp([](Offset, Offset) {}, [] { return false; }));
@@ -123,9 +134,11 @@ struct Running {
   std::unique_ptr<Catalogue> catalogue;
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;
+  std::unique_ptr<InteractionAdjacency> adjacency;
   std::unique_ptr<RocksdbLog> log;
   std::unique_ptr<Applier> applier;
   double start_seconds = 0;
+  double adjacency_seconds = 0;  // of them
 };
 
 // Appends the interactions and waits until all are in the graph.
@@ -170,6 +183,13 @@ void Ingest(Running& running, size_t users, size_t items, size_t interactions) {
   if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\n");
 }
 
+// Of the applier's own time on a core, however busy the machine is.
+double FoldCpuSeconds(Running& running) {
+  timespec time{};
+  OrEnd(running.applier->RunAtBatchEdge([&] { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time); }));
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 // Shares of the items' counters that are not 0, of H1_i and of H2_i.
 std::pair<double, double> Fill(const MacroGraph& graph) {
   size_t one_hop = 0;
@@ -190,6 +210,7 @@ int Main(int argc, char** argv) {
   size_t users = 1'000'000;
   size_t items = 1'000'000;
   size_t interactions = 20'000'000;
+  size_t neighbors_max = 4'096;
   std::string directory = "/tmp";
   bool json = false;
   CLI::App app("Loads one machine's worth of interactions and starts from what is on disk.",
@@ -198,6 +219,9 @@ int Main(int argc, char** argv) {
   app.add_option("--items", items)->capture_default_str();
   app.add_option("--interactions", interactions)->capture_default_str();
   app.add_option("--directory", directory, "Where the database is made and deleted")
+      ->capture_default_str();
+  app.add_option("--neighbors-max", neighbors_max,
+                 "Edges of a node kept for walks; 0: no adjacency, for comparison")
       ->capture_default_str();
   app.add_flag("--json", json, "Print JSON");
   app.footer("Example:\n  scale_bench --users 100000 --items 100000 --interactions 2000000");
@@ -208,11 +232,17 @@ int Main(int argc, char** argv) {
       {"users", users}, {"items", items}, {"interactions", interactions}};
   MakeDatabase(path, items);
   {
-    Running running(path, LoadFrom::kUsers);
+    Running running(path, LoadFrom::kUsers, neighbors_max);
     const auto begin = steady_clock::now();
     Ingest(running, users, items, interactions);
     report["ingest_and_fold_per_second"] = static_cast<double>(interactions) / Seconds(begin);
+    report["fold_cpu_us_per_interaction"] =
+        FoldCpuSeconds(running) * 1e6 / static_cast<double>(interactions);
     report["edges"] = running.applier->progress().edge_count;
+    if (running.adjacency != nullptr) {
+      report["adjacency_gb"] = static_cast<double>(running.adjacency->bytes()) / (1 << 30);
+      report["adjacency_evicted"] = running.adjacency->evicted_count();
+    }
     report["memory_gb"] = Gigabytes();
     const auto checkpoint_begin = steady_clock::now();
     const CheckpointInfo info =
@@ -233,12 +263,13 @@ int Main(int argc, char** argv) {
     report["write_ahead_log_seconds"] = Seconds(begin);
   }
   {
-    const Running running(path, LoadFrom::kCheckpoint);
+    const Running running(path, LoadFrom::kCheckpoint, neighbors_max);
     report["start_from_checkpoint_seconds"] = running.start_seconds;
+    report["of_them_adjacency_seconds"] = running.adjacency_seconds;
     report["digest"] = running.applier->progress().digest.ToString();
   }
   {
-    Running running(path, LoadFrom::kUsers);
+    Running running(path, LoadFrom::kUsers, neighbors_max);
     report["start_from_users_seconds"] = running.start_seconds;
     const auto begin = steady_clock::now();
     const Verification verified = OrEnd(VerifyGraph(

@@ -114,6 +114,7 @@ uint32_t NeighborLists::Allocate(uint32_t size_class) {
     units_used_ += (size_t{1} << rest_class) / kUnitWords;
   }
   if (units_used_ % kChunkUnits == 0) {
+    if (units_used_ / kChunkUnits == kBlockChunksMax) throw std::bad_alloc();
     blocks_[units_used_ / kChunkUnits].store(NewChunk(), std::memory_order_release);
   }
   const auto unit = static_cast<uint32_t>(units_used_);

@@ -49,8 +49,8 @@ class NeighborLists {
   // eighth leaves, so that the room for it is made once for many. 8 to kNeighborsMaxLimit.
   explicit NeighborLists(size_t neighbors_max);
 
-  // A node's list as it was when it was found. Valid until the next Find of the same reader; what
-  // is read through it is checked again.
+  // A node's list as it was when it was found; what is read through it is checked again. Must not
+  // outlive the NeighborLists.
   class List {
    public:
     size_t size() const { return (handle_ >> 16) & 0xFFFF; }
@@ -98,6 +98,8 @@ class NeighborLists {
   void FinishLoading();
 
   // REQUIRES: node and neighbor.node below kNodesMax; the node is not among the neighbours yet.
+  // Throws std::bad_alloc without memory, or when the blocks take the 64 GiB that a handle tells
+  // apart.
   void Insert(uint32_t node, const Neighbor& neighbor);
   // Takes out exactly this one, if it is kept.
   void Erase(uint32_t node, const Neighbor& neighbor);

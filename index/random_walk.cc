@@ -13,6 +13,7 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 // Walks that go in step: enough to hide the memory's latency behind each other.
 constexpr size_t kLanes = 32;
 // Rounds of all lanes between two looks at the clock: some hundred steps, tens of microseconds.
+// Another start is another look.
 constexpr size_t kRoundsPerLook = 16;
 
 // SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
@@ -180,6 +181,8 @@ WalkSummary RandomWalk::Run(std::span<const WalkStart> starts, uint64_t seed, St
   WalkSummary summary;
   for (size_t q = 0; q < starts.size() && !summary.cut_off; ++q) {
     if (scratch.steps[q] == 0) continue;
+    summary.cut_off = summary.steps > 0 && std::chrono::steady_clock::now() >= deadline;
+    if (summary.cut_off) break;
     WalkFrom(starts[q].item, scratch.steps[q], seed, deadline, scratch.visits, summary);
     scratch.visits.ForEach([&](ItemIndex item, uint32_t visits) {
       scratch.roots[item] += std::sqrt(static_cast<float>(visits));

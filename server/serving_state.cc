@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -16,7 +19,7 @@ namespace {
 
 // Categories that an item macro node is called by.
 constexpr size_t kNodeCategories = 3;
-constexpr uint64_t kUsersPerReport = 100'000;
+constexpr std::chrono::milliseconds kProgressInterval{200};
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -128,21 +131,34 @@ void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_i
   }
 }
 
-// What follows the edges, from the users' records as they are.
-absl::Status LoadFollowers(const LoadOptions& options, const LoadProgress& progress,
-                           ServingState& state) {
-  const size_t user_nodes = state.graph->items().shape().user_clusters;
-  state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s, user_nodes);
+// What follows the edges, from the users' records as they are; on a thread of its own, beside the
+// item side and the index, of which it knows nothing. Counts the users in `users_read`. All
+// references must outlive the loading.
+std::future<absl::Status> LoadFollowers(const LoadOptions& options,
+                                        std::atomic<uint64_t>& users_read, ServingState& state) {
+  state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
+                                                   state.snapshot->manifest().user_clusters);
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
-  uint64_t users = 0;
-  absl::Status read = state.generation.ForEachUser([&](std::string_view, const UserState& user) {
-    if (users++ % kUsersPerReport == 0) progress("users", users, 0);
-    LoadTrending(user, state.catalogue->category_of_item(), *state.trending);
-    state.adjacency->LoadUser(user);
-    return absl::OkStatus();
+  return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {
+    const auto category_of_item = state.catalogue->category_of_item();
+    absl::Status read = state.generation.ForEachUser([&](std::string_view, const UserState& user) {
+      ++users_read;
+      LoadTrending(user, category_of_item, *state.trending);
+      state.adjacency->LoadUser(user);
+      return absl::OkStatus();
+    });
+    if (read.ok()) state.adjacency->FinishLoading();
+    return read;
   });
-  if (!read.ok()) return read;
-  state.adjacency->FinishLoading();
+}
+
+// From here on they follow the graph.
+absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint64_t>& users_read,
+                             const LoadProgress& progress, ServingState& state) {
+  while (loaded.wait_for(kProgressInterval) != std::future_status::ready) {
+    progress("users", users_read, static_cast<uint64_t>(state.graph_state.live_user_count));
+  }
+  if (absl::Status s = loaded.get(); !s.ok()) return s;
   const auto follow = [trending = state.trending.get(),
                        catalogue = state.catalogue.get()](const NewestInteractionChange& change) {
     trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
@@ -199,6 +215,9 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!catalogue.ok()) return catalogue.status();
   state->catalogue = *std::move(catalogue);
 
+  std::atomic<uint64_t> users_read{0};
+  std::future<absl::Status> followers = LoadFollowers(options, users_read, *state);
+
   state->graph =
       std::make_unique<MacroGraph>(ShapeOf(*state->snapshot), clusters, options.new_items_max);
   auto loaded = LoadItemSide(generation, options.from, *state->graph, progress);
@@ -216,8 +235,11 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
                                       });
   if (!source.ok()) return source.status();
   state->embedding_source = *std::move(source);
+  if (absl::Status s = FinishFollowers(std::move(followers), users_read, progress, *state);
+      !s.ok()) {
+    return s;
+  }
   RefreshPopularity(*state);
-  if (absl::Status s = LoadFollowers(options, progress, *state); !s.ok()) return s;
   if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;

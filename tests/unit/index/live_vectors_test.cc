@@ -19,7 +19,6 @@ using testing::Pointwise;
 class LiveVectorsTest : public testing::Test {
  protected:
   LiveVectorsTest() {
-    index_ = *EmbeddingIndex::Build(trained_items_, 2, {.items_max = 10});
     for (uint32_t item = 0; item < 3; ++item) Take(0, item);
   }
 
@@ -46,7 +45,8 @@ class LiveVectorsTest : public testing::Test {
   const std::vector<float> trained_users_ = {1, 0, 0, 1};
   const std::vector<float> trained_items_ = {2, 0, 0, 2, 3, 3};
   InteractionAdjacency adjacency_{100};
-  std::unique_ptr<EmbeddingIndex> index_;
+  const std::unique_ptr<EmbeddingIndex> index_ =
+      *EmbeddingIndex::Build(trained_items_, 2, {.items_max = 10});
   LiveVectors vectors_{trained_users_, 2, adjacency_};
   NewItemVectors new_items_{vectors_, adjacency_, *index_, 3};
   int64_t now_ = 0;

@@ -298,6 +298,19 @@ TEST(RandomWalkTest, TheDeadlineCutsItOff) {
   EXPECT_FALSE(scratch.visited.empty());
 }
 
+TEST(RandomWalkTest, TheDeadlineCutsManyShortStartsOffToo) {
+  InteractionAdjacency adjacency(kMany);
+  Fill(adjacency, RandomInteractions(1));
+  WalkScratch scratch;
+  std::vector<WalkStart> starts;
+  for (uint32_t item = 0; item < 12; ++item) starts.push_back({.item = ItemIndex{item}});
+  const WalkSummary summary =
+      RandomWalk(adjacency, {.steps = 1'200, .goal_items = 0})
+          .Run(starts, 1, steady_clock::now() - std::chrono::seconds(1), scratch);
+  EXPECT_TRUE(summary.cut_off);
+  EXPECT_LT(summary.steps, 400u);
+}
+
 // Even users take even items only, but one user who takes all and is forgotten again and again:
 // walks that begin after that and come from even items meet no odd one.
 TEST(RandomWalkTest, WalksWhileTheGraphChangesMeetOnlyWhatIsThere) {
