@@ -8,6 +8,7 @@
 #ifndef GROUNDSWELL_MODELS_ELEMENTWISE_H_
 #define GROUNDSWELL_MODELS_ELEMENTWISE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,17 +24,30 @@ float LogOfCount(int64_t count);
 // 0 where it exceeds 87.
 void Softmax(std::span<float> x);
 
+// As Softmax, of every row of a row-major matrix. REQUIRES: width > 0 unless x is empty.
+void SoftmaxOfRows(std::span<float> x, size_t width);
+
 // As Softmax, of every column of a row-major matrix.
 void SoftmaxOfColumns(std::span<float> x, size_t columns);
 
-// Dice (DIN, arXiv 1706.06978, eq. 3) with frozen statistics, as MacGNN's checkpoints compute it:
-//   g = sigmoid((z - mean) / std + 1e-8),   out = z g + alpha z (1 - g)
-//
-// Within 5e-7 |z| (1 + |alpha|) for |z| from 1e-37 to 1e38 where (z - mean) / std itself was exact.
-void Dice(std::span<const float> z, std::span<const float> mean, std::span<const float> inverse_std,
-          float alpha, std::span<float> out);
-
 float Dot(std::span<const float> a, std::span<const float> b);
+
+// Tables whose rows are gathered have their rows padded with zeros to whole vectors of the widest
+// instruction set, and aligned: a row of up to 16 floats is then one line of the cache and one
+// instruction, without a remainder.
+inline constexpr size_t kLanes = 16;
+struct alignas(kLanes * sizeof(float)) Lanes {
+  std::array<float, kLanes> values{};
+};
+constexpr size_t LanesOf(size_t width) { return (width + kLanes - 1) / kLanes; }
+
+// out_i = the dot product of x with row rows_i of a row-major table; its rows have x.size() lanes.
+void DotOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const Lanes> x, std::span<float> out);
+
+// sum = sum_i weight_i * row rows_i of a row-major table; its rows have sum.size() lanes.
+void SumOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const float> weight, std::span<Lanes> sum);
 
 // sum += scale * x
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum);

@@ -19,6 +19,8 @@ constexpr float kLog2Low = 1.42860677e-6f;
 constexpr float kRoundToInteger = 12'582'912.0f;
 constexpr int kExponentBias = 127;
 constexpr int kMantissaBits = 23;
+// Added inside Dice's sigmoid by the authors' code.
+constexpr float kDiceEpsilon = 1e-8f;
 
 // exp(x) = 2^n exp(r), n the integer nearest to x / log(2), exp(r) by its series: |r| is at most
 // 0.35, so that the first term left out is below 6e-9.
@@ -38,6 +40,11 @@ inline float Exp(float x) {
   const int32_t exponent =
       std::bit_cast<int32_t>(rounded) - std::bit_cast<int32_t>(kRoundToInteger) + kExponentBias;
   return series * std::bit_cast<float>(exponent << kMantissaBits);
+}
+
+inline float DiceOf(float z, float mean, float inverse_std, float alpha) {
+  const float g = 1.0f / (1.0f + Exp(-((z - mean) * inverse_std + kDiceEpsilon)));
+  return z * (g + alpha * (1.0f - g));
 }
 
 }  // namespace
@@ -66,6 +73,34 @@ void AddTanh(std::span<const float> y, std::span<float> x) {
   float* const values = x.data();
   for (size_t i = 0; i < x.size(); ++i) {
     values[i] = 1.0f - 2.0f / (1.0f + Exp(2.0f * (values[i] + added[i])));
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void AddDice(std::span<const float> x, std::span<const float> y, const DiceLayer& dice,
+             std::span<float> z, std::span<float> out) {
+  const float* const mean = dice.mean.data();
+  const float* const inverse_std = dice.inverse_std.data();
+  const float alpha = dice.alpha;
+#pragma GCC ivdep  // z may be x
+  for (size_t i = 0; i < z.size(); ++i) {
+    const float sum = x[i] + y[i];
+    z[i] = sum;
+    out[i] = DiceOf(sum, mean[i], inverse_std[i], alpha);
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void AddDice(std::span<const float> x, std::span<const float> y, std::span<const float> w,
+             const DiceLayer& dice, std::span<float> z, std::span<float> out) {
+  const float* const mean = dice.mean.data();
+  const float* const inverse_std = dice.inverse_std.data();
+  const float alpha = dice.alpha;
+#pragma GCC ivdep  // z may be x
+  for (size_t i = 0; i < z.size(); ++i) {
+    const float sum = x[i] + y[i] + w[i];
+    z[i] = sum;
+    out[i] = DiceOf(sum, mean[i], inverse_std[i], alpha);
   }
 }
 

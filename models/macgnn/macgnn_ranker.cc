@@ -30,7 +30,7 @@ class MacgnnRanker final : public Ranker {
   }
 
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
-    return std::make_unique<MacgnnScratch>(weights_.shape, block_size);
+    return std::make_unique<MacgnnScratch>(weights_, block_size);
   }
 
   absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {

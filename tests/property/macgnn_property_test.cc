@@ -288,7 +288,7 @@ TEST_P(MacgnnProperty, AgreesWithTheEquationsOnRandomShapes) {
     const Features features = RandomFeatures(sizes, 1 + random() % 20, random);
     std::vector<size_t> all(features.items.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-    MacgnnScratch scratch(weights.shape, all.size());
+    MacgnnScratch scratch(weights, all.size());
     const std::vector<float> logits = Score(weights, sizes, features, all, scratch);
     for (const size_t i : all) {
       const double expected = OracleLogit(model, sizes, features, i, attends(), 1.3);
@@ -310,10 +310,10 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
     const Features features = RandomFeatures(sizes, 300, random);
     std::vector<size_t> order(features.items.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    MacgnnScratch whole(weights.shape, order.size());
+    MacgnnScratch whole(weights, order.size());
     const std::vector<float> expected = Score(weights, sizes, features, order, whole);
 
-    MacgnnScratch scratch(weights.shape, 130);
+    MacgnnScratch scratch(weights, 130);
     std::shuffle(order.begin(), order.end(), random);
     for (size_t begin = 0; begin < order.size();) {
       const size_t size = std::min(order.size() - begin, 1 + random() % (random() % 2 ? 130 : 5));

@@ -13,46 +13,6 @@
 namespace groundswell {
 namespace {
 
-double ExactDice(double z, double mean, double inverse_std, double alpha) {
-  const double g = 1 / (1 + std::exp(-((z - mean) * inverse_std + 1e-8)));
-  return z * g + alpha * z * (1 - g);
-}
-
-TEST(DiceTest, IsAccurateOverAllFiniteFloats) {
-  std::vector<float> z = FloatsOfEverySize();
-  std::erase_if(z, [](float value) { return std::abs(value) > 1e38f; });
-  const std::vector<float> mean(z.size(), 0.0f);
-  const std::vector<float> inverse_std(z.size(), 1.0f);
-  std::vector<float> out(z.size());
-  for (const float alpha : {0.0f, 0.25f, -0.5f}) {
-    Dice(z, mean, inverse_std, alpha, out);
-    Worst worst;
-    for (size_t i = 0; i < z.size(); ++i) {
-      const double size = std::max(std::abs(double{z[i]}), 1e-37) * (1 + std::abs(alpha));
-      worst.Note(std::abs(out[i] - ExactDice(z[i], 0, 1, alpha)) / size, z[i]);
-    }
-    EXPECT_LT(worst.error, 5e-7) << worst.at << ", alpha " << alpha;
-  }
-}
-
-TEST(DiceTest, KeepsZero) {
-  const std::vector<float> zeros(3);
-  std::vector<float> out(3, 1.0f);
-  Dice(zeros, zeros, zeros, 0.25f, out);
-  EXPECT_EQ(out, zeros);
-}
-
-TEST(DiceTest, UsesEachElementsStatistics) {
-  const std::vector<float> z{1.5f, -2.0f, 0.25f};
-  const std::vector<float> mean{0.5f, -1.0f, 8.0f};
-  const std::vector<float> inverse_std{2.0f, 0.25f, 4.0f};
-  std::vector<float> out(z.size());
-  Dice(z, mean, inverse_std, 0.3f, out);
-  for (size_t i = 0; i < z.size(); ++i) {
-    EXPECT_NEAR(out[i], ExactDice(z[i], mean[i], inverse_std[i], 0.3f), 1e-6);
-  }
-}
-
 TEST(LeakyReluTest, IsExactOverAllFiniteFloats) {
   const std::vector<float> x = FloatsOfEverySize();
   std::vector<float> out = x;

@@ -14,7 +14,7 @@ TEST(MacgnnAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {
         LoadMacgnnWeights(MakeMacgnnFile(SmallMacgnnTensors()),
                           {{"attention", attention}, {"tau", "1.9"}, {"recent_len", "3"}});
     ASSERT_TRUE(weights.ok()) << weights.status();
-    MacgnnScratch scratch(weights->shape, 40);
+    MacgnnScratch scratch(*weights, 40);
     const std::vector<int64_t> q(5, 2);
     const std::vector<int64_t> p(3, 1'000'000);
     const std::vector<uint32_t> recent{1, 2};
