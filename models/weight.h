@@ -57,8 +57,9 @@ absl::StatusOr<Weight> MakeWeight(std::vector<float> values, size_t in, size_t o
 // What bf16 products need of one thread. Empty until the first product by a weight, whose views and
 // room it keeps; the weights must outlive it.
 //
-// Later products allocate nothing of ours, but oneDNN's execution of a primitive does: six
-// blocks, 264 bytes together, given back before it returns. f32 products allocate nothing.
+// Later products allocate nothing of ours, but oneDNN's execution of a primitive takes a few small
+// blocks (264 bytes together) and gives them back before it returns. f32 products allocate nothing.
+inline constexpr int kAllocationsOfBf16Product = 6;  // for up to 120 rows
 class Bf16Scratch {
  public:
   Bf16Scratch();

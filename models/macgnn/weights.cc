@@ -256,7 +256,8 @@ absl::Status SplitFirstLayer(MacgnnWeights& weights) {
     append(1, d + 2 * h, h, item);  // ir
   }
   const size_t items_in = item.size() / hidden1;
-  auto item_layer = MakeWeight(std::move(item), items_in, hidden1, weights.precision);
+  // In f32 always: what is kept is made once, and read by many requests.
+  auto item_layer = MakeWeight(std::move(item), items_in, hidden1, Precision::kF32);
   if (!item_layer.ok()) return item_layer.status();
   weights.item_layer = *std::move(item_layer);
   if (!attends) return absl::OkStatus();
