@@ -68,6 +68,9 @@ class Ranker {
   virtual std::string_view name() const = 0;
   virtual RankerShape shape() const = 0;
 
+  // What its products are computed in on this machine, for people (models/weight.h).
+  virtual std::string_view arithmetic() const { return "f32"; }
+
   // Memory for blocks of up to `block_size` candidates. The only call that allocates.
   virtual std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const = 0;
 

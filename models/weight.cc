@@ -38,12 +38,19 @@ bool Has(dnnl::cpu_isa isa) {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
-// To the nearest, halves to even. REQUIRES: x finite, |x| below 3.38e38.
+// To the nearest, halves to even; without the rows' padding in between. REQUIRES: x finite, |x|
+// below 3.38e38.
 GROUNDSWELL_PER_INSTRUCTION_SET
-void RoundToBf16(const float* x, size_t size, uint16_t* out) {
-  for (size_t i = 0; i < size; ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(x[i]);
-    out[i] = static_cast<uint16_t>((bits + 0x7fffu + (bits >> kBf16Shift & 1u)) >> kBf16Shift);
+void RoundToBf16(ConstMatrix x, size_t rows, size_t columns, uint16_t* out) {
+  const bool is_one_row = x.stride == columns;
+  const size_t size = is_one_row ? rows * columns : columns;
+  for (size_t row = 0; row < (is_one_row ? 1 : rows); ++row) {
+    const float* const from = x.data + row * x.stride;
+    uint16_t* const to = out + row * columns;
+    for (size_t i = 0; i < size; ++i) {
+      const uint32_t bits = std::bit_cast<uint32_t>(from[i]);
+      to[i] = static_cast<uint16_t>((bits + 0x7fffu + (bits >> kBf16Shift & 1u)) >> kBf16Shift);
+    }
   }
 }
 
@@ -188,10 +195,7 @@ void MultiplyByWeight(ConstMatrix x, const Weight& weight, size_t rows, float* o
   const size_t padded = PaddedRows(rows);
   for (size_t begin = 0; begin < padded; begin += kRowsOfProduct) {
     const size_t count = std::min(kRowsOfProduct, padded - begin);
-    for (size_t row = 0; row < count; ++row) {
-      RoundToBf16(x.data + (begin + row) * x.stride, weight.in,
-                  memory.rounded.data() + row * weight.in);
-    }
+    RoundToBf16({x.data + begin * x.stride, x.stride}, count, weight.in, memory.rounded.data());
     const size_t height = count / kRowGranularity - 1;
     auto& views = of_weight[height];
     views.x.set_data_handle(memory.rounded.data());

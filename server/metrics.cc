@@ -263,6 +263,9 @@ void Metrics::MakeGauges() {
   index_family_ =
       &GaugeFamily(registry_, "groundswell_index_info",
                    "Always 1; the kind of retrieval index and the SIMD level FAISS was built for.");
+  ranker_family_ =
+      &GaugeFamily(registry_, "groundswell_ranker_info",
+                   "Always 1; a model that requests may name, and what it is computed in.");
 }
 
 void Metrics::CountRequest(Method method, int code, nanoseconds duration) {
@@ -353,6 +356,16 @@ void Metrics::SetIndex(const std::string& kind, const std::string& simd) {
   if (index_info_ != nullptr) index_family_->Remove(index_info_);
   index_info_ = &index_family_->Add({{"kind", kind}, {"simd", simd}});
   index_info_->Set(1);
+}
+
+void Metrics::SetRankers(std::span<const std::pair<std::string, std::string>> rankers) {
+  const MutexLock lock(mutex_);
+  for (prometheus::Gauge* info : ranker_infos_) ranker_family_->Remove(info);
+  ranker_infos_.clear();
+  for (const auto& [name, arithmetic] : rankers) {
+    ranker_infos_.push_back(&ranker_family_->Add({{"ranker", name}, {"arithmetic", arithmetic}}));
+    ranker_infos_.back()->Set(1);
+  }
 }
 
 void Metrics::OnScrape(std::function<void(Metrics&)> refresh) {

@@ -113,6 +113,8 @@ class Metrics {
   // Each replaces what was set before.
   void SetSnapshot(const std::string& version);
   void SetIndex(const std::string& kind, const std::string& simd);
+  // Names, and what each is computed in.
+  void SetRankers(std::span<const std::pair<std::string, std::string>> rankers);
 
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
@@ -163,10 +165,12 @@ class Metrics {
   prometheus::Gauge* page_lists_ = nullptr;
   prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* ranker_family_ = nullptr;
 
   Mutex mutex_;
   prometheus::Gauge* snapshot_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
   prometheus::Gauge* index_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::vector<prometheus::Gauge*> ranker_infos_ ABSL_GUARDED_BY(mutex_);
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
   std::function<Samples()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
 };

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -300,6 +301,12 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 void Server::Parts::ShowServed(const ServingState& state) {
   metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
   metrics.SetIndex(state.embedding_source->kind(), FaissSource::simd());
+  std::vector<std::pair<std::string, std::string>> rankers;
+  for (const auto& ranker : state.snapshot->rankers()) {
+    rankers.emplace_back(ranker->name(), ranker->arithmetic());
+    spdlog::info("ranker {}: {}", rankers.back().first, rankers.back().second);
+  }
+  metrics.SetRankers(rankers);
 }
 
 void Server::Parts::MakeRequestPath() {

@@ -29,6 +29,8 @@ class MacgnnRanker final : public Ranker {
             .recent_users = shape.recent_len};
   }
 
+  std::string_view arithmetic() const override { return ArithmeticOf(weights_.precision); }
+
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
     return std::make_unique<MacgnnScratch>(weights_, block_size);
   }

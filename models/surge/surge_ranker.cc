@@ -20,6 +20,8 @@ class SurgeRanker final : public Ranker {
     return {.item_rows = weights_.shape.items, .recent_items = weights_.shape.max_history};
   }
 
+  std::string_view arithmetic() const override { return ArithmeticOf(weights_.precision); }
+
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
     return NewSurgeScratch(weights_, block_size);
   }
