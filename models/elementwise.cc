@@ -131,6 +131,14 @@ void LeakyRelu(std::span<float> x) {
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
+void ScaleAddLeakyRelu(float scale, std::span<const float> y, std::span<float> x) {
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float value = scale * x[i] + y[i];
+    x[i] = std::max(value, kLeakySlope * value);
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
 float DotAddLeakyRelu(std::span<const float> x, std::span<const float> y,
                       std::span<const float> weight) {
   float sum = 0;

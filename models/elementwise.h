@@ -61,6 +61,9 @@ float DotAddRelu(std::span<const float> x, std::span<const float> y, std::span<c
 // LeakyReLU with a slope of 0.2: x where x > 0, else 0.2 x, to the nearest float (0.2's own).
 void LeakyRelu(std::span<float> x);
 
+// x = LeakyReLU(scale x + y)
+void ScaleAddLeakyRelu(float scale, std::span<const float> y, std::span<float> x);
+
 // sum_k weight_k LeakyReLU(x_k + y_k)
 float DotAddLeakyRelu(std::span<const float> x, std::span<const float> y,
                       std::span<const float> weight);

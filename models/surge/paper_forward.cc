@@ -72,15 +72,13 @@ void FuseItems(const SurgeShape& shape, size_t n, SurgePaperScratch& scratch) {
     for (size_t i = 0; i < length; ++i) {
       const std::span<float> fused = RowOf(scratch.fused_items, row * length + i, d);
       const float sum = scratch.weight_sum[row * length + i];
-      const float* own = scratch.history.data() + i * d;
       float scale = 1.0f / sum;
       if (!(sum >= kLeastWeightSum)) {
         FuseApart(RowOf(scratch.beta, row, length), i, l, d, scratch, fused);
         scale = 1.0f;
       }
-      for (size_t k = 0; k < d; ++k) fused[k] = scale * fused[k] + own[k];
+      ScaleAddLeakyRelu(scale, RowOf(scratch.history, i, d), fused);
     }
-    LeakyRelu(RowOf(scratch.fused_items, row, width));
   }
 }
 

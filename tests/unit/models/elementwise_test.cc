@@ -113,6 +113,12 @@ TEST(RectifiedSumsTest, AgreeWithDoublePrecisionAtEveryLength) {
     }
     EXPECT_NEAR(DotAddRelu(x, y, weight), relu, 1e-4);
     EXPECT_NEAR(DotAddLeakyRelu(x, y, weight), leaky, 1e-4);
+    std::vector<float> scaled = x;
+    ScaleAddLeakyRelu(1.5f, y, scaled);
+    for (size_t k = 0; k < size; ++k) {
+      const double sum = 1.5 * double{x[k]} + double{y[k]};
+      EXPECT_NEAR(scaled[k], sum > 0 ? sum : 0.2 * sum, 1e-6 * (1 + std::abs(sum)));
+    }
     std::vector<float> added = x;
     AddRelu(y, added);
     for (size_t k = 0; k < size; ++k) EXPECT_EQ(added[k], std::max(x[k] + y[k], 0.0f));
