@@ -100,7 +100,8 @@ class Ranker {
 
   // Scores the same items for variants of one user, who count and took other things but have the
   // same row: logits[v * n + i]. NaN for every item where a variant has no score. Asks `has_time`
-  // before each part of the work; false, with nothing of use in `logits`, once it says no.
+  // before each part of the work; false, with nothing of use in `logits`, once it says no. In f32
+  // whatever the model's precision.
   // Overridden by rankers that share work between variants; their logits may then differ from
   // ScoreItems' by float rounding, but a variant's do not depend on the other ones.
   // REQUIRES: as PrepareUser and ScoreItems; logits.size() == variants.size() * n.

@@ -184,7 +184,7 @@ absl::StatusOr<Weight> MakeWeight(std::vector<float> values, size_t in, size_t o
 
 void MultiplyByWeight(ConstMatrix x, const Weight& weight, size_t rows, float* out,
                       Bf16Scratch& scratch) {
-  if (weight.bf16 == nullptr) {
+  if (weight.bf16 == nullptr || scratch.in_f32) {
     Multiply(x, {weight.values.data(), weight.out}, {out, weight.out}, rows, weight.out, weight.in);
     return;
   }

@@ -65,6 +65,10 @@ class Bf16Scratch {
   Bf16Scratch();
   ~Bf16Scratch();
 
+  // Whether products are f32 whatever the weight: explanations are differences of logits, which
+  // bf16's rounding would drown.
+  bool in_f32 = false;
+
  private:
   friend void MultiplyByWeight(ConstMatrix x, const Weight& weight, size_t rows, float* out,
                                Bf16Scratch& scratch);

@@ -35,6 +35,16 @@ class SurgeRanker final : public Ranker {
     SurgeScoreItems(weights_, items, static_cast<SurgeScratch&>(scratch), logits);
   }
 
+  bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
+                     RankerScratch& scratch, const std::function<bool()>& has_time,
+                     std::span<float> logits) const override {
+    auto& of_surge = static_cast<SurgeScratch&>(scratch);
+    of_surge.products.in_f32 = true;
+    const bool done = Ranker::ScoreVariants(variants, items, scratch, has_time, logits);
+    of_surge.products.in_f32 = false;
+    return done;
+  }
+
  private:
   const std::string name_;
   const SurgeWeights weights_;
