@@ -122,8 +122,8 @@ TEST_P(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
 INSTANTIATE_TEST_SUITE_P(Attentions, PreparedItemsTest,
                          testing::Values(Served{"none", "f32"}, Served{"neighbours", "f32"},
                                          Served{"none", "bf16"}, Served{"neighbours", "bf16"}),
-                         [](const auto& info) {
-                           return std::string(info.param.attention) + "_" + info.param.precision;
+                         [](const auto& named) {
+                           return std::string(named.param.attention) + "_" + named.param.precision;
                          });
 
 }  // namespace
