@@ -24,11 +24,14 @@ std::span<float> RowOf(std::vector<float>& matrix, size_t row, size_t width) {
 // An_ij = A_ij / (D_i D_j), D_i = sqrt(sum_j A_ij) + 1e-7.
 void NormaliseAdjacency(size_t l, SurgeAuthorsScratch& scratch) {
   const InterestGraph& graph = scratch.graph;
-  const auto degree = [&](size_t i) { return std::sqrt(graph.row_sums[i]) + kDegreeEpsilon; };
+  std::vector<float>& degree = scratch.of_position;
   for (size_t i = 0; i < scratch.length; ++i) {
-    for (size_t j = 0; j < scratch.length; ++j) {
-      scratch.normalised[i * l + j] = graph.adjacency[i * l + j] / (degree(i) * degree(j));
-    }
+    degree[i] = std::sqrt(graph.row_sums[i]) + kDegreeEpsilon;
+  }
+  for (size_t i = 0; i < scratch.length; ++i) {
+    const float* const adjacent = graph.adjacency.data() + i * l;
+    float* const out = scratch.normalised.data() + i * l;
+    for (size_t j = 0; j < scratch.length; ++j) out[j] = adjacent[j] / (degree[i] * degree[j]);
   }
 }
 
@@ -79,12 +82,15 @@ void Fuse(const SurgeWeights& weights, SurgeAuthorsScratch& scratch) {
   const size_t d = weights.shape.d();
   const size_t n = scratch.length;
   std::vector<float>& edges = scratch.normalised;
+  std::vector<float>& weight = scratch.of_position;
+  for (size_t j = 0; j < n; ++j) {
+    // f1_j lies in 0 to 1, so that its exponential needs no largest one taken off.
+    weight[j] = std::exp(scratch.cluster_attention[j]);
+  }
   for (size_t i = 0; i < n; ++i) {
     float sum = 0;
     for (size_t j = 0; j < n; ++j) {
-      // f1_j lies in 0 to 1, so that its exponential needs no largest one taken off.
-      edges[i * l + j] =
-          scratch.graph.adjacency[i * l + j] * std::exp(scratch.cluster_attention[j]);
+      edges[i * l + j] = scratch.graph.adjacency[i * l + j] * weight[j];
       sum += edges[i * l + j];
     }
     for (size_t j = 0; j < n; ++j) edges[i * l + j] /= sum;
@@ -230,6 +236,7 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgeAuthorsScratch& scratch)
 SurgeAuthorsScratch::SurgeAuthorsScratch(const SurgeWeights& weights, size_t block)
     : SurgeScratch(weights, block),
       normalised(graph.adjacency.size()),
+      of_position(weights.shape.max_history),
       query(history.size()),
       concat(4 * history.size()),
       user_hidden1(PaddedRows(weights.shape.max_history) * weights.f1.first.weight.out),

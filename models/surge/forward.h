@@ -65,9 +65,10 @@ struct SurgeAuthorsScratch final : SurgeScratch {
   SurgeAuthorsScratch(const SurgeWeights& weights, size_t block_size);
 
   // Of the user.
-  std::vector<float> normalised;  // L x L: An, then E
-  std::vector<float> query;       // L x d: An An X
-  std::vector<float> concat;      // L x 4d
+  std::vector<float> normalised;   // L x L: An, then E
+  std::vector<float> of_position;  // L: D, then exp(f1)
+  std::vector<float> query;        // L x d: An An X
+  std::vector<float> concat;       // L x 4d
   std::vector<float> user_hidden1, user_hidden2;
   std::vector<float> cluster_attention;  // L: softmax of f1 over the history, then over Xc
   SurgeFirstLayers f2, evolution;

@@ -9,6 +9,11 @@
 namespace groundswell {
 namespace {
 
+// A variant of the authors' user has an interest graph of his own, whose time grows with the square
+// of the history; see variants_max.
+constexpr size_t kHistoryOfTenVariants = 100;
+constexpr size_t kVariantsOfLongHistories = 6;
+
 class SurgeRanker final : public Ranker {
  public:
   SurgeRanker(std::string name, SurgeWeights weights)
@@ -43,6 +48,12 @@ class SurgeRanker final : public Ranker {
     const bool done = Ranker::ScoreVariants(variants, items, scratch, has_time, logits);
     of_surge.products.in_f32 = false;
     return done;
+  }
+
+  size_t variants_max() const override {
+    const bool is_long = weights_.variant == SurgeVariant::kAuthors &&
+                         weights_.shape.max_history > kHistoryOfTenVariants;
+    return is_long ? kVariantsOfLongHistories : Ranker::variants_max();
   }
 
  private:
