@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <thread>
 #include <vector>
 
 namespace groundswell {
@@ -94,6 +95,27 @@ TEST_P(WeightTest, OneScratchServesManyWeights) {
   MultiplyByWeight({x.data(), 300}, narrow, 24, again.data(), scratch);
   EXPECT_EQ(first, again);
   EXPECT_NE(first, other);
+}
+
+// A thread that serves is not the one that loaded.
+TEST_P(WeightTest, ThreadsShareAWeight) {
+  constexpr Shape kShape{.in = 70, .out = 200};
+  const Weight weight = Make(Random(kShape.in * kShape.out), kShape.in, kShape.out);
+  const std::vector<float> x = Random(240 * kShape.in);
+  const auto product = [&] {
+    std::vector<float> out(240 * kShape.out);
+    Bf16Scratch scratch;
+    for (const size_t rows : {1, 100, 240}) {
+      MultiplyByWeight({x.data(), kShape.in}, weight, rows, out.data(), scratch);
+    }
+    return out;
+  };
+  const std::vector<float> expected = product();
+  std::vector<std::vector<float>> products(4);
+  std::vector<std::thread> threads;
+  for (auto& of_thread : products) threads.emplace_back([&] { of_thread = product(); });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& of_thread : products) EXPECT_EQ(of_thread, expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, WeightTest, testing::Values(Precision::kF32, Precision::kBf16),
