@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "models/instruction_sets.h"
 #include "models/transcendental.h"
@@ -23,8 +22,6 @@ inline float SumOf(const Vector& vector) {
 }
 
 }  // namespace
-
-float LogOfCount(int64_t count) { return std::log1p(static_cast<float>(count)); }
 
 void Softmax(std::span<float> x) { SoftmaxOfRows(x, x.size()); }
 

@@ -1,10 +1,10 @@
-// Elementwise parts of the forward passes. This file's code alone is compiled with -ffast-math, so
-// that loops over exp become glibc's vector functions (at most 4 units in the last place from the
-// exact value); arguments must be finite. The errors stated are those of the result against exact
-// arithmetic on the same floats, tested over the whole range.
+// Elementwise parts of the forward passes, sums of rows among them. This file's code alone is
+// compiled with -ffast-math, so that sums become vectors' sums; arguments must be finite. The
+// errors stated are those of the result against exact arithmetic on the same floats, tested over
+// the whole range.
 //
-// Each call works on one row. The result of an element may depend on its place in the row (the last
-// few of a row are not vectorised), never on other rows.
+// Each call works on one row, or on rows one by one. The result of an element may depend on its
+// place in the row (the last few of a row are not vectorised), never on other rows.
 #ifndef GROUNDSWELL_MODELS_ELEMENTWISE_H_
 #define GROUNDSWELL_MODELS_ELEMENTWISE_H_
 
@@ -14,10 +14,6 @@
 #include <span>
 
 namespace groundswell {
-
-// log(count + 1), relatively within 2e-7: a float holds any count within 6e-8.
-// REQUIRES: count >= 0.
-float LogOfCount(int64_t count);
 
 // x_k = exp(x_k) / sum_j exp(x_j), the largest element subtracted first. For up to 1,000 elements
 // relatively within 8e-7 + 1e-7 (max - x_k), whose second part is the rounding of that difference;

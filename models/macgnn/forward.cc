@@ -27,20 +27,10 @@ bool Attends(const MacgnnWeights& weights) {
   return weights.attention == MacgnnAttention::kNeighbours;
 }
 
-// log(count + 1) / tau, whose softmax are the weights. Counts are exact integers up to here.
-void LogCounts(const MacgnnWeights& weights, std::span<const int64_t> counts,
-               std::span<float> out) {
-  for (size_t k = 0; k < counts.size(); ++k) {
-    const auto count = static_cast<size_t>(counts[k]);
-    out[k] = count < weights.log_counts.size() ? weights.log_counts[count]
-                                               : LogOfCount(counts[k]) * weights.inverse_tau;
-  }
-}
-
-// softmax(log(count + 1) / tau), row by row.
+// softmax(log(count + 1) / tau), row by row. Counts are exact integers up to here.
 void CountWeights(const MacgnnWeights& weights, std::span<const int64_t> counts, size_t width,
                   std::span<float> out) {
-  LogCounts(weights, counts, out.first(counts.size()));
+  LogOfCounts(counts, weights.inverse_tau, out);
   SoftmaxOfRows(out.first(counts.size()), width);
 }
 

@@ -23,8 +23,6 @@ constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h, P d, Q h and Q d, flo
 constexpr size_t kRecentLenMax = 1'000;
 constexpr double kTauMin = 0.01;
 constexpr double kTauMax = 100.0;
-// Counts below this have their logarithm in a table (16 KiB, stays in the first-level cache).
-constexpr size_t kLogTableSize = 4'096;
 
 // Collects tensors; after the first error it does nothing.
 class TensorReader {
@@ -284,10 +282,6 @@ absl::Status Precompute(MacgnnWeights& weights, std::span<const float> mlp2) {
   if (!second_layer.ok()) return second_layer.status();
   weights.second_layer = *std::move(second_layer);
   weights.user_rows = PaddedRowsOf(weights.user_embed, shape.d);
-  weights.log_counts.resize(kLogTableSize);
-  for (size_t count = 0; count < kLogTableSize; ++count) {
-    weights.log_counts[count] = LogOfCount(static_cast<int64_t>(count)) * weights.inverse_tau;
-  }
   return absl::OkStatus();
 }
 

@@ -84,8 +84,6 @@ struct MacgnnWeights {
   MacgnnSide users;               // of user_embed, u_macro_embed and their aggregator
   MacgnnSide items;
   std::vector<Lanes> user_rows;  // user_embed, to be gathered
-  // log1p(count) / tau of small counts, which nearly all are.
-  std::vector<float> log_counts;
 };
 
 // `options` are the manifest's: attention ("none" or "neighbours"), tau, recent_len, and precision

@@ -22,21 +22,6 @@ TEST(LeakyReluTest, IsExactOverAllFiniteFloats) {
   EXPECT_EQ(wrong, 0u);
 }
 
-TEST(LogOfCountTest, IsAccurateForEveryCount) {
-  EXPECT_EQ(LogOfCount(0), 0.0f);
-  Worst worst;
-  const auto check = [&](int64_t count) {
-    const double expected = std::log1p(static_cast<double>(count));
-    worst.Note(std::abs(LogOfCount(count) / expected - 1), static_cast<double>(count));
-  };
-  for (int64_t count = 1; count < 1'000'000; ++count) check(count);
-  for (int bit = 20; bit < 63; ++bit) {
-    for (int64_t below = 0; below < 1'000; ++below) check((int64_t{1} << bit) - 1 + below * 7'919);
-  }
-  check(std::numeric_limits<int64_t>::max());
-  EXPECT_LT(worst.error, 2e-7) << worst.at;
-}
-
 void ExpectSoftmax(const std::vector<float>& x, std::span<const float> actual) {
   const double largest = *std::max_element(x.begin(), x.end());
   double sum = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -100,6 +101,45 @@ TEST(TranscendentalTest, AnElementIsTheSameBitsAtEveryPlaceOfARow) {
     AddTanh(added, tanh);
     for (const auto& row : {exp, sigmoid, tanh}) {
       EXPECT_TRUE(std::all_of(row.begin(), row.end(), [&](float v) { return v == row[0]; }));
+    }
+  }
+}
+
+TEST(LogOfCountsTest, IsAccurateForEveryCount) {
+  Worst worst;
+  const auto check = [&](const std::vector<int64_t>& counts) {
+    std::vector<float> logs(counts.size());
+    LogOfCounts(counts, 1.0f, logs);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const double expected = std::log1p(static_cast<double>(counts[i]));
+      if (counts[i] == 0) {
+        EXPECT_EQ(logs[i], 0.0f);
+      } else {
+        worst.Note(std::abs(logs[i] / expected - 1), static_cast<double>(counts[i]));
+      }
+    }
+  };
+  std::vector<int64_t> counts(1'000'000);
+  std::iota(counts.begin(), counts.end(), int64_t{0});
+  check(counts);
+  counts.clear();
+  for (int bit = 20; bit < 63; ++bit) {
+    for (int64_t below = 0; below < 1'000; ++below) {
+      counts.push_back((int64_t{1} << bit) - 1 + below * 7'919);
+    }
+  }
+  counts.push_back(std::numeric_limits<int64_t>::max());
+  check(counts);
+  EXPECT_LT(worst.error, 2e-7) << worst.at;
+}
+
+TEST(LogOfCountsTest, IsScaledAndTheSameBitsAtEveryPlace) {
+  for (size_t size = 0; size <= 70; ++size) {
+    std::vector<float> logs(size);
+    LogOfCounts(std::vector<int64_t>(size, 1'000), 0.5f, logs);
+    for (const float value : logs) {
+      EXPECT_EQ(value, logs[0]);
+      EXPECT_NEAR(value, 0.5 * std::log(1'001.0), 1e-6);
     }
   }
 }
