@@ -110,7 +110,7 @@ void AddDice(std::span<const float> x, std::span<const float> y, const DiceLayer
   const float* const mean = dice.mean.data();
   const float* const inverse_std = dice.inverse_std.data();
   const float alpha = dice.alpha;
-#pragma GCC ivdep  // z may be x
+  GROUNDSWELL_INDEPENDENT_ELEMENTS  // z may be x
   for (size_t i = 0; i < z.size(); ++i) {
     const float sum = x[i] + y[i];
     z[i] = sum;
@@ -124,7 +124,7 @@ void AddDice(std::span<const float> x, std::span<const float> y, std::span<const
   const float* const mean = dice.mean.data();
   const float* const inverse_std = dice.inverse_std.data();
   const float alpha = dice.alpha;
-#pragma GCC ivdep  // z may be x
+  GROUNDSWELL_INDEPENDENT_ELEMENTS  // z may be x
   for (size_t i = 0; i < z.size(); ++i) {
     const float sum = x[i] + y[i] + w[i];
     z[i] = sum;
