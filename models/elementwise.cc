@@ -11,6 +11,8 @@ namespace {
 
 constexpr float kLeakySlope = 0.2f;
 constexpr size_t kColumnsAtOnce = 64;
+// Rows of a table that are fetched ahead of the one at hand: it may be far larger than the caches.
+constexpr size_t kRowsAhead = 16;
 
 // As many floats as the compiler has instructions for; narrower ones take them in parts.
 typedef float Vector [[gnu::vector_size(sizeof(Lanes)), gnu::may_alias]];
@@ -84,6 +86,7 @@ void DotOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
                std::span<const Lanes> x, std::span<float> out) {
   const auto* const of_x = reinterpret_cast<const Vector*>(x.data());
   for (size_t i = 0; i < rows.size(); ++i) {
+    __builtin_prefetch(table.data() + rows[std::min(i + kRowsAhead, rows.size() - 1)] * x.size());
     const auto* const row = reinterpret_cast<const Vector*>(table.data() + rows[i] * x.size());
     Vector sum = row[0] * of_x[0];
     for (size_t k = 1; k < x.size(); ++k) sum += row[k] * of_x[k];
