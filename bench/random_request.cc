@@ -73,12 +73,15 @@ Manifest::Model ModelOf(const std::string& name, const SafetensorsFile& file) {
   return model;
 }
 
-absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path,
+                                                   const std::string& precision) {
   const auto bytes = ReadFileBytes(path);
   if (!bytes.ok()) return bytes.status();
   const auto file = SafetensorsFile::Parse(path, *bytes);
   if (!file.ok()) return file.status();
-  return MakeRanker(ModelOf(path, *file), *file);
+  Manifest::Model model = ModelOf(path, *file);
+  if (precision != "f32") model.options["precision"] = precision;
+  return MakeRanker(model, *file);
 }
 
 absl::Status ScoreRequest(const Ranker& ranker, const RandomRequest& request,

@@ -48,8 +48,9 @@ struct RandomRequest {
 // How a model is to be served, from its weights file's metadata: `kind`, and the options.
 Manifest::Model ModelOf(const std::string& name, const SafetensorsFile& file);
 
-// The ranker of a weights file that random_weights.py wrote.
-absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path);
+// The ranker of a weights file that random_weights.py wrote; `precision` is "f32" or "bf16".
+absl::StatusOr<std::unique_ptr<Ranker>> ReadRanker(const std::string& path,
+                                                   const std::string& precision = "f32");
 
 // One request as the server ranks it, in blocks. `scratch` has room for kBlockSize. The error is
 // PrepareUser's.

@@ -69,7 +69,8 @@ absl::Status CheckResult(const Ranker& ranker) {
 }
 
 absl::StatusOr<std::unique_ptr<Ranker>> Load(const std::string& directory,
-                                             const std::string& attention) {
+                                             const std::string& attention,
+                                             const std::string& precision) {
   const auto files = ReadSnapshotDirectory(directory);
   if (!files.ok()) return files.status();
   const auto snapshot = Snapshot::Create(*files);
@@ -81,6 +82,7 @@ absl::StatusOr<std::unique_ptr<Ranker>> Load(const std::string& directory,
   const auto file = SafetensorsFile::Parse(model.file, files->files.at(model.file));
   if (!file.ok()) return file.status();
   model.options["attention"] = attention;
+  model.options["precision"] = precision;
   return MakeRanker(model, *file);
 }
 
@@ -100,12 +102,16 @@ Timing MeasureWay(const Way& way, const Ranker& ranker, size_t candidates, size_
 
 int Main(int argc, char** argv) {
   std::string directory = "sample/online-retail";
+  std::string precision = "f32";
   size_t repetitions = 400;
   bool as_json = false;
   CLI::App app("Times MacGNN's forward pass on one thread.", "ranking_bench");
   app.add_option("--snapshot", directory, "Snapshot directory")->capture_default_str();
   app.add_option("--repetitions", repetitions)
       ->check(CLI::Range(10, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--precision", precision)
+      ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   app.add_flag("--json", as_json, "Print JSON");
   app.footer("Example:\n  ranking_bench --snapshot sample/online-retail");
@@ -116,7 +122,7 @@ int Main(int argc, char** argv) {
     fmt::print("{:<24}{:>12}{:>12}{:>12}{:>12}\n", "attention", "candidates", "median us", "p10",
                "p90");
   for (const Way& way : kWays) {
-    const auto ranker = Load(directory, way.attention);
+    const auto ranker = Load(directory, way.attention, precision);
     const absl::Status status = ranker.ok() ? CheckResult(**ranker) : ranker.status();
     if (!status.ok()) {
       fmt::print(stderr, "ranking_bench: {}\n", std::string(status.message()));

@@ -89,7 +89,8 @@ void AddVariant(const std::string& variant, size_t clusters, RandomWeights& weig
   weights.Add("pool.weight", {clusters, kWidth});
 }
 
-absl::StatusOr<SurgeWeights> MakeWeights(const std::string& variant, size_t history, size_t pool) {
+absl::StatusOr<SurgeWeights> MakeWeights(const std::string& variant, size_t history, size_t pool,
+                                         const std::string& precision) {
   RandomWeights weights;
   weights.Add("item_embed.weight", {kItems, kItemWidth});
   weights.Add("cate_embed.weight", {kCategories, kCategoryWidth});
@@ -109,8 +110,8 @@ absl::StatusOr<SurgeWeights> MakeWeights(const std::string& variant, size_t hist
   AddVariant(variant, pool, weights);
   const auto file = weights.File();
   if (!file.ok()) return file.status();
-  std::map<std::string, std::string> options{{"variant", variant},
-                                             {"max_history", std::to_string(history)}};
+  std::map<std::string, std::string> options{
+      {"variant", variant}, {"max_history", std::to_string(history)}, {"precision", precision}};
   if (variant == "authors") options["pool_length"] = std::to_string(pool);
   return LoadSurgeWeights(*file, options);
 }
@@ -151,7 +152,9 @@ absl::Status CheckResult(const SurgeWeights& weights, size_t block) {
 
 // Multiplications and additions of the factored form, per candidate.
 double MacsPerCandidate(const SurgeWeights& weights, size_t kept) {
-  const auto of = [](const SurgeDense& dense) { return static_cast<double>(dense.in * dense.out); };
+  const auto of = [](const SurgeDense& dense) {
+    return static_cast<double>(dense.weight.in * dense.weight.out);
+  };
   const double history = static_cast<double>(weights.shape.max_history);
   const double d = static_cast<double>(weights.shape.d());
   const double head = of(weights.head0) + of(weights.head2) + of(weights.head4);
@@ -223,6 +226,7 @@ int Main(int argc, char** argv) {
   size_t block = 120;
   bool as_json = false;
   std::string variant;
+  std::string precision = "f32";
   size_t history = 0;
   size_t candidates = 0;
   CLI::App app("Times SURGE's forward pass on one thread.", "surge_bench");
@@ -235,6 +239,9 @@ int Main(int argc, char** argv) {
   app.add_option("--variant", variant, "Only this one")->check(CLI::IsMember({"authors", "paper"}));
   app.add_option("--history", history, "Only this length");
   app.add_option("--candidates", candidates, "Only this many");
+  app.add_option("--precision", precision)
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_flag("--json", as_json, "Print JSON");
   app.footer("Example:\n  surge_bench --repetitions 200");
   CLI11_PARSE(app, argc, argv);
@@ -249,7 +256,7 @@ int Main(int argc, char** argv) {
         (candidates > 0 && row.candidates != candidates)) {
       continue;
     }
-    const auto weights = MakeWeights(row.variant, row.history, row.pool);
+    const auto weights = MakeWeights(row.variant, row.history, row.pool, precision);
     const absl::Status status = weights.ok() ? CheckResult(*weights, block) : weights.status();
     if (!status.ok()) {
       fmt::print(stderr, "surge_bench: {}\n", std::string(status.message()));

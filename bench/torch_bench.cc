@@ -1,6 +1,6 @@
 // The baseline of the rankers: the same weights as a TorchScript module, run by libtorch with all
-// candidates as one batch, beside our ranker on the same features, both on one thread. The logits
-// are compared before anything is timed.
+// candidates as one batch, beside our ranker on the same features, both on one thread, whose CPU
+// time counts. The logits are compared before anything is timed.
 //
 // A TorchScript module has three forms: as it was saved, frozen, and optimised for inference. The
 // fastest is the baseline. The user's features are given once per request; and repeated in every
@@ -8,6 +8,7 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <time.h>
 #include <torch/script.h>
 
 #include <CLI/CLI.hpp>
@@ -102,6 +103,13 @@ struct Timing {
   size_t runs = 0;
 };
 
+// CPU time of this thread, on which everything runs: what other programs take is not counted.
+double CpuMicros() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
+
 class Contender {
  public:
   explicit Contender(std::function<void()> run) : run_(std::move(run)) {
@@ -112,10 +120,9 @@ class Contender {
   void Run(int runs) {
     run_();
     for (int i = 0; i < runs; ++i) {
-      const auto begin = std::chrono::steady_clock::now();
+      const double begin = CpuMicros();
       run_();
-      const auto end = std::chrono::steady_clock::now();
-      times_us_.push_back(std::chrono::duration<double, std::micro>(end - begin).count());
+      times_us_.push_back(CpuMicros() - begin);
     }
   }
 
@@ -231,21 +238,49 @@ struct Measured {
   double largest_difference = 0;  // of a baseline's logits to ours
 };
 
-absl::StatusOr<std::vector<Measured>> Measure(const Options& options, const std::string& model,
-                                              const Ranker& ranker, const RandomRequest& request) {
-  const std::unique_ptr<RankerScratch> scratch = ranker.NewScratch(kBlockSize);
-  std::vector<float> logits(request.size());
-  std::vector<Measured> measured = {{.name = "Groundswell"}};
-  std::vector<Contender> contenders;
-  if (absl::Status s = ScoreRequest(ranker, request, *scratch, logits); !s.ok()) return s;
-  contenders.emplace_back([&] {
-    ScoreRequest(ranker, request, *scratch, logits).IgnoreError();  // it was OK just now
-  });
+// One of our rankers with all that it needs for one request.
+struct Ours {
+  Ours(const Ranker& which, const RandomRequest& scored)
+      : ranker(which),
+        request(scored),
+        scratch(which.NewScratch(kBlockSize)),
+        logits(scored.size()) {
+    if (ranker.prepared_width() > 0) kept.emplace(ranker, request);
+  }
+
+  absl::Status Score() { return ScoreRequest(ranker, request, *scratch, logits); }
+
+  // Score was OK.
+  void AddTo(const std::string& name, std::vector<Measured>& measured,
+             std::vector<Contender>& contenders) {
+    measured.push_back({.name = name});
+    contenders.emplace_back([this] { Score().IgnoreError(); });
+    if (!kept) return;
+    measured.push_back({.name = name + ", items kept"});
+    contenders.emplace_back([this] { kept->Score(*scratch, logits).IgnoreError(); });
+  }
+
+  const Ranker& ranker;
+  const RandomRequest& request;
+  const std::unique_ptr<RankerScratch> scratch;
+  std::vector<float> logits;
   std::optional<KeptRequest> kept;
-  if (ranker.prepared_width() > 0) {
-    measured.push_back({.name = "Groundswell, items kept"});
-    kept.emplace(ranker, request);
-    contenders.emplace_back([&] { kept->Score(*scratch, logits).IgnoreError(); });
+};
+
+// `in_bf16`: null where that is not computed in.
+absl::StatusOr<std::vector<Measured>> Measure(const Options& options, const std::string& model,
+                                              const Ranker& ranker, const Ranker* in_bf16,
+                                              const RandomRequest& request) {
+  std::vector<Measured> measured;
+  std::vector<Contender> contenders;
+  Ours ours(ranker, request);
+  if (absl::Status s = ours.Score(); !s.ok()) return s;
+  const std::vector<float> logits = ours.logits;
+  ours.AddTo("Groundswell", measured, contenders);
+  std::optional<Ours> ours_in_bf16;
+  if (in_bf16 != nullptr) {
+    ours_in_bf16.emplace(*in_bf16, request);
+    ours_in_bf16->AddTo("Groundswell, bf16", measured, contenders);
   }
   const std::vector<Baseline> baselines = Baselines(options, model, request);
   for (const Baseline& baseline : baselines) {
@@ -329,13 +364,17 @@ absl::Status Run(const Options& options) {
   auto rows = nlohmann::ordered_json::array();
   if (!options.as_json) PrintHeader();
   for (const std::string& name : ModelNames(options)) {
-    const auto ranker = ReadRanker(options.models + "/" + name + ".safetensors");
+    const std::string path = options.models + "/" + name + ".safetensors";
+    const auto ranker = ReadRanker(path);
     if (!ranker.ok()) return ranker.status();
+    const auto other = ReadRanker(path, "bf16");  // refused where there is nothing to choose
+    const bool is_bf16 = other.ok() && (*other)->arithmetic().starts_with("bf16");
     const std::vector<size_t> whole = {(*ranker)->shape().recent_items};
     for (const size_t history : options.histories.empty() ? whole : options.histories) {
       for (const size_t candidates : options.candidates) {
         const RandomRequest request((*ranker)->shape(), candidates, history);
-        const auto measured = Measure(options, name, **ranker, request);
+        const auto measured =
+            Measure(options, name, **ranker, is_bf16 ? other->get() : nullptr, request);
         if (!measured.ok()) return measured.status();
         if (!options.as_json) Print(name, request, *measured);
         rows.push_back(ToJson(name, request, *measured));

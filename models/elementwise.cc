@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "models/instruction_sets.h"
 #include "models/transcendental.h"
@@ -10,26 +9,40 @@
 namespace groundswell {
 namespace {
 
-// exp overflows beyond 88.7; sigmoid is 0 or 1 to the last bit well before.
-constexpr float kExpLimit = 80.0f;
-// Added inside the sigmoid by the authors' code.
-constexpr float kDiceEpsilon = 1e-8f;
 constexpr float kLeakySlope = 0.2f;
 constexpr size_t kColumnsAtOnce = 64;
+// Rows of a table that are fetched ahead of the one at hand: it may be far larger than the caches.
+constexpr size_t kRowsAhead = 16;
+
+// As many floats as the compiler has instructions for; narrower ones take them in parts.
+typedef float Vector [[gnu::vector_size(sizeof(Lanes)), gnu::may_alias]];
+
+inline float SumOf(const Vector& vector) {
+  float sum = 0;
+  for (size_t k = 0; k < kLanes; ++k) sum += vector[k];
+  return sum;
+}
 
 }  // namespace
 
-float LogOfCount(int64_t count) { return std::log1p(static_cast<float>(count)); }
+void Softmax(std::span<float> x) { SoftmaxOfRows(x, x.size()); }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
-void Softmax(std::span<float> x) {
-  if (x.empty()) return;
-  const float largest = *std::max_element(x.begin(), x.end());
-  ExpMinus(largest, x);
-  double sum = 0;  // as exact for a thousand elements as for one
-  for (const float value : x) sum += value;
-  const auto scale = static_cast<float>(1.0 / sum);
-  for (float& value : x) value *= scale;
+void SoftmaxOfRows(std::span<float> x, size_t width) {
+  for (size_t begin = 0; begin < x.size(); begin += width) {
+    float* const row = x.data() + begin;
+    float largest = row[0];
+    for (size_t k = 1; k < width; ++k) largest = std::max(largest, row[k]);
+    for (size_t k = 0; k < width; ++k) row[k] -= largest;
+  }
+  ExpMinus(0.0f, x);  // of all rows in one loop, since rows are short
+  for (size_t begin = 0; begin < x.size(); begin += width) {
+    float* const row = x.data() + begin;
+    double sum = 0;  // as exact for a thousand elements as for one
+    for (size_t k = 0; k < width; ++k) sum += row[k];
+    const auto scale = static_cast<float>(1.0 / sum);
+    for (size_t k = 0; k < width; ++k) row[k] *= scale;
+  }
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
@@ -62,20 +75,36 @@ void SoftmaxOfColumns(std::span<float> x, size_t columns) {
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
-void Dice(std::span<const float> z, std::span<const float> mean, std::span<const float> inverse_std,
-          float alpha, std::span<float> out) {
-  for (size_t i = 0; i < z.size(); ++i) {
-    const float x = (z[i] - mean[i]) * inverse_std[i] + kDiceEpsilon;
-    const float g = 1.0f / (1.0f + std::exp(std::min(std::max(-x, -kExpLimit), kExpLimit)));
-    out[i] = z[i] * g + alpha * z[i] * (1.0f - g);
-  }
-}
-
-GROUNDSWELL_PER_INSTRUCTION_SET
 float Dot(std::span<const float> a, std::span<const float> b) {
   float sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void DotOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const Lanes> x, std::span<float> out) {
+  const auto* const of_x = reinterpret_cast<const Vector*>(x.data());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    __builtin_prefetch(table.data() + rows[std::min(i + kRowsAhead, rows.size() - 1)] * x.size());
+    const auto* const row = reinterpret_cast<const Vector*>(table.data() + rows[i] * x.size());
+    Vector sum = row[0] * of_x[0];
+    for (size_t k = 1; k < x.size(); ++k) sum += row[k] * of_x[k];
+    out[i] = SumOf(sum);
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void SumOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const float> weight, std::span<Lanes> sum) {
+  const auto* const vectors = reinterpret_cast<const Vector*>(table.data());
+  for (size_t k = 0; k < sum.size(); ++k) {
+    Vector of_column{};
+    for (size_t i = 0; i < rows.size(); ++i) {
+      of_column += weight[i] * vectors[rows[i] * sum.size() + k];
+    }
+    reinterpret_cast<Vector&>(sum[k]) = of_column;
+  }
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
@@ -99,6 +128,14 @@ float DotAddRelu(std::span<const float> x, std::span<const float> y,
 GROUNDSWELL_PER_INSTRUCTION_SET
 void LeakyRelu(std::span<float> x) {
   for (float& value : x) value = std::max(value, kLeakySlope * value);
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
+void ScaleAddLeakyRelu(float scale, std::span<const float> y, std::span<float> x) {
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float value = scale * x[i] + y[i];
+    x[i] = std::max(value, kLeakySlope * value);
+  }
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET

@@ -1,39 +1,49 @@
-// Elementwise parts of the forward passes. This file's code alone is compiled with -ffast-math, so
-// that loops over exp become glibc's vector functions (at most 4 units in the last place from the
-// exact value); arguments must be finite. The errors stated are those of the result against exact
-// arithmetic on the same floats, tested over the whole range.
+// Elementwise parts of the forward passes, sums of rows among them. This file's code alone is
+// compiled with -ffast-math, so that sums become vectors' sums; arguments must be finite. The
+// errors stated are those of the result against exact arithmetic on the same floats, tested over
+// the whole range.
 //
-// Each call works on one row. The result of an element may depend on its place in the row (the last
-// few of a row are not vectorised), never on other rows.
+// Each call works on one row, or on rows one by one. The result of an element may depend on its
+// place in the row (the last few of a row are not vectorised), never on other rows.
 #ifndef GROUNDSWELL_MODELS_ELEMENTWISE_H_
 #define GROUNDSWELL_MODELS_ELEMENTWISE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 namespace groundswell {
 
-// log(count + 1), relatively within 2e-7: a float holds any count within 6e-8.
-// REQUIRES: count >= 0.
-float LogOfCount(int64_t count);
-
 // x_k = exp(x_k) / sum_j exp(x_j), the largest element subtracted first. For up to 1,000 elements
 // relatively within 8e-7 + 1e-7 (max - x_k), whose second part is the rounding of that difference;
 // 0 where it exceeds 87.
 void Softmax(std::span<float> x);
 
+// As Softmax, of every row of a row-major matrix. REQUIRES: width > 0 unless x is empty.
+void SoftmaxOfRows(std::span<float> x, size_t width);
+
 // As Softmax, of every column of a row-major matrix.
 void SoftmaxOfColumns(std::span<float> x, size_t columns);
 
-// Dice (DIN, arXiv 1706.06978, eq. 3) with frozen statistics, as MacGNN's checkpoints compute it:
-//   g = sigmoid((z - mean) / std + 1e-8),   out = z g + alpha z (1 - g)
-//
-// Within 5e-7 |z| (1 + |alpha|) for |z| from 1e-37 to 1e38 where (z - mean) / std itself was exact.
-void Dice(std::span<const float> z, std::span<const float> mean, std::span<const float> inverse_std,
-          float alpha, std::span<float> out);
-
 float Dot(std::span<const float> a, std::span<const float> b);
+
+// Tables whose rows are gathered have their rows padded with zeros to whole vectors of the widest
+// instruction set, and aligned: a row of up to 16 floats is then one line of the cache and one
+// instruction, without a remainder.
+inline constexpr size_t kLanes = 16;
+struct alignas(kLanes * sizeof(float)) Lanes {
+  std::array<float, kLanes> values{};
+};
+constexpr size_t LanesOf(size_t width) { return (width + kLanes - 1) / kLanes; }
+
+// out_i = the dot product of x with row rows_i of a row-major table; its rows have x.size() lanes.
+void DotOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const Lanes> x, std::span<float> out);
+
+// sum = sum_i weight_i * row rows_i of a row-major table; its rows have sum.size() lanes.
+void SumOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
+               std::span<const float> weight, std::span<Lanes> sum);
 
 // sum += scale * x
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum);
@@ -46,6 +56,9 @@ float DotAddRelu(std::span<const float> x, std::span<const float> y, std::span<c
 
 // LeakyReLU with a slope of 0.2: x where x > 0, else 0.2 x, to the nearest float (0.2's own).
 void LeakyRelu(std::span<float> x);
+
+// x = LeakyReLU(scale x + y)
+void ScaleAddLeakyRelu(float scale, std::span<const float> y, std::span<float> x);
 
 // sum_k weight_k LeakyReLU(x_k + y_k)
 float DotAddLeakyRelu(std::span<const float> x, std::span<const float> y,

@@ -11,4 +11,12 @@
 #define GROUNDSWELL_PER_INSTRUCTION_SET
 #endif
 
+// Before a loop whose outputs may be its inputs, element by element, but overlap in no other way:
+// no element waits for another.
+#if defined(__clang__)
+#define GROUNDSWELL_INDEPENDENT_ELEMENTS _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define GROUNDSWELL_INDEPENDENT_ELEMENTS _Pragma("GCC ivdep")
+#endif
+
 #endif  // GROUNDSWELL_MODELS_INSTRUCTION_SETS_H_

@@ -8,18 +8,9 @@
 namespace groundswell {
 namespace {
 
-// oneDNN asks OpenMP of the calling thread how many threads it may use.
-void UseOneThread() {
-  thread_local const bool done = [] {
-    omp_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(done);
-}
-
 void Gemm(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows,
           size_t columns, size_t inner, float beta) {
-  UseOneThread();
+  ComputeOnThisThread();
   // Fails only on negative sizes and short strides, which the callers' shapes exclude.
   dnnl_sgemm('N', transpose_b, static_cast<dnnl_dim_t>(rows), static_cast<dnnl_dim_t>(columns),
              static_cast<dnnl_dim_t>(inner), 1.0f, a.data, static_cast<dnnl_dim_t>(a.stride),
@@ -37,6 +28,15 @@ void GemmInParts(char transpose_b, ConstMatrix a, ConstMatrix b, MutableMatrix c
 }
 
 }  // namespace
+
+// oneDNN asks OpenMP of the calling thread how many threads it may use.
+void ComputeOnThisThread() {
+  thread_local const bool done = [] {
+    omp_set_num_threads(1);
+    return true;
+  }();
+  static_cast<void>(done);
+}
 
 void MultiplyTransposed(ConstMatrix a, ConstMatrix b, MutableMatrix c, size_t rows, size_t columns,
                         size_t inner, bool accumulate) {

@@ -19,6 +19,9 @@ constexpr size_t PaddedRows(size_t rows) {
   return (rows + kRowGranularity - 1) / kRowGranularity * kRowGranularity;
 }
 
+// Keeps oneDNN on the calling thread from now on; products here do so by themselves.
+void ComputeOnThisThread();
+
 // A view of a row-major matrix whose rows are `stride` floats apart.
 struct ConstMatrix {
   const float* data = nullptr;

@@ -68,6 +68,9 @@ class Ranker {
   virtual std::string_view name() const = 0;
   virtual RankerShape shape() const = 0;
 
+  // What its products are computed in on this machine, for people (models/weight.h).
+  virtual std::string_view arithmetic() const { return "f32"; }
+
   // Memory for blocks of up to `block_size` candidates. The only call that allocates.
   virtual std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const = 0;
 
@@ -97,7 +100,8 @@ class Ranker {
 
   // Scores the same items for variants of one user, who count and took other things but have the
   // same row: logits[v * n + i]. NaN for every item where a variant has no score. Asks `has_time`
-  // before each part of the work; false, with nothing of use in `logits`, once it says no.
+  // before each part of the work; false, with nothing of use in `logits`, once it says no. In f32
+  // whatever the model's precision.
   // Overridden by rankers that share work between variants; their logits may then differ from
   // ScoreItems' by float rounding, but a variant's do not depend on the other ones.
   // REQUIRES: as PrepareUser and ScoreItems; logits.size() == variants.size() * n.

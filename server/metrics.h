@@ -124,6 +124,8 @@ class Metrics {
   void SetIndexProgress(size_t done, size_t total);
   // `duration` of one that failed is not observed.
   void CountIndexBuild(bool ok, std::chrono::nanoseconds duration);
+  // Names, and what each is computed in.
+  void SetRankers(std::span<const std::pair<std::string, std::string>> rankers);
 
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
@@ -184,10 +186,12 @@ class Metrics {
   prometheus::Histogram* index_build_duration_ = nullptr;
   prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* ranker_family_ = nullptr;
 
   Mutex mutex_;
   prometheus::Gauge* snapshot_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
   prometheus::Gauge* index_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::vector<prometheus::Gauge*> ranker_infos_ ABSL_GUARDED_BY(mutex_);
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
   std::function<Samples()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
 };

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -346,6 +347,12 @@ void Server::Parts::ShowServed(const ServingState& state) {
   metrics.SetIndex(index.kind, FaissIndex::Simd());
   spdlog::info("retrieval index: {} over {} items, by a FAISS for {}", index.kind, index.items,
                FaissIndex::Simd());
+  std::vector<std::pair<std::string, std::string>> rankers;
+  for (const auto& ranker : state.snapshot->rankers()) {
+    rankers.emplace_back(ranker->name(), ranker->arithmetic());
+    spdlog::info("ranker {}: {}", rankers.back().first, rankers.back().second);
+  }
+  metrics.SetRankers(rankers);
 }
 
 void Server::Parts::MakeRequestPath() {

@@ -27,7 +27,7 @@ LIBRARY_OWNERS = {
     # log_bench is the baseline without us.
     "rocksdb/": {"graph/store.cc", "graph/write_ahead_check.cc",
                  "graph/write_ahead_check.h", "graph/generation.cc", "bench/log_bench.cc"},
-    "dnnl": {"models/kernels.cc"},
+    "dnnl": {"models/kernels.cc", "models/weight.cc"},
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},
     "toml": {"server/config.cc"},
     "httplib.h": {"server/http_endpoint.cc"},

@@ -29,8 +29,10 @@ class MacgnnRanker final : public Ranker {
             .recent_users = shape.recent_len};
   }
 
+  std::string_view arithmetic() const override { return ArithmeticOf(weights_.precision); }
+
   std::unique_ptr<RankerScratch> NewScratch(size_t block_size) const override {
-    return std::make_unique<MacgnnScratch>(weights_.shape, block_size);
+    return std::make_unique<MacgnnScratch>(weights_, block_size);
   }
 
   absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
@@ -58,8 +60,11 @@ class MacgnnRanker final : public Ranker {
   bool ScoreVariants(std::span<const UserFeatures> variants, const ItemFeatures& items,
                      RankerScratch& scratch, const std::function<bool()>& has_time,
                      std::span<float> logits) const override {
-    return MacgnnScoreVariants(weights_, variants, items, static_cast<MacgnnScratch&>(scratch),
-                               has_time, logits);
+    auto& of_macgnn = static_cast<MacgnnScratch&>(scratch);
+    of_macgnn.products.in_f32 = true;
+    const bool done = MacgnnScoreVariants(weights_, variants, items, of_macgnn, has_time, logits);
+    of_macgnn.products.in_f32 = false;
+    return done;
   }
 
   size_t variants_max() const override { return kVariantsMax; }

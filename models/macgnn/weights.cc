@@ -6,10 +6,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
-#include "models/elementwise.h"
 namespace groundswell {
 namespace {
 
@@ -19,12 +19,10 @@ constexpr size_t kWidthMax = 1'024;                // d
 constexpr size_t kAggregateMax = 4'096;            // h
 constexpr size_t kHiddenMax = 16'384;              // rows of mlp.0 and mlp.2
 constexpr size_t kNodesMax = 65'536;               // P and Q
-constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h and Q h, floats
+constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h, P d, Q h and Q d, floats
 constexpr size_t kRecentLenMax = 1'000;
 constexpr double kTauMin = 0.01;
 constexpr double kTauMax = 100.0;
-// Counts below this have their logarithm in a table (16 KiB, stays in the first-level cache).
-constexpr size_t kLogTableSize = 4'096;
 
 // Collects tensors; after the first error it does nothing.
 class TensorReader {
@@ -118,25 +116,16 @@ MacgnnDice ReadDice(const SafetensorsFile& file, TensorReader& reader, const std
   return dice;
 }
 
-MacgnnAggregator ReadAggregator(TensorReader& reader, const std::string& name,
-                                const MacgnnShape& shape) {
-  return {.query = reader.Read(name + ".Q_w.weight", {shape.h, shape.d}),
-          .key = reader.Read(name + ".K_w.weight", {shape.h, shape.d}),
-          .value = reader.Read(name + ".V_w.weight", {shape.h, shape.d})};
-}
-
-// rows x h = E (rows x d) * W' with W h x d; computed row by row in double, once.
-std::vector<float> Transform(std::span<const float> embeddings, std::span<const float> weight,
-                             size_t rows, const MacgnnShape& shape) {
-  std::vector<float> result(rows * shape.h);
-  for (size_t row = 0; row < rows; ++row) {
-    for (size_t out = 0; out < shape.h; ++out) {
-      double sum = 0;
-      for (size_t i = 0; i < shape.d; ++i) {
-        sum += double{weight[out * shape.d + i]} * double{embeddings[row * shape.d + i]};
-      }
-      result[row * shape.h + out] = static_cast<float>(sum);
+// a b (rows x columns), in double, once; b is inner x columns.
+std::vector<float> Product(std::span<const float> a, std::span<const float> b, size_t inner,
+                           size_t columns, double scale = 1) {
+  std::vector<float> result(a.size() / inner * columns);
+  for (size_t at = 0; at < result.size(); ++at) {
+    double sum = 0;
+    for (size_t k = 0; k < inner; ++k) {
+      sum += double{a[at / columns * inner + k]} * double{b[k * columns + at % columns]};
     }
+    result[at] = static_cast<float>(scale * sum);
   }
   return result;
 }
@@ -152,6 +141,22 @@ std::vector<float> Transposed(std::span<const float> matrix, size_t columns) {
   return result;
 }
 
+MacgnnSide ReadSide(TensorReader& reader, const std::string& prefix, size_t nodes,
+                    const MacgnnShape& shape) {
+  const auto [d, h] = std::pair(shape.d, shape.h);
+  const std::string aggregator = prefix + "_shared_aggregator.";
+  const auto embeddings = reader.Read(prefix + "_macro_embed.weight", {nodes, d});
+  const auto query = reader.Read(aggregator + "Q_w.weight", {h, d});
+  const auto key = reader.Read(aggregator + "K_w.weight", {h, d});
+  const auto value = reader.Read(aggregator + "V_w.weight", {h, d});
+  if (!reader.status().ok()) return {};
+  MacgnnSide side{.value = Transposed(value, d), .score = {}, .node_values = {}, .node_scores = {}};
+  side.score = Product(Transposed(query, d), key, h, d, 1 / std::sqrt(static_cast<double>(h)));
+  side.node_values = Product(embeddings, side.value, d, h);
+  side.node_scores = Product(embeddings, side.score, d, d);
+  return side;
+}
+
 absl::Status BadOption(std::string_view option, std::string_view value, std::string_view remedy) {
   return absl::InvalidArgumentError(
       fmt::format("manifest.json: option \"{}\" of a macgnn model is \"{}\"; it must be {}", option,
@@ -161,8 +166,8 @@ absl::Status BadOption(std::string_view option, std::string_view value, std::str
 absl::Status ReadOptions(const std::map<std::string, std::string>& options,
                          MacgnnWeights& weights) {
   for (const auto& [name, value] : options) {
-    if (name != "attention" && name != "tau" && name != "recent_len") {
-      return BadOption(name, value, "one of attention, tau, recent_len");
+    if (name != "attention" && name != "tau" && name != "recent_len" && name != kPrecisionOption) {
+      return BadOption(name, value, "one of attention, tau, recent_len, precision");
     }
   }
   const auto get = [&](const char* name) {
@@ -175,6 +180,12 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options,
                      "\"none\" (the authors' checkpoints) or \"neighbours\" (eq. 7)");
   }
   weights.attention = attention == "none" ? MacgnnAttention::kNone : MacgnnAttention::kNeighbours;
+
+  const std::optional<Precision> precision = PrecisionOf(options);
+  if (!precision.has_value()) {
+    return BadOption(kPrecisionOption, get(kPrecisionOption), kPrecisionRemedy);
+  }
+  weights.precision = *precision;
 
   const std::string tau = get("tau");
   double tau_value = 0;
@@ -204,30 +215,74 @@ void ReadShape(TensorReader& reader, MacgnnShape& shape) {
   shape.items = item_embed[0];
   shape.d = item_embed[1];
   shape.h = rows("u_shared_aggregator.V_w.weight", kAggregateMax, kWidthMax);
-  const size_t nodes_max = std::min(kNodesMax, kNodeTableMax / std::max(shape.h, size_t{1}));
+  const size_t nodes_max =
+      std::min(kNodesMax, kNodeTableMax / std::max({shape.h, shape.d, size_t{1}}));
   shape.user_nodes = rows("u_macro_embed.weight", nodes_max, kWidthMax);
   shape.item_nodes = rows("i_macro_embed.weight", nodes_max, kWidthMax);
   shape.hidden1 = rows("mlp.0.weight", kHiddenMax, 2 * (kWidthMax + 3 * kAggregateMax));
   shape.hidden2 = rows("mlp.2.weight", kHiddenMax, kHiddenMax);
 }
 
-void Precompute(MacgnnWeights& weights, std::span<const float> user_nodes,
-                std::span<const float> item_nodes) {
-  const MacgnnShape& shape = weights.shape;
-  weights.user_node_values =
-      Transform(user_nodes, weights.user_aggregator.value, shape.user_nodes, shape);
-  weights.item_node_values =
-      Transform(item_nodes, weights.item_aggregator.value, shape.item_nodes, shape);
-  weights.user_node_queries =
-      Transform(user_nodes, weights.user_aggregator.query, shape.user_nodes, shape);
-  weights.item_node_queries =
-      Transform(item_nodes, weights.item_aggregator.query, shape.item_nodes, shape);
-  weights.mlp0_transposed = Transposed(weights.mlp0, shape.concat());
-  weights.mlp2_transposed = Transposed(weights.mlp2, shape.hidden1);
-  weights.log_counts.resize(kLogTableSize);
-  for (size_t count = 0; count < kLogTableSize; ++count) {
-    weights.log_counts[count] = LogOfCount(static_cast<int64_t>(count)) * weights.inverse_tau;
+std::vector<Lanes> PaddedRowsOf(std::span<const float> table, size_t width) {
+  const size_t lanes = LanesOf(width);
+  std::vector<Lanes> rows(table.size() / width * lanes);
+  for (size_t at = 0; at < table.size(); ++at) {
+    const size_t column = at % width;
+    rows[at / width * lanes + column / kLanes].values[column % kLanes] = table[at];
   }
+  return rows;
+}
+
+// The parts of W0', by what they depend on.
+absl::Status SplitFirstLayer(MacgnnWeights& weights) {
+  const auto [d, h] = std::pair(weights.shape.d, weights.shape.h);
+  const size_t hidden1 = weights.shape.hidden1;
+  const std::vector<float> transposed = Transposed(weights.mlp0, weights.shape.concat());
+  // Rows of it from `begin` of the user's or the item's half.
+  const auto append = [&](size_t half, size_t begin, size_t count, std::vector<float>& to) {
+    const auto from = transposed.begin() +
+                      static_cast<ptrdiff_t>((half * weights.shape.half() + begin) * hidden1);
+    to.insert(to.end(), from, from + static_cast<ptrdiff_t>(count * hidden1));
+  };
+  append(0, 0, weights.shape.half(), weights.user_layer);
+  std::vector<float> item, pair;
+  append(1, 0, d, item);
+  append(1, d + h, h, item);  // i2
+  const bool attends = weights.attention == MacgnnAttention::kNeighbours;
+  if (!attends) {
+    append(1, d, h, item);          // i1
+    append(1, d + 2 * h, h, item);  // ir
+  }
+  const size_t items_in = item.size() / hidden1;
+  // In f32 always: what is kept is made once, and read by many requests.
+  auto item_layer = MakeWeight(std::move(item), items_in, hidden1, Precision::kF32);
+  if (!item_layer.ok()) return item_layer.status();
+  weights.item_layer = *std::move(item_layer);
+  if (!attends) return absl::OkStatus();
+
+  std::vector<float> ir;
+  append(1, d + 2 * h, h, ir);
+  const std::vector<float> of_sum = Product(weights.users.value, ir, h, hidden1);
+  append(1, d, h, pair);  // i1
+  pair.insert(pair.end(), of_sum.begin(), of_sum.end());
+  append(0, d, h, pair);          // u1
+  append(0, d + 2 * h, h, pair);  // ur
+  const size_t pairs_in = pair.size() / hidden1;
+  auto pair_layer = MakeWeight(std::move(pair), pairs_in, hidden1, weights.precision);
+  if (!pair_layer.ok()) return pair_layer.status();
+  weights.pair_layer = *std::move(pair_layer);
+  return absl::OkStatus();
+}
+
+absl::Status Precompute(MacgnnWeights& weights, std::span<const float> mlp2) {
+  const MacgnnShape& shape = weights.shape;
+  if (absl::Status s = SplitFirstLayer(weights); !s.ok()) return s;
+  auto second_layer =
+      MakeWeight(Transposed(mlp2, shape.hidden1), shape.hidden1, shape.hidden2, weights.precision);
+  if (!second_layer.ok()) return second_layer.status();
+  weights.second_layer = *std::move(second_layer);
+  weights.user_rows = PaddedRowsOf(weights.user_embed, shape.d);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -241,21 +296,19 @@ absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,
   ReadShape(reader, shape);
   weights.user_embed = reader.Read("user_embed.weight", {shape.users, shape.d});
   weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.d});
-  const auto user_nodes = reader.Read("u_macro_embed.weight", {shape.user_nodes, shape.d});
-  const auto item_nodes = reader.Read("i_macro_embed.weight", {shape.item_nodes, shape.d});
-  weights.user_aggregator = ReadAggregator(reader, "u_shared_aggregator", shape);
-  weights.item_aggregator = ReadAggregator(reader, "i_shared_aggregator", shape);
+  weights.users = ReadSide(reader, "u", shape.user_nodes, shape);
+  weights.items = ReadSide(reader, "i", shape.item_nodes, shape);
   weights.mlp0 = reader.Read("mlp.0.weight", {shape.hidden1, shape.concat()});
   weights.bias0 = reader.Read("mlp.0.bias", {shape.hidden1});
   weights.dice1 = ReadDice(file, reader, "mlp.1", shape.hidden1);
-  weights.mlp2 = reader.Read("mlp.2.weight", {shape.hidden2, shape.hidden1});
+  const auto mlp2 = reader.Read("mlp.2.weight", {shape.hidden2, shape.hidden1});
   weights.bias2 = reader.Read("mlp.2.bias", {shape.hidden2});
   weights.dice3 = ReadDice(file, reader, "mlp.3", shape.hidden2);
   weights.mlp4 = reader.Read("mlp.4.weight", {1, shape.hidden2});
   weights.bias4 = reader.ReadScalar("mlp.4.bias");
   reader.RefuseOthers();
   if (!reader.status().ok()) return reader.status();
-  Precompute(weights, user_nodes, item_nodes);
+  if (absl::Status s = Precompute(weights, mlp2); !s.ok()) return s;
   return weights;
 }
 

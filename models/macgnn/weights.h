@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/ranker.h"
+#include "models/elementwise.h"
 #include "models/safetensors.h"
+#include "models/transcendental.h"
+#include "models/weight.h"
 
 namespace groundswell {
 
@@ -37,18 +39,22 @@ enum class MacgnnAttention {
   kNeighbours,  // softmax over the neighbours, as eq. 7 intends
 };
 
-// One side's shared aggregator: weights (h x d), without bias.
-struct MacgnnAggregator {
-  std::span<const float> query;
-  std::span<const float> key;
-  std::span<const float> value;
-};
-
 // Frozen statistics and slope of one Dice layer.
 struct MacgnnDice {
   std::span<const float> mean;
   std::vector<float> inverse_std;
   float alpha = 0;
+
+  DiceLayer layer() const { return {mean, inverse_std, alpha}; }
+};
+
+// What is computed from one side's embeddings and its shared aggregator at load. The attention of a
+// neighbour's embedding e to a key is (Q e) . (K key) / sqrt(h) = e' B key, B = Q' K / sqrt(h).
+struct MacgnnSide {
+  std::vector<float> value;        // V' (d x h)
+  std::vector<float> score;        // B (d x d)
+  std::vector<float> node_values;  // E V' of the macro nodes (rows x h)
+  std::vector<float> node_scores;  // E B (rows x d)
 };
 
 // Immutable. Spans point into the file's bytes, which `file` keeps alive.
@@ -56,33 +62,32 @@ struct MacgnnWeights {
   SafetensorsFile file;
   MacgnnShape shape;
   MacgnnAttention attention = MacgnnAttention::kNone;
+  Precision precision = Precision::kF32;
   float inverse_tau = 1;
 
   std::span<const float> user_embed;  // users x d
   std::span<const float> item_embed;  // items x d
-  MacgnnAggregator user_aggregator;
-  MacgnnAggregator item_aggregator;
-  std::span<const float> mlp0;  // hidden1 x 14d
+  std::span<const float> mlp0;        // hidden1 x 14d
   std::span<const float> bias0;
   MacgnnDice dice1;
-  std::span<const float> mlp2;  // hidden2 x hidden1
   std::span<const float> bias2;
   MacgnnDice dice3;
   std::span<const float> mlp4;  // hidden2
   float bias4 = 0;
 
-  // Computed at load.
-  std::vector<float> mlp0_transposed;    // 14d x hidden1
-  std::vector<float> mlp2_transposed;    // hidden1 x hidden2
-  std::vector<float> user_node_values;   // V_u E: P x h
-  std::vector<float> item_node_values;   // V_i E: Q x h
-  std::vector<float> user_node_queries;  // Q_u E: P x h
-  std::vector<float> item_node_queries;  // Q_i E: Q x h
-  // log1p(count) / tau of small counts, which nearly all are.
-  std::vector<float> log_counts;
+  // Computed at load. The first layer is split by what its inputs depend on; [ir] is the layer's
+  // product with V_u, whose input is the weighted sum of embeddings.
+  std::vector<float> user_layer;  // [user_embed | u1 | u2 | ur] x hidden1
+  Weight item_layer;              // [item_embed | i2], without attention also [| i1 | ir] x hidden1
+  Weight pair_layer;              // with attention: [i1 | [ir] | u1 | ur] x hidden1
+  Weight second_layer;            // hidden1 x hidden2
+  MacgnnSide users;               // of user_embed, u_macro_embed and their aggregator
+  MacgnnSide items;
+  std::vector<Lanes> user_rows;  // user_embed, to be gathered
 };
 
-// `options` are the manifest's: attention ("none" or "neighbours"), tau, recent_len. Errors name
+// `options` are the manifest's: attention ("none" or "neighbours"), tau, recent_len, and precision
+// ("f32" or "bf16") if it is there. Errors name
 // the option or the tensor, what it is, and the remedy; a checkpoint without frozen Dice statistics
 // is told how to freeze them.
 absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,

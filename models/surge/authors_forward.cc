@@ -24,11 +24,14 @@ std::span<float> RowOf(std::vector<float>& matrix, size_t row, size_t width) {
 // An_ij = A_ij / (D_i D_j), D_i = sqrt(sum_j A_ij) + 1e-7.
 void NormaliseAdjacency(size_t l, SurgeAuthorsScratch& scratch) {
   const InterestGraph& graph = scratch.graph;
-  const auto degree = [&](size_t i) { return std::sqrt(graph.row_sums[i]) + kDegreeEpsilon; };
+  std::vector<float>& degree = scratch.of_position;
   for (size_t i = 0; i < scratch.length; ++i) {
-    for (size_t j = 0; j < scratch.length; ++j) {
-      scratch.normalised[i * l + j] = graph.adjacency[i * l + j] / (degree(i) * degree(j));
-    }
+    degree[i] = std::sqrt(graph.row_sums[i]) + kDegreeEpsilon;
+  }
+  for (size_t i = 0; i < scratch.length; ++i) {
+    const float* const adjacent = graph.adjacency.data() + i * l;
+    float* const out = scratch.normalised.data() + i * l;
+    for (size_t j = 0; j < scratch.length; ++j) out[j] = adjacent[j] / (degree[i] * degree[j]);
   }
 }
 
@@ -45,7 +48,7 @@ void AttendToClusters(const SurgeAttention& attention, const std::vector<float>&
                       size_t d, SurgeAuthorsScratch& scratch) {
   const size_t n = scratch.length;
   Propagate(l, d, x, scratch);
-  ApplyWeight(attention.transform, x.data(), d, n, scratch.transformed.data());
+  ApplyWeightInF32(attention.transform, x.data(), d, n, scratch.transformed.data());
   for (size_t i = 0; i < n; ++i) {
     const float* a = scratch.transformed.data() + i * d;
     const float* q = scratch.query.data() + i * d;
@@ -57,17 +60,17 @@ void AttendToClusters(const SurgeAttention& attention, const std::vector<float>&
       concat[3 * d + k] = a[k] * q[k];
     }
   }
-  const size_t hidden1 = attention.first.out;
-  const size_t hidden2 = attention.second.out;
-  ApplyWeight(attention.first, scratch.concat.data(), 4 * d, n, scratch.user_hidden1.data());
+  const size_t hidden1 = attention.first.weight.out;
+  const size_t hidden2 = attention.second.weight.out;
+  ApplyWeightInF32(attention.first, scratch.concat.data(), 4 * d, n, scratch.user_hidden1.data());
   for (size_t i = 0; i < n; ++i) {
     AddRelu(attention.first.bias, RowOf(scratch.user_hidden1, i, hidden1));
   }
-  ApplyWeight(attention.second, scratch.user_hidden1.data(), hidden1, n,
-              scratch.user_hidden2.data());
+  ApplyWeightInF32(attention.second, scratch.user_hidden1.data(), hidden1, n,
+                   scratch.user_hidden2.data());
   for (size_t i = 0; i < n; ++i) {
     scratch.cluster_attention[i] = DotAddRelu(RowOf(scratch.user_hidden2, i, hidden2),
-                                              attention.second.bias, attention.third.weight);
+                                              attention.second.bias, attention.third.weight.values);
   }
   Softmax(std::span(scratch.cluster_attention).first(n));
 }
@@ -79,26 +82,29 @@ void Fuse(const SurgeWeights& weights, SurgeAuthorsScratch& scratch) {
   const size_t d = weights.shape.d();
   const size_t n = scratch.length;
   std::vector<float>& edges = scratch.normalised;
+  std::vector<float>& weight = scratch.of_position;
+  for (size_t j = 0; j < n; ++j) {
+    // f1_j lies in 0 to 1, so that its exponential needs no largest one taken off.
+    weight[j] = std::exp(scratch.cluster_attention[j]);
+  }
   for (size_t i = 0; i < n; ++i) {
     float sum = 0;
     for (size_t j = 0; j < n; ++j) {
-      // f1_j lies in 0 to 1, so that its exponential needs no largest one taken off.
-      edges[i * l + j] =
-          scratch.graph.adjacency[i * l + j] * std::exp(scratch.cluster_attention[j]);
+      edges[i * l + j] = scratch.graph.adjacency[i * l + j] * weight[j];
       sum += edges[i * l + j];
     }
     for (size_t j = 0; j < n; ++j) edges[i * l + j] /= sum;
   }
   Multiply({edges.data(), l}, {scratch.history.data(), d}, {scratch.product.data(), d}, n, d, n);
-  ApplyWeight(weights.fusion, scratch.product.data(), d, n, scratch.fused.data());
+  ApplyWeightInF32(weights.fusion, scratch.product.data(), d, n, scratch.fused.data());
   for (size_t at = 0; at < n * d; ++at) scratch.fused[at] += scratch.history[at];
   LeakyRelu(std::span(scratch.fused).first(n * d));
 }
 
 void PrepareTargetAttention(const SurgeAttention& attention, size_t d, SurgeAuthorsScratch& scratch,
                             SurgeFirstLayers& layers) {
-  ApplyWeight(attention.transform, scratch.fused.data(), d, scratch.length,
-              scratch.transformed.data());
+  ApplyWeightInF32(attention.transform, scratch.fused.data(), d, scratch.length,
+                   scratch.transformed.data());
   PrepareFirstLayers(attention.own, attention.query, attention.query_product,
                      scratch.transformed.data(), scratch.length, layers);
 }
@@ -110,17 +116,18 @@ template <typename Out>
 void AttendToTargets(const SurgeAttention& attention, const SurgeFirstLayers& layers, size_t i,
                      const std::vector<float>& targets, size_t rows, SurgeScratch& scratch,
                      const Out& out) {
-  const size_t in = attention.query.in;
-  const size_t hidden1 = attention.query.out;
-  const size_t hidden2 = attention.second.out;
+  const size_t in = attention.query.weight.in;
+  const size_t hidden1 = attention.query.weight.out;
+  const size_t hidden2 = attention.second.weight.out;
   const std::span<const float> own = std::span(layers.own).subspan(i * hidden1, hidden1);
   Multiply({targets.data(), in}, {layers.matrices.data() + i * in * hidden1, hidden1},
            {scratch.hidden1.data(), hidden1}, rows, hidden1, in);
   for (size_t row = 0; row < rows; ++row) AddRelu(own, RowOf(scratch.hidden1, row, hidden1));
-  ApplyWeight(attention.second, scratch.hidden1.data(), hidden1, rows, scratch.hidden2.data());
+  ApplyWeight(attention.second, scratch.hidden1.data(), hidden1, rows, scratch.hidden2.data(),
+              scratch);
   for (size_t row = 0; row < rows; ++row) {
     out(row, DotAddRelu(RowOf(scratch.hidden2, row, hidden2), attention.second.bias,
-                        attention.third.weight));
+                        attention.third.weight.values));
   }
 }
 
@@ -229,14 +236,16 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgeAuthorsScratch& scratch)
 SurgeAuthorsScratch::SurgeAuthorsScratch(const SurgeWeights& weights, size_t block)
     : SurgeScratch(weights, block),
       normalised(graph.adjacency.size()),
+      of_position(weights.shape.max_history),
       query(history.size()),
       concat(4 * history.size()),
-      user_hidden1(PaddedRows(weights.shape.max_history) * weights.f1.first.out),
-      user_hidden2(PaddedRows(weights.shape.max_history) * weights.f1.second.out),
+      user_hidden1(PaddedRows(weights.shape.max_history) * weights.f1.first.weight.out),
+      user_hidden2(PaddedRows(weights.shape.max_history) * weights.f1.second.weight.out),
       cluster_attention(weights.shape.max_history),
-      f2(weights.shape.max_history, weights.f2.query.in, weights.f2.query.out),
-      evolution(weights.shape.max_history, weights.evolution.query.in, weights.evolution.query.out),
-      inputs(PaddedRows(weights.shape.max_history) * weights.augru.input.out),
+      f2(weights.shape.max_history, weights.f2.query.weight.in, weights.f2.query.weight.out),
+      evolution(weights.shape.max_history, weights.evolution.query.weight.in,
+                weights.evolution.query.weight.out),
+      inputs(PaddedRows(weights.shape.max_history) * weights.augru.input.weight.out),
       score(PaddedRows(block) * weights.shape.max_history),
       kept_score(score.size()),
       ranked(weights.shape.max_history),
@@ -262,9 +271,9 @@ void PrepareAuthorsUser(const SurgeWeights& weights, SurgeAuthorsScratch& scratc
   PrepareTargetAttention(weights.f2, d, scratch, scratch.f2);
   PrepareTargetAttention(weights.evolution, d, scratch, scratch.evolution);
   const SurgeDense& input = weights.augru.input;
-  ApplyWeight(input, scratch.fused.data(), d, scratch.length, scratch.inputs.data());
-  for (size_t at = 0; at < scratch.length * input.out; ++at) {
-    scratch.inputs[at] += input.bias[at % input.out];
+  ApplyWeightInF32(input, scratch.fused.data(), d, scratch.length, scratch.inputs.data());
+  for (size_t at = 0; at < scratch.length * input.weight.out; ++at) {
+    scratch.inputs[at] += input.bias[at % input.weight.out];
   }
 }
 

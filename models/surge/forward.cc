@@ -11,9 +11,10 @@ namespace groundswell {
 namespace {
 
 size_t LargestHidden(const SurgeWeights& weights) {
-  return std::max({weights.f2.first.out, weights.f2.second.out, weights.evolution.first.out,
-                   weights.evolution.second.out, weights.query.own.out, weights.head0.out,
-                   weights.head2.out});
+  return std::max({weights.f2.first.weight.out, weights.f2.second.weight.out,
+                   weights.evolution.first.weight.out, weights.evolution.second.weight.out,
+                   weights.query.own.weight.out, weights.head0.weight.out,
+                   weights.head2.weight.out});
 }
 
 // The history, oldest first, and the padding item's row behind it.
@@ -43,20 +44,23 @@ void FinishHeadInput(const SurgeShape& shape, size_t n, SurgeScratch& scratch) {
 
 void AddReluToRows(const SurgeDense& dense, size_t rows, std::vector<float>& x) {
   for (size_t row = 0; row < rows; ++row) {
-    AddRelu(dense.bias, std::span(x).subspan(row * dense.out, dense.out));
+    AddRelu(dense.bias, std::span(x).subspan(row * dense.weight.out, dense.weight.out));
   }
 }
 
 void ScoreHead(const SurgeWeights& weights, size_t n, SurgeScratch& scratch,
                std::span<float> logits) {
-  ApplyWeight(weights.head0, scratch.head_input.data(), weights.head0.in, n,
-              scratch.hidden1.data());
+  ApplyWeight(weights.head0, scratch.head_input.data(), weights.head0.weight.in, n,
+              scratch.hidden1.data(), scratch);
   AddReluToRows(weights.head0, n, scratch.hidden1);
-  ApplyWeight(weights.head2, scratch.hidden1.data(), weights.head2.in, n, scratch.hidden2.data());
+  ApplyWeight(weights.head2, scratch.hidden1.data(), weights.head2.weight.in, n,
+              scratch.hidden2.data(), scratch);
   for (size_t row = 0; row < n; ++row) {
-    const std::span<const float> x = std::span(scratch.hidden2).subspan(row * weights.head2.out);
-    logits[row] = weights.head4.bias[0] +
-                  DotAddRelu(x.first(weights.head2.out), weights.head2.bias, weights.head4.weight);
+    const std::span<const float> x =
+        std::span(scratch.hidden2).subspan(row * weights.head2.weight.out);
+    logits[row] =
+        weights.head4.bias[0] + DotAddRelu(x.first(weights.head2.weight.out), weights.head2.bias,
+                                           weights.head4.weight.values);
   }
 }
 
@@ -90,23 +94,30 @@ std::unique_ptr<SurgeScratch> NewSurgeScratch(const SurgeWeights& weights, size_
   return std::make_unique<SurgePaperScratch>(weights, block_size);
 }
 
-void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out) {
-  Multiply({x, stride}, {dense.weight.data(), dense.out}, {out, dense.out}, rows, dense.out,
-           dense.in);
+void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out,
+                 SurgeScratch& scratch) {
+  MultiplyByWeight({x, stride}, dense.weight, rows, out, scratch.products);
+}
+
+void ApplyWeightInF32(const SurgeDense& dense, const float* x, size_t stride, size_t rows,
+                      float* out) {
+  const Weight& weight = dense.weight;
+  Multiply({x, stride}, {weight.values.data(), weight.out}, {out, weight.out}, rows, weight.out,
+           weight.in);
 }
 
 void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,
                         const SurgeDense& query_product, const float* a, size_t rows,
                         SurgeFirstLayers& layers) {
-  const size_t in = query.in;
-  const size_t out = query.out;
-  ApplyWeight(own, a, in, rows, layers.own.data());
+  const size_t in = query.weight.in;
+  const size_t out = query.weight.out;
+  ApplyWeightInF32(own, a, in, rows, layers.own.data());
   for (size_t i = 0; i < rows; ++i) {
     for (size_t o = 0; o < out; ++o) layers.own[i * out + o] += own.bias[o];
     float* matrix = layers.matrices.data() + i * in * out;
     for (size_t k = 0; k < in; ++k) {
-      const float* base = query.weight.data() + k * out;
-      const float* scaled = query_product.weight.data() + k * out;
+      const float* base = query.weight.values.data() + k * out;
+      const float* scaled = query_product.weight.values.data() + k * out;
       const float scale = a[i * in + k];
       for (size_t o = 0; o < out; ++o) matrix[k * out + o] = base[o] + scale * scaled[o];
     }
@@ -115,8 +126,8 @@ void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,
 
 void EvolveStep(const SurgeAugru& augru, std::span<const float> inputs, size_t rows,
                 SurgeScratch& scratch) {
-  const size_t h = augru.candidate_state.out;
-  ApplyWeight(augru.gates_state, scratch.state.data(), h, rows, scratch.gates.data());
+  const size_t h = augru.candidate_state.weight.out;
+  ApplyWeight(augru.gates_state, scratch.state.data(), h, rows, scratch.gates.data(), scratch);
   for (size_t row = 0; row < rows; ++row) {
     const auto input = inputs.subspan(size_t{scratch.step_input[row]} * 3 * h, 2 * h);
     const std::span<float> gates = std::span(scratch.gates).subspan(row * 2 * h, 2 * h);
@@ -125,7 +136,8 @@ void EvolveStep(const SurgeAugru& augru, std::span<const float> inputs, size_t r
     float* reset = scratch.reset.data() + row * h;
     for (size_t k = 0; k < h; ++k) reset[k] = gates[k] * state[k];
   }
-  ApplyWeight(augru.candidate_state, scratch.reset.data(), h, rows, scratch.candidate.data());
+  ApplyWeight(augru.candidate_state, scratch.reset.data(), h, rows, scratch.candidate.data(),
+              scratch);
   for (size_t row = 0; row < rows; ++row) {
     const auto input = inputs.subspan(size_t{scratch.step_input[row]} * 3 * h + 2 * h, h);
     const std::span<float> candidate = std::span(scratch.candidate).subspan(row * h, h);

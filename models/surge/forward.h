@@ -39,6 +39,7 @@ struct SurgeScratch : RankerScratch {
   SurgeScratch(const SurgeWeights& weights, size_t block_size);
 
   size_t block_size;
+  Bf16Scratch products;
   // Of the user.
   size_t length = 0;  // items of the history that are read, at most L
   InterestGraph graph;
@@ -64,9 +65,10 @@ struct SurgeAuthorsScratch final : SurgeScratch {
   SurgeAuthorsScratch(const SurgeWeights& weights, size_t block_size);
 
   // Of the user.
-  std::vector<float> normalised;  // L x L: An, then E
-  std::vector<float> query;       // L x d: An An X
-  std::vector<float> concat;      // L x 4d
+  std::vector<float> normalised;   // L x L: An, then E
+  std::vector<float> of_position;  // L: D, then exp(f1)
+  std::vector<float> query;        // L x d: An An X
+  std::vector<float> concat;       // L x 4d
   std::vector<float> user_hidden1, user_hidden2;
   std::vector<float> cluster_attention;  // L: softmax of f1 over the history, then over Xc
   SurgeFirstLayers f2, evolution;
@@ -122,8 +124,13 @@ void ScorePaperItems(const SurgeWeights& weights, size_t n, SurgePaperScratch& s
 
 // What they share. Matrices have room for PaddedRows(rows) rows.
 
-// out (rows x dense.out) = x (rows x dense.in, rows `stride` apart) W', without the bias.
-void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out);
+// out (rows x out of the weight) = x (rows `stride` apart) W', without the bias.
+void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out,
+                 SurgeScratch& scratch);
+
+// The same in f32, whatever the weight's precision: for the user's side.
+void ApplyWeightInF32(const SurgeDense& dense, const float* x, size_t stride, size_t rows,
+                      float* out);
 
 // own_i = own' a_i + b and M_i = query + query_product diag(a_i), for the rows a_i of `a`.
 void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,

@@ -21,15 +21,15 @@ std::span<float> RowOf(std::vector<float>& matrix, size_t row, size_t width) {
 // is left out: both softmaxes over j take it out again.
 void FillBeta(const SurgeQuery& query, size_t n, SurgePaperScratch& scratch) {
   const size_t length = scratch.length;
-  const size_t hidden = query.own.out;
-  const size_t d = query.query.in;
+  const size_t hidden = query.own.weight.out;
+  const size_t d = query.query.weight.in;
   for (size_t j = 0; j < length; ++j) {
     Multiply({scratch.targets.data(), d}, {scratch.query.matrices.data() + j * d * hidden, hidden},
              {scratch.hidden1.data(), hidden}, n, hidden, d);
     const auto own = RowOf(scratch.query.own, j, hidden);
     for (size_t row = 0; row < n; ++row) {
       scratch.beta[row * length + j] =
-          DotAddLeakyRelu(RowOf(scratch.hidden1, row, hidden), own, query.second.weight);
+          DotAddLeakyRelu(RowOf(scratch.hidden1, row, hidden), own, query.second.weight.values);
     }
   }
   std::copy_n(scratch.beta.begin(), n * length, scratch.gamma.begin());
@@ -72,15 +72,13 @@ void FuseItems(const SurgeShape& shape, size_t n, SurgePaperScratch& scratch) {
     for (size_t i = 0; i < length; ++i) {
       const std::span<float> fused = RowOf(scratch.fused_items, row * length + i, d);
       const float sum = scratch.weight_sum[row * length + i];
-      const float* own = scratch.history.data() + i * d;
       float scale = 1.0f / sum;
       if (!(sum >= kLeastWeightSum)) {
         FuseApart(RowOf(scratch.beta, row, length), i, l, d, scratch, fused);
         scale = 1.0f;
       }
-      for (size_t k = 0; k < d; ++k) fused[k] = scale * fused[k] + own[k];
+      ScaleAddLeakyRelu(scale, RowOf(scratch.history, i, d), fused);
     }
-    LeakyRelu(RowOf(scratch.fused_items, row, width));
   }
 }
 
@@ -90,8 +88,8 @@ void AssignToClusters(const SurgeWeights& weights, size_t n, SurgePaperScratch& 
   const size_t length = scratch.length;
   const size_t l = weights.shape.max_history;
   const size_t m = weights.shape.clusters;
-  ApplyWeight(weights.pool, scratch.fused_items.data(), weights.pool.in, n * length,
-              scratch.projected.data());
+  ApplyWeight(weights.pool, scratch.fused_items.data(), weights.pool.weight.in, n * length,
+              scratch.projected.data(), scratch);
   for (size_t row = 0; row < n; ++row) {
     const float* projected = scratch.projected.data() + row * length * m;
     float* by_cluster = scratch.by_cluster.data() + row * (m + 1) * length;
@@ -133,9 +131,10 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgePaperScratch& scratch) {
   const size_t h = weights.shape.state_width;
   const SurgeDense& input = weights.augru.input;
   const size_t rows = n * m;
-  ApplyWeight(input, scratch.clusters.data(), input.in, rows, scratch.inputs.data());
+  ApplyWeight(input, scratch.clusters.data(), input.weight.in, rows, scratch.inputs.data(),
+              scratch);
   for (size_t row = 0; row < rows; ++row) {
-    AddScaled(input.bias, 1.0f, RowOf(scratch.inputs, row, input.out));
+    AddScaled(input.bias, 1.0f, RowOf(scratch.inputs, row, input.weight.out));
   }
   std::fill_n(scratch.state.begin(), n * h, 0.0f);
   for (size_t step = 0; step < m; ++step) {
@@ -155,7 +154,8 @@ void Evolve(const SurgeWeights& weights, size_t n, SurgePaperScratch& scratch) {
 
 SurgePaperScratch::SurgePaperScratch(const SurgeWeights& weights, size_t block)
     : SurgeScratch(weights, block),
-      query(weights.shape.max_history, weights.query.query.in, weights.query.query.out),
+      query(weights.shape.max_history, weights.query.query.weight.in,
+            weights.query.query.weight.out),
       neighbours(weights.shape.max_history * weights.shape.max_history * weights.shape.d()),
       beta(PaddedRows(block) * weights.shape.max_history),
       gamma(beta.size()),
@@ -166,17 +166,18 @@ SurgePaperScratch::SurgePaperScratch(const SurgeWeights& weights, size_t block)
       assignment(by_cluster.size()),
       clusters((PaddedRows(block) * weights.shape.clusters + 1) * weights.shape.d()),
       cluster_score(block * weights.shape.clusters),
-      inputs(PaddedRows(block) * weights.shape.clusters * weights.augru.input.out) {}
+      inputs(PaddedRows(block) * weights.shape.clusters * weights.augru.input.weight.out) {}
 
 void PreparePaperUser(const SurgeWeights& weights, SurgePaperScratch& scratch) {
   const size_t l = weights.shape.max_history;
   const size_t d = weights.shape.d();
   const size_t n = scratch.length;
   BuildPaperGraph(weights, scratch.history, n, scratch.graph);
-  ApplyWeight(weights.query.transform, scratch.history.data(), d, n, scratch.transformed.data());
+  ApplyWeightInF32(weights.query.transform, scratch.history.data(), d, n,
+                   scratch.transformed.data());
   PrepareFirstLayers(weights.query.own, weights.query.query, weights.query.query_product,
                      scratch.transformed.data(), n, scratch.query);
-  ApplyWeight(weights.fusion, scratch.history.data(), d, n, scratch.product.data());
+  ApplyWeightInF32(weights.fusion, scratch.history.data(), d, n, scratch.product.data());
   for (size_t j = 0; j < n; ++j) {
     for (size_t i = 0; i < n; ++i) {
       const float adjacent = scratch.graph.adjacency[i * l + j];

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <initializer_list>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -109,10 +110,11 @@ class TensorReader {
 // Columns [begin, begin + in) of a weight (rows x columns), transposed: in x rows.
 SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size_t begin,
                 size_t in) {
-  SurgeDense part{.in = in, .out = rows, .weight = {}, .bias = std::vector<float>(rows)};
-  part.weight.resize(in * rows);
+  SurgeDense part{.weight = {.in = in, .out = rows, .values = std::vector<float>(in * rows)},
+                  .bias = std::vector<float>(rows)};
   for (size_t row = 0; row < rows; ++row) {
-    for (size_t i = 0; i < in; ++i) part.weight[i * rows + row] = weight[row * columns + begin + i];
+    for (size_t i = 0; i < in; ++i)
+      part.weight.values[i * rows + row] = weight[row * columns + begin + i];
   }
   return part;
 }
@@ -128,7 +130,8 @@ SurgeDense TensorReader::ReadDense(const std::string& name, size_t out, size_t i
 }
 
 void AddScaledWeight(const SurgeDense& other, float scale, SurgeDense& dense) {
-  for (size_t i = 0; i < dense.weight.size(); ++i) dense.weight[i] += scale * other.weight[i];
+  std::vector<float>& values = dense.weight.values;
+  for (size_t i = 0; i < values.size(); ++i) values[i] += scale * other.weight.values[i];
 }
 
 SurgeAttention ReadAttention(TensorReader& reader, const std::string& name, size_t d) {
@@ -210,12 +213,21 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options, Surg
   weights.variant = variant == "authors" ? SurgeVariant::kAuthors : SurgeVariant::kPaper;
   const bool pools = weights.variant == SurgeVariant::kAuthors;
   for (const auto& [name, value] : options) {
-    if (name == "variant" || name == "max_history" || (pools && name == "pool_length")) continue;
-    return BadOption(name, value,
-                     pools ? "absent: this variant has variant, max_history, pool_length"
-                           : "absent: this variant has variant, max_history (the number of "
-                             "clusters comes from pool.weight)");
+    if (name == "variant" || name == "max_history" || name == kPrecisionOption ||
+        (pools && name == "pool_length")) {
+      continue;
+    }
+    return BadOption(
+        name, value,
+        pools ? "absent: this variant has variant, max_history, pool_length, precision"
+              : "absent: this variant has variant, max_history, precision (the number of "
+                "clusters comes from pool.weight)");
   }
+  const std::optional<Precision> precision = PrecisionOf(options);
+  if (!precision.has_value()) {
+    return BadOption(kPrecisionOption, options.at(kPrecisionOption), kPrecisionRemedy);
+  }
+  weights.precision = *precision;
   if (absl::Status s = ReadSize(options, "max_history", weights.shape.max_history); !s.ok()) {
     return s;
   }
@@ -269,8 +281,8 @@ void RefuseBatchNormalisation(const SafetensorsFile& file, TensorReader& reader)
 // Sizes that are products of others: the memory of one thread must stay within bounds.
 void CheckMemory(TensorReader& reader, const SurgeWeights& weights) {
   const SurgeShape& shape = weights.shape;
-  const size_t hidden = std::max(
-      {weights.f2.first.out, weights.evolution.first.out, weights.query.own.out, size_t{1}});
+  const size_t hidden = std::max({weights.f2.first.weight.out, weights.evolution.first.weight.out,
+                                  weights.query.own.weight.out, size_t{1}});
   const size_t positions = shape.max_history + 24;
   const size_t adjacency = weights.variant == SurgeVariant::kPaper
                                ? positions * positions * shape.d()
@@ -301,6 +313,22 @@ void ReadVariant(TensorReader& reader, SurgeWeights& weights) {
   reader.ReadDense("cluster.transform", d, d, /*has_bias=*/false);
   reader.ReadDense("cluster.mlp.0", hidden, 3 * d);
   reader.ReadDense("cluster.mlp.2", 1, hidden);
+}
+
+// The products that are made per candidate, in the model's precision. Those with matrices of the
+// user have nothing to pack at load. The authors' f2 stays f32: in bf16 other positions are kept,
+// which changes logits by 0.17 instead of 0.01.
+absl::Status Pack(SurgeWeights& weights) {
+  for (SurgeDense* dense :
+       {&weights.augru.input, &weights.augru.gates_state, &weights.augru.candidate_state,
+        &weights.head0, &weights.head2, &weights.evolution.second, &weights.pool}) {
+    Weight& weight = dense->weight;
+    if (weight.values.empty()) continue;  // the other variant's
+    auto packed = MakeWeight(std::move(weight.values), weight.in, weight.out, weights.precision);
+    if (!packed.ok()) return packed.status();
+    weight = *std::move(packed);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -335,6 +363,7 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
   reader.RefuseOthers();
   CheckMemory(reader, weights);
   if (!reader.status().ok()) return reader.status();
+  if (absl::Status s = Pack(weights); !s.ok()) return s;
   return weights;
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "models/safetensors.h"
+#include "models/weight.h"
 
 namespace groundswell {
 
@@ -37,11 +38,9 @@ struct SurgeShape {
   size_t head_input() const { return state_width + 3 * d(); }
 };
 
-// y = W x + b with W transposed (in x out), as Multiply takes it.
+// y = W x + b with W transposed (in x out).
 struct SurgeDense {
-  size_t in = 0;
-  size_t out = 0;
-  std::vector<float> weight;
+  Weight weight;
   std::vector<float> bias;  // zeros where the layer has none
 };
 
@@ -78,6 +77,7 @@ struct SurgeAugru {
 struct SurgeWeights {
   SafetensorsFile file;
   SurgeVariant variant = SurgeVariant::kAuthors;
+  Precision precision = Precision::kF32;
   SurgeShape shape;
 
   std::span<const float> item_embed;       // items x item_width
@@ -96,9 +96,10 @@ struct SurgeWeights {
   void Embed(uint32_t item, std::span<float> out) const;
 };
 
-// `options` are the manifest's: variant ("authors" or "paper"), max_history and, for the authors'
-// variant, pool_length. Every error is an InvalidArgument that names the option or the tensor, what
-// it is, and the remedy; a checkpoint with unfolded batch normalisation is told how to fold it.
+// `options` are the manifest's: variant ("authors" or "paper"), max_history, for the authors'
+// variant pool_length, and precision ("f32" or "bf16") if it is there. Every error is an
+// InvalidArgument that names the option or the tensor, what it is, and the remedy; a checkpoint
+// with unfolded batch normalisation is told how to fold it.
 absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
                                               const std::map<std::string, std::string>& options);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ std::string golden_directory = GROUNDSWELL_GOLDEN_DIRECTORY;
 
 constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and logits
 constexpr double kProbabilityTolerance = 1e-6;
+constexpr double kBf16Bound = 0.025;  // of logits, likewise
 
 SafetensorsFile Open(const std::string& name) {
   return OpenGolden(golden_directory + "/macgnn", name);
@@ -57,13 +59,55 @@ struct Attention {
 class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
  protected:
   void SetUp() override {
+    weights_ = Load("f32");
+    ASSERT_GT(rows_, 0u);
+    const MacgnnShape& shape = weights_.shape;
+    ASSERT_EQ(u1_.size(), rows_ * shape.item_nodes)
+        << "in.u1 and the weights disagree about the item macro nodes";
+    ASSERT_EQ(u2_.size(), rows_ * shape.user_nodes)
+        << "in.u2 and the weights disagree about the user macro nodes";
+    ASSERT_EQ(i1_.size(), rows_ * shape.user_nodes);
+    ASSERT_EQ(i2_.size(), rows_ * shape.item_nodes);
+    ASSERT_EQ(urec_.size(), rows_ * shape.recent_len)
+        << "in.urec and the metadata disagree about recent_len";
+    ASSERT_EQ(irec_.size(), rows_ * shape.recent_len);
+    ASSERT_EQ(Stage("p").size(), rows_);
+    ASSERT_LT(*std::max_element(user_.begin(), user_.end()), shape.users);
+    ASSERT_LT(*std::max_element(item_.begin(), item_.end()), shape.items);
+    ASSERT_LT(*std::max_element(urec_.begin(), urec_.end()), shape.items);
+    ASSERT_LT(*std::max_element(irec_.begin(), irec_.end()), shape.users);
+  }
+
+  MacgnnWeights Load(const char* precision) {
     const auto loaded =
         LoadMacgnnWeights(WithStatistics(weights_file_, cases_, prefix_),
                           {{"attention", GetParam().manifest},
                            {"tau", weights_file_.metadata().at("tau")},
-                           {"recent_len", weights_file_.metadata().at("recent_len")}});
-    ASSERT_TRUE(loaded.ok()) << loaded.status();
-    weights_ = *loaded;
+                           {"recent_len", weights_file_.metadata().at("recent_len")},
+                           {"precision", precision}});
+    if (!loaded.ok()) throw std::runtime_error(std::string(loaded.status().message()));
+    return *loaded;
+  }
+
+  float Score(const MacgnnWeights& weights, size_t row, MacgnnScratch& scratch) const {
+    const MacgnnShape& shape = weights.shape;
+    const auto of_row = [row](const auto& matrix, size_t width) {
+      return std::span(matrix).subspan(row * width, width);
+    };
+    MacgnnPrepareUser(weights,
+                      {.row = user_[row],
+                       .one_hop = of_row(u1_, shape.item_nodes),
+                       .two_hop = of_row(u2_, shape.user_nodes),
+                       .recent_items = of_row(urec_, shape.recent_len)},
+                      scratch);
+    float logit = 0;
+    MacgnnScoreItems(weights,
+                     {.rows = of_row(item_, 1),
+                      .one_hop = of_row(i1_, shape.user_nodes),
+                      .two_hop = of_row(i2_, shape.item_nodes),
+                      .recent_users = of_row(irec_, shape.recent_len)},
+                     scratch, std::span(&logit, 1));
+    return logit;
   }
 
   void ExpectNear(const std::string& stage, size_t row, std::span<const float> actual,
@@ -77,6 +121,35 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     }
   }
 
+  // [user_embed | u1 | u2 | ur | item_embed | i1 | i2 | ir] of the first row, from where the parts
+  // are; with attention V_u is yet to be applied to ir.
+  std::vector<float> Concatenation(const MacgnnScratch& scratch) const {
+    const size_t d = weights_.shape.d;
+    const size_t h = weights_.shape.h;
+    const bool attends = weights_.attention == MacgnnAttention::kNeighbours;
+    const float* const item = scratch.item_input.data();
+    const float* const of_user_nodes = attends ? scratch.pair_input.data() : item + d + h;
+    std::vector<float> concat(scratch.user_half.begin(), scratch.user_half.end());
+    if (attends) {
+      const float* const u1 = of_user_nodes + h + d;
+      std::copy_n(u1, h, concat.begin() + d);
+      std::copy_n(u1 + h, h, concat.begin() + d + 2 * h);
+    }
+    concat.insert(concat.end(), item, item + d);
+    concat.insert(concat.end(), of_user_nodes, of_user_nodes + h);
+    concat.insert(concat.end(), item + d, item + d + h);
+    if (!attends) {
+      concat.insert(concat.end(), item + d + 2 * h, item + d + 3 * h);
+      return concat;
+    }
+    for (size_t i = 0; i < h; ++i) {
+      float sum = 0;
+      for (size_t k = 0; k < d; ++k) sum += of_user_nodes[h + k] * weights_.users.value[k * h + i];
+      concat.push_back(sum);
+    }
+    return concat;
+  }
+
   const std::vector<double>& Stage(const std::string& stage) {
     auto [at, is_new] = stages_.try_emplace(stage);
     if (is_new) at->second = GoldenDoubles(cases_, prefix_ + stage);
@@ -87,60 +160,28 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
   const SafetensorsFile weights_file_ = Open("weights.safetensors");
   const SafetensorsFile cases_ = Open("cases.safetensors");
   MacgnnWeights weights_{.file = weights_file_};
+  const std::vector<uint32_t> user_ = GoldenIntegers<uint32_t>(cases_, "in.user");
+  const std::vector<uint32_t> item_ = GoldenIntegers<uint32_t>(cases_, "in.item");
+  const std::vector<int64_t> u1_ = GoldenIntegers<int64_t>(cases_, "in.u1");
+  const std::vector<int64_t> u2_ = GoldenIntegers<int64_t>(cases_, "in.u2");
+  const std::vector<int64_t> i1_ = GoldenIntegers<int64_t>(cases_, "in.i1");
+  const std::vector<int64_t> i2_ = GoldenIntegers<int64_t>(cases_, "in.i2");
+  const std::vector<uint32_t> urec_ = GoldenIntegers<uint32_t>(cases_, "in.urec");
+  const std::vector<uint32_t> irec_ = GoldenIntegers<uint32_t>(cases_, "in.irec");
   const size_t rows_ = cases_.tensors().at("in.user").element_count();
   std::map<std::string, std::vector<double>> stages_;
 };
 
 TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
   const MacgnnShape& shape = weights_.shape;
-  const auto user = GoldenIntegers<uint32_t>(cases_, "in.user");
-  const auto item = GoldenIntegers<uint32_t>(cases_, "in.item");
-  const auto u1 = GoldenIntegers<int64_t>(cases_, "in.u1");
-  const auto u2 = GoldenIntegers<int64_t>(cases_, "in.u2");
-  const auto i1 = GoldenIntegers<int64_t>(cases_, "in.i1");
-  const auto i2 = GoldenIntegers<int64_t>(cases_, "in.i2");
-  const auto urec = GoldenIntegers<uint32_t>(cases_, "in.urec");
-  const auto irec = GoldenIntegers<uint32_t>(cases_, "in.irec");
-  const size_t p = shape.user_nodes;
-  const size_t q = shape.item_nodes;
-  const size_t l = shape.recent_len;
-  ASSERT_GT(rows_, 0u);
-  ASSERT_EQ(u1.size(), rows_ * q) << "in.u1 and the weights disagree about the item macro nodes";
-  ASSERT_EQ(u2.size(), rows_ * p) << "in.u2 and the weights disagree about the user macro nodes";
-  ASSERT_EQ(i1.size(), rows_ * p);
-  ASSERT_EQ(i2.size(), rows_ * q);
-  ASSERT_EQ(urec.size(), rows_ * l) << "in.urec and the metadata disagree about recent_len";
-  ASSERT_EQ(irec.size(), rows_ * l);
-  ASSERT_EQ(Stage("p").size(), rows_);
-  ASSERT_EQ(item.size(), rows_);
-  ASSERT_LT(*std::max_element(user.begin(), user.end()), shape.users);
-  ASSERT_LT(*std::max_element(item.begin(), item.end()), shape.items);
-  ASSERT_LT(*std::max_element(urec.begin(), urec.end()), shape.items);
-  ASSERT_LT(*std::max_element(irec.begin(), irec.end()), shape.users);
-
-  MacgnnScratch scratch(shape, 1);
+  MacgnnScratch scratch(weights_, 1);
   for (size_t row = 0; row < rows_; ++row) {
-    MacgnnPrepareUser(weights_,
-                      {.row = user[row],
-                       .one_hop = std::span(u1).subspan(row * q, q),
-                       .two_hop = std::span(u2).subspan(row * p, p),
-                       .recent_items = std::span(urec).subspan(row * l, l)},
-                      scratch);
-    float logit = 0;
-    MacgnnScoreItems(weights_,
-                     {.rows = std::span(item).subspan(row, 1),
-                      .one_hop = std::span(i1).subspan(row * p, p),
-                      .two_hop = std::span(i2).subspan(row * q, q),
-                      .recent_users = std::span(irec).subspan(row * l, l)},
-                     scratch, std::span(&logit, 1));
-    std::vector<float> concat(scratch.concat.begin(), scratch.concat.begin() + shape.concat());
-    if (weights_.attention == MacgnnAttention::kNone) {
-      std::copy(scratch.user_half.begin(), scratch.user_half.end(), concat.begin());
-    }
+    const float logit = Score(weights_, row, scratch);
+    const std::vector<float> concat = Concatenation(scratch);
     ExpectNear("w_u1", row, scratch.w_u1);
     ExpectNear("w_u2", row, scratch.w_u2);
-    ExpectNear("w_i1", row, std::span(scratch.w_i1).first(p));
-    ExpectNear("w_i2", row, std::span(scratch.w_i2).first(q));
+    ExpectNear("w_i1", row, std::span(scratch.w_i1).first(shape.user_nodes));
+    ExpectNear("w_i2", row, std::span(scratch.w_i2).first(shape.item_nodes));
     ExpectNear("concat", row, concat);
     ExpectNear("fc0", row, std::span(scratch.fc0).first(shape.hidden1));
     ExpectNear("dice1", row, std::span(scratch.dice1).first(shape.hidden1));
@@ -152,7 +193,21 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
     if (HasFatalFailure()) return;
   }
   fmt::print("{} rows agree at every stage ({} user and {} item macro nodes, recent_len {})\n",
-             rows_, p, q, l);
+             rows_, shape.user_nodes, shape.item_nodes, shape.recent_len);
+}
+
+TEST_P(MacgnnGoldenTest, LogitsInBf16AreWithinItsBound) {
+  const MacgnnWeights weights = Load("bf16");
+  MacgnnScratch scratch(weights, 1);
+  double worst = 0;
+  for (size_t row = 0; row < rows_; ++row) {
+    const double expected = Stage("logit")[row];
+    const double error = std::abs(Score(weights, row, scratch) - expected);
+    worst = std::max(worst, error / (1 + std::abs(expected)));
+  }
+  EXPECT_LE(worst, kBf16Bound);
+  fmt::print("{}: at most {:.4f} (1 + |logit|) from the exact logits\n",
+             ArithmeticOf(Precision::kBf16), worst);
 }
 
 INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnGoldenTest,

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ std::string golden_directory = GROUNDSWELL_GOLDEN_DIRECTORY;
 
 constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and logits
 constexpr double kProbabilityTolerance = 1e-6;
+constexpr double kBf16Bound = 0.015;  // of logits, likewise
 
 // The weights with the categories of the items, which the cases hold.
 SafetensorsFile WithCategories(const SafetensorsFile& weights, const SafetensorsFile& cases) {
@@ -42,13 +44,7 @@ SafetensorsFile WithCategories(const SafetensorsFile& weights, const Safetensors
 class SurgeGoldenTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const auto& metadata = weights_file_.metadata();
-    std::map<std::string, std::string> options{{"variant", GetParam()},
-                                               {"max_history", metadata.at("max_history")}};
-    if (IsAuthors()) options["pool_length"] = metadata.at("pool_length");
-    const auto loaded = LoadSurgeWeights(WithCategories(weights_file_, cases_), options);
-    ASSERT_TRUE(loaded.ok()) << loaded.status();
-    weights_ = *loaded;
+    weights_ = Load("f32");
     size_t begin = 0;
     const auto history = GoldenIntegers<uint32_t>(cases_, "in.history");
     for (const auto length : GoldenIntegers<size_t>(cases_, "in.history_length")) {
@@ -57,6 +53,17 @@ class SurgeGoldenTest : public testing::TestWithParam<const char*> {
       std::reverse(histories_.back().begin(), histories_.back().end());  // newest first
       begin += length;
     }
+  }
+
+  SurgeWeights Load(const char* precision) const {
+    const auto& metadata = weights_file_.metadata();
+    std::map<std::string, std::string> options{{"variant", GetParam()},
+                                               {"max_history", metadata.at("max_history")},
+                                               {"precision", precision}};
+    if (IsAuthors()) options["pool_length"] = metadata.at("pool_length");
+    const auto loaded = LoadSurgeWeights(WithCategories(weights_file_, cases_), options);
+    if (!loaded.ok()) throw std::runtime_error(std::string(loaded.status().message()));
+    return *loaded;
   }
 
   bool IsAuthors() const { return std::string(GetParam()) == "authors"; }
@@ -128,6 +135,26 @@ TEST_P(SurgeGoldenTest, EveryStageOfEveryRowAgrees) {
   }
   fmt::print("{} rows agree at every stage (history of {}, width {})\n", rows_, shape.max_history,
              shape.d());
+}
+
+TEST_P(SurgeGoldenTest, LogitsInBf16AreWithinItsBound) {
+  const SurgeWeights weights = Load("bf16");
+  const auto candidate = GoldenIntegers<uint32_t>(cases_, "in.candidate");
+  const auto history = GoldenIntegers<size_t>(cases_, "in.history_index");
+  const std::vector<double> logits = GoldenDoubles(cases_, "logit");
+  const auto scratch = NewSurgeScratch(weights, 1);
+  double worst = 0;
+  for (size_t row = 0; row < rows_; ++row) {
+    ASSERT_TRUE(
+        SurgePrepareUser(weights, {.recent_items = histories_.at(history[row])}, *scratch).ok());
+    float logit = 0;
+    SurgeScoreItems(weights, {.rows = std::span(candidate).subspan(row, 1)}, *scratch,
+                    std::span(&logit, 1));
+    worst = std::max(worst, std::abs(logit - logits[row]) / (1 + std::abs(logits[row])));
+  }
+  EXPECT_LE(worst, kBf16Bound);
+  fmt::print("{}: at most {:.4f} (1 + |logit|) from the exact logits\n",
+             ArithmeticOf(Precision::kBf16), worst);
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, SurgeGoldenTest, testing::Values("authors", "paper"),

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
+#include <set>
 
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
@@ -13,6 +15,9 @@
 
 namespace groundswell {
 namespace {
+
+// Of a bf16 logit to the exact one, absolute and relative.
+constexpr double kBf16Bound = 0.025;
 
 using Vector = std::vector<double>;
 using Table = std::vector<Vector>;
@@ -265,16 +270,30 @@ Sizes RandomSizes(std::mt19937_64& random) {
           .hidden2 = pick(90)};
 }
 
-class MacgnnProperty : public testing::TestWithParam<const char*> {
- protected:
-  bool attends() const { return std::string(GetParam()) == "neighbours"; }
+struct Served {
+  const char* attention;
+  const char* precision;
+};
 
-  MacgnnWeights Load(const Model& model, const Sizes& sizes) {
-    const auto weights = LoadMacgnnWeights(
-        model.file,
-        {{"attention", GetParam()}, {"tau", "1.3"}, {"recent_len", std::to_string(sizes.l)}});
+class MacgnnProperty : public testing::TestWithParam<Served> {
+ protected:
+  bool attends() const { return std::string(GetParam().attention) == "neighbours"; }
+
+  // Of a logit, absolute and relative.
+  double tolerance() const {
+    return std::string(GetParam().precision) == "bf16" ? kBf16Bound : 2e-5;
+  }
+
+  MacgnnWeights Load(const Model& model, const Sizes& sizes, const char* precision) {
+    const auto weights = LoadMacgnnWeights(model.file, {{"attention", GetParam().attention},
+                                                        {"tau", "1.3"},
+                                                        {"recent_len", std::to_string(sizes.l)},
+                                                        {"precision", precision}});
     EXPECT_TRUE(weights.ok()) << weights.status();
     return *weights;
+  }
+  MacgnnWeights Load(const Model& model, const Sizes& sizes) {
+    return Load(model, sizes, GetParam().precision);
   }
 };
 
@@ -288,11 +307,11 @@ TEST_P(MacgnnProperty, AgreesWithTheEquationsOnRandomShapes) {
     const Features features = RandomFeatures(sizes, 1 + random() % 20, random);
     std::vector<size_t> all(features.items.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-    MacgnnScratch scratch(weights.shape, all.size());
+    MacgnnScratch scratch(weights, all.size());
     const std::vector<float> logits = Score(weights, sizes, features, all, scratch);
     for (const size_t i : all) {
       const double expected = OracleLogit(model, sizes, features, i, attends(), 1.3);
-      ASSERT_NEAR(logits[i], expected, 2e-5 + 2e-5 * std::abs(expected)) << "candidate " << i;
+      ASSERT_NEAR(logits[i], expected, tolerance() * (1 + std::abs(expected))) << "candidate " << i;
     }
   }
 }
@@ -310,10 +329,10 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
     const Features features = RandomFeatures(sizes, 300, random);
     std::vector<size_t> order(features.items.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    MacgnnScratch whole(weights.shape, order.size());
+    MacgnnScratch whole(weights, order.size());
     const std::vector<float> expected = Score(weights, sizes, features, order, whole);
 
-    MacgnnScratch scratch(weights.shape, 130);
+    MacgnnScratch scratch(weights, 130);
     std::shuffle(order.begin(), order.end(), random);
     for (size_t begin = 0; begin < order.size();) {
       const size_t size = std::min(order.size() - begin, 1 + random() % (random() % 2 ? 130 : 5));
@@ -329,8 +348,50 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnProperty, testing::Values("none", "neighbours"),
-                         [](const auto& named) { return std::string(named.param); });
+// The positions of the largest twenty.
+std::set<size_t> TwentyBest(const std::vector<float>& logits) {
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::partial_sort(order.begin(), order.begin() + 20, order.end(),
+                    [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  return {order.begin(), order.begin() + 20};
+}
+
+// At the published sizes, of f32's twenty best of 500, over many lists.
+TEST_P(MacgnnProperty, HardlyAnyOfTheTwentyBestIsAnother) {
+  constexpr Sizes kPublished{.d = 10,
+                             .p = 20,
+                             .q = 30,
+                             .l = 20,
+                             .users = 1'000,
+                             .items = 1'000,
+                             .hidden1 = 200,
+                             .hidden2 = 80};
+  constexpr size_t kLists = 100;
+  std::vector<size_t> all(500);
+  std::iota(all.begin(), all.end(), size_t{0});
+  size_t others = 0;
+  for (uint64_t seed = 1; seed <= kLists; ++seed) {
+    std::mt19937_64 random(seed);
+    const Model model = RandomModel(kPublished, random);
+    const Features features = RandomFeatures(kPublished, all.size(), random);
+    const auto best = [&](const char* precision) {
+      const MacgnnWeights weights = Load(model, kPublished, precision);
+      MacgnnScratch scratch(weights, all.size());
+      return TwentyBest(Score(weights, kPublished, features, all, scratch));
+    };
+    const std::set<size_t> expected = best("f32");
+    for (const size_t i : best(GetParam().precision)) others += expected.contains(i) ? 0 : 1;
+  }
+  EXPECT_LE(others, 20 * kLists / 100);
+}
+
+INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnProperty,
+                         testing::Values(Served{"none", "f32"}, Served{"neighbours", "f32"},
+                                         Served{"none", "bf16"}, Served{"neighbours", "bf16"}),
+                         [](const auto& named) {
+                           return std::string(named.param.attention) + "_" + named.param.precision;
+                         });
 
 }  // namespace
 }  // namespace groundswell

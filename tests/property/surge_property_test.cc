@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "models/surge/forward.h"
 #include "models/surge/weights.h"
@@ -18,13 +19,31 @@ namespace {
 
 using Items = std::vector<uint32_t>;
 
+// The published sizes, for the kernels that are chosen for large products.
+constexpr SurgeSizes kPublished{.items = 300,
+                                .categories = 20,
+                                .item_width = 32,
+                                .category_width = 8,
+                                .heads = 1,
+                                .state = 40,
+                                .hidden1 = 80,
+                                .hidden2 = 40,
+                                .head1 = 100,
+                                .head2 = 64,
+                                .clusters = 10};
+
 Items RandomItems(size_t size, size_t rows, std::mt19937_64& random) {
   Items items(size);
   for (uint32_t& item : items) item = static_cast<uint32_t>(random() % rows);
   return items;
 }
 
-class SurgeProperty : public testing::TestWithParam<const char*> {
+struct Served {
+  const char* variant;
+  const char* precision;
+};
+
+class SurgeProperty : public testing::TestWithParam<Served> {
  protected:
   // Random weights of these sizes: the oracle, and what is served.
   struct Model {
@@ -35,16 +54,26 @@ class SurgeProperty : public testing::TestWithParam<const char*> {
 
   Model MakeModel(const SurgeSizes& sizes, size_t max_history, size_t pool_length,
                   std::mt19937_64& random) const {
-    SurgeOracle oracle{.tensors = RandomSurgeTensors(GetParam(), sizes, random),
+    const char* const variant = GetParam().variant;
+    SurgeOracle oracle{.tensors = RandomSurgeTensors(variant, sizes, random),
                        .categories = SurgeCategories(sizes),
-                       .variant = GetParam(),
+                       .variant = variant,
                        .max_history = max_history,
                        .pool_length = pool_length};
-    auto weights = LoadSurgeWeights(MakeSurgeFile(oracle.tensors, oracle.categories),
-                                    SurgeOptions(GetParam(), max_history, pool_length));
-    EXPECT_TRUE(weights.ok()) << weights.status();
-    return {std::move(oracle), *std::move(weights), sizes.items};
+    SurgeWeights weights = Load(oracle, GetParam().precision);
+    return {std::move(oracle), std::move(weights), sizes.items};
   }
+
+  static SurgeWeights Load(const SurgeOracle& oracle, const char* precision) {
+    auto options = SurgeOptions(oracle.variant, oracle.max_history, oracle.pool_length);
+    options["precision"] = precision;
+    auto weights = LoadSurgeWeights(MakeSurgeFile(oracle.tensors, oracle.categories), options);
+    EXPECT_TRUE(weights.ok()) << weights.status();
+    return *std::move(weights);
+  }
+
+  // Of a logit to the exact one, absolute and relative.
+  static double Tolerance() { return std::string(GetParam().precision) == "bf16" ? 0.015 : 2e-5; }
 
   Model RandomModel(std::mt19937_64& random) const {
     const auto pick = [&](size_t least, size_t most) {
@@ -83,7 +112,7 @@ class SurgeProperty : public testing::TestWithParam<const char*> {
       ASSERT_TRUE(std::isfinite(logits[i])) << "candidate " << candidates[i];
       ++(expected.is_decided ? decided_ : undecided_);
       if (!expected.is_decided) continue;
-      ASSERT_NEAR(logits[i], expected.logit, 2e-5 + 2e-5 * std::abs(expected.logit))
+      ASSERT_NEAR(logits[i], expected.logit, Tolerance() * (1 + std::abs(expected.logit)))
           << "candidate " << candidates[i] << ", history of " << history.size() << " in "
           << model.weights.shape.max_history << ", pool " << model.weights.shape.pool_length;
     }
@@ -173,18 +202,6 @@ TEST_P(SurgeProperty, AUserLeavesNothingToTheNext) {
 }
 
 TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
-  // The published sizes, for the kernels that are chosen for large products.
-  constexpr SurgeSizes kPublished{.items = 300,
-                                  .categories = 20,
-                                  .item_width = 32,
-                                  .category_width = 8,
-                                  .heads = 1,
-                                  .state = 40,
-                                  .hidden1 = 80,
-                                  .hidden2 = 40,
-                                  .head1 = 100,
-                                  .head2 = 64,
-                                  .clusters = 10};
   for (uint64_t seed = 0; seed <= 20; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
@@ -214,8 +231,45 @@ TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Variants, SurgeProperty, testing::Values("authors", "paper"),
-                         [](const auto& named) { return std::string(named.param); });
+// The positions of the largest twenty.
+std::set<size_t> TwentyBest(const std::vector<float>& logits) {
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::partial_sort(order.begin(), order.begin() + 20, order.end(),
+                    [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  return {order.begin(), order.begin() + 20};
+}
+
+// At the published sizes, of f32's twenty best of 500, over many lists.
+TEST_P(SurgeProperty, HardlyAnyOfTheTwentyBestIsAnother) {
+  constexpr size_t kLists = 60;
+  SurgeSizes sizes = kPublished;
+  sizes.items = 1'001;
+  size_t others = 0;
+  for (uint64_t seed = 1; seed <= kLists; ++seed) {
+    std::mt19937_64 random(seed);
+    Model model = MakeModel(sizes, 50, 30, random);
+    const Items history = RandomItems(50, model.rows, random);
+    Items candidates(500);
+    std::iota(candidates.begin(), candidates.end(), 1u + random() % 500);
+    const auto best = [&] {
+      const auto scratch = NewSurgeScratch(model.weights, candidates.size());
+      return TwentyBest(Score(model, history, candidates, *scratch));
+    };
+    const std::set<size_t> actual = best();
+    model.weights = Load(model.oracle, "f32");
+    const std::set<size_t> expected = best();
+    for (const size_t i : actual) others += expected.contains(i) ? 0 : 1;
+  }
+  EXPECT_LE(others, 20 * kLists / 100);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, SurgeProperty,
+                         testing::Values(Served{"authors", "f32"}, Served{"paper", "f32"},
+                                         Served{"authors", "bf16"}, Served{"paper", "bf16"}),
+                         [](const auto& named) {
+                           return std::string(named.param.variant) + "_" + named.param.precision;
+                         });
 
 }  // namespace
 }  // namespace groundswell

@@ -20,21 +20,25 @@ using Kind = Cause::Kind;
 constexpr size_t kBlock = 7;  // not a multiple of the number of items
 constexpr size_t kItems = 3;
 
-std::unique_ptr<Ranker> MakeRankerOf(const std::string& model) {
+std::unique_ptr<Ranker> MakeRankerOf(const std::string& model,
+                                     const std::string& precision = "f32") {
   std::mt19937_64 random(5);
   if (model.starts_with("macgnn_")) {
-    const Manifest::Model entry{
-        .name = model,
-        .kind = "macgnn",
-        .file = "m",
-        .options = {{"attention", model.substr(7)}, {"tau", "1.9"}, {"recent_len", "4"}}};
+    const Manifest::Model entry{.name = model,
+                                .kind = "macgnn",
+                                .file = "m",
+                                .options = {{"attention", model.substr(7)},
+                                            {"tau", "1.9"},
+                                            {"recent_len", "4"},
+                                            {"precision", precision}}};
     return *MakeRanker(entry, MakeMacgnnFile(SmallMacgnnTensors()));
   }
   if (model.starts_with("surge_")) {
     const std::string variant = model.substr(6);
     const SurgeSizes sizes;
-    const Manifest::Model entry{
+    Manifest::Model entry{
         .name = model, .kind = "surge", .file = "s", .options = SurgeOptions(variant, 6, 4)};
+    entry.options["precision"] = precision;
     return *MakeRanker(
         entry, MakeSurgeFile(RandomSurgeTensors(variant, sizes, random), SurgeCategories(sizes)));
   }
@@ -48,8 +52,8 @@ std::unique_ptr<Ranker> MakeRankerOf(const std::string& model) {
 // One ranker and features of its shape.
 class Case {
  public:
-  explicit Case(const std::string& model)
-      : ranker_(MakeRankerOf(model)),
+  explicit Case(const std::string& model, const std::string& precision = "f32")
+      : ranker_(MakeRankerOf(model, precision)),
         shape_(ranker_->shape()),
         scratch_(ranker_->NewScratch(kBlock)) {
     for (size_t k = 0; k < shape_.item_clusters; ++k) one_hop_.push_back(k == 1 ? 0 : 3 + 7 * k);
@@ -144,6 +148,16 @@ class ExplanationsTest : public testing::TestWithParam<std::string> {
  protected:
   Case case_{GetParam()};
 };
+
+// Differences of logits, which are smaller than bf16's rounding.
+TEST_P(ExplanationsTest, AreThoseOfF32WhateverThePrecision) {
+  if (GetParam() == "dot") return;  // has no precision to choose
+  Case in_bf16(GetParam(), "bf16");
+  EXPECT_EQ(in_bf16.Explained().of_item, case_.Explained().of_item);
+  // What is ranked by stays as it was.
+  Case fresh(GetParam(), "bf16");
+  EXPECT_EQ(in_bf16.Logits(in_bf16.User()), fresh.Logits(fresh.User()));
+}
 
 TEST_P(ExplanationsTest, EqualLeavingEachCauseOutByHand) {
   const Explanations explanations = case_.Explained(100);

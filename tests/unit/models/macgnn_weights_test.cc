@@ -75,6 +75,7 @@ TEST(MacgnnWeightsTest, BadOptionsAreNamed) {
                                                         {"recent_len", "0"},
                                                         {"recent_len", "1001"},
                                                         {"recent_len", "2.5"},
+                                                        {"precision", "f16"},
                                                         {"temperature", "1"}}) {
     Options options = kGood;
     options[option] = value;

@@ -116,6 +116,7 @@ TEST_P(SurgeWeightsTest, OptionsAreChecked) {
   }
   ExpectRefused(Good(), with("variant", "printed"), "variant");
   ExpectRefused(Good(), with("clusters", "3"), "clusters");
+  ExpectRefused(Good(), with("precision", "int8"), "precision");
   if (std::string(GetParam()) == "authors") {
     ExpectRefused(Good(), with("pool_length", "0"), "pool_length");
   } else {

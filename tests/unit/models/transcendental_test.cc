@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #include "tests/support/every_float.h"
@@ -99,6 +101,116 @@ TEST(TranscendentalTest, AnElementIsTheSameBitsAtEveryPlaceOfARow) {
     AddTanh(added, tanh);
     for (const auto& row : {exp, sigmoid, tanh}) {
       EXPECT_TRUE(std::all_of(row.begin(), row.end(), [&](float v) { return v == row[0]; }));
+    }
+  }
+}
+
+TEST(LogOfCountsTest, IsAccurateForEveryCount) {
+  Worst worst;
+  const auto check = [&](const std::vector<int64_t>& counts) {
+    std::vector<float> logs(counts.size());
+    LogOfCounts(counts, 1.0f, logs);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const double expected = std::log1p(static_cast<double>(counts[i]));
+      if (counts[i] == 0) {
+        EXPECT_EQ(logs[i], 0.0f);
+      } else {
+        worst.Note(std::abs(logs[i] / expected - 1), static_cast<double>(counts[i]));
+      }
+    }
+  };
+  std::vector<int64_t> counts(1'000'000);
+  std::iota(counts.begin(), counts.end(), int64_t{0});
+  check(counts);
+  counts.clear();
+  for (int bit = 20; bit < 63; ++bit) {
+    for (int64_t below = 0; below < 1'000; ++below) {
+      counts.push_back((int64_t{1} << bit) - 1 + below * 7'919);
+    }
+  }
+  counts.push_back(std::numeric_limits<int64_t>::max());
+  check(counts);
+  EXPECT_LT(worst.error, 2e-7) << worst.at;
+}
+
+TEST(LogOfCountsTest, IsScaledAndTheSameBitsAtEveryPlace) {
+  for (size_t size = 0; size <= 70; ++size) {
+    std::vector<float> logs(size);
+    LogOfCounts(std::vector<int64_t>(size, 1'000), 0.5f, logs);
+    for (const float value : logs) {
+      EXPECT_EQ(value, logs[0]);
+      EXPECT_NEAR(value, 0.5 * std::log(1'001.0), 1e-6);
+    }
+  }
+}
+
+double ExactDice(double z, double mean, double inverse_std, double alpha) {
+  const double g = 1 / (1 + std::exp(-((z - mean) * inverse_std + 1e-8)));
+  return z * g + alpha * z * (1 - g);
+}
+
+void Dices(const std::vector<float>& z, const DiceLayer& dice, std::vector<float>& out) {
+  std::vector<float> sum(z.size());
+  AddDice(z, std::vector<float>(z.size()), dice, sum, out);
+  EXPECT_EQ(sum, z);
+}
+
+TEST(DiceTest, IsAccurateOverAllFiniteFloats) {
+  std::vector<float> z = FloatsOfEverySize();
+  std::erase_if(z, [](float value) { return std::abs(value) > 1e38f; });
+  const std::vector<float> mean(z.size(), 0.0f);
+  const std::vector<float> inverse_std(z.size(), 1.0f);
+  std::vector<float> out(z.size());
+  for (const float alpha : {0.0f, 0.25f, -0.5f}) {
+    Dices(z, {mean, inverse_std, alpha}, out);
+    Worst worst;
+    for (size_t i = 0; i < z.size(); ++i) {
+      const double size = std::max(std::abs(double{z[i]}), 1e-37) * (1 + std::abs(alpha));
+      worst.Note(std::abs(out[i] - ExactDice(z[i], 0, 1, alpha)) / size, z[i]);
+    }
+    EXPECT_LT(worst.error, 5e-7) << worst.at << ", alpha " << alpha;
+  }
+}
+
+TEST(DiceTest, KeepsZero) {
+  const std::vector<float> zeros(3);
+  std::vector<float> out(3, 1.0f);
+  Dices(zeros, {zeros, zeros, 0.25f}, out);
+  EXPECT_EQ(out, zeros);
+}
+
+TEST(DiceTest, UsesEachElementsStatistics) {
+  const std::vector<float> z{1.5f, -2.0f, 0.25f};
+  const std::vector<float> mean{0.5f, -1.0f, 8.0f};
+  const std::vector<float> inverse_std{2.0f, 0.25f, 4.0f};
+  std::vector<float> out(z.size());
+  Dices(z, {mean, inverse_std, 0.3f}, out);
+  for (size_t i = 0; i < z.size(); ++i) {
+    EXPECT_NEAR(out[i], ExactDice(z[i], mean[i], inverse_std[i], 0.3f), 1e-6);
+  }
+}
+
+TEST(DiceTest, OfASumIsThatOfItsValueAtEveryLength) {
+  std::mt19937_64 random(6);
+  std::normal_distribution<float> normal(0, 2);
+  for (size_t size = 0; size <= 70; ++size) {
+    std::vector<float> x(size), y(size), w(size), mean(size), scale(size, 0.7f), z(size), out(size);
+    for (auto* row : {&x, &y, &w, &mean}) {
+      for (float& value : *row) value = normal(random);
+    }
+    const DiceLayer dice{mean, scale, 0.2f};
+    AddDice(x, y, w, dice, z, out);
+    for (size_t i = 0; i < size; ++i) {
+      EXPECT_EQ(z[i], x[i] + y[i] + w[i]);
+      EXPECT_NEAR(out[i], ExactDice(z[i], mean[i], scale[i], 0.2f), 1e-6 * (1 + std::abs(z[i])));
+    }
+    // In place, and of two terms.
+    std::vector<float> in_place = x;
+    AddDice(in_place, y, dice, in_place, out);
+    for (size_t i = 0; i < size; ++i) {
+      EXPECT_EQ(in_place[i], x[i] + y[i]);
+      EXPECT_NEAR(out[i], ExactDice(x[i] + y[i], mean[i], scale[i], 0.2f),
+                  1e-6 * (1 + std::abs(x[i] + y[i])));
     }
   }
 }

@@ -90,6 +90,16 @@ TEST_F(MetricsTest, ANewSnapshotReplacesTheOldLabel) {
   EXPECT_THAT(text, HasSubstr("groundswell_index_info{kind=\"Flat\",simd=\"AVX2\"} 1"));
 }
 
+TEST_F(MetricsTest, RankersAreReplacedByThoseOfTheNextSnapshot) {
+  const std::vector<std::pair<std::string, std::string>> before{{"macgnn", "f32"}, {"dot", "f32"}};
+  metrics_.SetRankers(before);
+  const std::vector<std::pair<std::string, std::string>> now{{"macgnn", "bf16 (AMX)"}};
+  metrics_.SetRankers(now);
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("ranker_info{arithmetic=\"bf16 (AMX)\",ranker=\"macgnn\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("ranker=\"dot\"")));
+}
+
 TEST_F(MetricsTest, GaugesAreFreshAtEveryScrape) {
   Offset applied = 5;
   metrics_.OnScrape([&applied](Metrics& metrics) { metrics.SetOffsets(12, applied); });

@@ -14,16 +14,23 @@ namespace {
 constexpr uint32_t kItems = 30;  // more than the model knows: the rest have row 0
 constexpr uint32_t kUsers = 9;
 
-class PreparedItemsTest : public testing::TestWithParam<const char*> {
+struct Served {
+  const char* attention;
+  const char* precision;
+};
+
+class PreparedItemsTest : public testing::TestWithParam<Served> {
  protected:
   PreparedItemsTest() {
     const SafetensorsFile file = MakeMacgnnFile(SmallMacgnnTensors());
-    auto ranker =
-        MakeRanker({.name = "macgnn",
-                    .kind = "macgnn",
-                    .file = "macgnn.safetensors",
-                    .options = {{"attention", GetParam()}, {"tau", "1.9"}, {"recent_len", "3"}}},
-                   file);
+    auto ranker = MakeRanker({.name = "macgnn",
+                              .kind = "macgnn",
+                              .file = "macgnn.safetensors",
+                              .options = {{"attention", GetParam().attention},
+                                          {"tau", "1.9"},
+                                          {"recent_len", "3"},
+                                          {"precision", GetParam().precision}}},
+                             file);
     EXPECT_TRUE(ranker.ok()) << ranker.status();
     ranker_ = *std::move(ranker);
     scratch_ = ranker_->NewScratch(kItems);
@@ -112,8 +119,12 @@ TEST_P(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
   EXPECT_EQ(made, 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Attentions, PreparedItemsTest, testing::Values("none", "neighbours"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Attentions, PreparedItemsTest,
+                         testing::Values(Served{"none", "f32"}, Served{"neighbours", "f32"},
+                                         Served{"none", "bf16"}, Served{"neighbours", "bf16"}),
+                         [](const auto& named) {
+                           return std::string(named.param.attention) + "_" + named.param.precision;
+                         });
 
 }  // namespace
 }  // namespace groundswell
