@@ -416,64 +416,65 @@ void Metrics::SetIndexProgress(size_t done, size_t total) {
 void Metrics::CountIndexBuild(bool ok, nanoseconds duration) {
   index_builds_[ok ? 1 : 0]->Increment();
   if (ok) index_build_duration_->Observe(Seconds(duration));
-  void Metrics::SetRankers(std::span<const std::pair<std::string, std::string>> rankers) {
+}
+
+void Metrics::SetRankers(std::span<const std::pair<std::string, std::string>> rankers) {
+  const MutexLock lock(mutex_);
+  for (prometheus::Gauge* info : ranker_infos_) ranker_family_->Remove(info);
+  ranker_infos_.clear();
+  for (const auto& [name, arithmetic] : rankers) {
+    ranker_infos_.push_back(&ranker_family_->Add({{"ranker", name}, {"arithmetic", arithmetic}}));
+    ranker_infos_.back()->Set(1);
+  }
+}
+
+void Metrics::OnScrape(std::function<void(Metrics&)> refresh) {
+  const MutexLock lock(mutex_);
+  refresh_ = std::move(refresh);
+}
+
+void Metrics::CollectRocksDb(std::function<Samples()> read) {
+  const MutexLock lock(mutex_);
+  read_rocksdb_ = std::move(read);
+}
+
+std::string Metrics::Render() {
+  std::function<void(Metrics&)> refresh;
+  std::function<Samples()> read_rocksdb;
+  {
     const MutexLock lock(mutex_);
-    for (prometheus::Gauge* info : ranker_infos_) ranker_family_->Remove(info);
-    ranker_infos_.clear();
-    for (const auto& [name, arithmetic] : rankers) {
-      ranker_infos_.push_back(&ranker_family_->Add({{"ranker", name}, {"arithmetic", arithmetic}}));
-      ranker_infos_.back()->Set(1);
+    refresh = refresh_;
+    read_rocksdb = read_rocksdb_;
+  }
+  if (refresh) refresh(*this);
+  std::vector<MetricFamily> families = registry_.Collect();
+  if (read_rocksdb) {
+    for (const auto& [name, value] : read_rocksdb()) {
+      families.push_back(Single("groundswell_rocksdb_" + name, "RocksDB's own figure of this name.",
+                                prometheus::MetricType::Gauge, value));
     }
   }
+  AppendProcess(families);
+  return prometheus::TextSerializer().Serialize(families);
+}
 
-  void Metrics::OnScrape(std::function<void(Metrics&)> refresh) {
-    const MutexLock lock(mutex_);
-    refresh_ = std::move(refresh);
-  }
+RpcScope::RpcScope(Metrics& metrics, Method method)
+    : metrics_(metrics), method_(method), begin_(std::chrono::steady_clock::now()) {}
 
-  void Metrics::CollectRocksDb(std::function<Samples()> read) {
-    const MutexLock lock(mutex_);
-    read_rocksdb_ = std::move(read);
-  }
+RpcScope::~RpcScope() {
+  metrics_.CountRequest(method_, code_, std::chrono::steady_clock::now() - begin_);
+}
 
-  std::string Metrics::Render() {
-    std::function<void(Metrics&)> refresh;
-    std::function<Samples()> read_rocksdb;
-    {
-      const MutexLock lock(mutex_);
-      refresh = refresh_;
-      read_rocksdb = read_rocksdb_;
-    }
-    if (refresh) refresh(*this);
-    std::vector<MetricFamily> families = registry_.Collect();
-    if (read_rocksdb) {
-      for (const auto& [name, value] : read_rocksdb()) {
-        families.push_back(Single("groundswell_rocksdb_" + name,
-                                  "RocksDB's own figure of this name.",
-                                  prometheus::MetricType::Gauge, value));
-      }
-    }
-    AppendProcess(families);
-    return prometheus::TextSerializer().Serialize(families);
-  }
+StageTimer::StageTimer(Metrics& metrics, Stage stage, nanoseconds* elapsed)
+    : metrics_(metrics),
+      stage_(stage),
+      elapsed_(elapsed),
+      begin_(std::chrono::steady_clock::now()) {}
 
-  RpcScope::RpcScope(Metrics & metrics, Method method)
-      : metrics_(metrics), method_(method), begin_(std::chrono::steady_clock::now()) {}
-
-  RpcScope::~RpcScope() {
-    metrics_.CountRequest(method_, code_, std::chrono::steady_clock::now() - begin_);
-  }
-
-  StageTimer::StageTimer(Metrics & metrics, Stage stage, nanoseconds * elapsed)
-      : metrics_(metrics),
-        stage_(stage),
-        elapsed_(elapsed),
-        begin_(std::chrono::steady_clock::now()) {}
-
-  StageTimer::~StageTimer() {
-    const nanoseconds took = std::chrono::steady_clock::now() - begin_;
-    metrics_.ObserveStage(stage_, took);
-    if (elapsed_ != nullptr) *elapsed_ = took;
-  }
+StageTimer::~StageTimer() {
+  const nanoseconds took = std::chrono::steady_clock::now() - begin_;
+  metrics_.ObserveStage(stage_, took);
+  if (elapsed_ != nullptr) *elapsed_ = took;
+}
 
 }  // namespace groundswell
