@@ -25,6 +25,8 @@ namespace {
 
 constexpr MacroShape kShape{.user_clusters = 20, .item_clusters = 30, .recent_len = 20};
 constexpr size_t kCandidates = 500;
+// Interactions are a second apart: no two of the same time.
+constexpr int64_t kSecond = 1'000'000;
 constexpr size_t kNeighborsMax = 4'096;  // the server's default
 
 struct Event {
@@ -73,7 +75,8 @@ struct World {
         user.edges.push_back(
             {.item = ItemIndex{item},
              .count = 1,
-             .last = {.time_us = static_cast<int64_t>(random() % 1'000'000), .offset = ++offset}});
+             .last = {.time_us = static_cast<int64_t>(random() % 1'000'000) * kSecond,
+                      .offset = ++offset}});
       }
       graph.LoadUser(user);
       users.push_back(std::move(user));
@@ -107,7 +110,7 @@ double Apply(World& world, std::span<const Event> events) {
   for (const Event& event : events) {
     ++world.offset;
     world.graph.Apply(world.users[event.user], ItemIndex{event.item}, 1,
-                      {.time_us = 1'000'000 + world.offset, .offset = world.offset});
+                      {.time_us = (1'000'000 + world.offset) * kSecond, .offset = world.offset});
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   return static_cast<double>(events.size()) / elapsed.count();
@@ -123,7 +126,8 @@ double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacen
     const ItemIndex item{event.item};
     const std::span<const Edge> present = user.EdgesTo(item);
     before.assign(present.begin(), present.end());
-    world.graph.Apply(user, item, 1, {.time_us = 1'000'000 + world.offset, .offset = world.offset});
+    world.graph.Apply(user, item, 1,
+                      {.time_us = (1'000'000 + world.offset) * kSecond, .offset = world.offset});
     adjacency.Change(user.index, item, before, user.EdgesTo(item));
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;

@@ -36,9 +36,9 @@ class InteractionAdjacencyTest : public testing::Test {
     MakeStore(path_, 10, window);
     Reopen();
   }
-  void Reopen() {
+  void Reopen(size_t neighbors_max = 4'096) {
     live_.reset();
-    live_ = std::make_unique<LiveGraph>(path_);
+    live_ = std::make_unique<LiveGraph>(path_, LiveGraphOptions{.neighbors_max = neighbors_max});
   }
   void Take(const std::string& user, int item, int64_t time_s, Count weight = 1) {
     live_->Apply(MakeInteraction(user, "i" + std::to_string(item), weight, time_s * kSecond));
@@ -123,6 +123,34 @@ TEST_F(InteractionAdjacencyTest, ARemovedItemIsReachedFromNowhere) {
   EXPECT_THAT(UsersOf(3), IsEmpty());
   EXPECT_THAT(ItemsOf(0), ElementsAre(At(30, 4)));
   EXPECT_THAT(ItemsOf(1), IsEmpty());
+  live_->ExpectVerified();
+}
+
+// Item 3 keeps its newest eight users; what happens to the others leaves it as it is.
+TEST_F(InteractionAdjacencyTest, AFullItemKeepsItsNewestUsersOnly) {
+  Open();
+  Reopen(/*neighbors_max=*/8);
+  for (uint32_t user = 0; user < 12; ++user) Take("u" + std::to_string(user), 3, 100 + user);
+  const auto newest = [&](uint32_t first) {
+    std::vector<Neighbor> users;
+    for (uint32_t user = first; user < 12; ++user) users.push_back(At(100 + user, user));
+    return users;
+  };
+  EXPECT_EQ(UsersOf(3), newest(4));
+  EXPECT_EQ(live_->adjacency->evicted_count(), 4u);
+  EXPECT_THAT(ItemsOf(0), ElementsAre(At(100, 3))) << "the other way it is still there";
+  Forget("u0");
+  EXPECT_EQ(UsersOf(3), newest(4));
+  Take("u1", 3, 105, -1);
+  EXPECT_EQ(UsersOf(3), newest(4));
+  Forget("u4");
+  EXPECT_EQ(UsersOf(3), newest(5));
+  Take("u2", 3, 200);  // comes back
+  std::vector<Neighbor> with_u2 = newest(5);
+  with_u2.push_back(At(200, 2, 2));
+  EXPECT_EQ(UsersOf(3), with_u2);
+  Reopen(8);
+  EXPECT_EQ(UsersOf(3).size(), 8u) << "u3 has room again";
   live_->ExpectVerified();
 }
 
