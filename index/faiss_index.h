@@ -62,8 +62,8 @@ class FaissIndex {
   ~FaissIndex();
 
   // Puts into `hits` up to `fetch` items, best first. With `admitted`, only such, asked for inside
-  // the search; that needs filters_inside(). `widening` >= 1 visits that many times more lists, of
-  // kinds that have any. Internal when FAISS throws.
+  // the search; that needs filters_inside(). `widening` >= 1 visits that many times more lists,
+  // where share_visited() is not 0. Internal when FAISS throws.
   absl::Status Search(std::span<const float> query, size_t fetch, const AdmittedItems* admitted,
                       double widening, std::vector<Hit>& hits) const;
 
@@ -71,7 +71,8 @@ class FaissIndex {
   size_t size() const { return vectors_.size(); }
   bool filters_inside() const { return filters_inside_; }
   bool scores_are_exact() const { return scores_are_exact_; }
-  // The share of its lists that a search visits; 0 of kinds that have none.
+  // The share of its lists that a search visits; 0 of kinds that have none, or whose searches
+  // cannot be widened.
   double share_visited() const;
   // What FAISS would write to a file, which is close to what it keeps in memory.
   size_t bytes() const { return bytes_; }
@@ -93,6 +94,7 @@ class FaissIndex {
   const std::string factory_;
   const ItemVectors& vectors_;  // FAISS's number n is item vectors_.items()[n]
   std::unique_ptr<faiss::Index> index_;
+  bool takes_parameters_ = false;  // a search may have settings of its own
   bool filters_inside_ = false;
   bool scores_are_exact_ = true;
   size_t bytes_ = 0;
