@@ -253,7 +253,7 @@ absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) 
   ByteCount bytes;
   faiss::write_index(index_.get(), &bytes);
   bytes_ = bytes.total;
-  scores_are_exact_ = KeepsVectors(*index_);
+  compresses_ = !KeepsVectors(*index_);
   if (vectors_.size() > 0) {
     const float* const any_row = vectors_.Of(vectors_.items()[0]).data();
     NoRow nothing;
@@ -302,7 +302,16 @@ absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
     hits.push_back({number_is_item ? static_cast<ItemIndex>(number) : vectors_.items()[number],
                     results.scores[i]});
   }
+  if (compresses_) Rescore(query, hits);
   return absl::OkStatus();
+}
+
+// A loop of its own for the same reason as InnerProducts.
+void FaissIndex::Rescore(std::span<const float> query, std::span<Hit> hits) const {
+  for (Hit& hit : hits) {
+    const float* const row = vectors_.Of(hit.item).data();
+    hit.score = faiss::fvec_inner_product(query.data(), row, query.size());
+  }
 }
 
 double FaissIndex::share_visited() const {
@@ -331,6 +340,14 @@ void InnerProducts(std::span<const float> query, const float* rows, std::span<fl
   for (float& score : scores) {
     score = faiss::fvec_inner_product(query.data(), rows, query.size());
     rows += query.size();
+  }
+}
+
+void InnerProducts(std::span<const float> query, const ItemVectors& vectors,
+                   std::span<const ItemIndex> items, std::span<float> scores) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const float* const row = vectors.Of(items[i]).data();
+    scores[i] = faiss::fvec_inner_product(query.data(), row, query.size());
   }
 }
 

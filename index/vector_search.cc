@@ -12,9 +12,6 @@ namespace {
 constexpr size_t kBlock = 256;
 // Scores compared at once.
 constexpr size_t kGroup = 16;
-// Rows that are on their way from memory while one is scored.
-constexpr size_t kPrefetch = 16;
-constexpr size_t kCacheLine = 64;
 // Items asked to learn what share of them a filter admits.
 constexpr size_t kSample = 256;
 // From these parts of the index on, a scan costs less: lists that would be visited, and candidates
@@ -87,22 +84,6 @@ double ShareAdmitted(const ItemVectors& vectors, const AdmittedItems& admitted) 
   return static_cast<double>(count) / kSample;
 }
 
-// Calls `use` for 0 .. count - 1, after the row of the item that `item_of` names is on its way.
-template <typename ItemOf, typename Use>
-void ForEachPrefetched(const ItemVectors& vectors, size_t count, const ItemOf& item_of,
-                       const Use& use) {
-  const auto prefetch = [&](size_t i) {
-    const std::span<const float> row = vectors.Of(item_of(i));
-    const auto* const bytes = reinterpret_cast<const char*>(row.data());
-    for (size_t at = 0; at < row.size_bytes(); at += kCacheLine) __builtin_prefetch(bytes + at);
-  };
-  for (size_t i = 0; i < std::min(kPrefetch, count); ++i) prefetch(i);
-  for (size_t i = 0; i < count; ++i) {
-    if (i + kPrefetch < count) prefetch(i + kPrefetch);
-    use(i);
-  }
-}
-
 AdmittedItems AdmittedOf(const SearchedVectors& searched, const CandidateQuery& query) {
   return {.filter = query.filter, .changes = searched.changes, .n = searched.n};
 }
@@ -141,20 +122,17 @@ void ScanScoresFirst(const ItemVectors& vectors, std::span<const float> query,
   }
 }
 
-// The filter comes first. The rows that it leaves are anywhere in memory, so they are asked for
-// before they are needed.
+// The filter comes first, and scores are computed of what it leaves.
 void ScanAdmitted(const ItemVectors& vectors, std::span<const float> query,
                   const AdmittedItems& admitted, BestItems& best) {
   std::array<ItemIndex, kBlock> items;
+  std::array<float, kBlock> scores;
   size_t count = 0;
   const auto score_block = [&] {
-    ForEachPrefetched(
-        vectors, count, [&](size_t i) { return items[i]; },
-        [&](size_t i) {
-          float score = 0;
-          InnerProducts(query, vectors.Of(items[i]).data(), {&score, 1});
-          if (best.WouldTake(score)) best.Take(items[i], score);
-        });
+    InnerProducts(query, vectors, std::span(items).first(count), scores);
+    for (size_t i = 0; i < count; ++i) {
+      if (best.WouldTake(scores[i])) best.Take(items[i], scores[i]);
+    }
     count = 0;
   };
   for (const ItemIndex item : vectors.items()) {
@@ -178,16 +156,6 @@ std::vector<Candidate> Scan(const SearchedVectors& searched, const CandidateQuer
   return std::move(best.items());
 }
 
-// Replaces scores of compressed vectors by those of the exact ones.
-void Rescore(const ItemVectors& vectors, std::span<const float> query,
-             std::vector<Candidate>& found) {
-  ForEachPrefetched(
-      vectors, found.size(), [&](size_t i) { return found[i].item; },
-      [&](size_t i) {
-        InnerProducts(query, vectors.Of(found[i].item).data(), {&found[i].score, 1});
-      });
-}
-
 // What the index finds of the admitted items.
 absl::Status AskIndex(const SearchedVectors& searched, const CandidateQuery& query,
                       const SearchPlan& plan, std::vector<Candidate>& found) {
@@ -204,7 +172,6 @@ absl::Status AskIndex(const SearchedVectors& searched, const CandidateQuery& que
     if (!plan.filter_inside && !admitted(item)) continue;
     found.push_back({item, score, kFromEmbedding});
   }
-  if (!searched.index->scores_are_exact()) Rescore(searched.vectors, query.vector, found);
   std::erase_if(found, [](const Candidate& candidate) { return std::isnan(candidate.score); });
   return absl::OkStatus();
 }
@@ -254,7 +221,7 @@ SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& que
   const FaissIndex& index = *searched.index;
   const auto items = static_cast<double>(index.size());
   const size_t wanted = std::min(query.count, index.size());
-  const size_t fetch = index.scores_are_exact() ? wanted : wanted * searched.rescore_factor;
+  const size_t fetch = index.compresses() ? wanted * searched.rescore_factor : wanted;
 
   const std::optional<size_t> rejects = query.filter.RejectsAtMost();
   if (rejects.has_value() && *rejects + searched.n <= wanted) {
