@@ -16,10 +16,10 @@ constexpr size_t kGroup = 16;
 constexpr size_t kSample = 256;
 // From these parts of the index on, a scan costs less: lists that would be visited, and candidates
 // that would be fetched (of kinds without lists, which pay more for each).
-constexpr double kScanFromListShare = .3;
+constexpr double kScanFromListShare = .2;
 constexpr double kScanFromFetchShare = 1.0 / 256;
 // A scan that asks the filter first costs less when fewer than these are admitted.
-constexpr double kFilterFirstBelowShare = .2;
+constexpr double kFilterFirstBelowShare = .12;
 // More is fetched by this factor than should be left of it by the sample.
 constexpr double kFetchReserve = 1.25;
 

@@ -135,7 +135,8 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
     response->set_namespace_(parts_.config.server.name_space);
     WriteSnapshot(*state, *response->mutable_snapshot());
     WriteGraph(*state, *response->mutable_graph());
-    response->set_index_kind(state->embedding_source->status().kind + " (" + FaissIndex::Simd() + ")");
+    response->set_index_kind(state->embedding_source->status().kind + " (" + FaissIndex::Simd() +
+                             ")");
     response->set_configuration(EffectiveToml(parts_.config));
   }
   call->Finish(call->status);

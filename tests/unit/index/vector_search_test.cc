@@ -134,7 +134,7 @@ TEST_F(PlanSearchTest, ThePatternOfTheNumbersDoesNotDeceiveTheSample) {
     filter.RestrictToCategories(wanted_, category_of_item_);
     const SearchPlan plan = Plan(ivf_, filter);
     if (plan.scan) {
-      EXPECT_GE(period, 8u);
+      EXPECT_GE(period, 3u);
     } else {
       EXPECT_NEAR(plan.widening, period, .35 * period);
     }
