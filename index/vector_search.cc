@@ -19,7 +19,7 @@ constexpr size_t kSample = 256;
 constexpr double kScanFromListShare = .2;
 constexpr double kScanFromFetchShare = 1.0 / 256;
 // A scan that asks the filter first costs less when fewer than these are admitted.
-constexpr double kFilterFirstBelowShare = .12;
+constexpr double kFilterFirstBelowShare = .16;
 // More is fetched by this factor than should be left of it by the sample.
 constexpr double kFetchReserve = 1.25;
 
