@@ -198,7 +198,7 @@ BareIndex MakeBare(const Data& data, const FaissIndex* ours) {
     const faiss::Index* searched = flat.get();
     return {std::move(flat), searched};
   }
-  if (ours->scores_are_exact()) return {nullptr, &ours->faiss_index()};
+  if (!ours->compresses()) return {nullptr, &ours->faiss_index()};
   // It is only searched, and not owned.
   auto refined = std::make_unique<faiss::IndexRefineFlat>(
       const_cast<faiss::Index*>(&ours->faiss_index()), data.rows.data());

@@ -8,19 +8,17 @@
 // have grown too many, Rebuild makes an index of everything beside the searches and puts it in
 // place; the old one goes with its last reader.
 //
-// A search answers with as many items as were asked for whenever there are that many admitted ones.
-// Filters act inside the search where the kind of index can do that. What an approximate search
-// could not fill, an exact scan of the admitted items does, so that a narrow filter never turns
-// into an empty page. Scores of kinds that compress vectors are computed again from the exact ones.
+// A search answers with as many items as were asked for whenever there are that many admitted ones:
+// what an approximate search could not fill, an exact scan of the admitted items does, so that a
+// narrow filter never turns into an empty page (index/vector_search.h). Scores are always those of
+// the exact vectors.
 #ifndef GROUNDSWELL_INDEX_EMBEDDING_INDEX_H_
 #define GROUNDSWELL_INDEX_EMBEDDING_INDEX_H_
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>

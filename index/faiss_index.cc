@@ -88,18 +88,19 @@ class SearchSettings {
   faiss::SearchParameters* parameters_ = &plain_;
 };
 
-// Asked of the index itself: some kinds throw on a selector, some ignore it.
-bool HonoursSelector(const faiss::Index& index, const float* any_row) {
-  NoRow nothing;
-  const SearchSettings settings(index, &nothing);
+// What a search under these settings finds, -1 for nothing. Asked of the index itself: some kinds
+// throw on any parameters, some ignore a selector. No value: it throws.
+std::optional<FaissId> FindOne(const faiss::Index& index, faiss::IDSelector* selector,
+                               const float* any_row) {
+  const SearchSettings settings(index, selector);
   float score = 0;
   FaissId id = -1;
   try {
     index.search(1, any_row, 1, &score, &id, settings.parameters());
   } catch (const std::exception&) {
-    return false;
+    return std::nullopt;
   }
-  return id < 0;
+  return id;
 }
 
 // Whether scores come from the vectors as they are, not from a compressed form of them.
@@ -252,9 +253,13 @@ absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) 
   ByteCount bytes;
   faiss::write_index(index_.get(), &bytes);
   bytes_ = bytes.total;
-  scores_are_exact_ = KeepsVectors(*index_);
-  filters_inside_ =
-      vectors_.size() > 0 && HonoursSelector(*index_, vectors_.Of(vectors_.items()[0]).data());
+  compresses_ = !KeepsVectors(*index_);
+  if (vectors_.size() > 0) {
+    const float* const any_row = vectors_.Of(vectors_.items()[0]).data();
+    NoRow nothing;
+    takes_parameters_ = FindOne(*index_, nullptr, any_row).has_value();
+    filters_inside_ = FindOne(*index_, &nothing, any_row) == FaissId{-1};
+  }
   return absl::OkStatus();
 }
 
@@ -278,7 +283,7 @@ absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
   const size_t count = std::min(fetch, size());
   Results& results = ResultsOfThread(count);
   try {
-    if (admitted == nullptr && widening == 1) {
+    if (admitted == nullptr && (widening == 1 || !takes_parameters_)) {
       index_->search(1, query.data(), static_cast<FaissId>(count), results.scores.data(),
                      results.ids.data());
     } else {
@@ -291,15 +296,27 @@ absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
   } catch (const std::exception& e) {
     return absl::InternalError(absl::StrCat("search of index \"", factory_, "\": ", Reason(e)));
   }
+  const bool number_is_item = vectors_.is_trained_matrix();
   for (size_t i = 0; i < count && results.ids[i] >= 0; ++i) {  // -1 pads an answer
-    hits.push_back({vectors_.items()[static_cast<size_t>(results.ids[i])], results.scores[i]});
+    const auto number = static_cast<size_t>(results.ids[i]);
+    hits.push_back({number_is_item ? static_cast<ItemIndex>(number) : vectors_.items()[number],
+                    results.scores[i]});
   }
+  if (compresses_) Rescore(query, hits);
   return absl::OkStatus();
+}
+
+// A loop of its own for the same reason as InnerProducts.
+void FaissIndex::Rescore(std::span<const float> query, std::span<Hit> hits) const {
+  for (Hit& hit : hits) {
+    const float* const row = vectors_.Of(hit.item).data();
+    hit.score = faiss::fvec_inner_product(query.data(), row, query.size());
+  }
 }
 
 double FaissIndex::share_visited() const {
   const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(index_.get());
-  if (ivf == nullptr) return 0;
+  if (ivf == nullptr || !takes_parameters_) return 0;
   return std::min(1.0, static_cast<double>(ivf->nprobe) / static_cast<double>(ivf->nlist));
 }
 
@@ -323,6 +340,14 @@ void InnerProducts(std::span<const float> query, const float* rows, std::span<fl
   for (float& score : scores) {
     score = faiss::fvec_inner_product(query.data(), rows, query.size());
     rows += query.size();
+  }
+}
+
+void InnerProducts(std::span<const float> query, const ItemVectors& vectors,
+                   std::span<const ItemIndex> items, std::span<float> scores) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const float* const row = vectors.Of(items[i]).data();
+    scores[i] = faiss::fvec_inner_product(query.data(), row, query.size());
   }
 }
 

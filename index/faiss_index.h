@@ -48,7 +48,7 @@ class FaissIndex {
 
   struct Hit {
     ItemIndex item{};
-    float score = 0;  // the index's own, see scores_are_exact()
+    float score = 0;  // the inner product with the exact vector
   };
 
   // Trains on a sample and adds every item. `vectors` must outlive the index. InvalidArgument names
@@ -61,17 +61,21 @@ class FaissIndex {
 
   ~FaissIndex();
 
-  // Puts into `hits` up to `fetch` items, best first. With `admitted`, only such, asked for inside
-  // the search; that needs filters_inside(). `widening` >= 1 visits that many times more lists, of
-  // kinds that have any. Internal when FAISS throws.
+  // Puts into `hits` up to `fetch` items that are best by the index's own scores, in their order.
+  // With `admitted`, only such, asked for inside the search; that needs filters_inside().
+  // `widening` >= 1 visits that many times more lists, where share_visited() is not 0. Internal
+  // when FAISS throws.
   absl::Status Search(std::span<const float> query, size_t fetch, const AdmittedItems* admitted,
                       double widening, std::vector<Hit>& hits) const;
 
   const std::string& factory() const { return factory_; }
   size_t size() const { return vectors_.size(); }
   bool filters_inside() const { return filters_inside_; }
-  bool scores_are_exact() const { return scores_are_exact_; }
-  // The share of its lists that a search visits; 0 of kinds that have none.
+  // Whether it searches compressed vectors: what is best by them need not be best, so that a search
+  // should fetch more than it wants.
+  bool compresses() const { return compresses_; }
+  // The share of its lists that a search visits; 0 of kinds that have none, or whose searches
+  // cannot be widened.
   double share_visited() const;
   // What FAISS would write to a file, which is close to what it keeps in memory.
   size_t bytes() const { return bytes_; }
@@ -89,18 +93,25 @@ class FaissIndex {
 
   absl::Status Fill(const Options& options, const Progress& progress);
   void Set(const Options& options);
+  void Rescore(std::span<const float> query, std::span<Hit> hits) const;
 
   const std::string factory_;
   const ItemVectors& vectors_;  // FAISS's number n is item vectors_.items()[n]
   std::unique_ptr<faiss::Index> index_;
+  bool takes_parameters_ = false;  // a search may have settings of its own
   bool filters_inside_ = false;
-  bool scores_are_exact_ = true;
+  bool compresses_ = false;
   size_t bytes_ = 0;
 };
 
 // scores[i] = <query, row i of `rows`>, for scores.size() rows of query.size() numbers: bit by bit
 // what the exact kinds of FaissIndex compute.
 void InnerProducts(std::span<const float> query, const float* rows, std::span<float> scores);
+// scores[i] = <query, the vector of items[i]>, likewise; each item has one. The rows may be
+// anywhere in memory: a loop that does nothing else has those of several items on their way at a
+// time.
+void InnerProducts(std::span<const float> query, const ItemVectors& vectors,
+                   std::span<const ItemIndex> items, std::span<float> scores);
 
 // Keeps FAISS and its BLAS on the calling thread, for threads that search: one request is the work
 // of one thread.

@@ -57,6 +57,7 @@ void ItemVectors::ListItems() {
   for (size_t i = 0; i < row_of_item_.size(); ++i) {
     if (row_of_item_[i] != kNoRow) items_.push_back(static_cast<ItemIndex>(i));
   }
+  is_trained_matrix_ = later_.empty() && size() * dim_ == trained_.size();
 }
 
 size_t ItemVectors::bytes() const {

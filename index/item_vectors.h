@@ -34,11 +34,14 @@ class ItemVectors {
   // They, ascending.
   std::span<const ItemIndex> items() const { return items_; }
   // Whether the items are 0, 1, ... size() - 1 and their rows those of the snapshot.
-  bool is_trained_matrix() const { return later_.empty() && size() * dim_ == trained_.size(); }
+  bool is_trained_matrix() const { return is_trained_matrix_; }
 
   // Empty when the item has none. Valid as long as this object.
   std::span<const float> Of(ItemIndex item) const {
-    const uint32_t row = ToInt(item) < row_of_item_.size() ? row_of_item_[ToInt(item)] : kNoRow;
+    if (ToInt(item) >= row_of_item_.size()) return {};
+    // The common case, without waiting for a table that may not be in the cache.
+    if (is_trained_matrix_) return trained_.subspan(size_t{ToInt(item)} * dim_, dim_);
+    const uint32_t row = row_of_item_[ToInt(item)];
     return row == kNoRow ? std::span<const float>() : Row(row);
   }
 
@@ -63,6 +66,7 @@ class ItemVectors {
   std::vector<float> later_;           // rows behind those of trained_
   std::vector<uint32_t> row_of_item_;  // or kNoRow
   std::vector<ItemIndex> items_;
+  bool is_trained_matrix_ = false;
 };
 
 }  // namespace groundswell

@@ -10,16 +10,17 @@ namespace {
 
 // Rows scored between two looks at the filter.
 constexpr size_t kBlock = 256;
-// Rows that are on their way from memory while one is scored.
-constexpr size_t kPrefetch = 16;
-constexpr size_t kCacheLine = 64;
+// Scores compared at once.
+constexpr size_t kGroup = 16;
 // Items asked to learn what share of them a filter admits.
 constexpr size_t kSample = 256;
-// From these parts of the index on, a scan of the admitted items costs less: lists that would be
-// visited, and candidates that would be fetched (of kinds without lists, which pay more for each).
-constexpr double kScanFromListShare = .5;
+// From these parts of the index on, a scan costs less: lists that would be visited, and candidates
+// that would be fetched (of kinds without lists, which pay more for each).
+constexpr double kScanFromListShare = .2;
 constexpr double kScanFromFetchShare = 1.0 / 256;
-// An index that cannot filter is asked for this many times what it should take.
+// A scan that asks the filter first costs less when fewer than these are admitted.
+constexpr double kFilterFirstBelowShare = .16;
+// More is fetched by this factor than should be left of it by the sample.
 constexpr double kFetchReserve = 1.25;
 
 bool Better(const Candidate& a, const Candidate& b) {
@@ -49,6 +50,12 @@ class BestItems {
   // Also says no to not-a-number, into which a product of huge numbers can overflow and which no
   // order can hold.
   bool WouldTake(float score) const { return score >= worst_; }
+  // Without a branch per score: nearly all of a scan are too low.
+  bool WouldTakeAny(std::span<const float> scores) const {
+    int taken = 0;
+    for (const float score : scores) taken |= score >= worst_ ? 1 : 0;
+    return taken != 0;
+  }
   void Take(ItemIndex item, float score) {
     best_.push_back({item, score, kFromEmbedding});
     if (best_.size() < count_ + std::max(count_, kBlock)) return;
@@ -102,58 +109,56 @@ void ScanScoresFirst(const ItemVectors& vectors, std::span<const float> query,
   for (size_t begin = 0; begin < vectors.size();) {
     const size_t run = RunLength(vectors, begin);
     InnerProducts(query, vectors.Of(vectors.items()[begin]).data(), std::span(scores).first(run));
-    for (size_t i = 0; i < run; ++i) {
-      if (!best.WouldTake(scores[i])) continue;
-      const ItemIndex item = vectors.items()[begin + i];
-      if (admitted(item)) best.Take(item, scores[i]);
+    for (size_t group = 0; group < run; group += kGroup) {
+      const auto some = std::span(scores).subspan(group, std::min(kGroup, run - group));
+      if (!best.WouldTakeAny(some)) continue;
+      for (size_t i = 0; i < some.size(); ++i) {
+        if (!best.WouldTake(some[i])) continue;
+        const ItemIndex item = vectors.items()[begin + group + i];
+        if (admitted(item)) best.Take(item, some[i]);
+      }
     }
     begin += run;
   }
 }
 
+// The filter comes first, and scores are computed of what it leaves.
 void ScanAdmitted(const ItemVectors& vectors, std::span<const float> query,
                   const AdmittedItems& admitted, BestItems& best) {
+  std::array<ItemIndex, kBlock> items;
+  std::array<float, kBlock> scores;
+  size_t count = 0;
+  const auto score_block = [&] {
+    InnerProducts(query, vectors, std::span(items).first(count), scores);
+    for (size_t i = 0; i < count; ++i) {
+      if (best.WouldTake(scores[i])) best.Take(items[i], scores[i]);
+    }
+    count = 0;
+  };
   for (const ItemIndex item : vectors.items()) {
     if (!admitted(item)) continue;
-    float score = 0;
-    InnerProducts(query, vectors.Of(item).data(), {&score, 1});
-    if (best.WouldTake(score)) best.Take(item, score);
+    items[count++] = item;
+    if (count == kBlock) score_block();
   }
+  score_block();
 }
 
 std::vector<Candidate> Scan(const SearchedVectors& searched, const CandidateQuery& query) {
   const ItemVectors& vectors = searched.vectors;
   const AdmittedItems admitted = AdmittedOf(searched, query);
   BestItems best(query.count, vectors.size());
-  if (query.filter.RejectsAtMost().has_value()) {
-    ScanScoresFirst(vectors, query.vector, admitted, best);
-  } else {
+  const bool may_leave_out_most = !query.filter.RejectsAtMost().has_value();
+  if (may_leave_out_most && ShareAdmitted(vectors, admitted) < kFilterFirstBelowShare) {
     ScanAdmitted(vectors, query.vector, admitted, best);
+  } else {
+    ScanScoresFirst(vectors, query.vector, admitted, best);
   }
   return std::move(best.items());
 }
 
-// Replaces scores of compressed vectors by those of the exact ones. The rows are anywhere in
-// memory, so they are asked for before they are needed.
-void Rescore(const ItemVectors& vectors, std::span<const float> query,
-             std::vector<Candidate>& found) {
-  const auto prefetch = [&](size_t i) {
-    const std::span<const float> row = vectors.Of(found[i].item);
-    const auto* const bytes = reinterpret_cast<const char*>(row.data());
-    for (size_t at = 0; at < row.size_bytes(); at += kCacheLine) __builtin_prefetch(bytes + at);
-  };
-  for (size_t i = 0; i < std::min(kPrefetch, found.size()); ++i) prefetch(i);
-  for (size_t i = 0; i < found.size(); ++i) {
-    if (i + kPrefetch < found.size()) prefetch(i + kPrefetch);
-    InnerProducts(query, vectors.Of(found[i].item).data(), {&found[i].score, 1});
-  }
-}
-
-absl::StatusOr<std::vector<Candidate>> SearchIndex(const SearchedVectors& searched,
-                                                   const CandidateQuery& query) {
-  const SearchPlan plan = PlanSearch(searched, query);
-  if (plan.scan) return Scan(searched, query);
-
+// What the index finds of the admitted items.
+absl::Status AskIndex(const SearchedVectors& searched, const CandidateQuery& query,
+                      const SearchPlan& plan, std::vector<Candidate>& found) {
   const AdmittedItems admitted = AdmittedOf(searched, query);
   thread_local std::vector<FaissIndex::Hit> hits;
   if (absl::Status s = searched.index->Search(
@@ -161,16 +166,31 @@ absl::StatusOr<std::vector<Candidate>> SearchIndex(const SearchedVectors& search
       !s.ok()) {
     return s;
   }
-  std::vector<Candidate> found;
+  found.clear();
   found.reserve(hits.size());
   for (const auto& [item, score] : hits) {
     if (!plan.filter_inside && !admitted(item)) continue;
     found.push_back({item, score, kFromEmbedding});
   }
-  if (!searched.index->scores_are_exact()) Rescore(searched.vectors, query.vector, found);
   std::erase_if(found, [](const Candidate& candidate) { return std::isnan(candidate.score); });
-  if (found.size() < std::min(query.count, searched.vectors.size())) return Scan(searched, query);
-  return found;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Candidate>> SearchIndex(const SearchedVectors& searched,
+                                                   const CandidateQuery& query) {
+  SearchPlan plan = PlanSearch(searched, query);
+  if (plan.scan) return Scan(searched, query);
+  const size_t wanted = std::min(query.count, searched.vectors.size());
+  std::vector<Candidate> found;
+  if (absl::Status s = AskIndex(searched, query, plan, found); !s.ok()) return s;
+  if (found.size() >= wanted) return found;
+  // The filter leaves out more of this query's neighbours than of the items at large.
+  if (searched.index->filters_inside() && !plan.filter_inside) {
+    plan.filter_inside = true;
+    if (absl::Status s = AskIndex(searched, query, plan, found); !s.ok()) return s;
+    if (found.size() >= wanted) return found;
+  }
+  return Scan(searched, query);
 }
 
 // Adds the changed vectors that are among the `count` best. `found` is sorted.
@@ -201,7 +221,7 @@ SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& que
   const FaissIndex& index = *searched.index;
   const auto items = static_cast<double>(index.size());
   const size_t wanted = std::min(query.count, index.size());
-  const size_t fetch = index.scores_are_exact() ? wanted : wanted * searched.rescore_factor;
+  const size_t fetch = index.compresses() ? wanted * searched.rescore_factor : wanted;
 
   const std::optional<size_t> rejects = query.filter.RejectsAtMost();
   if (rejects.has_value() && *rejects + searched.n <= wanted) {
@@ -209,17 +229,12 @@ SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& que
   }
   const double share = ShareAdmitted(searched.vectors, AdmittedOf(searched, query));
   if (share == 0) return {.scan = true};
-  if (index.share_visited() > 0 && index.filters_inside()) {
-    return {.scan = index.share_visited() / share > kScanFromListShare,
-            .filter_inside = true,
-            .fetch = fetch,
-            .widening = 1 / share};
-  }
-  const double reserve = index.filters_inside() ? 1 : kFetchReserve;
-  const double widened = static_cast<double>(fetch) / share * reserve;
-  return {.scan = widened > std::max(items * kScanFromFetchShare, 2.0 * static_cast<double>(fetch)),
-          .filter_inside = index.filters_inside(),
-          .fetch = static_cast<size_t>(widened)};
+  const double widened = static_cast<double>(fetch) / share * kFetchReserve;
+  const bool scan =
+      index.share_visited() > 0
+          ? index.share_visited() / share > kScanFromListShare
+          : widened > std::max(items * kScanFromFetchShare, 2.0 * static_cast<double>(fetch));
+  return {.scan = scan, .fetch = static_cast<size_t>(widened), .widening = 1 / share};
 }
 
 absl::StatusOr<std::vector<Candidate>> SearchVectors(const SearchedVectors& searched,

@@ -22,10 +22,11 @@ struct SearchedVectors {
   size_t rescore_factor = 1;  // see EmbeddingIndex::Options
 };
 
-// How a search of the index goes about a filter. A filter that can leave out only some items is
-// best applied afterwards, to as many more candidates. One that leaves out most is asked inside the
-// search, which visits the more for it; and where that would be a good part of the index, scanning
-// the admitted items is exact and faster.
+// How a search of the index goes about a filter: by the share of the items that it admits, from a
+// sample. The index fetches as many more candidates, and visits as many more lists, as should leave
+// enough. (Asking the filter about every row that is visited costs more: two waits for memory per
+// row.) If they do not leave enough, the filter is asked inside the search, and at last the
+// admitted items are scanned; at once where the index would visit a good part of them.
 struct SearchPlan {
   bool scan = false;
   bool filter_inside = false;

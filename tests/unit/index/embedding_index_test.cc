@@ -234,7 +234,7 @@ TEST_P(EmbeddingIndexTest, ThreadsSearchAtOnceAndAgree) {
 INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingIndexTest,
                          ::testing::Values("Flat", "IVF32,Flat", "IVF32,SQ8", "IVF32,PQ8np",
                                            "HNSW16", "IVF32,PQ8x4fs,RFlat", "PCA8,IVF32,Flat",
-                                           "SQ8"),
+                                           "IVF64,PQ8x4fs", "SQ8"),
                          [](const auto& suite) {
                            std::string name = suite.param;
                            std::ranges::replace(name, ',', '_');
