@@ -9,8 +9,9 @@
 namespace groundswell {
 namespace {
 
-// More than the macro nodes and newest items of the published checkpoints.
-constexpr size_t kVariantsMax = 80;
+// Of the 70 that a user can have with the published sizes: more of them would cost what ranking 500 items
+// costs.
+constexpr size_t kVariantsMax = 50;
 
 class MacgnnRanker final : public Ranker {
  public:

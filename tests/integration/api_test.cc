@@ -1,6 +1,7 @@
 // Every RPC of a real server, as a client sees it.
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <set>
 #include <thread>
 
@@ -246,7 +247,8 @@ TEST_F(ApiTest, TheFirstItemsAreExplainedByCausesWithNames) {
   EXPECT_EQ(response.degradations_size(), 0);
   EXPECT_GT(response.timings().explain().nanos(), 0);
   EXPECT_GT(response.explanation_causes().known(), 3);
-  EXPECT_EQ(response.explanation_causes().tried(), response.explanation_causes().known());
+  EXPECT_EQ(response.explanation_causes().tried(),
+            std::min(response.explanation_causes().known(), 50));
   for (int i = 0; i < response.items_size(); ++i) {
     EXPECT_EQ(CheckExplanations(response.items(i)).size(), i < 3 ? 3u : 0u) << i;
     EXPECT_LE(response.items(i).explanations_size(), response.explanation_causes().tried());

@@ -1,6 +1,7 @@
 // The command line against a real server: what people and programs get, and exit codes.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -89,7 +90,8 @@ TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
       EXPECT_THAT(table, HasSubstr(part));
     }
     const json list = CliJson(command);
-    EXPECT_EQ(list["explanation_causes"]["tried"], list["explanation_causes"]["known"]);
+    EXPECT_EQ(list["explanation_causes"]["tried"].get<int>(),
+              std::min(list["explanation_causes"]["known"].get<int>(), 50));
     EXPECT_GT(list["items"][1]["explanations"].size(), 5u);
     EXPECT_TRUE(list["items"][1]["explanations"][0]["contribution"].is_number());
   }

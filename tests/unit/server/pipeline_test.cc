@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "graph/rocksdb_log.h"
@@ -118,7 +119,7 @@ TEST_F(PipelineTest, ExplanationsNameTheUsersOwnItemsAndNodesWithACount) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1), {}, 3);
   EXPECT_TRUE(list.degradations.empty());
   ASSERT_TRUE(list.explanations.has_value());
-  EXPECT_EQ(list.explanations->causes_tried, list.explanations->causes);
+  EXPECT_EQ(list.explanations->causes_tried, std::min<size_t>(list.explanations->causes, 50));
   ASSERT_EQ(list.explanations->of_item.size(), 3u);
   const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
   std::vector<Count> one_hop(loaded_->state->snapshot->manifest().item_clusters);
@@ -176,6 +177,67 @@ TEST_F(PipelineTest, WithTimeToRankButNotToExplainTheListIsRankedAndSaysSo) {
     }
   }
   EXPECT_TRUE(seen);
+}
+
+TEST_F(PipelineTest, EverySourceCanBeAskedAlone) {
+  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromSimilarItems,
+                                kFromTrending, kFromMacroNode, kFromPopular}) {
+    StageDurations durations;
+    const auto list = pipeline_.Recommend({.user_id = kCustomer,
+                                           .ranker = loaded_->state->snapshot->FindRanker(""),
+                                           .deadline = steady_clock::now() + hours(1),
+                                           .only_sources = source,
+                                           .skip_ranking = true},
+                                          ComputeThread{.number = 0}, durations);
+    ASSERT_TRUE(list.ok()) << list.status();
+    EXPECT_TRUE(list->ranker.empty());
+    EXPECT_TRUE(list->degradations.empty());
+    EXPECT_EQ(list->fallback_reason, v1::FALLBACK_REASON_UNSPECIFIED);
+    EXPECT_FALSE(list->items.empty()) << source;
+    const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+    for (size_t i = 0; i < list->items.size(); ++i) {
+      EXPECT_EQ(list->items[i].sources, source);
+      EXPECT_FALSE(user.Has(list->items[i].item));
+      if (i > 0) {
+        EXPECT_GE(list->items[i - 1].score, list->items[i].score);
+      }
+    }
+  }
+}
+
+TEST_F(PipelineTest, TheBlendHasItemsOfAllSources) {
+  const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
+  uint32_t sources = 0;
+  for (const Candidate& candidate : list.items) sources |= candidate.sources;
+  EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems}) << "that one is off";
+  EXPECT_LE(list.items.size(), Retrieval::Options{}.candidates);
+  EXPECT_GT(list.items.size(), Retrieval::Options{}.sources.embedding.quota);
+}
+
+TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
+  const RecommendQuery ranked{.user_id = kCustomer,
+                              .ranker = loaded_->state->snapshot->FindRanker(""),
+                              .deadline = steady_clock::now() + hours(1)};
+  RecommendQuery unranked = ranked;
+  unranked.skip_ranking = true;
+  const auto items_of = [&](Pipeline& pipeline, const RecommendQuery& query) {
+    StageDurations durations;
+    const auto list = pipeline.Recommend(query, ComputeThread{.number = 0}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    std::vector<ItemIndex> items;
+    for (const Candidate& candidate : list->items) items.push_back(candidate.item);
+    return items;
+  };
+  Pipeline retrieval_decides{*loaded_->state, metrics_, {.retrieval_weight = 1e6f}, 1};
+  const std::vector<ItemIndex> retrieved = items_of(pipeline_, unranked);
+  EXPECT_EQ(items_of(retrieval_decides, ranked), retrieved);
+  EXPECT_NE(items_of(pipeline_, ranked), retrieved);
+  Pipeline both_vote{*loaded_->state, metrics_, {.retrieval_weight = 1}, 1};
+  const std::vector<ItemIndex> fused = items_of(both_vote, ranked);
+  EXPECT_NE(fused, retrieved);
+  EXPECT_NE(fused, items_of(pipeline_, ranked));
+  EXPECT_EQ(std::set<ItemIndex>(fused.begin(), fused.end()),
+            std::set<ItemIndex>(retrieved.begin(), retrieved.end()));
 }
 
 TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {

@@ -26,5 +26,20 @@ TEST(RequestChecksTest, ANegativeNumberOfExplainedItemsIsRefusedByName) {
   }
 }
 
+TEST(RequestChecksTest, SourcesAreThoseThatProposeEachOnce) {
+  v1::RecommendRequest request;
+  EXPECT_EQ(*CheckOnlySources(request.only_sources()), 0u);
+  request.add_only_sources(v1::CANDIDATE_SOURCE_TRENDING);
+  request.add_only_sources(v1::CANDIDATE_SOURCE_RANDOM_WALK);
+  EXPECT_EQ(*CheckOnlySources(request.only_sources()), uint32_t{kFromTrending | kFromWalk});
+  for (const int bad : {int{v1::CANDIDATE_SOURCE_TRENDING}, int{v1::CANDIDATE_SOURCE_REQUEST},
+                        int{v1::CANDIDATE_SOURCE_UNSPECIFIED}, 99}) {
+    v1::RecommendRequest refused = request;
+    refused.mutable_only_sources()->Add(bad);
+    const auto checked = CheckOnlySources(refused.only_sources());
+    EXPECT_EQ(checked.status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace groundswell
