@@ -76,7 +76,7 @@ struct Config {
   } walk;
   struct Ranking {
     int64_t item_cache_mb = 256;
-    int64_t retrieval_weight = 0;
+    int64_t retrieval_weight = 100;
   } ranking;
   struct Paging {
     int64_t lists_max = 10'000;

@@ -91,7 +91,7 @@ void Pipeline::WarmUp() {
                                .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1),
                                .explain_items = kExplainedItemsMax};
     // A model that has no score for such a user has nothing to warm up.
-    if (RankItems(query, user, scratch_[0], list, durations).ok()) {
+    if (RankItems(query, user, options_.retrieval_weight, scratch_[0], list, durations).ok()) {
       ExplainItems(query, user, scratch_[0], list, durations);
     }
   }
@@ -111,7 +111,8 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
     return list;
   }
   if (query.ranker == nullptr || query.skip_ranking || list.items.empty()) return list;
-  const absl::Status ranked = RankItems(query, **user, scratch, list, durations);
+  const absl::Status ranked =
+      RankItems(query, **user, options_.retrieval_weight, scratch, list, durations);
   if (ranked.ok()) {
     list.ranker = query.ranker->name();
     ExplainItems(query, **user, scratch, list, durations);
@@ -133,7 +134,8 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
   metrics_.CountCandidates(kFromRequest, items.size());
   const UserState state = user->has_value() ? **user : Nobody();
-  const absl::Status ranked = RankItems(query, state, scratch_[thread.number], list, durations);
+  const absl::Status ranked =
+      RankItems(query, state, /*retrieval_weight=*/0, scratch_[thread.number], list, durations);
   if (absl::IsFailedPrecondition(ranked)) {
     return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
   }
@@ -222,7 +224,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
 // time does not suffice, FailedPrecondition when the ranker has no score for the user.
 absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
-                                 Scratch& scratch, RankedList& list,
+                                 float retrieval_weight, Scratch& scratch, RankedList& list,
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
   if (!HasTimeFor(query.deadline)) return TooLittleTime();
@@ -244,8 +246,8 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
     ScoreBlock(*query.ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
   }
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
-  if (options_.retrieval_weight > 0) {
-    OrderByRankerAndRetrieval(scratch, list);
+  if (retrieval_weight > 0) {
+    OrderByRankerAndRetrieval(retrieval_weight, scratch, list);
   } else {
     SortByScore(list.items);
   }
@@ -254,7 +256,8 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
 }
 
 // Reciprocal rank fusion of the two orders; the list is still in that of retrieval, with logits.
-void Pipeline::OrderByRankerAndRetrieval(Scratch& scratch, RankedList& list) const {
+void Pipeline::OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratch,
+                                         RankedList& list) const {
   std::vector<Candidate>& items = list.items;
   scratch.order.resize(items.size());
   std::iota(scratch.order.begin(), scratch.order.end(), 0);
@@ -264,7 +267,7 @@ void Pipeline::OrderByRankerAndRetrieval(Scratch& scratch, RankedList& list) con
   scratch.logits.resize(items.size());
   for (size_t place = 0; place < items.size(); ++place) {
     const uint32_t at = scratch.order[place];
-    scratch.logits[at] = RankVote(place, 1) + RankVote(at, options_.retrieval_weight);
+    scratch.logits[at] = RankVote(place, 1) + RankVote(at, retrieval_weight);
   }
   std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
     return scratch.logits[a] != scratch.logits[b] ? scratch.logits[a] > scratch.logits[b] : a < b;

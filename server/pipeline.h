@@ -106,11 +106,11 @@ class Pipeline {
                                                     StageDurations& durations) const;
   void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
                 RankedList& list, StageDurations& durations) const;
-  absl::Status RankItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                         RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const UserState& user, float retrieval_weight,
+                         Scratch& scratch, RankedList& list, StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
-  void OrderByRankerAndRetrieval(Scratch& scratch, RankedList& list) const;
+  void OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratch, RankedList& list) const;
   void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
                   std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;
