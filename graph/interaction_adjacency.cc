@@ -7,7 +7,6 @@
 namespace groundswell {
 namespace {
 
-constexpr uint64_t kUsersPerProgress = 10'000;
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 
 uint32_t ToSeconds(int64_t time_us) {
@@ -85,18 +84,15 @@ void InteractionAdjacency::ForgetUser(const UserState& user) {
 }
 
 absl::Status LoadAdjacency(const Generation& generation,
-                           const std::function<void(uint64_t users)>& progress,
+                           const std::function<void(const UserState&)>& also,
                            InteractionAdjacency& adjacency) {
-  uint64_t users = 0;
   absl::Status read = generation.ForEachUser([&](std::string_view, const UserState& user) {
     adjacency.LoadUser(user);
-    if (++users % kUsersPerProgress == 0) progress(users);
+    also(user);
     return absl::OkStatus();
   });
-  if (!read.ok()) return read;
-  adjacency.FinishLoading();
-  progress(users);
-  return absl::OkStatus();
+  if (read.ok()) adjacency.FinishLoading();
+  return read;
 }
 
 }  // namespace groundswell

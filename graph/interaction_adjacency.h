@@ -59,10 +59,10 @@ class InteractionAdjacency {
   NeighborLists items_;  // by user
 };
 
-// Fills it, while nobody writes to the generation, from the users' records. `progress` is told the
-// number of users read, now and then.
+// Fills it, while nobody writes to the generation, from the users' records. `also` sees each of
+// them, so that whoever needs them too need not read them again.
 absl::Status LoadAdjacency(const Generation& generation,
-                           const std::function<void(uint64_t users)>& progress,
+                           const std::function<void(const UserState&)>& also,
                            InteractionAdjacency& adjacency);
 
 }  // namespace groundswell

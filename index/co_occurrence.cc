@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "index/best_admitted.h"
+
 namespace groundswell {
 namespace {
 
@@ -60,23 +62,11 @@ std::vector<Candidate> CoOccurrence::Retrieve(const CandidateQuery& query, Scrat
     CountAround(recent.item, weight, scratch);
     weight /= 2;
   }
-  scratch.found.clear();
+  scratch.scored.clear();
   scratch.scores.ForEach([&](ItemIndex item, float score) {
-    scratch.found.push_back({.item = item, .score = score, .sources = kFromCoOccurrence});
+    scratch.scored.push_back({item, score});
   });
-  const auto is_worse = [](const Candidate& a, const Candidate& b) {
-    return a.score != b.score ? a.score < b.score : a.item > b.item;
-  };
-  // A heap, so that only those that are looked at are put in order.
-  std::make_heap(scratch.found.begin(), scratch.found.end(), is_worse);
-  std::vector<Candidate> best;
-  best.reserve(std::min(query.count, scratch.found.size()));
-  for (auto end = scratch.found.end(); end != scratch.found.begin() && best.size() < query.count;
-       --end) {
-    std::pop_heap(scratch.found.begin(), end, is_worse);
-    if (query.filter.Admits((end - 1)->item)) best.push_back(*(end - 1));
-  }
-  return best;
+  return BestAdmitted(scratch.scored, query.filter, query.count, kFromCoOccurrence);
 }
 
 }  // namespace groundswell

@@ -31,12 +31,16 @@ class CoOccurrence {
     size_t users_max = 256;      // newest users of each
     size_t user_items_max = 32;  // newest items of each of those
   };
+  struct Scored {
+    ItemIndex item{};
+    float score = 0;
+  };
   // Memory of one call at a time; grown by the first calls, then reused.
   struct Scratch {
     std::vector<uint32_t> users;
     std::vector<uint32_t> items;
     ItemTable<float> scores;
-    std::vector<Candidate> found;
+    std::vector<Scored> scored;
   };
 
   // `adjacency` must outlive it.

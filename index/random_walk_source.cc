@@ -4,29 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "index/best_admitted.h"
+
 namespace groundswell {
-namespace {
-
-bool IsWorse(const VisitedItem& a, const VisitedItem& b) {
-  return a.score != b.score ? a.score < b.score : a.item > b.item;
-}
-
-// The best admitted ones. A heap, so that only those that are looked at are put in order.
-std::vector<Candidate> BestAdmitted(std::vector<VisitedItem>& visited, const ItemFilter& filter,
-                                    size_t count) {
-  std::vector<Candidate> best;
-  best.reserve(std::min(count, visited.size()));
-  std::make_heap(visited.begin(), visited.end(), IsWorse);
-  for (auto end = visited.end(); end != visited.begin() && best.size() < count; --end) {
-    std::pop_heap(visited.begin(), end, IsWorse);
-    const VisitedItem& next = *(end - 1);
-    if (filter.Admits(next.item)) best.push_back({next.item, next.score, kFromWalk});
-  }
-  return best;
-}
-
-}  // namespace
-
 RandomWalkSource::RandomWalkSource(const InteractionAdjacency& adjacency, Options options)
     : options_(std::move(options)), walk_(adjacency, options_.walk) {}
 
@@ -61,7 +41,8 @@ absl::StatusOr<std::vector<Candidate>> RandomWalkSource::Retrieve(
   FindStarts(query, scratch->starts);
   const WalkSummary summary = walk_.Run(scratch->starts, query.seed, query.deadline, scratch->walk);
   if (options_.on_walk) options_.on_walk(summary);
-  std::vector<Candidate> best = BestAdmitted(scratch->walk.visited, query.filter, query.count);
+  std::vector<Candidate> best =
+      BestAdmitted(scratch->walk.visited, query.filter, query.count, kFromWalk);
   MutexLock lock(mutex_);
   free_.push_back(std::move(scratch));
   return best;

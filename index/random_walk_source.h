@@ -39,7 +39,6 @@ class RandomWalkSource final : public CandidateSource {
   ~RandomWalkSource() override;
 
   std::string_view name() const override { return "random_walk"; }
-  size_t starts_max() const { return options_.starts_max; }
 
   // Uses the filter, the count, the recent items, the seed and the deadline of the query. Score:
   // V[p] of random_walk.h, ties in ascending order of item. Nothing for a user without items. Walks

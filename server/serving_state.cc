@@ -141,14 +141,11 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
   return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {
     const auto category_of_item = state.catalogue->category_of_item();
-    absl::Status read = state.generation.ForEachUser([&](std::string_view, const UserState& user) {
+    const auto also = [&](const UserState& user) {
       ++users_read;
       LoadTrending(user, category_of_item, *state.trending);
-      state.adjacency->LoadUser(user);
-      return absl::OkStatus();
-    });
-    if (read.ok()) state.adjacency->FinishLoading();
-    return read;
+    };
+    return LoadAdjacency(state.generation, also, *state.adjacency);
   });
 }
 

@@ -12,6 +12,7 @@
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
 #include "tests/support/safetensors_writer.h"
+#include "tests/support/twenty_best.h"
 
 namespace groundswell {
 namespace {
@@ -346,15 +347,6 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
       begin += size;
     }
   }
-}
-
-// The positions of the largest twenty.
-std::set<size_t> TwentyBest(const std::vector<float>& logits) {
-  std::vector<size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::partial_sort(order.begin(), order.begin() + 20, order.end(),
-                    [&](size_t a, size_t b) { return logits[a] > logits[b]; });
-  return {order.begin(), order.begin() + 20};
 }
 
 // At the published sizes, of f32's twenty best of 500, over many lists.

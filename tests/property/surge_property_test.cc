@@ -13,6 +13,7 @@
 #include "models/surge/weights.h"
 #include "tests/property/surge_oracle.h"
 #include "tests/support/surge_fixture.h"
+#include "tests/support/twenty_best.h"
 
 namespace groundswell {
 namespace {
@@ -229,15 +230,6 @@ TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
       begin += size;
     }
   }
-}
-
-// The positions of the largest twenty.
-std::set<size_t> TwentyBest(const std::vector<float>& logits) {
-  std::vector<size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::partial_sort(order.begin(), order.begin() + 20, order.end(),
-                    [&](size_t a, size_t b) { return logits[a] > logits[b]; });
-  return {order.begin(), order.begin() + 20};
 }
 
 // At the published sizes, of f32's twenty best of 500, over many lists.

@@ -34,7 +34,7 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
 std::unique_ptr<InteractionAdjacency> Load(const Generation& generation, size_t neighbors_max) {
   auto adjacency = std::make_unique<InteractionAdjacency>(neighbors_max);
   const absl::Status loaded = LoadAdjacency(
-      generation, [](uint64_t) {}, *adjacency);
+      generation, [](const UserState&) {}, *adjacency);
   if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
   return adjacency;
 }

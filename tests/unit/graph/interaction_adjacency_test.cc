@@ -10,6 +10,7 @@
 
 #include "tests/support/graph_fixture.h"
 #include "tests/support/live_graph.h"
+#include "tests/support/neighbors.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -19,16 +20,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr int64_t kSecond = 1'000'000;
-
-Neighbor At(uint32_t time_s, uint32_t node, uint32_t weight = 1) {
-  return {.node = node, .time_s = time_s, .weight = weight};
-}
-
-std::vector<Neighbor> All(const NeighborLists& lists, uint32_t node) {
-  std::vector<Neighbor> neighbors;
-  lists.CopyTo(node, neighbors);
-  return neighbors;
-}
 
 class InteractionAdjacencyTest : public testing::Test {
  protected:

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/neighbors.h"
+
 namespace groundswell {
 namespace {
 
@@ -18,16 +20,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr size_t kMany = 1'000;
-
-Neighbor At(uint32_t time_s, uint32_t node, uint32_t weight = 1) {
-  return {.node = node, .time_s = time_s, .weight = weight};
-}
-
-std::vector<Neighbor> All(const NeighborLists& lists, uint32_t node) {
-  std::vector<Neighbor> neighbors;
-  lists.CopyTo(node, neighbors);
-  return neighbors;
-}
 
 bool IsOlder(const Neighbor& a, const Neighbor& b) {
   return std::pair(a.time_s, a.node) < std::pair(b.time_s, b.node);

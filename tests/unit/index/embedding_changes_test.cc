@@ -11,6 +11,7 @@
 
 #include "graph/catalogue.h"
 #include "index/embedding_index.h"
+#include "tests/support/random_rows.h"
 
 namespace groundswell {
 namespace {
@@ -21,14 +22,6 @@ using ::testing::IsEmpty;
 
 constexpr size_t kDim = 16;
 constexpr size_t kItems = 2'000;
-
-std::vector<float> RandomRows(size_t rows, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(rows * kDim);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 std::vector<uint32_t> Items(const std::vector<Candidate>& candidates) {
   std::vector<uint32_t> items;
@@ -70,8 +63,8 @@ class EmbeddingChangesTest : public ::testing::TestWithParam<const char*> {
     EXPECT_TRUE(status.ok()) << status;
   }
 
-  const std::vector<float> rows_ = RandomRows(kItems, 1);
-  const std::vector<float> query_ = RandomRows(1, 2);
+  const std::vector<float> rows_ = RandomRows(kItems, kDim, 1);
+  const std::vector<float> query_ = RandomRows(1, kDim, 2);
   std::unique_ptr<EmbeddingIndex> index_;
 };
 
@@ -266,7 +259,7 @@ TEST(EmbeddingIndexGrowthTest, AnEmptyCatalogueThatGrowsGetsAnIndexWhenItIsLarge
                                       .items_max = 1'000});
   ASSERT_TRUE(built.ok()) << built.status();
   EmbeddingIndex& index = **built;
-  const std::vector<float> rows = RandomRows(1'000, 4);
+  const std::vector<float> rows = RandomRows(1'000, kDim, 4);
   const ItemFilter everything;
   for (uint32_t i = 0; i < 1'000; ++i) {
     const auto row = std::span(rows).subspan(i * kDim, kDim);
@@ -282,7 +275,7 @@ TEST(EmbeddingIndexGrowthTest, AnEmptyCatalogueThatGrowsGetsAnIndexWhenItIsLarge
 }
 
 TEST(EmbeddingIndexGrowthTest, AKindThatCannotBeTrainedOnTooFewItemsIsAnErrorAndTheOldOneStays) {
-  const std::vector<float> rows = RandomRows(20, 4);
+  const std::vector<float> rows = RandomRows(20, kDim, 4);
   auto built = EmbeddingIndex::Build(
       rows, kDim, {.flat_max_items = 20, .factory = "IVF64,Flat", .nprobe = 8, .items_max = 100});
   ASSERT_TRUE(built.ok()) << built.status();

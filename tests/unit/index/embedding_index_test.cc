@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/random_rows.h"
+
 namespace groundswell {
 namespace {
 
@@ -18,14 +20,6 @@ using ::testing::IsEmpty;
 
 constexpr size_t kDim = 16;
 constexpr size_t kItems = 2'000;
-
-std::vector<float> RandomRows(size_t rows, uint32_t seed = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(rows * kDim);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 EmbeddingIndex::Options Kind(std::string factory) {
   return {.flat_max_items = 0, .factory = std::move(factory), .nprobe = 4, .ef_search = 64};
@@ -68,7 +62,7 @@ TEST(EmbeddingIndexBuildTest, RefusesAMatrixThatIsNoMatrix) {
 }
 
 TEST(EmbeddingIndexBuildTest, RefusesNumbersThatAreNotFiniteAndNamesTheRow) {
-  std::vector<float> rows = RandomRows(5);
+  std::vector<float> rows = RandomRows(5, kDim);
   rows[3 * kDim + 2] = std::numeric_limits<float>::infinity();
   const absl::Status status = EmbeddingIndex::Build(rows, kDim, {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -76,7 +70,7 @@ TEST(EmbeddingIndexBuildTest, RefusesNumbersThatAreNotFiniteAndNamesTheRow) {
 }
 
 TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) {
-  const std::vector<float> rows = RandomRows(50);
+  const std::vector<float> rows = RandomRows(50, kDim);
   for (const char* factory : {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH"}) {
     const absl::Status status = EmbeddingIndex::Build(rows, kDim, Kind(factory)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << factory;
@@ -85,7 +79,7 @@ TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) 
 }
 
 TEST(EmbeddingIndexBuildTest, TooFewItemsForTheListsIsAnError) {
-  const std::vector<float> rows = RandomRows(50);
+  const std::vector<float> rows = RandomRows(50, kDim);
   const absl::Status status = EmbeddingIndex::Build(rows, kDim, Kind("IVF64,Flat")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("50 items"));
@@ -98,7 +92,7 @@ TEST(EmbeddingIndexBuildTest, AnEmptyCatalogueAnswersNothing) {
 }
 
 TEST(EmbeddingIndexBuildTest, TheFactoryIsUsedAboveTheLimitOnly) {
-  const std::vector<float> rows = RandomRows(100);
+  const std::vector<float> rows = RandomRows(100, kDim);
   EmbeddingIndex::Options options = Kind("IVF8,Flat");
   options.flat_max_items = 100;
   EXPECT_EQ(BuildOrDie(rows, options)->status().kind, "Flat");
@@ -107,7 +101,7 @@ TEST(EmbeddingIndexBuildTest, TheFactoryIsUsedAboveTheLimitOnly) {
 }
 
 TEST(EmbeddingIndexBuildTest, ProgressEndsAtTheLastItem) {
-  const std::vector<float> rows = RandomRows(100);
+  const std::vector<float> rows = RandomRows(100, kDim);
   std::vector<std::pair<size_t, size_t>> seen;
   const auto source = EmbeddingIndex::Build(rows, kDim, {}, 1, [&seen](size_t done, size_t total) {
     seen.emplace_back(done, total);
@@ -140,8 +134,8 @@ class EmbeddingIndexTest : public ::testing::TestWithParam<const char*> {
     return filter;
   }
 
-  const std::vector<float> rows_ = RandomRows(kItems);
-  const std::vector<float> query_ = RandomRows(1, 2);
+  const std::vector<float> rows_ = RandomRows(kItems, kDim);
+  const std::vector<float> query_ = RandomRows(1, kDim, 2);
   std::vector<ItemIndex> excluded_;
   std::unique_ptr<EmbeddingIndex> source_;
 };
@@ -242,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingIndexTest,
                          });
 
 TEST(EmbeddingIndexAgreementTest, FullProbesAgreeWithFlat) {
-  const std::vector<float> rows = RandomRows(kItems);
+  const std::vector<float> rows = RandomRows(kItems, kDim);
   EmbeddingIndex::Options all_lists = Kind("IVF32,Flat");
   all_lists.nprobe = 32;
   EmbeddingIndex::Options wide_graph = Kind("HNSW16");
@@ -251,7 +245,7 @@ TEST(EmbeddingIndexAgreementTest, FullProbesAgreeWithFlat) {
   const auto ivf = BuildOrDie(rows, all_lists);
   const auto hnsw = BuildOrDie(rows, wide_graph);
   for (uint32_t seed = 10; seed < 15; ++seed) {
-    const std::vector<float> query = RandomRows(1, seed);
+    const std::vector<float> query = RandomRows(1, kDim, seed);
     const auto exact = Items(flat->Retrieve({query, ItemFilter(), 100}).value());
     EXPECT_EQ(exact, Oracle(rows, query, ItemFilter(), 100));
     EXPECT_EQ(Items(ivf->Retrieve({query, ItemFilter(), 100}).value()), exact);

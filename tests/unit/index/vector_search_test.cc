@@ -6,6 +6,7 @@
 #include <random>
 
 #include "index/embedding_index.h"
+#include "tests/support/random_rows.h"
 
 namespace groundswell {
 namespace {
@@ -13,19 +14,11 @@ namespace {
 constexpr size_t kDim = 16;
 constexpr size_t kItems = 20'000;
 
-std::vector<float> RandomRows(size_t rows, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(rows * kDim);
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
 // One index of each way to search, made once.
 class PlanSearchTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    rows_ = new std::vector<float>(RandomRows(kItems, 1));
+    rows_ = new std::vector<float>(RandomRows(kItems, kDim, 1));
     vectors_ = new ItemVectors(*ItemVectors::Create(*rows_, kDim));
     ivf_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,Flat", .nprobe = 4})->release();
     packed_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,PQ8x4fs", .nprobe = 4})->release();
@@ -143,7 +136,7 @@ TEST_F(PlanSearchTest, ThePatternOfTheNumbersDoesNotDeceiveTheSample) {
 
 TEST(RescoringTest, TheExactVectorsChooseAmongWhatTheCompressedOnesFound) {
   constexpr size_t kFew = 2'000;
-  const std::vector<float> rows = RandomRows(kFew, 1);
+  const std::vector<float> rows = RandomRows(kFew, kDim, 1);
   const auto build = [&](const char* factory, size_t rescore_factor) {
     auto index = EmbeddingIndex::Build(
         rows, kDim,
@@ -158,7 +151,7 @@ TEST(RescoringTest, TheExactVectorsChooseAmongWhatTheCompressedOnesFound) {
     const auto all = build(factory, kFew / 50);
     size_t missed = 0;
     for (uint32_t seed = 10; seed < 20; ++seed) {
-      const std::vector<float> query = RandomRows(1, seed);
+      const std::vector<float> query = RandomRows(1, kDim, seed);
       const CandidateQuery asked{.vector = query, .filter = everything, .count = 50};
       const auto exact = flat->Retrieve(asked);
       const auto best = all->Retrieve(asked);
