@@ -232,8 +232,10 @@ TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
   }
 }
 
+using Bf16SurgeProperty = SurgeProperty;
+
 // At the published sizes, of f32's twenty best of 500, over many lists.
-TEST_P(SurgeProperty, HardlyAnyOfTheTwentyBestIsAnother) {
+TEST_P(Bf16SurgeProperty, HardlyAnyOfTheTwentyBestIsAnother) {
   constexpr size_t kLists = 60;
   SurgeSizes sizes = kPublished;
   sizes.items = 1'001;
@@ -256,12 +258,17 @@ TEST_P(SurgeProperty, HardlyAnyOfTheTwentyBestIsAnother) {
   EXPECT_LE(others, 20 * kLists / 100);
 }
 
+std::string NameOf(const testing::TestParamInfo<Served>& served) {
+  return std::string(served.param.variant) + "_" + served.param.precision;
+}
+
 INSTANTIATE_TEST_SUITE_P(Variants, SurgeProperty,
                          testing::Values(Served{"authors", "f32"}, Served{"paper", "f32"},
                                          Served{"authors", "bf16"}, Served{"paper", "bf16"}),
-                         [](const auto& named) {
-                           return std::string(named.param.variant) + "_" + named.param.precision;
-                         });
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Variants, Bf16SurgeProperty,
+                         testing::Values(Served{"authors", "bf16"}, Served{"paper", "bf16"}),
+                         NameOf);
 
 }  // namespace
 }  // namespace groundswell
