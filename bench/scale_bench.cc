@@ -121,7 +121,9 @@ struct Running {
                           .of_new_item = [](const CreateItem&) { return MacroNode{0}; },
                           .trained_users = 0,
                           .trained_items = items.size()};
-    options.adjacency = adjacency.get();
+    if (adjacency != nullptr) {
+      options.on_edges_changed = [this](const EdgeChange& change) { adjacency->Change(change); };
+    }
     applier = std::make_unique<Applier>(*store, *generation, *log, *catalogue, *graph, state,
                                         checkpoint, std::move(options));
     OrEnd(applier->CatchUp([](Offset, Offset) {}, [] { return false; }));

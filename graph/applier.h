@@ -27,8 +27,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/catalogue.h"
+#include "graph/edge_change.h"
 #include "graph/generation.h"
-#include "graph/interaction_adjacency.h"
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
@@ -73,12 +73,10 @@ class Applier {
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
     bool records_clusters = true;
-    // Follows the edges, if there is one; loaded like the graph, and must outlive the applier.
-    InteractionAdjacency* adjacency = nullptr;
     // Told of every batch of interactions after it was committed; from the applier's thread.
     std::function<void(std::span<const Result>)> on_applied;
-    // Told of an item whose users changed, when the adjacency has it; from the applier's thread.
-    std::function<void(ItemIndex)> on_users_changed;
+    // Told of every change of an edge, in order, when the graph has it; from the applier's thread.
+    std::function<void(const EdgeChange&)> on_edges_changed;
     // Told of a new item when the catalogue has it; from the applier's thread.
     std::function<void(ItemIndex, const CreateItem&)> on_created;
     // Told of how many edges left by the window; from the applier's thread.
@@ -186,6 +184,9 @@ class Applier {
   template <typename Change>
   void ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,
                    const Change& change);
+  void Tell(const EdgeChange& change) const {
+    if (options_.on_edges_changed) options_.on_edges_changed(change);
+  }
   void NoteExpiries(const std::string& user_id, UserIndex user, std::span<const Edge> before,
                     std::span<const Edge> after, Batch& batch);
   void RedactLate(Offset offset, const Interaction& interaction, Batch& batch);
@@ -239,10 +240,12 @@ void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex
   const std::span<const Edge> after = user.EdgesTo(item);
   state_.digest.RemoveEdges(user_id, item_id, edges_before_);
   state_.digest.AddEdges(user_id, item_id, after);
-  if (options_.adjacency != nullptr) {
-    options_.adjacency->Change(user.index, item, edges_before_, after);
-  }
-  if (options_.on_users_changed) options_.on_users_changed(item);
+  Tell({.user = user.index,
+        .item = item,
+        .cluster_before = user.cluster,
+        .cluster_after = user.cluster,
+        .before = edges_before_,
+        .after = after});
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
   if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,15 +21,21 @@ absl::Status Applier::ApplyChange(Offset offset, const ForgetUser& forget) {
     if ((*touched)->state.has_value()) {
       const UserState& user = *(*touched)->state;
       graph_.RemoveUser(user);
-      if (options_.adjacency != nullptr) options_.adjacency->ForgetUser(user);
       state_.digest.RemoveUser(forget.user_id, user.cluster);
       for (size_t at = 0; at < user.edges.size(); ++at) {
         const Edge& edge = user.edges[at];
-        if (options_.on_users_changed) options_.on_users_changed(edge.item);
         state_.digest.RemoveEdges(forget.user_id, catalogue_.Id(edge.item), {&edge, 1});
         generation_.DeleteExpiry(batch.writes, edge.last, user.index);
         tombstone.removed.weight += edge.count;
       }
+      ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+        Tell({.user = user.index,
+              .item = item,
+              .cluster_before = user.cluster,
+              .cluster_after = user.cluster,
+              .before = edges,
+              .after = {}});
+      });
       tombstone.removed.users = 1;
       tombstone.removed.edges = static_cast<int64_t>(user.item_count());
       state_.edge_count -= tombstone.removed.edges;
@@ -166,11 +173,20 @@ absl::Status Applier::ClusterUsersAnew(Batch& batch) {
   }
   for (auto& [user_id, touched] : batch.users) {
     UserState& user = *touched.state;
+    const MacroNode before = user.cluster;
     graph_.RemoveUser(user);
-    state_.digest.RemoveUser(user_id, user.cluster);
+    state_.digest.RemoveUser(user_id, before);
     user.cluster = options_.clustering.of_known_user(user);
     state_.digest.AddUser(user_id, user.cluster);
     graph_.AddUser(user);
+    ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+      Tell({.user = user.index,
+            .item = item,
+            .cluster_before = before,
+            .cluster_after = user.cluster,
+            .before = edges,
+            .after = edges});
+    });
     touched.changed = true;
   }
   return absl::OkStatus();

@@ -189,14 +189,6 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
       item,
       {.one_hop = one_hop_change_, .two_hop = two_hop_change_, .newest_users = &newest_users_});
   total_count_ += weight;
-  const bool is_other = before == nullptr || after == nullptr || *before != *after;
-  if (listener_ && is_other) {
-    listener_({.user = user.index,
-               .user_cluster = user.cluster,
-               .item = item,
-               .before = before,
-               .after = after});
-  }
 }
 
 ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Recency when,
@@ -267,14 +259,6 @@ void MacroGraph::AddContribution(const UserState& user, Count sign) {
         item,
         {.one_hop = one_hop_change_, .two_hop = two_hop_change_, .newest_users = &newest_users_});
     total_count_ += weight;
-    if (listener_) {
-      const Recency* newest = &item_edge.last;
-      listener_({.user = user.index,
-                 .user_cluster = user.cluster,
-                 .item = item,
-                 .before = sign > 0 ? nullptr : newest,
-                 .after = sign > 0 ? newest : nullptr});
-    }
     begin += edges.size();
   }
 }

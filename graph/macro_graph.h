@@ -23,7 +23,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -47,16 +46,6 @@ enum class ApplyOutcome {
   kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
 };
 
-// That the newest interaction between a user and an item is another one now: null where there is
-// none.
-struct NewestInteractionChange {
-  UserIndex user{};
-  MacroNode user_cluster = 0;
-  ItemIndex item{};
-  const Recency* before = nullptr;
-  const Recency* after = nullptr;
-};
-
 // Whether every interaction keeps an edge of its own; see Edge.
 enum class EdgeDetail { kPerItem, kPerInteraction };
 
@@ -75,11 +64,6 @@ class MacroGraph {
   void LoadUser(const UserState& user);
   void LoadShard(const ItemShard& shard);
   void FinishLoading();
-
-  // Told of every such change from here on, by the writer, when the items already have it. After
-  // loading, before any change.
-  using Listener = std::function<void(const NewestInteractionChange&)>;
-  void SetListener(Listener listener) { listener_ = std::move(listener); }
 
   // One more item, with the next index. REQUIRES: a spare one is left.
   void AddItem(MacroNode cluster);
@@ -144,7 +128,6 @@ class MacroGraph {
   Count total_count_ = 0;
   std::vector<ItemEdge> loading_;  // between LoadUser and FinishLoading
   std::shared_ptr<ShardCapture> capture_;
-  Listener listener_;
   // The writer's scratch.
   std::vector<Count> user_one_hop_;
   std::vector<Count> one_hop_change_;

@@ -229,9 +229,10 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.niceness = static_cast<int>(config.apply.niceness);
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
-  options.adjacency = state.adjacency.get();
-  options.on_users_changed = [vectors = state.new_item_vectors.get()](ItemIndex item) {
-    vectors->Touched(item);
+  options.on_edges_changed = [&state](const EdgeChange& change) {
+    state.adjacency->Change(change);
+    state.trending->Change(change, state.catalogue->category_of_item()[ToInt(change.item)]);
+    state.new_item_vectors->Change(change);
   };
   options.on_created = [&state](ItemIndex item, const CreateItem& created) {
     const bool has_vector =

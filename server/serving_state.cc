@@ -119,16 +119,15 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
 
 void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_item,
                   TrendingItems& trending) {
-  for (size_t begin = 0; begin < user.edges.size();) {
-    const ItemIndex item = user.edges[begin].item;
-    const std::span<const Edge> edges = user.EdgesTo(item);
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
     trending.Change({.user = user.index,
-                     .user_cluster = user.cluster,
                      .item = item,
-                     .after = &edges.back().last},
+                     .cluster_before = user.cluster,
+                     .cluster_after = user.cluster,
+                     .before = {},
+                     .after = edges},
                     category_of_item[ToInt(item)]);
-    begin += edges.size();
-  }
+  });
 }
 
 // What follows the edges, from the users' records as they are; on a thread of its own, beside the
@@ -149,19 +148,12 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   });
 }
 
-// From here on they follow the graph.
 absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint64_t>& users_read,
                              const LoadProgress& progress, ServingState& state) {
   while (loaded.wait_for(kProgressInterval) != std::future_status::ready) {
     progress("users", users_read, static_cast<uint64_t>(state.graph_state.live_user_count));
   }
-  if (absl::Status s = loaded.get(); !s.ok()) return s;
-  const auto follow = [trending = state.trending.get(),
-                       catalogue = state.catalogue.get()](const NewestInteractionChange& change) {
-    trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
-  };
-  state.graph->SetListener(follow);
-  return absl::OkStatus();
+  return loaded.get();
 }
 
 // Those that were given, and those that follow from the users.
@@ -178,10 +170,9 @@ absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) 
   }
   for (auto item = static_cast<uint32_t>(trained); item < state.catalogue->size(); ++item) {
     if (!state.catalogue->IsRemoved(ItemIndex{item}))
-      state.new_item_vectors->Touched(ItemIndex{item});
+      state.new_item_vectors->Consider(ItemIndex{item});
   }
-  while (state.new_item_vectors->Refresh() > 0) {
-  }
+  while (state.new_item_vectors->has_due()) state.new_item_vectors->Refresh();
   return absl::OkStatus();
 }
 

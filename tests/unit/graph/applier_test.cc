@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include "graph/redaction.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
@@ -276,6 +282,49 @@ TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {
   live.Apply(ActivateSnapshot{.event_id = "b", .snapshot_digest = "test"});
   EXPECT_EQ(live.User("ann").cluster, 0u) << "(1 + 1 + 2) modulo 2";
   live.ExpectVerified();
+}
+
+// Who follows the changes alone knows all edges and whose they are.
+TEST_F(ApplierTest, EveryChangeOfAnEdgeIsTold) {
+  Make({.age_us = 100});
+  struct Told {
+    MacroNode cluster = 0;
+    std::vector<Edge> edges;
+    bool operator==(const Told&) const = default;
+  };
+  using Known = std::map<std::pair<UserIndex, ItemIndex>, Told>;
+  Known known;
+  LiveGraph live(path_, {.on_edges_changed = [&](const EdgeChange& change) {
+                   Told& told = known[{change.user, change.item}];
+                   if (!told.edges.empty()) {
+                     EXPECT_EQ(told.cluster, change.cluster_before);
+                   }
+                   EXPECT_TRUE(std::ranges::equal(told.edges, change.before));
+                   told = {.cluster = change.cluster_after,
+                           .edges = {change.after.begin(), change.after.end()}};
+                   if (told.edges.empty()) known.erase({change.user, change.item});
+                 }});
+  live.Apply({MakeInteraction("ann", "i1", 2, 10), MakeInteraction("ann", "i1", 1, 20),
+              MakeInteraction("ann", "i2", 1, 30), MakeInteraction("bob", "i1", 1, 30),
+              MakeInteraction("bob", "i3", 5, 40), MakeInteraction("bob", "i3", -2, 50),
+              MakeInteraction("bob", "i3", -7, 50), MakeInteraction("eve", "i0", 1, 60),
+              MakeInteraction("eve", "i1", 1, 60)});
+  live.Apply(Remove("i2", 70));
+  live.Apply({MakeInteraction("ann", "i0", 1, 115), Forget("eve", 120)});
+  live.Apply(ActivateSnapshot{.event_id = "a", .snapshot_digest = "test"});
+
+  Known expected;
+  for (const char* const id : {"ann", "bob"}) {
+    const UserState user = live.User(id);
+    ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+      expected[{user.index, item}] = {.cluster = user.cluster,
+                                      .edges = {edges.begin(), edges.end()}};
+    });
+  }
+  EXPECT_EQ(expected.size(), 4u);
+  EXPECT_EQ(live.User("ann").cluster, 0u) << "moved";
+  live.applier.reset();
+  EXPECT_EQ(known, expected);
 }
 
 TEST_F(ApplierTest, ARestartLoadsTheCheckpointAndSettlesWhoChangedSince) {
