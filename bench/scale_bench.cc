@@ -118,7 +118,7 @@ struct Running {
     Applier::Options options;
     options.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
                           .of_known_user = [](const UserState&) { return MacroNode{0}; },
-                          .of_new_item = [](const CreateItem&) { return MacroNode{0}; },
+                          .of_new_item = [](const UpsertItem&) { return MacroNode{0}; },
                           .trained_users = 0,
                           .trained_items = items.size()};
     if (adjacency != nullptr) {

@@ -53,7 +53,7 @@ class Applier {
   struct Clustering {
     std::function<MacroNode(ItemIndex first_item)> of_new_user;
     std::function<MacroNode(const UserState& user)> of_known_user;
-    std::function<MacroNode(const CreateItem& item)> of_new_item;
+    std::function<MacroNode(const UpsertItem& item)> of_new_item;
     // These came with the snapshot, and so did their macro nodes.
     size_t trained_users = 0;
     size_t trained_items = 0;
@@ -77,8 +77,12 @@ class Applier {
     std::function<void(std::span<const Result>)> on_applied;
     // Told of every change of an edge, in order, when the graph has it; from the applier's thread.
     std::function<void(const EdgeChange&)> on_edges_changed;
-    // Told of a new item when the catalogue has it; from the applier's thread.
-    std::function<void(ItemIndex, const CreateItem&)> on_created;
+    // Told of an item that was created or changed when the catalogue has it, and of the category
+    // that it had if it is an old one; from the applier's thread.
+    std::function<void(ItemIndex, const UpsertItem&, std::optional<uint32_t> category_before)>
+        on_upserted;
+    // Told of an item that was removed; from the applier's thread.
+    std::function<void(ItemIndex)> on_removed;
     // Told of how many edges left by the window; from the applier's thread.
     std::function<void(size_t)> on_expired;
     // Told when applying had to stop or could go on again; from the applier's thread.
@@ -164,8 +168,11 @@ class Applier {
   absl::Status Expire(int64_t before_us);
   absl::Status ApplyChange(Offset offset, const ForgetUser& forget);
   absl::Status ApplyChange(Offset offset, const RemoveItem& removal);
-  absl::Status ApplyChange(Offset offset, const CreateItem& item);
+  absl::Status ApplyChange(Offset offset, const UpsertItem& item);
   absl::Status ApplyChange(Offset offset, const ActivateSnapshot& activation);
+  // The item's index when it is created.
+  absl::StatusOr<ItemIndex> CreateItem(const UpsertItem& item, Batch& batch);
+  absl::Status UpdateItem(ItemIndex index, const UpsertItem& item, Batch& batch);
   absl::Status PutTombstone(Tombstone::Kind kind, const IdHash& hash, Tombstone tombstone,
                             Batch& batch);
   absl::Status ClusterUsersAnew(Batch& batch);

@@ -42,6 +42,17 @@ void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
   }
 }
 
+void TrendingItems::Recategorize(ItemIndex item, uint32_t before, uint32_t after) {
+  const MutexLock lock(mutex_);
+  if (before == after || before >= of_category_.size()) return;
+  const auto at = of_category_[before].value_of_item.find(item);
+  if (at == of_category_[before].value_of_item.end()) return;
+  const double value = at->second;
+  if (after >= of_category_.size()) of_category_.resize(after + 1);
+  Add(of_category_[before], item, -value);
+  Add(of_category_[after], item, value);
+}
+
 void TrendingItems::Add(Board& board, ItemIndex item, double value) {
   const double floor = kFloor * Value(now_us_);
   const auto at = board.value_of_item.find(item);

@@ -40,6 +40,9 @@ class TrendingItems {
 
   void Change(const EdgeChange& change, uint32_t category) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The item belongs to another category from here on.
+  void Recategorize(ItemIndex item, uint32_t before, uint32_t after) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Over all items, or those of `categories` (the filter's own) when there are any. At most `count`
   // admitted items, best first, ties by ascending item.
   std::vector<Candidate> Retrieve(std::span<const uint32_t> categories, const ItemFilter& filter,

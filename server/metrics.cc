@@ -33,7 +33,7 @@ constexpr std::array kMethods = {"Recommend",
                                  "VerifyGraph",
                                  "CreateBackup",
                                  "ActivateSnapshot",
-                                 "CreateItem",
+                                 "UpsertItem",
                                  "RemoveItem",
                                  "ReadLog"};
 constexpr std::array kCodeNames = {

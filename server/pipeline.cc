@@ -29,18 +29,6 @@ UserState WarmUpUser(size_t recent, uint32_t items) {
   return user;
 }
 
-ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
-                    const Catalogue& catalogue) {
-  ItemFilter filter;
-  filter.RequireListed(catalogue);
-  if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
-  if (!seen.empty()) filter.Exclude(seen);
-  if (!rules.categories.empty()) {
-    filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
-  }
-  return filter;
-}
-
 // Best first. A score that is not finite sinks below every one that is; ties go by item.
 void SortByScore(std::vector<Candidate>& items) {
   std::sort(items.begin(), items.end(), [](const Candidate& a, const Candidate& b) {
@@ -158,13 +146,25 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
         "and no user with a vector has taken it yet");
   }
   const ItemIndex itself[] = {item};
-  const ItemFilter filter = FilterOf(rules, itself, *state_.catalogue);
+  const ItemFilter filter = FilterOf(rules, itself);
   auto found = state_.embedding_source->Retrieve(
       {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
   list.items = *std::move(found);
   return list;
+}
+
+ItemFilter Pipeline::FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const {
+  const Catalogue& catalogue = *state_.catalogue;
+  ItemFilter filter;
+  filter.RequireAvailable(catalogue, options_.now_us());
+  if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
+  if (!left_out.empty()) filter.Exclude(left_out);
+  if (!rules.categories.empty()) {
+    filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
+  }
+  return filter;
 }
 
 bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const {
@@ -207,7 +207,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
   if (user.has_value() && !query.rules.include_seen) {
     for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
   }
-  const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen);
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
                                                 .categories = query.rules.categories,

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -63,6 +65,8 @@ class Pipeline {
     // Of the order of retrieval beside the ranker's, whose weight is 1, in a ranked list; 0: the
     // ranker decides alone.
     float retrieval_weight = 0;
+    // The clock, in microseconds since 1970: items are answered within their time. Required.
+    std::function<int64_t()> now_us;
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -99,6 +103,7 @@ class Pipeline {
     Retrieval::Scratch retrieval;
   };
 
+  ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const;
   bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
   RankedList NewList(bool stale) const;
   void Degrade(RankedList& list, int degradation, DegradedStep step) const;

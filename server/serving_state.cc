@@ -45,7 +45,7 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
   return shape;
 }
 
-// Of items that were created with one.
+// Of items that were given one.
 using GivenVectors = std::vector<std::pair<ItemIndex, std::vector<float>>>;
 
 // The catalogue and the macro node of every item. Items of the snapshot come first.
@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
     const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
     if (has_vector && !item.removed) given.emplace_back(index, std::move(item.embedding));
     catalogue->Add(std::move(item.id), std::move(item.title), item.category);
+    catalogue->SetAvailability(index, item.availability);
     if (item.removed) catalogue->Remove(index);
   }
   catalogue->FinishLoading();
@@ -245,7 +246,7 @@ Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
                 return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
               },
           .of_new_item =
-              [snapshot](const CreateItem& item) {
+              [snapshot](const UpsertItem& item) {
                 return snapshot->ClusterOfNewItem(item.clusters_of == snapshot->digest()
                                                       ? item.embedding
                                                       : std::span<const float>());

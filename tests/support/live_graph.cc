@@ -24,7 +24,7 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
                 return static_cast<MacroNode>(sum % p);
               },
           .of_new_item =
-              [q = shape.item_clusters](const CreateItem& item) {
+              [q = shape.item_clusters](const UpsertItem& item) {
                 return static_cast<MacroNode>(item.item_id.size() % q);
               },
           .trained_users = 0,

@@ -238,7 +238,7 @@ TEST_F(ApplierTest, ARemovedItemLeavesNothingAndMayComeBack) {
   }
   LiveGraph live(path_);
   EXPECT_FALSE(live.catalogue->Find("i1").has_value());
-  live.Apply(CreateItem{.event_id = "again", .item_id = "i1", .title = "Back", .cluster = 1});
+  live.Apply(UpsertItem{.event_id = "again", .item_id = "i1", .title = "Back", .cluster = 1});
   ASSERT_TRUE(live.catalogue->Find("i1").has_value());
   const ItemIndex item = *live.catalogue->Find("i1");
   EXPECT_EQ(live.catalogue->Title(item), "Back");
@@ -252,13 +252,13 @@ TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
   std::string digest;
   {
     LiveGraph live(path_);
-    live.Apply({CreateItem{.event_id = "c1",
+    live.Apply({UpsertItem{.event_id = "c1",
                            .item_id = "new",
                            .title = "New",
                            .category = "fresh",
                            .cluster = 0,
                            .clusters_of = "test"},
-                CreateItem{.event_id = "c2", .item_id = "odd", .cluster = 0, .clusters_of = "x"},
+                UpsertItem{.event_id = "c2", .item_id = "odd", .cluster = 0, .clusters_of = "x"},
                 MakeInteraction("ann", "new", 3), MakeInteraction("ann", "odd", 1)});
     EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("new")), 0u) << "as recorded";
     EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("odd")), 1u) << "3 letters, modulo 2";
@@ -270,6 +270,43 @@ TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
   EXPECT_EQ(live.catalogue->Category(*live.catalogue->Find("new")), "fresh");
   EXPECT_EQ(Total(live, ToInt(*live.catalogue->Find("new"))), 3);
   live.ExpectVerified();
+}
+
+TEST_F(ApplierTest, AnUpsertOfAKnownItemReplacesWhatIsSaidOfItAndNothingElse) {
+  Make();
+  std::string digest;
+  {
+    LiveGraph live(path_);
+    live.Apply({MakeInteraction("ann", "i1", 3), MakeInteraction("bob", "i1", 2)});
+    digest = live.Digest();
+    live.Apply({UpsertItem{.event_id = "u1",
+                           .item_id = "i1",
+                           .title = "Lamp",
+                           .category = "Light",
+                           .embedding = {1, 2},
+                           .cluster = 0,
+                           .clusters_of = "test"},
+                UpsertItem{.event_id = "u2",
+                           .item_id = "i1",
+                           .title = "Blue lamp",
+                           .category = "Light",
+                           .availability = {.from_us = 5, .until_us = 7}}});
+    EXPECT_EQ(live.Digest(), digest);
+    live.ExpectVerified();
+  }
+  LiveGraph live(path_);
+  EXPECT_EQ(live.Digest(), digest);
+  live.ExpectVerified();
+  const auto stored = live.generation.ReadItem(ItemIndex{1});
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->id, "i1");
+  EXPECT_EQ(stored->title, "Blue lamp");
+  EXPECT_EQ(stored->category, "Light");
+  EXPECT_FALSE(stored->created);
+  EXPECT_TRUE(stored->upserted);
+  EXPECT_EQ(stored->embedding, (std::vector<float>{1, 2})) << "none was given the second time";
+  EXPECT_EQ(stored->availability, (Availability{.from_us = 5, .until_us = 7}));
+  EXPECT_EQ(live.generation.ReadItem(ItemIndex{99}).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {

@@ -63,8 +63,31 @@ class PipelineTest : public testing::Test {
 
   static inline Loaded* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
+  int64_t now_us_ = 0;
+  Pipeline pipeline_{
+      *loaded_->state, metrics_, {.now_us = [this] { return now_us_; }}, /*compute_threads=*/1};
 };
+
+TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
+  Catalogue& catalogue = *loaded_->state->catalogue;
+  const ItemIndex item = Recommend(kCustomer, steady_clock::now() + hours(1)).items[0].item;
+  catalogue.SetAvailability(item, {.from_us = 10, .until_us = 20});
+  for (const int64_t now_us : {9, 10, 19, 20}) {
+    now_us_ = now_us;
+    const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
+    EXPECT_EQ(list.items[0].item == item, now_us == 10 || now_us == 19) << now_us;
+    const bool has = std::ranges::any_of(list.items, [&](const auto& c) { return c.item == item; });
+    EXPECT_EQ(has, now_us == 10 || now_us == 19) << now_us;
+    StageDurations durations;
+    const auto ranked = pipeline_.Rank({.user_id = kCustomer,
+                                        .ranker = loaded_->state->snapshot->FindRanker(""),
+                                        .deadline = steady_clock::now() + hours(1)},
+                                       {&item, 1}, ComputeThread{.number = 0}, durations);
+    ASSERT_TRUE(ranked.ok()) << ranked.status();
+    EXPECT_EQ(ranked->items.size(), 1u);
+  }
+  catalogue.SetAvailability(item, {});
+}
 
 TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() - hours(1));
@@ -228,11 +251,13 @@ TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
     for (const Candidate& candidate : list->items) items.push_back(candidate.item);
     return items;
   };
-  Pipeline retrieval_decides{*loaded_->state, metrics_, {.retrieval_weight = 1e6f}, 1};
+  Pipeline retrieval_decides{
+      *loaded_->state, metrics_, {.retrieval_weight = 1e6f, .now_us = [] { return 0; }}, 1};
   const std::vector<ItemIndex> retrieved = items_of(pipeline_, unranked);
   EXPECT_EQ(items_of(retrieval_decides, ranked), retrieved);
   EXPECT_NE(items_of(pipeline_, ranked), retrieved);
-  Pipeline both_vote{*loaded_->state, metrics_, {.retrieval_weight = 1}, 1};
+  Pipeline both_vote{
+      *loaded_->state, metrics_, {.retrieval_weight = 1, .now_us = [] { return 0; }}, 1};
   const std::vector<ItemIndex> fused = items_of(both_vote, ranked);
   EXPECT_NE(fused, retrieved);
   EXPECT_NE(fused, items_of(pipeline_, ranked));
