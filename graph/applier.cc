@@ -401,24 +401,11 @@ Applier::Outcome Applier::ApplyOne(Offset offset, const Interaction& interaction
 
 // The windows by count: the oldest leave.
 void Applier::ApplyWindow(const std::string& user_id, UserState& user, Batch& batch) {
-  const auto older = [](const Edge& a, const Edge& b) { return a.last < b.last; };
-  const auto limit = static_cast<size_t>(state_.window.interactions);
-  while (limit > 0 && user.edges.size() > limit) {
-    const auto oldest = std::min_element(user.edges.begin(), user.edges.end(), older);
-    const auto at = static_cast<size_t>(oldest - user.edges.begin());
-    ChangeEdges(user_id, user, oldest->item, batch, [&] { graph_.RemoveEdge(user, at); });
+  while (const std::optional<size_t> at = EdgeBeyond(user, state_.window.interactions)) {
+    ChangeEdges(user_id, user, user.edges[*at].item, batch, [&] { graph_.RemoveEdge(user, *at); });
     ++batch.expired;
   }
-  const auto items = static_cast<size_t>(state_.window.items);
-  if (items == 0 || user.edges.size() <= items) return;
-  std::vector<uint32_t> newest_first;
-  NewestEdges(user, user.edges.size(), newest_first);
-  if (newest_first.size() <= items) return;
-  std::vector<ItemIndex> leaving;
-  for (const uint32_t at : std::span(newest_first).subspan(items)) {
-    leaving.push_back(user.edges[at].item);
-  }
-  for (const ItemIndex item : leaving) {
+  for (const ItemIndex item : ItemsBeyond(user, state_.window.items)) {
     ChangeEdges(user_id, user, item, batch, [&] { graph_.RemoveEdgesTo(user, item); });
     ++batch.expired;
   }
