@@ -84,10 +84,10 @@ void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result&
   const size_t similar = QuotaOf(kFromSimilarItems, query);
   if (query.user == nullptr || nearest + similar == 0) return;
   const EmbeddingIndex::View items = state_.embedding_source->Now();
-  const UserState& user = *query.user;
+  const UserState& user = query.user->state;
   scratch.vector.resize(state_.live_vectors->dim());
   if (nearest > 0 && state_.live_vectors->OfUser(user.index, scratch.newest, user.item_count(),
-                                                 items, scratch.vector)) {
+                                                 query.user->joined, items, scratch.vector)) {
     Search(scratch.vector, kFromEmbedding, nearest, query, scratch, result);
   }
   if (similar == 0) return;
@@ -121,7 +121,7 @@ void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
     Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending, scratch);
   }
   if (const size_t quota = QuotaOf(kFromMacroNode, query); quota > 0 && query.user != nullptr) {
-    Add(state_.trending->RetrieveOfUserNode(query.user->cluster, query.filter, quota),
+    Add(state_.trending->RetrieveOfUserNode(query.user->state.cluster, query.filter, quota),
         kFromMacroNode, scratch);
   }
 }
@@ -129,7 +129,7 @@ void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
 Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
   Result result;
   scratch.proposed.clear();
-  if (query.user != nullptr) FindRecent(*query.user, scratch);
+  if (query.user != nullptr) FindRecent(query.user->state, scratch);
   ProposeByEmbedding(query, scratch, result);
   const bool fill = scratch.proposed.empty();
   ProposeFromNeighbors(query, scratch);

@@ -400,7 +400,11 @@ void Server::Parts::MakeBackground() {
 }
 
 void Server::Parts::MakeServices() {
-  recommend_service = std::make_unique<RecommendService>(*lists, *runner, config.server.name_space);
+  recommend_service = std::make_unique<RecommendService>(
+      *lists, *runner,
+      RecommendService::Options{.name_space = config.server.name_space,
+                                .event_types = config.event_types,
+                                .now_us = NowMicros});
   interaction_service = std::make_unique<InteractionService>(
       *log, serving, *removals, metrics,
       InteractionService::Options{
