@@ -12,6 +12,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/pipeline.h"
 #include "server/request_checks.h"
+#include "server/request_user.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -352,14 +353,14 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
   response.mutable_freshness()->set_applied_offset(progress.applied_offset);
   *response.mutable_freshness()->mutable_newest_event_time() =
       TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
-  const absl::StatusOr<std::optional<UserState>> read =
-      state.generation.ReadUser(request.user_id());
+  const absl::StatusOr<std::optional<OverlaidUser>> read =
+      ReadRequestUser(state, request.user_id(), {});
   if (!read.ok()) return read.status();
   if (!read->has_value()) {
     return UnknownResource("user", request.user_id(), "USER_UNKNOWN",
                            "it has no interaction and is not in the snapshot");
   }
-  const UserState& user = **read;
+  const UserState& user = (*read)->state;
   const Manifest& manifest = state.snapshot->manifest();
   response.set_user_id(request.user_id());
   response.set_has_embedding(ToInt(user.index) < manifest.users);

@@ -131,7 +131,8 @@ Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const
   scratch.proposed.clear();
   if (query.user != nullptr) FindRecent(query.user->state, scratch);
   ProposeByEmbedding(query, scratch, result);
-  const bool fill = scratch.proposed.empty();
+  const bool fill = std::all_of(scratch.proposed.begin(), scratch.proposed.end(),
+                                [](const ProposedList& list) { return list.items.empty(); });
   ProposeFromNeighbors(query, scratch);
   ProposeTrending(query, scratch);
   if (size_t quota = QuotaOf(kFromPopular, query); quota > 0) {

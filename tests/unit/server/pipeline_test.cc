@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "graph/rocksdb_log.h"
 #include "groundswell/v1/recommend.pb.h"
-#include "server/import.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
 namespace {
@@ -21,31 +19,9 @@ using std::chrono::steady_clock;
 
 constexpr char kCustomer[] = "17850";
 
-// Loaded once: everything that a pipeline works on.
-struct Loaded {
-  Loaded() {
-    const auto report = Import(
-        {.snapshot_directory = GROUNDSWELL_SAMPLE_SNAPSHOT, .data_dir = directory.File("db")},
-        [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
-    EXPECT_TRUE(report.ok()) << report.status();
-    store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*Generation::OpenCurrent(*store), {},
-                              [](std::string_view, uint64_t, uint64_t) {});
-    log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
-    state->applier =
-        std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,
-                                  state->graph_state, std::nullopt, Applier::Options{});
-  }
-
-  TemporaryDirectory directory;
-  std::unique_ptr<GraphStore> store;
-  std::unique_ptr<RocksdbLog> log;
-  std::unique_ptr<ServingState> state;
-};
-
 class PipelineTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { loaded_ = new Loaded; }
+  static void SetUpTestSuite() { loaded_ = new LiveSample; }
   static void TearDownTestSuite() { delete loaded_; }
 
   RankedList Recommend(const std::string& user, steady_clock::time_point deadline,
@@ -61,7 +37,7 @@ class PipelineTest : public testing::Test {
     return *list;
   }
 
-  static inline Loaded* loaded_ = nullptr;
+  static inline LiveSample* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
   Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
 };
