@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <sstream>
+#include <thread>
 
 #include "groundswell/v1/recommend.pb.h"
 #include "server/pipeline.h"
@@ -29,8 +31,9 @@ class ColdStartTest : public testing::Test {
 
   // A moment after everything in the sample: days later nothing would trend.
   static Interaction Event(const std::string& user, const std::string& item, Count weight = 1) {
-    static int number = 0;
-    return {.event_id = "event-" + std::to_string(++number),
+    static std::atomic<int> last{0};
+    const int number = ++last;
+    return {.event_id = "event-" + std::to_string(number),
             .user_id = user,
             .item_id = item,
             .event_type = "purchase",
@@ -195,7 +198,10 @@ TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
       << "last of all, where the list is not full";
 
   const Interaction first = Event("first-user", "without-vector");
-  EXPECT_EQ(Recommend(Query("", {first})).ranker, "macgnn") << "though it has no vector";
+  const RankedList without_vector = Recommend(Query("", {first}));
+  EXPECT_EQ(SourcesOf(without_vector), kOfAnyone | kFromMacroNode);
+  EXPECT_EQ(without_vector.items.size(), Retrieval::Options{}.candidates);
+  EXPECT_EQ(without_vector.ranker, "macgnn");
   sample_->Apply(Event("first-user", kItem));
   sample_->Apply(first);
   EXPECT_EQ(SourcesOf(Recommend(of_category), item) & (kFromTrending | kFromEmbedding),
@@ -328,6 +334,29 @@ TEST_F(ColdStartTest, NoTraceIsLeft) {
   EXPECT_FALSE(state.generation.ReadUser("supposed-only")->has_value());
   EXPECT_EQ(EventMetrics(), metrics);
   ExpectOfAnyone(Query("supposed-only"));
+}
+
+// For the thread sanitizer: supposing reads what the applier is writing.
+TEST_F(ColdStartTest, SupposingRunsBesideTheFold) {
+  std::atomic<bool> done{false};
+  std::thread supposes([&] {
+    while (!done) {
+      std::optional<Applier::Refusal> refusal;
+      const std::vector<Interaction> events{Event("beside", kItem), Event("beside", "22114", -1)};
+      const auto user = sample_->state->applier->Overlay(std::nullopt, events, refusal);
+      EXPECT_TRUE(user.ok()) << user.status();
+      ASSERT_TRUE(refusal.has_value());
+      EXPECT_EQ(refusal->position, 1u);
+      EXPECT_EQ(refusal->outcome, Applier::Outcome::kBelowZero);
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    sample_->Apply(CreateItem{.event_id = "beside-create-" + std::to_string(i),
+                              .item_id = "beside-" + std::to_string(i)});
+    sample_->Apply(Event("writer", "beside-" + std::to_string(i)));
+  }
+  done = true;
+  supposes.join();
 }
 
 TEST_F(ColdStartTest, WhatWouldNotBeAppliedIsRefusedByName) {
