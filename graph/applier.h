@@ -37,6 +37,16 @@
 
 namespace groundswell {
 
+// A user with hypothetical interactions laid over; without any, as stored.
+struct OverlaidUser {
+  UserState state;
+  // What the rows of the items do not have of it: the way from u over its own items back to u,
+  //   sum over i of A[u,i] * (A[u,i] - what is stored of it), to be added to H2_u[uc(u)]
+  Count own_two_hop = 0;
+  // Items that the user has here and not in the graph, ascending.
+  std::vector<ItemIndex> joined;
+};
+
 class Applier {
  public:
   // What applying one logged interaction came to.
@@ -92,12 +102,22 @@ class Applier {
     std::function<void(Offset offset, const ActivateSnapshot&)> on_activate;
   };
 
+  // Why an interaction that is laid over a user would not be applied.
+  struct Refusal {
+    size_t position;  // of the interaction, from 0
+    Outcome outcome;
+    // kBelowZero: A[u,i]. kOutsideWindow: the time at which the window begins. kForgotten: the time
+    // until which events are late. Otherwise 0.
+    int64_t bound;
+  };
+
   // How far it is; all of one moment.
   struct Progress {
     Offset applied_offset = 0;
     int64_t live_user_count = 0;
     int64_t edge_count = 0;
     int64_t newest_event_time_us = 0;
+    Count total_count = 0;  // sum of all A[u,i]
     StateDigest digest;
   };
 
@@ -123,6 +143,15 @@ class Applier {
   // `done` must not block.
   void WhenApplied(Offset offset, std::chrono::steady_clock::time_point deadline,
                    std::function<void(bool)> done);
+
+  // `user` (nullopt: never seen) as it would be if `interactions`, all its own, were the next
+  // entries of the log: the rules of the fold applied to a copy. Nothing is written, counted or
+  // remembered, and what is stored of items and other users stays as it is, also where the window
+  // of age would move. The first interaction that the fold would not apply goes to `refusal`, and
+  // the result is worthless then. An empty `user_id` is nobody's. Any thread may call it.
+  absl::StatusOr<OverlaidUser> Overlay(std::optional<UserState> user,
+                                       std::span<const Interaction> interactions,
+                                       std::optional<Refusal>& refusal) const;
 
   // Runs `task` on the applier's thread between two batches and waits for it. Unavailable, without
   // having run it, when the applier stops or cannot write to the disk.
@@ -156,6 +185,11 @@ class Applier {
     std::map<std::string, std::optional<Tombstone>> item_tombstones;
     std::vector<Result> results;
     size_t expired = 0;
+  };
+  // What an overlay is laid out against.
+  struct OverlayFrame {
+    Progress progress;
+    std::optional<Tombstone> tombstone;  // of the user
   };
   using Entries = std::span<const std::pair<Offset, LogEntry>>;
 
@@ -196,6 +230,9 @@ class Applier {
   }
   void NoteExpiries(const std::string& user_id, UserIndex user, std::span<const Edge> before,
                     std::span<const Edge> after, Batch& batch);
+  absl::StatusOr<std::optional<Refusal>> OverlayOne(const Interaction& interaction, Recency when,
+                                                    OverlayFrame& frame,
+                                                    std::optional<UserState>& user) const;
   void RedactLate(Offset offset, const Interaction& interaction, Batch& batch);
   int64_t WindowBegin(int64_t newest_us) const;
 
@@ -213,6 +250,7 @@ class Applier {
   Catalogue& catalogue_;
   MacroGraph& graph_;
   const Options options_;
+  const Window window_;
   const EdgeDetail detail_;
   // The applying thread's alone:
   GraphState state_;
@@ -254,7 +292,7 @@ void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex
         .before = edges_before_,
         .after = after});
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
-  if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
+  if (window_.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }
 
 }  // namespace groundswell

@@ -32,6 +32,7 @@
 #include "graph/ids.h"
 #include "graph/item_state.h"
 #include "graph/shard_capture.h"
+#include "graph/user_edges.h"
 #include "graph/user_state.h"
 
 namespace groundswell {
@@ -45,9 +46,6 @@ enum class ApplyOutcome {
   kBelowZero,  // would leave A[u,i] < 0: nothing was changed
   kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
 };
-
-// Whether every interaction keeps an edge of its own; see Edge.
-enum class EdgeDetail { kPerItem, kPerInteraction };
 
 // Thread-safety: everything that is not const by one thread, the writer; the const methods by any,
 // at any time after loading, except where noted.

@@ -7,6 +7,7 @@
 
 #include "groundswell/v1/recommend.pb.h"
 #include "index/item_filter.h"
+#include "server/request_user.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -16,8 +17,9 @@ namespace {
 // (models/kernels.h).
 constexpr size_t kBlock = 120;
 // A user of whom nothing is known: the ranker sees an empty history and the unknown row.
-UserState Nobody() {
-  return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
+OverlaidUser Nobody() {
+  return {.state = {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .edges = {}},
+          .joined = {}};
 }
 
 // A user with a trained embedding, if any user has one, and with the first `recent` items.
@@ -74,13 +76,14 @@ void Pipeline::WarmUp() {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
-    const UserState user = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size());
+    const OverlaidUser user{
+        .state = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size()), .joined = {}};
     const RecommendQuery query{.ranker = ranker.get(),
                                .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1),
                                .explain_items = kExplainedItemsMax};
     // A model that has no score for such a user has nothing to warm up.
     if (RankItems(query, user, options_.retrieval_weight, scratch_[0], list, durations).ok()) {
-      ExplainItems(query, user, scratch_[0], list, durations);
+      ExplainItems(query, user.state, scratch_[0], list, durations);
     }
   }
 }
@@ -89,7 +92,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
                                                StageDurations& durations) {
   Scratch& scratch = scratch_[thread.number];
   RankedList list = NewList(query.stale);
-  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadUser(query, durations);
   if (!user.ok()) return user.status();
 
   Retrieve(query, *user, scratch, list, durations);
@@ -103,7 +106,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
       RankItems(query, **user, options_.retrieval_weight, scratch, list, durations);
   if (ranked.ok()) {
     list.ranker = query.ranker->name();
-    ExplainItems(query, **user, scratch, list, durations);
+    ExplainItems(query, (*user)->state, scratch, list, durations);
   } else if (absl::IsFailedPrecondition(ranked)) {
     list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
     metrics_.CountFallback(Fallback::kUserNotScored);
@@ -117,19 +120,19 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
                                           std::span<const ItemIndex> items, ComputeThread thread,
                                           StageDurations& durations) {
   RankedList list = NewList(query.stale);
-  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadUser(query, durations);
   if (!user.ok()) return user.status();
   for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
   metrics_.CountCandidates(kFromRequest, items.size());
-  const UserState state = user->has_value() ? **user : Nobody();
-  const absl::Status ranked =
-      RankItems(query, state, /*retrieval_weight=*/0, scratch_[thread.number], list, durations);
+  const OverlaidUser of_request = user->has_value() ? **user : Nobody();
+  const absl::Status ranked = RankItems(query, of_request, /*retrieval_weight=*/0,
+                                        scratch_[thread.number], list, durations);
   if (absl::IsFailedPrecondition(ranked)) {
     return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
   }
   if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
-  ExplainItems(query, state, scratch_[thread.number], list, durations);
+  ExplainItems(query, of_request.state, scratch_[thread.number], list, durations);
   return list;
 }
 
@@ -158,7 +161,7 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
 ItemFilter Pipeline::FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const {
   const Catalogue& catalogue = *state_.catalogue;
   ItemFilter filter;
-  filter.RequireAvailable(catalogue, options_.now_us());
+  filter.RequireAvailable(catalogue, rules.now_us);
   if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
   if (!left_out.empty()) filter.Exclude(left_out);
   if (!rules.categories.empty()) {
@@ -189,23 +192,18 @@ void Pipeline::Degrade(RankedList& list, int degradation, DegradedStep step) con
   metrics_.CountDegraded(step);
 }
 
-absl::StatusOr<std::optional<UserState>> Pipeline::ReadUser(const std::string& user_id,
-                                                            StageDurations& durations) const {
+absl::StatusOr<std::optional<OverlaidUser>> Pipeline::ReadUser(const RecommendQuery& query,
+                                                               StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kUserState, &durations.user_state);
-  absl::StatusOr<std::optional<UserState>> user = state_.generation.ReadUser(user_id);
-  // Everything of this user was taken back: nothing is known but the trained embedding, if any.
-  const bool is_empty = user.ok() && user->has_value() && (*user)->edges.empty() &&
-                        ToInt((*user)->index) >= state_.snapshot->user_clusters().size();
-  if (is_empty) return std::optional<UserState>();
-  return user;
+  return ReadRequestUser(state_, query.user_id, query.hypothetical_events);
 }
 
-void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserState>& user,
+void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                         Scratch& scratch, RankedList& list, StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
   scratch.seen.clear();
   if (user.has_value() && !query.rules.include_seen) {
-    for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
+    for (const Edge& edge : user->state.edges) scratch.seen.push_back(edge.item);
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen);
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
@@ -223,7 +221,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
 
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
 // time does not suffice, FailedPrecondition when the ranker has no score for the user.
-absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
+absl::Status Pipeline::RankItems(const RecommendQuery& query, const OverlaidUser& user,
                                  float retrieval_weight, Scratch& scratch, RankedList& list,
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
@@ -235,7 +233,8 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
   for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
   scratch.logits.resize(scratch.items.size());
   if (absl::Status s = query.ranker->PrepareUser(
-          GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
+          GatherUserFeatures(*state_.graph, shape, user.state, scratch.features, user.own_two_hop),
+          ranker_scratch);
       !s.ok()) {
     return s;
   }

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +18,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/applier.h"
+#include "graph/interaction.h"
 #include "models/explanations.h"
 #include "models/item_cache.h"
 #include "models/ranker.h"
@@ -44,10 +45,12 @@ struct ItemRules {
   std::vector<ItemIndex> excluded;   // ascending
   std::vector<uint32_t> categories;  // numbers of the catalogue; empty: all
   bool include_seen = false;
+  int64_t now_us = 0;  // when it is asked, since 1970: items are answered within their time
 };
 
 struct RecommendQuery {
-  std::string user_id;
+  std::string user_id;  // empty: an anonymous session, which is its hypothetical events
+  std::vector<Interaction> hypothetical_events;
   ItemRules rules;
   const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
   std::chrono::steady_clock::time_point deadline;
@@ -65,8 +68,6 @@ class Pipeline {
     // Of the order of retrieval beside the ranker's, whose weight is 1, in a ranked list; 0: the
     // ranker decides alone.
     float retrieval_weight = 0;
-    // The clock, in microseconds since 1970: items are answered within their time. Required.
-    std::function<int64_t()> now_us;
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -76,7 +77,8 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most retrieval.candidates items.
+  // Probabilities, best first, at most retrieval.candidates items. InvalidArgument for a
+  // hypothetical event that would not be applied; so also Rank.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
@@ -107,12 +109,13 @@ class Pipeline {
   bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
   RankedList NewList(bool stale) const;
   void Degrade(RankedList& list, int degradation, DegradedStep step) const;
-  absl::StatusOr<std::optional<UserState>> ReadUser(const std::string& user_id,
-                                                    StageDurations& durations) const;
-  void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
-                RankedList& list, StageDurations& durations) const;
-  absl::Status RankItems(const RecommendQuery& query, const UserState& user, float retrieval_weight,
-                         Scratch& scratch, RankedList& list, StageDurations& durations) const;
+  absl::StatusOr<std::optional<OverlaidUser>> ReadUser(const RecommendQuery& query,
+                                                       StageDurations& durations) const;
+  void Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
+                Scratch& scratch, RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
+                         float retrieval_weight, Scratch& scratch, RankedList& list,
+                         StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
   void OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratch, RankedList& list) const;

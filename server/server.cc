@@ -229,26 +229,7 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.niceness = static_cast<int>(config.apply.niceness);
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
-  options.on_edges_changed = [&state](const EdgeChange& change) {
-    state.adjacency->Change(change);
-    state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
-    state.new_item_vectors->Change(change);
-  };
-  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
-                                 std::optional<uint32_t> category_before) {
-    const bool has_vector =
-        upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
-    if (has_vector && state.embedding_source->Upsert(item, upserted.embedding).ok()) {
-      state.new_item_vectors->Given(item);
-    }
-    if (category_before.has_value()) {
-      state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
-    }
-  };
-  options.on_removed = [&state](ItemIndex item) {
-    // The catalogue hides it already; this gives back its place in the index.
-    state.embedding_source->Remove(item).IgnoreError();
-  };
+  FollowGraph(state, options);
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
   options.on_applied = [this, serves](std::span<const Applier::Result> results) {
@@ -299,8 +280,7 @@ absl::Status Server::Parts::StartState(ServingState& state,
   const Pipeline::Options options{
       .retrieval = RetrievalOptionsOf(config, metrics),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
-      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
-      .now_us = NowMicros};
+      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
   state.pipeline->WarmUp();
   return absl::OkStatus();
@@ -409,7 +389,11 @@ void Server::Parts::MakeBackground() {
 }
 
 void Server::Parts::MakeServices() {
-  recommend_service = std::make_unique<RecommendService>(*lists, *runner, config.server.name_space);
+  recommend_service = std::make_unique<RecommendService>(
+      *lists, *runner,
+      RecommendService::Options{.name_space = config.server.name_space,
+                                .event_types = config.event_types,
+                                .now_us = NowMicros});
   interaction_service = std::make_unique<InteractionService>(
       *log, serving, *removals, metrics,
       InteractionService::Options{

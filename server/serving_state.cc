@@ -255,6 +255,29 @@ Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
           .trained_items = snapshot->item_clusters().size()};
 }
 
+void FollowGraph(const ServingState& state, Applier::Options& options) {
+  options.on_edges_changed = [&state](const EdgeChange& change) {
+    state.adjacency->Change(change);
+    state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
+    state.new_item_vectors->Change(change);
+  };
+  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
+                                 std::optional<uint32_t> category_before) {
+    const bool has_vector =
+        upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
+    if (has_vector && state.embedding_source->Upsert(item, upserted.embedding).ok()) {
+      state.new_item_vectors->Given(item);
+    }
+    if (category_before.has_value()) {
+      state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
+    }
+  };
+  options.on_removed = [&state](ItemIndex item) {
+    // The catalogue hides it already; this gives back its place in the index.
+    state.embedding_source->Remove(item).IgnoreError();
+  };
+}
+
 void RefreshPopularity(ServingState& state) {
   std::vector<Count> totals(state.catalogue->size());
   for (uint32_t item = 0; item < totals.size(); ++item) {

@@ -34,9 +34,10 @@ class LiveVectorsTest : public testing::Test {
     adjacency_.Change(change);
     new_items_.Change(change);
   }
-  std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true) {
+  std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true,
+                            std::vector<ItemIndex> joined = {}) {
     std::vector<float> out(2, 9.0f);
-    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), index_->Now(), out),
+    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), joined, index_->Now(), out),
               expected);
     return out;
   }
@@ -67,6 +68,13 @@ TEST_F(LiveVectorsTest, ANewUserHasAVectorFromTheFirstItemOn) {
   EXPECT_THAT(OfUser(7, {}, false), ElementsAre(0, 0));
   Take(7, 1);
   EXPECT_THAT(OfUser(7, {ItemIndex{1}}), ElementsAre(0, FloatEq(2 / std::sqrt(2.f))));
+}
+
+TEST_F(LiveVectorsTest, AUserWhoOnlyMightTakeAnItemHasTheVectorOfOneWhoDoes) {
+  const std::vector<float> supposed = OfUser(7, {ItemIndex{1}}, true, {ItemIndex{1}});
+  EXPECT_NE(supposed, OfUser(7, {ItemIndex{1}}));
+  Take(7, 1);
+  EXPECT_EQ(supposed, OfUser(7, {ItemIndex{1}}));
 }
 
 TEST_F(LiveVectorsTest, ItemsWithoutAVectorContributeNothing) {

@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <set>
 
-#include "graph/rocksdb_log.h"
 #include "groundswell/v1/recommend.pb.h"
-#include "server/import.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
 namespace {
@@ -21,31 +19,9 @@ using std::chrono::steady_clock;
 
 constexpr char kCustomer[] = "17850";
 
-// Loaded once: everything that a pipeline works on.
-struct Loaded {
-  Loaded() {
-    const auto report = Import(
-        {.snapshot_directory = GROUNDSWELL_SAMPLE_SNAPSHOT, .data_dir = directory.File("db")},
-        [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
-    EXPECT_TRUE(report.ok()) << report.status();
-    store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*Generation::OpenCurrent(*store), {},
-                              [](std::string_view, uint64_t, uint64_t) {});
-    log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
-    state->applier =
-        std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,
-                                  state->graph_state, std::nullopt, Applier::Options{});
-  }
-
-  TemporaryDirectory directory;
-  std::unique_ptr<GraphStore> store;
-  std::unique_ptr<RocksdbLog> log;
-  std::unique_ptr<ServingState> state;
-};
-
 class PipelineTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { loaded_ = new Loaded; }
+  static void SetUpTestSuite() { loaded_ = new LiveSample; }
   static void TearDownTestSuite() { delete loaded_; }
 
   RankedList Recommend(const std::string& user, steady_clock::time_point deadline,
@@ -61,11 +37,9 @@ class PipelineTest : public testing::Test {
     return *list;
   }
 
-  static inline Loaded* loaded_ = nullptr;
+  static inline LiveSample* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  int64_t now_us_ = 0;
-  Pipeline pipeline_{
-      *loaded_->state, metrics_, {.now_us = [this] { return now_us_; }}, /*compute_threads=*/1};
+  Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
 };
 
 TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
@@ -73,8 +47,8 @@ TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
   const ItemIndex item = Recommend(kCustomer, steady_clock::now() + hours(1)).items[0].item;
   catalogue.SetAvailability(item, {.from_us = 10, .until_us = 20});
   for (const int64_t now_us : {9, 10, 19, 20}) {
-    now_us_ = now_us;
-    const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
+    const RankedList list =
+        Recommend(kCustomer, steady_clock::now() + hours(1), {.now_us = now_us});
     EXPECT_EQ(list.items[0].item == item, now_us == 10 || now_us == 19) << now_us;
     const bool has = std::ranges::any_of(list.items, [&](const auto& c) { return c.item == item; });
     EXPECT_EQ(has, now_us == 10 || now_us == 19) << now_us;
@@ -251,13 +225,11 @@ TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
     for (const Candidate& candidate : list->items) items.push_back(candidate.item);
     return items;
   };
-  Pipeline retrieval_decides{
-      *loaded_->state, metrics_, {.retrieval_weight = 1e6f, .now_us = [] { return 0; }}, 1};
+  Pipeline retrieval_decides{*loaded_->state, metrics_, {.retrieval_weight = 1e6f}, 1};
   const std::vector<ItemIndex> retrieved = items_of(pipeline_, unranked);
   EXPECT_EQ(items_of(retrieval_decides, ranked), retrieved);
   EXPECT_NE(items_of(pipeline_, ranked), retrieved);
-  Pipeline both_vote{
-      *loaded_->state, metrics_, {.retrieval_weight = 1, .now_us = [] { return 0; }}, 1};
+  Pipeline both_vote{*loaded_->state, metrics_, {.retrieval_weight = 1}, 1};
   const std::vector<ItemIndex> fused = items_of(both_vote, ranked);
   EXPECT_NE(fused, retrieved);
   EXPECT_NE(fused, items_of(pipeline_, ranked));
