@@ -208,8 +208,10 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
     for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
+  const ItemFilter with_seen = FilterOf(query.rules, {}, *state_.catalogue);
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
+                                                .filter_with_seen = with_seen,
                                                 .categories = query.rules.categories,
                                                 .seed = std::hash<std::string>{}(query.user_id),
                                                 .only_sources = query.only_sources,

@@ -47,6 +47,7 @@ const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
          : source == kFromSimilarItems ? sources.similar_items
          : source == kFromTrending     ? sources.trending
          : source == kFromMacroNode    ? sources.macro_node
+         : source == kFromHistory      ? sources.history
                                        : sources.popular;
 }
 
@@ -113,6 +114,10 @@ void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const
     if (auto found = walks_.Retrieve(of_recent); found.ok()) {
       Add(*std::move(found), kFromWalk, scratch);
     }
+  }
+  if (const size_t quota = QuotaOf(kFromHistory, query); quota > 0) {
+    Add(RetrieveHistory(*query.user, query.filter_with_seen, quota, scratch.history), kFromHistory,
+        scratch);
   }
 }
 

@@ -120,7 +120,8 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
                   .similar_items = source(retrieval.similar_items, retrieval.similar_items_weight),
                   .trending = source(retrieval.trending, retrieval.trending_weight),
                   .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
-                  .popular = source(retrieval.popular, retrieval.popular_weight)},
+                  .popular = source(retrieval.popular, retrieval.popular_weight),
+                  .history = source(retrieval.history, retrieval.history_weight)},
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 

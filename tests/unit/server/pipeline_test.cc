@@ -209,9 +209,44 @@ TEST_F(PipelineTest, TheBlendHasItemsOfAllSources) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
   uint32_t sources = 0;
   for (const Candidate& candidate : list.items) sources |= candidate.sources;
-  EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems}) << "that one is off";
+  EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems | kFromHistory})
+      << "those are off";
   EXPECT_LE(list.items.size(), Retrieval::Options{}.candidates);
   EXPECT_GT(list.items.size(), Retrieval::Options{}.sources.embedding.quota);
+}
+
+TEST_F(PipelineTest, HistoryAloneProposesWhatTheUserTookAndTheRulesAdmit) {
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  RecommendQuery query{.user_id = kCustomer,
+                       .rules = {.excluded = {user.edges[0].item}},
+                       .deadline = steady_clock::now() + hours(1),
+                       .only_sources = kFromHistory};
+  StageDurations durations;
+  const auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->items.size(), user.item_count() - 1);
+  for (const Candidate& candidate : list->items) {
+    EXPECT_TRUE(user.Has(candidate.item));
+    EXPECT_NE(candidate.item, user.edges[0].item);
+    EXPECT_EQ(candidate.sources, uint32_t{kFromHistory});
+  }
+}
+
+TEST_F(PipelineTest, SeenItemsGetIntoABlendThroughHistoryAlone) {
+  Pipeline::Options options;
+  options.retrieval.sources.history.quota = 20;
+  Pipeline with_history{*loaded_->state, metrics_, options, 1};
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  StageDurations durations;
+  const auto list = with_history.Recommend(
+      {.user_id = kCustomer, .deadline = steady_clock::now() + hours(1)}, {.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  size_t seen = 0;
+  for (const Candidate& candidate : list->items) {
+    EXPECT_EQ(candidate.sources == kFromHistory, user.Has(candidate.item));
+    seen += user.Has(candidate.item);
+  }
+  EXPECT_EQ(seen, 20u);
 }
 
 TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {

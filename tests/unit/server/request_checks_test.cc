@@ -31,9 +31,12 @@ TEST(RequestChecksTest, SourcesAreThoseThatProposeEachOnce) {
   EXPECT_EQ(*CheckOnlySources(request.only_sources()), 0u);
   request.add_only_sources(v1::CANDIDATE_SOURCE_TRENDING);
   request.add_only_sources(v1::CANDIDATE_SOURCE_RANDOM_WALK);
-  EXPECT_EQ(*CheckOnlySources(request.only_sources()), uint32_t{kFromTrending | kFromWalk});
-  for (const int bad : {int{v1::CANDIDATE_SOURCE_TRENDING}, int{v1::CANDIDATE_SOURCE_REQUEST},
-                        int{v1::CANDIDATE_SOURCE_UNSPECIFIED}, 99}) {
+  request.add_only_sources(v1::CANDIDATE_SOURCE_HISTORY);
+  EXPECT_EQ(*CheckOnlySources(request.only_sources()),
+            uint32_t{kFromTrending | kFromWalk | kFromHistory});
+  for (const int bad :
+       {int{v1::CANDIDATE_SOURCE_TRENDING}, int{v1::CANDIDATE_SOURCE_REQUEST},
+        int{v1::CANDIDATE_SOURCE_PINNED}, int{v1::CANDIDATE_SOURCE_UNSPECIFIED}, 99}) {
     v1::RecommendRequest refused = request;
     refused.mutable_only_sources()->Add(bad);
     const auto checked = CheckOnlySources(refused.only_sources());
