@@ -41,6 +41,11 @@ std::optional<ItemIndex> Catalogue::Find(std::string_view id) const {
   return ItemIndex{at->second};
 }
 
+size_t Catalogue::category_count() const {
+  MutexLock lock(mutex_);
+  return categories_.size();
+}
+
 std::optional<uint32_t> Catalogue::FindCategory(std::string_view category) const {
   MutexLock lock(mutex_);
   const auto at = category_by_name_.find(category);

@@ -51,6 +51,7 @@ class Catalogue {
 
   // Categories are numbered in the order in which items bring them.
   std::optional<uint32_t> FindCategory(std::string_view category) const;
+  size_t category_count() const;
   // Of every item that there is now.
   std::span<const uint32_t> category_of_item() const { return {category_of_item_.data(), size()}; }
 
