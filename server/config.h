@@ -80,6 +80,9 @@ struct Config {
     int64_t item_cache_mb = 256;
     int64_t retrieval_weight = 100;
   } ranking;
+  struct Diversity {
+    int64_t items_max = 200;
+  } diversity;
   struct Paging {
     int64_t lists_max = 10'000;
     int64_t ttl_s = 600;

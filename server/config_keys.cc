@@ -137,6 +137,9 @@ constexpr ConfigKey kKeys[] = {
     {"ranking.retrieval_weight", GROUNDSWELL_MEMBER(ranking.retrieval_weight), "%", 0, 10'000,
      "Weight of an item's place in the order of retrieval beside its place in the ranker's order, "
      "which weighs 100. 0: the ranker decides alone."},
+    {"diversity.items_max", GROUNDSWELL_MEMBER(diversity.items_max), "items", 1, 1'000,
+     "First items of a list that diversity.strength of a request puts in another order; the work "
+     "grows with the square."},
     {"paging.lists_max", GROUNDSWELL_MEMBER(paging.lists_max), "lists", 0, 10'000'000,
      "Ranked lists kept for further pages; the one used longest ago makes room."},
     {"paging.ttl_s", GROUNDSWELL_MEMBER(paging.ttl_s), "s", 1, 86'400,

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
+#include "server/list_rules.h"
 #include "server/ranked_lists.h"
 #include "server/unary_runner.h"
 
@@ -15,7 +16,8 @@ namespace groundswell {
 class RecommendService final : public v1::RecommendationService::CallbackService {
  public:
   // All references must outlive the service.
-  RecommendService(RankedLists& lists, UnaryRunner& runner, std::string name_space);
+  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, UnaryRunner& runner,
+                   std::string name_space);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -50,6 +52,7 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
 
   RankedLists& lists_;
+  const ListRulesCell& list_rules_;
   UnaryRunner& runner_;
   const std::string name_space_;
 };

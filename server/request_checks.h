@@ -75,6 +75,9 @@ inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
 // SourceBits of the sources that a list may come from; 0 when none is named.
 absl::StatusOr<uint32_t> CheckOnlySources(const google::protobuf::RepeatedField<int>& only_sources);
 
+// How unlike each other items are to be.
+absl::StatusOr<Diversity> CheckDiversity(const v1::ListDiversity& diversity);
+
 // nullptr when the snapshot has no models and `ranker` is empty; NotFound (RANKER_UNKNOWN)
 // otherwise.
 absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapshot& snapshot);

@@ -67,6 +67,7 @@ class Retrieval {
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
     // Options::candidates items.
     uint32_t only_sources = 0;
+    size_t items_min = 0;  // popular items fill the list up to here, unless only_sources is set
     std::chrono::steady_clock::time_point deadline;
   };
   struct Scratch {
@@ -92,7 +93,8 @@ class Retrieval {
   Retrieval(const ServingState& state, Metrics& metrics, Options options);
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
-  // (nobody known, no vector, no time), popular items fill the list.
+  // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
+  // was proposed is less than items_min. There are fewer then only if no others are admitted.
   Result Propose(const Query& query, Scratch& scratch) const;
 
  private:
@@ -105,6 +107,7 @@ class Retrieval {
   void ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const;
   void ProposeFromNeighbors(const Query& query, Scratch& scratch) const;
   void ProposeTrending(const Query& query, Scratch& scratch) const;
+  void ProposePopular(const Query& query, size_t count, Scratch& scratch) const;
 
   const ServingState& state_;
   Metrics& metrics_;

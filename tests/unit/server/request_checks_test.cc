@@ -44,5 +44,23 @@ TEST(RequestChecksTest, SourcesAreThoseThatProposeEachOnce) {
   }
 }
 
+TEST(RequestChecksTest, DiversityIsAShareAndANumberOfItems) {
+  v1::ListDiversity diversity;
+  EXPECT_EQ(CheckDiversity(diversity)->strength, 0);
+  diversity.set_strength(1);
+  diversity.set_category_max(3);
+  EXPECT_EQ(CheckDiversity(diversity)->strength, 1);
+  EXPECT_EQ(CheckDiversity(diversity)->category_max, 3u);
+  for (const double bad : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+    v1::ListDiversity refused = diversity;
+    refused.set_strength(bad);
+    const absl::Status status = CheckDiversity(refused).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_NE(std::string(status.message()).find("diversity.strength"), std::string::npos);
+  }
+  diversity.set_category_max(-1);
+  EXPECT_EQ(CheckDiversity(diversity).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace groundswell
