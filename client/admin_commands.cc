@@ -349,7 +349,7 @@ void AddRulesCommand(CLI::App& app, CommandContext& context) {
   set.footer(
       "Example:\n  echo '{\"rules\": [{\"name\": \"lamp of the week\", \"end_time\": "
       "\"2030-01-31T00:00:00Z\",\n    \"pin\": {\"item_id\": \"85123A\", \"position\": 1}}, "
-      "{\"name\": \"more bags\",\n    \"boost\": {\"category\": \"Bag\", \"factor\": 1.5}}]}' > "
+      "{\"name\": \"more bags\",\n    \"boost\": {\"category\": \"bags\", \"factor\": 1.5}}]}' > "
       "rules.json\n  groundswell rules set rules.json");
   set.callback([path, &context] {
     absl::StatusOr<v1::ListRules> rules = ReadRules(*path);

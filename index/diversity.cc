@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
-#include "index/faiss_index.h"
+#include "models/kernels.h"
 
 namespace groundswell {
 namespace {
 
-// The items' vectors, one row each, made as long as 1; the length of a row, 0 when no item has one.
+// The items' vectors, one row each, made as long as 1 (or left at 0), in as many rows as a product
+// wants; the length of a row, 0 when no item has a vector.
 size_t GatherRows(const EmbeddingIndex::View& vectors, std::span<const Candidate> items,
                   std::vector<float>& rows) {
   size_t dim = 0;
@@ -18,7 +20,7 @@ size_t GatherRows(const EmbeddingIndex::View& vectors, std::span<const Candidate
     if (vector.empty()) continue;
     if (dim == 0) {
       dim = vector.size();
-      rows.assign(items.size() * dim, 0);
+      rows.assign(PaddedRows(items.size()) * dim, 0);
     }
     const float square = std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0f);
     const float scale = square > 0 ? 1 / std::sqrt(square) : 0;
@@ -28,50 +30,43 @@ size_t GatherRows(const EmbeddingIndex::View& vectors, std::span<const Candidate
   return dim;
 }
 
-// The row of the best of the first `left`.
-size_t BestRow(float strength, float worth_of_place, size_t left, const DiversityScratch& scratch) {
-  size_t best = 0;
-  float best_value = -2;
-  for (size_t row = 0; row < left; ++row) {
-    const float relevance = 1 - worth_of_place * static_cast<float>(scratch.place[row]);
-    const float value = (1 - strength) * relevance - strength * scratch.nearest[row];
-    if (value > best_value || (value == best_value && scratch.place[row] < scratch.place[best])) {
-      best = row;
-      best_value = value;
-    }
+// All cosines at once: one dense product takes a fraction of the time of n^2 / 2 single ones.
+void FindCosines(std::span<const float> rows, size_t n, size_t dim, std::vector<float>& cosines) {
+  cosines.resize(PaddedRows(n) * n);
+  for (size_t begin = 0; begin < n; begin += kRowsAtOnce) {
+    MultiplyTransposed({rows.data() + begin * dim, dim}, {rows.data(), dim},
+                       {cosines.data() + begin * n, n}, std::min(kRowsAtOnce, n - begin), n, dim,
+                       /*accumulate=*/false);
   }
-  return best;
 }
 
 }  // namespace
 
 void Diversify(const EmbeddingIndex::View& vectors, float strength, size_t items_max,
                DiversityScratch& scratch, std::span<Candidate> items) {
-  items = items.first(std::min(items_max, items.size()));
+  const size_t n = std::min(items_max, items.size());
+  items = items.first(n);
   if (strength <= 0) return;
   const size_t dim = GatherRows(vectors, items, scratch.rows);
   if (dim == 0) return;
+  FindCosines(scratch.rows, n, dim, scratch.cosines);
   scratch.before.assign(items.begin(), items.end());
-  scratch.nearest.assign(items.size(), 0);
-  scratch.similarity.resize(items.size());
-  scratch.place.resize(items.size());
-  std::iota(scratch.place.begin(), scratch.place.end(), 0);
-  const float worth_of_place = 1 / static_cast<float>(items_max);
-
-  // The rows that are left stay side by side: the last one moves to where the best was.
-  for (size_t left = items.size(); left > 0;) {
-    const size_t best = BestRow(strength, worth_of_place, left, scratch);
-    items[items.size() - left] = scratch.before[scratch.place[best]];
-    const auto row = [&](size_t at) { return std::span(scratch.rows).subspan(at * dim, dim); };
-    scratch.chosen.assign(row(best).begin(), row(best).end());
-    --left;
-    if (best != left) std::ranges::copy(row(left), row(best).begin());
-    scratch.nearest[best] = scratch.nearest[left];
-    scratch.place[best] = scratch.place[left];
-    const auto similarity = std::span(scratch.similarity).first(left);
-    InnerProducts(scratch.chosen, scratch.rows.data(), similarity);
-    for (size_t i = 0; i < left; ++i) {
-      scratch.nearest[i] = std::max(scratch.nearest[i], similarity[i]);
+  scratch.nearest.assign(n, 0);
+  scratch.relevance.resize(n);
+  scratch.value.resize(n);
+  for (size_t i = 0; i < n; ++i) {
+    scratch.relevance[i] =
+        (1 - strength) * (1 - static_cast<float>(i) / static_cast<float>(items_max));
+  }
+  scratch.value = scratch.relevance;
+  for (Candidate& next : items) {
+    const auto best = std::ranges::max_element(scratch.value) - scratch.value.begin();
+    next = scratch.before[static_cast<size_t>(best)];
+    scratch.relevance[static_cast<size_t>(best)] = -std::numeric_limits<float>::infinity();
+    const float* const cosines = scratch.cosines.data() + static_cast<size_t>(best) * n;
+    for (size_t i = 0; i < n; ++i) {
+      scratch.nearest[i] = std::max(scratch.nearest[i], cosines[i]);
+      scratch.value[i] = scratch.relevance[i] - strength * scratch.nearest[i];
     }
   }
 }

@@ -27,11 +27,12 @@ namespace groundswell {
 
 // Memory of one call at a time; grown by the first calls, then reused.
 struct DiversityScratch {
-  std::vector<float> rows;  // of the items still to choose from: vectors of length 1, or 0
-  std::vector<float> chosen;
-  std::vector<float> similarity;  // to the one chosen last, by row
-  std::vector<float> nearest;     // the highest so far, by row
-  std::vector<uint32_t> place;    // before, by row
+  std::vector<float> rows;     // n x dim: the vectors, of length 1 or 0
+  std::vector<float> cosines;  // n x n
+  // By place before.
+  std::vector<float> relevance;  // its share of the value; minus infinity once chosen
+  std::vector<float> nearest;    // the highest cosine with one that was chosen, at least 0
+  std::vector<float> value;
   std::vector<Candidate> before;
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/integration/sample_server.h"
+#include "tests/support/other_snapshot.h"
 
 namespace groundswell {
 namespace {
@@ -147,6 +148,61 @@ TEST_F(ListRulesTest, PagesOfLimitedCategoriesNeitherRepeatNorSkipNorRunShort) {
     EXPECT_EQ(size, 10) << "page " << pages;
   }
   EXPECT_EQ(pages, 50);
+}
+
+TEST_F(ListRulesTest, RulesStayWhenAnotherSnapshotIsActivated) {
+  v1::ListRules set;
+  ASSERT_TRUE(Set(ThreeRules(), &set).ok());
+  WriteOtherSnapshot(GROUNDSWELL_SAMPLE_SNAPSHOT, directory_.File("other"));
+  v1::ActivateSnapshotRequest activate;
+  activate.set_directory(directory_.File("other"));
+  v1::SnapshotInfo info;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stubs_->admin->ActivateSnapshot(&context, activate, &info).ok());
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.mutable_filter()->set_include_seen(true);
+  EXPECT_EQ(Recommend(request).items(1).item_id(), kItem);
+  EXPECT_EQ(Get().etag(), set.etag());
+}
+
+// All seen but three, and one more that has no vector: nobody but popularity knows of that one.
+TEST_F(ListRulesTest, ANarrowCategoryThatIsNearlySeenStillGivesAllThatIsLeft) {
+  v1::RecommendRequest request;
+  request.set_user_id("nobody-ever-saw-me");
+  request.mutable_filter()->add_categories("purses");
+  request.set_page_size(100);
+  const v1::RecommendResponse all = Recommend(request);
+  ASSERT_TRUE(all.next_page_token().empty());
+  ASSERT_GT(all.items_size(), 10);
+  request.set_user_id("saw-nearly-all");
+  std::set<std::string> left = {"new-purse"};
+  for (int i = 0; i < all.items_size(); ++i) {
+    const std::string& item = all.items(i).item_id();
+    if (i < 3) {
+      left.insert(item);
+      continue;
+    }
+    v1::RecordInteractionRequest record;
+    *record.mutable_interaction() =
+        NewInteraction("seen-" + std::to_string(i), request.user_id(), item);
+    v1::RecordInteractionResponse recorded;
+    ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), record, &recorded).ok());
+    request.set_consistency_token(recorded.consistency_token());
+  }
+  v1::CreateItemRequest create;
+  create.set_item_id("new-purse");
+  create.set_category("purses");
+  v1::CreateItemResponse created;
+  ASSERT_TRUE(stubs_->admin->CreateItem(NewContext().get(), create, &created).ok());
+  std::set<std::string> found;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (found != left && std::chrono::steady_clock::now() < until) {
+    found.clear();
+    const v1::RecommendResponse response = Recommend(request);
+    for (const v1::RecommendedItem& item : response.items()) found.insert(item.item_id());
+  }  // the order of popularity follows within retrieval.popularity_refresh_ms
+  EXPECT_EQ(found, left);
 }
 
 TEST_F(ListRulesTest, TheCommandLineGetsAndSetsThemAsAFile) {

@@ -68,7 +68,7 @@ std::vector<uint32_t> ByTheFormula(const EmbeddingIndex& index, float strength, 
       for (const uint32_t j : chosen) nearest = std::max(nearest, cosine(items[place], j));
       const double relevance = 1 - static_cast<double>(place) / static_cast<double>(items_max);
       const double value = (1 - strength) * relevance - strength * nearest;
-      if (value > best_value + 1e-6) {
+      if (value > best_value) {
         best_value = value;
         best = items[place];
       }
@@ -122,6 +122,17 @@ TEST(DiversityTest, FollowsTheFormulaOnRandomLists) {
           << round << " " << strength;
     }
   }
+}
+
+TEST(DiversityTest, FollowsTheFormulaOnListsLongerThanOneProduct) {
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal;
+  std::vector<uint32_t> items(300);
+  std::iota(items.begin(), items.end(), 0);
+  std::vector<float> rows(items.size() * kDim);
+  for (float& value : rows) value = normal(random);
+  const auto index = IndexOf(rows);
+  EXPECT_EQ(Diversified(*index, 0.3f, 300, items), ByTheFormula(*index, 0.3f, 300, items));
 }
 
 }  // namespace
