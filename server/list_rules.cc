@@ -171,25 +171,25 @@ std::shared_ptr<const v1::ListRules> ListRulesCell::Get() const {
 
 absl::StatusOr<std::shared_ptr<const v1::ListRules>> ListRulesCell::Replace(v1::ListRules rules) {
   if (absl::Status s = CheckListRules(rules); !s.ok()) return s;
+  const std::string given_etag = std::move(*rules.mutable_etag());
+  rules.clear_etag();
+  const std::string stored = rules.SerializeAsString();
+  rules.set_etag(EtagOf(stored));
+
   const MutexLock writer_lock(writer_mutex_);
-  if (!rules.etag().empty() && rules.etag() != Get()->etag()) {
+  std::shared_ptr<const v1::ListRules> retired = Get();
+  if (retired->etag() == rules.etag()) return retired;  // a call that was sent again
+  if (!given_etag.empty() && given_etag != retired->etag()) {
     return WithReason(absl::AbortedError("the rules are not those of this etag any more; get them, "
                                          "and set them again with what is to change"),
                       "ETAG_MISMATCH");
   }
-  rules.clear_etag();
-  const std::string stored = rules.SerializeAsString();
   GraphStore::Batch batch(store_);
   batch.PutSetting(kSetting, stored);
   if (absl::Status s = store_.Commit(batch, /*sync=*/true); !s.ok()) return s;
-  rules.set_etag(EtagOf(stored));
-  std::shared_ptr<const v1::ListRules> set =
-      std::make_shared<const v1::ListRules>(std::move(rules));
-  std::shared_ptr<const v1::ListRules> retired = set;
-  {
-    const MutexLock lock(mutex_);
-    rules_.swap(retired);
-  }  // the old ones are freed here, or by their last reader
+  auto set = std::make_shared<const v1::ListRules>(std::move(rules));
+  const MutexLock lock(mutex_);
+  rules_ = set;  // `retired` keeps the old ones until the lock is gone
   return set;
 }
 

@@ -53,7 +53,8 @@ class ListRulesCell {
   std::shared_ptr<const v1::ListRules> Get() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Checks and stores `rules`, and returns them with their etag once they are on disk and hold.
-  // Aborted (ETAG_MISMATCH) when rules.etag() is not empty and not that of the rules there are.
+  // Aborted (ETAG_MISMATCH) when rules.etag() is not empty and not that of the rules there are,
+  // unless these are the same already.
   absl::StatusOr<std::shared_ptr<const v1::ListRules>> Replace(v1::ListRules rules)
       ABSL_LOCKS_EXCLUDED(writer_mutex_, mutex_);
 

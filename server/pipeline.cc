@@ -336,11 +336,12 @@ void Pipeline::LayOutItems(const RecommendQuery& query, Scratch& scratch, Ranked
                   .items_max = options_.items_max,
                   .pins = query.applied_rules.pins,
                   .category_of_item = catalogue.category_of_item()};
-  if (no_category.has_value()) {
-    rules.no_category = *no_category;
-  } else {
-    const size_t asked_for = query.rules.categories.size();
-    rules.category_count = asked_for > 0 ? asked_for : catalogue.category_count();
+  const std::vector<uint32_t>& asked_for = query.rules.categories;
+  if (no_category.has_value()) rules.no_category = *no_category;
+  if (!asked_for.empty() && std::ranges::find(asked_for, rules.no_category) == asked_for.end()) {
+    rules.category_count = asked_for.size();
+  } else if (!no_category.has_value()) {
+    rules.category_count = catalogue.category_count();
   }
   const bool fills = query.only_sources == 0 || (query.only_sources & kFromPopular) != 0;
   const std::shared_ptr<const PopularitySource::Order> popular = state_.popularity.order();

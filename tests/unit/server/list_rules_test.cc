@@ -165,6 +165,8 @@ TEST_F(ListRulesTest, RulesAreReplacedOnlyWithoutAnEtagOrWithTheirOwn) {
   EXPECT_NE((*set)->etag(), none);
   EXPECT_EQ(cell->Get()->etag(), (*set)->etag());
 
+  EXPECT_TRUE(cell->Replace(rules).ok()) << "the same once more changes nothing";
+  rules.mutable_rules(0)->set_name("b");
   const absl::Status late = cell->Replace(rules).status();
   EXPECT_EQ(late.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(ReasonOf(late), "ETAG_MISMATCH");
