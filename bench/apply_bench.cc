@@ -128,7 +128,8 @@ double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacen
     before.assign(present.begin(), present.end());
     world.graph.Apply(user, item, 1,
                       {.time_us = (1'000'000 + world.offset) * kSecond, .offset = world.offset});
-    adjacency.Change(user.index, item, before, user.EdgesTo(item));
+    adjacency.Change(
+        {.user = user.index, .item = item, .before = before, .after = user.EdgesTo(item)});
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   return static_cast<double>(events.size()) / elapsed.count();

@@ -118,10 +118,12 @@ struct Running {
     Applier::Options options;
     options.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
                           .of_known_user = [](const UserState&) { return MacroNode{0}; },
-                          .of_new_item = [](const CreateItem&) { return MacroNode{0}; },
+                          .of_new_item = [](const UpsertItem&) { return MacroNode{0}; },
                           .trained_users = 0,
                           .trained_items = items.size()};
-    options.adjacency = adjacency.get();
+    if (adjacency != nullptr) {
+      options.on_edges_changed = [this](const EdgeChange& change) { adjacency->Change(change); };
+    }
     applier = std::make_unique<Applier>(*store, *generation, *log, *catalogue, *graph, state,
                                         checkpoint, std::move(options));
     OrEnd(applier->CatchUp([](Offset, Offset) {}, [] { return false; }));

@@ -264,11 +264,11 @@ double TimeAppends(World& world, const Log& log, size_t count, int runs, uint64_
     }
     const double begin = CpuSeconds();
     for (const auto& [user, edge] : appends) {
-      world.adjacency.Change(user, edge.item, {}, {&edge, 1});
+      world.adjacency.Change({.user = user, .item = edge.item, .before = {}, .after = {&edge, 1}});
     }
     nanoseconds.push_back((CpuSeconds() - begin) * 1e9 / static_cast<double>(count));
     for (const auto& [user, edge] : appends) {
-      world.adjacency.Change(user, edge.item, {&edge, 1}, {});
+      world.adjacency.Change({.user = user, .item = edge.item, .before = {&edge, 1}, .after = {}});
     }
   }
   return Percentile(nanoseconds, .5);

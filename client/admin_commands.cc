@@ -1,4 +1,4 @@
-// checkpoint, verify, backup, activate, forget, create-item, remove-item, rules, log: what an
+// checkpoint, verify, backup, activate, forget, upsert-item, remove-item, rules, log: what an
 // operator asks of a running server.
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "client/commands.h"
+#include "client/event_reader.h"
 #include "client/table.h"
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
@@ -268,24 +269,50 @@ void AddRemoveItemCommand(CLI::App& app, CommandContext& context) {
   });
 }
 
-void AddCreateItemCommand(CLI::App& app, CommandContext& context) {
-  CLI::App& command = *app.add_subcommand("create-item", "Adds an item to the catalogue");
-  auto request = std::make_shared<v1::CreateItemRequest>();
+void AddUpsertItemCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand(
+      "upsert-item", "Creates an item, or replaces what the catalogue says of it");
+  auto request = std::make_shared<v1::UpsertItemRequest>();
   auto embedding = std::make_shared<std::vector<float>>();
   command.add_option("item", *request->mutable_item_id(), "Item id")->required();
   command.add_option("--title", *request->mutable_title(), "Title");
   command.add_option("--category", *request->mutable_category(), "Category");
   command
       .add_option("--embedding", *embedding,
-                  "The item's vector, comma-separated; without one it counts as an average item")
+                  "The item's vector, comma-separated; without one it keeps what it has")
       ->delimiter(',');
-  command.footer("Example:\n  groundswell create-item 99001 --title \"Blue lamp\" --category Lamp");
+  const auto add_time = [&command](const char* name, google::protobuf::Timestamp* time,
+                                   const char* help) {
+    return command.add_option_function<std::string>(
+        name,
+        [name, time](const std::string& text) {
+          const std::optional<int64_t> time_us = ParseTimestamp(text);
+          if (!time_us.has_value()) {
+            throw CLI::ValidationError(name,
+                                       fmt::format("\"{}\" must be {}", text, kTimestampForms));
+          }
+          *time = TimeUtil::MicrosecondsToTimestamp(*time_us);
+        },
+        help);
+  };
+  auto from = std::make_shared<google::protobuf::Timestamp>();
+  auto until = std::make_shared<google::protobuf::Timestamp>();
+  CLI::Option* const has_from =
+      add_time("--available-from", from.get(), "Answered from this time on");
+  CLI::Option* const has_until =
+      add_time("--available-until", until.get(), "Answered until just before this time");
+  command.footer(
+      "Example:\n  groundswell upsert-item 99001 --title \"Blue lamp\" --category Lamp "
+      "--available-until 2027-01-01T00:00:00Z");
   command.callback([=, &context] {
     request->mutable_embedding()->Add(embedding->begin(), embedding->end());
-    CallAdmin(context, "create-item", *request, &v1::AdminService::Stub::CreateItem,
-              [](const v1::CreateItemResponse& created) {
-                fmt::print("created at offset {}, in item macro node {}\n", created.offset(),
-                           created.item_cluster());
+    if (*has_from) *request->mutable_available_from() = *from;
+    if (*has_until) *request->mutable_available_until() = *until;
+    CallAdmin(context, "upsert-item", *request, &v1::AdminService::Stub::UpsertItem,
+              [](const v1::UpsertItemResponse& upserted) {
+                fmt::print("{} at offset {}, in item macro node {}\n",
+                           upserted.created() ? "created" : "replaced", upserted.offset(),
+                           upserted.item_cluster());
               });
   });
 }
@@ -364,7 +391,7 @@ void AddRulesCommand(CLI::App& app, CommandContext& context) {
 
 void AddAdminCommands(CLI::App& app, CommandContext& context) {
   AddForgetCommand(app, context);
-  AddCreateItemCommand(app, context);
+  AddUpsertItemCommand(app, context);
   AddRemoveItemCommand(app, context);
   AddRulesCommand(app, context);
   AddLogCommand(app, context);

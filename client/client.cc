@@ -109,8 +109,8 @@ absl::StatusOr<v1::ServerStatus> Client::GetServerStatus(v1::GetServerStatusRequ
               InNamespace(std::move(request), options_.name_space));
 }
 
-absl::StatusOr<v1::CreateItemResponse> Client::CreateItem(v1::CreateItemRequest request) {
-  return Call(options_, *admin_, &v1::AdminService::Stub::CreateItem,
+absl::StatusOr<v1::UpsertItemResponse> Client::UpsertItem(v1::UpsertItemRequest request) {
+  return Call(options_, *admin_, &v1::AdminService::Stub::UpsertItem,
               InNamespace(std::move(request), options_.name_space));
 }
 

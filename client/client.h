@@ -44,7 +44,7 @@ class Client {
   absl::StatusOr<v1::RecordInteractionResponse> RecordInteraction(
       v1::RecordInteractionRequest request);
   absl::StatusOr<v1::ServerStatus> GetServerStatus(v1::GetServerStatusRequest request);
-  absl::StatusOr<v1::CreateItemResponse> CreateItem(v1::CreateItemRequest request);
+  absl::StatusOr<v1::UpsertItemResponse> UpsertItem(v1::UpsertItemRequest request);
 
   // Opens a stream; see IngestStream.
   std::unique_ptr<IngestStream> Ingest(IngestStream::Options options);

@@ -136,9 +136,7 @@ absl::Status SetTestPeriod(const EvaluateFlags& flags, EvaluationOptions& option
     options.test_from_us = ParseTimestamp(flags.test_from);
     if (!options.test_from_us.has_value()) {
       return absl::InvalidArgumentError(
-          fmt::format("--test-from is \"{}\"; it must be Unix seconds such as 1322000000, or "
-                      "RFC 3339 such as 2011-11-22T22:13:20Z",
-                      flags.test_from));
+          fmt::format("--test-from is \"{}\"; it must be {}", flags.test_from, kTimestampForms));
     }
   }
   if (flags.test_events > 0) options.test_events = flags.test_events;

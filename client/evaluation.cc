@@ -59,9 +59,9 @@ class Catalogue {
 
   // Returns once the server takes interactions with it.
   absl::Status Create(const std::string& item_id) {
-    v1::CreateItemRequest request;
+    v1::UpsertItemRequest request;
     request.set_item_id(item_id);
-    const absl::StatusOr<v1::CreateItemResponse> created = client_.CreateItem(request);
+    const absl::StatusOr<v1::UpsertItemResponse> created = client_.UpsertItem(request);
     if (!created.ok()) return created.status();
     const auto give_up = steady_clock::now() + options_.retry_for;
     while (!options_.stopped()) {

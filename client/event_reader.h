@@ -40,6 +40,8 @@ struct ReadEvent {
 // Microseconds since 1970, of Unix seconds (with a fraction if need be) or RFC 3339; nullopt for
 // anything else, and for times before 1970 or after the year 9999.
 std::optional<int64_t> ParseTimestamp(const std::string& text);
+inline constexpr std::string_view kTimestampForms =
+    "Unix seconds such as 1322000000, or RFC 3339 such as 2011-11-22T22:13:20Z";
 
 class EventReader {
  public:

@@ -211,6 +211,36 @@ struct FilterFlags {
   }
 };
 
+// Events that are supposed for one call.
+struct WhatIfFlag {
+  std::vector<std::string> events;  // "ITEM:TYPE"; an item id may have colons of its own
+
+  CLI::Option* AddTo(CLI::App& command) {
+    return command
+        .add_option("--what-if", events,
+                    "As if the user had just done this: ITEM:TYPE, several by commas or repeated, "
+                    "in their order")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check([](const std::string& event) {
+          const size_t colon = event.rfind(':');
+          const bool is_event = colon != std::string::npos && colon > 0 && colon + 1 < event.size();
+          return is_event ? std::string()
+                          : fmt::format("\"{}\" must be ITEM:TYPE, such as 85123A:view", event);
+        });
+  }
+
+  template <typename Request>
+  void Write(Request& request) const {
+    for (const std::string& event : events) {
+      const size_t colon = event.rfind(':');
+      v1::HypotheticalEvent& added = *request.add_hypothetical_events();
+      added.set_item_id(event.substr(0, colon));
+      added.set_event_type(event.substr(colon + 1));
+    }
+  }
+};
+
 // Prints what a call returned, or its error.
 template <typename Response, typename Print>
 void Show(CommandContext& context, const absl::StatusOr<Response>& response, Print print) {
@@ -233,7 +263,15 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   auto explain = std::make_shared<int32_t>(0);
   auto diversity = std::make_shared<double>(0);
   auto category_max = std::make_shared<int32_t>(0);
-  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  auto what_if = std::make_shared<WhatIfFlag>();
+  auto is_anonymous = std::make_shared<bool>(false);
+  CLI::Option* const user = command.add_option("user", *request->mutable_user_id(), "User id");
+  CLI::Option* const events = what_if->AddTo(command);
+  command
+      .add_flag("--anonymous", *is_anonymous,
+                "Nobody known: an anonymous session, which is --what-if")
+      ->excludes(user)
+      ->needs(events);
   command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
@@ -245,9 +283,14 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--category-max", *category_max,
                      "Items of one category on a page at most; 0: any number");
   filter->AddTo(command, /*with_seen=*/true);
-  command.footer("Example:\n  groundswell recommend 17850 -n 5 --category Bag");
+  command.footer(
+      "Example:\n  groundswell recommend 17850 -n 5 --category Bag\n"
+      "  groundswell recommend 17850 --what-if 85123A:view,22423:purchase\n"
+      "  groundswell recommend --anonymous --what-if 85123A:view");
   command.callback([=, &context] {
+    if (user->empty() && !*is_anonymous) throw CLI::RequiredError("user, or --anonymous,");
     request->set_page_size(*page_size);
+    what_if->Write(*request);
     request->set_explain_items(*explain);
     if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
     if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
@@ -270,14 +313,22 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
   auto request = std::make_shared<v1::RankRequest>();
   auto items = std::make_shared<std::vector<std::string>>();
   auto explain = std::make_shared<int32_t>(0);
-  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  auto what_if = std::make_shared<WhatIfFlag>();
+  command
+      .add_option("user", *request->mutable_user_id(),
+                  "User id; \"\" for an anonymous session, which is --what-if")
+      ->required();
   command.add_option("items", *items, "Item ids")->required();
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
   command.add_option("--explain", *explain, kExplainHelp);
-  command.footer("Example:\n  groundswell rank 17850 85123A 22423 47566");
+  what_if->AddTo(command);
+  command.footer(
+      "Example:\n  groundswell rank 17850 85123A 22423 47566\n"
+      "  groundswell rank 17850 85123A 22423 --what-if 47566:view");
   command.callback([=, &context] {
     request->mutable_item_ids()->Add(items->begin(), items->end());
     request->set_explain_items(*explain);
+    what_if->Write(*request);
     Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {

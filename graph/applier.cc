@@ -44,6 +44,7 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
       catalogue_(catalogue),
       graph_(graph),
       options_(std::move(options)),
+      window_(state.window),
       detail_(state.window.keeps_interactions() ? EdgeDetail::kPerInteraction
                                                 : EdgeDetail::kPerItem),
       state_(std::move(state)),
@@ -54,6 +55,7 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
                 .live_user_count = state_.live_user_count,
                 .edge_count = state_.edge_count,
                 .newest_event_time_us = state_.newest_event_time_us,
+                .total_count = graph.total_count(),
                 .digest = state_.digest} {
   listener_ = log_.AddListener([this] {
     {
@@ -197,8 +199,7 @@ absl::StatusOr<bool> Applier::ApplyNextBatch() {
 
 // Begin of the window once an event of `newest_us` was logged; what is older has left.
 int64_t Applier::WindowBegin(int64_t newest_us) const {
-  return state_.window.age_us > 0 ? newest_us - state_.window.age_us
-                                  : std::numeric_limits<int64_t>::min();
+  return window_.age_us > 0 ? newest_us - window_.age_us : std::numeric_limits<int64_t>::min();
 }
 
 // Edges leave before the entry that moves the window past them, in batches of their own. So no
@@ -401,24 +402,11 @@ Applier::Outcome Applier::ApplyOne(Offset offset, const Interaction& interaction
 
 // The windows by count: the oldest leave.
 void Applier::ApplyWindow(const std::string& user_id, UserState& user, Batch& batch) {
-  const auto older = [](const Edge& a, const Edge& b) { return a.last < b.last; };
-  const auto limit = static_cast<size_t>(state_.window.interactions);
-  while (limit > 0 && user.edges.size() > limit) {
-    const auto oldest = std::min_element(user.edges.begin(), user.edges.end(), older);
-    const auto at = static_cast<size_t>(oldest - user.edges.begin());
-    ChangeEdges(user_id, user, oldest->item, batch, [&] { graph_.RemoveEdge(user, at); });
+  while (const std::optional<size_t> at = EdgeBeyond(user, window_.interactions)) {
+    ChangeEdges(user_id, user, user.edges[*at].item, batch, [&] { graph_.RemoveEdge(user, *at); });
     ++batch.expired;
   }
-  const auto items = static_cast<size_t>(state_.window.items);
-  if (items == 0 || user.edges.size() <= items) return;
-  std::vector<uint32_t> newest_first;
-  NewestEdges(user, user.edges.size(), newest_first);
-  if (newest_first.size() <= items) return;
-  std::vector<ItemIndex> leaving;
-  for (const uint32_t at : std::span(newest_first).subspan(items)) {
-    leaving.push_back(user.edges[at].item);
-  }
-  for (const ItemIndex item : leaving) {
+  for (const ItemIndex item : ItemsBeyond(user, window_.items)) {
     ChangeEdges(user_id, user, item, batch, [&] { graph_.RemoveEdgesTo(user, item); });
     ++batch.expired;
   }
@@ -445,6 +433,7 @@ absl::Status Applier::Publish(Batch& batch, Offset applied, Part part) {
                  .live_user_count = state_.live_user_count,
                  .edge_count = state_.edge_count,
                  .newest_event_time_us = state_.newest_event_time_us,
+                 .total_count = graph_.total_count(),
                  .digest = state_.digest};
   }
   applied_.store(applied, std::memory_order_release);

@@ -27,8 +27,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/catalogue.h"
+#include "graph/edge_change.h"
 #include "graph/generation.h"
-#include "graph/interaction_adjacency.h"
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
@@ -36,6 +36,16 @@
 #include "graph/user_cache.h"
 
 namespace groundswell {
+
+// A user with hypothetical interactions laid over; without any, as stored.
+struct OverlaidUser {
+  UserState state;
+  // What the rows of the items do not have of it: the way from u over its own items back to u,
+  //   sum over i of A[u,i] * (A[u,i] - what is stored of it), to be added to H2_u[uc(u)]
+  Count own_two_hop = 0;
+  // Items that the user has here and not in the graph, ascending.
+  std::vector<ItemIndex> joined;
+};
 
 class Applier {
  public:
@@ -53,7 +63,7 @@ class Applier {
   struct Clustering {
     std::function<MacroNode(ItemIndex first_item)> of_new_user;
     std::function<MacroNode(const UserState& user)> of_known_user;
-    std::function<MacroNode(const CreateItem& item)> of_new_item;
+    std::function<MacroNode(const UpsertItem& item)> of_new_item;
     // These came with the snapshot, and so did their macro nodes.
     size_t trained_users = 0;
     size_t trained_items = 0;
@@ -73,14 +83,16 @@ class Applier {
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
     bool records_clusters = true;
-    // Follows the edges, if there is one; loaded like the graph, and must outlive the applier.
-    InteractionAdjacency* adjacency = nullptr;
     // Told of every batch of interactions after it was committed; from the applier's thread.
     std::function<void(std::span<const Result>)> on_applied;
-    // Told of an item whose users changed, when the adjacency has it; from the applier's thread.
-    std::function<void(ItemIndex)> on_users_changed;
-    // Told of a new item when the catalogue has it; from the applier's thread.
-    std::function<void(ItemIndex, const CreateItem&)> on_created;
+    // Told of every change of an edge, in order, when the graph has it; from the applier's thread.
+    std::function<void(const EdgeChange&)> on_edges_changed;
+    // Told of an item that was created or changed when the catalogue has it, and of the category
+    // that it had if it is an old one; from the applier's thread.
+    std::function<void(ItemIndex, const UpsertItem&, std::optional<uint32_t> category_before)>
+        on_upserted;
+    // Told of an item that was removed; from the applier's thread.
+    std::function<void(ItemIndex)> on_removed;
     // Told of how many edges left by the window; from the applier's thread.
     std::function<void(size_t)> on_expired;
     // Told when applying had to stop or could go on again; from the applier's thread.
@@ -90,12 +102,22 @@ class Applier {
     std::function<void(Offset offset, const ActivateSnapshot&)> on_activate;
   };
 
+  // Why an interaction that is laid over a user would not be applied.
+  struct Refusal {
+    size_t position;  // of the interaction, from 0
+    Outcome outcome;
+    // kBelowZero: A[u,i]. kOutsideWindow: the time at which the window begins. kForgotten: the time
+    // until which events are late. Otherwise 0.
+    int64_t bound;
+  };
+
   // How far it is; all of one moment.
   struct Progress {
     Offset applied_offset = 0;
     int64_t live_user_count = 0;
     int64_t edge_count = 0;
     int64_t newest_event_time_us = 0;
+    Count total_count = 0;  // sum of all A[u,i]
     StateDigest digest;
   };
 
@@ -121,6 +143,15 @@ class Applier {
   // `done` must not block.
   void WhenApplied(Offset offset, std::chrono::steady_clock::time_point deadline,
                    std::function<void(bool)> done);
+
+  // `user` (nullopt: never seen) as it would be if `interactions`, all its own, were the next
+  // entries of the log: the rules of the fold applied to a copy. Nothing is written, counted or
+  // remembered, and what is stored of items and other users stays as it is, also where the window
+  // of age would move. The first interaction that the fold would not apply goes to `refusal`, and
+  // the result is worthless then. An empty `user_id` is nobody's. Any thread may call it.
+  absl::StatusOr<OverlaidUser> Overlay(std::optional<UserState> user,
+                                       std::span<const Interaction> interactions,
+                                       std::optional<Refusal>& refusal) const;
 
   // Runs `task` on the applier's thread between two batches and waits for it. Unavailable, without
   // having run it, when the applier stops or cannot write to the disk.
@@ -155,6 +186,11 @@ class Applier {
     std::vector<Result> results;
     size_t expired = 0;
   };
+  // What an overlay is laid out against.
+  struct OverlayFrame {
+    Progress progress;
+    std::optional<Tombstone> tombstone;  // of the user
+  };
   using Entries = std::span<const std::pair<Offset, LogEntry>>;
 
   void ApplyLoop();
@@ -166,8 +202,11 @@ class Applier {
   absl::Status Expire(int64_t before_us);
   absl::Status ApplyChange(Offset offset, const ForgetUser& forget);
   absl::Status ApplyChange(Offset offset, const RemoveItem& removal);
-  absl::Status ApplyChange(Offset offset, const CreateItem& item);
+  absl::Status ApplyChange(Offset offset, const UpsertItem& item);
   absl::Status ApplyChange(Offset offset, const ActivateSnapshot& activation);
+  // The item's index when it is created.
+  absl::StatusOr<ItemIndex> CreateItem(const UpsertItem& item, Batch& batch);
+  absl::Status UpdateItem(ItemIndex index, const UpsertItem& item, Batch& batch);
   absl::Status PutTombstone(Tombstone::Kind kind, const IdHash& hash, Tombstone tombstone,
                             Batch& batch);
   absl::Status ClusterUsersAnew(Batch& batch);
@@ -186,8 +225,14 @@ class Applier {
   template <typename Change>
   void ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,
                    const Change& change);
+  void Tell(const EdgeChange& change) const {
+    if (options_.on_edges_changed) options_.on_edges_changed(change);
+  }
   void NoteExpiries(const std::string& user_id, UserIndex user, std::span<const Edge> before,
                     std::span<const Edge> after, Batch& batch);
+  absl::StatusOr<std::optional<Refusal>> OverlayOne(const Interaction& interaction, Recency when,
+                                                    OverlayFrame& frame,
+                                                    std::optional<UserState>& user) const;
   void RedactLate(Offset offset, const Interaction& interaction, Batch& batch);
   int64_t WindowBegin(int64_t newest_us) const;
 
@@ -205,6 +250,7 @@ class Applier {
   Catalogue& catalogue_;
   MacroGraph& graph_;
   const Options options_;
+  const Window window_;
   const EdgeDetail detail_;
   // The applying thread's alone:
   GraphState state_;
@@ -239,12 +285,14 @@ void Applier::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex
   const std::span<const Edge> after = user.EdgesTo(item);
   state_.digest.RemoveEdges(user_id, item_id, edges_before_);
   state_.digest.AddEdges(user_id, item_id, after);
-  if (options_.adjacency != nullptr) {
-    options_.adjacency->Change(user.index, item, edges_before_, after);
-  }
-  if (options_.on_users_changed) options_.on_users_changed(item);
+  Tell({.user = user.index,
+        .item = item,
+        .cluster_before = user.cluster,
+        .cluster_after = user.cluster,
+        .before = edges_before_,
+        .after = after});
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
-  if (state_.window.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
+  if (window_.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }
 
 }  // namespace groundswell

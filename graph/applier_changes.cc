@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,15 +21,21 @@ absl::Status Applier::ApplyChange(Offset offset, const ForgetUser& forget) {
     if ((*touched)->state.has_value()) {
       const UserState& user = *(*touched)->state;
       graph_.RemoveUser(user);
-      if (options_.adjacency != nullptr) options_.adjacency->ForgetUser(user);
       state_.digest.RemoveUser(forget.user_id, user.cluster);
       for (size_t at = 0; at < user.edges.size(); ++at) {
         const Edge& edge = user.edges[at];
-        if (options_.on_users_changed) options_.on_users_changed(edge.item);
         state_.digest.RemoveEdges(forget.user_id, catalogue_.Id(edge.item), {&edge, 1});
         generation_.DeleteExpiry(batch.writes, edge.last, user.index);
         tombstone.removed.weight += edge.count;
       }
+      ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+        Tell({.user = user.index,
+              .item = item,
+              .cluster_before = user.cluster,
+              .cluster_after = user.cluster,
+              .before = edges,
+              .after = {}});
+      });
       tombstone.removed.users = 1;
       tombstone.removed.edges = static_cast<int64_t>(user.item_count());
       state_.edge_count -= tombstone.removed.edges;
@@ -104,38 +111,70 @@ absl::Status Applier::ApplyChange(Offset offset, const RemoveItem& removal) {
                          .removed = true});
     if (created) state_.digest.RemoveItem(catalogue_.Id(*item), graph_.ClusterOf(*item));
     catalogue_.Remove(*item);
+    if (options_.on_removed) options_.on_removed(*item);
   }
   Tombstone tombstone{
       .offset = offset, .time_us = removal.time_us, .removed = std::exchange(state_.removing, {})};
   return PutTombstone(Tombstone::Kind::kItem, removal.item_hash, std::move(tombstone), batch);
 }
 
-absl::Status Applier::ApplyChange(Offset offset, const CreateItem& item) {
+absl::Status Applier::ApplyChange(Offset offset, const UpsertItem& item) {
   Batch batch(store_);
-  if (!catalogue_.Find(item.item_id).has_value()) {
-    if (catalogue_.size() == catalogue_.capacity()) {
-      return absl::ResourceExhaustedError(
-          fmt::format("the catalogue is full with {} items; raise graph.new_items_max and restart",
-                      catalogue_.size()));
-    }
-    const MacroNode cluster = item.clusters_of == state_.snapshot_digest
-                                  ? item.cluster
-                                  : options_.clustering.of_new_item(item);
-    const ItemIndex index{static_cast<uint32_t>(catalogue_.size())};
-    generation_.PutItem(batch.writes, index,
-                        {.id = item.item_id,
-                         .title = item.title,
-                         .category = item.category,
-                         .created = true,
-                         .cluster = cluster,
-                         .embedding = item.embedding,
-                         .clusters_of = item.clusters_of});
-    graph_.AddItem(cluster);
-    catalogue_.Add(item.item_id, item.title, item.category);
-    if (options_.on_created) options_.on_created(index, item);
-    state_.digest.AddItem(item.item_id, cluster);
+  std::optional<ItemIndex> index = catalogue_.Find(item.item_id);
+  std::optional<uint32_t> category_before;
+  if (index.has_value()) {
+    category_before = catalogue_.CategoryNumber(*index);
+    if (absl::Status s = UpdateItem(*index, item, batch); !s.ok()) return s;
+  } else {
+    const absl::StatusOr<ItemIndex> created = CreateItem(item, batch);
+    if (!created.ok()) return created.status();
+    index = *created;
   }
+  catalogue_.SetAvailability(*index, item.availability);
+  if (options_.on_upserted) options_.on_upserted(*index, item, category_before);
   return Publish(batch, offset);
+}
+
+absl::StatusOr<ItemIndex> Applier::CreateItem(const UpsertItem& item, Batch& batch) {
+  if (catalogue_.size() == catalogue_.capacity()) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the catalogue is full with {} items; raise graph.new_items_max and restart",
+                    catalogue_.size()));
+  }
+  const MacroNode cluster = item.clusters_of == state_.snapshot_digest
+                                ? item.cluster
+                                : options_.clustering.of_new_item(item);
+  const ItemIndex index{static_cast<uint32_t>(catalogue_.size())};
+  generation_.PutItem(batch.writes, index,
+                      {.id = item.item_id,
+                       .title = item.title,
+                       .category = item.category,
+                       .created = true,
+                       .cluster = cluster,
+                       .embedding = item.embedding,
+                       .clusters_of = item.clusters_of,
+                       .upserted = true,
+                       .availability = item.availability});
+  graph_.AddItem(cluster);
+  catalogue_.Add(item.item_id, item.title, item.category);
+  state_.digest.AddItem(item.item_id, cluster);
+  return index;
+}
+
+absl::Status Applier::UpdateItem(ItemIndex index, const UpsertItem& item, Batch& batch) {
+  absl::StatusOr<StoredItem> stored = generation_.ReadItem(index);
+  if (!stored.ok()) return stored.status();
+  stored->title = item.title;
+  stored->category = item.category;
+  stored->upserted = true;
+  stored->availability = item.availability;
+  if (!item.embedding.empty()) {
+    stored->embedding = item.embedding;
+    stored->clusters_of = item.clusters_of;
+  }
+  generation_.PutItem(batch.writes, index, *stored);
+  catalogue_.Update(index, item.title, item.category);
+  return absl::OkStatus();
 }
 
 absl::Status Applier::ApplyChange(Offset offset, const ActivateSnapshot& activation) {
@@ -166,11 +205,20 @@ absl::Status Applier::ClusterUsersAnew(Batch& batch) {
   }
   for (auto& [user_id, touched] : batch.users) {
     UserState& user = *touched.state;
+    const MacroNode before = user.cluster;
     graph_.RemoveUser(user);
-    state_.digest.RemoveUser(user_id, user.cluster);
+    state_.digest.RemoveUser(user_id, before);
     user.cluster = options_.clustering.of_known_user(user);
     state_.digest.AddUser(user_id, user.cluster);
     graph_.AddUser(user);
+    ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+      Tell({.user = user.index,
+            .item = item,
+            .cluster_before = before,
+            .cluster_after = user.cluster,
+            .before = edges,
+            .after = edges});
+    });
     touched.changed = true;
   }
   return absl::OkStatus();

@@ -56,6 +56,21 @@ GraphState ToState(const storage::v1::GraphState& message) {
                        .weight = message.removing().weight()}};
 }
 
+std::optional<StoredItem> ToItem(std::string_view record) {
+  storage::v1::CatalogueItem item;
+  if (!item.ParseFromArray(record.data(), static_cast<int>(record.size()))) return std::nullopt;
+  return StoredItem{.id = item.item_id(),
+                    .title = item.title(),
+                    .category = item.category(),
+                    .created = item.created(),
+                    .cluster = item.cluster(),
+                    .removed = item.removed(),
+                    .embedding = {item.embedding().begin(), item.embedding().end()},
+                    .clusters_of = item.clusters_of(),
+                    .upserted = item.upserted(),
+                    .availability = ReadAvailability(item)};
+}
+
 // Smallest key behind all that begin with `prefix`.
 std::string Behind(std::string prefix) {
   while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
@@ -193,6 +208,8 @@ void Generation::PutItem(GraphStore::Batch& batch, ItemIndex item, const StoredI
   message.set_removed(stored.removed);
   message.mutable_embedding()->Add(stored.embedding.begin(), stored.embedding.end());
   if (!stored.embedding.empty()) message.set_clusters_of(stored.clusters_of);
+  message.set_upserted(stored.upserted);
+  WriteAvailability(stored.availability, message);
   batch.batch_
       ->Put(store_->columns_[GraphStore::kItems], IndexKey(ToInt(item)),
             message.SerializeAsString())
@@ -204,23 +221,27 @@ absl::StatusOr<std::vector<StoredItem>> Generation::ReadItems() const {
   std::unique_ptr<rocksdb::Iterator> it(
       store_->db_->NewIterator({}, store_->columns_[GraphStore::kItems]));
   for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    storage::v1::CatalogueItem item;
     const bool is_next = ToView(it->key()) == IndexKey(static_cast<uint32_t>(items.size()));
-    if (!is_next ||
-        !item.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()))) {
+    std::optional<StoredItem> item = is_next ? ToItem(ToView(it->value())) : std::nullopt;
+    if (!item.has_value()) {
       return absl::DataLossError(fmt::format("item {} is damaged or missing", items.size()));
     }
-    items.push_back({.id = item.item_id(),
-                     .title = item.title(),
-                     .category = item.category(),
-                     .created = item.created(),
-                     .cluster = item.cluster(),
-                     .removed = item.removed(),
-                     .embedding = {item.embedding().begin(), item.embedding().end()},
-                     .clusters_of = item.clusters_of()});
+    items.push_back(*std::move(item));
   }
   if (absl::Status s = ToStatus(it->status(), "cannot read the catalogue"); !s.ok()) return s;
   return items;
+}
+
+absl::StatusOr<StoredItem> Generation::ReadItem(ItemIndex item) const {
+  std::string record;
+  const rocksdb::Status read =
+      store_->db_->Get({}, store_->columns_[GraphStore::kItems], IndexKey(ToInt(item)), &record);
+  if (!read.ok() && !read.IsNotFound()) return ToStatus(read, "cannot read the catalogue");
+  std::optional<StoredItem> stored = read.ok() ? ToItem(record) : std::nullopt;
+  if (!stored.has_value()) {
+    return absl::DataLossError(fmt::format("item {} is damaged or missing", ToInt(item)));
+  }
+  return *std::move(stored);
 }
 
 void Generation::PutSnapshotFileChunk(GraphStore::Batch& batch, std::string_view file,

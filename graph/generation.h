@@ -73,9 +73,11 @@ struct StoredItem {
   bool created = false;  // on the log; then with this cluster:
   MacroNode cluster = 0;
   bool removed = false;
-  // That it was created with, in the space of the snapshot `clusters_of`; may be empty.
+  // That it was given, in the space of the snapshot `clusters_of`; may be empty.
   std::vector<float> embedding;
   std::string clusters_of;
+  bool upserted = false;  // by the log: title, category and availability outlive the snapshot
+  Availability availability;
 };
 
 // That an edge of this user leaves a window of age when its time has come. Ordered by that time.
@@ -113,6 +115,8 @@ class Generation {
 
   void PutItem(GraphStore::Batch& batch, ItemIndex item, const StoredItem& stored) const;
   absl::StatusOr<std::vector<StoredItem>> ReadItems() const;
+  // DataLoss when it does not exist.
+  absl::StatusOr<StoredItem> ReadItem(ItemIndex item) const;
 
   // One piece of a snapshot file; readers join the pieces in order.
   void PutSnapshotFileChunk(GraphStore::Batch& batch, std::string_view file, uint32_t chunk,

@@ -39,18 +39,6 @@ void ChangeOneWay(uint32_t node, uint32_t other, std::span<const Edge> before,
   }
 }
 
-// Calls `visit` with the edges to each item of the user.
-template <typename Visit>
-void ForEachItem(const UserState& user, const Visit& visit) {
-  const std::span<const Edge> edges = user.edges;
-  for (size_t begin = 0; begin < edges.size();) {
-    size_t end = begin + 1;
-    while (end < edges.size() && edges[end].item == edges[begin].item) ++end;
-    visit(edges[begin].item, edges.subspan(begin, end - begin));
-    begin = end;
-  }
-}
-
 }  // namespace
 
 InteractionAdjacency::InteractionAdjacency(size_t neighbors_max)
@@ -69,18 +57,11 @@ void InteractionAdjacency::FinishLoading() {
   items_.FinishLoading();
 }
 
-void InteractionAdjacency::Change(UserIndex user, ItemIndex item, std::span<const Edge> before,
-                                  std::span<const Edge> after) {
+void InteractionAdjacency::Change(const EdgeChange& change) {
+  const auto [user, item, cluster_before, cluster_after, before, after] = change;
   if (!Fits(user, item) || (before.empty() && after.empty())) return;
   ChangeOneWay(ToInt(item), ToInt(user), before, after, users_);
   ChangeOneWay(ToInt(user), ToInt(item), before, after, items_);
-}
-
-void InteractionAdjacency::ForgetUser(const UserState& user) {
-  if (ToInt(user.index) < NeighborLists::kNodesMax) items_.Clear(ToInt(user.index));
-  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
-    if (Fits(user.index, item)) users_.Erase(ToInt(item), Merge(ToInt(user.index), edges));
-  });
 }
 
 absl::Status LoadAdjacency(const Generation& generation,

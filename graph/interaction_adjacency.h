@@ -20,9 +20,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 
 #include "absl/status/status.h"
+#include "graph/edge_change.h"
 #include "graph/generation.h"
 #include "graph/ids.h"
 #include "graph/neighbor_lists.h"
@@ -39,12 +39,8 @@ class InteractionAdjacency {
   void LoadUser(const UserState& user);
   void FinishLoading();
 
-  // The edges between a user and an item were `before` and are `after`; as in a UserState, so that
-  // both ascend by recency, and none is the same as A[u,i] = 0.
-  void Change(UserIndex user, ItemIndex item, std::span<const Edge> before,
-              std::span<const Edge> after);
-  // Takes out everything that `user`, as it last was, had. No walk comes to it from here on.
-  void ForgetUser(const UserState& user);
+  // A user whose edges are all gone is met by no walk from here on.
+  void Change(const EdgeChange& change);
 
   // Neighbours' nodes are the index of a user, and of an item.
   const NeighborLists& users_of_items() const { return users_; }

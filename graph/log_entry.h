@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/availability.h"
 #include "graph/ids.h"
 #include "graph/interaction.h"
 
@@ -43,14 +44,18 @@ struct RemoveItem {
   int64_t time_us = 0;
 };
 
-struct CreateItem {
+// Creates the item, or replaces what the catalogue says of it. Its macro node and what was
+// contributed to it stay.
+struct UpsertItem {
   std::string event_id;
   std::string item_id;
   std::string title;
   std::string category;
-  std::vector<float> embedding;  // in the space of the snapshot `clusters_of`; may be empty
-  MacroNode cluster = 0;         // of the item, among those of the snapshot `clusters_of`
-  std::string clusters_of;       // digest of a snapshot
+  // In the space of the snapshot `clusters_of`; empty: the item keeps the one that it has, if any.
+  std::vector<float> embedding;
+  MacroNode cluster = 0;    // of an item that is created, among those of the snapshot `clusters_of`
+  std::string clusters_of;  // digest of a snapshot
+  Availability availability;
 };
 
 // From here on the named snapshot serves. Users that it does not know are clustered anew, from what
@@ -61,7 +66,7 @@ struct ActivateSnapshot {
 };
 
 using LogEntry =
-    std::variant<Interaction, Redacted, ForgetUser, RemoveItem, CreateItem, ActivateSnapshot>;
+    std::variant<Interaction, Redacted, ForgetUser, RemoveItem, UpsertItem, ActivateSnapshot>;
 
 // The id under which it is de-duplicated; empty for a redacted one.
 std::string_view EventIdOf(const LogEntry& entry);

@@ -13,39 +13,6 @@ constexpr Recency kNewest{.time_us = std::numeric_limits<int64_t>::max(),
 
 size_t ShardsOf(size_t items) { return (items + kItemsPerShard - 1) / kItemsPerShard; }
 
-Count SumOf(std::span<const Edge> edges) {
-  Count sum = 0;
-  for (const Edge& edge : edges) sum += edge.count;
-  return sum;
-}
-
-// Takes `weight` back from the edges [begin, end) of `user`, newest first.
-// REQUIRES: they sum to at least `weight`.
-void TakeBack(UserState& user, size_t begin, size_t end, Count weight) {
-  for (size_t at = end; weight > 0 && at > begin; --at) {
-    Edge& edge = user.edges[at - 1];
-    const Count taken = std::min<Count>(weight, edge.count);
-    edge.count -= static_cast<uint32_t>(taken);
-    weight -= taken;
-    if (edge.count == 0) user.edges.erase(user.edges.begin() + static_cast<ptrdiff_t>(at - 1));
-  }
-}
-
-// Puts a positive weight into the edges [begin, end) of `user`, which are those to `item`.
-void Put(UserState& user, size_t begin, size_t end, ItemIndex item, Count weight, Recency when,
-         EdgeDetail detail) {
-  if (detail == EdgeDetail::kPerItem && end > begin) {
-    Edge& newest = user.edges[end - 1];
-    newest.count += static_cast<uint32_t>(weight);
-    newest.last = std::max(newest.last, when);
-    return;
-  }
-  size_t at = end;
-  while (at > begin && user.edges[at - 1].last > when) --at;
-  user.edges.insert(user.edges.begin() + static_cast<ptrdiff_t>(at),
-                    {.item = item, .count = static_cast<uint32_t>(weight), .last = when});
-}
-
 // When the newest interaction with the item was, once `weight` is taken back from `edges`.
 std::optional<Recency> NewestAfter(std::span<const Edge> edges, Count weight) {
   for (size_t at = edges.size(); at > 0; --at) {
@@ -189,14 +156,6 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
       item,
       {.one_hop = one_hop_change_, .two_hop = two_hop_change_, .newest_users = &newest_users_});
   total_count_ += weight;
-  const bool is_other = before == nullptr || after == nullptr || *before != *after;
-  if (listener_ && is_other) {
-    listener_({.user = user.index,
-               .user_cluster = user.cluster,
-               .item = item,
-               .before = before,
-               .after = after});
-  }
 }
 
 ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Recency when,
@@ -212,13 +171,7 @@ ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Re
   ShiftItem(user, item, weight, before.has_value() ? &*before : nullptr,
             after.has_value() ? &*after : nullptr);
 
-  const auto begin = static_cast<size_t>(present.data() - user.edges.data());
-  const size_t end = begin + present.size();
-  if (weight > 0) {
-    Put(user, begin, end, item, weight, when, detail);
-  } else {
-    TakeBack(user, begin, end, -weight);
-  }
+  AddToEdges(user, item, weight, when, detail);
   return ApplyOutcome::kApplied;
 }
 
@@ -267,14 +220,6 @@ void MacroGraph::AddContribution(const UserState& user, Count sign) {
         item,
         {.one_hop = one_hop_change_, .two_hop = two_hop_change_, .newest_users = &newest_users_});
     total_count_ += weight;
-    if (listener_) {
-      const Recency* newest = &item_edge.last;
-      listener_({.user = user.index,
-                 .user_cluster = user.cluster,
-                 .item = item,
-                 .before = sign > 0 ? nullptr : newest,
-                 .after = sign > 0 ? newest : nullptr});
-    }
     begin += edges.size();
   }
 }

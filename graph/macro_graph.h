@@ -23,7 +23,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -33,6 +32,7 @@
 #include "graph/ids.h"
 #include "graph/item_state.h"
 #include "graph/shard_capture.h"
+#include "graph/user_edges.h"
 #include "graph/user_state.h"
 
 namespace groundswell {
@@ -46,19 +46,6 @@ enum class ApplyOutcome {
   kBelowZero,  // would leave A[u,i] < 0: nothing was changed
   kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
 };
-
-// That the newest interaction between a user and an item is another one now: null where there is
-// none.
-struct NewestInteractionChange {
-  UserIndex user{};
-  MacroNode user_cluster = 0;
-  ItemIndex item{};
-  const Recency* before = nullptr;
-  const Recency* after = nullptr;
-};
-
-// Whether every interaction keeps an edge of its own; see Edge.
-enum class EdgeDetail { kPerItem, kPerInteraction };
 
 // Thread-safety: everything that is not const by one thread, the writer; the const methods by any,
 // at any time after loading, except where noted.
@@ -75,11 +62,6 @@ class MacroGraph {
   void LoadUser(const UserState& user);
   void LoadShard(const ItemShard& shard);
   void FinishLoading();
-
-  // Told of every such change from here on, by the writer, when the items already have it. After
-  // loading, before any change.
-  using Listener = std::function<void(const NewestInteractionChange&)>;
-  void SetListener(Listener listener) { listener_ = std::move(listener); }
 
   // One more item, with the next index. REQUIRES: a spare one is left.
   void AddItem(MacroNode cluster);
@@ -144,7 +126,6 @@ class MacroGraph {
   Count total_count_ = 0;
   std::vector<ItemEdge> loading_;  // between LoadUser and FinishLoading
   std::shared_ptr<ShardCapture> capture_;
-  Listener listener_;
   // The writer's scratch.
   std::vector<Count> user_one_hop_;
   std::vector<Count> one_hop_change_;

@@ -271,15 +271,6 @@ void NeighborLists::Replace(uint32_t node, const Neighbor& before, const Neighbo
   Put(cell, Pack(handle));
 }
 
-void NeighborLists::Clear(uint32_t node) {
-  const Word* const found = CellOf(node);
-  if (found == nullptr || Unpack(Get(*found)).size == 0) return;
-  Word& cell = CellToWrite(node);
-  Handle handle = Unpack(Get(cell));
-  Subtract(edge_count_, handle.size);
-  MoveTo(0, {}, handle, cell);
-}
-
 void NeighborLists::Load(uint32_t node, const Neighbor& neighbor) {
   Word& cell = CellToWrite(node);
   Handle handle = Unpack(Get(cell));

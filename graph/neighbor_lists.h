@@ -105,8 +105,6 @@ class NeighborLists {
   void Erase(uint32_t node, const Neighbor& neighbor);
   // As Erase and then Insert.
   void Replace(uint32_t node, const Neighbor& before, const Neighbor& after);
-  // Takes out all.
-  void Clear(uint32_t node);
 
   // Of any thread, each by itself as it is now.
   size_t edge_count() const { return edge_count_.load(std::memory_order_relaxed); }

@@ -74,15 +74,16 @@ void Fill(const RemoveItem& removal, LogRecord& message) {
   message.mutable_remove_item()->set_item_hash(ToBytes(removal.item_hash));
 }
 
-void Fill(const CreateItem& item, LogRecord& message) {
+void Fill(const UpsertItem& item, LogRecord& message) {
   message.set_event_id(item.event_id);
   message.set_item_id(item.item_id);
   message.set_clusters_of(item.clusters_of);
-  LogRecord::CreateItem& change = *message.mutable_create_item();
+  LogRecord::UpsertItem& change = *message.mutable_upsert_item();
   change.set_title(item.title);
   change.set_category(item.category);
   change.mutable_embedding()->Add(item.embedding.begin(), item.embedding.end());
   change.set_cluster(item.cluster);
+  WriteAvailability(item.availability, change);
 }
 
 void Fill(const ActivateSnapshot& activation, LogRecord& message) {
@@ -101,15 +102,16 @@ Interaction ToInteraction(const LogRecord& message) {
           .user_cluster = ToCluster(message)};
 }
 
-CreateItem ToCreateItem(const LogRecord& message) {
-  const LogRecord::CreateItem& change = message.create_item();
+UpsertItem ToUpsertItem(const LogRecord& message) {
+  const LogRecord::UpsertItem& change = message.upsert_item();
   return {.event_id = message.event_id(),
           .item_id = message.item_id(),
           .title = change.title(),
           .category = change.category(),
           .embedding = {change.embedding().begin(), change.embedding().end()},
           .cluster = change.cluster(),
-          .clusters_of = message.clusters_of()};
+          .clusters_of = message.clusters_of(),
+          .availability = ReadAvailability(change)};
 }
 
 }  // namespace
@@ -178,8 +180,8 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
                         .item_id = message.item_id(),
                         .item_hash = ToHash(message.remove_item().item_hash()),
                         .time_us = message.event_time_us()};
-    case LogRecord::kCreateItem:
-      return ToCreateItem(message);
+    case LogRecord::kUpsertItem:
+      return ToUpsertItem(message);
     case LogRecord::kActivateSnapshot:
       return ActivateSnapshot{.event_id = message.event_id(),
                               .snapshot_digest = message.activate_snapshot().snapshot_digest()};

@@ -97,7 +97,7 @@ class Redactor {
     return Replacement{std::move(without_id), at};
   }
 
-  std::optional<Replacement> Replace(Offset offset, const CreateItem& item) {
+  std::optional<Replacement> Replace(Offset offset, const UpsertItem& item) {
     const auto at = Find(offset, Tombstone::Kind::kItem, item.item_id);
     if (at == tombstones_.end()) return std::nullopt;
     return Replacement{Redacted{}, at};

@@ -41,6 +41,18 @@ struct UserState {
   size_t item_count() const;
 };
 
+// Calls `visit` with each of the user's items and the edges to it.
+template <typename Visit>
+void ForEachItem(const UserState& user, const Visit& visit) {
+  const std::span<const Edge> edges = user.edges;
+  for (size_t begin = 0; begin < edges.size();) {
+    size_t end = begin + 1;
+    while (end < edges.size() && edges[end].item == edges[begin].item) ++end;
+    visit(edges[begin].item, edges.subspan(begin, end - begin));
+    begin = end;
+  }
+}
+
 // The `limit` newest items, newest first, as positions in `user.edges` of their newest edges
 // (`out`: its old content is dropped; its capacity is reused).
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out);

@@ -20,12 +20,13 @@ void ItemFilter::RestrictToCategories(std::span<const uint32_t> categories,
 }
 
 bool ItemFilter::Admits(ItemIndex item) const {
-  if (catalogue_ != nullptr && (ToInt(item) >= catalogue_->size() || catalogue_->IsRemoved(item))) {
+  if (catalogue_ != nullptr &&
+      (ToInt(item) >= catalogue_->size() || !catalogue_->IsAvailable(item, now_us_))) {
     return false;
   }
   if (restricted_) {
     if (ToInt(item) >= category_of_item_.size()) return false;
-    const uint32_t category = category_of_item_[ToInt(item)];
+    const uint32_t category = CategoryIn(category_of_item_, item);
     if (category >= is_wanted_category_.size() || !is_wanted_category_[category]) return false;
   }
   if (!excluded_bits_.test(ToInt(item) % kExcludedBits)) return true;
@@ -36,7 +37,7 @@ bool ItemFilter::Admits(ItemIndex item) const {
 
 std::optional<size_t> ItemFilter::RejectsAtMost() const {
   if (restricted_) return std::nullopt;
-  size_t rejects = catalogue_ == nullptr ? 0 : catalogue_->size() - catalogue_->live_count();
+  size_t rejects = catalogue_ == nullptr ? 0 : catalogue_->unavailable_max();
   for (const std::span<const ItemIndex> items : excluded_) rejects += items.size();
   return rejects;
 }

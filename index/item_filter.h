@@ -30,8 +30,11 @@ class ItemFilter {
   void RestrictToCategories(std::span<const uint32_t> categories,
                             std::span<const uint32_t> category_of_item);
 
-  // Only items that are in the catalogue and were not removed.
-  void RequireListed(const Catalogue& catalogue) { catalogue_ = &catalogue; }
+  // Only items that are in the catalogue, were not removed, and may be answered at this time.
+  void RequireAvailable(const Catalogue& catalogue, int64_t now_us) {
+    catalogue_ = &catalogue;
+    now_us_ = now_us;
+  }
 
   bool Admits(ItemIndex item) const;
   // An upper bound of the listed items that it leaves out; nothing when it may be most of them. For
@@ -43,6 +46,7 @@ class ItemFilter {
   static constexpr size_t kExcludedBits = 16'384;
 
   const Catalogue* catalogue_ = nullptr;
+  int64_t now_us_ = 0;
   std::vector<std::span<const ItemIndex>> excluded_;
   // One bit of each excluded item: where it is not set, the lists need not be searched.
   std::bitset<kExcludedBits> excluded_bits_;

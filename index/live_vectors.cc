@@ -16,7 +16,8 @@ float Norm(size_t degree, size_t other_degree) {
 }  // namespace
 
 bool LiveVectors::OfUser(UserIndex user, std::span<const ItemIndex> newest, size_t degree,
-                         const EmbeddingIndex::View& items, std::span<float> out) const {
+                         std::span<const ItemIndex> joined, const EmbeddingIndex::View& items,
+                         std::span<float> out) const {
   const size_t row = ToInt(user) * dim_;
   bool is_known = row + dim_ <= trained_users_.size();
   if (is_known) {
@@ -27,7 +28,9 @@ bool LiveVectors::OfUser(UserIndex user, std::span<const ItemIndex> newest, size
   for (const ItemIndex item : newest) {
     const std::span<const float> vector = items.VectorOf(item);
     if (vector.empty()) continue;
-    AddScaled(vector, Norm(degree, adjacency_.users_of_items().Degree(ToInt(item))), out);
+    const size_t users = adjacency_.users_of_items().Degree(ToInt(item)) +
+                         std::binary_search(joined.begin(), joined.end(), item);
+    AddScaled(vector, Norm(degree, users), out);
     is_known = true;
   }
   return is_known;
@@ -52,7 +55,7 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
          ++one) {
       if (one->node != ToInt(item)) newest.push_back(ItemIndex{one->node});
     }
-    if (!OfUser(user, newest, neighbors.size(), items, of_user)) continue;
+    if (!OfUser(user, newest, neighbors.size(), {}, items, of_user)) continue;
     AddScaled(of_user, Norm(neighbors.size(), degree), out);
     is_known = true;
   }

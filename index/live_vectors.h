@@ -36,10 +36,12 @@ class LiveVectors {
 
   size_t dim() const { return dim_; }
 
-  // Of a user whose newest items, at most kNeighborsMax, are `newest` among `degree` in all. False,
-  // and zeros, when nothing is known: neither trained, nor an item with a vector.
+  // Of a user whose newest items, at most kNeighborsMax, are `newest` among `degree` in all. Those
+  // in `joined` (ascending) do not have the user among their neighbours, and count it all the same.
+  // False, and zeros, when nothing is known: neither trained, nor an item with a vector.
   bool OfUser(UserIndex user, std::span<const ItemIndex> newest, size_t degree,
-              const EmbeddingIndex::View& items, std::span<float> out) const;
+              std::span<const ItemIndex> joined, const EmbeddingIndex::View& items,
+              std::span<float> out) const;
 
   // False, and zeros, for an item without users who have a vector.
   bool OfItem(ItemIndex item, const EmbeddingIndex::View& items, std::span<float> out) const;

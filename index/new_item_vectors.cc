@@ -1,13 +1,29 @@
 #include "index/new_item_vectors.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace groundswell {
 
-void NewItemVectors::Touched(ItemIndex item) {
-  if (ToInt(item) < trained_items_) return;
+void NewItemVectors::Change(const EdgeChange& change) {
+  const bool came = change.before.empty() && !change.after.empty();
+  const bool left = !change.before.empty() && change.after.empty();
+  if (ToInt(change.item) >= trained_items_ && (came || left)) Enqueue(change.item, left);
+}
+
+void NewItemVectors::Consider(ItemIndex item) { Enqueue(item, /*lost_user=*/false); }
+
+void NewItemVectors::Enqueue(ItemIndex item, bool lost_user) {
   MutexLock lock(mutex_);
-  if (!given_.contains(item) && queued_.insert(item).second) queue_.push_back(item);
+  if (given_.contains(item)) return;
+  const auto [at, is_new] = lost_user_of_queued_.try_emplace(item, false);
+  at->second |= lost_user;
+  if (is_new) queue_.push_back(item);
+}
+
+bool NewItemVectors::has_due() const {
+  MutexLock lock(mutex_);
+  return !queue_.empty();
 }
 
 void NewItemVectors::Given(ItemIndex item) {
@@ -16,23 +32,26 @@ void NewItemVectors::Given(ItemIndex item) {
 }
 
 size_t NewItemVectors::Refresh() {
-  std::vector<ItemIndex> due;
+  std::vector<std::pair<ItemIndex, bool>> due;
   {
     MutexLock lock(mutex_);
     const size_t count = std::min(kItemsPerRefresh, queue_.size());
     const auto end = queue_.begin() + static_cast<ptrdiff_t>(count);
-    due.assign(queue_.begin(), end);
+    for (auto at = queue_.begin(); at != end; ++at) {
+      const auto queued = lost_user_of_queued_.find(*at);
+      due.push_back(*queued);
+      lost_user_of_queued_.erase(queued);
+    }
     queue_.erase(queue_.begin(), end);
-    for (const ItemIndex item : due) queued_.erase(item);
   }
   size_t made = 0;
   std::vector<float> vector(vectors_.dim());
   const EmbeddingIndex::View items = index_.Now();
-  for (const ItemIndex item : due) {
+  for (const auto& [item, lost_user] : due) {
     const size_t degree = adjacency_.users_of_items().Degree(ToInt(item));
     size_t& degree_then = degree_at_[item];
-    // Fewer users: some were forgotten, and nothing of them may stay.
-    if (degree >= degree_then && degree < 2 * degree_then) continue;
+    // Nothing of a user who left may stay.
+    if (!lost_user && degree < 2 * degree_then) continue;
     const bool had_one = degree_then > 0;
     degree_then = 0;
     if (vectors_.OfItem(item, items, vector)) {

@@ -18,23 +18,39 @@ double TrendingItems::Value(int64_t time_us) const {
   return std::exp2(static_cast<double>(time_us - landmark_us_) / half_life_us_);
 }
 
-void TrendingItems::Change(const NewestInteractionChange& change, uint32_t category) {
+double TrendingItems::ValueOf(std::span<const Edge> edges) const {
+  const double value = edges.empty() ? 0 : Value(edges.back().last.time_us);
+  return value >= kFloor * Value(now_us_) ? value : 0;
+}
+
+void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
   const MutexLock lock(mutex_);
-  if (change.after != nullptr) now_us_ = std::max(now_us_, change.after->time_us);
+  if (!change.after.empty()) now_us_ = std::max(now_us_, change.after.back().last.time_us);
   if (static_cast<double>(now_us_ - landmark_us_) > kExponentMax * half_life_us_) MoveLandmark();
-  // Below the floor it was dropped long ago, or never came.
-  const double floor = kFloor * Value(now_us_);
-  double difference = 0;
-  for (const auto& [newest, sign] :
-       {std::pair(change.before, -1.0), std::pair(change.after, 1.0)}) {
-    const double value = newest != nullptr ? Value(newest->time_us) : 0;
-    if (value >= floor) difference += sign * value;
-  }
-  if (difference == 0) return;
+  const double before = ValueOf(change.before);
+  const double after = ValueOf(change.after);
   if (category >= of_category_.size()) of_category_.resize(category + 1);
-  for (Board* board : {&all_, &of_category_[category], &of_user_node_[change.user_cluster]}) {
-    Add(*board, change.item, difference);
+  if (before != after) {
+    Add(all_, change.item, after - before);
+    Add(of_category_[category], change.item, after - before);
   }
+  if (change.cluster_before != change.cluster_after) {
+    Add(of_user_node_[change.cluster_before], change.item, -before);
+    Add(of_user_node_[change.cluster_after], change.item, after);
+  } else if (before != after) {
+    Add(of_user_node_[change.cluster_after], change.item, after - before);
+  }
+}
+
+void TrendingItems::Recategorize(ItemIndex item, uint32_t before, uint32_t after) {
+  const MutexLock lock(mutex_);
+  if (before == after || before >= of_category_.size()) return;
+  const auto at = of_category_[before].value_of_item.find(item);
+  if (at == of_category_[before].value_of_item.end()) return;
+  const double value = at->second;
+  if (after >= of_category_.size()) of_category_.resize(after + 1);
+  Add(of_category_[before], item, -value);
+  Add(of_category_[after], item, value);
 }
 
 void TrendingItems::Add(Board& board, ItemIndex item, double value) {

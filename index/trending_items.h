@@ -23,8 +23,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "graph/edge_change.h"
 #include "graph/ids.h"
-#include "graph/macro_graph.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
 
@@ -38,8 +38,10 @@ class TrendingItems {
   // REQUIRES: half_life_s > 0.
   TrendingItems(double half_life_s, size_t user_clusters);
 
-  // The newest interaction of one user with one item came, changed or went.
-  void Change(const NewestInteractionChange& change, uint32_t category) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Change(const EdgeChange& change, uint32_t category) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The item belongs to another category from here on.
+  void Recategorize(ItemIndex item, uint32_t before, uint32_t after) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Over all items, or those of `categories` (the filter's own) when there are any. At most `count`
   // admitted items, best first, ties by ascending item.
@@ -67,6 +69,8 @@ class TrendingItems {
   };
 
   double Value(int64_t time_us) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the newest of the edges; 0 below the floor: dropped long ago, or never came.
+  double ValueOf(std::span<const Edge> edges) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Add(Board& board, ItemIndex item, double value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MoveLandmark() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Append(const Board& board, const ItemFilter& filter, size_t count, uint32_t source,

@@ -45,7 +45,11 @@ class Translation {
   absl::Status WriteItems() {
     const auto live = source_.generation.ReadItems();
     if (!live.ok()) return live.status();
-    if (absl::Status s = writer_.WriteItems(checked_.items, gone_); !s.ok()) return s;
+    absl::flat_hash_map<std::string, StoredItem> upserted;
+    for (const StoredItem& item : *live) {
+      if (item.upserted && !item.removed) upserted.emplace(item.id, item);
+    }
+    if (absl::Status s = writer_.WriteItems(checked_.items, gone_, upserted); !s.ok()) return s;
     absl::flat_hash_map<std::string, ItemIndex> known;
     for (uint32_t i = 0; i < checked_.items.size(); ++i) {
       known.emplace(checked_.items[i].id, ItemIndex{i});

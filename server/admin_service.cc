@@ -50,9 +50,37 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
 
 std::string_view NameOf(const LogEntry& entry) {
   static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
-                                                "remove_item", "create_item", "activate_snapshot"};
+                                                "remove_item", "upsert_item", "activate_snapshot"};
   static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
   return kNames[entry.index()];
+}
+
+absl::StatusOr<Availability> CheckAvailability(const v1::UpsertItemRequest& request) {
+  Availability availability;
+  const auto read = [](const char* field, const google::protobuf::Timestamp& time, int64_t& out) {
+    const bool is_time = time.seconds() >= 0 && time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
+                         time.nanos() >= 0 && time.nanos() <= 999'999'999;
+    if (!is_time) {
+      return InvalidField(field,
+                          fmt::format("{} s and {} ns since 1970", time.seconds(), time.nanos()),
+                          "must be between 1970 and the end of the year 9999");
+    }
+    out = TimeUtil::TimestampToMicroseconds(time);
+    return absl::OkStatus();
+  };
+  if (request.has_available_from()) {
+    absl::Status s = read("available_from", request.available_from(), availability.from_us);
+    if (!s.ok()) return s;
+  }
+  if (request.has_available_until()) {
+    absl::Status s = read("available_until", request.available_until(), availability.until_us);
+    if (!s.ok()) return s;
+  }
+  if (availability.from_us >= availability.until_us) {
+    return InvalidField("available_until", TimeUtil::ToString(request.available_until()),
+                        "must be later than available_from");
+  }
+  return availability;
 }
 
 absl::Status CheckDirectory(std::string_view directory) {
@@ -201,13 +229,13 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   return call->reactor;
 }
 
-absl::StatusOr<LogEntry> AdminService::CheckNewItem(const v1::CreateItemRequest& request) const {
+absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
+    const v1::UpsertItemRequest& request, const ServingState& state) const {
   if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
   if (absl::Status s = CheckText("title", request.title(), kTitleBytesMax); !s.ok()) return s;
   absl::Status category = CheckText("category", request.category(), kCategoryBytesMax);
   if (!category.ok()) return category;
-  const std::shared_ptr<ServingState> state = parts_.serving.Get();
-  const uint32_t width = state->snapshot->manifest().embedding_dim;
+  const uint32_t width = state.snapshot->manifest().embedding_dim;
   const auto size = static_cast<size_t>(request.embedding_size());
   if (size != 0 && size != width) {
     return InvalidField("embedding", fmt::format("{} numbers", size),
@@ -218,41 +246,43 @@ absl::StatusOr<LogEntry> AdminService::CheckNewItem(const v1::CreateItemRequest&
       return InvalidField("embedding", std::to_string(value), "must be finite");
     }
   }
-  const Catalogue& catalogue = *state->catalogue;
-  if (catalogue.Find(request.item_id()).has_value()) {
-    return WithReason(absl::AlreadyExistsError(fmt::format("item {} is in the catalogue",
-                                                           QuoteValue(request.item_id()))),
-                      "ITEM_EXISTS");
-  }
-  if (catalogue.size() == catalogue.capacity()) {
-    return WithReason(
-        absl::ResourceExhaustedError("no more items can be created; raise graph.new_items_max and "
-                                     "restart, or activate a snapshot that has the new ones"),
-        "CATALOGUE_FULL");
-  }
-  groundswell::CreateItem item{
+  const absl::StatusOr<Availability> availability = CheckAvailability(request);
+  if (!availability.ok()) return availability.status();
+  groundswell::UpsertItem item{
       .event_id = OwnEventId(request.request_id()),
       .item_id = request.item_id(),
       .title = request.title(),
       .category = request.category(),
       .embedding = {request.embedding().begin(), request.embedding().end()},
-      .clusters_of = state->snapshot->digest()};
-  item.cluster = state->snapshot->ClusterOfNewItem(item.embedding);
+      .clusters_of = state.snapshot->digest(),
+      .availability = *availability};
+  item.cluster = state.snapshot->ClusterOfNewItem(item.embedding);
   return item;
 }
 
-grpc::ServerUnaryReactor* AdminService::CreateItem(grpc::CallbackServerContext* context,
-                                                   const v1::CreateItemRequest* request,
-                                                   v1::CreateItemResponse* response) {
+grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* context,
+                                                   const v1::UpsertItemRequest* request,
+                                                   v1::UpsertItemResponse* response) {
   const auto call =
-      Begin(*context, Method::kCreateItem, request->namespace_(), request->request_id());
-  absl::StatusOr<LogEntry> item = call->status.ok() ? CheckNewItem(*request) : call->status;
+      Begin(*context, Method::kUpsertItem, request->namespace_(), request->request_id());
+  const std::shared_ptr<ServingState> state = parts_.serving.Get();
+  absl::StatusOr<groundswell::UpsertItem> item =
+      call->status.ok() ? CheckItem(*request, *state) : call->status;
+  const Catalogue& catalogue = *state->catalogue;
+  const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
+  if (item.ok() && !known.has_value() && catalogue.size() == catalogue.capacity()) {
+    item = WithReason(
+        absl::ResourceExhaustedError("no more items can be created; raise graph.new_items_max and "
+                                     "restart, or activate a snapshot that has the new ones"),
+        "CATALOGUE_FULL");
+  }
   if (!item.ok()) {
     call->Finish(item.status());
     return call->reactor;
   }
+  response->set_created(!known.has_value());
   response->set_item_cluster(
-      static_cast<int32_t>(std::get<groundswell::CreateItem>(*item).cluster));
+      static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
   AppendRequest append;
   append.entries.push_back(*std::move(item));
   const absl::Status queued = parts_.log.Append(

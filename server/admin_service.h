@@ -54,9 +54,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ActivateSnapshot(grpc::CallbackServerContext* context,
                                              const v1::ActivateSnapshotRequest* request,
                                              v1::SnapshotInfo* response) override;
-  grpc::ServerUnaryReactor* CreateItem(grpc::CallbackServerContext* context,
-                                       const v1::CreateItemRequest* request,
-                                       v1::CreateItemResponse* response) override;
+  grpc::ServerUnaryReactor* UpsertItem(grpc::CallbackServerContext* context,
+                                       const v1::UpsertItemRequest* request,
+                                       v1::UpsertItemResponse* response) override;
   grpc::ServerUnaryReactor* RemoveItem(grpc::CallbackServerContext* context,
                                        const v1::RemoveItemRequest* request,
                                        v1::RemovalReceipt* response) override;
@@ -78,7 +78,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);
-  absl::StatusOr<LogEntry> CheckNewItem(const v1::CreateItemRequest& request) const;
+  absl::StatusOr<groundswell::UpsertItem> CheckItem(const v1::UpsertItemRequest& request,
+                                                    const ServingState& state) const;
   void WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
 

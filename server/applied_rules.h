@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "graph/catalogue.h"
 #include "graph/ids.h"
 
 namespace groundswell {
@@ -33,7 +34,7 @@ struct Boosts {
     float factor = 1;
     if (const auto at = of_item.find(item); at != of_item.end()) factor *= at->second;
     if (!of_category.empty() && ToInt(item) < category_of_item.size()) {
-      const auto at = of_category.find(category_of_item[ToInt(item)]);
+      const auto at = of_category.find(CategoryIn(category_of_item, item));
       if (at != of_category.end()) factor *= at->second;
     }
     return std::clamp(factor, kFactorMin, kFactorMax);

@@ -10,11 +10,14 @@ constexpr uint32_t kNobody = std::numeric_limits<uint32_t>::max();
 }  // namespace
 
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
-                                const UserState& user, FeatureBuffers& buffers) {
+                                const UserState& user, FeatureBuffers& buffers, Count own_two_hop) {
   buffers.user_one_hop.resize(shape.item_clusters);
   buffers.user_two_hop.resize(shape.user_clusters);
   if (shape.user_clusters > 0 || shape.item_clusters > 0) {
     graph.GatherUser(user, buffers.user_one_hop, buffers.user_two_hop);
+  }
+  if (own_two_hop != 0 && shape.user_clusters > 0) {
+    buffers.user_two_hop[user.cluster] += own_two_hop;
   }
 
   NewestEdges(user, shape.recent_items, buffers.newest_edges);

@@ -33,10 +33,12 @@ constexpr uint32_t EmbeddingRow(uint32_t index, size_t table_rows) {
 }
 
 // The features of `user` that the shape reads; the spans point into `buffers` and hold until its
-// next use for a user. REQUIRES: the shape's P and Q are the graph's or 0, and its recent_users at
-// most the graph's recent_len.
+// next use for a user. `own_two_hop` is what the items' rows do not have of this user
+// (OverlaidUser). REQUIRES: the shape's P and Q are the graph's or 0, and its recent_users at most
+// the graph's recent_len.
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
-                                const UserState& user, FeatureBuffers& buffers);
+                                const UserState& user, FeatureBuffers& buffers,
+                                Count own_two_hop = 0);
 
 // What GatherUserFeatures put into `buffers` for this user, which no one changed since.
 UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,

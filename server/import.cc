@@ -135,7 +135,7 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
   }
   GenerationWriter writer(**store, Generation(**store, 1), progress, cancelled);
   if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
-  if (absl::Status s = writer.WriteItems(checked.items, gone); !s.ok()) return s;
+  if (absl::Status s = writer.WriteItems(checked.items, gone, {}); !s.ok()) return s;
   absl::Status users = WriteUsers(checked, gone, options.window, writer, progress);
   if (!users.ok()) return users;
   uint64_t carried = 0;

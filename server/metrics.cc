@@ -24,7 +24,7 @@ constexpr std::array kMethods = {"Recommend",         "BatchRecommend", "Rank",
                                  "SimilarItems",      "GetUserState",   "Ingest",
                                  "RecordInteraction", "ForgetUser",     "GetServerStatus",
                                  "CreateCheckpoint",  "VerifyGraph",    "CreateBackup",
-                                 "ActivateSnapshot",  "CreateItem",     "RemoveItem",
+                                 "ActivateSnapshot",  "UpsertItem",     "RemoveItem",
                                  "ReadLog",           "GetListRules",   "SetListRules"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",

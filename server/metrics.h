@@ -46,7 +46,7 @@ enum class Method {
   kVerifyGraph,
   kCreateBackup,
   kActivateSnapshot,
-  kCreateItem,
+  kUpsertItem,
   kRemoveItem,
   kReadLog,
   kGetListRules,

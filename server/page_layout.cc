@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/catalogue.h"
+
 namespace groundswell {
 namespace {
 
@@ -130,7 +132,7 @@ class Layout {
   }
 
   uint32_t CategoryOf(ItemIndex item) const {
-    return ToInt(item) < rules_.category_of_item.size() ? rules_.category_of_item[ToInt(item)]
+    return ToInt(item) < rules_.category_of_item.size() ? CategoryIn(rules_.category_of_item, item)
                                                         : rules_.no_category;
   }
 

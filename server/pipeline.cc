@@ -7,6 +7,7 @@
 
 #include "groundswell/v1/recommend.pb.h"
 #include "index/item_filter.h"
+#include "server/request_user.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -16,8 +17,9 @@ namespace {
 // (models/kernels.h).
 constexpr size_t kBlock = 120;
 // A user of whom nothing is known: the ranker sees an empty history and the unknown row.
-UserState Nobody() {
-  return {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .cluster = 0, .edges = {}};
+OverlaidUser Nobody() {
+  return {.state = {.index = UserIndex{std::numeric_limits<uint32_t>::max()}, .edges = {}},
+          .joined = {}};
 }
 
 // A user with a trained embedding, if any user has one, and with the first `recent` items.
@@ -27,18 +29,6 @@ UserState WarmUpUser(size_t recent, uint32_t items) {
     user.edges.push_back({.item = ItemIndex{item}, .count = 1, .last = {}});
   }
   return user;
-}
-
-ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> seen,
-                    const Catalogue& catalogue) {
-  ItemFilter filter;
-  filter.RequireListed(catalogue);
-  if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
-  if (!seen.empty()) filter.Exclude(seen);
-  if (!rules.categories.empty()) {
-    filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
-  }
-  return filter;
 }
 
 // Best first. A score that is not finite sinks below every one that is; ties go by item.
@@ -100,13 +90,14 @@ void Pipeline::WarmUp() {
       list.items.push_back({.item = ItemIndex{item}});
     }
     StageDurations durations;
-    const UserState user = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size());
+    const OverlaidUser user{
+        .state = WarmUpUser(ranker->shape().recent_items, state_.catalogue->size()), .joined = {}};
     const RecommendQuery query{.ranker = ranker.get(),
                                .deadline = std::chrono::steady_clock::now() + std::chrono::hours(1),
                                .explain_items = kExplainedItemsMax};
     // A model that has no score for such a user has nothing to warm up.
     if (RankItems(query, user, options_.retrieval_weight, scratch_[0], list, durations).ok()) {
-      ExplainItems(query, user, scratch_[0], list, durations);
+      ExplainItems(query, user.state, scratch_[0], list, durations);
     }
   }
 }
@@ -115,13 +106,13 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
                                                StageDurations& durations) {
   Scratch& scratch = scratch_[thread.number];
   RankedList list = NewList(query.stale);
-  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadUser(query, durations);
   if (!user.ok()) return user.status();
 
   Retrieve(query, *user, scratch, list, durations);
   OrderItems(query, *user, scratch, list, durations);
   ArrangeItems(query, scratch, list, durations);
-  if (!list.ranker.empty()) ExplainItems(query, **user, scratch, list, durations);
+  if (!list.ranker.empty()) ExplainItems(query, (*user)->state, scratch, list, durations);
   return list;
 }
 
@@ -129,19 +120,19 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
                                           std::span<const ItemIndex> items, ComputeThread thread,
                                           StageDurations& durations) {
   RankedList list = NewList(query.stale);
-  const absl::StatusOr<std::optional<UserState>> user = ReadUser(query.user_id, durations);
+  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadUser(query, durations);
   if (!user.ok()) return user.status();
   for (const ItemIndex item : items) list.items.push_back({.item = item, .sources = kFromRequest});
   metrics_.CountCandidates(kFromRequest, items.size());
-  const UserState state = user->has_value() ? **user : Nobody();
-  const absl::Status ranked =
-      RankItems(query, state, /*retrieval_weight=*/0, scratch_[thread.number], list, durations);
+  const OverlaidUser of_request = user->has_value() ? **user : Nobody();
+  const absl::Status ranked = RankItems(query, of_request, /*retrieval_weight=*/0,
+                                        scratch_[thread.number], list, durations);
   if (absl::IsFailedPrecondition(ranked)) {
     return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
   }
   if (!ranked.ok()) return ranked;
   list.ranker = query.ranker->name();
-  ExplainItems(query, state, scratch_[thread.number], list, durations);
+  ExplainItems(query, of_request.state, scratch_[thread.number], list, durations);
   return list;
 }
 
@@ -158,13 +149,25 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
         "and no user with a vector has taken it yet");
   }
   const ItemIndex itself[] = {item};
-  const ItemFilter filter = FilterOf(rules, itself, *state_.catalogue);
+  const ItemFilter filter = FilterOf(rules, itself);
   auto found = state_.embedding_source->Retrieve(
       {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
   list.items = *std::move(found);
   return list;
+}
+
+ItemFilter Pipeline::FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const {
+  const Catalogue& catalogue = *state_.catalogue;
+  ItemFilter filter;
+  filter.RequireAvailable(catalogue, rules.now_us);
+  if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
+  if (!left_out.empty()) filter.Exclude(left_out);
+  if (!rules.categories.empty()) {
+    filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
+  }
+  return filter;
 }
 
 bool Pipeline::HasTimeFor(std::chrono::steady_clock::time_point deadline) const {
@@ -189,26 +192,21 @@ void Pipeline::Degrade(RankedList& list, int degradation, DegradedStep step) con
   metrics_.CountDegraded(step);
 }
 
-absl::StatusOr<std::optional<UserState>> Pipeline::ReadUser(const std::string& user_id,
-                                                            StageDurations& durations) const {
+absl::StatusOr<std::optional<OverlaidUser>> Pipeline::ReadUser(const RecommendQuery& query,
+                                                               StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kUserState, &durations.user_state);
-  absl::StatusOr<std::optional<UserState>> user = state_.generation.ReadUser(user_id);
-  // Everything of this user was taken back: nothing is known but the trained embedding, if any.
-  const bool is_empty = user.ok() && user->has_value() && (*user)->edges.empty() &&
-                        ToInt((*user)->index) >= state_.snapshot->user_clusters().size();
-  if (is_empty) return std::optional<UserState>();
-  return user;
+  return ReadRequestUser(state_, query.user_id, query.hypothetical_events);
 }
 
-void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserState>& user,
+void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                         Scratch& scratch, RankedList& list, StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
   scratch.seen.clear();
   if (user.has_value() && !query.rules.include_seen) {
-    for (const Edge& edge : user->edges) scratch.seen.push_back(edge.item);
+    for (const Edge& edge : user->state.edges) scratch.seen.push_back(edge.item);
   }
-  const ItemFilter filter = FilterOf(query.rules, scratch.seen, *state_.catalogue);
-  const ItemFilter with_seen = FilterOf(query.rules, {}, *state_.catalogue);
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen);
+  const ItemFilter with_seen = FilterOf(query.rules, {});
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
                                                 .filter_with_seen = with_seen,
@@ -225,7 +223,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<UserSta
 }
 
 // By the ranker, which the list then names; where there is none, or it cannot, as retrieved.
-void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<UserState>& user,
+void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                           Scratch& scratch, RankedList& list, StageDurations& durations) const {
   if (!user.has_value()) {
     list.fallback_reason = v1::FALLBACK_REASON_UNKNOWN_USER;
@@ -249,7 +247,7 @@ void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<UserS
 
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
 // time does not suffice, FailedPrecondition when the ranker has no score for the user.
-absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& user,
+absl::Status Pipeline::RankItems(const RecommendQuery& query, const OverlaidUser& user,
                                  float retrieval_weight, Scratch& scratch, RankedList& list,
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
@@ -261,7 +259,8 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const UserState& u
   for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
   scratch.logits.resize(scratch.items.size());
   if (absl::Status s = query.ranker->PrepareUser(
-          GatherUserFeatures(*state_.graph, shape, user, scratch.features), ranker_scratch);
+          GatherUserFeatures(*state_.graph, shape, user.state, scratch.features, user.own_two_hop),
+          ranker_scratch);
       !s.ok()) {
     return s;
   }
@@ -329,7 +328,7 @@ void Pipeline::ArrangeItems(const RecommendQuery& query, Scratch& scratch, Ranke
 // The user's seen items are still in the scratch, as Retrieve left them.
 void Pipeline::LayOutItems(const RecommendQuery& query, Scratch& scratch, RankedList& list) const {
   const Catalogue& catalogue = *state_.catalogue;
-  const ItemFilter filter = FilterOf(query.rules, scratch.seen, catalogue);
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen);
   const std::optional<uint32_t> no_category = catalogue.FindCategory("");
   PageRules rules{.page_size = query.page_size,
                   .category_max = query.diversity.category_max,

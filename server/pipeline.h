@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/applier.h"
+#include "graph/interaction.h"
 #include "index/diversity.h"
 #include "models/explanations.h"
 #include "models/item_cache.h"
@@ -46,6 +49,7 @@ struct ItemRules {
   std::vector<ItemIndex> excluded;   // ascending
   std::vector<uint32_t> categories;  // numbers of the catalogue; empty: all
   bool include_seen = false;
+  int64_t now_us = 0;  // when it is asked, since 1970: items are answered within their time
 };
 
 // How unlike each other the items of a list are to be.
@@ -55,7 +59,8 @@ struct Diversity {
 };
 
 struct RecommendQuery {
-  std::string user_id;
+  std::string user_id;  // empty: an anonymous session, which is its hypothetical events
+  std::vector<Interaction> hypothetical_events;
   ItemRules rules;
   AppliedRules applied_rules;  // the operator's
   Diversity diversity;
@@ -88,7 +93,8 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most retrieval.candidates items.
+  // Probabilities, best first, at most retrieval.candidates items. InvalidArgument for a
+  // hypothetical event that would not be applied; so also Rank.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
 
@@ -117,17 +123,19 @@ class Pipeline {
     PageLayoutScratch page_layout;
   };
 
+  ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const;
   bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
   RankedList NewList(bool stale) const;
   void Degrade(RankedList& list, int degradation, DegradedStep step) const;
-  absl::StatusOr<std::optional<UserState>> ReadUser(const std::string& user_id,
-                                                    StageDurations& durations) const;
-  void Retrieve(const RecommendQuery& query, const std::optional<UserState>& user, Scratch& scratch,
-                RankedList& list, StageDurations& durations) const;
-  void OrderItems(const RecommendQuery& query, const std::optional<UserState>& user,
+  absl::StatusOr<std::optional<OverlaidUser>> ReadUser(const RecommendQuery& query,
+                                                       StageDurations& durations) const;
+  void Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
+                Scratch& scratch, RankedList& list, StageDurations& durations) const;
+  void OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                   Scratch& scratch, RankedList& list, StageDurations& durations) const;
-  absl::Status RankItems(const RecommendQuery& query, const UserState& user, float retrieval_weight,
-                         Scratch& scratch, RankedList& list, StageDurations& durations) const;
+  absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
+                         float retrieval_weight, Scratch& scratch, RankedList& list,
+                         StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
   void OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& boosts, Scratch& scratch,

@@ -12,6 +12,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/pipeline.h"
 #include "server/request_checks.h"
+#include "server/request_user.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -121,8 +122,8 @@ void WritePage(const Page& page, v1::RecommendResponse& response) {
 }  // namespace
 
 RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list_rules,
-                                   UnaryRunner& runner, std::string name_space)
-    : lists_(lists), list_rules_(list_rules), runner_(runner), name_space_(std::move(name_space)) {}
+                                   UnaryRunner& runner, Options options)
+    : lists_(lists), list_rules_(list_rules), runner_(runner), options_(std::move(options)) {}
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,
@@ -170,18 +171,30 @@ grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerCon
 
 absl::Status RecommendService::CheckCommon(std::string_view name_space,
                                            std::string_view request_id) const {
-  if (absl::Status s = CheckNamespace(name_space, name_space_); !s.ok()) return s;
+  if (absl::Status s = CheckNamespace(name_space, options_.name_space); !s.ok()) return s;
   return CheckRequestId(request_id);
+}
+
+template <typename Request>
+absl::StatusOr<std::vector<Interaction>> RecommendService::CheckEvents(
+    const Request& request, const ServingState& state) const {
+  const auto& events = request.hypothetical_events();
+  if (absl::Status s = CheckUser(request.user_id(), !events.empty()); !s.ok()) return s;
+  if (events.empty()) return std::vector<Interaction>();
+  return CheckHypotheticalEvents(events, request.user_id(), options_.event_types, *state.catalogue,
+                                 options_.now_us());
 }
 
 absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, const Call& call,
                                            v1::RecommendResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
-  if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
+  absl::StatusOr<std::vector<Interaction>> events = CheckEvents(request, state);
+  if (!events.ok()) return events.status();
   const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), *state.catalogue);
+  absl::StatusOr<ItemRules> rules =
+      CheckFilter(request.filter(), *state.catalogue, options_.now_us());
   if (!rules.ok()) return rules.status();
   const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
@@ -201,6 +214,7 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   } else {
     absl::StatusOr<RankedList> list = state.pipeline->Recommend(
         {.user_id = request.user_id(),
+         .hypothetical_events = *std::move(events),
          .rules = *std::move(rules),
          .applied_rules = list_rules_.Apply(request.filter().categories(), *state.catalogue),
          .diversity = *diversity,
@@ -246,7 +260,8 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
                                       v1::RankResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
-  if (absl::Status s = CheckId("user_id", request.user_id()); !s.ok()) return s;
+  absl::StatusOr<std::vector<Interaction>> events = CheckEvents(request, state);
+  if (!events.ok()) return events.status();
   const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
   if (*ranker == nullptr) {
@@ -272,12 +287,14 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
   const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
   if (!explain_items.ok()) return explain_items.status();
   StageDurations durations;
-  const absl::StatusOr<RankedList> list = state.pipeline->Rank({.user_id = request.user_id(),
-                                                                .ranker = *ranker,
-                                                                .deadline = call.deadline,
-                                                                .stale = call.stale,
-                                                                .explain_items = *explain_items},
-                                                               items, call.thread, durations);
+  const absl::StatusOr<RankedList> list =
+      state.pipeline->Rank({.user_id = request.user_id(),
+                            .hypothetical_events = *std::move(events),
+                            .ranker = *ranker,
+                            .deadline = call.deadline,
+                            .stale = call.stale,
+                            .explain_items = *explain_items},
+                           items, call.thread, durations);
   if (!list.ok()) return list.status();
   for (size_t at = 0; at < list->items.size(); ++at) {
     v1::RecommendedItem& item = *response.add_items();
@@ -303,7 +320,8 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
   if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
   const absl::StatusOr<size_t> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<ItemRules> rules = CheckFilter(request.filter(), *state.catalogue);
+  const absl::StatusOr<ItemRules> rules =
+      CheckFilter(request.filter(), *state.catalogue, options_.now_us());
   if (!rules.ok()) return rules.status();
   const std::optional<ItemIndex> item = state.catalogue->Find(request.item_id());
   if (!item.has_value()) {
@@ -344,14 +362,14 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
   response.mutable_freshness()->set_applied_offset(progress.applied_offset);
   *response.mutable_freshness()->mutable_newest_event_time() =
       TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
-  const absl::StatusOr<std::optional<UserState>> read =
-      state.generation.ReadUser(request.user_id());
+  const absl::StatusOr<std::optional<OverlaidUser>> read =
+      ReadRequestUser(state, request.user_id(), {});
   if (!read.ok()) return read.status();
   if (!read->has_value()) {
     return UnknownResource("user", request.user_id(), "USER_UNKNOWN",
                            "it has no interaction and is not in the snapshot");
   }
-  const UserState& user = **read;
+  const UserState& user = (*read)->state;
   const Manifest& manifest = state.snapshot->manifest();
   response.set_user_id(request.user_id());
   response.set_has_embedding(ToInt(user.index) < manifest.users);

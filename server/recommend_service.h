@@ -2,10 +2,15 @@
 #ifndef GROUNDSWELL_SERVER_RECOMMEND_SERVICE_H_
 #define GROUNDSWELL_SERVER_RECOMMEND_SERVICE_H_
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/interaction.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
 #include "server/list_rules.h"
 #include "server/ranked_lists.h"
@@ -15,9 +20,15 @@ namespace groundswell {
 
 class RecommendService final : public v1::RecommendationService::CallbackService {
  public:
+  struct Options {
+    std::string name_space;
+    std::map<std::string, int64_t> event_types;  // of hypothetical events, with their weights
+    std::function<int64_t()> now_us;             // when those without a time happen
+  };
+
   // All references must outlive the service.
   RecommendService(RankedLists& lists, const ListRulesCell& list_rules, UnaryRunner& runner,
-                   std::string name_space);
+                   Options options);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -51,10 +62,15 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   // The checks that every request shares.
   absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
 
+  // Request: RecommendRequest or RankRequest.
+  template <typename Request>
+  absl::StatusOr<std::vector<Interaction>> CheckEvents(const Request& request,
+                                                       const ServingState& state) const;
+
   RankedLists& lists_;
   const ListRulesCell& list_rules_;
   UnaryRunner& runner_;
-  const std::string name_space_;
+  const Options options_;
 };
 
 }  // namespace groundswell

@@ -34,6 +34,7 @@ inline constexpr size_t kInteractionsMax = 1'000;
 inline constexpr int32_t kPageSizeMax = 100;
 inline constexpr int32_t kPageSizeDefault = 20;
 inline constexpr int32_t kRecentLimitMax = 1'000;
+inline constexpr size_t kHypotheticalEventsMax = 100;
 inline constexpr int64_t kWeightMax = 1'000'000;
 
 // `name_space` empty means "default"; anything but `served` is NotFound (NAMESPACE_UNKNOWN).
@@ -57,7 +58,8 @@ absl::StatusOr<size_t> CheckPageSize(int32_t page_size);
 // More than the maximum becomes the maximum; negative is refused.
 absl::StatusOr<size_t> CheckExplainItems(int32_t explain_items);
 
-absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue);
+absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue,
+                                      int64_t now_us);
 
 // Which source of the server is which of the API.
 inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
@@ -91,6 +93,16 @@ absl::StatusOr<Offset> CheckConsistencyToken(std::string_view token);
 absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
                                              const std::map<std::string, int64_t>& event_types,
                                              const Catalogue& catalogue, int64_t now_us);
+
+// The user of a list: an id, or none where `has_events` of an anonymous session.
+absl::Status CheckUser(std::string_view user_id, bool has_events);
+
+// What a request lays over the state of `user_id`, which may be empty; likewise, and an unknown
+// item is InvalidArgument too. An event without a time happens now.
+absl::StatusOr<std::vector<Interaction>> CheckHypotheticalEvents(
+    const google::protobuf::RepeatedPtrField<v1::HypotheticalEvent>& events,
+    std::string_view user_id, const std::map<std::string, int64_t>& event_types,
+    const Catalogue& catalogue, int64_t now_us);
 
 }  // namespace groundswell
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/user_edges.h"
+
 namespace groundswell {
 namespace {
 
@@ -10,12 +12,6 @@ namespace {
 constexpr size_t kSimilarToItems = 3;
 // Newest items that a user's vector is made of, and the sources of the live graph may start from.
 constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
-
-Count CountOf(std::span<const Edge> edges) {
-  Count count = 0;
-  for (const Edge& edge : edges) count += edge.count;
-  return count;
-}
 
 }  // namespace
 
@@ -35,7 +31,7 @@ void Retrieval::FindRecent(const UserState& user, Scratch& scratch) const {
     scratch.newest.push_back(edge.item);
     scratch.recent.push_back({.item = edge.item,
                               .time_us = edge.last.time_us,
-                              .weight = CountOf(user.EdgesTo(edge.item))});
+                              .weight = SumOf(user.EdgesTo(edge.item))});
   }
 }
 
@@ -85,10 +81,10 @@ void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result&
   const size_t similar = QuotaOf(kFromSimilarItems, query);
   if (query.user == nullptr || nearest + similar == 0) return;
   const EmbeddingIndex::View items = state_.embedding_source->Now();
-  const UserState& user = *query.user;
+  const UserState& user = query.user->state;
   scratch.vector.resize(state_.live_vectors->dim());
   if (nearest > 0 && state_.live_vectors->OfUser(user.index, scratch.newest, user.item_count(),
-                                                 items, scratch.vector)) {
+                                                 query.user->joined, items, scratch.vector)) {
     Search(scratch.vector, kFromEmbedding, nearest, query, scratch, result);
   }
   if (similar == 0) return;
@@ -116,8 +112,8 @@ void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const
     }
   }
   if (const size_t quota = QuotaOf(kFromHistory, query); quota > 0) {
-    Add(RetrieveHistory(*query.user, query.filter_with_seen, quota, scratch.history), kFromHistory,
-        scratch);
+    Add(RetrieveHistory(query.user->state, query.filter_with_seen, quota, scratch.history),
+        kFromHistory, scratch);
   }
 }
 
@@ -126,7 +122,7 @@ void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
     Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending, scratch);
   }
   if (const size_t quota = QuotaOf(kFromMacroNode, query); quota > 0 && query.user != nullptr) {
-    Add(state_.trending->RetrieveOfUserNode(query.user->cluster, query.filter, quota),
+    Add(state_.trending->RetrieveOfUserNode(query.user->state.cluster, query.filter, quota),
         kFromMacroNode, scratch);
   }
 }
@@ -140,9 +136,10 @@ void Retrieval::ProposePopular(const Query& query, size_t count, Scratch& scratc
 Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
   Result result;
   scratch.proposed.clear();
-  if (query.user != nullptr) FindRecent(*query.user, scratch);
+  if (query.user != nullptr) FindRecent(query.user->state, scratch);
   ProposeByEmbedding(query, scratch, result);
-  const bool fill = scratch.proposed.empty();
+  const bool fill = std::all_of(scratch.proposed.begin(), scratch.proposed.end(),
+                                [](const ProposedList& list) { return list.items.empty(); });
   ProposeFromNeighbors(query, scratch);
   ProposeTrending(query, scratch);
   size_t popular = QuotaOf(kFromPopular, query);

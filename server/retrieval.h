@@ -22,6 +22,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/applier.h"
 #include "graph/user_state.h"
 #include "index/candidate_source.h"
 #include "index/co_occurrence.h"
@@ -59,7 +60,7 @@ class Retrieval {
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
   };
   struct Query {
-    const UserState* user = nullptr;  // null: nobody knows them
+    const OverlaidUser* user = nullptr;  // null: nobody knows them
     const ItemFilter& filter;
     const ItemFilter& filter_with_seen;    // the same, but for the rule on seen items
     std::span<const uint32_t> categories;  // the filter's own

@@ -239,17 +239,7 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   options.niceness = static_cast<int>(config.apply.niceness);
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
-  options.adjacency = state.adjacency.get();
-  options.on_users_changed = [vectors = state.new_item_vectors.get()](ItemIndex item) {
-    vectors->Touched(item);
-  };
-  options.on_created = [&state](ItemIndex item, const CreateItem& created) {
-    const bool has_vector =
-        created.clusters_of == state.snapshot->digest() && !created.embedding.empty();
-    if (has_vector && state.embedding_source->Upsert(item, created.embedding).ok()) {
-      state.new_item_vectors->Given(item);
-    }
-  };
+  FollowGraph(state, options);
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
   options.on_applied = [this, serves](std::span<const Applier::Result> results) {
@@ -411,8 +401,11 @@ void Server::Parts::MakeBackground() {
 }
 
 void Server::Parts::MakeServices() {
-  recommend_service =
-      std::make_unique<RecommendService>(*lists, *list_rules, *runner, config.server.name_space);
+  recommend_service = std::make_unique<RecommendService>(
+      *lists, *list_rules, *runner,
+      RecommendService::Options{.name_space = config.server.name_space,
+                                .event_types = config.event_types,
+                                .now_us = NowMicros});
   interaction_service = std::make_unique<InteractionService>(
       *log, serving, *removals, metrics,
       InteractionService::Options{

@@ -45,7 +45,7 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
   return shape;
 }
 
-// Of items that were created with one.
+// Of items that were given one.
 using GivenVectors = std::vector<std::pair<ItemIndex, std::vector<float>>>;
 
 // The catalogue and the macro node of every item. Items of the snapshot come first.
@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
     const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
     if (has_vector && !item.removed) given.emplace_back(index, std::move(item.embedding));
     catalogue->Add(std::move(item.id), std::move(item.title), item.category);
+    catalogue->SetAvailability(index, item.availability);
     if (item.removed) catalogue->Remove(index);
   }
   catalogue->FinishLoading();
@@ -119,16 +120,15 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
 
 void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_item,
                   TrendingItems& trending) {
-  for (size_t begin = 0; begin < user.edges.size();) {
-    const ItemIndex item = user.edges[begin].item;
-    const std::span<const Edge> edges = user.EdgesTo(item);
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
     trending.Change({.user = user.index,
-                     .user_cluster = user.cluster,
                      .item = item,
-                     .after = &edges.back().last},
+                     .cluster_before = user.cluster,
+                     .cluster_after = user.cluster,
+                     .before = {},
+                     .after = edges},
                     category_of_item[ToInt(item)]);
-    begin += edges.size();
-  }
+  });
 }
 
 // What follows the edges, from the users' records as they are; on a thread of its own, beside the
@@ -149,19 +149,12 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   });
 }
 
-// From here on they follow the graph.
 absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint64_t>& users_read,
                              const LoadProgress& progress, ServingState& state) {
   while (loaded.wait_for(kProgressInterval) != std::future_status::ready) {
     progress("users", users_read, static_cast<uint64_t>(state.graph_state.live_user_count));
   }
-  if (absl::Status s = loaded.get(); !s.ok()) return s;
-  const auto follow = [trending = state.trending.get(),
-                       catalogue = state.catalogue.get()](const NewestInteractionChange& change) {
-    trending->Change(change, catalogue->category_of_item()[ToInt(change.item)]);
-  };
-  state.graph->SetListener(follow);
-  return absl::OkStatus();
+  return loaded.get();
 }
 
 // Those that were given, and those that follow from the users.
@@ -178,10 +171,9 @@ absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) 
   }
   for (auto item = static_cast<uint32_t>(trained); item < state.catalogue->size(); ++item) {
     if (!state.catalogue->IsRemoved(ItemIndex{item}))
-      state.new_item_vectors->Touched(ItemIndex{item});
+      state.new_item_vectors->Consider(ItemIndex{item});
   }
-  while (state.new_item_vectors->Refresh() > 0) {
-  }
+  while (state.new_item_vectors->has_due()) state.new_item_vectors->Refresh();
   return absl::OkStatus();
 }
 
@@ -254,13 +246,36 @@ Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
                 return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
               },
           .of_new_item =
-              [snapshot](const CreateItem& item) {
+              [snapshot](const UpsertItem& item) {
                 return snapshot->ClusterOfNewItem(item.clusters_of == snapshot->digest()
                                                       ? item.embedding
                                                       : std::span<const float>());
               },
           .trained_users = snapshot->user_clusters().size(),
           .trained_items = snapshot->item_clusters().size()};
+}
+
+void FollowGraph(const ServingState& state, Applier::Options& options) {
+  options.on_edges_changed = [&state](const EdgeChange& change) {
+    state.adjacency->Change(change);
+    state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
+    state.new_item_vectors->Change(change);
+  };
+  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
+                                 std::optional<uint32_t> category_before) {
+    const bool has_vector =
+        upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
+    if (has_vector && state.embedding_source->Upsert(item, upserted.embedding).ok()) {
+      state.new_item_vectors->Given(item);
+    }
+    if (category_before.has_value()) {
+      state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
+    }
+  };
+  options.on_removed = [&state](ItemIndex item) {
+    // The catalogue hides it already; this gives back its place in the index.
+    state.embedding_source->Remove(item).IgnoreError();
+  };
 }
 
 void RefreshPopularity(ServingState& state) {

@@ -72,6 +72,9 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
 // How the snapshot assigns macro nodes to users and items that it does not know.
 Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot);
 
+// Makes what hangs on the graph follow it from here on. `state` must outlive the applier.
+void FollowGraph(const ServingState& state, Applier::Options& options);
+
 // Publishes the popularity order of the graph as it is now.
 void RefreshPopularity(ServingState& state);
 

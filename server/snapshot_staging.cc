@@ -99,13 +99,22 @@ absl::Status GenerationWriter::WriteFiles(const SnapshotFiles& files) {
   return absl::OkStatus();
 }
 
-absl::Status GenerationWriter::WriteItems(const std::vector<CatalogueItem>& items,
-                                          const Gone& gone) {
+absl::Status GenerationWriter::WriteItems(
+    const std::vector<CatalogueItem>& items, const Gone& gone,
+    const absl::flat_hash_map<std::string, StoredItem>& upserted) {
   for (const CatalogueItem& item : items) {
     const bool removed = !gone.items.empty() && gone.items.contains(HashId(item.id));
-    const StoredItem stored =
-        removed ? StoredItem{.id = item.id, .removed = true}
-                : StoredItem{.id = item.id, .title = item.title, .category = item.category};
+    const auto at = upserted.find(item.id);
+    StoredItem stored{.id = item.id, .removed = removed};
+    if (!removed && at != upserted.end()) {
+      stored.title = at->second.title;
+      stored.category = at->second.category;
+      stored.upserted = true;
+      stored.availability = at->second.availability;
+    } else if (!removed) {
+      stored.title = item.title;
+      stored.category = item.category;
+    }
     if (absl::Status s = AddItem(stored); !s.ok()) return s;
   }
   progress_("items", items.size(), items.size());

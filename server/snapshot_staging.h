@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/generation.h"
@@ -49,8 +50,10 @@ class GenerationWriter {
                    const std::function<bool()>& cancelled);
 
   absl::Status WriteFiles(const SnapshotFiles& files);
-  // The snapshot's items, in its order; those that are gone as removed.
-  absl::Status WriteItems(const std::vector<CatalogueItem>& items, const Gone& gone);
+  // The snapshot's items, in its order; those that are gone as removed. `upserted`, by id, says of
+  // its items what the log said later.
+  absl::Status WriteItems(const std::vector<CatalogueItem>& items, const Gone& gone,
+                          const absl::flat_hash_map<std::string, StoredItem>& upserted);
   // One more, behind those of the snapshot.
   absl::Status AddItem(const StoredItem& item);
   // `user.edges` leave the window, if it has an age, when their time comes. Counts the user into

@@ -214,10 +214,10 @@ class Operator {
   grpc::Status ComeAndGo(const Stubs& stubs, std::mt19937_64& random) {
     doing_ = "item removal";
     const std::string item = fmt::format("short-lived-{}", ++item_);
-    v1::CreateItemRequest create;
+    v1::UpsertItemRequest create;
     create.set_item_id(item);
-    v1::CreateItemResponse created;
-    grpc::Status status = stubs.admin->CreateItem(NewContext().get(), create, &created);
+    v1::UpsertItemResponse created;
+    grpc::Status status = stubs.admin->UpsertItem(NewContext().get(), create, &created);
     if (!status.ok()) return status;
     v1::RemoveItemRequest remove;
     remove.set_request_id(RequestId(random));

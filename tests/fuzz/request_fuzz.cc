@@ -37,7 +37,7 @@ void TryInteraction(std::string_view bytes) {
 void TryRecommend(std::string_view bytes) {
   v1::RecommendRequest message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-  const auto rules = CheckFilter(message.filter(), SmallCatalogue());
+  const auto rules = CheckFilter(message.filter(), SmallCatalogue(), /*now_us=*/0);
   if (rules.ok()) Require(rules->categories.size() <= kCategoriesMax, "categories are bounded");
   const auto page_size = CheckPageSize(message.page_size());
   if (page_size.ok()) Require(*page_size >= 1 && *page_size <= 100, "pages have 1 to 100 items");
@@ -51,6 +51,13 @@ void TryRecommend(std::string_view bytes) {
   if (offset.ok()) {
     Require(*offset >= 0, "offsets are not negative");
     Require(*CheckConsistencyToken(MakeConsistencyToken(*offset)) == *offset, "tokens round-trip");
+  }
+  const auto events =
+      CheckHypotheticalEvents(message.hypothetical_events(), message.user_id(),
+                              {{"purchase", 1}, {"return", -1}}, SmallCatalogue(), kNowUs);
+  if (events.ok()) {
+    Require(events->size() <= kHypotheticalEventsMax, "hypothetical events are bounded");
+    for (const Interaction& event : *events) Require(event.weight != 0, "a weight is never 0");
   }
   CheckRequestId(message.request_id()).IgnoreError();
   CheckId("user_id", message.user_id()).IgnoreError();
@@ -90,6 +97,9 @@ std::vector<std::string> SeedCorpus() {
   request.set_consistency_token(MakeConsistencyToken(77));
   request.mutable_filter()->add_categories("mugs");
   request.mutable_filter()->add_excluded_item_ids("i2");
+  v1::HypotheticalEvent& event = *request.add_hypothetical_events();
+  event.set_item_id("i2");
+  event.set_event_type("return");
   request.mutable_diversity()->set_strength(0.5);
   v1::ListRules rules;
   rules.add_rules()->set_name("pin");

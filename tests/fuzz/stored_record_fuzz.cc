@@ -25,7 +25,7 @@ std::vector<std::string> SeedCorpus() {
            Redacted{.event_time_us = 2, .user_id = "u", .user_cluster = assigned},
            ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 4},
            RemoveItem{.event_id = "e", .item_id = "i", .item_hash = HashId("i"), .time_us = 4},
-           CreateItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},
+           UpsertItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},
            ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"}}) {
     seeds.push_back(EncodeLogRecord(entry));
   }

@@ -54,7 +54,7 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "evaluate",
-                              "status", "load", "forget", "create-item", "remove-item", "rules",
+                              "status", "load", "forget", "upsert-item", "remove-item", "rules",
                               "log", "checkpoint", "verify", "backup", "activate"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
@@ -99,6 +99,29 @@ TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
   const Finished negative = Cli({"recommend", kCustomer, "--explain", "-1"});
   EXPECT_EQ(negative.exit_code, 1);
   EXPECT_THAT(negative.output, HasSubstr("explain_items"));
+}
+
+TEST_F(CliTest, SupposedEventsAndAnonymousSessions) {
+  const json plain = CliJson({"recommend", kCustomer, "-n", "3"});
+  const std::string first = plain["items"][0]["item_id"];
+  const json supposed =
+      CliJson({"recommend", kCustomer, "-n", "3", "--what-if", first + ":purchase,22423:view"});
+  EXPECT_NE(supposed["items"][0]["item_id"], first);
+  EXPECT_EQ(CliJson({"recommend", kCustomer, "-n", "3"})["items"], plain["items"]);
+  const json anonymous = CliJson({"recommend", "--anonymous", "--what-if", "22423:view",
+                                  "--what-if", std::string(kItem) + ":view"});
+  EXPECT_EQ(anonymous["ranker"], "macgnn");
+  EXPECT_EQ(CliJson({"rank", "", kItem, "--what-if", "22423:view"})["items"].size(), 1u);
+
+  const Finished nobody = Cli({"recommend", "--anonymous"});
+  EXPECT_EQ(nobody.exit_code, 2);
+  EXPECT_THAT(nobody.output, HasSubstr("--what-if"));
+  const Finished no_type = Cli({"recommend", kCustomer, "--what-if", "22423"});
+  EXPECT_EQ(no_type.exit_code, 2);
+  EXPECT_THAT(no_type.output, HasSubstr("must be ITEM:TYPE"));
+  const Finished refused = Cli({"recommend", kCustomer, "--what-if", "22423:stare"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("hypothetical_events[0].event_type"));
 }
 
 TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {

@@ -1,4 +1,5 @@
 // Forgetting, removing, creating, activating, checkpoints, backups and the log, over real sockets.
+#include <gmock/gmock.h>
 #include <signal.h>
 
 #include <atomic>
@@ -13,6 +14,7 @@
 namespace groundswell {
 namespace {
 
+constexpr uint32_t kSampleEmbeddingDim = 64;
 constexpr char kRequestId[] = "123e4567-e89b-42d3-a456-426614174000";
 constexpr char kOtherRequestId[] = "123e4567-e89b-42d3-a456-426614174001";
 
@@ -144,18 +146,17 @@ TEST_F(GraphChangesTest, ACustomerOfTheSnapshotCanBeForgotten) {
 
 TEST_F(GraphChangesTest, ARemovedItemIsGoneEverywhereAndACreatedOneCounts) {
   Start();
-  v1::CreateItemRequest create;
+  v1::UpsertItemRequest create;
   create.set_item_id("lamp");
   create.set_title("Blue lamp");
   create.set_category("Lamp");
-  v1::CreateItemResponse created;
-  ASSERT_TRUE(stubs_->admin->CreateItem(NewContext().get(), create, &created).ok());
+  v1::UpsertItemResponse created;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), create, &created).ok());
   token_ = created.consistency_token();
   EXPECT_EQ(Total("nobody"), 0);  // waits
   Record("a1", "ann", "lamp");
   EXPECT_EQ(Total("ann"), 1);
-  EXPECT_EQ(stubs_->admin->CreateItem(NewContext().get(), create, &created).error_code(),
-            grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_TRUE(created.created());
 
   for (const char* item : {kItem, "lamp"}) {
     v1::RemoveItemRequest remove;
@@ -259,6 +260,89 @@ TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
   EXPECT_EQ(Digest(), digest);
   EXPECT_EQ(Total("ann"), 1);
   ExpectVerified();
+}
+
+TEST_F(GraphChangesTest, WhatIsUpsertedCountsAtOnceAndOutlivesARestartAndAnotherSnapshot) {
+  WriteOtherSnapshot(GROUNDSWELL_SAMPLE_SNAPSHOT, directory_.File("other"));
+  Start();
+  const auto upsert = [&](bool available) {
+    v1::UpsertItemRequest request;
+    request.set_item_id(kItem);
+    request.set_title("Blue lamp");
+    request.set_category("Lamp");
+    if (!available) request.mutable_available_until()->set_seconds(1'000'000'000);
+    v1::UpsertItemResponse upserted;
+    const grpc::Status status = stubs_->admin->UpsertItem(NewContext().get(), request, &upserted);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_FALSE(upserted.created());
+    token_ = upserted.consistency_token();
+  };
+  // Its title, when it is the one item of its new category; empty when it is not answered.
+  const auto title = [&] {
+    v1::RecommendRequest request;
+    request.set_user_id(kCustomer);
+    request.set_consistency_token(token_);
+    request.mutable_filter()->set_include_seen(true);
+    request.mutable_filter()->add_categories("Lamp");
+    v1::RecommendResponse response;
+    const grpc::Status status =
+        stubs_->recommend->Recommend(NewContext().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.items_size() == 1 ? response.items(0).title() : "";
+  };
+  upsert(/*available=*/true);
+  EXPECT_EQ(title(), "Blue lamp");
+  upsert(/*available=*/false);
+  EXPECT_EQ(title(), "");
+  server_->Stop(SIGKILL);
+  server_.reset();
+  Start();
+  EXPECT_EQ(title(), "");
+  v1::ActivateSnapshotRequest request;
+  request.set_directory(directory_.File("other"));
+  v1::SnapshotInfo info;
+  ASSERT_TRUE(stubs_->admin->ActivateSnapshot(NewContext().get(), request, &info).ok());
+  EXPECT_EQ(title(), "");
+  upsert(/*available=*/true);
+  EXPECT_EQ(title(), "Blue lamp");
+
+  v1::UpsertItemRequest wrong;
+  wrong.set_item_id(kItem);
+  wrong.mutable_available_from()->set_seconds(20);
+  wrong.mutable_available_until()->set_seconds(20);
+  v1::UpsertItemResponse upserted;
+  const grpc::Status status = stubs_->admin->UpsertItem(NewContext().get(), wrong, &upserted);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), testing::HasSubstr("available_until"));
+}
+
+TEST_F(GraphChangesTest, AVectorThatIsGivenMovesTheItemAndStays) {
+  Start();
+  const auto similar = [&] {
+    v1::SimilarItemsRequest request;
+    request.set_item_id(kItem);
+    v1::SimilarItemsResponse response;
+    const grpc::Status status =
+        stubs_->recommend->SimilarItems(NewContext().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> items;
+    for (const auto& item : response.items()) items.push_back(item.item_id());
+    return items;
+  };
+  const std::vector<std::string> trained = similar();
+  v1::UpsertItemRequest request;
+  request.set_item_id(kItem);
+  for (uint32_t i = 0; i < kSampleEmbeddingDim; ++i) request.add_embedding(i == 7 ? 1.0f : 0.0f);
+  v1::UpsertItemResponse upserted;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), request, &upserted).ok());
+  token_ = upserted.consistency_token();
+  EXPECT_EQ(Total("nobody"), 0);  // waits
+  const std::vector<std::string> given = similar();
+  EXPECT_NE(given, trained);
+  server_->Stop(SIGKILL);
+  server_.reset();
+  Start();
+  EXPECT_EQ(similar(), given);
 }
 
 // Requests go on while the snapshot changes beneath them, and each sees one.

@@ -190,11 +190,11 @@ TEST_F(ListRulesTest, ANarrowCategoryThatIsNearlySeenStillGivesAllThatIsLeft) {
     ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), record, &recorded).ok());
     request.set_consistency_token(recorded.consistency_token());
   }
-  v1::CreateItemRequest create;
+  v1::UpsertItemRequest create;
   create.set_item_id("new-purse");
   create.set_category("purses");
-  v1::CreateItemResponse created;
-  ASSERT_TRUE(stubs_->admin->CreateItem(NewContext().get(), create, &created).ok());
+  v1::UpsertItemResponse created;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), create, &created).ok());
   std::set<std::string> found;
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (found != left && std::chrono::steady_clock::now() < until) {

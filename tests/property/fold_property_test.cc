@@ -146,7 +146,7 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
         break;
       case 2:
       case 3:
-        history.entries.push_back(CreateItem{.event_id = event_id, .item_id = item});
+        history.entries.push_back(UpsertItem{.event_id = event_id, .item_id = item});
         history.model.Create(item);
         break;
       default: {

@@ -24,7 +24,7 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
                 return static_cast<MacroNode>(sum % p);
               },
           .of_new_item =
-              [q = shape.item_clusters](const CreateItem& item) {
+              [q = shape.item_clusters](const UpsertItem& item) {
                 return static_cast<MacroNode>(item.item_id.size() % q);
               },
           .trained_users = 0,
@@ -82,13 +82,16 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   if (checkpoint.has_value()) checkpoint_offset = checkpoint->offset;
   Applier::Options applier_options{.batch_max = options.batch_max,
                                    .user_cache_bytes = options.user_cache_bytes,
-                                   .clustering = TestClustering(options.shape, trained_items),
-                                   .adjacency = adjacency.get(),
-                                   .on_applied = [this](std::span<const Applier::Result> results) {
-                                     const std::lock_guard<std::mutex> lock(mutex_);
-                                     for (const auto& [interaction, outcome] : results)
-                                       outcomes_.push_back(outcome);
-                                   }};
+                                   .clustering = TestClustering(options.shape, trained_items)};
+  applier_options.on_applied = [this](std::span<const Applier::Result> results) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [interaction, outcome] : results) outcomes_.push_back(outcome);
+  };
+  applier_options.on_edges_changed = [this,
+                                      also = options.on_edges_changed](const EdgeChange& change) {
+    adjacency->Change(change);
+    if (also) also(change);
+  };
   applier = std::make_unique<Applier>(*store, generation, *log, *catalogue, *graph, state,
                                       checkpoint_offset, std::move(applier_options));
   const absl::Status caught_up = applier->CatchUp([](Offset, Offset) {}, [] { return false; });

@@ -3,6 +3,7 @@
 #define GROUNDSWELL_TESTS_SUPPORT_LIVE_GRAPH_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "graph/applier.h"
 #include "graph/checkpoint.h"
+#include "graph/edge_change.h"
 #include "graph/interaction_adjacency.h"
 #include "graph/rocksdb_log.h"
 #include "graph/verification.h"
@@ -24,6 +26,8 @@ struct LiveGraphOptions {
   size_t batch_max = 1'000;
   LoadFrom load_from = LoadFrom::kCheckpoint;
   size_t neighbors_max = 4096;
+  // Told of every change of an edge, beside the adjacency.
+  std::function<void(const EdgeChange&)> on_edges_changed;
   RocksdbLog::Options log;
   size_t write_buffer_bytes = size_t{256} << 20;
   rocksdb::Env* env = nullptr;

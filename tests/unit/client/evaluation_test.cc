@@ -80,8 +80,8 @@ class NewestFirstServer final : public v1::RecommendationService::Service,
     return grpc::Status::OK;
   }
 
-  grpc::Status CreateItem(grpc::ServerContext*, const v1::CreateItemRequest* request,
-                          v1::CreateItemResponse*) override {
+  grpc::Status UpsertItem(grpc::ServerContext*, const v1::UpsertItemRequest* request,
+                          v1::UpsertItemResponse*) override {
     const std::lock_guard<std::mutex> lock(mutex);
     catalogue.insert(request->item_id());
     return grpc::Status::OK;

@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include "graph/redaction.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
@@ -232,7 +238,7 @@ TEST_F(ApplierTest, ARemovedItemLeavesNothingAndMayComeBack) {
   }
   LiveGraph live(path_);
   EXPECT_FALSE(live.catalogue->Find("i1").has_value());
-  live.Apply(CreateItem{.event_id = "again", .item_id = "i1", .title = "Back", .cluster = 1});
+  live.Apply(UpsertItem{.event_id = "again", .item_id = "i1", .title = "Back", .cluster = 1});
   ASSERT_TRUE(live.catalogue->Find("i1").has_value());
   const ItemIndex item = *live.catalogue->Find("i1");
   EXPECT_EQ(live.catalogue->Title(item), "Back");
@@ -246,13 +252,13 @@ TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
   std::string digest;
   {
     LiveGraph live(path_);
-    live.Apply({CreateItem{.event_id = "c1",
+    live.Apply({UpsertItem{.event_id = "c1",
                            .item_id = "new",
                            .title = "New",
                            .category = "fresh",
                            .cluster = 0,
                            .clusters_of = "test"},
-                CreateItem{.event_id = "c2", .item_id = "odd", .cluster = 0, .clusters_of = "x"},
+                UpsertItem{.event_id = "c2", .item_id = "odd", .cluster = 0, .clusters_of = "x"},
                 MakeInteraction("ann", "new", 3), MakeInteraction("ann", "odd", 1)});
     EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("new")), 0u) << "as recorded";
     EXPECT_EQ(live.graph->ClusterOf(*live.catalogue->Find("odd")), 1u) << "3 letters, modulo 2";
@@ -266,6 +272,43 @@ TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
   live.ExpectVerified();
 }
 
+TEST_F(ApplierTest, AnUpsertOfAKnownItemReplacesWhatIsSaidOfItAndNothingElse) {
+  Make();
+  std::string digest;
+  {
+    LiveGraph live(path_);
+    live.Apply({MakeInteraction("ann", "i1", 3), MakeInteraction("bob", "i1", 2)});
+    digest = live.Digest();
+    live.Apply({UpsertItem{.event_id = "u1",
+                           .item_id = "i1",
+                           .title = "Lamp",
+                           .category = "Light",
+                           .embedding = {1, 2},
+                           .cluster = 0,
+                           .clusters_of = "test"},
+                UpsertItem{.event_id = "u2",
+                           .item_id = "i1",
+                           .title = "Blue lamp",
+                           .category = "Light",
+                           .availability = {.from_us = 5, .until_us = 7}}});
+    EXPECT_EQ(live.Digest(), digest);
+    live.ExpectVerified();
+  }
+  LiveGraph live(path_);
+  EXPECT_EQ(live.Digest(), digest);
+  live.ExpectVerified();
+  const auto stored = live.generation.ReadItem(ItemIndex{1});
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->id, "i1");
+  EXPECT_EQ(stored->title, "Blue lamp");
+  EXPECT_EQ(stored->category, "Light");
+  EXPECT_FALSE(stored->created);
+  EXPECT_TRUE(stored->upserted);
+  EXPECT_EQ(stored->embedding, (std::vector<float>{1, 2})) << "none was given the second time";
+  EXPECT_EQ(stored->availability, (Availability{.from_us = 5, .until_us = 7}));
+  EXPECT_EQ(live.generation.ReadItem(ItemIndex{99}).status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {
   Make();
   LiveGraph live(path_);
@@ -276,6 +319,49 @@ TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {
   live.Apply(ActivateSnapshot{.event_id = "b", .snapshot_digest = "test"});
   EXPECT_EQ(live.User("ann").cluster, 0u) << "(1 + 1 + 2) modulo 2";
   live.ExpectVerified();
+}
+
+// Who follows the changes alone knows all edges and whose they are.
+TEST_F(ApplierTest, EveryChangeOfAnEdgeIsTold) {
+  Make({.age_us = 100});
+  struct Told {
+    MacroNode cluster = 0;
+    std::vector<Edge> edges;
+    bool operator==(const Told&) const = default;
+  };
+  using Known = std::map<std::pair<UserIndex, ItemIndex>, Told>;
+  Known known;
+  LiveGraph live(path_, {.on_edges_changed = [&](const EdgeChange& change) {
+                   Told& told = known[{change.user, change.item}];
+                   if (!told.edges.empty()) {
+                     EXPECT_EQ(told.cluster, change.cluster_before);
+                   }
+                   EXPECT_TRUE(std::ranges::equal(told.edges, change.before));
+                   told = {.cluster = change.cluster_after,
+                           .edges = {change.after.begin(), change.after.end()}};
+                   if (told.edges.empty()) known.erase({change.user, change.item});
+                 }});
+  live.Apply({MakeInteraction("ann", "i1", 2, 10), MakeInteraction("ann", "i1", 1, 20),
+              MakeInteraction("ann", "i2", 1, 30), MakeInteraction("bob", "i1", 1, 30),
+              MakeInteraction("bob", "i3", 5, 40), MakeInteraction("bob", "i3", -2, 50),
+              MakeInteraction("bob", "i3", -7, 50), MakeInteraction("eve", "i0", 1, 60),
+              MakeInteraction("eve", "i1", 1, 60)});
+  live.Apply(Remove("i2", 70));
+  live.Apply({MakeInteraction("ann", "i0", 1, 115), Forget("eve", 120)});
+  live.Apply(ActivateSnapshot{.event_id = "a", .snapshot_digest = "test"});
+
+  Known expected;
+  for (const char* const id : {"ann", "bob"}) {
+    const UserState user = live.User(id);
+    ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+      expected[{user.index, item}] = {.cluster = user.cluster,
+                                      .edges = {edges.begin(), edges.end()}};
+    });
+  }
+  EXPECT_EQ(expected.size(), 4u);
+  EXPECT_EQ(live.User("ann").cluster, 0u) << "moved";
+  live.applier.reset();
+  EXPECT_EQ(known, expected);
 }
 
 TEST_F(ApplierTest, ARestartLoadsTheCheckpointAndSettlesWhoChangedSince) {

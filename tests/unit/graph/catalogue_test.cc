@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <string>
+#include <thread>
+
 namespace groundswell {
 namespace {
 
@@ -29,12 +33,70 @@ TEST(CatalogueTest, RemovedItemsAreNotFoundAndMayComeBackAsNewOnes) {
     catalogue.Remove(ItemIndex{0});
     catalogue.Remove(ItemIndex{0});
     EXPECT_EQ(catalogue.Find("a"), std::nullopt);
-    EXPECT_EQ(catalogue.live_count(), 0u);
+    EXPECT_EQ(catalogue.unavailable_max(), 1u);
     EXPECT_TRUE(catalogue.Add("a", "Again", "mugs"));
     EXPECT_EQ(catalogue.Find("a"), ItemIndex{1});
     EXPECT_EQ(catalogue.Title(ItemIndex{0}), "First");
     EXPECT_EQ(catalogue.Title(ItemIndex{1}), "Again");
   }
+}
+
+TEST(CatalogueTest, AnUpdateReplacesTitleAndCategory) {
+  Catalogue catalogue(2);
+  catalogue.Add("a", "First", "mugs");
+  catalogue.Add("b", "Second", "bags");
+  catalogue.FinishLoading();
+  for (int round = 0; round < 2; ++round) {
+    catalogue.Update(ItemIndex{0}, "Better", "lamps");
+    EXPECT_EQ(catalogue.Title(ItemIndex{0}), "Better");
+    EXPECT_EQ(catalogue.Category(ItemIndex{0}), "lamps");
+    EXPECT_EQ(catalogue.CategoryNumber(ItemIndex{0}), catalogue.FindCategory("lamps"));
+    EXPECT_EQ(catalogue.Find("a"), ItemIndex{0});
+    EXPECT_EQ(catalogue.Title(ItemIndex{1}), "Second");
+    EXPECT_EQ(catalogue.Category(ItemIndex{1}), "bags");
+  }
+}
+
+TEST(CatalogueTest, AnItemIsAvailableFromItsBeginningUntilJustBeforeItsEnd) {
+  Catalogue catalogue(2);
+  catalogue.Add("a", "", "");
+  catalogue.Add("b", "", "");
+  const ItemIndex item{0};
+  catalogue.SetAvailability(item, {});
+  EXPECT_EQ(catalogue.unavailable_max(), 0u);
+  catalogue.SetAvailability(item, {.from_us = 10, .until_us = 20});
+  EXPECT_FALSE(catalogue.IsAvailable(item, 9));
+  EXPECT_TRUE(catalogue.IsAvailable(item, 10));
+  EXPECT_TRUE(catalogue.IsAvailable(item, 19));
+  EXPECT_FALSE(catalogue.IsAvailable(item, 20));
+  EXPECT_TRUE(catalogue.IsAvailable(ItemIndex{1}, 20));
+  EXPECT_EQ(catalogue.unavailable_max(), 1u);
+  EXPECT_EQ(catalogue.Find("a"), item);
+  catalogue.SetAvailability(item, {});
+  EXPECT_TRUE(catalogue.IsAvailable(item, 20));
+  catalogue.Remove(item);
+  EXPECT_FALSE(catalogue.IsAvailable(item, 15));
+}
+
+TEST(CatalogueTest, IsReadWhileItChanges) {
+  Catalogue catalogue(1);
+  catalogue.Add("a", "0", "0");
+  catalogue.FinishLoading();
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    while (!done) {
+      EXPECT_FALSE(catalogue.Title(ItemIndex{0}).empty());
+      EXPECT_FALSE(catalogue.Category(ItemIndex{0}).empty());
+      EXPECT_LT(catalogue.CategoryNumber(ItemIndex{0}), 3u);
+      EXPECT_TRUE(catalogue.IsAvailable(ItemIndex{0}, 0));
+    }
+  });
+  for (int i = 0; i < 1'000; ++i) {
+    catalogue.Update(ItemIndex{0}, std::to_string(i), std::to_string(i % 3));
+    catalogue.SetAvailability(ItemIndex{0}, {.until_us = i + 1});
+  }
+  done = true;
+  reader.join();
 }
 
 TEST(CatalogueTest, IsFullAtItsCapacity) {

@@ -135,13 +135,13 @@ TEST(NeighborListsTest, LoadingKeepsTheNewestInAnyOrder) {
   EXPECT_EQ(lists.Find(7).weight_max(), 4u);
 }
 
-TEST(NeighborListsTest, AListThatWasFoundBeforeItsNodeWasClearedReadsNothing) {
+TEST(NeighborListsTest, AListThatWasFoundBeforeItsNodeLostAllReadsNothing) {
   NeighborLists lists(kMany);
   lists.Insert(7, At(10, 1));
   const NeighborLists::List found = lists.Find(7);
   ASSERT_EQ(found.size(), 1u);
   ASSERT_TRUE(lists.Read(found, 0).has_value());
-  lists.Clear(7);
+  lists.Erase(7, At(10, 1));
   EXPECT_EQ(lists.Read(found, 0), std::nullopt);
   lists.Insert(8, At(20, 2));  // in the same block
   EXPECT_EQ(lists.Read(found, 0), std::nullopt);
@@ -158,7 +158,6 @@ TEST(NeighborListsTest, MemoryOfWhatLeftIsUsedAgain) {
     if (round == 0) bytes = lists.bytes();
     EXPECT_EQ(lists.bytes(), bytes);
     for (uint32_t node = 0; node < 2'000; ++node) {
-      if (node % 2 == 0) lists.Clear(node);
       for (uint32_t other = 0; other < 100; ++other) lists.Erase(node, At(other, other));
     }
     EXPECT_EQ(lists.edge_count(), 0u);
@@ -177,10 +176,7 @@ TEST(NeighborListsTest, RandomChangesGiveWhatAModelGives) {
                              1 + static_cast<uint32_t>(random() % NeighborLists::kWeightMax));
     auto& neighbors = model[node];
     const auto at = neighbors.find(other);
-    if (random() % 500 == 0) {
-      lists.Clear(node);
-      neighbors.clear();
-    } else if (at == neighbors.end()) {
+    if (at == neighbors.end()) {
       lists.Insert(node, next);
       neighbors[other] = next;
     } else if (random() % 2 == 0) {
@@ -241,7 +237,6 @@ TEST(NeighborListsTest, ReadersMeetOnlyNeighborsThatAreThere) {
     for (uint32_t node = 0; node < kNodes; ++node) {
       const auto count = static_cast<uint32_t>(random() % 100);
       for (uint32_t i = 0; i < count; ++i) lists.Insert(node, At(round, i * kNodes + node));
-      if (random() % 2 == 0) lists.Clear(node);
       for (uint32_t i = 0; i < count; ++i) lists.Erase(node, At(round, i * kNodes + node));
     }
     oldest_round.store(round + 1, std::memory_order_release);

@@ -64,7 +64,7 @@ TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
       again(RemoveItem{.event_id = "e", .item_hash = HashId("i"), .time_us = 9}));
   EXPECT_EQ(removal.item_id, "");
   EXPECT_EQ(removal.item_hash, HashId("i"));
-  const auto item = std::get<CreateItem>(again(CreateItem{.event_id = "e",
+  const auto item = std::get<UpsertItem>(again(UpsertItem{.event_id = "e",
                                                           .item_id = "i",
                                                           .title = "t",
                                                           .category = "c",

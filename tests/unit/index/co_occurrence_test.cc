@@ -24,7 +24,8 @@ class CoOccurrenceTest : public testing::Test {
       const Edge edge{.item = ItemIndex{item},
                       .count = 1,
                       .last = {.time_us = ++now_ * kSecond, .offset = now_}};
-      adjacency_.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+      adjacency_.Change(
+          {.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
     }
   }
   std::vector<Candidate> Retrieve(std::initializer_list<uint32_t> newest, size_t count = 100,

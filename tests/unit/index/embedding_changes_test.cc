@@ -110,7 +110,7 @@ TEST_P(EmbeddingChangesTest, ItemsThatTheCatalogueRemovedAreGoneAtOnceAndThePage
   for (size_t i = 0; i < kItems; ++i) catalogue.Add(std::to_string(i), "", "");
   catalogue.FinishLoading();
   ItemFilter listed;
-  listed.RequireListed(catalogue);
+  listed.RequireAvailable(catalogue, /*now_us=*/0);
   for (int round = 0; round < 20; ++round) {
     const std::vector<uint32_t> best = Best(50, listed);
     ASSERT_EQ(best.size(), 50u);

@@ -24,15 +24,20 @@ class LiveVectorsTest : public testing::Test {
 
   void Take(uint32_t user, uint32_t item) {
     const Edge edge{.item = ItemIndex{item}, .count = 1, .last = {.time_us = ++now_ * 1'000'000}};
-    adjacency_.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+    Change({.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
   }
   void TakeBack(uint32_t user, uint32_t item, int64_t time_s) {
     const Edge edge{.item = ItemIndex{item}, .count = 1, .last = {.time_us = time_s * 1'000'000}};
-    adjacency_.Change(UserIndex{user}, edge.item, {&edge, 1}, {});
+    Change({.user = UserIndex{user}, .item = edge.item, .before = {&edge, 1}, .after = {}});
   }
-  std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true) {
+  void Change(const EdgeChange& change) {
+    adjacency_.Change(change);
+    new_items_.Change(change);
+  }
+  std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true,
+                            std::vector<ItemIndex> joined = {}) {
     std::vector<float> out(2, 9.0f);
-    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), index_->Now(), out),
+    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), joined, index_->Now(), out),
               expected);
     return out;
   }
@@ -65,6 +70,13 @@ TEST_F(LiveVectorsTest, ANewUserHasAVectorFromTheFirstItemOn) {
   EXPECT_THAT(OfUser(7, {ItemIndex{1}}), ElementsAre(0, FloatEq(2 / std::sqrt(2.f))));
 }
 
+TEST_F(LiveVectorsTest, AUserWhoOnlyMightTakeAnItemHasTheVectorOfOneWhoDoes) {
+  const std::vector<float> supposed = OfUser(7, {ItemIndex{1}}, true, {ItemIndex{1}});
+  EXPECT_NE(supposed, OfUser(7, {ItemIndex{1}}));
+  Take(7, 1);
+  EXPECT_EQ(supposed, OfUser(7, {ItemIndex{1}}));
+}
+
 TEST_F(LiveVectorsTest, ItemsWithoutAVectorContributeNothing) {
   Take(7, 5);
   EXPECT_THAT(OfUser(7, {ItemIndex{5}}, false), ElementsAre(0, 0));
@@ -73,7 +85,6 @@ TEST_F(LiveVectorsTest, ItemsWithoutAVectorContributeNothing) {
 TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
   EXPECT_TRUE(VectorOf(4).empty());
   Take(1, 4);
-  new_items_.Touched(ItemIndex{4});
   EXPECT_EQ(new_items_.Refresh(), 1u);
   EXPECT_THAT(VectorOf(4), ElementsAre(0, 1));  // |N_u| = |N_i| = 1
   const auto found = index_->Retrieve({.vector = trained_items_, .filter = {}, .count = 1});
@@ -83,7 +94,6 @@ TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
 TEST_F(LiveVectorsTest, ANewUserOfANewItemPassesOnWhatElseHeTook) {
   Take(7, 1);
   Take(7, 4);
-  new_items_.Touched(ItemIndex{4});
   EXPECT_EQ(new_items_.Refresh(), 1u);
   // e_7' = (0, 2) / sqrt(2 * 2), and that over sqrt(2 * 1).
   EXPECT_THAT(VectorOf(4), ElementsAre(0, FloatEq(1 / std::sqrt(2.f))));
@@ -94,7 +104,6 @@ TEST_F(LiveVectorsTest, AVectorIsMadeAgainWhenTheUsersDouble) {
   for (uint32_t user = 20; user < 36; ++user) {
     Take(user, 0);
     Take(user, 4);
-    new_items_.Touched(ItemIndex{4});
     if (new_items_.Refresh() > 0) made.push_back(user - 19);
   }
   EXPECT_THAT(made, ElementsAre(1, 2, 4, 8, 16));
@@ -105,31 +114,35 @@ TEST_F(LiveVectorsTest, NothingOfAForgottenUserStays) {
   const int64_t first = now_;
   Take(0, 4);
   const int64_t second = now_;
-  new_items_.Touched(ItemIndex{4});
   new_items_.Refresh();
   TakeBack(1, 4, first);
-  new_items_.Touched(ItemIndex{4});
   EXPECT_EQ(new_items_.Refresh(), 1u);
   const std::vector<float> without = VectorOf(4);
   ASSERT_EQ(without.size(), 2u);
   TakeBack(0, 4, second);
-  new_items_.Touched(ItemIndex{4});
   EXPECT_EQ(new_items_.Refresh(), 0u);
   EXPECT_TRUE(VectorOf(4).empty());
   Take(0, 4);
-  new_items_.Touched(ItemIndex{4});
   new_items_.Refresh();
   EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), without));
+}
+
+TEST_F(LiveVectorsTest, NothingOfAForgottenUserStaysWhenAnotherCame) {
+  Take(1, 4);
+  const int64_t first = now_;
+  new_items_.Refresh();
+  Take(0, 4);
+  TakeBack(1, 4, first);
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  // e_0' = (1, 0) + ((2, 0) + (0, 2) + (3, 3)) / sqrt(4 * 1), and that over sqrt(4 * 1).
+  EXPECT_THAT(VectorOf(4), ElementsAre(FloatEq(1.75f), FloatEq(1.25f)));
 }
 
 TEST_F(LiveVectorsTest, TrainedAndGivenVectorsAreKept) {
   const float given[] = {5, 5};
   ASSERT_TRUE(index_->Upsert(ItemIndex{6}, given).ok());
   new_items_.Given(ItemIndex{6});
-  for (const uint32_t item : {0, 6}) {
-    Take(1, item);
-    new_items_.Touched(ItemIndex{item});
-  }
+  for (const uint32_t item : {0, 6}) Take(1, item);
   EXPECT_EQ(new_items_.Refresh(), 0u);
   EXPECT_THAT(VectorOf(0), ElementsAre(2, 0));
   EXPECT_THAT(VectorOf(6), ElementsAre(5, 5));

@@ -16,7 +16,8 @@ TEST(RandomWalkAllocationTest, WalkingAllocatesNothingAfterTheFirstCall) {
     for (uint32_t i = 0; i < 8; ++i) {
       const auto item = static_cast<uint32_t>(random() % 50 + 50 * i);
       const Edge edge{.item = ItemIndex{item}, .count = 1 + item % 3, .last = {.time_us = i}};
-      adjacency.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+      adjacency.Change(
+          {.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
     }
   }
   const RandomWalk walk(adjacency, {.steps = 5'000, .goal_items = 300});

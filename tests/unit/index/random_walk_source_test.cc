@@ -27,7 +27,8 @@ class RandomWalkSourceTest : public testing::Test {
   void Take(uint32_t user, uint32_t item) {
     const uint32_t weight = item < 10 ? 2 : 1;
     const Edge edge{.item = ItemIndex{item}, .count = weight, .last = {.time_us = kDay}};
-    adjacency_.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+    adjacency_.Change(
+        {.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
   }
   std::vector<Candidate> Retrieve(const std::vector<RecentItem>& recent, size_t count,
                                   const ItemFilter& filter = ItemFilter()) {

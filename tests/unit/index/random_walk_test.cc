@@ -34,7 +34,8 @@ void Take(InteractionAdjacency& adjacency, const Interaction& one) {
   const Edge edge{.item = ItemIndex{one.item},
                   .count = one.weight,
                   .last = {.time_us = one.time_s * 1'000'000, .offset = 1}};
-  adjacency.Change(UserIndex{one.user}, edge.item, {}, {&edge, 1});
+  adjacency.Change(
+      {.user = UserIndex{one.user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
 }
 
 InteractionAdjacency& Fill(InteractionAdjacency& adjacency, const std::vector<Interaction>& all) {
@@ -325,7 +326,9 @@ TEST(RandomWalkTest, WalksWhileTheGraphChangesMeetOnlyWhatIsThere) {
     adjacency.items_of_users().CopyTo(user, items);
     const bool has = std::any_of(items.begin(), items.end(),
                                  [&](const Neighbor& one) { return one.node == item; });
-    if (!has) adjacency.Change(UserIndex{user}, edge.item, {}, {&edge, 1});
+    if (!has)
+      adjacency.Change(
+          {.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
   }
   UserState bridge{.index = UserIndex{50}, .edges = {}};
   for (uint32_t item = 0; item < 60; ++item) {
@@ -357,10 +360,14 @@ TEST(RandomWalkTest, WalksWhileTheGraphChangesMeetOnlyWhatIsThere) {
   for (int round = 0; round < 200 || walks < 300 || crossings == 0; ++round) {
     closed.fetch_add(1);
     for (const Edge& edge : bridge.edges) {
-      adjacency.Change(bridge.index, edge.item, {}, {&edge, 1});
+      adjacency.Change(
+          {.user = bridge.index, .item = edge.item, .before = {}, .after = {&edge, 1}});
     }
     if (round % 8 == 0) std::this_thread::yield();
-    adjacency.ForgetUser(bridge);
+    for (const Edge& edge : bridge.edges) {
+      adjacency.Change(
+          {.user = bridge.index, .item = edge.item, .before = {&edge, 1}, .after = {}});
+    }
     closed.fetch_add(1);
     if (round % 8 == 4) std::this_thread::yield();
   }

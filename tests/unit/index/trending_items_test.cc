@@ -6,9 +6,10 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
-#include "graph/macro_graph.h"
+#include "graph/user_state.h"
 
 namespace groundswell {
 namespace {
@@ -30,15 +31,25 @@ class TrendingItemsTest : public ::testing::Test {
  protected:
   // A user of `node` takes `item` for the first time, so many seconds after the begin.
   void Take(uint32_t item, double seconds, MacroNode node = 0, uint32_t category = 0) {
-    const Recency at = At(seconds);
-    trending_.Change({.user_cluster = node, .item = ItemIndex{item}, .after = &at}, category);
+    const Edge edge = At(seconds);
+    Change(item, {}, {&edge, 1}, node, category);
   }
   void Untake(uint32_t item, double seconds, MacroNode node = 0, uint32_t category = 0) {
-    const Recency at = At(seconds);
-    trending_.Change({.user_cluster = node, .item = ItemIndex{item}, .before = &at}, category);
+    const Edge edge = At(seconds);
+    Change(item, {&edge, 1}, {}, node, category);
   }
-  static Recency At(double seconds) {
-    return {.time_us = kBegin + static_cast<int64_t>(seconds * kSecond), .offset = 1};
+  void Change(uint32_t item, std::span<const Edge> before, std::span<const Edge> after,
+              MacroNode node = 0, uint32_t category = 0) {
+    trending_.Change({.item = ItemIndex{item},
+                      .cluster_before = node,
+                      .cluster_after = node,
+                      .before = before,
+                      .after = after},
+                     category);
+  }
+  static Edge At(double seconds) {
+    return {.count = 1,
+            .last = {.time_us = kBegin + static_cast<int64_t>(seconds * kSecond), .offset = 1}};
   }
   std::vector<Candidate> All(size_t count = 100) { return trending_.Retrieve({}, {}, count); }
 
@@ -71,9 +82,9 @@ TEST_F(TrendingItemsTest, TiesGoByItemAndTheCountIsKept) {
 
 TEST_F(TrendingItemsTest, AComebackMovesItsUserAndAddsNone) {
   Take(1, 0);
-  const Recency before = At(0);
-  const Recency after = At(20);
-  trending_.Change({.item = ItemIndex{1}, .before = &before, .after = &after}, 0);
+  const Edge before = At(0);
+  const Edge after = At(20);
+  Change(1, {&before, 1}, {&after, 1});
   const auto found = All();
   ASSERT_EQ(found.size(), 1u);
   EXPECT_FLOAT_EQ(found[0].score, 1);
@@ -133,68 +144,82 @@ TEST_F(TrendingItemsTest, ScoresOutliveAnyLengthOfTime) {
   EXPECT_NEAR(found[1].score, .5, 1e-6);
 }
 
-// The definition, over all users' edges.
-std::map<ItemIndex, double> ScoresOf(const std::vector<UserState>& users, int64_t now_us) {
-  std::map<ItemIndex, double> scores;
+TEST_F(TrendingItemsTest, AUserWhoMovesTakesItsItemsAlong) {
+  const Edge edge = At(0);
+  Take(1, 0, 0);
+  Take(1, 0, 1);
+  trending_.Change({.item = ItemIndex{1},
+                    .cluster_before = 0,
+                    .cluster_after = 2,
+                    .before = {&edge, 1},
+                    .after = {&edge, 1}},
+                   0);
+  EXPECT_FLOAT_EQ(All()[0].score, 2);
+  EXPECT_THAT(trending_.RetrieveOfUserNode(0, {}, 10), IsEmpty());
+  for (const MacroNode node : {1, 2}) {
+    EXPECT_FLOAT_EQ(trending_.RetrieveOfUserNode(node, {}, 10).at(0).score, 1);
+  }
+}
+
+using Scores = std::map<ItemIndex, double>;
+
+// The definition, over the edges of the users of `nodes`.
+Scores ScoresOf(const std::vector<UserState>& users, std::set<MacroNode> nodes, int64_t now_us) {
+  Scores scores;
   for (const UserState& user : users) {
-    for (size_t begin = 0; begin < user.edges.size();) {
-      const auto edges = user.EdgesTo(user.edges[begin].item);
-      const double age_us = static_cast<double>(now_us - edges.back().last.time_us);
-      scores[user.edges[begin].item] += std::exp2(-age_us / (kHalfLifeS * kSecond));
-      begin += edges.size();
-    }
+    if (!nodes.contains(user.cluster)) continue;
+    ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+      const auto age_us = static_cast<double>(now_us - edges.back().last.time_us);
+      scores[item] += std::exp2(-age_us / (kHalfLifeS * kSecond));
+    });
   }
   return scores;
 }
 
-TEST_F(TrendingItemsTest, FollowsEveryChangeOfTheGraph) {
-  constexpr uint32_t kItems = 30;
-  for (const EdgeDetail detail : {EdgeDetail::kPerItem, EdgeDetail::kPerInteraction}) {
-    TrendingItems trending(kHalfLifeS, 3);
-    MacroGraph graph({.user_clusters = 3, .item_clusters = 2, .recent_len = 4},
-                     std::vector<MacroNode>(kItems));
-    graph.FinishLoading();
-    graph.SetListener([&](const NewestInteractionChange& change) { trending.Change(change, 0); });
-    std::mt19937 random(3);
-    std::vector<UserState> users(20);
-    for (uint32_t i = 0; i < users.size(); ++i)
-      users[i] = {.index = UserIndex{i}, .cluster = i % 3};
-    int64_t now_us = 0;
-    for (int step = 0; step < 3000; ++step) {
-      UserState& user = users[random() % users.size()];
-      const ItemIndex item{static_cast<uint32_t>(random() % kItems)};
-      const Recency when = {
-          .time_us = kBegin + (step * 10 + static_cast<int>(random() % 300)) * 1000,
-          .offset = step + 1};
-      switch (random() % 8) {
-        case 0:
-          graph.RemoveEdgesTo(user, item);
-          break;
-        case 1:
-          if (!user.edges.empty()) graph.RemoveEdge(user, random() % user.edges.size());
-          break;
-        case 2:
-          if (random() % 20 == 0) {
-            graph.RemoveUser(user);
-            user.edges.clear();
-          }
-          break;
-        case 3:
-          graph.Apply(user, item, -1, when, detail);
-          break;
-        default:
-          graph.Apply(user, item, 1, when, detail);
-          now_us = std::max(now_us, when.time_us);
-      }
+void ExpectScores(const std::vector<Candidate>& found, const Scores& expected) {
+  EXPECT_EQ(found.size(), expected.size());
+  for (const Candidate& candidate : found) {
+    EXPECT_NEAR(candidate.score, expected.at(candidate.item), 1e-5 * candidate.score + 1e-6);
+  }
+  EXPECT_TRUE(std::is_sorted(found.begin(), found.end(),
+                             [](const auto& a, const auto& b) { return a.score > b.score; }));
+}
+
+TEST_F(TrendingItemsTest, RandomChangesGiveWhatTheDefinitionGives) {
+  std::mt19937 random(3);
+  std::vector<UserState> users(20);
+  for (uint32_t i = 0; i < users.size(); ++i) users[i] = {.index = UserIndex{i}, .cluster = i % 3};
+  int64_t now_us = 0;
+  for (int step = 0; step < 3'000; ++step) {
+    UserState& user = users[random() % users.size()];
+    const MacroNode node = user.cluster;
+    if (random() % 50 == 0) user.cluster = random() % 3;
+    const ItemIndex chosen{static_cast<uint32_t>(random() % 30)};
+    const UserState before = user;
+    std::erase_if(user.edges, [&](const Edge& edge) {
+      return edge.item == chosen ? random() % 4 == 0 : node != user.cluster && random() % 8 == 0;
+    });
+    if (random() % 3 > 0) {
+      const Edge edge{
+          .item = chosen, .count = 1, .last = At(step * .01 + random() % 300 * 1e-3).last};
+      user.edges.push_back(edge);
+      now_us = std::max(now_us, edge.last.time_us);
     }
-    const auto expected = ScoresOf(users, now_us);
-    const auto found = trending.Retrieve({}, {}, kItems);
-    EXPECT_EQ(found.size(), expected.size());
-    for (const Candidate& candidate : found) {
-      EXPECT_NEAR(candidate.score, expected.at(candidate.item), 1e-5 * candidate.score + 1e-6);
+    std::sort(user.edges.begin(), user.edges.end(), [](const Edge& a, const Edge& b) {
+      return a.item != b.item ? a.item < b.item : a.last < b.last;
+    });
+    for (uint32_t item = 0; item < 30; ++item) {
+      trending_.Change({.item = ItemIndex{item},
+                        .cluster_before = node,
+                        .cluster_after = user.cluster,
+                        .before = before.EdgesTo(ItemIndex{item}),
+                        .after = user.EdgesTo(ItemIndex{item})},
+                       0);
     }
-    EXPECT_TRUE(std::is_sorted(found.begin(), found.end(),
-                               [](const auto& a, const auto& b) { return a.score > b.score; }));
+  }
+  ExpectScores(All(), ScoresOf(users, {0, 1, 2}, now_us));
+  for (const MacroNode node : {0, 1, 2}) {
+    ExpectScores(trending_.RetrieveOfUserNode(node, {}, 30), ScoresOf(users, {node}, now_us));
   }
 }
 

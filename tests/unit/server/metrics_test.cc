@@ -57,7 +57,7 @@ TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
   metrics_.CountWalk({.steps = 50, .ended_early = 0, .cut_off = true});
   InteractionAdjacency adjacency(100);
   const Edge edge{.item = ItemIndex{1}, .count = 1};
-  adjacency.Change(UserIndex{2}, edge.item, {}, {&edge, 1});
+  adjacency.Change({.user = UserIndex{2}, .item = edge.item, .before = {}, .after = {&edge, 1}});
   metrics_.SetAdjacency(adjacency);
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_walk_steps_total 750"));

@@ -7,10 +7,8 @@
 #include <random>
 #include <set>
 
-#include "graph/rocksdb_log.h"
 #include "groundswell/v1/recommend.pb.h"
-#include "server/import.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
 namespace {
@@ -22,31 +20,9 @@ using std::chrono::steady_clock;
 
 constexpr char kCustomer[] = "17850";
 
-// Loaded once: everything that a pipeline works on.
-struct Loaded {
-  Loaded() {
-    const auto report = Import(
-        {.snapshot_directory = GROUNDSWELL_SAMPLE_SNAPSHOT, .data_dir = directory.File("db")},
-        [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
-    EXPECT_TRUE(report.ok()) << report.status();
-    store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*Generation::OpenCurrent(*store), {},
-                              [](std::string_view, uint64_t, uint64_t) {});
-    log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
-    state->applier =
-        std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,
-                                  state->graph_state, std::nullopt, Applier::Options{});
-  }
-
-  TemporaryDirectory directory;
-  std::unique_ptr<GraphStore> store;
-  std::unique_ptr<RocksdbLog> log;
-  std::unique_ptr<ServingState> state;
-};
-
 class PipelineTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() { loaded_ = new Loaded; }
+  static void SetUpTestSuite() { loaded_ = new LiveSample; }
   static void TearDownTestSuite() { delete loaded_; }
 
   RankedList Recommend(const std::string& user, steady_clock::time_point deadline,
@@ -62,10 +38,31 @@ class PipelineTest : public testing::Test {
     return *list;
   }
 
-  static inline Loaded* loaded_ = nullptr;
+  static inline LiveSample* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
   Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
 };
+
+TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
+  Catalogue& catalogue = *loaded_->state->catalogue;
+  const ItemIndex item = Recommend(kCustomer, steady_clock::now() + hours(1)).items[0].item;
+  catalogue.SetAvailability(item, {.from_us = 10, .until_us = 20});
+  for (const int64_t now_us : {9, 10, 19, 20}) {
+    const RankedList list =
+        Recommend(kCustomer, steady_clock::now() + hours(1), {.now_us = now_us});
+    EXPECT_EQ(list.items[0].item == item, now_us == 10 || now_us == 19) << now_us;
+    const bool has = std::ranges::any_of(list.items, [&](const auto& c) { return c.item == item; });
+    EXPECT_EQ(has, now_us == 10 || now_us == 19) << now_us;
+    StageDurations durations;
+    const auto ranked = pipeline_.Rank({.user_id = kCustomer,
+                                        .ranker = loaded_->state->snapshot->FindRanker(""),
+                                        .deadline = steady_clock::now() + hours(1)},
+                                       {&item, 1}, ComputeThread{.number = 0}, durations);
+    ASSERT_TRUE(ranked.ok()) << ranked.status();
+    EXPECT_EQ(ranked->items.size(), 1u);
+  }
+  catalogue.SetAvailability(item, {});
+}
 
 TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() - hours(1));
