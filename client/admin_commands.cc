@@ -1,14 +1,17 @@
-// checkpoint, verify, backup, activate, forget, upsert-item, remove-item, log: what an operator
-// asks of a running server.
+// checkpoint, verify, backup, activate, forget, upsert-item, remove-item, rules, log: what an
+// operator asks of a running server.
 #include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -314,12 +317,83 @@ void AddUpsertItemCommand(CLI::App& app, CommandContext& context) {
   });
 }
 
+void PrintRules(const v1::ListRules& rules) {
+  Table table({{.title = "name"},
+               {.title = "does", .width_max = 60},
+               {.title = "from"},
+               {.title = "until"},
+               {.title = "categories asked for", .width_max = 40}});
+  for (const v1::ListRule& rule : rules.rules()) {
+    const v1::BoostItems& boost = rule.boost();
+    const bool of_category = boost.target_case() == v1::BoostItems::kCategory;
+    std::string categories;
+    for (const std::string& category : rule.categories()) {
+      categories += (categories.empty() ? "" : ", ") + category;
+    }
+    table.AddRow(
+        {rule.name(),
+         rule.has_pin()
+             ? fmt::format("pins item {} at {}", rule.pin().item_id(), rule.pin().position())
+             : fmt::format("boosts {} {} by {}", of_category ? "category" : "item",
+                           of_category ? boost.category() : boost.item_id(), boost.factor()),
+         rule.has_start_time() ? TimeUtil::ToString(rule.start_time()) : "",
+         rule.has_end_time() ? TimeUtil::ToString(rule.end_time()) : "",
+         categories.empty() ? "any" : categories});
+  }
+  fmt::print("{}{} rules, etag {}\n", table.ToString(), rules.rules_size(), rules.etag());
+}
+
+absl::StatusOr<v1::ListRules> ReadRules(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) {
+    return absl::NotFoundError(fmt::format("the rules \"{}\" cannot be read", path));
+  }
+  v1::ListRules rules;
+  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &rules);
+  if (parsed.ok()) return rules;
+  return absl::InvalidArgumentError(
+      fmt::format("\"{}\" holds no rules as `groundswell --json rules get` prints them: {}", path,
+                  std::string(parsed.message().data(), parsed.message().size())));
+}
+
+void AddRulesCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("rules", "Items that are pinned or boosted in lists");
+  command.require_subcommand(1);
+  command.footer("Example:\n  groundswell rules get");
+  CLI::App& get = *command.add_subcommand("get", "Prints the rules");
+  get.footer("Example:\n  groundswell --json rules get > rules.json");
+  get.callback([&context] {
+    CallAdmin(context, "rules get", v1::GetListRulesRequest(),
+              &v1::AdminService::Stub::GetListRules, PrintRules);
+  });
+  CLI::App& set = *command.add_subcommand("set", "Replaces all rules");
+  auto path = std::make_shared<std::string>();
+  set.add_option("file", *path,
+                 "JSON, as get prints it with --json. With its etag, only if nobody has set others "
+                 "since; without one, whatever there is")
+      ->required();
+  set.footer(
+      "Example:\n  echo '{\"rules\": [{\"name\": \"lamp of the week\", \"end_time\": "
+      "\"2030-01-31T00:00:00Z\",\n    \"pin\": {\"item_id\": \"85123A\", \"position\": 1}}, "
+      "{\"name\": \"more bags\",\n    \"boost\": {\"category\": \"bags\", \"factor\": 1.5}}]}' > "
+      "rules.json\n  groundswell rules set rules.json");
+  set.callback([path, &context] {
+    absl::StatusOr<v1::ListRules> rules = ReadRules(*path);
+    if (!rules.ok()) return context.Fail(rules.status());
+    v1::SetListRulesRequest request;
+    *request.mutable_rules() = *std::move(rules);
+    CallAdmin(context, "rules set", request, &v1::AdminService::Stub::SetListRules, PrintRules);
+  });
+}
+
 }  // namespace
 
 void AddAdminCommands(CLI::App& app, CommandContext& context) {
   AddForgetCommand(app, context);
   AddUpsertItemCommand(app, context);
   AddRemoveItemCommand(app, context);
+  AddRulesCommand(app, context);
   AddLogCommand(app, context);
   AddCheckpointCommand(app, context);
   AddVerifyCommand(app, context);

@@ -43,7 +43,7 @@ void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
-// forget, upsert-item, remove-item, log, checkpoint, verify, backup, activate.
+// forget, upsert-item, remove-item, rules, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);
 
 // True once SIGINT or SIGTERM was received; commands that last ask it.

@@ -122,7 +122,9 @@ void PrintFooter(const Response& response) {
              Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
              Milliseconds(timings.rank()));
   const double explain = Milliseconds(timings.explain());
-  fmt::print("{}\n", explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
+  const double arrange = Milliseconds(timings.arrange());
+  fmt::print("{}{}\n", arrange > 0 ? fmt::format(", arrange {:.2f}", arrange) : "",
+             explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
   for (const int step : response.degradations()) {
     fmt::print("degraded: {}\n", v1::Degradation_Name(step));
   }
@@ -259,6 +261,8 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   auto filter = std::make_shared<FilterFlags>();
   auto page_size = std::make_shared<int32_t>(10);
   auto explain = std::make_shared<int32_t>(0);
+  auto diversity = std::make_shared<double>(0);
+  auto category_max = std::make_shared<int32_t>(0);
   auto what_if = std::make_shared<WhatIfFlag>();
   auto is_anonymous = std::make_shared<bool>(false);
   CLI::Option* const user = command.add_option("user", *request->mutable_user_id(), "User id");
@@ -274,6 +278,10 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--explain", *explain, kExplainHelp);
   command.add_option("--consistency-token", *request->mutable_consistency_token(),
                      "Token of an acknowledged interaction");
+  command.add_option("--diversity", *diversity,
+                     "How much likeness to the items before counts against an item, 0 to 1");
+  command.add_option("--category-max", *category_max,
+                     "Items of one category on a page at most; 0: any number");
   filter->AddTo(command, /*with_seen=*/true);
   command.footer(
       "Example:\n  groundswell recommend 17850 -n 5 --category Bag\n"
@@ -284,6 +292,8 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
     request->set_page_size(*page_size);
     what_if->Write(*request);
     request->set_explain_items(*explain);
+    if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
+    if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
     filter->Write(*request->mutable_filter());
     Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
       PrintItems(r.items());

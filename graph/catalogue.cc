@@ -78,9 +78,7 @@ std::string_view Catalogue::Category(ItemIndex item) const {
 }
 
 uint32_t Catalogue::CategoryNumber(ItemIndex item) const {
-  // atomic_ref has no const form in C++20; nothing is written.
-  auto& number = const_cast<uint32_t&>(category_of_item_[ToInt(item)]);
-  return std::atomic_ref(number).load(std::memory_order_relaxed);
+  return CategoryIn(category_of_item_, item);
 }
 
 std::optional<ItemIndex> Catalogue::Find(std::string_view id) const {
@@ -92,6 +90,11 @@ std::optional<ItemIndex> Catalogue::Find(std::string_view id) const {
   const auto at = loaded_by_id_.find(id);
   if (at == loaded_by_id_.end() || IsRemoved(ItemIndex{at->second})) return std::nullopt;
   return ItemIndex{at->second};
+}
+
+size_t Catalogue::category_count() const {
+  MutexLock lock(mutex_);
+  return categories_.size();
 }
 
 std::optional<uint32_t> Catalogue::FindCategory(std::string_view category) const {

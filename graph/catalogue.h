@@ -55,8 +55,9 @@ class Catalogue {
 
   // Categories are numbered in the order in which items bring them.
   std::optional<uint32_t> FindCategory(std::string_view category) const;
+  size_t category_count() const;
   uint32_t CategoryNumber(ItemIndex item) const;
-  // Of every item that there is now. A number may change meanwhile: to be read through atomic_ref.
+  // Of every item that there is now. A number may change meanwhile: see CategoryIn.
   std::span<const uint32_t> category_of_item() const { return {category_of_item_.data(), size()}; }
 
  private:
@@ -104,6 +105,13 @@ class Catalogue {
   std::vector<std::unique_ptr<std::string>> categories_ ABSL_GUARDED_BY(mutex_);
   IndexByName category_by_name_ ABSL_GUARDED_BY(mutex_);
 };
+
+// The number at `item` of category_of_item(), while the catalogue may give the item another one.
+// atomic_ref has no const form in C++20; nothing is written. REQUIRES: item < the size.
+inline uint32_t CategoryIn(std::span<const uint32_t> category_of_item, ItemIndex item) {
+  return std::atomic_ref(const_cast<uint32_t&>(category_of_item[ToInt(item)]))
+      .load(std::memory_order_relaxed);
+}
 
 }  // namespace groundswell
 

@@ -105,6 +105,9 @@ class GraphStore {
     void PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
     // Makes this generation the one that serves.
     void PutCurrentGeneration(uint32_t generation);
+    // What an operator set while the server ran; kept as it is by everything that replaces a
+    // snapshot or cuts the log.
+    void PutSetting(std::string_view name, std::string_view value);
     size_t bytes() const;
     void Clear();
 
@@ -129,6 +132,9 @@ class GraphStore {
   // Deletes every generation but this one: what an activation that was cut off left behind, or what
   // a finished one replaced.
   absl::Status KeepOnlyGeneration(uint32_t generation);
+
+  // What PutSetting wrote; empty when it never did.
+  absl::StatusOr<std::string> ReadSetting(std::string_view name) const;
 
   // Reads up to `limit` entries from offset `from` on. A gap between two records, a record that
   // fails its checksum, or a beginning of the log behind `from`, is DataLoss.

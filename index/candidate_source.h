@@ -27,10 +27,11 @@ enum SourceBit : uint32_t {
   kFromWalk = 1u << 6,          // met on random walks from the user's newest items
   kFromCoOccurrence = 1u << 7,  // taken by those who took the user's newest items
   kFromHistory = 1u << 8,       // the user's own items
+  kFromPinned = 1u << 9,        // placed by a rule
 };
-inline constexpr std::array kSourceNames = {"embedding",   "popular",       "request",
-                                            "trending",    "macro_node",    "similar_items",
-                                            "random_walk", "co_occurrence", "history"};
+inline constexpr std::array kSourceNames = {
+    "embedding",     "popular",     "request",       "trending", "macro_node",
+    "similar_items", "random_walk", "co_occurrence", "history",  "pinned"};
 
 struct Candidate {
   ItemIndex item{};

@@ -1,7 +1,6 @@
 #include "index/item_filter.h"
 
 #include <algorithm>
-#include <atomic>
 
 namespace groundswell {
 
@@ -27,9 +26,7 @@ bool ItemFilter::Admits(ItemIndex item) const {
   }
   if (restricted_) {
     if (ToInt(item) >= category_of_item_.size()) return false;
-    // The catalogue may give the item another one meanwhile. Nothing is written here.
-    const uint32_t category = std::atomic_ref(const_cast<uint32_t&>(category_of_item_[ToInt(item)]))
-                                  .load(std::memory_order_relaxed);
+    const uint32_t category = CategoryIn(category_of_item_, item);
     if (category >= is_wanted_category_.size() || !is_wanted_category_[category]) return false;
   }
   if (!excluded_bits_.test(ToInt(item) % kExcludedBits)) return true;

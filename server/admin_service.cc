@@ -320,6 +320,31 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
   return call->reactor;
 }
 
+grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext* context,
+                                                     const v1::GetListRulesRequest* request,
+                                                     v1::ListRules* response) {
+  const auto call =
+      Begin(*context, Method::kGetListRules, request->namespace_(), request->request_id());
+  if (call->status.ok()) *response = *parts_.list_rules.Get();
+  call->Finish(call->status);
+  return call->reactor;
+}
+
+// Not in the background, where it would wait for what lasts: it takes one small write to the disk.
+grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext* context,
+                                                     const v1::SetListRulesRequest* request,
+                                                     v1::ListRules* response) {
+  const auto call =
+      Begin(*context, Method::kSetListRules, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const auto set = parts_.list_rules.Replace(request->rules());
+    if (set.ok()) *response = **set;
+    call->status = set.status();
+  }
+  call->Finish(call->status);
+  return call->reactor;
+}
+
 // Reads a message's worth of entries whenever the client has taken the one before.
 class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
  public:

@@ -14,6 +14,7 @@
 #include "server/background.h"
 #include "server/config.h"
 #include "server/graph_jobs.h"
+#include "server/list_rules.h"
 #include "server/metrics.h"
 #include "server/removals.h"
 #include "server/serving_state.h"
@@ -27,6 +28,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     const Config& config;
     const ServingCell& serving;
     RocksdbLog& log;
+    ListRulesCell& list_rules;
     BackgroundThread& background;
     GraphJobs& jobs;
     Removals& removals;
@@ -58,6 +60,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* RemoveItem(grpc::CallbackServerContext* context,
                                        const v1::RemoveItemRequest* request,
                                        v1::RemovalReceipt* response) override;
+  grpc::ServerUnaryReactor* GetListRules(grpc::CallbackServerContext* context,
+                                         const v1::GetListRulesRequest* request,
+                                         v1::ListRules* response) override;
+  grpc::ServerUnaryReactor* SetListRules(grpc::CallbackServerContext* context,
+                                         const v1::SetListRulesRequest* request,
+                                         v1::ListRules* response) override;
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 

@@ -56,6 +56,8 @@ struct Config {
     int64_t macro_node_weight = 100;
     int64_t popular = 100;
     int64_t popular_weight = 100;
+    int64_t history = 0;
+    int64_t history_weight = 100;
     int64_t trending_half_life_s = 21'600;
     int64_t flat_max_items = 50'000;
     std::string factory = "auto";
@@ -78,6 +80,9 @@ struct Config {
     int64_t item_cache_mb = 256;
     int64_t retrieval_weight = 100;
   } ranking;
+  struct Diversity {
+    int64_t items_max = 200;
+  } diversity;
   struct Paging {
     int64_t lists_max = 10'000;
     int64_t ttl_s = 600;

@@ -94,6 +94,10 @@ constexpr ConfigKey kKeys[] = {
      "Proposed per request: the items with the most interactions."},
     {"retrieval.popular_weight", GROUNDSWELL_MEMBER(retrieval.popular_weight), "%", 1, 10'000,
      "Weight of its places where the sources' lists are merged."},
+    {"retrieval.history", GROUNDSWELL_MEMBER(retrieval.history), "items", 0, 10'000,
+     "Proposed per request: what the user took before, also where seen items are left out."},
+    {"retrieval.history_weight", GROUNDSWELL_MEMBER(retrieval.history_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
     {"retrieval.trending_half_life_s", GROUNDSWELL_MEMBER(retrieval.trending_half_life_s), "s", 1,
      1'000'000'000, "Event time in which a user counts half as much for what is trending."},
     {"retrieval.flat_max_items", GROUNDSWELL_MEMBER(retrieval.flat_max_items), "items", 0,
@@ -133,6 +137,9 @@ constexpr ConfigKey kKeys[] = {
     {"ranking.retrieval_weight", GROUNDSWELL_MEMBER(ranking.retrieval_weight), "%", 0, 10'000,
      "Weight of an item's place in the order of retrieval beside its place in the ranker's order, "
      "which weighs 100. 0: the ranker decides alone."},
+    {"diversity.items_max", GROUNDSWELL_MEMBER(diversity.items_max), "items", 1, 1'000,
+     "First items of a list that diversity.strength of a request puts in another order; the work "
+     "grows with the square."},
     {"paging.lists_max", GROUNDSWELL_MEMBER(paging.lists_max), "lists", 0, 10'000'000,
      "Ranked lists kept for further pages; the one used longest ago makes room."},
     {"paging.ttl_s", GROUNDSWELL_MEMBER(paging.ttl_s), "s", 1, 86'400,

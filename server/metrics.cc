@@ -20,30 +20,20 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using std::chrono::nanoseconds;
 
-constexpr std::array kMethods = {"Recommend",
-                                 "BatchRecommend",
-                                 "Rank",
-                                 "SimilarItems",
-                                 "GetUserState",
-                                 "Ingest",
-                                 "RecordInteraction",
-                                 "ForgetUser",
-                                 "GetServerStatus",
-                                 "CreateCheckpoint",
-                                 "VerifyGraph",
-                                 "CreateBackup",
-                                 "ActivateSnapshot",
-                                 "UpsertItem",
-                                 "RemoveItem",
-                                 "ReadLog"};
+constexpr std::array kMethods = {"Recommend",         "BatchRecommend", "Rank",
+                                 "SimilarItems",      "GetUserState",   "Ingest",
+                                 "RecordInteraction", "ForgetUser",     "GetServerStatus",
+                                 "CreateCheckpoint",  "VerifyGraph",    "CreateBackup",
+                                 "ActivateSnapshot",  "UpsertItem",     "RemoveItem",
+                                 "ReadLog",           "GetListRules",   "SetListRules"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
-constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain"};
+constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain", "arrange"};
 constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
-                               "explanations_skipped"};
+                               "explanations_skipped", "diversity_skipped"};
 constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
 constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",
@@ -198,6 +188,10 @@ void Metrics::MakePipelineFamilies() {
                     "Scored items whose own part of the forward pass was kept or made.");
   items_made_ = &prepared.Add({{"outcome", "made"}});
   items_kept_ = &prepared.Add({{"outcome", "kept"}});
+  unknown_rule_items_ =
+      &CounterFamily(registry_, "groundswell_list_rules_unknown_items_total",
+                     "Rules left out of a request because the catalogue does not have their item.")
+           .Add({});
 }
 
 void Metrics::MakeEventFamilies(std::span<const std::string> event_types) {
@@ -321,6 +315,10 @@ void Metrics::CountWalk(const WalkSummary& summary) {
   walk_steps_->Increment(static_cast<double>(summary.steps));
   walk_ends_[0]->Increment(static_cast<double>(summary.ended_early));
   walk_ends_[1]->Increment(summary.cut_off ? 1 : 0);
+}
+
+void Metrics::CountUnknownRuleItems(size_t count) {
+  unknown_rule_items_->Increment(static_cast<double>(count));
 }
 
 void Metrics::CountPreparedItems(size_t made, size_t items) {

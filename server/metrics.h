@@ -49,14 +49,17 @@ enum class Method {
   kUpsertItem,
   kRemoveItem,
   kReadLog,
+  kGetListRules,
+  kSetListRules,
   kCount
 };
-enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kCount };
+enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kArrange, kCount };
 enum class DegradedStep {
   kRankingSkipped,
   kRetrievalSkipped,
   kStaleState,
   kExplanationsSkipped,
+  kDiversitySkipped,
   kCount
 };
 enum class Fallback { kUnknownUser, kUserNotScored, kCount };
@@ -94,6 +97,8 @@ class Metrics {
   void CountWalk(const WalkSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
+  // Rules that hold for a request and name an item that the catalogue does not have.
+  void CountUnknownRuleItems(size_t count);
   void CountDegraded(DegradedStep step);
   void CountFallback(Fallback reason);
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
@@ -165,6 +170,7 @@ class Metrics {
   std::array<prometheus::Counter*, 2> walk_ends_{};  // goal, deadline
   prometheus::Counter* items_made_ = nullptr;
   prometheus::Counter* items_kept_ = nullptr;
+  prometheus::Counter* unknown_rule_items_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete

@@ -46,6 +46,20 @@ absl::Status TooLittleTime() {
   return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
 }
 
+// Puts the items in the order of `votes`, by their present place; equal ones stay in theirs.
+void SortByVotes(std::span<const float> votes, std::vector<uint32_t>& order,
+                 std::vector<Candidate>& items) {
+  order.resize(items.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return votes[a] != votes[b] ? votes[a] > votes[b] : a < b;
+  });
+  std::vector<Candidate> ordered;
+  ordered.reserve(items.size());
+  for (const uint32_t at : order) ordered.push_back(items[at]);
+  items = std::move(ordered);
+}
+
 float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
@@ -96,23 +110,9 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
   if (!user.ok()) return user.status();
 
   Retrieve(query, *user, scratch, list, durations);
-  if (!user->has_value()) {
-    list.fallback_reason = v1::FALLBACK_REASON_UNKNOWN_USER;
-    metrics_.CountFallback(Fallback::kUnknownUser);
-    return list;
-  }
-  if (query.ranker == nullptr || query.skip_ranking || list.items.empty()) return list;
-  const absl::Status ranked =
-      RankItems(query, **user, options_.retrieval_weight, scratch, list, durations);
-  if (ranked.ok()) {
-    list.ranker = query.ranker->name();
-    ExplainItems(query, (*user)->state, scratch, list, durations);
-  } else if (absl::IsFailedPrecondition(ranked)) {
-    list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
-    metrics_.CountFallback(Fallback::kUserNotScored);
-  } else {
-    Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
-  }
+  OrderItems(query, *user, scratch, list, durations);
+  ArrangeItems(query, scratch, list, durations);
+  if (!list.ranker.empty()) ExplainItems(query, (*user)->state, scratch, list, durations);
   return list;
 }
 
@@ -206,17 +206,43 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<Overlai
     for (const Edge& edge : user->state.edges) scratch.seen.push_back(edge.item);
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen);
+  const ItemFilter with_seen = FilterOf(query.rules, {});
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
+                                                .filter_with_seen = with_seen,
                                                 .categories = query.rules.categories,
                                                 .seed = std::hash<std::string>{}(query.user_id),
                                                 .only_sources = query.only_sources,
+                                                .items_min = query.page_size,
                                                 .deadline = query.deadline},
                                                scratch.retrieval);
   if (found.skipped) {
     Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
   }
   list.items = std::move(found.items);
+}
+
+// By the ranker, which the list then names; where there is none, or it cannot, as retrieved.
+void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
+                          Scratch& scratch, RankedList& list, StageDurations& durations) const {
+  if (!user.has_value()) {
+    list.fallback_reason = v1::FALLBACK_REASON_UNKNOWN_USER;
+    metrics_.CountFallback(Fallback::kUnknownUser);
+  } else if (query.ranker != nullptr && !query.skip_ranking && !list.items.empty()) {
+    const absl::Status ranked =
+        RankItems(query, *user, options_.retrieval_weight, scratch, list, durations);
+    if (ranked.ok()) {
+      list.ranker = query.ranker->name();
+      return;
+    }
+    if (absl::IsFailedPrecondition(ranked)) {
+      list.fallback_reason = v1::FALLBACK_REASON_USER_NOT_SCORED;
+      metrics_.CountFallback(Fallback::kUserNotScored);
+    } else {
+      Degrade(list, v1::DEGRADATION_RANKING_SKIPPED, DegradedStep::kRankingSkipped);
+    }
+  }
+  OrderByBoosts(query.applied_rules.boosts, scratch, list);
 }
 
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
@@ -245,8 +271,9 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const OverlaidUser
     ScoreBlock(*query.ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
   }
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
-  if (retrieval_weight > 0) {
-    OrderByRankerAndRetrieval(retrieval_weight, scratch, list);
+  const Boosts& boosts = query.applied_rules.boosts;
+  if (retrieval_weight > 0 || !boosts.empty()) {
+    OrderByRankerAndRetrieval(retrieval_weight, boosts, scratch, list);
   } else {
     SortByScore(list.items);
   }
@@ -255,8 +282,8 @@ absl::Status Pipeline::RankItems(const RecommendQuery& query, const OverlaidUser
 }
 
 // Reciprocal rank fusion of the two orders; the list is still in that of retrieval, with logits.
-void Pipeline::OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratch,
-                                         RankedList& list) const {
+void Pipeline::OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& boosts,
+                                         Scratch& scratch, RankedList& list) const {
   std::vector<Candidate>& items = list.items;
   scratch.order.resize(items.size());
   std::iota(scratch.order.begin(), scratch.order.end(), 0);
@@ -268,13 +295,73 @@ void Pipeline::OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratc
     const uint32_t at = scratch.order[place];
     scratch.logits[at] = RankVote(place, 1) + RankVote(at, retrieval_weight);
   }
-  std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
-    return scratch.logits[a] != scratch.logits[b] ? scratch.logits[a] > scratch.logits[b] : a < b;
-  });
-  std::vector<Candidate> ordered;
-  ordered.reserve(items.size());
-  for (const uint32_t at : scratch.order) ordered.push_back(items[at]);
-  items = std::move(ordered);
+  MultiplyByBoosts(boosts, scratch.logits, items);
+  SortByVotes(scratch.logits, scratch.order, items);
+}
+
+// One vote for each place that the items have.
+void Pipeline::OrderByBoosts(const Boosts& boosts, Scratch& scratch, RankedList& list) const {
+  if (boosts.empty()) return;
+  scratch.logits.resize(list.items.size());
+  for (size_t place = 0; place < list.items.size(); ++place) {
+    scratch.logits[place] = RankVote(place, 1);
+  }
+  MultiplyByBoosts(boosts, scratch.logits, list.items);
+  SortByVotes(scratch.logits, scratch.order, list.items);
+}
+
+// What is done to a list once it is ordered.
+void Pipeline::ArrangeItems(const RecommendQuery& query, Scratch& scratch, RankedList& list,
+                            StageDurations& durations) const {
+  const bool lays_out = query.diversity.category_max > 0 || !query.applied_rules.pins.empty();
+  if (query.diversity.strength <= 0 && !lays_out) return;
+  StageTimer timer(metrics_, Stage::kArrange, &durations.arrange);
+  if (query.diversity.strength > 0 && HasTimeFor(query.deadline)) {
+    Diversify(state_.embedding_source->Now(), query.diversity.strength,
+              options_.diversity_items_max, scratch.diversity, list.items);
+  } else if (query.diversity.strength > 0) {
+    Degrade(list, v1::DEGRADATION_DIVERSITY_SKIPPED, DegradedStep::kDiversitySkipped);
+  }
+  if (lays_out) LayOutItems(query, scratch, list);
+}
+
+// The user's seen items are still in the scratch, as Retrieve left them.
+void Pipeline::LayOutItems(const RecommendQuery& query, Scratch& scratch, RankedList& list) const {
+  const Catalogue& catalogue = *state_.catalogue;
+  const ItemFilter filter = FilterOf(query.rules, scratch.seen);
+  const std::optional<uint32_t> no_category = catalogue.FindCategory("");
+  PageRules rules{.page_size = query.page_size,
+                  .category_max = query.diversity.category_max,
+                  .items_max = options_.items_max,
+                  .pins = query.applied_rules.pins,
+                  .category_of_item = catalogue.category_of_item()};
+  const std::vector<uint32_t>& asked_for = query.rules.categories;
+  if (no_category.has_value()) rules.no_category = *no_category;
+  if (!asked_for.empty() && std::ranges::find(asked_for, rules.no_category) == asked_for.end()) {
+    rules.category_count = asked_for.size();
+  } else if (!no_category.has_value()) {
+    rules.category_count = catalogue.category_count();
+  }
+  const bool fills = query.only_sources == 0 || (query.only_sources & kFromPopular) != 0;
+  const std::shared_ptr<const PopularitySource::Order> popular = state_.popularity.order();
+  const PageFill fill{.filter = filter,
+                      .popular = fills ? popular.get() : nullptr,
+                      .deadline = query.deadline - options_.retrieval.stage_reserve};
+  const PageLayoutResult result =
+      LayOutPages(rules, fill, scratch.page_layout, list.items, list.page_ends);
+  metrics_.CountCandidates(kFromPinned, result.pinned);
+  const bool is_known = std::ranges::find(list.degradations, v1::DEGRADATION_RETRIEVAL_SKIPPED) !=
+                        list.degradations.end();
+  if (result.cut_short && !is_known) {
+    Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
+  }
+}
+
+void Pipeline::MultiplyByBoosts(const Boosts& boosts, std::span<float> votes,
+                                std::span<const Candidate> items) const {
+  if (boosts.empty()) return;
+  const std::span<const uint32_t> category_of_item = state_.catalogue->category_of_item();
+  for (size_t i = 0; i < items.size(); ++i) votes[i] *= boosts.Of(items[i].item, category_of_item);
 }
 
 // The user's features are still in the scratch, as RankItems left them.

@@ -20,12 +20,15 @@
 #include "absl/status/statusor.h"
 #include "graph/applier.h"
 #include "graph/interaction.h"
+#include "index/diversity.h"
 #include "models/explanations.h"
 #include "models/item_cache.h"
 #include "models/ranker.h"
 #include "server/admission.h"
+#include "server/applied_rules.h"
 #include "server/features.h"
 #include "server/metrics.h"
+#include "server/page_layout.h"
 #include "server/prepared_items.h"
 #include "server/ranked_lists.h"
 #include "server/retrieval.h"
@@ -38,6 +41,7 @@ struct StageDurations {
   std::chrono::nanoseconds retrieval{};
   std::chrono::nanoseconds rank{};
   std::chrono::nanoseconds explain{};
+  std::chrono::nanoseconds arrange{};
 };
 
 // Which items may be answered, in the server's own terms.
@@ -48,10 +52,20 @@ struct ItemRules {
   int64_t now_us = 0;  // when it is asked, since 1970: items are answered within their time
 };
 
+// How unlike each other the items of a list are to be.
+struct Diversity {
+  float strength = 0;       // 0 to 1, see Diversify
+  size_t category_max = 0;  // items of one category on a page; 0: any number
+};
+
 struct RecommendQuery {
   std::string user_id;  // empty: an anonymous session, which is its hypothetical events
   std::vector<Interaction> hypothetical_events;
   ItemRules rules;
+  AppliedRules applied_rules;  // the operator's
+  Diversity diversity;
+  // So many items at least, where they exist; and pages end by it where categories are limited.
+  size_t page_size = 20;
   const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
   std::chrono::steady_clock::time_point deadline;
   uint32_t only_sources = 0;  // SourceBits; 0: the configured ones
@@ -68,6 +82,8 @@ class Pipeline {
     // Of the order of retrieval beside the ranker's, whose weight is 1, in a ranked list; 0: the
     // ranker decides alone.
     float retrieval_weight = 0;
+    size_t diversity_items_max = 200;  // first items of a list that diversity reorders
+    size_t items_max = 500;            // of a list that is laid out in pages
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -103,6 +119,8 @@ class Pipeline {
     std::vector<uint32_t> order;
     PreparedItemBuffers prepared_items;
     Retrieval::Scratch retrieval;
+    DiversityScratch diversity;
+    PageLayoutScratch page_layout;
   };
 
   ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const;
@@ -113,12 +131,21 @@ class Pipeline {
                                                        StageDurations& durations) const;
   void Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                 Scratch& scratch, RankedList& list, StageDurations& durations) const;
+  void OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
+                  Scratch& scratch, RankedList& list, StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
                          float retrieval_weight, Scratch& scratch, RankedList& list,
                          StageDurations& durations) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
-  void OrderByRankerAndRetrieval(float retrieval_weight, Scratch& scratch, RankedList& list) const;
+  void OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& boosts, Scratch& scratch,
+                                 RankedList& list) const;
+  void MultiplyByBoosts(const Boosts& boosts, std::span<float> votes,
+                        std::span<const Candidate> items) const;
+  void OrderByBoosts(const Boosts& boosts, Scratch& scratch, RankedList& list) const;
+  void ArrangeItems(const RecommendQuery& query, Scratch& scratch, RankedList& list,
+                    StageDurations& durations) const;
+  void LayOutItems(const RecommendQuery& query, Scratch& scratch, RankedList& list) const;
   void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
                   std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;

@@ -130,6 +130,8 @@ Page RankedLists::MakePage(const ListId& id, std::shared_ptr<const RankedList> l
   const size_t size = list->items.size();
   page.begin = begin;
   page.end = begin + std::min(page_size, size - begin);
+  const auto end = std::ranges::upper_bound(list->page_ends, begin);
+  if (end != list->page_ends.end()) page.end = std::min<size_t>(page.end, *end);
   page.list = std::move(list);
   if (page.end < size) page.next_page_token = EncodeToken({id, static_cast<uint32_t>(page.end)});
   return page;

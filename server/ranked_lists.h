@@ -39,6 +39,9 @@ using ItemNodeCategories = std::vector<std::vector<std::string>>;
 // One answer, whole: what every page of it says.
 struct RankedList {
   std::vector<Candidate> items;  // best first
+  // Positions that no page goes beyond, ascending; empty: pages end anywhere. A page that begins
+  // between two of them ends at the next one at the latest.
+  std::vector<uint32_t> page_ends;
   // Of the first items, past items by their ItemIndex; absent unless asked for.
   std::optional<Explanations> explanations;
   // Whose items they are, also once another snapshot serves.

@@ -31,6 +31,7 @@ void SetTimings(const UnaryRunner::Call& call, const StageDurations& durations,
   SetDuration(durations.retrieval, *out.mutable_retrieval());
   SetDuration(durations.rank, *out.mutable_rank());
   SetDuration(durations.explain, *out.mutable_explain());
+  SetDuration(durations.arrange, *out.mutable_arrange());
   SetDuration(std::chrono::steady_clock::now() - call.arrival, *out.mutable_total());
 }
 
@@ -120,8 +121,9 @@ void WritePage(const Page& page, v1::RecommendResponse& response) {
 
 }  // namespace
 
-RecommendService::RecommendService(RankedLists& lists, UnaryRunner& runner, Options options)
-    : lists_(lists), runner_(runner), options_(std::move(options)) {}
+RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list_rules,
+                                   UnaryRunner& runner, Options options)
+    : lists_(lists), list_rules_(list_rules), runner_(runner), options_(std::move(options)) {}
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,
@@ -201,6 +203,8 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
 
   const absl::StatusOr<uint32_t> only_sources = CheckOnlySources(request.only_sources());
   if (!only_sources.ok()) return only_sources.status();
+  const absl::StatusOr<Diversity> diversity = CheckDiversity(request.diversity());
+  if (!diversity.ok()) return diversity.status();
 
   const uint64_t query_hash = QueryHashOf(request);
   StageDurations durations;
@@ -208,17 +212,20 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   if (!request.page_token().empty()) {
     page = lists_.Resume(request.page_token(), query_hash, *page_size);
   } else {
-    absl::StatusOr<RankedList> list =
-        state.pipeline->Recommend({.user_id = request.user_id(),
-                                   .hypothetical_events = *std::move(events),
-                                   .rules = *std::move(rules),
-                                   .ranker = *ranker,
-                                   .deadline = call.deadline,
-                                   .only_sources = *only_sources,
-                                   .skip_ranking = request.skip_ranking(),
-                                   .stale = call.stale,
-                                   .explain_items = *explain_items},
-                                  call.thread, durations);
+    absl::StatusOr<RankedList> list = state.pipeline->Recommend(
+        {.user_id = request.user_id(),
+         .hypothetical_events = *std::move(events),
+         .rules = *std::move(rules),
+         .applied_rules = list_rules_.Apply(request.filter().categories(), *state.catalogue),
+         .diversity = *diversity,
+         .page_size = *page_size,
+         .ranker = *ranker,
+         .deadline = call.deadline,
+         .only_sources = *only_sources,
+         .skip_ranking = request.skip_ranking(),
+         .stale = call.stale,
+         .explain_items = *explain_items},
+        call.thread, durations);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }

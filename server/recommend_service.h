@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "graph/interaction.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
+#include "server/list_rules.h"
 #include "server/ranked_lists.h"
 #include "server/unary_runner.h"
 
@@ -26,7 +27,8 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   };
 
   // All references must outlive the service.
-  RecommendService(RankedLists& lists, UnaryRunner& runner, Options options);
+  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, UnaryRunner& runner,
+                   Options options);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -66,6 +68,7 @@ class RecommendService final : public v1::RecommendationService::CallbackService
                                                        const ServingState& state) const;
 
   RankedLists& lists_;
+  const ListRulesCell& list_rules_;
   UnaryRunner& runner_;
   const Options options_;
 };

@@ -197,6 +197,19 @@ absl::StatusOr<uint32_t> CheckOnlySources(
   return bits;
 }
 
+absl::StatusOr<Diversity> CheckDiversity(const v1::ListDiversity& diversity) {
+  if (!(diversity.strength() >= 0 && diversity.strength() <= 1)) {
+    return InvalidField("diversity.strength", std::to_string(diversity.strength()),
+                        "must be 0 to 1");
+  }
+  if (diversity.category_max() < 0) {
+    return InvalidField("diversity.category_max", std::to_string(diversity.category_max()),
+                        "must be at least 1, or 0 for any number");
+  }
+  return Diversity{.strength = static_cast<float>(diversity.strength()),
+                   .category_max = static_cast<size_t>(diversity.category_max())};
+}
+
 absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapshot& snapshot) {
   const Ranker* found = snapshot.FindRanker(ranker);
   if (found != nullptr || ranker.empty()) return found;

@@ -70,10 +70,15 @@ inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
     {kFromMacroNode, v1::CANDIDATE_SOURCE_MACRO_NODE},
     {kFromSimilarItems, v1::CANDIDATE_SOURCE_SIMILAR_ITEMS},
     {kFromWalk, v1::CANDIDATE_SOURCE_RANDOM_WALK},
-    {kFromCoOccurrence, v1::CANDIDATE_SOURCE_CO_OCCURRENCE}};
+    {kFromCoOccurrence, v1::CANDIDATE_SOURCE_CO_OCCURRENCE},
+    {kFromHistory, v1::CANDIDATE_SOURCE_HISTORY},
+    {kFromPinned, v1::CANDIDATE_SOURCE_PINNED}};
 
 // SourceBits of the sources that a list may come from; 0 when none is named.
 absl::StatusOr<uint32_t> CheckOnlySources(const google::protobuf::RepeatedField<int>& only_sources);
+
+// How unlike each other items are to be.
+absl::StatusOr<Diversity> CheckDiversity(const v1::ListDiversity& diversity);
 
 // nullptr when the snapshot has no models and `ranker` is empty; NotFound (RANKER_UNKNOWN)
 // otherwise.

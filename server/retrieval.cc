@@ -43,6 +43,7 @@ const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
          : source == kFromSimilarItems ? sources.similar_items
          : source == kFromTrending     ? sources.trending
          : source == kFromMacroNode    ? sources.macro_node
+         : source == kFromHistory      ? sources.history
                                        : sources.popular;
 }
 
@@ -110,6 +111,10 @@ void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const
       Add(*std::move(found), kFromWalk, scratch);
     }
   }
+  if (const size_t quota = QuotaOf(kFromHistory, query); quota > 0) {
+    Add(RetrieveHistory(query.user->state, query.filter_with_seen, quota, scratch.history),
+        kFromHistory, scratch);
+  }
 }
 
 void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
@@ -122,6 +127,12 @@ void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
   }
 }
 
+void Retrieval::ProposePopular(const Query& query, size_t count, Scratch& scratch) const {
+  if (count == 0) return;
+  auto popular = state_.popularity.Retrieve({.vector = {}, .filter = query.filter, .count = count});
+  Add(popular.ok() ? *std::move(popular) : std::vector<Candidate>(), kFromPopular, scratch);
+}
+
 Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
   Result result;
   scratch.proposed.clear();
@@ -131,13 +142,16 @@ Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const
                                 [](const ProposedList& list) { return list.items.empty(); });
   ProposeFromNeighbors(query, scratch);
   ProposeTrending(query, scratch);
-  if (size_t quota = QuotaOf(kFromPopular, query); quota > 0) {
-    if (fill) quota = std::max(quota, options_.candidates);
-    auto popular =
-        state_.popularity.Retrieve({.vector = {}, .filter = query.filter, .count = quota});
-    if (popular.ok()) Add(*std::move(popular), kFromPopular, scratch);
-  }
+  size_t popular = QuotaOf(kFromPopular, query);
+  if (popular > 0 && fill) popular = std::max(popular, options_.candidates);
+  ProposePopular(query, popular, scratch);
   result.items = MergeCandidates(scratch.proposed, options_.candidates);
+  const size_t wanted = std::min(query.items_min, options_.candidates);
+  if (result.items.size() < wanted && popular < wanted && query.only_sources == 0) {
+    if (popular > 0) scratch.proposed.pop_back();
+    ProposePopular(query, wanted, scratch);
+    result.items = MergeCandidates(scratch.proposed, options_.candidates);
+  }
   return result;
 }
 

@@ -8,6 +8,8 @@
 //   trending       what most users took of late                                 live graph
 //   macro_node     what most users of the user's macro node took of late        live graph
 //   popular        the items with the most interactions                         live graph
+//   history        what the user took before; the only one that proposes seen   live graph
+//                  items
 //
 // One compute thread asks them one after the other: requests run beside each other, and waking
 // another thread costs more than most sources do. docs/retrieval.md has their equations.
@@ -24,6 +26,7 @@
 #include "graph/user_state.h"
 #include "index/candidate_source.h"
 #include "index/co_occurrence.h"
+#include "index/history.h"
 #include "index/merge.h"
 #include "index/random_walk_source.h"
 #include "server/metrics.h"
@@ -47,6 +50,7 @@ class Retrieval {
     Source trending{.quota = 100};
     Source macro_node{.quota = 50};
     Source popular{.quota = 100};
+    Source history{.quota = 0};
   };
   struct Options {
     size_t candidates = 600;  // of the merged list, at most
@@ -58,11 +62,13 @@ class Retrieval {
   struct Query {
     const OverlaidUser* user = nullptr;  // null: nobody knows them
     const ItemFilter& filter;
+    const ItemFilter& filter_with_seen;    // the same, but for the rule on seen items
     std::span<const uint32_t> categories;  // the filter's own
     uint64_t seed = 0;                     // of the walks
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
     // Options::candidates items.
     uint32_t only_sources = 0;
+    size_t items_min = 0;  // popular items fill the list up to here, unless only_sources is set
     std::chrono::steady_clock::time_point deadline;
   };
   struct Scratch {
@@ -71,6 +77,7 @@ class Retrieval {
     std::vector<RecentItem> recent;  // the user's newest items, newest first
     std::vector<ItemIndex> newest;   // the same
     CoOccurrence::Scratch co_occurrence;
+    HistoryScratch history;
     std::vector<ProposedList> proposed;
   };
   struct Result {
@@ -81,13 +88,14 @@ class Retrieval {
   // What the sources that exist can propose from; the others are never in `only_sources`.
   static constexpr uint32_t kSources = kFromEmbedding | kFromWalk | kFromCoOccurrence |
                                        kFromSimilarItems | kFromTrending | kFromMacroNode |
-                                       kFromPopular;
+                                       kFromPopular | kFromHistory;
 
   // The references must outlive it.
   Retrieval(const ServingState& state, Metrics& metrics, Options options);
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
-  // (nobody known, no vector, no time), popular items fill the list.
+  // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
+  // was proposed is less than items_min. There are fewer then only if no others are admitted.
   Result Propose(const Query& query, Scratch& scratch) const;
 
  private:
@@ -100,6 +108,7 @@ class Retrieval {
   void ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const;
   void ProposeFromNeighbors(const Query& query, Scratch& scratch) const;
   void ProposeTrending(const Query& query, Scratch& scratch) const;
+  void ProposePopular(const Query& query, size_t count, Scratch& scratch) const;
 
   const ServingState& state_;
   Metrics& metrics_;

@@ -26,6 +26,7 @@
 #include "server/http_endpoint.h"
 #include "server/index_upkeep.h"
 #include "server/interaction_service.h"
+#include "server/list_rules.h"
 #include "server/metrics.h"
 #include "server/pipeline.h"
 #include "server/ranked_lists.h"
@@ -120,7 +121,8 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
                   .similar_items = source(retrieval.similar_items, retrieval.similar_items_weight),
                   .trending = source(retrieval.trending, retrieval.trending_weight),
                   .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
-                  .popular = source(retrieval.popular, retrieval.popular_weight)},
+                  .popular = source(retrieval.popular, retrieval.popular_weight),
+                  .history = source(retrieval.history, retrieval.history_weight)},
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
@@ -137,6 +139,7 @@ struct Server::Parts {
   std::unique_ptr<HttpEndpoint> http;
   std::unique_ptr<GraphStore> store;
   std::unique_ptr<RocksdbLog> log;
+  std::unique_ptr<ListRulesCell> list_rules;
   ActivationPoint activation_point;
   ServingCell serving;
   std::unique_ptr<GraphFollower> popularity;
@@ -157,6 +160,7 @@ struct Server::Parts {
   absl::Status StartHttp();
   absl::Status OpenStore();
   absl::Status OpenLog(Offset base);
+  absl::Status LoadListRules();
   LoadOptions HowToLoad() const;
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
   absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
@@ -209,6 +213,12 @@ absl::Status Server::Parts::OpenLog(Offset base) {
                  log->lost());
   }
   return absl::OkStatus();
+}
+
+absl::Status Server::Parts::LoadListRules() {
+  auto loaded = ListRulesCell::Open(*store, metrics, NowMicros);
+  if (loaded.ok()) list_rules = *std::move(loaded);
+  return loaded.status();
 }
 
 LoadOptions Server::Parts::HowToLoad() const {
@@ -280,7 +290,9 @@ absl::Status Server::Parts::StartState(ServingState& state,
   const Pipeline::Options options{
       .retrieval = RetrievalOptionsOf(config, metrics),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
-      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100};
+      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
+      .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
+      .items_max = static_cast<size_t>(config.paging.items_max)};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
   state.pipeline->WarmUp();
   return absl::OkStatus();
@@ -390,7 +402,7 @@ void Server::Parts::MakeBackground() {
 
 void Server::Parts::MakeServices() {
   recommend_service = std::make_unique<RecommendService>(
-      *lists, *runner,
+      *lists, *list_rules, *runner,
       RecommendService::Options{.name_space = config.server.name_space,
                                 .event_types = config.event_types,
                                 .now_us = NowMicros});
@@ -404,6 +416,7 @@ void Server::Parts::MakeServices() {
   admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
                                                                      .serving = serving,
                                                                      .log = *log,
+                                                                     .list_rules = *list_rules,
                                                                      .background = *background,
                                                                      .jobs = *jobs,
                                                                      .removals = *removals,
@@ -461,6 +474,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   Parts& parts = *server->parts_;
   if (absl::Status s = parts.StartHttp(); !s.ok()) return s;
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
+  if (absl::Status s = parts.LoadListRules(); !s.ok()) return s;
   parts.MakeRequestPath();
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
   parts.popularity = std::make_unique<GraphFollower>(

@@ -25,7 +25,7 @@ LIBRARY_OWNERS = {
     # search_bench has the bare calls beside ours.
     "faiss/": {"index/faiss_index.cc", "bench/search_bench.cc"},
     # log_bench is the baseline without us.
-    "rocksdb/": {"graph/store.cc", "graph/write_ahead_check.cc",
+    "rocksdb/": {"graph/store.cc", "graph/store_settings.cc", "graph/write_ahead_check.cc",
                  "graph/write_ahead_check.h", "graph/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/kernels.cc", "models/weight.cc"},
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},

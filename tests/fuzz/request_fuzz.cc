@@ -1,6 +1,7 @@
 // Requests as protobuf bytes, through every check that a request passes, and the configuration
 // file.
 #include "server/config.h"
+#include "server/list_rules.h"
 #include "server/request_checks.h"
 #include "tests/fuzz/seed_corpus.h"
 
@@ -40,6 +41,10 @@ void TryRecommend(std::string_view bytes) {
   if (rules.ok()) Require(rules->categories.size() <= kCategoriesMax, "categories are bounded");
   const auto page_size = CheckPageSize(message.page_size());
   if (page_size.ok()) Require(*page_size >= 1 && *page_size <= 100, "pages have 1 to 100 items");
+  const auto diversity = CheckDiversity(message.diversity());
+  if (diversity.ok()) {
+    Require(diversity->strength >= 0 && diversity->strength <= 1, "a strength is 0 to 1");
+  }
   const auto explain_items = CheckExplainItems(message.explain_items());
   if (explain_items.ok()) Require(*explain_items <= 10, "at most 10 items are explained");
   const auto offset = CheckConsistencyToken(message.consistency_token());
@@ -56,6 +61,22 @@ void TryRecommend(std::string_view bytes) {
   }
   CheckRequestId(message.request_id()).IgnoreError();
   CheckId("user_id", message.user_id()).IgnoreError();
+}
+
+void TryListRules(std::string_view bytes) {
+  v1::ListRules message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  if (!CheckListRules(message).ok()) return;
+  size_t unknown_items = 0;
+  const AppliedRules applied =
+      ApplyListRules(message, kNowUs, Names(), SmallCatalogue(), unknown_items);
+  Require(applied.pins.size() <= kListRulesMax, "rules are bounded");
+  for (const Pin& pin : applied.pins) {
+    Require(pin.place < kPinPositionMax && ToInt(pin.item) < SmallCatalogue().size(),
+            "pins are items of the catalogue in places of a list");
+  }
+  const float factor = applied.boosts.Of(ItemIndex{0}, SmallCatalogue().category_of_item());
+  Require(factor >= Boosts::kFactorMin && factor <= Boosts::kFactorMax, "factors are bounded");
 }
 
 }  // namespace
@@ -79,7 +100,15 @@ std::vector<std::string> SeedCorpus() {
   v1::HypotheticalEvent& event = *request.add_hypothetical_events();
   event.set_item_id("i2");
   event.set_event_type("return");
-  return {interaction.SerializeAsString(), request.SerializeAsString(),
+  request.mutable_diversity()->set_strength(0.5);
+  v1::ListRules rules;
+  rules.add_rules()->set_name("pin");
+  rules.mutable_rules(0)->mutable_pin()->set_item_id("i1");
+  rules.mutable_rules(0)->mutable_pin()->set_position(1);
+  rules.add_rules()->set_name("boost");
+  rules.mutable_rules(1)->mutable_boost()->set_category("mugs");
+  rules.mutable_rules(1)->mutable_boost()->set_factor(2);
+  return {interaction.SerializeAsString(), request.SerializeAsString(), rules.SerializeAsString(),
           "[server]\ngrpc_address = \"127.0.0.1:0\"\n[event_types]\nview = 1\n"};
 }
 
@@ -90,6 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes = AsText(data, size);
   TryInteraction(bytes);
   TryRecommend(bytes);
+  TryListRules(bytes);
   Config config;
   ApplyToml(bytes, "fuzz", config).IgnoreError();
   return 0;

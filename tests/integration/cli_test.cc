@@ -53,9 +53,9 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 }
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
-  for (const char* command :
-       {"recommend", "rank", "similar", "user", "ingest", "evaluate", "status", "load", "forget",
-        "upsert-item", "remove-item", "log", "checkpoint", "verify", "backup", "activate"}) {
+  for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "evaluate",
+                              "status", "load", "forget", "upsert-item", "remove-item", "rules",
+                              "log", "checkpoint", "verify", "backup", "activate"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));

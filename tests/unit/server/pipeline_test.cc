@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <set>
 
 #include "groundswell/v1/recommend.pb.h"
@@ -206,9 +207,44 @@ TEST_F(PipelineTest, TheBlendHasItemsOfAllSources) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() + hours(1));
   uint32_t sources = 0;
   for (const Candidate& candidate : list.items) sources |= candidate.sources;
-  EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems}) << "that one is off";
+  EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems | kFromHistory})
+      << "those are off";
   EXPECT_LE(list.items.size(), Retrieval::Options{}.candidates);
   EXPECT_GT(list.items.size(), Retrieval::Options{}.sources.embedding.quota);
+}
+
+TEST_F(PipelineTest, HistoryAloneProposesWhatTheUserTookAndTheRulesAdmit) {
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  RecommendQuery query{.user_id = kCustomer,
+                       .rules = {.excluded = {user.edges[0].item}},
+                       .deadline = steady_clock::now() + hours(1),
+                       .only_sources = kFromHistory};
+  StageDurations durations;
+  const auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->items.size(), user.item_count() - 1);
+  for (const Candidate& candidate : list->items) {
+    EXPECT_TRUE(user.Has(candidate.item));
+    EXPECT_NE(candidate.item, user.edges[0].item);
+    EXPECT_EQ(candidate.sources, uint32_t{kFromHistory});
+  }
+}
+
+TEST_F(PipelineTest, SeenItemsGetIntoABlendThroughHistoryAlone) {
+  Pipeline::Options options;
+  options.retrieval.sources.history.quota = 20;
+  Pipeline with_history{*loaded_->state, metrics_, options, 1};
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  StageDurations durations;
+  const auto list = with_history.Recommend(
+      {.user_id = kCustomer, .deadline = steady_clock::now() + hours(1)}, {.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  size_t seen = 0;
+  for (const Candidate& candidate : list->items) {
+    EXPECT_EQ(candidate.sources == kFromHistory, user.Has(candidate.item));
+    seen += user.Has(candidate.item);
+  }
+  EXPECT_EQ(seen, 20u);
 }
 
 TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
@@ -235,6 +271,181 @@ TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
   EXPECT_NE(fused, items_of(pipeline_, ranked));
   EXPECT_EQ(std::set<ItemIndex>(fused.begin(), fused.end()),
             std::set<ItemIndex>(retrieved.begin(), retrieved.end()));
+}
+
+TEST_F(PipelineTest, DiversityOfStrengthZeroChangesNothingAndMoreOfItTheOrderAlone) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1),
+                       .skip_ranking = false};
+  const auto items_of = [&] {
+    StageDurations durations;
+    const auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    std::vector<std::pair<uint32_t, float>> items;
+    for (const Candidate& candidate : list->items) {
+      items.emplace_back(ToInt(candidate.item), candidate.score);
+    }
+    return items;
+  };
+  auto plain = items_of();
+  query.diversity.strength = 0.0f;
+  EXPECT_EQ(items_of(), plain);
+  query.diversity.strength = 0.5f;
+  auto diverse = items_of();
+  EXPECT_EQ(diverse[0], plain[0]) << "the best stays";
+  EXPECT_NE(diverse, plain);
+  EXPECT_TRUE(std::equal(plain.begin() + 200, plain.end(), diverse.begin() + 200, diverse.end()));
+  std::ranges::sort(plain);
+  std::ranges::sort(diverse);
+  EXPECT_EQ(diverse, plain);
+}
+
+TEST_F(PipelineTest, BoostsMultiplyTheVotesOfRankedAndUnrankedLists) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1)};
+  const auto list_of = [&] {
+    StageDurations durations;
+    auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    return *std::move(list);
+  };
+  for (const bool skip_ranking : {false, true}) {
+    query.skip_ranking = skip_ranking;
+    query.applied_rules.boosts = {};
+    const RankedList plain = list_of();
+    const auto place_of = [](const RankedList& list, ItemIndex item) {
+      const auto at = std::ranges::find(list.items, item, &Candidate::item);
+      return at - list.items.begin();
+    };
+    // With p from 0: 2.02 / (61 + 99) is between 1 / (61 + 18) and 1 / (61 + 19), 0.49 / (61 + 0)
+    // between 1 / (61 + 63) and 1 / (61 + 64). One place less for the first, who fell behind.
+    const ItemIndex raised = plain.items[99].item;
+    const ItemIndex lowered = plain.items[0].item;
+    query.applied_rules.boosts.of_item = {{raised, 2.02f}, {lowered, 0.49f}};
+    const RankedList boosted = list_of();
+    EXPECT_EQ(boosted.items.size(), plain.items.size());
+    EXPECT_EQ(place_of(boosted, raised), 18);
+    EXPECT_EQ(place_of(boosted, lowered), 64);
+    EXPECT_EQ(boosted.items[18].score, plain.items[99].score) << "the score stays";
+
+    const auto categories = loaded_->state->catalogue->category_of_item();
+    query.applied_rules.boosts = {};
+    const uint32_t category = categories[ToInt(plain.items[300].item)];
+    query.applied_rules.boosts.of_category = {{category, 100.0f}};
+    const RankedList of_category = list_of();
+    EXPECT_EQ(categories[ToInt(of_category.items[0].item)], category);
+    query.applied_rules.boosts = {};
+  }
+}
+
+TEST_F(PipelineTest, PinnedItemsStandInTheirPlacesAsFarAsTheRulesAdmitThem) {
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  const RankedList plain = Recommend(kCustomer, steady_clock::now() + hours(1));
+  const ItemIndex seen = user.edges[0].item;
+  const ItemIndex last = plain.items.back().item;
+  RecommendQuery query{.user_id = kCustomer,
+                       .applied_rules = {.pins = {{seen, 0}, {last, 1}}},
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1),
+                       .explain_items = 2};
+  StageDurations durations;
+  auto list = *pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  EXPECT_EQ(list.items[0].item, plain.items[0].item) << "seen items stay out";
+  EXPECT_EQ(list.items[1].item, last);
+  EXPECT_NE(list.items[1].sources & kFromPinned, 0u);
+  EXPECT_EQ(list.items[1].score, plain.items.back().score);
+  ASSERT_TRUE(list.explanations.has_value());
+  EXPECT_EQ(list.explanations->of_item.size(), 2u);
+  query.rules.include_seen = true;
+  list = *pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  EXPECT_EQ(list.items[0].item, seen);
+  EXPECT_EQ(list.items[1].item, last);
+  query.rules.excluded = {seen};
+  list = *pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  EXPECT_NE(list.items[0].item, seen);
+}
+
+// Whatever is admitted, and whatever the sources find of it: with few items left, in one category,
+// with all seen but some, for whom nothing is known; also where the sources are off.
+TEST_F(PipelineTest, APageIsFullWheneverEnoughItemsAreAdmitted) {
+  const auto categories = loaded_->state->catalogue->category_of_item();
+  const auto size = static_cast<uint32_t>(categories.size());
+  Pipeline::Options nothing_on;
+  Retrieval::Sources& sources = nothing_on.retrieval.sources;
+  for (Retrieval::Source* source :
+       {&sources.embedding, &sources.random_walk, &sources.co_occurrence, &sources.trending,
+        &sources.macro_node, &sources.popular}) {
+    source->quota = 0;
+  }
+  Pipeline bare{*loaded_->state, metrics_, nothing_on, 1};
+  std::mt19937 random(3);
+  for (int round = 0; round < 60; ++round) {
+    RecommendQuery query{.user_id = round % 3 == 0 ? "nobody-ever-saw-me" : kCustomer,
+                         .page_size = 1 + random() % 100,
+                         .deadline = steady_clock::now() + hours(1)};
+    if (round % 2 == 0) query.rules.categories = {categories[random() % size]};
+    const uint32_t kept_percent = 1 + random() % 20;
+    for (uint32_t item = 0; item < size; ++item) {
+      if (random() % 100 >= kept_percent) query.rules.excluded.push_back(ItemIndex{item});
+    }
+    const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+    size_t admitted = 0;
+    for (uint32_t item = 0; item < size; ++item) {
+      admitted +=
+          !std::ranges::binary_search(query.rules.excluded, ItemIndex{item}) &&
+          (query.rules.categories.empty() || categories[item] == query.rules.categories[0]) &&
+          (query.user_id != kCustomer || !user.Has(ItemIndex{item}));
+    }
+    for (Pipeline* pipeline : {&pipeline_, &bare}) {
+      StageDurations durations;
+      const auto list = pipeline->Recommend(query, ComputeThread{.number = 0}, durations);
+      ASSERT_TRUE(list.ok()) << list.status();
+      EXPECT_GE(list->items.size(), std::min(query.page_size, admitted)) << round;
+      EXPECT_LE(list->items.size(), admitted) << round;
+    }
+  }
+}
+
+TEST_F(PipelineTest, PagesOfLimitedCategoriesAreFull) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .diversity = {.category_max = 1},
+                       .page_size = 10,
+                       .deadline = steady_clock::now() + hours(1)};
+  StageDurations durations;
+  const auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  const Catalogue& catalogue = *loaded_->state->catalogue;
+  ASSERT_EQ(list->page_ends.size(), 50u);
+  const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
+  std::set<ItemIndex> items;
+  for (size_t page = 0; page < 50; ++page) {
+    EXPECT_EQ(list->page_ends[page], 10 * (page + 1));
+    std::set<std::string_view> on_page;
+    for (size_t at = 10 * page; at < 10 * (page + 1); ++at) {
+      const ItemIndex item = list->items[at].item;
+      EXPECT_TRUE(on_page.insert(catalogue.Category(item)).second) << catalogue.Category(item);
+      EXPECT_TRUE(items.insert(item).second);
+      EXPECT_FALSE(user.Has(item));
+    }
+  }
+  query.only_sources = kFromTrending;
+  const auto trending = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+  for (const Candidate& candidate : trending->items) {
+    EXPECT_EQ(candidate.sources, uint32_t{kFromTrending}) << "nobody else was asked for";
+  }
+}
+
+TEST_F(PipelineTest, WithoutTimeThereIsNoDiversityAndTheListSaysSo) {
+  StageDurations durations;
+  const auto list = pipeline_.Recommend({.user_id = kCustomer,
+                                         .diversity = {.strength = 0.5f, .category_max = 1},
+                                         .deadline = steady_clock::now() - hours(1)},
+                                        ComputeThread{.number = 0}, durations);
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->degradations, (std::vector<int>{v1::DEGRADATION_RETRIEVAL_SKIPPED,
+                                                  v1::DEGRADATION_DIVERSITY_SKIPPED}));
 }
 
 TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {

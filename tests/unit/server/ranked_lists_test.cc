@@ -92,6 +92,20 @@ TEST_F(RankedListsTest, NoListsAtAllMeansThatTokensExpireAtOnce) {
   EXPECT_EQ(ReasonOf(none.Resume(token, kQuery, 4).status()), "PAGE_TOKEN_EXPIRED");
 }
 
+TEST_F(RankedListsTest, NoPageGoesBeyondAnEndThatTheListHas) {
+  RankedList list = ListOf(10);
+  list.page_ends = {4, 7};
+  Page page = lists_.Begin(std::move(list), kQuery, 4);
+  EXPECT_EQ(page.end, 4u);
+  const std::string second = page.next_page_token;
+  EXPECT_EQ(lists_.Resume(second, kQuery, 100)->end, 7u) << "however many are asked for";
+  page = *lists_.Resume(second, kQuery, 2);
+  EXPECT_EQ(page.end, 6u);
+  page = *lists_.Resume(page.next_page_token, kQuery, 4);
+  EXPECT_EQ(page.end, 7u) << "what was left of the page";
+  EXPECT_EQ(lists_.Resume(page.next_page_token, kQuery, 4)->end, 10u) << "behind the last end";
+}
+
 TEST_F(RankedListsTest, PagesNeitherRepeatNorSkip) {
   absl::StatusOr<Page> page = lists_.Begin(ListOf(10), kQuery, 4);
   const std::string id = page->recommendation_id;

@@ -31,14 +31,35 @@ TEST(RequestChecksTest, SourcesAreThoseThatProposeEachOnce) {
   EXPECT_EQ(*CheckOnlySources(request.only_sources()), 0u);
   request.add_only_sources(v1::CANDIDATE_SOURCE_TRENDING);
   request.add_only_sources(v1::CANDIDATE_SOURCE_RANDOM_WALK);
-  EXPECT_EQ(*CheckOnlySources(request.only_sources()), uint32_t{kFromTrending | kFromWalk});
-  for (const int bad : {int{v1::CANDIDATE_SOURCE_TRENDING}, int{v1::CANDIDATE_SOURCE_REQUEST},
-                        int{v1::CANDIDATE_SOURCE_UNSPECIFIED}, 99}) {
+  request.add_only_sources(v1::CANDIDATE_SOURCE_HISTORY);
+  EXPECT_EQ(*CheckOnlySources(request.only_sources()),
+            uint32_t{kFromTrending | kFromWalk | kFromHistory});
+  for (const int bad :
+       {int{v1::CANDIDATE_SOURCE_TRENDING}, int{v1::CANDIDATE_SOURCE_REQUEST},
+        int{v1::CANDIDATE_SOURCE_PINNED}, int{v1::CANDIDATE_SOURCE_UNSPECIFIED}, 99}) {
     v1::RecommendRequest refused = request;
     refused.mutable_only_sources()->Add(bad);
     const auto checked = CheckOnlySources(refused.only_sources());
     EXPECT_EQ(checked.status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
+}
+
+TEST(RequestChecksTest, DiversityIsAShareAndANumberOfItems) {
+  v1::ListDiversity diversity;
+  EXPECT_EQ(CheckDiversity(diversity)->strength, 0);
+  diversity.set_strength(1);
+  diversity.set_category_max(3);
+  EXPECT_EQ(CheckDiversity(diversity)->strength, 1);
+  EXPECT_EQ(CheckDiversity(diversity)->category_max, 3u);
+  for (const double bad : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {
+    v1::ListDiversity refused = diversity;
+    refused.set_strength(bad);
+    const absl::Status status = CheckDiversity(refused).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_NE(std::string(status.message()).find("diversity.strength"), std::string::npos);
+  }
+  diversity.set_category_max(-1);
+  EXPECT_EQ(CheckDiversity(diversity).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 constexpr int64_t kNowUs = 1'700'000'000'000'000;

@@ -1,0 +1,21 @@
+#include "index/history.h"
+
+#include "index/best_admitted.h"
+#include "index/merge.h"
+
+namespace groundswell {
+
+std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& filter,
+                                       size_t count, HistoryScratch& scratch) {
+  NewestEdges(user, kHistoryItemsMax, scratch.newest_edges);
+  scratch.scored.clear();
+  for (size_t place = 0; place < scratch.newest_edges.size(); ++place) {
+    const ItemIndex item = user.edges[scratch.newest_edges[place]].item;
+    Count taken = 0;
+    for (const Edge& edge : user.EdgesTo(item)) taken += edge.count;
+    scratch.scored.push_back({item, RankVote(place, static_cast<float>(taken))});
+  }
+  return BestAdmitted(scratch.scored, filter, count, kFromHistory);
+}
+
+}  // namespace groundswell
