@@ -78,7 +78,7 @@ std::string_view Catalogue::Category(ItemIndex item) const {
 }
 
 uint32_t Catalogue::CategoryNumber(ItemIndex item) const {
-  return CategoryIn(category_of_item_, item);
+  return CategoryIn(category_of_item(), item);
 }
 
 std::optional<ItemIndex> Catalogue::Find(std::string_view id) const {
