@@ -31,14 +31,14 @@ UserState WarmUpUser(size_t recent, uint32_t items) {
   return user;
 }
 
-// Best first. A score that is not finite sinks below every one that is; ties go by item.
+// A score that is not finite sinks below every one that is.
+bool IsHigher(float a, float b) { return std::isfinite(a) && (!std::isfinite(b) || a > b); }
+
+// Best first, ties by item.
 void SortByScore(std::vector<Candidate>& items) {
   std::sort(items.begin(), items.end(), [](const Candidate& a, const Candidate& b) {
-    const bool a_finite = std::isfinite(a.score);
-    const bool b_finite = std::isfinite(b.score);
-    if (a_finite != b_finite) return a_finite;
-    if (a_finite && a.score != b.score) return a.score > b.score;
-    return a.item < b.item;
+    if (IsHigher(a.score, b.score)) return true;
+    return !IsHigher(b.score, a.score) && a.item < b.item;
   });
 }
 
@@ -288,7 +288,8 @@ void Pipeline::OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& b
   scratch.order.resize(items.size());
   std::iota(scratch.order.begin(), scratch.order.end(), 0);
   std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
-    return items[a].score != items[b].score ? items[a].score > items[b].score : a < b;
+    if (IsHigher(items[a].score, items[b].score)) return true;
+    return !IsHigher(items[b].score, items[a].score) && a < b;
   });
   scratch.logits.resize(items.size());
   for (size_t place = 0; place < items.size(); ++place) {
