@@ -34,7 +34,7 @@ CoOccurrence::CoOccurrence(const InteractionAdjacency& adjacency, const Options&
   }
 }
 
-void CoOccurrence::CountAround(ItemIndex item, float weight, Scratch& scratch) const {
+void CoOccurrence::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) const {
   const NeighborLists& items_of_users = adjacency_.items_of_users();
   ReadNewest(adjacency_.users_of_items(), ToInt(item), options_.users_max, scratch.users);
   for (size_t i = 0; i < std::min(kAhead, scratch.users.size()); ++i) {
@@ -42,25 +42,47 @@ void CoOccurrence::CountAround(ItemIndex item, float weight, Scratch& scratch) c
   }
   for (size_t at = 0; at < scratch.users.size(); ++at) {
     if (at + kAhead < scratch.users.size()) items_of_users.Prefetch(scratch.users[at + kAhead]);
-    ReadNewest(items_of_users, scratch.users[at], options_.user_items_max, scratch.items);
-    const auto own = std::find(scratch.items.begin(), scratch.items.end(), ToInt(item));
-    // Newest first, so what came after it stands before it. It may not be there: too long ago for
-    // the limit, or taken back just now.
-    if (own == scratch.items.end()) continue;
-    for (auto later = scratch.items.begin(); later != own; ++later) {
-      const auto distance = static_cast<size_t>(own - later);
-      scratch.scores[ItemIndex{*later}] += weight * by_distance_[distance - 1];
+    if (!ReadLater(items_of_users, scratch.users[at], item, scratch.later)) continue;
+    const size_t count = scratch.later.size();
+    for (size_t i = 0; i < count; ++i) {
+      const Neighbor& later = scratch.later[i];
+      scratch.taken.push_back({.item = ItemIndex{later.node},
+                               .time_s = later.time_s,
+                               .weight = weight * by_distance_[count - 1 - i]});
     }
   }
 }
 
+// What the user took after `item`, newest first. False when that is nothing, or more than the
+// limit, or the item is not there: taken back just now.
+bool CoOccurrence::ReadLater(const NeighborLists& items_of_users, uint32_t user, ItemIndex item,
+                             std::vector<Neighbor>& later) const {
+  later.clear();
+  const NeighborLists::List list = items_of_users.Find(user);
+  const size_t count = std::min(options_.user_items_max, list.size());
+  for (size_t i = 0; i < count; ++i) {
+    const auto neighbor = items_of_users.Read(list, list.size() - 1 - i);
+    if (!neighbor.has_value()) return false;
+    if (neighbor->node == ToInt(item)) return !later.empty();
+    later.push_back(*neighbor);
+  }
+  return false;
+}
+
 std::vector<Candidate> CoOccurrence::Retrieve(const CandidateQuery& query, Scratch& scratch) const {
-  const size_t starts = std::min(options_.items_max, query.recent.size());
-  scratch.scores.Reset(starts * options_.users_max * options_.user_items_max);
+  scratch.taken.clear();
   float weight = 1;
-  for (const RecentItem& recent : query.recent.first(starts)) {
-    CountAround(recent.item, weight, scratch);
+  for (const RecentItem& recent :
+       query.recent.first(std::min(options_.items_max, query.recent.size()))) {
+    AddTakenAfter(recent.item, weight, scratch);
     weight /= 2;
+  }
+  uint32_t newest_s = 0;
+  for (const Taken& taken : scratch.taken) newest_s = std::max(newest_s, taken.time_s);
+  const float per_s = static_cast<float>(-1 / options_.half_life_s);
+  scratch.scores.Reset(scratch.taken.size());
+  for (const auto& [item, time_s, of_place] : scratch.taken) {
+    scratch.scores[item] += of_place * std::exp2(per_s * static_cast<float>(newest_s - time_s));
   }
   scratch.scored.clear();
   scratch.scores.ForEach([&](ItemIndex item, float score) {

@@ -7,7 +7,8 @@
 namespace groundswell {
 namespace {
 
-std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed) {
+std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed,
+                            float rank_constant) {
   std::vector<Candidate> fused;
   fused.reserve(proposed);
   absl::flat_hash_map<ItemIndex, size_t> place_of_item;
@@ -18,7 +19,7 @@ std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed
       if (is_new) fused.push_back({.item = items[at].item, .score = 0, .sources = 0});
       Candidate& candidate = fused[place->second];
       candidate.sources |= items[at].sources;
-      candidate.score += RankVote(at, weight);
+      candidate.score += RankVote(at, weight, rank_constant);
     }
   }
   return fused;
@@ -26,7 +27,8 @@ std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed
 
 }  // namespace
 
-std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size_t count) {
+std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size_t count,
+                                       float rank_constant) {
   size_t proposed = 0;
   const std::vector<Candidate>* alone = nullptr;
   for (const auto& [items, weight] : lists) {
@@ -37,7 +39,7 @@ std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size
   if (alone != nullptr) {
     merged = *alone;
   } else {
-    merged = Fuse(lists, proposed);
+    merged = Fuse(lists, proposed, rank_constant);
     const auto is_better = [](const Candidate& a, const Candidate& b) {
       return a.score != b.score ? a.score > b.score : a.item < b.item;
     };

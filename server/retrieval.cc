@@ -145,12 +145,12 @@ Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const
   size_t popular = QuotaOf(kFromPopular, query);
   if (popular > 0 && fill) popular = std::max(popular, options_.candidates);
   ProposePopular(query, popular, scratch);
-  result.items = MergeCandidates(scratch.proposed, options_.candidates);
+  result.items = MergeCandidates(scratch.proposed, options_.candidates, options_.rank_constant);
   const size_t wanted = std::min(query.items_min, options_.candidates);
   if (result.items.size() < wanted && popular < wanted && query.only_sources == 0) {
     if (popular > 0) scratch.proposed.pop_back();
     ProposePopular(query, wanted, scratch);
-    result.items = MergeCandidates(scratch.proposed, options_.candidates);
+    result.items = MergeCandidates(scratch.proposed, options_.candidates, options_.rank_constant);
   }
   return result;
 }

@@ -115,6 +115,7 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
   };
   return {
       .candidates = static_cast<size_t>(retrieval.candidates),
+      .rank_constant = static_cast<float>(retrieval.rank_constant),
       .sources = {.embedding = source(retrieval.embedding, retrieval.embedding_weight),
                   .random_walk = source(retrieval.random_walk, retrieval.random_walk_weight),
                   .co_occurrence = source(retrieval.co_occurrence, retrieval.co_occurrence_weight),
@@ -123,6 +124,7 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
                   .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
                   .popular = source(retrieval.popular, retrieval.popular_weight),
                   .history = source(retrieval.history, retrieval.history_weight)},
+      .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 

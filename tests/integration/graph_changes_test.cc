@@ -372,6 +372,7 @@ TEST_F(GraphChangesTest, AnotherSnapshotIsActivatedUnderLoad) {
           NewInteraction("load-" + std::to_string(i), "ann", i % 2 == 0 ? kItem : "22423");
       v1::RecordInteractionResponse recorded;
       EXPECT_TRUE(own.interaction->RecordInteraction(NewContext().get(), record, &recorded).ok());
+      token_ = recorded.consistency_token();
       ++answered;
     }
   });
@@ -385,8 +386,8 @@ TEST_F(GraphChangesTest, AnotherSnapshotIsActivatedUnderLoad) {
   EXPECT_EQ(info.version(), "online-retail@other");
   EXPECT_GT(answered, 0);
   EXPECT_EQ(Status().snapshot().version(), "online-retail@other");
+  EXPECT_EQ(Total("ann"), 1 + answered);  // waits until all of it is applied
   ExpectVerified();
-  EXPECT_EQ(Total("ann"), 1 + answered);
 
   // A list that was begun with the old one goes on with its own items.
   first.set_page_token(page.next_page_token());

@@ -37,7 +37,7 @@ class CoOccurrenceTest : public testing::Test {
   }
 
   InteractionAdjacency adjacency_{1'000};
-  CoOccurrence::Options options_;
+  CoOccurrence::Options options_{.half_life_s = 1e12};
   CoOccurrence::Scratch scratch_;
   int64_t now_ = 0;
 };
@@ -63,6 +63,22 @@ TEST_F(CoOccurrenceTest, ManyUsersCountForMore) {
   EXPECT_THAT(ItemsOf(Retrieve({1})), ElementsAre(20, 10, 30));
 }
 
+TEST_F(CoOccurrenceTest, WhatWasTakenAHalfLifeEarlierCountsHalf) {
+  options_.half_life_s = 100;
+  Take(1, {1, 10});
+  now_ += 200;
+  Take(2, {1});
+  now_ += 99;
+  Take(2, {20});
+  now_ += 99;
+  Take(2, {30});
+  const auto found = Retrieve({1});
+  ASSERT_THAT(ItemsOf(found), ElementsAre(30, 20, 10));
+  EXPECT_THAT(found[0].score, FloatEq(1 / std::log2(3.f)));
+  EXPECT_THAT(found[1].score, FloatEq(.5f));
+  EXPECT_NEAR(found[2].score, std::exp2(-4.01f), .001f);
+}
+
 TEST_F(CoOccurrenceTest, TheNewestItemCountsTwiceTheOneBefore) {
   Take(1, {1, 10});
   Take(2, {2, 20});
@@ -72,7 +88,7 @@ TEST_F(CoOccurrenceTest, TheNewestItemCountsTwiceTheOneBefore) {
 }
 
 TEST_F(CoOccurrenceTest, ReadsNoMoreThanItsLimits) {
-  options_ = {.items_max = 1, .users_max = 2, .user_items_max = 2};
+  options_ = {.items_max = 1, .users_max = 2, .user_items_max = 2, .half_life_s = 1e12};
   Take(1, {1, 10});      // not among the two newest users
   Take(2, {30, 1, 20});  // 30 is not among his two newest items
   Take(3, {1, 40, 50});  // neither is 1
