@@ -31,7 +31,7 @@ class CoOccurrence {
     size_t items_max = 3;        // newest items of the user
     size_t users_max = 256;      // newest users of each
     size_t user_items_max = 32;  // newest items of each of those
-    double half_life_s = 2'592'000;
+    double half_life_s = 7'776'000;
   };
   struct Scored {
     ItemIndex item{};

@@ -53,8 +53,8 @@ class Retrieval {
     Source history{.quota = 0};
   };
   struct Options {
-    size_t candidates = 600;              // of the merged list, at most
-    float rank_constant = kRankConstant;  // see MergeCandidates
+    size_t candidates = 600;   // of the merged list, at most
+    float rank_constant = 10;  // see MergeCandidates
     Sources sources;
     CoOccurrence::Options co_occurrence;
     RandomWalkSource::Options random_walk;

@@ -107,6 +107,17 @@ class GraphFollower {
   std::thread thread_;  // last: it uses everything above
 };
 
+RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) {
+  return {.walk = {.steps = static_cast<size_t>(config.walk.steps),
+                   .restart = static_cast<double>(config.walk.restart_percent) / 100,
+                   .goal_items = static_cast<size_t>(config.walk.goal_items),
+                   .goal_visits = static_cast<uint32_t>(config.walk.goal_visits),
+                   .recency_bias = static_cast<int>(config.walk.recency_bias)},
+          .starts_max = static_cast<size_t>(config.walk.starts_max),
+          .half_life = std::chrono::seconds(config.walk.half_life_s),
+          .on_walk = [&metrics](const WalkSummary& summary) { metrics.CountWalk(summary); }};
+}
+
 Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
   const auto& retrieval = config.retrieval;
   const auto source = [](int64_t quota, int64_t weight) {
@@ -125,6 +136,7 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
                   .popular = source(retrieval.popular, retrieval.popular_weight),
                   .history = source(retrieval.history, retrieval.history_weight)},
       .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
+      .random_walk = WalkOptionsOf(config, metrics),
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 

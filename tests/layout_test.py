@@ -76,6 +76,15 @@ class LayoutTest(unittest.TestCase):
             lines = (ROOT / name).read_text(encoding="utf-8").count("\n")
             self.assertLessEqual(lines, LINES_MAX, name)
 
+    def test_every_setting_is_read(self):
+        table = (ROOT / "server/config_keys.cc").read_text(encoding="utf-8")
+        members = re.findall(r"GROUNDSWELL_MEMBER\((\w+\.\w+)\)", table)
+        self.assertGreater(len(members), 50)
+        text = "".join((ROOT / name).read_text(encoding="utf-8") for name in self.sources()
+                       if name.startswith("server/") and not name.startswith("server/config"))
+        for member in members:
+            self.assertTrue(re.search(rf"\b{re.escape(member)}\b", text), f"nobody reads {member}")
+
     def test_names_say_what_a_file_is(self):
         for name in tracked():
             self.assertIsNone(VAGUE_NAME.search(name), name)

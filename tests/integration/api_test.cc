@@ -444,9 +444,10 @@ TEST_F(ApiTest, MetricsAndHealthAreServedOverHttp) {
         "groundswell_request_duration_seconds_bucket", "groundswell_stage_duration_seconds_bucket",
         "groundswell_candidates_total{source=\"embedding\"}", "groundswell_applied_offset",
         "groundswell_apply_lag_records", "groundswell_rocksdb_", "process_resident_memory_bytes",
-        "groundswell_snapshot_info"}) {
+        "groundswell_snapshot_info", "groundswell_walk_steps_total"}) {
     EXPECT_NE(metrics.find(name), std::string::npos) << name << " is missing in\n" << metrics;
   }
+  EXPECT_EQ(metrics.find("groundswell_walk_steps_total 0\n"), std::string::npos);
   EXPECT_NE(HttpGet(server_->http_port(), "/healthz").find("200"), std::string::npos);
   EXPECT_NE(HttpGet(server_->http_port(), "/readyz").find("200"), std::string::npos);
 }
