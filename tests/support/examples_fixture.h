@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -125,6 +127,37 @@ inline ExampleTensors RandomExamples(size_t rows) {
   });
   fill("irec", {rows, kExampleRecentUsers}, [&](size_t) { return below(kExampleUsers + 1); });
   return tensors;
+}
+
+// Row `row` by `ranker`, straight from the tensors: another way to the logits than CheckExamples
+// has.
+inline float LogitOf(const Ranker& ranker, const ExampleTensors& tensors, size_t row) {
+  const auto of_row = [&](const char* name, size_t count) {
+    const auto& [shape, values] = tensors.features.at(name);
+    const auto begin =
+        values.begin() + static_cast<std::ptrdiff_t>(shape.size() == 1 ? row : row * shape[1]);
+    return std::vector<int64_t>(begin, begin + static_cast<std::ptrdiff_t>(count));
+  };
+  const auto rows_of = [&](const char* name, size_t count) {
+    const std::vector<int64_t> values = of_row(name, count);
+    return std::vector<uint32_t>(values.begin(), values.end());
+  };
+  const RankerShape shape = ranker.shape();
+  std::vector<uint32_t> history = rows_of("urec", shape.recent_items);
+  std::erase(history, 0u);  // they are at the end only
+  const auto u1 = of_row("u1", shape.item_clusters), u2 = of_row("u2", shape.user_clusters);
+  const auto i1 = of_row("i1", shape.user_clusters), i2 = of_row("i2", shape.item_clusters);
+  const std::vector<uint32_t> recent_users = rows_of("irec", shape.recent_users);
+  const std::vector<uint32_t> item = rows_of("item", 1);
+  const uint32_t user = shape.user_rows > 0 ? rows_of("user", 1)[0] : 0;
+  const auto scratch = ranker.NewScratch(1);
+  const absl::Status prepared = ranker.PrepareUser(
+      {.row = user, .one_hop = u1, .two_hop = u2, .recent_items = history}, *scratch);
+  if (!prepared.ok()) throw std::runtime_error(prepared.ToString());
+  float logit = 0;
+  ranker.ScoreItems({.rows = item, .one_hop = i1, .two_hop = i2, .recent_users = recent_users},
+                    *scratch, std::span(&logit, 1));
+  return logit;
 }
 
 }  // namespace groundswell

@@ -19,37 +19,6 @@ using testing::HasSubstr;
 
 constexpr size_t kRows = 60;
 
-// Row `row` by `ranker`, straight from the tensors: the second way to the same logits.
-float LogitOf(const Ranker& ranker, const ExampleTensors& tensors, size_t row) {
-  const auto of_row = [&](const char* name, size_t count) {
-    const auto& [shape, values] = tensors.features.at(name);
-    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(row * values.size() / kRows);
-    return std::vector<int64_t>(begin, begin + static_cast<std::ptrdiff_t>(count));
-  };
-  const RankerShape shape = ranker.shape();
-  const auto as_rows = [](const std::vector<int64_t>& values) {
-    return std::vector<uint32_t>(values.begin(), values.end());
-  };
-  std::vector<uint32_t> history = as_rows(of_row("urec", shape.recent_items));
-  std::erase(history, 0u);  // the fixture has them at the end only
-  const auto u1 = of_row("u1", shape.item_clusters), u2 = of_row("u2", shape.user_clusters);
-  const auto i1 = of_row("i1", shape.user_clusters), i2 = of_row("i2", shape.item_clusters);
-  const std::vector<uint32_t> user = as_rows(of_row("user", 1)), item = as_rows(of_row("item", 1));
-  const std::vector<uint32_t> recent_users = as_rows(of_row("irec", shape.recent_users));
-  const auto scratch = ranker.NewScratch(1);
-  EXPECT_TRUE(ranker
-                  .PrepareUser({.row = shape.user_rows > 0 ? user[0] : 0,
-                                .one_hop = u1,
-                                .two_hop = u2,
-                                .recent_items = history},
-                               *scratch)
-                  .ok());
-  float logit = 0;
-  ranker.ScoreItems({.rows = item, .one_hop = i1, .two_hop = i2, .recent_users = recent_users},
-                    *scratch, std::span(&logit, 1));
-  return logit;
-}
-
 class ExamplesTest : public testing::Test {
  protected:
   ExamplesTest() {
