@@ -11,7 +11,7 @@ def main():
     train.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
     examples = commands.add_parser(
         "examples", help="give a snapshot that was trained before the rows by which a server proves it")
-    examples.add_argument("--config", required=True, help="the configuration of the training")
+    examples.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
     evaluate = commands.add_parser(
         "evaluate", help="ask a running server that holds the snapshot and nothing newer")
     evaluate.add_argument("--config", required=True, help="the configuration of the training")

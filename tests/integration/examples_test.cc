@@ -9,6 +9,7 @@
 
 #include "models/snapshot.h"
 #include "tests/integration/sample_server.h"
+#include "tests/support/graph_fixture.h"
 #include "tests/support/sha256.h"
 
 namespace groundswell {
@@ -123,6 +124,24 @@ TEST_F(ExamplesServerTest, ASpoiledSnapshotIsNotActivatedAndTheOldOneGoesOnServi
   v1::ServerStatus served;
   ASSERT_TRUE(stubs.admin->GetServerStatus(NewContext().get(), {}, &served).ok());
   EXPECT_EQ(served.snapshot().version(), before.snapshot_version());
+}
+
+// As on a machine whose arithmetic is another.
+TEST_F(ExamplesServerTest, AServerThatComputesOtherLogitsDoesNotStart) {
+  ASSERT_EQ(Import(GROUNDSWELL_SAMPLE_SNAPSHOT).exit_code, 0);
+  WriteSpoiled(directory_.File("spoiled"), "macgnn");
+  {
+    const auto store = OpenStore(data_dir_);
+    GraphStore::Batch batch(*store);
+    Generation::OpenCurrent(*store)->PutSnapshotFileChunk(
+        batch, kExamplesFile, 0, ReadText(directory_.File("spoiled") + "/" + kExamplesFile));
+    ASSERT_TRUE(store->Commit(batch, /*sync=*/true).ok());
+  }
+  const Finished server =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + data_dir_,
+                  "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0"});
+  EXPECT_EQ(server.exit_code, 1);
+  ExpectSays(server.output, "model \"macgnn\" gives row 5 the logit ");
 }
 
 }  // namespace
