@@ -166,7 +166,8 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportPr
   ImportReport report{.snapshot_version = manifest.FullVersion(),
                       .users = manifest.users,
                       .items = manifest.items,
-                      .edges = checked->graph.edges.size()};
+                      .edges = checked->graph.edges.size(),
+                      .examples = checked->examples};
 
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);
   if (!old.ok()) return old.status();

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "graph/generation.h"
+#include "models/examples.h"
 
 namespace groundswell {
 
@@ -27,6 +28,7 @@ struct ImportReport {
   uint64_t users = 0;
   uint64_t items = 0;
   uint64_t edges = 0;
+  ExampleAgreement examples;
   // Interactions of the database's own log that were carried over behind the new snapshot.
   uint64_t carried_interactions = 0;
 };
@@ -34,11 +36,10 @@ struct ImportReport {
 // `done` of `total` bytes, users or records of one step.
 using ImportProgress = std::function<void(std::string_view step, uint64_t done, uint64_t total)>;
 
-// Validates the whole snapshot before it writes anything, then builds the database beside
-// `data_dir`
-// ("<data_dir>.importing") and swaps it in with one rename. After a crash or an error at any point
-// `data_dir` is what it was. Importing the snapshot that is there already, with the
-// same window, changes nothing.
+// Validates the whole snapshot and scores its examples before it writes anything, then builds the
+// database beside `data_dir` ("<data_dir>.importing") and swaps it in with one rename. After a
+// crash or an error at any point `data_dir` is what it was. Importing the snapshot that is there
+// already, with the same window, changes nothing.
 //
 // A database that took interactions already keeps them: its log is carried over and applied behind
 // the new snapshot's graph when the server starts. FailedPrecondition when the offsets of log and

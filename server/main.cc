@@ -95,7 +95,7 @@ int RunImport(const ImportOptions& options) {
   if (report->carried_interactions > 0) {
     fmt::print(", and {} interactions of its own log", report->carried_interactions);
   }
-  fmt::print("\n");
+  fmt::print("\n{}\n", Describe(report->examples));
   return EXIT_SUCCESS;
 }
 

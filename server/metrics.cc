@@ -293,6 +293,9 @@ void Metrics::MakeIndexFamilies() {
   ranker_family_ =
       &GaugeFamily(registry_, "groundswell_ranker_info",
                    "Always 1; a model that requests may name, and what it is computed in.");
+  parity_family_ = &GaugeFamily(registry_, "groundswell_parity_max_abs_error",
+                                "Largest difference of a model's logits from those of the "
+                                "snapshot's examples.");
 }
 
 void Metrics::CountRequest(Method method, int code, nanoseconds duration) {
@@ -423,6 +426,16 @@ void Metrics::SetRankers(std::span<const std::pair<std::string, std::string>> ra
   for (const auto& [name, arithmetic] : rankers) {
     ranker_infos_.push_back(&ranker_family_->Add({{"ranker", name}, {"arithmetic", arithmetic}}));
     ranker_infos_.back()->Set(1);
+  }
+}
+
+void Metrics::SetParity(const Samples& max_abs_errors) {
+  const MutexLock lock(mutex_);
+  for (prometheus::Gauge* gauge : parity_) parity_family_->Remove(gauge);
+  parity_.clear();
+  for (const auto& [model, error] : max_abs_errors) {
+    parity_.push_back(&parity_family_->Add({{"model", model}}));
+    parity_.back()->Set(error);
   }
 }
 

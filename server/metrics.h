@@ -132,6 +132,9 @@ class Metrics {
   // Names, and what each is computed in.
   void SetRankers(std::span<const std::pair<std::string, std::string>> rankers);
 
+  // By model, how far its logits are from those of the snapshot's examples at most.
+  void SetParity(const Samples& max_abs_errors);
+
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
   // Gauges named groundswell_rocksdb_<first>, read at every Render. Names: [a-z0-9_]+, with a unit.
@@ -193,11 +196,13 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
   prometheus::Family<prometheus::Gauge>* ranker_family_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* parity_family_ = nullptr;
 
   Mutex mutex_;
   prometheus::Gauge* snapshot_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
   prometheus::Gauge* index_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::vector<prometheus::Gauge*> ranker_infos_ ABSL_GUARDED_BY(mutex_);
+  std::vector<prometheus::Gauge*> parity_ ABSL_GUARDED_BY(mutex_);
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
   std::function<Samples()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
 };

@@ -369,6 +369,9 @@ void Server::Parts::ShowServed(const ServingState& state) {
     spdlog::info("ranker {}: {}", rankers.back().first, rankers.back().second);
   }
   metrics.SetRankers(rankers);
+  metrics.SetParity(state.examples.max_abs_error);
+  const auto level = state.examples.rows > 0 ? spdlog::level::info : spdlog::level::warn;
+  spdlog::log(level, "{}: {}", state.snapshot->manifest().FullVersion(), Describe(state.examples));
 }
 
 void Server::Parts::MakeRequestPath() {

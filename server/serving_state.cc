@@ -196,6 +196,9 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   auto snapshot = Snapshot::Create(*files);
   if (!snapshot.ok()) return snapshot.status();
   state->snapshot = *std::move(snapshot);
+  auto examples = CheckExamples(*state->snapshot, *files);
+  if (!examples.ok()) return examples.status();
+  state->examples = *std::move(examples);
 
   progress("catalogue", 0, 0);
   std::vector<MacroNode> clusters;

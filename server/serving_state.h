@@ -22,6 +22,7 @@
 #include "index/new_item_vectors.h"
 #include "index/popularity_source.h"
 #include "index/trending_items.h"
+#include "models/examples.h"
 #include "models/snapshot.h"
 #include "server/ranked_lists.h"
 
@@ -37,6 +38,7 @@ struct ServingState {
 
   const Generation generation;
   std::shared_ptr<const Snapshot> snapshot;
+  ExampleAgreement examples;  // of this machine's arithmetic, as loaded
   std::shared_ptr<Catalogue> catalogue;
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
@@ -64,7 +66,8 @@ struct LoadOptions {
 };
 
 // Loads everything from the store but the applier and the pipeline: snapshot files, catalogue, the
-// item side of the graph; and builds the index. `progress` is told what is being loaded.
+// item side of the graph; scores the snapshot's examples; and builds the index. `progress` is told
+// what is being loaded.
 absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
                                                                const LoadOptions& options,
                                                                const LoadProgress& progress);

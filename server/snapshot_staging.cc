@@ -60,6 +60,9 @@ absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory) {
   auto graph = ParseGraph(manifest, *graph_file);
   if (!graph.ok()) return graph.status();
   checked.graph = *std::move(graph);
+  auto examples = CheckExamples(*checked.snapshot, checked.files);
+  if (!examples.ok()) return examples.status();
+  checked.examples = *std::move(examples);
   return checked;
 }
 

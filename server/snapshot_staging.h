@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "graph/generation.h"
 #include "graph/store.h"
+#include "models/examples.h"
 #include "models/snapshot.h"
 
 namespace groundswell {
@@ -27,8 +28,10 @@ struct CheckedSnapshot {
   std::vector<std::string> users;
   std::vector<CatalogueItem> items;
   SnapshotGraph graph;
+  ExampleAgreement examples;
 };
 
+// Reads everything, and scores the snapshot's examples.
 absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory);
 
 // Hashes of the users and items that were taken out behind the snapshot: it still has them.

@@ -9,6 +9,9 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="from a log to a snapshot directory")
     train.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
+    examples = commands.add_parser(
+        "examples", help="give a snapshot that was trained before the rows by which a server proves it")
+    examples.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
     evaluate = commands.add_parser(
         "evaluate", help="ask a running server that holds the snapshot and nothing newer")
     evaluate.add_argument("--config", required=True, help="the configuration of the training")
@@ -20,6 +23,9 @@ def main():
         if arguments.command == "train":
             from trainer import training
             training.train(arguments.config)
+        elif arguments.command == "examples":
+            from trainer import training
+            training.add_examples(arguments.config)
         else:
             from trainer import serving_quality
             serving_quality.evaluate(arguments.config, arguments.address, arguments.write)

@@ -96,6 +96,25 @@ def score(model, rows):
     return np.concatenate([model(batch).numpy() for batch in _all_batches(rows)])
 
 
+@torch.no_grad()
+def logits(model, batch):
+    """One logit per row of `batch`, arrays as Rows.batch gives them."""
+    model.eval()
+    return model(_tensors(batch)).numpy()
+
+
 def weights(model):
     """The tensors of macgnn.safetensors."""
     return {name: value.numpy() for name, value in model.state_dict().items()}
+
+
+def module(tensors, options):
+    """The MacGnn, in evaluation mode, of a snapshot's tensors and its options in the manifest."""
+    tables = ("user_embed", "item_embed", "u_macro_embed", "i_macro_embed")
+    model = macgnn.MacGnn(*(len(tensors[f"{table}.weight"]) for table in tables),
+                          tensors["user_embed.weight"].shape[1], float(options["tau"]),
+                          options["attention"])
+    # Copies, since PyTorch has no tensor that must not be written to.
+    model.load_state_dict({name: torch.from_numpy(tensors[name].copy())
+                           for name in model.state_dict()})
+    return model.eval()

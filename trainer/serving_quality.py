@@ -59,7 +59,7 @@ def _ask(address, interactions, truth):
     index = {id_: position for position, id_ in enumerate(interactions.item_ids)}
     lists, began = {}, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="groundswell-stubs-") as stubs:
-        messages, services = _compile(stubs)
+        messages, services = compile_stubs(stubs)
         with grpc.insecure_channel(address) as channel:
             recommend = services.RecommendationServiceStub(channel).Recommend
             for user in tqdm(truth.relevant, desc="recommend", disable=None):
@@ -73,7 +73,7 @@ def _ask(address, interactions, truth):
     return lists
 
 
-def _compile(directory):
+def compile_stubs(directory):
     """The Python stubs of recommend.proto, generated into `directory` and imported."""
     proto = Path(__file__).resolve().parent.parent / "proto"
     plugin = shutil.which("grpc_python_plugin")

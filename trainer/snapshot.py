@@ -5,10 +5,13 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
 from trainer import safetensors
 
 FORMAT_VERSION = 1
 EMBEDDINGS_FILE = "embeddings.safetensors"
+EXAMPLES_FILE = "examples.safetensors"
 
 
 def write_embeddings(directory, user, item):
@@ -19,6 +22,14 @@ def write_clusters(directory, user, item, user_centroids, item_centroids):
     safetensors.write(Path(directory) / "clusters.safetensors", {
         "user": user, "item": item,
         "user_centroids": user_centroids, "item_centroids": item_centroids})
+
+
+def write_examples(directory, features, logits):
+    """`features` as the replay names them, n rows each; `logits` holds n numbers by model."""
+    tensors = {name: values.astype(np.int32) for name, values in features.items()}
+    for model, values in logits.items():
+        tensors[f"logit.{model}"] = values.astype(np.float32)
+    safetensors.write(Path(directory) / EXAMPLES_FILE, tensors)
 
 
 def write_catalogue(directory, user_ids, items):
@@ -49,10 +60,21 @@ def write_manifest(directory, fields):
     (directory / "manifest.json").write_text(text, encoding="utf-8")
 
 
+def read_manifest(directory):
+    return json.loads((Path(directory) / "manifest.json").read_text(encoding="utf-8"))
+
+
+def update_files(directory):
+    """Writes a finished snapshot's manifest again, with the files that are there now."""
+    manifest = read_manifest(directory)
+    del manifest["format_version"], manifest["files"]
+    write_manifest(directory, manifest)
+
+
 def update_metrics(directory, metrics):
     """Adds to the metrics of a finished snapshot's manifest."""
     path = Path(directory) / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = read_manifest(directory)
     manifest["metrics"].update(metrics)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (catalogue, clusters, data, lightgcn, metrics, ranking, replay, safetensors,
-                     snapshot)
+from trainer import (catalogue, clusters, data, examples, lightgcn, metrics, ranking, replay,
+                     safetensors, snapshot)
 
 _MODEL_FILE = "macgnn.safetensors"
 _HELDOUT_NEGATIVES = 4
@@ -19,13 +19,7 @@ _HELDOUT_NEGATIVES = 4
 
 def train(config_path):
     """Trains what the configuration says and replaces its output directory when all is done."""
-    torch.set_num_threads(1)  # the same sums in the same order, on any machine
-    with open(config_path, "rb") as stream:
-        config = tomllib.load(stream)
-    server = Path(config["snapshot"]["server"])
-    if not server.exists():
-        raise FileNotFoundError(f"{server} is not there: build it (make demo builds it), or set "
-                                "snapshot.server in the configuration")
+    config, server = _read_config(config_path)
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         draft = Path(work) / "snapshot"
         draft.mkdir()
@@ -35,6 +29,39 @@ def train(config_path):
         for path in draft.iterdir():
             shutil.copyfile(path, output / path.name)
     print(f"wrote {output}")
+
+
+def add_examples(config_path):
+    """Gives the snapshot that `train` wrote its examples, of the rows that `train` would take."""
+    config, server = _read_config(config_path)
+    output = Path(config["snapshot"]["output"])
+    log = data.read_log(config["data"]["events"])
+    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
+    interactions = data.index_interactions(log, split.cut_s)
+    with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
+        past = replay.Replay(server, output, interactions.known_items(log), work)
+        options = ranking.Options(**config["macgnn"])
+        rows = _training_rows(past, split, options)
+        examples.write(output, snapshot.read_manifest(output)["models"], rows, options.seed)
+    snapshot.update_files(output)
+    print(f"wrote {output / snapshot.EXAMPLES_FILE}")
+
+
+def _read_config(path):
+    """(configuration, server program); also makes PyTorch deterministic."""
+    torch.set_num_threads(1)  # the same sums in the same order, on any machine
+    with open(path, "rb") as stream:
+        config = tomllib.load(stream)
+    server = Path(config["snapshot"]["server"])
+    if not server.exists():
+        raise FileNotFoundError(f"{server} is not there: build it (make demo builds it), or set "
+                                "snapshot.server in the configuration")
+    return config, server
+
+
+def _training_rows(past, split, options):
+    return past.rows(0, split.cut_s, options.negatives, options.popular_negatives,
+                     options.recent_len, options.seed)
 
 
 def _train(config, server, draft, work):
@@ -65,8 +92,7 @@ def _train(config, server, draft, work):
 
     options = ranking.Options(**config["macgnn"])
     past = replay.Replay(server, draft, interactions.known_items(log), work)
-    rows = past.rows(0, split.cut_s, options.negatives, options.popular_negatives,
-                     options.recent_len, options.seed)
+    rows = _training_rows(past, split, options)
     past.graph(split.cut_s, draft / "graph.safetensors")
     clock.step(f"replay, {len(rows)} training rows")
     tables = ranking.initial_tables(user, item, user_cluster, item_cluster, shape, options.dim)
@@ -79,6 +105,7 @@ def _train(config, server, draft, work):
         "recent_len": str(options.recent_len)}},
         {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
     fields["metrics"] = _row_metrics(past, split, model, user, item, options)
+    examples.write(draft, fields["models"], rows, options.seed)
     snapshot.write_manifest(draft, fields)
     clock.step("held-out rows")
     clock.total()

@@ -13,8 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "models/examples.h"
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
+#include "models/registry.h"
 #include "tests/support/golden_vectors.h"
 #include "tests/support/safetensors_writer.h"
 
@@ -208,6 +210,35 @@ TEST_P(MacgnnGoldenTest, LogitsInBf16AreWithinItsBound) {
   EXPECT_LE(worst, kBf16Bound);
   fmt::print("{}: at most {:.4f} (1 + |logit|) from the exact logits\n",
              ArithmeticOf(Precision::kBf16), worst);
+}
+
+// What another implementation scored is what a snapshot's examples are.
+TEST_P(MacgnnGoldenTest, TheVectorsAreExamplesThatOnlyTheRightAttentionPasses) {
+  SafetensorsWriter writer;
+  for (const char* name : {"user", "item", "u1", "u2", "i1", "i2", "urec", "irec"}) {
+    const std::string of_cases = std::string("in.") + name;
+    writer.Add(name, cases_.tensors().at(of_cases).shape,
+               GoldenIntegers<int64_t>(cases_, of_cases));
+  }
+  const std::vector<double>& logits = Stage("logit");
+  writer.Add("logit.m", {rows_}, std::vector<float>(logits.begin(), logits.end()));
+  const SafetensorsFile examples = *SafetensorsFile::Parse(kExamplesFile, writer.Bytes());
+  Manifest manifest;
+  manifest.users = weights_.shape.users - 1;
+  manifest.items = weights_.shape.items - 1;
+  for (const std::string attention : {"none", "neighbours"}) {
+    manifest.models = {{.name = "m",
+                        .kind = "macgnn",
+                        .file = "f",
+                        .options = {{"attention", attention},
+                                    {"tau", weights_file_.metadata().at("tau")},
+                                    {"recent_len", weights_file_.metadata().at("recent_len")}}}};
+    std::vector<std::unique_ptr<Ranker>> rankers;
+    rankers.push_back(
+        *MakeRanker(manifest.models[0], WithStatistics(weights_file_, cases_, prefix_)));
+    const auto agreement = CheckExamples(examples, manifest, rankers);
+    EXPECT_EQ(agreement.ok(), attention == GetParam().manifest) << agreement.status();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnGoldenTest,

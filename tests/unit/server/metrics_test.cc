@@ -100,6 +100,15 @@ TEST_F(MetricsTest, RankersAreReplacedByThoseOfTheNextSnapshot) {
   EXPECT_THAT(text, Not(HasSubstr("ranker=\"dot\"")));
 }
 
+TEST_F(MetricsTest, ParityIsThatOfTheServedModels) {
+  metrics_.SetParity({{"macgnn", 2e-6}, {"dot", 0}});
+  EXPECT_THAT(metrics_.Render(), HasSubstr("parity_max_abs_error{model=\"dot\"} 0"));
+  metrics_.SetParity({{"macgnn", 0.5}});
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_parity_max_abs_error{model=\"macgnn\"} 0.5"));
+  EXPECT_THAT(text, Not(HasSubstr("model=\"dot\"")));
+}
+
 TEST_F(MetricsTest, GaugesAreFreshAtEveryScrape) {
   Offset applied = 5;
   metrics_.OnScrape([&applied](Metrics& metrics) { metrics.SetOffsets(12, applied); });
