@@ -110,8 +110,8 @@ struct AdminService::Call {
         deadline(DeadlineOf(context)),
         scope(std::in_place, metrics, method) {}
 
-  void Finish(const absl::Status& status) {
-    const grpc::Status result = ToGrpcStatus(status);
+  void Finish(const absl::Status& outcome) {
+    const grpc::Status result = ToGrpcStatus(outcome);
     scope->set_code(result.error_code());
     scope.reset();  // counted before the caller can ask for the count
     reactor->Finish(result);
