@@ -1,5 +1,6 @@
 #include "index/history.h"
 
+#include "graph/user_edges.h"
 #include "index/best_admitted.h"
 #include "index/merge.h"
 
@@ -11,9 +12,8 @@ std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& 
   scratch.scored.clear();
   for (size_t place = 0; place < scratch.newest_edges.size(); ++place) {
     const ItemIndex item = user.edges[scratch.newest_edges[place]].item;
-    Count taken = 0;
-    for (const Edge& edge : user.EdgesTo(item)) taken += edge.count;
-    scratch.scored.push_back({item, RankVote(place, static_cast<float>(taken))});
+    const auto taken = static_cast<float>(SumOf(user.EdgesTo(item)));
+    scratch.scored.push_back({item, RankVote(place, taken)});
   }
   return BestAdmitted(scratch.scored, filter, count, kFromHistory);
 }

@@ -162,14 +162,6 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
   return history;
 }
 
-Window RandomWindow(std::mt19937_64& random) {
-  Window window;
-  if (random() % 2 == 0) window.age_us = (5 + static_cast<int64_t>(random() % 60)) * kTickUs;
-  if (random() % 3 == 0) window.interactions = 2 + static_cast<int64_t>(random() % 8);
-  if (random() % 3 == 0) window.items = 1 + static_cast<int64_t>(random() % 4);
-  return window;
-}
-
 LiveGraphOptions Options(size_t batch_max, LoadFrom from = LoadFrom::kCheckpoint) {
   return {.shape = kShape, .spare_items = 200, .batch_max = batch_max, .load_from = from};
 }
@@ -227,7 +219,7 @@ TEST(FoldProperty, OneLogGivesOneStateHoweverItIsFolded) {
   for (uint64_t seed = 1; seed <= 25; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    const Window window = seed % 4 == 0 ? Window{} : RandomWindow(random);
+    const Window window = seed % 4 == 0 ? Window{} : RandomWindow(random, kTickUs);
     const History history = RandomHistory(random, window, 300);
     TemporaryDirectory directory;
     MakeStore(directory.File("whole"), kItems, window);
@@ -276,7 +268,7 @@ TEST(FoldProperty, ForgettingEqualsAFoldWithoutTheUser) {
   for (uint64_t seed = 201; seed <= 215; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    const Window window = RandomWindow(random);
+    const Window window = RandomWindow(random, kTickUs);
     History history = RandomHistory(random, window, 200);
     history.entries.push_back(ForgetUser{.event_id = "last",
                                          .user_id = "u0",

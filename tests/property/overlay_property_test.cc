@@ -26,14 +26,6 @@ std::string RandomItem(std::mt19937_64& random) {
   return "i" + std::to_string(random() % (kItems + 2));
 }
 
-Window RandomWindow(std::mt19937_64& random) {
-  Window window;
-  if (random() % 2 == 0) window.age_us = (5 + static_cast<int64_t>(random() % 60)) * kTickUs;
-  if (random() % 3 == 0) window.interactions = 2 + static_cast<int64_t>(random() % 8);
-  if (random() % 3 == 0) window.items = 1 + static_cast<int64_t>(random() % 4);
-  return window;
-}
-
 Interaction RandomEvent(std::mt19937_64& random, const std::string& user, int64_t now_us) {
   const auto weight = static_cast<Count>(1 + random() % 3);
   const int64_t time_us =
@@ -137,7 +129,7 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
-    const Window window = seed % 3 == 0 ? Window{} : RandomWindow(random);
+    const Window window = seed % 3 == 0 ? Window{} : RandomWindow(random, kTickUs);
     TemporaryDirectory directory;
     MakeStore(directory.File("db"), kItems, window);
     LiveGraph live(directory.File("db"), {.shape = kShape, .spare_items = 200});

@@ -42,6 +42,14 @@ std::unique_ptr<GraphStore> OpenStore(const std::string& path) {
   return *std::move(store);
 }
 
+Window RandomWindow(std::mt19937_64& random, int64_t tick_us) {
+  Window window;
+  if (random() % 2 == 0) window.age_us = (5 + static_cast<int64_t>(random() % 60)) * tick_us;
+  if (random() % 3 == 0) window.interactions = 2 + static_cast<int64_t>(random() % 8);
+  if (random() % 3 == 0) window.items = 1 + static_cast<int64_t>(random() % 4);
+  return window;
+}
+
 Interaction MakeInteraction(const std::string& user, const std::string& item, Count weight,
                             int64_t time_us, std::string event_id) {
   static std::atomic<int64_t> next{0};

@@ -3,6 +3,7 @@
 #define GROUNDSWELL_TESTS_SUPPORT_GRAPH_FIXTURE_H_
 
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ void MakeStore(const std::string& path, size_t items, const Window& window = {},
 
 // Opens what MakeStore made.
 std::unique_ptr<GraphStore> OpenStore(const std::string& path);
+
+// Small enough that events a few ticks apart leave it; of age, of interactions and of items, any of
+// them or none.
+Window RandomWindow(std::mt19937_64& random, int64_t tick_us);
 
 // A purchase of weight `weight`; the event id is unique per call unless given.
 Interaction MakeInteraction(const std::string& user, const std::string& item, Count weight = 1,
