@@ -1,6 +1,6 @@
 """Trains MacGNN on replayed rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,8 +19,7 @@ class Options:
     weight_decay: float = 1e-5
     batch: int = 1024
     epochs: int = 1  # more overfit: embeddings memorise the rows
-    negatives: int = 4
-    popular_negatives: float = 0.5
+    negatives: dict = field(default_factory=lambda: {"uniform": 2, "popular": 2})
     basket_start_share: float = 0.85  # of the rows; see Rows.batch
     seed: int = 1
 

@@ -60,8 +60,8 @@ def _read_config(path):
 
 
 def _training_rows(past, split, options):
-    return past.rows(0, split.cut_s, options.negatives, options.popular_negatives,
-                     options.recent_len, options.seed)
+    return past.rows(0, split.cut_s, options.negatives, options.recent_len, options.recent_len,
+                     options.seed)
 
 
 def _train(config, server, draft, work):
@@ -141,9 +141,9 @@ def _manifest_fields(config, split, interactions, known, shape):
 def _row_metrics(past, split, model, user, item, options):
     """AUC and GAUC of three scores on the held-out rows, with both ways to draw negatives."""
     found = {}
-    for name, popular_share in (("uniform", 0.0), ("popular", 1.0)):
-        rows = past.rows(split.cut_s, split.end_s + 1, _HELDOUT_NEGATIVES, popular_share,
-                         options.recent_len, options.seed)
+    for name in ("uniform", "popular"):
+        rows = past.rows(split.cut_s, split.end_s + 1, {name: _HELDOUT_NEGATIVES},
+                         options.recent_len, options.recent_len, options.seed)
         batch = rows.batch(np.arange(len(rows)))
         unknown_user = np.zeros((1, user.shape[1]), user.dtype)
         user_rows = np.concatenate([unknown_user, user])[batch["user"]]

@@ -50,7 +50,7 @@ def _write_snapshot(directory, work, log, interactions):
     past = replay.Replay(_SERVER, directory, log, work)
     end_s = int(log.time_s[-1]) + 1
     past.graph(end_s, directory / "graph.safetensors")
-    rows = past.rows(0, end_s, 2, 0.5, _RECENT_LEN, 1)
+    rows = past.rows(0, end_s, {"uniform": 1, "popular": 1}, _RECENT_LEN, _RECENT_LEN, 1)
     for attention in ("none", "neighbours"):
         options = ranking.Options(dim=4, recent_len=_RECENT_LEN, attention=attention, tau=1.5,
                                   batch=256, learning_rate=0.02)
@@ -123,8 +123,8 @@ class ParityTest(unittest.TestCase):
     def test_a_model_that_cannot_be_scored_here_is_refused_by_name(self):
         with self.assertRaisesRegex(ValueError, "surge.*which has no module here"):
             examples.write(self.snapshot, [{"name": "s", "kind": "surge", "file": "", "options": {}}],
-                           replay.Rows({name: np.zeros((1, 1), np.int32) for name in replay.FEATURES},
-                                       np.zeros(1, int), np.zeros(1, int), np.zeros(1), np.zeros(1)), 1)
+                           replay.Rows({name: np.zeros((1, 1, 1), np.int32) for name in replay.FEATURES},
+                                       *(np.zeros(1, int) for _ in range(5))), 1)
 
     def test_the_server_ranks_by_the_modules_logits(self):
         imported = _import(self.snapshot, self.work / "db")
