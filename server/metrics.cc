@@ -39,7 +39,8 @@ constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",
                                   "overflow", "outside_window", "forgotten"};
 constexpr std::array kQueues = {"compute", "log"};
-constexpr std::array kRejections = {"queue_full", "draining", "deadline", "cancelled"};
+constexpr std::array kRejections = {"queue_full",      "draining",  "deadline",    "cancelled",
+                                    "unauthenticated", "forbidden", "rate_limited"};
 constexpr int kUnknownCode = 2;
 
 // 10 us to 100 s, three a decade: the same for all, so that stages can be compared with the whole.
@@ -161,6 +162,10 @@ void Metrics::MakeRequestFamilies() {
   rejected_ = AddEach(CounterFamily(registry_, "groundswell_rejected_total",
                                     "Requests given up before any work was done for them."),
                       "reason", kRejections);
+  access_reload_failures_ =
+      &CounterFamily(registry_, "groundswell_access_reload_failures_total",
+                     "Times that access.clients_file had changed and could not be used.")
+           .Add({});
 }
 
 void Metrics::MakePipelineFamilies() {
@@ -319,6 +324,8 @@ void Metrics::CountWalk(const WalkSummary& summary) {
   walk_ends_[0]->Increment(static_cast<double>(summary.ended_early));
   walk_ends_[1]->Increment(summary.cut_off ? 1 : 0);
 }
+
+void Metrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
 
 void Metrics::CountUnknownRuleItems(size_t count) {
   unknown_rule_items_->Increment(static_cast<double>(count));
