@@ -1,4 +1,4 @@
-#include "server/access.h"
+#include "server/client_list.h"
 
 #include <gmock/gmock.h>
 
