@@ -131,6 +131,8 @@ struct Config {
   } storage;
   struct Logging {
     std::string level = "info";
+    std::string format = "text";
+    int64_t slow_call_ms = 0;  // 0: none is logged
   } logging;
   // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
   // replaces the default table.

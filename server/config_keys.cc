@@ -37,6 +37,11 @@ std::optional<std::string> LevelRule(std::string_view value) {
   return "must be one of trace, debug, info, warn, error, off";
 }
 
+std::optional<std::string> FormatRule(std::string_view value) {
+  if (value == "text" || value == "json") return std::nullopt;
+  return "must be text or json";
+}
+
 std::optional<std::string> DurabilityRule(std::string_view value) {
   if (value == "sync" || value == "flush") return std::nullopt;
   return "must be sync or flush";
@@ -212,6 +217,11 @@ constexpr ConfigKey kKeys[] = {
      "RocksDB's block cache."},
     {"logging.level", GROUNDSWELL_MEMBER(logging.level), "", 1, 16,
      "Least severe messages written: trace, debug, info, warn, error or off.", LevelRule},
+    {"logging.format", GROUNDSWELL_MEMBER(logging.format), "", 1, 16,
+     "text, for people, or json, one object per line.", FormatRule},
+    {"logging.slow_call_ms", GROUNDSWELL_MEMBER(logging.slow_call_ms), "ms", 0, 3'600'000,
+     "Calls of the read side that take as long are logged with their stages, at most 10 a second; "
+     "0: none."},
 };
 #undef GROUNDSWELL_MEMBER
 

@@ -15,6 +15,7 @@
 
 #include "server/config.h"
 #include "server/import.h"
+#include "server/logging.h"
 #include "server/recovery.h"
 #include "server/replay.h"
 #include "server/server.h"
@@ -57,6 +58,7 @@ int Serve(const ConfigFlags& flags) {
   if (!config.ok()) return Fail(config.status());
   if (absl::Status s = RequireDataDir(*config); !s.ok()) return Fail(s);
   spdlog::set_level(spdlog::level::from_str(config->logging.level));
+  SetLogFormat(config->logging.format == "json" ? LogFormat::kJson : LogFormat::kText);
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
   absl::StatusOr<std::unique_ptr<Server>> server =

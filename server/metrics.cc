@@ -175,16 +175,14 @@ void Metrics::MakePipelineFamilies() {
   candidates_ = AddEach(
       CounterFamily(registry_, "groundswell_candidates_total", "Candidates proposed, by source."),
       "source", kSourceNames);
-  list_candidates_ =
-      &HistogramFamily(registry_, "groundswell_list_candidates",
-                       "Candidates of a list, merged from all sources.")
-           .Add({}, Histogram::BucketBoundaries{0, 10, 20, 50, 100, 200, 300, 400, 500, 600, 800,
-                                                1'000, 2'000, 5'000});
-  first_score_ =
-      &HistogramFamily(registry_, "groundswell_list_first_score",
-                       "Probability that the ranker gives the first item of a list.")
-           .Add({}, Histogram::BucketBoundaries{.01, .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, .95,
-                                                .98, .99});
+  list_candidates_ = &HistogramFamily(registry_, "groundswell_list_candidates",
+                                      "Candidates of a list, merged from all sources.")
+                          .Add({}, Histogram::BucketBoundaries{0, 10, 20, 50, 100, 200, 300, 400,
+                                                               500, 600, 800, 1'000, 2'000, 5'000});
+  first_score_ = &HistogramFamily(registry_, "groundswell_list_first_score",
+                                  "Probability that the ranker gives the first item of a list.")
+                      .Add({}, Histogram::BucketBoundaries{.01, .02, .05, .1, .2, .3, .4, .5, .6,
+                                                           .7, .8, .9, .95, .98, .99});
   degraded_ = AddEach(CounterFamily(registry_, "groundswell_degraded_total",
                                     "Answers that left something out to be in time."),
                       "step", kSteps);
@@ -340,6 +338,8 @@ void Metrics::ObserveListCandidates(size_t count) {
 }
 
 void Metrics::ObserveFirstScore(float probability) { first_score_->Observe(probability); }
+
+const char* NameOf(Method method) { return kMethods[static_cast<size_t>(method)]; }
 
 void Metrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
 

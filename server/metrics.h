@@ -53,6 +53,8 @@ enum class Method {
   kSetListRules,
   kCount
 };
+// As gRPC calls it.
+const char* NameOf(Method method);
 enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kArrange, kCount };
 enum class DegradedStep {
   kRankingSkipped,

@@ -42,6 +42,15 @@ struct StageDurations {
   std::chrono::nanoseconds rank{};
   std::chrono::nanoseconds explain{};
   std::chrono::nanoseconds arrange{};
+
+  StageDurations& operator+=(const StageDurations& other) {
+    user_state += other.user_state;
+    retrieval += other.retrieval;
+    rank += other.rank;
+    explain += other.explain;
+    arrange += other.arrange;
+    return *this;
+  }
 };
 
 // Which items may be answered, in the server's own terms.

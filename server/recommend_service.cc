@@ -128,9 +128,9 @@ RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,
                                                       v1::RecommendResponse* response) {
-  return runner_.Run(
-      context, Method::kRecommend, CheckConsistencyToken(request->consistency_token()),
-      [=, this](const Call& call) { return DoRecommend(*request, call, *response); });
+  return runner_.Run(context, Method::kRecommend, request->request_id(),
+                     CheckConsistencyToken(request->consistency_token()),
+                     [=, this](Call& call) { return DoRecommend(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::BatchRecommend(grpc::CallbackServerContext* context,
@@ -141,32 +141,31 @@ grpc::ServerUnaryReactor* RecommendService::BatchRecommend(grpc::CallbackServerC
   for (const v1::RecommendRequest& one : request->requests()) {
     newest = std::max(newest, CheckConsistencyToken(one.consistency_token()).value_or(0));
   }
-  return runner_.Run(context, Method::kBatchRecommend, newest, [=, this](const Call& call) {
-    return DoBatchRecommend(*request, call, *response);
-  });
+  return runner_.Run(context, Method::kBatchRecommend, /*request_id=*/"", newest,
+                     [=, this](Call& call) { return DoBatchRecommend(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::Rank(grpc::CallbackServerContext* context,
                                                  const v1::RankRequest* request,
                                                  v1::RankResponse* response) {
-  return runner_.Run(context, Method::kRank, CheckConsistencyToken(request->consistency_token()),
-                     [=, this](const Call& call) { return DoRank(*request, call, *response); });
+  return runner_.Run(context, Method::kRank, request->request_id(),
+                     CheckConsistencyToken(request->consistency_token()),
+                     [=, this](Call& call) { return DoRank(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerContext* context,
                                                          const v1::SimilarItemsRequest* request,
                                                          v1::SimilarItemsResponse* response) {
-  return runner_.Run(context, Method::kSimilarItems, Offset{0}, [=, this](const Call& call) {
-    return DoSimilarItems(*request, call, *response);
-  });
+  return runner_.Run(context, Method::kSimilarItems, request->request_id(), Offset{0},
+                     [=, this](Call& call) { return DoSimilarItems(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerContext* context,
                                                          const v1::GetUserStateRequest* request,
                                                          v1::GetUserStateResponse* response) {
-  return runner_.Run(
-      context, Method::kGetUserState, CheckConsistencyToken(request->consistency_token()),
-      [=, this](const Call& call) { return DoGetUserState(*request, call, *response); });
+  return runner_.Run(context, Method::kGetUserState, request->request_id(),
+                     CheckConsistencyToken(request->consistency_token()),
+                     [=, this](Call& call) { return DoGetUserState(*request, call, *response); });
 }
 
 absl::Status RecommendService::CheckCommon(std::string_view name_space,
@@ -185,7 +184,7 @@ absl::StatusOr<std::vector<Interaction>> RecommendService::CheckEvents(
                                  options_.now_us());
 }
 
-absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, const Call& call,
+absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, Call& call,
                                            v1::RecommendResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
@@ -226,6 +225,7 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
          .stale = call.stale,
          .explain_items = *explain_items},
         call.thread, durations);
+    call.stages += durations;
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }
@@ -236,8 +236,7 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
 }
 
 absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest& request,
-                                                const Call& call,
-                                                v1::BatchRecommendResponse& response) {
+                                                Call& call, v1::BatchRecommendResponse& response) {
   const int count = request.requests_size();
   if (count == 0 || static_cast<size_t>(count) > kBatchRequestsMax) {
     return InvalidField("requests", std::to_string(count),
@@ -256,7 +255,7 @@ absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest&
   return absl::OkStatus();
 }
 
-absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call& call,
+absl::Status RecommendService::DoRank(const v1::RankRequest& request, Call& call,
                                       v1::RankResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
@@ -295,6 +294,7 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
                             .stale = call.stale,
                             .explain_items = *explain_items},
                            items, call.thread, durations);
+  call.stages += durations;
   if (!list.ok()) return list.status();
   for (size_t at = 0; at < list->items.size(); ++at) {
     v1::RecommendedItem& item = *response.add_items();
@@ -312,8 +312,7 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, const Call
   return absl::OkStatus();
 }
 
-absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& request,
-                                              const Call& call,
+absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& request, Call& call,
                                               v1::SimilarItemsResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;
@@ -333,8 +332,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
   if (!request.page_token().empty()) {
     page = lists_.Resume(request.page_token(), query_hash, *page_size);
   } else {
-    StageDurations durations;
-    absl::StatusOr<RankedList> list = state.pipeline->Similar(*item, *rules, durations);
+    absl::StatusOr<RankedList> list = state.pipeline->Similar(*item, *rules, call.stages);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
   }
@@ -347,8 +345,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
   return absl::OkStatus();
 }
 
-absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& request,
-                                              const Call& call,
+absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
                                               v1::GetUserStateResponse& response) {
   const ServingState& state = *call.state;
   if (absl::Status s = CheckCommon(request.namespace_(), request.request_id()); !s.ok()) return s;

@@ -49,14 +49,14 @@ class RecommendService final : public v1::RecommendationService::CallbackService
  private:
   using Call = UnaryRunner::Call;
 
-  absl::Status DoRecommend(const v1::RecommendRequest& request, const Call& call,
+  absl::Status DoRecommend(const v1::RecommendRequest& request, Call& call,
                            v1::RecommendResponse& response);
-  absl::Status DoBatchRecommend(const v1::BatchRecommendRequest& request, const Call& call,
+  absl::Status DoBatchRecommend(const v1::BatchRecommendRequest& request, Call& call,
                                 v1::BatchRecommendResponse& response);
-  absl::Status DoRank(const v1::RankRequest& request, const Call& call, v1::RankResponse& response);
-  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request, const Call& call,
+  absl::Status DoRank(const v1::RankRequest& request, Call& call, v1::RankResponse& response);
+  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request, Call& call,
                               v1::SimilarItemsResponse& response);
-  absl::Status DoGetUserState(const v1::GetUserStateRequest& request, const Call& call,
+  absl::Status DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
                               v1::GetUserStateResponse& response);
 
   // The checks that every request shares.

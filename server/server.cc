@@ -391,7 +391,8 @@ void Server::Parts::MakeRequestPath() {
       *access, *admission, serving, metrics,
       UnaryRunner::Options{
           .default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
-          .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms)});
+          .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms),
+          .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)});
 }
 
 void Server::Parts::MakeBackground() {

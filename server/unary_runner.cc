@@ -8,18 +8,41 @@
 #include "server/status_details.h"
 
 namespace groundswell {
+namespace {
+
+std::optional<TraceContext> TraceOf(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find("traceparent");
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return ParseTraceParent({found->second.data(), found->second.size()});
+}
+
+}  // namespace
 
 // One call on its way.
 struct UnaryRunner::Pending {
-  Pending(grpc::CallbackServerContext& call_context, Metrics& metrics, Method method,
-          Work call_work)
-      : context(call_context), reactor(call_context.DefaultReactor()), work(std::move(call_work)) {
-    scope.emplace(metrics, method);
+  Pending(grpc::CallbackServerContext& call_context, UnaryRunner& unary_runner, Method call_method,
+          std::string_view call_id, Work call_work)
+      : context(call_context),
+        runner(unary_runner),
+        reactor(call_context.DefaultReactor()),
+        method(call_method),
+        request_id(call_id),
+        trace(TraceOf(call_context)),
+        work(std::move(call_work)) {
+    scope.emplace(runner.metrics_, method);
     call.arrival = scope->begin();
+    if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
   }
 
   void Finish(const absl::Status& status) {
     const grpc::Status result = ToGrpcStatus(status);
+    runner.slow_calls_.Observe({.method = method,
+                                .request_id = request_id,
+                                .trace = trace,
+                                .code = status.code(),
+                                .total = std::chrono::steady_clock::now() - call.arrival,
+                                .queued = call.queued,
+                                .stages = call.stages});
     scope->set_code(result.error_code());
     scope.reset();       // counted before the caller can ask for the count
     call.state.reset();  // let go before the caller can believe it is done
@@ -27,7 +50,11 @@ struct UnaryRunner::Pending {
   }
 
   grpc::CallbackServerContext& context;
+  UnaryRunner& runner;
   grpc::ServerUnaryReactor* const reactor;
+  const Method method;
+  const std::string_view request_id;
+  const std::optional<TraceContext> trace;
   std::optional<RpcScope> scope;
   Work work;
   Call call;
@@ -39,14 +66,16 @@ UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
       admission_(admission),
       serving_(serving),
       metrics_(metrics),
-      options_(options) {}
+      options_(options),
+      slow_calls_(options.slow_call) {}
 
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
+                                           std::string_view request_id,
                                            absl::StatusOr<Offset> consistency_offset, Work work) {
   // The threads are gRPC's, which has no hook for their start.
   thread_local const bool prompt = (RequestShortSlices(), true);
   static_cast<void>(prompt);
-  auto pending = std::make_shared<Pending>(*context, metrics_, method, std::move(work));
+  auto pending = std::make_shared<Pending>(*context, *this, method, request_id, std::move(work));
   grpc::ServerUnaryReactor* const reactor = pending->reactor;
   if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
     pending->Finish(s);

@@ -469,5 +469,27 @@ TEST_F(ApiTest, ACallWithoutTimeIsRefusedOrDegradesAndTheServerGoesOn) {
   EXPECT_EQ(Recommend(request).degradations_size(), 0);
 }
 
+TEST_F(ApiTest, ATraceIsAnsweredWithItsIdAndASpanOfItsOwn) {
+  const std::string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const std::string parent = "00f067aa0ba902b7";
+  const auto traced = [&](const std::string& header) {
+    const auto context = NewContext();
+    context->AddMetadata("traceparent", header);
+    v1::RecommendRequest request;
+    request.set_user_id(kCustomer);
+    v1::RecommendResponse response;
+    EXPECT_TRUE(stubs_->recommend->Recommend(context.get(), request, &response).ok());
+    const auto& metadata = context->GetServerInitialMetadata();
+    const auto found = metadata.find("traceresponse");
+    return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+  };
+  const std::string answer = traced("00-" + trace + "-" + parent + "-01");
+  ASSERT_EQ(answer.size(), 55u);
+  EXPECT_EQ(answer.substr(0, 36), "00-" + trace + "-");
+  EXPECT_NE(answer.substr(36, 16), parent);
+  EXPECT_EQ(answer.substr(52), "-01");
+  EXPECT_EQ(traced("00-" + trace + "-" + parent), "") << "what is no trace context is ignored";
+}
+
 }  // namespace
 }  // namespace groundswell
