@@ -43,6 +43,12 @@ def write_catalogue(directory, user_ids, items):
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
+def read_categories(directory):
+    """The category of every item, in the order of the indices."""
+    with open(Path(directory) / "items.jsonl", encoding="utf-8") as stream:
+        return [json.loads(line).get("category", "") for line in stream]
+
+
 def rfc3339(time_s):
     return datetime.fromtimestamp(time_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -195,6 +195,8 @@ def _scale_and_shift(norm):
 class _Surge(torch.nn.Module):
     """What both variants have."""
 
+    needs_history = True  # to score a row
+
     def __init__(self, items, category_of_item, options):
         super().__init__()
         self.options = options

@@ -1,166 +1,288 @@
 """From a log to a snapshot: every step in order."""
 
+import hashlib
+import json
+import os
 import shutil
 import tempfile
 import time
-import tomllib
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from trainer import (catalogue, clusters, data, examples, lightgcn, metrics, ranking, replay,
-                     safetensors, snapshot)
-
-_MODEL_FILE = "macgnn.safetensors"
-_HELDOUT_NEGATIVES = 4
+from trainer import (catalogue, clusters, configuration, data, examples, lightgcn, rankers, ranking,
+                     replay, row_quality, safetensors, snapshot)
 
 
-def train(config_path):
-    """Trains what the configuration says and replaces its output directory when all is done."""
-    config, server = _read_config(config_path)
+def train(config_path, checkpoints=None):
+    """Trains what the configuration says and replaces its output directory when all is done.
+
+    With `checkpoints`, a directory, a run that was stopped goes on where it was.
+    """
+    run = _Training(config_path, checkpoints)
+    for ranker in run.rankers:
+        ranker.manifest()  # refuses what cannot be served, before the work
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         draft = Path(work) / "snapshot"
         draft.mkdir()
-        _train(config, server, draft, work)
-        output = Path(config["snapshot"]["output"])
-        output.mkdir(parents=True, exist_ok=True)
-        for path in draft.iterdir():
-            shutil.copyfile(path, output / path.name)
+        run.snapshot(draft, work)
+        output = Path(run.config["snapshot"]["output"])
+        _replace(draft, output)
     print(f"wrote {output}")
 
 
 def add_examples(config_path):
     """Gives the snapshot that `train` wrote its examples, of the rows that `train` would take."""
-    config, server = _read_config(config_path)
-    output = Path(config["snapshot"]["output"])
-    log = data.read_log(config["data"]["events"])
-    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
-    interactions = data.index_interactions(log, split.cut_s)
+    run = _Training(config_path)
+    output = Path(run.config["snapshot"]["output"])
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
-        past = replay.Replay(server, output, interactions.known_items(log), work)
-        options = ranking.Options(**config["macgnn"])
-        rows = _training_rows(past, split, options)
-        examples.write(output, snapshot.read_manifest(output)["models"], rows, options.seed)
+        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        rows = run.rows(past, 0, run.split.cut_s)
+        examples.write(output, snapshot.read_manifest(output)["models"], rows, run.of_rows.seed)
     snapshot.update_files(output)
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def _read_config(path):
-    """(configuration, server program); also makes PyTorch deterministic."""
-    torch.set_num_threads(1)  # the same sums in the same order, on any machine
-    with open(path, "rb") as stream:
-        config = tomllib.load(stream)
-    server = Path(config["snapshot"]["server"])
-    if not server.exists():
-        raise FileNotFoundError(f"{server} is not there: build it (make demo builds it), or set "
-                                "snapshot.server in the configuration")
-    return config, server
-
-
-def _training_rows(past, split, options):
-    return past.rows(0, split.cut_s, options.negatives, options.popular_negatives,
-                     options.recent_len, options.seed)
-
-
-def _train(config, server, draft, work):
-    clock = _Clock()
-    log = data.read_log(config["data"]["events"])
-    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
-    interactions = data.index_interactions(log, split.cut_s)
-    _write_catalogue(draft, interactions, config["data"].get("items"))
-    known = int(np.searchsorted(log.time_s, split.cut_s))
-    print(f"data: {known} interactions of {len(interactions.user_ids)} users and "
-          f"{len(interactions.item_ids)} items before {snapshot.rfc3339(split.cut_s)}, "
-          f"{len(log) - known} after")
-    clock.step("reading")
-
-    options = lightgcn.Options(**config["lightgcn"])
-    epochs = lightgcn.choose_epochs(interactions, split, options)
-    user, item = lightgcn.train(interactions, split.cut_s, epochs, options)
-    snapshot.write_embeddings(draft, user, item)
-    clock.step(f"LightGCN, {epochs} epochs after choosing that number")
-
-    shape = config["clusters"]["users"], config["clusters"]["items"]
-    user_cluster, user_centroids = clusters.kmeans(user, shape[0], config["clusters"]["seed"])
-    item_cluster, item_centroids = clusters.kmeans(item, shape[1], config["clusters"]["seed"])
-    snapshot.write_clusters(draft, user_cluster, item_cluster, user_centroids, item_centroids)
-    fields = _manifest_fields(config, split, interactions, known, shape)
-    snapshot.write_manifest(draft, fields)
-    clock.step("k-means")
-
-    options = ranking.Options(**config["macgnn"])
-    past = replay.Replay(server, draft, interactions.known_items(log), work)
-    rows = _training_rows(past, split, options)
-    past.graph(split.cut_s, draft / "graph.safetensors")
-    clock.step(f"replay, {len(rows)} training rows")
-    tables = ranking.initial_tables(user, item, user_cluster, item_cluster, shape, options.dim)
-    model = ranking.train(rows, tables, options)
-    safetensors.write(draft / _MODEL_FILE, ranking.weights(model))
-    clock.step("MacGNN")
-
-    fields["models"] = [{"name": "macgnn", "kind": "macgnn", "file": _MODEL_FILE, "options": {
-        "attention": options.attention, "tau": str(options.tau),
-        "recent_len": str(options.recent_len)}},
-        {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
-    fields["metrics"] = _row_metrics(past, split, model, user, item, options)
-    examples.write(draft, fields["models"], rows, options.seed)
-    snapshot.write_manifest(draft, fields)
-    clock.step("held-out rows")
-    clock.total()
-
-
-def _write_catalogue(draft, interactions, items_path):
-    titles = data.read_titles(items_path) if items_path else {}
-    entries = []
-    for id_ in interactions.item_ids:
-        title = titles.get(id_, id_)
-        entries.append((id_, title, catalogue.category(title)))
-    snapshot.write_catalogue(draft, interactions.user_ids, entries)
-
-
-def _manifest_fields(config, split, interactions, known, shape):
-    return {
-        "name": config["snapshot"]["name"],
-        "version": snapshot.rfc3339(split.cut_s)[:10],
-        "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
-        "users": len(interactions.user_ids),
-        "items": len(interactions.item_ids),
-        "embedding_dim": config["lightgcn"]["dim"],
-        "user_clusters": shape[0],
-        "item_clusters": shape[1],
-        "graph_offset": known,
-        "models": [],
-        "metrics": {},
-        "data": {**config["data"].get("provenance", {}),
-                 "trained_until": snapshot.rfc3339(split.cut_s)},
-    }
-
-
-def _row_metrics(past, split, model, user, item, options):
-    """AUC and GAUC of three scores on the held-out rows, with both ways to draw negatives."""
+def compare(config_path, seeds, as_json):
+    """Trains every ranker of the configuration with each of the seeds, and prints how they order the
+    held-out rows. Embeddings, clusters and catalogue are those of the snapshot that `train` wrote,
+    which is not changed; rankers may be ablations."""
+    run = _Training(config_path)
+    output = Path(run.config["snapshot"]["output"])
     found = {}
-    for name, popular_share in (("uniform", 0.0), ("popular", 1.0)):
-        rows = past.rows(split.cut_s, split.end_s + 1, _HELDOUT_NEGATIVES, popular_share,
-                         options.recent_len, options.seed)
-        batch = rows.batch(np.arange(len(rows)))
-        unknown_user = np.zeros((1, user.shape[1]), user.dtype)
-        user_rows = np.concatenate([unknown_user, user])[batch["user"]]
-        scores = {
-            "macgnn": ranking.score(model, rows),
-            "dot": (user_rows * item[batch["item"] - 1]).sum(1),
-            "popularity": batch["i1"].sum(1),
+    with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
+        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        rows = _TrainingRows(run, past)
+        catalogue_ = run.read_catalogue(output)
+        models = {ranker.name: [] for ranker in run.rankers}
+        for seed in seeds:
+            for ranker in run.rankers:
+                ranker.training.seed = seed
+                models[ranker.name].append(run.train_ranker(ranker, rows, catalogue_))
+        for sampling, held_out in run.heldout_rows(past):
+            scores = {name: [values] for name, values in
+                      row_quality.baselines(held_out, catalogue_.user, catalogue_.item).items()}
+            scores |= {name: [ranking.score(model, held_out) for model in of_seeds]
+                       for name, of_seeds in models.items()}
+            found[sampling] = {name: _mean_and_spread([row_quality.measure(held_out, values)
+                                                       for values in of_seeds])
+                               for name, of_seeds in scores.items()}
+    _print_comparison(found, seeds, as_json)
+
+
+def _mean_and_spread(of_seeds):
+    """{metric: (mean, standard deviation)}; the deviation of one seed is 0."""
+    return {name: (float(np.mean([found[name] for found in of_seeds])),
+                   float(np.std([found[name] for found in of_seeds], ddof=1)) if len(of_seeds) > 1 else 0.0)
+            for name in of_seeds[0]}
+
+
+def _print_comparison(found, seeds, as_json):
+    if as_json:
+        print(json.dumps({"seeds": seeds, "negatives": found}, indent=2))
+        return
+    for sampling, of_scorers in found.items():
+        print(f"\nheld-out rows, {sampling} negatives; mean and standard deviation of "
+              f"{len(seeds)} seeds")
+        print("\n".join(row_quality.table(of_scorers)))
+
+
+class _Training:
+    """A configuration, the log it names, and the periods that divide it."""
+
+    def __init__(self, config_path, checkpoints=None):
+        torch.set_num_threads(1)  # the same sums in the same order, on any machine
+        self.config = config = configuration.read(config_path)
+        self.server = configuration.server(config)
+        self.rankers = configuration.rankers_of(config)
+        self.of_rows = configuration.rows(config)
+        self.events_sha256 = _sha256(config["data"]["events"])
+        self.checkpoints = Path(checkpoints) if checkpoints else None
+        if self.checkpoints:
+            _claim(self.checkpoints, {"configuration": _sha256(config_path),
+                                      "events": self.events_sha256})
+        self.log = data.read_log(config["data"]["events"])
+        self.split = data.split_by_time(self.log, config["data"]["heldout_days"],
+                                        config["data"]["validation_days"])
+        self.interactions = data.index_interactions(self.log, self.split.cut_s)
+        self.clock = _Clock()
+
+    def snapshot(self, draft, work):
+        """Fills the directory `draft`."""
+        titles = data.read_titles(self.config["data"]["items"]) if "items" in self.config["data"] else {}
+        entries = [(id_, titles.get(id_, id_), catalogue.category(titles.get(id_, id_)))
+                   for id_ in self.interactions.item_ids]
+        snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
+        self._embed(draft)
+        self._cluster(draft)
+        fields = self._manifest_fields()
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("k-means")
+
+        past = replay.Replay(self.server, draft, self.interactions.known_items(self.log), work)
+        past.graph(self.split.cut_s, draft / "graph.safetensors")
+        rows = _TrainingRows(self, past)
+        self.clock.step(f"replay, {len(rows.all)} training rows")
+        catalogue_ = self.read_catalogue(draft)
+        models = {}
+        for ranker in self.rankers:
+            models[ranker.name] = self.train_ranker(ranker, rows, catalogue_)
+            rankers.write(draft, ranker, models[ranker.name])
+            self.clock.step(ranker.name)
+
+        fields["models"] = [ranker.manifest() for ranker in self.rankers] + [
+            {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
+        examples.write(draft, fields["models"], rows.all, self.of_rows.seed)
+        fields["metrics"] = self._heldout_metrics(past, models, catalogue_)
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("held-out rows")
+        self.clock.total()
+
+    def _embed(self, draft):
+        known = int(np.searchsorted(self.log.time_s, self.split.cut_s))
+        print(f"data: {known} interactions of {len(self.interactions.user_ids)} users and "
+              f"{len(self.interactions.item_ids)} items before {snapshot.rfc3339(self.split.cut_s)}, "
+              f"{len(self.log) - known} after")
+        self.clock.step("reading")
+        done = self.checkpoints / snapshot.EMBEDDINGS_FILE if self.checkpoints else None
+        if done and done.exists():
+            shutil.copyfile(done, draft / snapshot.EMBEDDINGS_FILE)
+            self.clock.step(f"LightGCN, as it is in {done}")
+            return
+        options = configuration.options(lightgcn.Options, self.config["lightgcn"], "[lightgcn]")
+        epochs = lightgcn.choose_epochs(self.interactions, self.split, options)
+        user, item = lightgcn.train(self.interactions, self.split.cut_s, epochs, options)
+        snapshot.write_embeddings(draft, user, item)
+        if done:
+            _copy_whole(draft / snapshot.EMBEDDINGS_FILE, done)
+        self.clock.step(f"LightGCN, {epochs} epochs after choosing that number")
+
+    def _cluster(self, draft):
+        embeddings, _ = safetensors.read(draft / snapshot.EMBEDDINGS_FILE)
+        options = self.config["clusters"]
+        user_cluster, user_centroids = clusters.kmeans(embeddings["user"], options["users"],
+                                                       options["seed"])
+        item_cluster, item_centroids = clusters.kmeans(embeddings["item"], options["items"],
+                                                       options["seed"])
+        snapshot.write_clusters(draft, user_cluster, item_cluster, user_centroids, item_centroids)
+
+    def read_catalogue(self, directory):
+        embeddings, _ = safetensors.read(Path(directory) / snapshot.EMBEDDINGS_FILE)
+        clusters_, _ = safetensors.read(Path(directory) / "clusters.safetensors")
+        return rankers.Catalogue(
+            embeddings["user"], embeddings["item"], clusters_["user"], clusters_["item"],
+            (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
+            rankers.category_rows(snapshot.read_categories(directory)))
+
+    def rows(self, past, from_s, until_s, popular_share=None, negatives=None):
+        """First purchases of the period with the features that the rankers read."""
+        share = self.of_rows.popular_negatives if popular_share is None else popular_share
+        longest = max(max(ranker.history_len, ranker.recent_len) for ranker in self.rankers)
+        return past.rows(from_s, until_s, negatives or self.of_rows.negatives, share, longest,
+                         self.of_rows.seed)
+
+    def train_ranker(self, ranker, rows, catalogue_):
+        """The trained module of one ranker."""
+        build = lambda: rankers.build(ranker, catalogue_)
+        options = ranker.training
+        checkpoint = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.pt" if self.checkpoints
+                                    else None)
+        epochs = options.epochs
+        if options.patience > 0:
+            epochs = ranking.choose_epochs(ranker.name, build, rows.earlier, rows.later, options,
+                                           checkpoint("choosing"))
+        return ranking.train(ranker.name, build, rows.all, epochs, options, checkpoint("final"))
+
+    def heldout_rows(self, past):
+        """(name, rows) of each way to draw negatives."""
+        for name, popular_share in row_quality.SAMPLINGS.items():
+            yield name, self.rows(past, self.split.cut_s, self.split.end_s + 1, popular_share,
+                                  row_quality.NEGATIVES)
+
+    def _heldout_metrics(self, past, models, catalogue_):
+        """Metrics of every score on the held-out rows, with both ways to draw negatives."""
+        found = {}
+        for sampling, rows in self.heldout_rows(past):
+            scores = {name: ranking.score(model, rows) for name, model in models.items()}
+            scores |= row_quality.baselines(rows, catalogue_.user, catalogue_.item)
+            measured = {name: row_quality.measure(rows, values) for name, values in scores.items()}
+            print(f"held out, {sampling} negatives:")
+            print("\n".join(row_quality.table(measured)))
+            found |= {f"heldout.{scorer}.{sampling}.{metric}": value
+                      for scorer, values in measured.items() for metric, value in values.items()}
+        # The headline figures: the default ranker, the harder negatives.
+        default = self.rankers[0].name
+        for metric in ("auc", "gauc"):
+            found[f"heldout.{metric}"] = found[f"heldout.{default}.popular.{metric}"]
+        return found
+
+    def _manifest_fields(self):
+        config, cut = self.config, snapshot.rfc3339(self.split.cut_s)
+        return {
+            "name": config["snapshot"]["name"],
+            "version": cut[:10],
+            "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
+            "users": len(self.interactions.user_ids),
+            "items": len(self.interactions.item_ids),
+            "embedding_dim": config["lightgcn"]["dim"],
+            "user_clusters": config["clusters"]["users"],
+            "item_clusters": config["clusters"]["items"],
+            "graph_offset": int(np.searchsorted(self.log.time_s, self.split.cut_s)),
+            "models": [],
+            "metrics": {},
+            "data": {**config["data"].get("provenance", {}), "trained_until": cut,
+                     "events_sha256": self.events_sha256},
         }
-        for scorer, values in scores.items():
-            auc, gauc = metrics.auc(rows.label, values), metrics.gauc(rows.user, rows.label, values)
-            print(f"held out, {name} negatives: {scorer:10s}  AUC {auc:.4f}  GAUC {gauc:.4f}")
-            found[f"heldout.{scorer}.{name}.auc"] = round(auc, 4)
-            found[f"heldout.{scorer}.{name}.gauc"] = round(gauc, 4)
-    # The headline figures: the served ranker, the harder negatives.
-    found["heldout.auc"] = found["heldout.macgnn.popular.auc"]
-    found["heldout.gauc"] = found["heldout.macgnn.popular.gauc"]
-    return found
+
+
+class _TrainingRows:
+    """Rows of the time before the cut, and of the two periods by which epochs are chosen."""
+
+    def __init__(self, run, past):
+        split = run.split
+        self.all = run.rows(past, 0, split.cut_s)
+        if any(ranker.training.patience > 0 for ranker in run.rankers):
+            self.earlier = run.rows(past, 0, split.validation_s)
+            self.later = run.rows(past, split.validation_s, split.cut_s)
+
+
+def _claim(directory, digests):
+    """Makes the directory of checkpoints, or finds that it is of the same configuration and data."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "run.json"
+    if not path.exists():
+        path.write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, digest in digests.items():
+        if found.get(name) != digest:
+            raise ValueError(f"{directory} holds checkpoints of another {name}: name another directory, or "
+                             "remove it")
+
+
+def _sha256(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _copy_whole(source, target):
+    """Copies a file so that `target` is either whole or not there."""
+    draft = target.with_name(target.name + ".draft")
+    shutil.copyfile(source, draft)
+    os.replace(draft, target)
+
+
+def _replace(draft, output):
+    """Copies the draft's files to `output`, the manifest last, and removes what the old one listed and
+    the new one does not."""
+    output.mkdir(parents=True, exist_ok=True)
+    old = snapshot.read_manifest(output)["files"] if (output / "manifest.json").exists() else {}
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == "manifest.json"):
+        shutil.copyfile(path, output / path.name)
+    for name in old:
+        if not (draft / name).exists():
+            (output / name).unlink(missing_ok=True)
 
 
 class _Clock:

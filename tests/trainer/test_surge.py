@@ -12,6 +12,8 @@ import torch
 
 from trainer import safetensors, surge
 
+torch.set_num_threads(1)
+
 _GOLDEN = Path(os.environ.get("GROUNDSWELL_GOLDEN_SURGE", Path(__file__).parents[1] / "golden/surge"))
 _TOLERANCE = 1e-5  # absolute and relative
 

@@ -1,0 +1,51 @@
+"""How well rankers order replayed rows: a positive and its negatives, which the user had not either."""
+
+import numpy as np
+
+from trainer import metrics, ranking
+
+NEGATIVES = 4  # per positive
+SAMPLINGS = {"uniform": 0.0, "popular": 1.0}  # share of the negatives drawn by popularity
+_NDCG_AT, _RECALL_AT = 3, 1  # of lists of 1 + NEGATIVES rows
+
+
+def measure(rows, scores):
+    """{metric: value} of one score per row.
+
+    auc is over all rows, gauc by user; mrr, ndcg and recall are of each positive among its own
+    negatives; logloss takes the scores for logits.
+    """
+    lists = ranking.groups_of(rows)
+    found = {
+        "auc": metrics.auc(rows.label, scores),
+        "gauc": metrics.gauc(rows.user, rows.label, scores),
+        "mrr": metrics.mrr(lists, rows.label, scores),
+        f"ndcg_at_{_NDCG_AT}": metrics.group_ndcg(lists, rows.label, scores, _NDCG_AT),
+        f"recall_at_{_RECALL_AT}": metrics.group_recall(lists, rows.label, scores, _RECALL_AT),
+        "logloss": metrics.log_loss(rows.label, scores),
+    }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def baselines(rows, user, item):
+    """{name: scores} of what needs no training: the item's live count, and the inner product of the
+    embeddings, 0 for a user that the snapshot does not know."""
+    batch = rows.batch(np.arange(len(rows)))
+    of_users = np.concatenate([np.zeros((1, user.shape[1]), user.dtype), user])[batch["user"]]
+    return {"popularity": batch["i1"].sum(1), "dot": (of_users * item[batch["item"] - 1]).sum(1)}
+
+
+def table(found):
+    """Lines for people: one scorer per line, of {scorer: {metric: value, or (mean, spread)}}."""
+    names = list(next(iter(found.values())))
+    width = max(len(scorer) for scorer in found)
+    lines = [" " * width + "".join(f"  {name:>15}" for name in names)]
+    for scorer, values in found.items():
+        lines.append(f"{scorer:{width}}" + "".join(f"  {_text(values[name]):>15}" for name in names))
+    return lines
+
+
+def _text(value):
+    if isinstance(value, tuple):
+        return f"{value[0]:.4f} ±{value[1]:.4f}"
+    return f"{value:.4f}"
