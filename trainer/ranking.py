@@ -78,7 +78,7 @@ def train(name, build, rows, epochs, options, checkpoint=None):
         run.save()
     if isinstance(run.model, macgnn.MacGnn):
         from_start = _from_start(rows, options)
-        macgnn.freeze_dice(run.model, lambda: _all_batches(rows, from_start, options.device))
+        macgnn.freeze_dice(run.model, lambda: all_batches(rows, from_start, options.device))
     return run.model.cpu().eval()
 
 
@@ -205,7 +205,8 @@ def tensors(batch, device="cpu"):
     return {name: torch.from_numpy(values).to(device).long() for name, values in batch.items()}
 
 
-def _all_batches(rows, from_start, device="cpu"):
+def all_batches(rows, from_start=None, device="cpu"):
+    """The rows in order, as tensors."""
     for begin in range(0, len(rows), _SCORED_AT_ONCE):
         chosen = np.arange(begin, min(begin + _SCORED_AT_ONCE, len(rows)))
         yield tensors(rows.batch(chosen, None if from_start is None else from_start[chosen]), device)
@@ -219,7 +220,7 @@ def score(model, rows, from_start=None):
     model.eval()
     device = next(model.parameters()).device
     found = np.concatenate([model(batch).cpu().numpy()
-                            for batch in _all_batches(rows, from_start, device)])
+                            for batch in all_batches(rows, from_start, device)])
     share = rows.label.mean()
     return np.where(np.isnan(found), np.log(share / (1 - share)), found)
 

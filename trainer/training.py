@@ -1,6 +1,5 @@
 """From a log to a snapshot: every step in order."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -98,10 +97,10 @@ class _Training:
         self.server = configuration.server(config)
         self.rankers = configuration.rankers_of(config)
         self.of_rows = configuration.rows(config)
-        self.events_sha256 = _sha256(config["data"]["events"])
+        self.events_sha256 = snapshot.sha256(config["data"]["events"])
         self.checkpoints = Path(checkpoints) if checkpoints else None
         if self.checkpoints:
-            _claim(self.checkpoints, {"configuration": _sha256(config_path),
+            _claim(self.checkpoints, {"configuration": snapshot.sha256(config_path),
                                       "events": self.events_sha256})
         self.log = data.read_log(config["data"]["events"])
         self.split = data.split_by_time(self.log, config["data"]["heldout_days"],
@@ -259,11 +258,6 @@ def _claim(directory, digests):
         if found.get(name) != digest:
             raise ValueError(f"{directory} holds checkpoints of another {name}: name another directory, or "
                              "remove it")
-
-
-def _sha256(path):
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _copy_whole(source, target):
