@@ -14,7 +14,7 @@ demo:
 	scripts/demo
 
 test:
-	scripts/install-packages
+	scripts/install-packages --trainer
 	scripts/test
 
 bench:

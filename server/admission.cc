@@ -26,8 +26,9 @@ size_t ThreadsOrCores(size_t threads) {
 Admission::Admission(size_t threads, size_t queue_max) : queue_max_(queue_max) {
   const size_t count = ThreadsOrCores(threads);
   threads_.reserve(count);
+  shared_.reserve(count);
   for (size_t number = 0; number < count; ++number) {
-    threads_.emplace_back([this, number] { Run({number}); });
+    threads_.emplace_back([this, number] { Run({.number = number, .siblings = this}); });
   }
 }
 
@@ -72,8 +73,14 @@ void Admission::Run(ComputeThread self) {
     Work work;
     {
       const MutexLock lock(mutex_);
-      while (queue_.empty() && !draining_) changed_.Wait(mutex_);
-      if (queue_.empty()) return;
+      for (;;) {
+        if (RunSharedPart()) continue;
+        if (!queue_.empty()) break;
+        if (draining_) return;
+        ++idle_;
+        changed_.Wait(mutex_);
+        --idle_;
+      }
       work = std::move(queue_.front());
       queue_.pop_front();
     }
@@ -84,6 +91,47 @@ void Admission::Run(ComputeThread self) {
     const int64_t average = work_ns_.load(std::memory_order_relaxed);
     work_ns_.store(average + (took - average) / kAverageOver, std::memory_order_relaxed);
   }
+}
+
+bool Admission::RunSharedPart() {
+  if (shared_.empty()) return false;
+  SharedPart& part = *shared_.back();
+  shared_.pop_back();
+  mutex_.unlock();
+  part.run();
+  mutex_.lock();
+  part.done = true;
+  part_done_.NotifyAll();
+  return true;
+}
+
+bool Admission::Share(SharedPart& part) {
+  {
+    const MutexLock lock(mutex_);
+    if (idle_ <= shared_.size() + queue_.size()) return false;
+    shared_.push_back(&part);
+  }
+  changed_.NotifyOne();
+  return true;
+}
+
+bool Admission::TakeBack(SharedPart& part) {
+  const MutexLock lock(mutex_);
+  const auto at = std::find(shared_.begin(), shared_.end(), &part);
+  if (at != shared_.end()) {
+    shared_.erase(at);
+    return true;
+  }
+  while (!part.done) part_done_.Wait(mutex_);
+  return false;
+}
+
+void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
+                   absl::FunctionRef<void()> side) {
+  Admission::SharedPart part{.run = side};
+  const bool shared = self.siblings != nullptr && self.siblings->Share(part);
+  own();
+  if (!shared || self.siblings->TakeBack(part)) side();
 }
 
 milliseconds Admission::RetryAfter() const {

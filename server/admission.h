@@ -15,15 +15,25 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "graph/mutex.h"
 
 namespace groundswell {
 
+class Admission;
+
 // Which thread runs the work; index per-thread scratch memory with it.
 struct ComputeThread {
-  size_t number = 0;  // 0 .. thread_count() - 1
+  size_t number = 0;              // 0 .. thread_count() - 1
+  Admission* siblings = nullptr;  // whose thread it is; null: it has none to share work with
 };
+
+// Runs both and returns when both are done: `side` on a compute thread that has nothing to do, if
+// there is one and it gets to it before this one is done with `own`; else here, after `own`. No
+// request waits in the queue for it. Neither may throw. Does not allocate.
+void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
+                   absl::FunctionRef<void()> side);
 
 class Admission {
  public:
@@ -51,7 +61,21 @@ class Admission {
   size_t queue_depth() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  friend void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
+                            absl::FunctionRef<void()> side);
+  // A part of a work that its thread shares; lies on that thread's stack.
+  struct SharedPart {
+    absl::FunctionRef<void()> run;
+    bool done = false;  // guarded by mutex_
+  };
+
   void Run(ComputeThread self);
+  // Runs a part that another thread shares, if there is one.
+  bool RunSharedPart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Offers `part` to a thread that has nothing to do. False when there is none.
+  bool Share(SharedPart& part) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes a part back that no thread has begun, and answers true; else waits until it is done.
+  bool TakeBack(SharedPart& part) ABSL_LOCKS_EXCLUDED(mutex_);
   // How long the queue as it is takes to drain, by the recent duration of works.
   std::chrono::milliseconds RetryAfter() const;
 
@@ -59,7 +83,10 @@ class Admission {
   std::atomic<int64_t> work_ns_{1'000'000};  // moving average of a work's duration
   mutable Mutex mutex_;
   CondVar changed_;
+  CondVar part_done_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SharedPart*> shared_ ABSL_GUARDED_BY(mutex_);  // not begun yet
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;                  // threads that wait for anything
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -59,6 +59,7 @@ struct Config {
     int64_t history = 0;
     int64_t history_weight = 100;
     int64_t rank_constant = 10;
+    int64_t side_by_side_threads = 4;
     int64_t co_occurrence_half_life_s = 7'776'000;
     int64_t trending_half_life_s = 21'600;
     int64_t flat_max_items = 50'000;

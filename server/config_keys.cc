@@ -100,6 +100,11 @@ constexpr ConfigKey kKeys[] = {
      "Weight of its places where the sources' lists are merged."},
     {"retrieval.rank_constant", GROUNDSWELL_MEMBER(retrieval.rank_constant), "places", 0, 10'000,
      "Where the sources' lists are merged: the smaller, the more their first places count."},
+    {"retrieval.side_by_side_threads", GROUNDSWELL_MEMBER(retrieval.side_by_side_threads),
+     "threads", 0, 4'096,
+     "Compute threads from which on a request's sources run side by side, on those that have "
+     "nothing "
+     "else to do; 0: never."},
     {"retrieval.co_occurrence_half_life_s", GROUNDSWELL_MEMBER(retrieval.co_occurrence_half_life_s),
      "s", 1, 1'000'000'000,
      "Event time in which what others took counts half as much for co-occurrence."},

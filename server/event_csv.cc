@@ -7,6 +7,7 @@
 #include <charconv>
 #include <fstream>
 #include <string_view>
+#include <vector>
 
 namespace groundswell {
 namespace {
@@ -15,9 +16,11 @@ constexpr std::array<std::string_view, 3> kColumns = {"timestamp", "user", "item
 
 // What the parser's callbacks work on.
 struct Reading {
-  std::string path;
-  std::vector<PastEvent> events;
+  const std::string& path;
+  const std::function<absl::Status(const PastEvent&)>& on_event;
   absl::Status status;
+  PastEvent event;
+  int64_t last_time_s = 0;
   size_t line = 1;
   bool header = true;
   size_t column = 0;
@@ -55,17 +58,20 @@ void OnRow(int /*terminator*/, void* data) {
   if (reading.header) {
     FinishHeader(reading);
   } else {
-    PastEvent event{.user_id = reading.fields[1], .item_id = reading.fields[2]};
+    PastEvent& event = reading.event;
+    event.user_id.assign(reading.fields[1]);
+    event.item_id.assign(reading.fields[2]);
     const std::string& time = reading.fields[0];
     const auto [end, error] = std::from_chars(time.data(), time.data() + time.size(), event.time_s);
     if (error != std::errc() || end != time.data() + time.size() || event.time_s < 0) {
       reading.Refuse(fmt::format("timestamp \"{}\" is not a whole number of Unix seconds", time));
-    } else if (!reading.events.empty() && event.time_s < reading.events.back().time_s) {
+    } else if (event.time_s < reading.last_time_s) {
       reading.Refuse("events must be in time order; sort the file by timestamp");
     } else if (event.user_id.empty() || event.item_id.empty()) {
       reading.Refuse("user and item must not be empty");
-    } else {
-      reading.events.push_back(std::move(event));
+    } else if (reading.status.ok()) {
+      reading.last_time_s = event.time_s;
+      reading.status = reading.on_event(event);
     }
   }
   for (std::string& field : reading.fields) field.clear();
@@ -75,14 +81,15 @@ void OnRow(int /*terminator*/, void* data) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<PastEvent>> ReadEventCsv(const std::string& path) {
+absl::Status ReadEventCsv(const std::string& path,
+                          const std::function<absl::Status(const PastEvent&)>& on_event) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
   csv_parser parser;
   if (csv_init(&parser, CSV_STRICT | CSV_APPEND_NULL) != 0) {
     return absl::InternalError("cannot set up the CSV parser");
   }
-  Reading reading{.path = path};
+  Reading reading{.path = path, .on_event = on_event};
   std::vector<char> buffer(size_t{1} << 16);
   while (file && reading.status.ok()) {
     file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
@@ -94,8 +101,7 @@ absl::StatusOr<std::vector<PastEvent>> ReadEventCsv(const std::string& path) {
   if (reading.status.ok()) csv_fini(&parser, OnField, OnRow, &reading);
   csv_free(&parser);
   if (reading.status.ok() && reading.header) reading.Refuse("the file is empty");
-  if (!reading.status.ok()) return reading.status;
-  return std::move(reading.events);
+  return reading.status;
 }
 
 }  // namespace groundswell

@@ -3,10 +3,10 @@
 #define GROUNDSWELL_SERVER_EVENT_CSV_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
-#include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 
 namespace groundswell {
 
@@ -17,9 +17,11 @@ struct PastEvent {
 };
 
 // Reads an RFC 4180 file whose header names at least `timestamp`, `user` and `item`; other columns
-// are ignored. InvalidArgument, naming the line and the column, for anything else and for events
-// that are not in time order.
-absl::StatusOr<std::vector<PastEvent>> ReadEventCsv(const std::string& path);
+// are ignored. `on_event` is told of one event after the other, and ends the reading with an error.
+// InvalidArgument, naming the line and the column, for anything else and for events that are not in
+// time order.
+absl::Status ReadEventCsv(const std::string& path,
+                          const std::function<absl::Status(const PastEvent&)>& on_event);
 
 }  // namespace groundswell
 

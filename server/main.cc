@@ -219,17 +219,29 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   command.add_option("--sample-rate", options.sample_rate, "Share of the events that make rows")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command.add_option("--negatives", options.negatives, "Negatives per positive")
-      ->check(CLI::Range(0, 1'000))
+  NegativeCounts& negatives = options.negatives;
+  const auto add_count = [&command](const char* name, uint32_t& count, const char* help) {
+    command.add_option(name, count, help)->check(CLI::Range(0, 1'000))->capture_default_str();
+  };
+  add_count("--uniform-negatives", negatives.uniform, "Negatives per event, drawn from all items");
+  add_count("--popular-negatives", negatives.popular, "Drawn from all earlier events");
+  add_count("--session-negatives", negatives.session, "Drawn from the events of the last while");
+  add_count("--retrieval-negatives", negatives.retrieval,
+            "Drawn from what the embedding search finds for the user as they are then");
+  command.add_option("--session-s", negatives.session_s, "Length of that while, in seconds")
+      ->check(CLI::Range(1, 31'536'000))
       ->capture_default_str();
-  command
-      .add_option("--popular-negatives", options.popular_negatives,
-                  "Share of the negatives drawn by popularity")
-      ->check(CLI::Range(0.0, 1.0))
+  command.add_option("--retrieval-depth", negatives.retrieval_depth, "Items that the search finds")
+      ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  command.add_option("--recent-len", options.recent_len, "Newest neighbours per row")
+  command.add_option("--history-len", options.history_len, "Newest items of the user per event")
       ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
+  command.add_option("--recent-len", options.recent_len, "Newest users per item")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  command.add_flag("--create-items", options.creates_items,
+                   "Items outside the snapshot are new ones; else their events are left out");
   command.add_option("--seed", options.seed, "Seed of the samples")->capture_default_str();
   command.footer(
       "Example:\n  groundswell-server replay --snapshot draft --events events.csv "

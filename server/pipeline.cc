@@ -109,7 +109,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
   const absl::StatusOr<std::optional<OverlaidUser>> user = ReadUser(query, durations);
   if (!user.ok()) return user.status();
 
-  Retrieve(query, *user, scratch, list, durations);
+  Retrieve(query, *user, thread, scratch, list, durations);
   OrderItems(query, *user, scratch, list, durations);
   ArrangeItems(query, scratch, list, durations);
   if (!list.ranker.empty()) ExplainItems(query, (*user)->state, scratch, list, durations);
@@ -199,7 +199,8 @@ absl::StatusOr<std::optional<OverlaidUser>> Pipeline::ReadUser(const RecommendQu
 }
 
 void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                        Scratch& scratch, RankedList& list, StageDurations& durations) const {
+                        ComputeThread thread, Scratch& scratch, RankedList& list,
+                        StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
   scratch.seen.clear();
   if (user.has_value() && !query.rules.include_seen) {
@@ -215,7 +216,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<Overlai
                                                 .only_sources = query.only_sources,
                                                 .items_min = query.page_size,
                                                 .deadline = query.deadline},
-                                               scratch.retrieval);
+                                               thread, scratch.retrieval);
   if (found.skipped) {
     Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
   }

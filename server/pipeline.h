@@ -130,7 +130,8 @@ class Pipeline {
   absl::StatusOr<std::optional<OverlaidUser>> ReadUser(const RecommendQuery& query,
                                                        StageDurations& durations) const;
   void Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                Scratch& scratch, RankedList& list, StageDurations& durations) const;
+                ComputeThread thread, Scratch& scratch, RankedList& list,
+                StageDurations& durations) const;
   void OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
                   Scratch& scratch, RankedList& list, StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,

@@ -1,6 +1,7 @@
 #include "server/retrieval.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "graph/user_edges.h"
@@ -35,6 +36,12 @@ void Retrieval::FindRecent(const UserState& user, Scratch& scratch) const {
   }
 }
 
+ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {
+  const bool enough = thread.siblings != nullptr && options_.side_by_side_threads > 0 &&
+                      thread.siblings->thread_count() >= options_.side_by_side_threads;
+  return enough ? thread : ComputeThread{.number = thread.number};
+}
+
 const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
   const Sources& sources = options_.sources;
   return source == kFromEmbedding      ? sources.embedding
@@ -54,10 +61,11 @@ size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
   return quota > 0 ? quota : options_.candidates;
 }
 
-void Retrieval::Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const {
+void Retrieval::Add(std::vector<Candidate> found, uint32_t source,
+                    std::vector<ProposedList>& proposed) const {
   metrics_.CountCandidates(source, found.size());
   for (Candidate& candidate : found) candidate.sources = source;
-  scratch.proposed.push_back({.items = std::move(found), .weight = SourceOf(source).weight});
+  proposed.push_back({.items = std::move(found), .weight = SourceOf(source).weight});
 }
 
 void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t count,
@@ -70,7 +78,7 @@ void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t co
   auto found =
       state_.embedding_source->Retrieve({.vector = vector, .filter = query.filter, .count = count});
   if (found.ok()) {
-    Add(*std::move(found), source, scratch);
+    Add(*std::move(found), source, scratch.proposed);
   } else {
     result.skipped = true;
   }
@@ -97,6 +105,7 @@ void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result&
 }
 
 void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const {
+  scratch.from_neighbors.clear();
   if (query.user == nullptr) return;
   CandidateQuery of_recent{.vector = {},
                            .filter = query.filter,
@@ -104,43 +113,50 @@ void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const
                            .seed = query.seed,
                            .deadline = query.deadline};
   if (of_recent.count = QuotaOf(kFromCoOccurrence, query); of_recent.count > 0) {
-    Add(co_occurrence_.Retrieve(of_recent, scratch.co_occurrence), kFromCoOccurrence, scratch);
+    Add(co_occurrence_.Retrieve(of_recent, scratch.co_occurrence), kFromCoOccurrence,
+        scratch.from_neighbors);
   }
   if (of_recent.count = QuotaOf(kFromWalk, query); of_recent.count > 0) {
     if (auto found = walks_.Retrieve(of_recent); found.ok()) {
-      Add(*std::move(found), kFromWalk, scratch);
+      Add(*std::move(found), kFromWalk, scratch.from_neighbors);
     }
   }
   if (const size_t quota = QuotaOf(kFromHistory, query); quota > 0) {
     Add(RetrieveHistory(query.user->state, query.filter_with_seen, quota, scratch.history),
-        kFromHistory, scratch);
+        kFromHistory, scratch.from_neighbors);
   }
 }
 
 void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
   if (const size_t quota = QuotaOf(kFromTrending, query); quota > 0) {
-    Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending, scratch);
+    Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending,
+        scratch.proposed);
   }
   if (const size_t quota = QuotaOf(kFromMacroNode, query); quota > 0 && query.user != nullptr) {
     Add(state_.trending->RetrieveOfUserNode(query.user->state.cluster, query.filter, quota),
-        kFromMacroNode, scratch);
+        kFromMacroNode, scratch.proposed);
   }
 }
 
 void Retrieval::ProposePopular(const Query& query, size_t count, Scratch& scratch) const {
   if (count == 0) return;
   auto popular = state_.popularity.Retrieve({.vector = {}, .filter = query.filter, .count = count});
-  Add(popular.ok() ? *std::move(popular) : std::vector<Candidate>(), kFromPopular, scratch);
+  Add(popular.ok() ? *std::move(popular) : std::vector<Candidate>(), kFromPopular,
+      scratch.proposed);
 }
 
-Retrieval::Result Retrieval::Propose(const Query& query, Scratch& scratch) const {
+Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
+                                     Scratch& scratch) const {
   Result result;
   scratch.proposed.clear();
   if (query.user != nullptr) FindRecent(query.user->state, scratch);
-  ProposeByEmbedding(query, scratch, result);
+  RunSideBySide(
+      SiblingsFor(thread), [&] { ProposeByEmbedding(query, scratch, result); },
+      [&] { ProposeFromNeighbors(query, scratch); });
   const bool fill = std::all_of(scratch.proposed.begin(), scratch.proposed.end(),
                                 [](const ProposedList& list) { return list.items.empty(); });
-  ProposeFromNeighbors(query, scratch);
+  std::move(scratch.from_neighbors.begin(), scratch.from_neighbors.end(),
+            std::back_inserter(scratch.proposed));
   ProposeTrending(query, scratch);
   size_t popular = QuotaOf(kFromPopular, query);
   if (popular > 0 && fill) popular = std::max(popular, options_.candidates);

@@ -11,8 +11,9 @@
 //   history        what the user took before; the only one that proposes seen   live graph
 //                  items
 //
-// One compute thread asks them one after the other: requests run beside each other, and waking
-// another thread costs more than most sources do. docs/retrieval.md has their equations.
+// Those that search by embedding run beside those that start from the user's newest items where a
+// compute thread has nothing else to do; the answer is the same as one after the other.
+// docs/retrieval.md has their equations.
 #ifndef GROUNDSWELL_SERVER_RETRIEVAL_H_
 #define GROUNDSWELL_SERVER_RETRIEVAL_H_
 
@@ -29,6 +30,7 @@
 #include "index/history.h"
 #include "index/merge.h"
 #include "index/random_walk_source.h"
+#include "server/admission.h"
 #include "server/metrics.h"
 #include "server/serving_state.h"
 
@@ -55,6 +57,9 @@ class Retrieval {
   struct Options {
     size_t candidates = 600;   // of the merged list, at most
     float rank_constant = 10;  // see MergeCandidates
+    // Compute threads from which on sources run side by side; 0: never. With few cores, those that
+    // receive calls need what a compute thread leaves.
+    size_t side_by_side_threads = 4;
     Sources sources;
     CoOccurrence::Options co_occurrence;
     RandomWalkSource::Options random_walk;
@@ -80,6 +85,7 @@ class Retrieval {
     CoOccurrence::Scratch co_occurrence;
     HistoryScratch history;
     std::vector<ProposedList> proposed;
+    std::vector<ProposedList> from_neighbors;
   };
   struct Result {
     std::vector<Candidate> items;  // best first, without duplicates
@@ -97,12 +103,15 @@ class Retrieval {
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
   // was proposed is less than items_min. There are fewer then only if no others are admitted.
-  Result Propose(const Query& query, Scratch& scratch) const;
+  Result Propose(const Query& query, ComputeThread thread, Scratch& scratch) const;
 
  private:
+  // `thread`, with its siblings if the sources are to run side by side.
+  ComputeThread SiblingsFor(ComputeThread thread) const;
   const Source& SourceOf(uint32_t source) const;
   size_t QuotaOf(uint32_t source, const Query& query) const;
-  void Add(std::vector<Candidate> found, uint32_t source, Scratch& scratch) const;
+  void Add(std::vector<Candidate> found, uint32_t source,
+           std::vector<ProposedList>& proposed) const;
   void FindRecent(const UserState& user, Scratch& scratch) const;
   void Search(std::span<const float> vector, uint32_t source, size_t count, const Query& query,
               Scratch& scratch, Result& result) const;

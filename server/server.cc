@@ -127,6 +127,7 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
   return {
       .candidates = static_cast<size_t>(retrieval.candidates),
       .rank_constant = static_cast<float>(retrieval.rank_constant),
+      .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
       .sources = {.embedding = source(retrieval.embedding, retrieval.embedding_weight),
                   .random_walk = source(retrieval.random_walk, retrieval.random_walk_weight),
                   .co_occurrence = source(retrieval.co_occurrence, retrieval.co_occurrence_weight),

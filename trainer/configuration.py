@@ -9,7 +9,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from trainer import rankers, ranking
+from trainer import rankers, ranking, replay
 
 _TABLES = ("snapshot", "data", "lightgcn", "clusters", "rows", "ranker")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
@@ -19,13 +19,15 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be
 class Rows:
     """The training rows, the same for every ranker."""
 
-    negatives: int = 4  # per positive
-    popular_negatives: float = 0.5  # share of them drawn by popularity instead of uniformly
+    # Per positive, by how they are drawn (replay.SOURCES).
+    negatives: dict = dataclasses.field(default_factory=lambda: {"uniform": 2, "popular": 2})
     seed: int = 1
 
     def __post_init__(self):
-        if self.negatives < 1:
-            raise ValueError(f"negatives is {self.negatives}; it must be 1 or more")
+        _refuse_unknown(self.negatives, replay.SOURCES, "negatives")
+        if not all(type(count) is int and count >= 0 for count in self.negatives.values()) or not any(
+                self.negatives.values()):
+            raise ValueError(f"negatives is {self.negatives}; it must have numbers of 0 or more, not all 0")
 
 
 def read(path):
@@ -36,8 +38,8 @@ def read(path):
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path}: {error}") from error
     if "macgnn" in config:
-        raise ValueError(f'{path}: [macgnn] is now a [[ranker]] with kind = "macgnn"; negatives and '
-                         "popular_negatives are in [rows]")
+        raise ValueError(f'{path}: [macgnn] is now a [[ranker]] with kind = "macgnn"; its '
+                         "negatives are in [rows]")
     _refuse_unknown(config, _TABLES, path)
     for table in ("snapshot", "data", "lightgcn", "clusters"):
         if table not in config:
@@ -60,6 +62,8 @@ def options(kind, table, where):
     _refuse_unknown(table, fields, where)
     for name, value in table.items():
         default = fields[name].default
+        if default is dataclasses.MISSING:
+            default = fields[name].default_factory()
         if isinstance(default, tuple):
             table = {**table, name: tuple(value)}
         elif isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -72,7 +76,7 @@ def options(kind, table, where):
         raise ValueError(f"{where}: {error}") from error
 
 
-_ARTICLES = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+_ARTICLES = {int: "an integer", float: "a number", str: "a string", bool: "true or false", dict: "a table"}
 
 
 def rankers_of(config):

@@ -45,19 +45,21 @@ def import_macgnn(checkpoint, rows_path, source, output, name, options):
 
 def _read_rows(path, recent_len):
     columns, _ = safetensors.read(path)
-    missing = {"label", *replay.FEATURES} - set(columns)
+    missing = {"source", *replay.FEATURES} - set(columns)
     if missing:
         raise ValueError(f"{path}: {', '.join(sorted(missing))} is missing; it must be a file of "
                          "groundswell-server replay --rows-out")
     for name in ("urec", "irec"):
-        if columns[name].shape[1] < recent_len:
-            raise ValueError(f"{path}: {name} has {columns[name].shape[1]} neighbours, the model reads "
+        if columns[name].shape[-1] < recent_len:
+            raise ValueError(f"{path}: {name} has {columns[name].shape[-1]} neighbours, the model reads "
                              f"{recent_len}: replay with more")
-    every = np.arange(len(columns["label"]))
-    if len(every) < 2:
-        raise ValueError(f"{path} has {len(every)} rows; Dice needs 2 or more, best all that were trained on")
-    return replay.Rows({name: columns[name] for name in replay.FEATURES}, every, every,
-                       columns["label"], columns["user"])
+    sources = columns["source"].ravel()
+    rows = np.flatnonzero(sources >= 0)  # -1: there was nothing to draw
+    if len(rows) < 2:
+        raise ValueError(f"{path} has {len(rows)} rows; Dice needs 2 or more, best all that were trained on")
+    events = rows // columns["source"].shape[1]
+    return replay.Rows(columns, rows, events, (sources[rows] == 0).astype(np.int32),
+                       columns["user"][events], columns["event"][events])
 
 
 def _macgnn_tensors(path, manifest):

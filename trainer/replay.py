@@ -10,20 +10,34 @@ from trainer import safetensors
 
 FEATURES = ("user", "item", "u1", "u2", "i1", "i2", "urec", "irec")
 _OF_USER = ("u1", "u2", "urec")
+SOURCES = ("uniform", "popular", "session", "retrieval")  # of negatives, by number less 1
 
 
 @dataclass
 class Rows:
-    """Rows of positives and their negatives, with the features as they were just before the event."""
+    """Rows of positives and their negatives, with the features as they were just before the event.
 
-    columns: dict  # of FEATURES; every row that replay wrote
-    index: np.ndarray  # the rows to use, positions in `columns`
-    basket_index: np.ndarray  # for each of them, the first row of its basket: same user, same time
+    A row is an item of an event: row r is item r % C of event r // C, item 0 the positive.
+    """
+
+    columns: dict  # as replay wrote them: user features by event, item features by event and item
+    index: np.ndarray  # the rows to use
+    basket_event: np.ndarray  # for each of them, the first event of its basket: same user, same time
     label: np.ndarray  # of the rows to use, 1 for a positive
     user: np.ndarray  # whose row it is, also where the snapshot does not know the user
+    time_s: np.ndarray  # of the event
 
     def __len__(self):
         return len(self.index)
+
+    def where(self, keep):
+        """The rows at which `keep` is true."""
+        return Rows(self.columns, self.index[keep], self.basket_event[keep], self.label[keep],
+                    self.user[keep], self.time_s[keep])
+
+    def sources(self):
+        """Where each item comes from: 0 for a positive, else 1 + its position in SOURCES."""
+        return self._of_items("source")[self.index]
 
     def batch(self, chosen, from_basket_start=None):
         """Features of the rows at the positions `chosen`.
@@ -32,11 +46,18 @@ class Rows:
         basket, as a request between two visits does, and not as in the middle of it.
         """
         rows = self.index[chosen]
-        user_rows = rows
+        events = rows // self.columns["item"].shape[1]
+        user_events = events
         if from_basket_start is not None:
-            user_rows = np.where(from_basket_start, self.basket_index[chosen], rows)
-        return {name: self.columns[name][user_rows if name in _OF_USER else rows]
-                for name in FEATURES}
+            user_events = np.where(from_basket_start, self.basket_event[chosen], events)
+        found = {"user": self.columns["user"][events]}
+        found.update({name: self.columns[name][user_events] for name in _OF_USER})
+        found.update({name: self._of_items(name)[rows] for name in ("item", "i1", "i2", "irec")})
+        return found
+
+    def _of_items(self, name):
+        column = self.columns[name]
+        return column.reshape(-1, *column.shape[2:])
 
 
 class Replay:
@@ -50,13 +71,22 @@ class Replay:
         """Writes the micro graph of everything before `cut_s`."""
         self._run("events-before-cut.csv", self.events.time_s < cut_s, ["--graph-out", str(path)])
 
-    def rows(self, from_s, until_s, negatives, popular_share, recent_len, seed):
-        """First purchases in [from_s, until_s): repeats are not what the server is asked for."""
+    def rows(self, from_s, until_s, negatives, history_len, recent_len, seed, creates_items=False):
+        """First purchases in [from_s, until_s): repeats are not what the server is asked for.
+
+        `negatives` says how many of each of SOURCES an event gets; those not named, none.
+        """
+        unknown = set(negatives) - set(SOURCES)
+        if unknown:
+            raise ValueError(f"negatives of unknown source {', '.join(sorted(unknown))}; there are "
+                             f"{', '.join(SOURCES)}")
         path = self.work / "rows.safetensors"
         self._run("events.csv", np.ones(len(self.events), bool), [
             "--rows-out", str(path), "--rows-from", str(from_s), "--rows-until", str(until_s),
-            "--negatives", str(negatives), "--popular-negatives", str(popular_share),
-            "--recent-len", str(recent_len), "--seed", str(seed)])
+            *(part for source in SOURCES
+              for part in (f"--{source}-negatives", str(negatives.get(source, 0)))),
+            "--history-len", str(history_len), "--recent-len", str(recent_len),
+            *(["--create-items"] if creates_items else []), "--seed", str(seed)])
         columns, _ = safetensors.read(path)
         path.unlink()  # the mapping keeps the data until the rows are dropped
         return self._select(columns)
@@ -71,17 +101,20 @@ class Replay:
         subprocess.run([*self.command, "--events", str(path), *arguments], check=True)
 
     def _select(self, columns):
-        offset = columns["event"] - 1  # position in the log
+        position = columns["event"] - 1  # in the log
         user, item = _codes(self.events.user), _codes(self.events.item)
         first_time = np.zeros(len(user), bool)
         first_time[np.unique(user * (item.max() + 1) + item, return_index=True)[1]] = True
         # An invoice is one decision: its lines share user and time.
-        basket = user * (self.events.time_s.max() + 1) + self.events.time_s
-        _, basket_row = np.unique(basket[offset], return_index=True)
-        basket_start = basket_row[np.unique(basket[offset], return_inverse=True)[1]]
-        keep = np.flatnonzero(first_time[offset])
-        return Rows({name: columns[name] for name in FEATURES}, keep, basket_start[keep],
-                    columns["label"][keep], user[offset[keep]])
+        basket = (user * (self.events.time_s.max() + 1) + self.events.time_s)[position]
+        _, first_of_basket, which = np.unique(basket, return_index=True, return_inverse=True)
+        basket_event = first_of_basket[which]
+        sources = columns["source"]
+        # -1: nothing was left that the user has not.
+        keep = np.flatnonzero((first_time[position][:, None] & (sources >= 0)).ravel())
+        events = keep // sources.shape[1]
+        return Rows(columns, keep, basket_event[events], (sources.ravel()[keep] == 0).astype(np.int32),
+                    user[position[events]], self.events.time_s[position[events]])
 
 
 def _codes(ids):

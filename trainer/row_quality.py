@@ -5,7 +5,7 @@ import numpy as np
 from trainer import metrics, ranking
 
 NEGATIVES = 4  # per positive
-SAMPLINGS = {"uniform": 0.0, "popular": 1.0}  # share of the negatives drawn by popularity
+SAMPLINGS = ("uniform", "popular", "retrieval")  # ways to draw them, of replay.SOURCES
 _NDCG_AT, _RECALL_AT = 3, 1  # of lists of 1 + NEGATIVES rows
 
 

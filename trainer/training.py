@@ -175,12 +175,12 @@ class _Training:
             (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
             rankers.category_rows(snapshot.read_categories(directory)))
 
-    def rows(self, past, from_s, until_s, popular_share=None, negatives=None):
+    def rows(self, past, from_s, until_s, negatives=None):
         """First purchases of the period with the features that the rankers read."""
-        share = self.of_rows.popular_negatives if popular_share is None else popular_share
-        longest = max(max(ranker.history_len, ranker.recent_len) for ranker in self.rankers)
-        return past.rows(from_s, until_s, negatives or self.of_rows.negatives, share, longest,
-                         self.of_rows.seed)
+        history_len = max(ranker.history_len for ranker in self.rankers)
+        recent_len = max(ranker.recent_len for ranker in self.rankers)
+        return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
+                         max(recent_len, 1), self.of_rows.seed)
 
     def train_ranker(self, ranker, rows, catalogue_):
         """The trained module of one ranker."""
@@ -196,12 +196,12 @@ class _Training:
 
     def heldout_rows(self, past):
         """(name, rows) of each way to draw negatives."""
-        for name, popular_share in row_quality.SAMPLINGS.items():
-            yield name, self.rows(past, self.split.cut_s, self.split.end_s + 1, popular_share,
-                                  row_quality.NEGATIVES)
+        for name in row_quality.SAMPLINGS:
+            yield name, self.rows(past, self.split.cut_s, self.split.end_s + 1,
+                                  {name: row_quality.NEGATIVES})
 
     def _heldout_metrics(self, past, models, catalogue_):
-        """Metrics of every score on the held-out rows, with both ways to draw negatives."""
+        """Metrics of every score on the held-out rows, with each way to draw negatives."""
         found = {}
         for sampling, rows in self.heldout_rows(past):
             scores = {name: ranking.score(model, rows) for name, model in models.items()}
@@ -240,11 +240,9 @@ class _TrainingRows:
     """Rows of the time before the cut, and of the two periods by which epochs are chosen."""
 
     def __init__(self, run, past):
-        split = run.split
-        self.all = run.rows(past, 0, split.cut_s)
-        if any(ranker.training.patience > 0 for ranker in run.rankers):
-            self.earlier = run.rows(past, 0, split.validation_s)
-            self.later = run.rows(past, split.validation_s, split.cut_s)
+        self.all = run.rows(past, 0, run.split.cut_s)
+        earlier = self.all.time_s < run.split.validation_s
+        self.earlier, self.later = self.all.where(earlier), self.all.where(~earlier)
 
 
 def _claim(directory, digests):

@@ -81,7 +81,7 @@ class ForeignTest(unittest.TestCase):
             stream.writelines(f"{t},{u},{i}\n" for t, u, i in zip(log.time_s, log.user, log.item))
         cls.rows = cls.work / "rows.safetensors"
         subprocess.run([_SERVER, "replay", "--snapshot", cls.vectors, "--events", events, "--rows-out",
-                        cls.rows, "--recent-len", str(_RECENT_LEN)], check=True, capture_output=True)
+                        cls.rows, "--recent-len", str(_RECENT_LEN), "--history-len", "7"], check=True, capture_output=True)
         torch.manual_seed(1)
         model = macgnn.MacGnn(len(cls.user) + 1, len(cls.item) + 1, 4, 5, macgnn.Options(dim=4))
         cls.state = {name: value for name, value in model.state_dict().items()
@@ -136,7 +136,11 @@ class ForeignTest(unittest.TestCase):
         np.testing.assert_array_equal(tensors["mlp.0.weight"], self.state["mlp.0.weight"].numpy())
         model = rankers.read(self.work / "frozen", snapshot.read_manifest(self.work / "frozen")["models"][1])
         columns, _ = safetensors.read(self.rows)
-        batch = ranking.tensors({name: columns[name].copy() for name in replay.FEATURES})
+        candidates = columns["item"].shape[1]
+        self.assertTrue((columns["source"] >= 0).all())
+        batch = ranking.tensors({
+            name: np.repeat(columns[name], candidates, 0) if name in ("user", "u1", "u2", "urec")
+            else columns[name].reshape(-1, *columns[name].shape[2:]).copy() for name in replay.FEATURES})
         with torch.no_grad():
             z = model.mlp[0](model.concat(batch)).double()
         np.testing.assert_allclose(tensors["mlp.1.mean"], z.mean(0).numpy(), rtol=1e-4, atol=1e-5)
@@ -167,7 +171,7 @@ class ForeignTest(unittest.TestCase):
         self._refused(self._macgnn("whole", path), "no file of tensors")
 
     def test_rows_that_do_not_fit_are_refused(self):
-        self._refused(self._macgnn("short", **{"recent-len": "50"}), "urec has 5 neighbours")
+        self._refused(self._macgnn("short", **{"recent-len": "6"}), "irec has 5 neighbours")
         self._refused(self._macgnn("other", rows=self.work / "items.safetensors"), "replay --rows-out")
         self._refused(self._macgnn("other", name="dot"), "another name")
         self._refused(self._macgnn("vectors"), "there already")

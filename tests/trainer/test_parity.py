@@ -68,7 +68,7 @@ def _write_snapshot(directory, work, log, interactions):
     past = replay.Replay(_SERVER, directory, log, work)
     end_s = int(log.time_s[-1]) + 1
     past.graph(end_s, directory / "graph.safetensors")
-    rows = past.rows(0, end_s, 2, 0.5, _MAX_HISTORY, 1)
+    rows = past.rows(0, end_s, {"uniform": 1, "popular": 1}, _MAX_HISTORY, _RECENT_LEN, 1)
     catalogue = rankers.Catalogue(user, item, user_clusters, item_clusters, (_P, _Q),
                                   rankers.category_rows(categories))
     for ranker in configuration.rankers_of({"ranker": [

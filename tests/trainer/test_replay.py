@@ -15,29 +15,43 @@ from trainer import data, replay, safetensors
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLE = _ROOT / "sample/online-retail"
+_SERVER = os.environ["GROUNDSWELL_SERVER"]
 _EVENTS, _FROM_EVENT, _RECENT_LEN = 6000, 4000, 20
+_VECTOR_NEIGHBOURS = 50  # LiveVectors::kNeighborsMax
+_DEPTH = 100  # of --retrieval-depth
+_SESSION_S = 3600
 
 
 class ReplayTest(unittest.TestCase):
-    def test_rows_equal_the_definitions(self):
+    @classmethod
+    def setUpClass(cls):
         log = data.read_log(_ROOT / "data/online-retail/events.csv.zst")
-        log = data.Log(log.time_s[:_EVENTS], log.user[:_EVENTS], log.item[:_EVENTS])
-        interactions = data.index_interactions(log, int(log.time_s[-1]) + 1)
-        clusters, _ = safetensors.read(_SAMPLE / "clusters.safetensors")
-        p, q = len(clusters["user_centroids"]), len(clusters["item_centroids"])
-        from_s, until_s = int(log.time_s[_FROM_EVENT]), int(log.time_s[-1]) + 1
-        with tempfile.TemporaryDirectory() as work:
-            past = replay.Replay(os.environ["GROUNDSWELL_SERVER"], _SAMPLE, log, work)
-            rows = past.rows(from_s, until_s, 2, 0.5, _RECENT_LEN, 1)
-            batch = rows.batch(np.arange(len(rows)))
-        graph = MacroGraphOracle(clusters["user"], clusters["item"], p, q, _RECENT_LEN)
-        row = 0
+        cls.log = data.Log(log.time_s[:_EVENTS], log.user[:_EVENTS], log.item[:_EVENTS])
         # Indices of the sample are in order of appearance, so those of its beginning are the same.
-        for time_s, user, item in zip(log.time_s, interactions.user, interactions.item):
-            if time_s >= from_s and item not in graph.taken[user]:
+        cls.interactions = data.index_interactions(cls.log, int(log.time_s[_EVENTS - 1]) + 1)
+        cls.from_s, cls.until_s = int(log.time_s[_FROM_EVENT]), int(log.time_s[_EVENTS - 1]) + 1
+        clusters, _ = safetensors.read(_SAMPLE / "clusters.safetensors")
+        cls.shape = len(clusters["user_centroids"]), len(clusters["item_centroids"])
+        cls.clusters = clusters
+
+    def _replay(self):
+        work = self.enterContext(tempfile.TemporaryDirectory())
+        return replay.Replay(_SERVER, _SAMPLE, self.log, work)
+
+    def _graph(self):
+        return MacroGraphOracle(self.clusters["user"], self.clusters["item"], *self.shape, _RECENT_LEN)
+
+    def test_rows_equal_the_definitions(self):
+        rows = self._replay().rows(self.from_s, self.until_s, {"uniform": 1, "popular": 1}, _RECENT_LEN,
+                                   _RECENT_LEN, 1)
+        batch = rows.batch(np.arange(len(rows)))
+        graph, row = self._graph(), 0
+        for time_s, user, item in zip(self.log.time_s, self.interactions.user, self.interactions.item):
+            if time_s >= self.from_s and item not in graph.taken[user]:
                 for _ in range(3):
                     candidate = batch["item"][row] - 1
                     self.assertEqual(rows.label[row], candidate == item)
+                    self.assertEqual(rows.time_s[row], time_s)
                     for name, expected in (
                             ("user", user + 1), ("u1", graph.h1_u[user]),
                             ("u2", graph.user_two_hop(user)), ("i1", graph.h1_i[candidate]),
@@ -48,6 +62,74 @@ class ReplayTest(unittest.TestCase):
             graph.apply(int(user), int(item))
         self.assertEqual(row, len(rows))
         self.assertGreater(row, 1000)
+
+    def test_negatives_come_from_where_they_say(self):
+        counts = {"uniform": 1, "popular": 2, "session": 3, "retrieval": 4}
+        rows = self._replay().rows(self.from_s, self.until_s, counts, 3, 2, 1)
+        sources, items = rows.sources(), rows.batch(np.arange(len(rows)))["item"] - 1
+        per_event = 1 + sum(counts.values())
+        expected = np.repeat([0, 1, 2, 3, 4], [1, *counts.values()])
+        as_asked = (sources.reshape(-1, per_event) == expected)
+        self.assertGreater(as_asked.mean(), 0.99)
+        self.assertTrue((sources.reshape(-1, per_event)[~as_asked] == 1).all())  # uniform instead
+        graph, nearest, row = self._graph(), _Nearest(), 0
+        for at, (time_s, user, item) in enumerate(zip(
+                self.log.time_s, self.interactions.user, self.interactions.item)):
+            if time_s >= self.from_s and item not in graph.taken[user]:
+                drawn, of = items[row : row + per_event], sources[row : row + per_event]
+                self.assertFalse(set(drawn[1:]) & (set(graph.taken[user]) | {item}))
+                self.assertTrue(set(drawn[of == 2]) <= set(self.interactions.item[:at]))
+                session = np.searchsorted(self.log.time_s, time_s - _SESSION_S)
+                self.assertTrue(set(drawn[of == 3]) <= set(self.interactions.item[session:at]))
+                self.assertTrue(set(drawn[of == 4]) <= nearest.of(graph, user))
+                row += per_event
+            graph.apply(int(user), int(item))
+        self.assertEqual(row, len(rows))
+
+    def test_the_seed_decides(self):
+        past = self._replay()
+        draw = lambda seed: past.rows(self.from_s, self.until_s, {"popular": 2, "retrieval": 1}, 2, 2,
+                                      seed).columns["item"]
+        first = draw(1)
+        np.testing.assert_array_equal(first, draw(1))
+        self.assertFalse(np.array_equal(first, draw(2)))
+
+    def test_new_items_are_met_where_they_come_first(self):
+        new = [f"new-{at}" if at % 10 == 0 else id_ for at, id_ in enumerate(self.log.item)]
+        log = data.Log(self.log.time_s, self.log.user, new)
+        work = self.enterContext(tempfile.TemporaryDirectory())
+        past = replay.Replay(_SERVER, _SAMPLE, log, work)
+        counts = {"popular": 1}
+        rows = past.rows(self.from_s, self.until_s, counts, 20, 20, 1, creates_items=True)
+        batch = rows.batch(np.arange(len(rows)))
+        created = (batch["item"] == 0) & (rows.label == 1)
+        self.assertGreater(created.sum(), 100)
+        self.assertEqual(batch["i1"][created].sum(), 0)  # nobody took it before
+        self.assertGreater(batch["i1"][(batch["item"] == 0) & (rows.label == 0)].sum(), 0)
+        self.assertFalse((past.rows(self.from_s, self.until_s, counts, 20, 20, 1).batch(
+            slice(None))["item"] == 0).any())
+
+    def test_a_source_that_there_is_not_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "source hard; there are uniform, popular"):
+            self._replay().rows(0, 1, {"hard": 1}, 1, 1, 1)
+
+
+class _Nearest:
+    """What the embedding search finds for a user: one propagation over the live graph, by definition."""
+
+    def __init__(self):
+        tensors, _ = safetensors.read(_SAMPLE / "embeddings.safetensors")
+        self.user, self.item = (tensors[side].astype(np.float64) for side in ("user", "item"))
+
+    def of(self, graph, user):
+        taken = list(graph.taken[user])
+        vector = self.user[user].copy()
+        for item in taken[::-1][:_VECTOR_NEIGHBOURS]:
+            vector += self.item[item] / np.sqrt(len(taken) * len(graph.takers[item]))
+        scores = self.item @ vector
+        scores[taken] = -np.inf
+        last = np.sort(scores)[-_DEPTH]
+        return set(np.flatnonzero(scores >= last - 1e-5 * np.abs(last)))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include "server/status_details.h"
 
@@ -55,6 +59,73 @@ TEST(AdmissionTest, RefusedWorkIsDestroyedUnrun) {
   const std::weak_ptr<int> watch = owned;
   EXPECT_FALSE(admission.Submit([owned = std::move(owned)](ComputeThread) { ++*owned; }).ok());
   EXPECT_TRUE(watch.expired());
+}
+
+// Runs `work` on a compute thread and waits for it.
+void RunOn(Admission& admission, const std::function<void(ComputeThread)>& work) {
+  std::promise<void> done;
+  ASSERT_TRUE(admission
+                  .Submit([&](ComputeThread self) {
+                    work(self);
+                    done.set_value();
+                  })
+                  .ok());
+  done.get_future().wait();
+}
+
+TEST(AdmissionTest, APartRunsOnAThreadThatHasNothingToDo) {
+  Admission admission(2, 10);
+  RunOn(admission, [](ComputeThread self) {
+    // The other thread may not have come to its waiting yet: then the part is not shared.
+    for (bool beside = false; !beside;) {
+      std::atomic<bool> own_ran = false;
+      std::thread::id side_id;
+      RunSideBySide(
+          self,
+          [&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            own_ran = true;
+          },
+          [&] { side_id = std::this_thread::get_id(); });
+      EXPECT_TRUE(own_ran);
+      beside = side_id != std::this_thread::get_id();
+    }
+  });
+}
+
+TEST(AdmissionTest, APartThatNobodyTakesRunsHereAfterTheOwn) {
+  std::vector<int> order;
+  const auto run = [&order](ComputeThread self) {
+    RunSideBySide(
+        self, [&] { order.push_back(1); }, [&] { order.push_back(2); });
+  };
+  run(ComputeThread{.number = 0});
+  Admission admission(1, 10);
+  RunOn(admission, run);
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2}));
+}
+
+TEST(AdmissionTest, EveryPartRunsOnceWhateverTheLoad) {
+  Admission admission(3, 10'000);
+  std::atomic<int> own = 0;
+  std::atomic<int> side = 0;
+  for (int i = 0; i < 5'000; ++i) {
+    ASSERT_TRUE(admission
+                    .Submit([&](ComputeThread self) {
+                      bool ran = false;
+                      RunSideBySide(
+                          self, [&] { ++own; },
+                          [&] {
+                            ran = true;
+                            ++side;
+                          });
+                      EXPECT_TRUE(ran);
+                    })
+                    .ok());
+  }
+  admission.Drain();
+  EXPECT_EQ(own, 5'000);
+  EXPECT_EQ(side, 5'000);
 }
 
 TEST(AdmissionTest, OneThreadKeepsTheOrderOfArrival) {

@@ -79,6 +79,40 @@ TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
   }
 }
 
+TEST_F(PipelineTest, SourcesSideBySideProposeWhatTheyDoOneAfterTheOther) {
+  constexpr size_t kThreads = 3;
+  Pipeline side_by_side(*loaded_->state, metrics_,
+                        {.retrieval = {.side_by_side_threads = kThreads}}, kThreads);
+  Admission admission(kThreads, 10);
+  std::vector<std::string> users;
+  ASSERT_TRUE(loaded_->state->generation
+                  .ForEachUser([&](std::string_view id, const UserState&) {
+                    users.emplace_back(id);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  for (size_t at = 0; at < users.size(); at += 40) {
+    const RecommendQuery query{.user_id = users[at],
+                               .ranker = loaded_->state->snapshot->FindRanker(""),
+                               .deadline = steady_clock::now() + hours(1)};
+    std::promise<RankedList> beside;
+    ASSERT_TRUE(admission
+                    .Submit([&](ComputeThread thread) {
+                      StageDurations durations;
+                      beside.set_value(*side_by_side.Recommend(query, thread, durations));
+                    })
+                    .ok());
+    const RankedList expected = Recommend(users[at], query.deadline);
+    const RankedList list = beside.get_future().get();
+    ASSERT_EQ(list.items.size(), expected.items.size());
+    for (size_t i = 0; i < list.items.size(); ++i) {
+      EXPECT_EQ(list.items[i].item, expected.items[i].item) << users[at] << ", place " << i;
+      EXPECT_EQ(list.items[i].score, expected.items[i].score);
+      EXPECT_EQ(list.items[i].sources, expected.items[i].sources);
+    }
+  }
+}
+
 TEST_F(PipelineTest, RankWithoutTimeIsAnErrorNotAGuess) {
   StageDurations durations;
   const std::vector<ItemIndex> items{ItemIndex{1}, ItemIndex{2}};
