@@ -135,7 +135,7 @@ class TrainingTest(unittest.TestCase):
         known = later.batch(slice(None))["urec"][:, 0] > 0
         for (kind, options), loss in zip(_KINDS, ("softmax", "softmax", "bce")):
             with self.subTest(options=options, loss=loss):
-                model = _train(_ranker(kind, options, epochs=10, loss=loss, weight_decay=0.0), rows)
+                model = _train(_ranker(kind, options, epochs=16, loss=loss, weight_decay=0.0), rows)
                 auc = ranking.metrics.auc(later.label[known], ranking.score(model, later)[known])
                 # Half of the negatives are of the user's parity as well, so that .75 is the best.
                 self.assertGreater(auc, 0.65)
