@@ -1,6 +1,7 @@
 """The trainer's commands: `python3 -m trainer COMMAND --help`."""
 
 import argparse
+import subprocess
 import sys
 
 _CONFIG = "TOML, such as trainer/online-retail.toml"
@@ -17,6 +18,8 @@ def main():
         arguments.run(arguments)
     except (OSError, ValueError) as error:
         sys.exit(f"trainer: {error}")
+    except subprocess.CalledProcessError as error:  # it has said why
+        sys.exit(f"trainer: {' '.join(error.cmd[:2])} failed with status {error.returncode}")
     except KeyboardInterrupt:
         sys.exit("trainer: interrupted")
 

@@ -34,25 +34,25 @@ def gauc(groups, labels, scores):
 
     Groups of one label only say nothing about order and are left out. NaN when no group is left.
     """
-    total, weight = 0.0, 0
-    for label, score in _lists(groups, labels, scores):
-        value = auc(label, score)
-        if not np.isnan(value):
-            total += value * len(label)
-            weight += len(label)
-    return total / weight if weight else float("nan")
+    blocks = _Blocks(groups, labels, scores)
+    negatives = blocks.size - blocks.positives
+    below = blocks.of_group(negatives)[blocks.group] - blocks.before(negatives) - negatives
+    wins = blocks.of_group(blocks.positives * (below + negatives / 2.0))
+    rows, positives = blocks.of_group(blocks.size), blocks.of_group(blocks.positives)
+    pairs = positives * (rows - positives)
+    keep = pairs > 0
+    return float(np.average(wins[keep] / pairs[keep], weights=rows[keep])) if keep.any() else float("nan")
 
 
 def mrr(groups, labels, scores):
-    """The mean of 1 / the rank of each group's best positive, 1 + those above + half of those tied
-    with it. Groups without a positive are left out; NaN when no group is left."""
-    found = []
-    for label, score in _lists(groups, labels, scores):
-        if label.any():
-            best = score[label].max()
-            # Tied positives are not in each other's way.
-            found.append(1.0 / (1 + (score > best).sum() + ((score == best) & ~label).sum() / 2.0))
-    return float(np.mean(found)) if found else float("nan")
+    """The mean of 1 / the rank of each group's best positive, 1 + those above + half of the negatives
+    tied with it. Groups without a positive are left out; NaN when no group is left."""
+    blocks = _Blocks(groups, labels, scores)
+    has = np.flatnonzero(blocks.positives)
+    _, first = np.unique(blocks.group[has], return_index=True)  # the best of each group
+    best = has[first]
+    rank = 1 + blocks.begin[best] + (blocks.size - blocks.positives)[best] / 2.0
+    return float(np.mean(1.0 / rank)) if len(best) else float("nan")
 
 
 def group_ndcg(groups, labels, scores, k):
@@ -61,16 +61,15 @@ def group_ndcg(groups, labels, scores, k):
     Tied rows share the mean of their gains. Groups without a positive are left out; NaN when no group
     is left.
     """
-    found = []
-    for label, score in _lists(groups, labels, scores):
-        if label.any():
-            discounts = np.where(np.arange(len(label)) < k, 1.0 / np.log2(np.arange(len(label)) + 2), 0.0)
-            _, block, counts = np.unique(-score, return_inverse=True, return_counts=True)
-            mean_gain = np.bincount(block, weights=label) / counts
-            ends = np.cumsum(counts)
-            worth = np.add.reduceat(discounts, ends - counts)
-            found.append((mean_gain * worth).sum() / discounts[: label.sum()].sum())
-    return float(np.mean(found)) if found else float("nan")
+    blocks = _Blocks(groups, labels, scores)
+    longest = int(blocks.of_group(blocks.size).max(initial=0))
+    discounts = np.where(np.arange(longest) < k, 1.0 / np.log2(np.arange(longest) + 2), 0.0)
+    worth = np.r_[0.0, np.cumsum(discounts)]  # of the first n places
+    gains = blocks.of_group(blocks.positives / blocks.size
+                            * (worth[blocks.begin + blocks.size] - worth[blocks.begin]))
+    positives = blocks.of_group(blocks.positives).astype(int)
+    keep = positives > 0
+    return float(np.mean(gains[keep] / worth[positives[keep]])) if keep.any() else float("nan")
 
 
 def group_recall(groups, labels, scores, k):
@@ -78,24 +77,36 @@ def group_recall(groups, labels, scores, k):
 
     Groups without a positive are left out; NaN when no group is left.
     """
-    found = []
-    for label, score in _lists(groups, labels, scores):
-        if label.any():
-            _, block, counts = np.unique(-score, return_inverse=True, return_counts=True)
-            before = np.cumsum(counts) - counts
-            inside = np.clip((k - before) / counts, 0.0, 1.0)  # of each block of ties
-            found.append(inside[block][label].sum() / label.sum())
-    return float(np.mean(found)) if found else float("nan")
+    blocks = _Blocks(groups, labels, scores)
+    inside = np.clip((k - blocks.begin) / blocks.size, 0.0, 1.0)
+    found, positives = blocks.of_group(blocks.positives * inside), blocks.of_group(blocks.positives)
+    keep = positives > 0
+    return float(np.mean(found[keep] / positives[keep])) if keep.any() else float("nan")
 
 
-def _lists(groups, labels, scores):
-    """(labels as booleans, scores) of each group."""
-    groups, labels, scores = np.asarray(groups), np.asarray(labels).astype(bool), np.asarray(scores)
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order]) != 0) + 1
-    for rows in np.split(order, starts):
-        if len(rows):
-            yield labels[rows], scores[rows]
+class _Blocks:
+    """Rows of equal score in one group, the best first in each group."""
+
+    def __init__(self, groups, labels, scores):
+        groups, scores = np.asarray(groups), np.asarray(scores)
+        order = np.lexsort((-scores, groups))
+        new_group = np.r_[True, np.diff(groups[order]) != 0][: len(order)]
+        begins = np.flatnonzero(new_group | np.r_[True, np.diff(scores[order]) != 0][: len(order)])
+        self.group = (np.cumsum(new_group) - 1)[begins]
+        self.size = np.diff(np.r_[begins, len(order)])
+        self.begin = begins - np.flatnonzero(new_group)[self.group]  # place of the first row, from 0
+        positives = np.r_[0, np.cumsum(np.asarray(labels)[order] > 0)]
+        self.positives = np.diff(positives[np.r_[begins, len(order)]])
+
+    def of_group(self, values):
+        """Sums of one value per block, by group."""
+        return np.bincount(self.group, weights=values)
+
+    def before(self, values):
+        """For each block, the sum over those before it in its group."""
+        sums = np.cumsum(values) - values
+        starts = np.flatnonzero(self.begin == 0)
+        return sums - sums[starts][self.group]
 
 
 def recall_at(ranked, relevant, k):

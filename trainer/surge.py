@@ -49,6 +49,9 @@ class Options:
     def __post_init__(self):
         if self.variant not in VARIANTS:
             raise ValueError(f'variant is "{self.variant}"; it must be "authors" or "paper"')
+        for name in ("hidden", "head_hidden"):
+            if len(getattr(self, name)) != 2:
+                raise ValueError(f"{name} is {list(getattr(self, name))}; it must have two widths")
         unknown = set(self.without) - {"fusion", "extraction"}
         if unknown:
             raise ValueError(f"without has {sorted(unknown)}; it may have fusion and extraction")
@@ -488,9 +491,8 @@ def from_tensors(tensors_by_name, options):
         head_hidden=tuple(shape[f"head.{layer}.weight"][0] for layer in (0, 2)))
     model = build(made, tensors_by_name["item_embed.weight"].copy(),
                   tensors_by_name["category_of_item"].copy())
-    if category_width and shape["cate_embed.weight"][0] != len(model.cate_embed.weight):
-        # Categories without an item have a row, too.
-        model.cate_embed = torch.nn.Embedding(*shape["cate_embed.weight"])
+    # Categories without an item have a row, too.
+    model.cate_embed = torch.nn.Embedding(*shape["cate_embed.weight"])
     # Copies, since PyTorch has no tensor that must not be written to.
     model.load_state_dict({name: torch.from_numpy(tensors_by_name[name].copy())
                            for name in model.state_dict()})

@@ -160,6 +160,8 @@ class SurgeTest(unittest.TestCase):
     def test_what_cannot_be_is_refused_by_its_name(self):
         with self.assertRaisesRegex(ValueError, 'variant is "both"'):
             surge.Options(variant="both")
+        with self.assertRaisesRegex(ValueError, "hidden is .8.; it must have two widths"):
+            surge.Options(hidden=(8,))
         with self.assertRaisesRegex(ValueError, "ablation"):
             surge.manifest_options(surge.Options(without=("fusion",)))
 
