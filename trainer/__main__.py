@@ -63,18 +63,20 @@ def _examples(arguments):
 
 def _add_compare(commands):
     command = _command(
-        commands, "compare", "train the rankers with several seeds and print how they order held-out rows",
+        commands, "compare", "train the rankers with several seeds and print how they order later rows",
         "--config trainer/online-retail.toml --seeds 1 2 3")
     command.add_argument("--config", required=True,
                          help=_CONFIG + "; the snapshot that it names must be trained, and stays as it is")
     command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    command.add_argument("--period", choices=("validation", "heldout"), default="validation",
+                         help="whose rows: choose options by the validation period, report the held-out one")
     command.add_argument("--json", action="store_true", help="print JSON instead of a table at the end")
     command.set_defaults(run=_compare)
 
 
 def _compare(arguments):
     from trainer import training
-    training.compare(arguments.config, arguments.seeds, arguments.json)
+    training.compare(arguments.config, arguments.seeds, arguments.period, arguments.json)
 
 
 def _add_evaluate(commands):

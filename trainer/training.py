@@ -44,10 +44,13 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, as_json):
-    """Trains every ranker of the configuration with each of the seeds, and prints how they order the
-    held-out rows. Embeddings, clusters and catalogue are those of the snapshot that `train` wrote,
-    which is not changed; rankers may be ablations."""
+def compare(config_path, seeds, period, as_json):
+    """Trains every ranker of the configuration with each of the seeds, and prints how they order rows
+    of the time after: the "heldout" rows, or those of the "validation" period, to choose options by.
+
+    Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
+    changed; rankers may be ablations.
+    """
     run = _Training(config_path)
     output = Path(run.config["snapshot"]["output"])
     found = {}
@@ -59,16 +62,17 @@ def compare(config_path, seeds, as_json):
         for seed in seeds:
             for ranker in run.rankers:
                 ranker.training.seed = seed
-                models[ranker.name].append(run.train_ranker(ranker, rows, catalogue_))
-        for sampling, held_out in run.heldout_rows(past):
+                final = rows.earlier if period == "validation" else rows.all
+                models[ranker.name].append(run.train_ranker(ranker, rows, catalogue_, final))
+        for sampling, later in run.rows_after(past, period):
             scores = {name: [values] for name, values in
-                      row_quality.baselines(held_out, catalogue_.user, catalogue_.item).items()}
-            scores |= {name: [ranking.score(model, held_out) for model in of_seeds]
+                      row_quality.baselines(later, catalogue_.user, catalogue_.item).items()}
+            scores |= {name: [ranking.score(model, later) for model in of_seeds]
                        for name, of_seeds in models.items()}
-            found[sampling] = {name: _mean_and_spread([row_quality.measure(held_out, values)
+            found[sampling] = {name: _mean_and_spread([row_quality.measure(later, values)
                                                        for values in of_seeds])
                                for name, of_seeds in scores.items()}
-    _print_comparison(found, seeds, as_json)
+    _print_comparison(found, seeds, period, as_json)
 
 
 def _mean_and_spread(of_seeds):
@@ -78,13 +82,12 @@ def _mean_and_spread(of_seeds):
             for name in of_seeds[0]}
 
 
-def _print_comparison(found, seeds, as_json):
+def _print_comparison(found, seeds, period, as_json):
     if as_json:
-        print(json.dumps({"seeds": seeds, "negatives": found}, indent=2))
+        print(json.dumps({"seeds": seeds, "period": period, "negatives": found}, indent=2))
         return
     for sampling, of_scorers in found.items():
-        print(f"\nheld-out rows, {sampling} negatives; mean and standard deviation of "
-              f"{len(seeds)} seeds")
+        print(f"\n{period} rows, {sampling} negatives; mean and standard deviation of {len(seeds)} seeds")
         print("\n".join(row_quality.table(of_scorers)))
 
 
@@ -127,7 +130,7 @@ class _Training:
         catalogue_ = self.read_catalogue(draft)
         models = {}
         for ranker in self.rankers:
-            models[ranker.name] = self.train_ranker(ranker, rows, catalogue_)
+            models[ranker.name] = self.train_ranker(ranker, rows, catalogue_, rows.all)
             rankers.write(draft, ranker, models[ranker.name])
             self.clock.step(ranker.name)
 
@@ -182,8 +185,8 @@ class _Training:
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
                          max(recent_len, 1), self.of_rows.seed)
 
-    def train_ranker(self, ranker, rows, catalogue_):
-        """The trained module of one ranker."""
+    def train_ranker(self, ranker, rows, catalogue_, final):
+        """The module of one ranker, its epochs chosen by `rows`, then trained on the rows `final`."""
         build = lambda: rankers.build(ranker, catalogue_)
         options = ranker.training
         checkpoint = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.pt" if self.checkpoints
@@ -192,18 +195,20 @@ class _Training:
         if options.patience > 0:
             epochs = ranking.choose_epochs(ranker.name, build, rows.earlier, rows.later, options,
                                            checkpoint("choosing"))
-        return ranking.train(ranker.name, build, rows.all, epochs, options, checkpoint("final"))
+        return ranking.train(ranker.name, build, final, epochs, options, checkpoint("final"))
 
-    def heldout_rows(self, past):
-        """(name, rows) of each way to draw negatives."""
+    def rows_after(self, past, period):
+        """(name, rows) of each way to draw negatives; the period is "heldout" or "validation"."""
+        split = self.split
+        from_s, until_s = ((split.cut_s, split.end_s + 1) if period == "heldout" else
+                           (split.validation_s, split.cut_s))
         for name in row_quality.SAMPLINGS:
-            yield name, self.rows(past, self.split.cut_s, self.split.end_s + 1,
-                                  {name: row_quality.NEGATIVES})
+            yield name, self.rows(past, from_s, until_s, {name: row_quality.NEGATIVES})
 
     def _heldout_metrics(self, past, models, catalogue_):
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
         found = {}
-        for sampling, rows in self.heldout_rows(past):
+        for sampling, rows in self.rows_after(past, "heldout"):
             scores = {name: ranking.score(model, rows) for name, model in models.items()}
             scores |= row_quality.baselines(rows, catalogue_.user, catalogue_.item)
             measured = {name: row_quality.measure(rows, values) for name, values in scores.items()}

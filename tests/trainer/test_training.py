@@ -162,9 +162,9 @@ class TrainingTest(unittest.TestCase):
         config = self._config("whole", macgnn='without = ["recent"]', surge='without = ["fusion"]')
         with self.assertRaisesRegex(ValueError, "without recent is an ablation"):
             self._printed(training.train, config)
-        printed = self._printed(training.compare, config, [1, 2], True)
+        printed = self._printed(training.compare, config, [1, 2], "validation", True)
         found = json.loads(printed[printed.index('{\n  "seeds"'):])
-        self.assertEqual(found["seeds"], [1, 2])
+        self.assertEqual((found["seeds"], found["period"]), ([1, 2], "validation"))
         mean, spread = found["negatives"]["popular"]["macgnn"]["auc"]
         self.assertTrue(0.3 < mean < 1 and 0 < spread < 0.3)
         self.assertEqual(found["negatives"]["uniform"]["popularity"]["auc"][1], 0.0)
