@@ -135,7 +135,7 @@ class _Run:
         batch = tensors(self.rows.batch(chosen, self.from_start[chosen]), self.options.device)
         label = torch.from_numpy(self.rows.label[chosen]).to(self.options.device).float()
         if self.model.needs_history:
-            scored = batch["urec"][:, 0] > 0
+            scored = (batch["urec"] > 0).any(1)
             if not scored.any():
                 return
             batch = {name: values[scored] for name, values in batch.items()}

@@ -9,11 +9,11 @@ SAMPLINGS = ("uniform", "popular", "retrieval")  # ways to draw them, of replay.
 _NDCG_AT, _RECALL_AT = 3, 1  # of lists of 1 + NEGATIVES rows
 
 
-def measure(rows, scores):
+def measure(rows, scores, are_logits=True):
     """{metric: value} of one score per row.
 
     auc is over all rows, gauc by user; mrr, ndcg and recall are of each positive among its own
-    negatives; logloss takes the scores for logits.
+    negatives; logloss is of scores that are logits.
     """
     lists = ranking.groups_of(rows)
     found = {
@@ -22,8 +22,9 @@ def measure(rows, scores):
         "mrr": metrics.mrr(lists, rows.label, scores),
         f"ndcg_at_{_NDCG_AT}": metrics.group_ndcg(lists, rows.label, scores, _NDCG_AT),
         f"recall_at_{_RECALL_AT}": metrics.group_recall(lists, rows.label, scores, _RECALL_AT),
-        "logloss": metrics.log_loss(rows.label, scores),
     }
+    if are_logits:
+        found["logloss"] = metrics.log_loss(rows.label, scores)
     return {name: round(value, 4) for name, value in found.items()}
 
 
@@ -37,15 +38,17 @@ def baselines(rows, user, item):
 
 def table(found):
     """Lines for people: one scorer per line, of {scorer: {metric: value, or (mean, spread)}}."""
-    names = list(next(iter(found.values())))
+    names = list(dict.fromkeys(name for values in found.values() for name in values))
     width = max(len(scorer) for scorer in found)
     lines = [" " * width + "".join(f"  {name:>15}" for name in names)]
     for scorer, values in found.items():
-        lines.append(f"{scorer:{width}}" + "".join(f"  {_text(values[name]):>15}" for name in names))
+        lines.append(f"{scorer:{width}}" + "".join(f"  {_text(values.get(name)):>15}" for name in names))
     return lines
 
 
 def _text(value):
+    if value is None:
+        return "-"
     if isinstance(value, tuple):
         return f"{value[0]:.4f} ±{value[1]:.4f}"
     return f"{value:.4f}"

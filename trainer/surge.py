@@ -6,8 +6,9 @@ those in time. The variant "authors" is what the authors' published code compute
 as printed; docs/models.md has both, equation by equation. Tensor names are those of docs/snapshot.md.
 
 Inputs of `forward`, n rows: `item` [n] candidates and `urec` [n, >= max_history] the user's newest items,
-newest first, as table rows (0: none). Rows of one user that follow each other share its graph. A row
-without a history has the logit NaN: no interest graph exists.
+newest first, as table rows. 0 is an item without a row of its own, and behind the last row no item at
+all. Rows of one user that follow each other share its graph. A row without a history has the logit NaN:
+no interest graph exists.
 """
 
 import copy
@@ -224,13 +225,14 @@ class _Surge(torch.nn.Module):
         return self._logits(self.stages(*self.inputs(batch)), batch)
 
     def _logits(self, stages, batch):
-        return stages["logit"].masked_fill(batch["urec"][:, 0] == 0, float("nan"))
+        return stages["logit"].masked_fill((batch["urec"] == 0).all(1), float("nan"))
 
     def inputs(self, batch):
         """(history [b, T] oldest first, length [b], owner [n], candidate [n]) of a batch."""
         longest = self.options.max_history
         newest, owner = torch.unique_consecutive(batch["urec"][:, :longest], dim=0, return_inverse=True)
-        length = (newest > 0).sum(1).clamp_min(1)
+        places = torch.arange(1, newest.shape[1] + 1, device=newest.device)
+        length = (places * (newest > 0)).amax(1).clamp_min(1)
         # One column of padding stands for all of it.
         columns = min(int(length.max()) + 1, longest)
         from_newest = length[:, None] - 1 - torch.arange(columns, device=newest.device)

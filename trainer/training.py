@@ -65,14 +65,18 @@ def compare(config_path, seeds, period, as_json):
                 final = rows.earlier if period == "validation" else rows.all
                 models[ranker.name].append(run.train_ranker(ranker, rows, catalogue_, final))
         for sampling, later in run.rows_after(past, period):
-            scores = {name: [values] for name, values in
-                      row_quality.baselines(later, catalogue_.user, catalogue_.item).items()}
-            scores |= {name: [ranking.score(model, later) for model in of_seeds]
-                       for name, of_seeds in models.items()}
-            found[sampling] = {name: _mean_and_spread([row_quality.measure(later, values)
-                                                       for values in of_seeds])
-                               for name, of_seeds in scores.items()}
+            measured = _measure_baselines(later, catalogue_)
+            found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()} | {
+                name: _mean_and_spread([row_quality.measure(later, ranking.score(model, later))
+                                        for model in of_seeds])
+                for name, of_seeds in models.items()}
     _print_comparison(found, seeds, period, as_json)
+
+
+def _measure_baselines(rows, catalogue_):
+    scores = row_quality.baselines(rows, catalogue_.user, catalogue_.item)
+    return {name: row_quality.measure(rows, values, are_logits=False)
+            for name, values in scores.items()}
 
 
 def _mean_and_spread(of_seeds):
@@ -209,9 +213,8 @@ class _Training:
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
         found = {}
         for sampling, rows in self.rows_after(past, "heldout"):
-            scores = {name: ranking.score(model, rows) for name, model in models.items()}
-            scores |= row_quality.baselines(rows, catalogue_.user, catalogue_.item)
-            measured = {name: row_quality.measure(rows, values) for name, values in scores.items()}
+            measured = {name: row_quality.measure(rows, ranking.score(model, rows))
+                        for name, model in models.items()} | _measure_baselines(rows, catalogue_)
             print(f"held out, {sampling} negatives:")
             print("\n".join(row_quality.table(measured)))
             found |= {f"heldout.{scorer}.{sampling}.{metric}": value
