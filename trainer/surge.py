@@ -41,7 +41,7 @@ class Options:
     state_width: int = 40  # of the AUGRU
     hidden: tuple = (80, 40)  # of the attentions of "authors"; of the first, "paper" has the width d
     head_hidden: tuple = (100, 64)
-    batch_norm: bool = False  # in the head, folded into its layers on export
+    batch_norm: bool = True  # in the head, folded into its layers on export
     same_mapping: float = 0.0  # weights of the penalties of "paper", see SurgePaper.penalties
     single_affiliation: float = 0.0
     relative_position: float = 0.0
@@ -490,7 +490,7 @@ def from_tensors(tensors_by_name, options):
         pool_length=int(options.get("pool_length", 0)), heads=shape["metric.weight"][0],
         clusters=shape["pool.weight"][0] if "pool.weight" in shape else 0, item_width=item_width,
         category_width=category_width, state_width=shape["augru.candidate.weight"][0], hidden=hidden,
-        head_hidden=tuple(shape[f"head.{layer}.weight"][0] for layer in (0, 2)))
+        head_hidden=tuple(shape[f"head.{layer}.weight"][0] for layer in (0, 2)), batch_norm=False)
     model = build(made, tensors_by_name["item_embed.weight"].copy(),
                   tensors_by_name["category_of_item"].copy())
     # Categories without an item have a row, too.

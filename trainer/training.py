@@ -1,5 +1,6 @@
 """From a log to a snapshot: every step in order."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -56,21 +57,28 @@ def compare(config_path, seeds, period, as_json):
     found = {}
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
-        rows = _TrainingRows(run, past)
-        catalogue_ = run.read_catalogue(output)
+        chooses = period == "validation" or run.chooses_epochs()
+        material = _Material(run, past, output, _lightgcn_epochs(output) if chooses else None, chooses)
         models = {ranker.name: [] for ranker in run.rankers}
         for seed in seeds:
             for ranker in run.rankers:
                 ranker.training.seed = seed
-                final = rows.earlier if period == "validation" else rows.all
-                models[ranker.name].append(run.train_ranker(ranker, rows, catalogue_, final))
+                models[ranker.name].append(run.train_ranker(ranker, material, period))
         for sampling, later in run.rows_after(past, period):
-            measured = _measure_baselines(later, catalogue_)
+            measured = _measure_baselines(
+                later, material.earlier_catalogue if period == "validation" else material.catalogue)
             found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()} | {
                 name: _mean_and_spread([row_quality.measure(later, ranking.score(model, later))
                                         for model in of_seeds])
                 for name, of_seeds in models.items()}
     _print_comparison(found, seeds, period, as_json)
+
+
+def _lightgcn_epochs(directory):
+    epochs = snapshot.read_manifest(directory).get("data", {}).get("lightgcn_epochs")
+    if epochs is None:
+        raise ValueError(f"{directory}/manifest.json: data.lightgcn_epochs is missing; train the snapshot again")
+    return int(epochs)
 
 
 def _measure_baselines(rows, catalogue_):
@@ -129,19 +137,18 @@ class _Training:
 
         past = replay.Replay(self.server, draft, self.interactions.known_items(self.log), work)
         past.graph(self.split.cut_s, draft / "graph.safetensors")
-        rows = _TrainingRows(self, past)
-        self.clock.step(f"replay, {len(rows.all)} training rows")
-        catalogue_ = self.read_catalogue(draft)
+        material = _Material(self, past, draft, self.epochs, self.chooses_epochs())
+        self.clock.step(f"replay, {len(material.rows)} training rows")
         models = {}
         for ranker in self.rankers:
-            models[ranker.name] = self.train_ranker(ranker, rows, catalogue_, rows.all)
+            models[ranker.name] = self.train_ranker(ranker, material, "heldout")
             rankers.write(draft, ranker, models[ranker.name])
             self.clock.step(ranker.name)
 
         fields["models"] = [ranker.manifest() for ranker in self.rankers] + [
             {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
-        examples.write(draft, fields["models"], rows.all, self.of_rows.seed)
-        fields["metrics"] = self._heldout_metrics(past, models, catalogue_)
+        examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
+        fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
         snapshot.write_manifest(draft, fields)
         self.clock.step("held-out rows")
         self.clock.total()
@@ -152,18 +159,25 @@ class _Training:
               f"{len(self.interactions.item_ids)} items before {snapshot.rfc3339(self.split.cut_s)}, "
               f"{len(self.log) - known} after")
         self.clock.step("reading")
-        done = self.checkpoints / snapshot.EMBEDDINGS_FILE if self.checkpoints else None
-        if done and done.exists():
-            shutil.copyfile(done, draft / snapshot.EMBEDDINGS_FILE)
-            self.clock.step(f"LightGCN, as it is in {done}")
-            return
-        options = configuration.options(lightgcn.Options, self.config["lightgcn"], "[lightgcn]")
-        epochs = lightgcn.choose_epochs(self.interactions, self.split, options)
-        user, item = lightgcn.train(self.interactions, self.split.cut_s, epochs, options)
+        user, item, self.epochs = self._lightgcn(self.split.cut_s)
         snapshot.write_embeddings(draft, user, item)
-        if done:
-            _copy_whole(draft / snapshot.EMBEDDINGS_FILE, done)
-        self.clock.step(f"LightGCN, {epochs} epochs after choosing that number")
+        self.clock.step(f"LightGCN, {self.epochs} epochs after choosing that number")
+
+    def _lightgcn(self, cut_s, epochs=None):
+        """(user, item, epochs): embeddings of everything before `cut_s`, kept among the checkpoints.
+        Without `epochs` their number is chosen."""
+        kept = self.checkpoints / f"embeddings.{cut_s}.safetensors" if self.checkpoints else None
+        if kept and kept.exists():
+            tensors, metadata = safetensors.read(kept)
+            return tensors["user"], tensors["item"], int(metadata["epochs"])
+        options = configuration.options(lightgcn.Options, self.config["lightgcn"], "[lightgcn]")
+        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, options)
+        user, item = lightgcn.train(self.interactions, cut_s, epochs, options)
+        if kept:
+            draft = kept.with_suffix(".draft")
+            safetensors.write(draft, {"user": user, "item": item}, {"epochs": epochs})
+            os.replace(draft, kept)
+        return user, item, epochs
 
     def _cluster(self, draft):
         embeddings, _ = safetensors.read(draft / snapshot.EMBEDDINGS_FILE)
@@ -189,17 +203,27 @@ class _Training:
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
                          max(recent_len, 1), self.of_rows.seed)
 
-    def train_ranker(self, ranker, rows, catalogue_, final):
-        """The module of one ranker, its epochs chosen by `rows`, then trained on the rows `final`."""
-        build = lambda: rankers.build(ranker, catalogue_)
+    def chooses_epochs(self):
+        return any(ranker.training.patience > 0 for ranker in self.rankers)
+
+    def earlier_embeddings(self, epochs):
+        """(user, item, epochs) of everything before the validation period."""
+        return self._lightgcn(self.split.validation_s, epochs)
+
+    def train_ranker(self, ranker, material, period):
+        """The module of one ranker, trained on everything before the period that it is measured on."""
         options = ranker.training
         checkpoint = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.pt" if self.checkpoints
                                     else None)
         epochs = options.epochs
         if options.patience > 0:
-            epochs = ranking.choose_epochs(ranker.name, build, rows.earlier, rows.later, options,
-                                           checkpoint("choosing"))
-        return ranking.train(ranker.name, build, final, epochs, options, checkpoint("final"))
+            epochs = ranking.choose_epochs(
+                ranker.name, lambda: rankers.build(ranker, material.earlier_catalogue), material.earlier,
+                material.later, options, checkpoint("choosing"))
+        rows, catalogue_ = ((material.earlier, material.earlier_catalogue) if period == "validation" else
+                            (material.rows, material.catalogue))
+        return ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue_), rows, epochs, options,
+                             checkpoint("final"))
 
     def rows_after(self, past, period):
         """(name, rows) of each way to draw negatives; the period is "heldout" or "validation"."""
@@ -240,17 +264,22 @@ class _Training:
             "models": [],
             "metrics": {},
             "data": {**config["data"].get("provenance", {}), "trained_until": cut,
-                     "events_sha256": self.events_sha256},
+                     "lightgcn_epochs": str(self.epochs), "events_sha256": self.events_sha256},
         }
 
 
-class _TrainingRows:
-    """Rows of the time before the cut, and of the two periods by which epochs are chosen."""
+class _Material:
+    """Rows before the cut and what rankers are built from; and, to choose by, the rows of the two
+    periods before it, with embeddings that know nothing of the later one."""
 
-    def __init__(self, run, past):
-        self.all = run.rows(past, 0, run.split.cut_s)
-        earlier = self.all.time_s < run.split.validation_s
-        self.earlier, self.later = self.all.where(earlier), self.all.where(~earlier)
+    def __init__(self, run, past, directory, epochs, has_validation):
+        self.rows = run.rows(past, 0, run.split.cut_s)
+        self.catalogue = run.read_catalogue(directory)
+        if has_validation:
+            earlier = self.rows.time_s < run.split.validation_s
+            self.earlier, self.later = self.rows.where(earlier), self.rows.where(~earlier)
+            user, item, _ = run.earlier_embeddings(epochs)
+            self.earlier_catalogue = dataclasses.replace(self.catalogue, user=user, item=item)
 
 
 def _claim(directory, digests):
@@ -264,13 +293,6 @@ def _claim(directory, digests):
         if found.get(name) != digest:
             raise ValueError(f"{directory} holds checkpoints of another {name}: name another directory, or "
                              "remove it")
-
-
-def _copy_whole(source, target):
-    """Copies a file so that `target` is either whole or not there."""
-    draft = target.with_name(target.name + ".draft")
-    shutil.copyfile(source, draft)
-    os.replace(draft, target)
 
 
 def _replace(draft, output):
