@@ -75,10 +75,9 @@ def compare(config_path, seeds, period, as_json):
 
 
 def _lightgcn_epochs(directory):
+    """What `train` chose for the snapshot; None of one that does not say, for which it is chosen again."""
     epochs = snapshot.read_manifest(directory).get("data", {}).get("lightgcn_epochs")
-    if epochs is None:
-        raise ValueError(f"{directory}/manifest.json: data.lightgcn_epochs is missing; train the snapshot again")
-    return int(epochs)
+    return int(epochs) if epochs else None
 
 
 def _measure_baselines(rows, catalogue_):
