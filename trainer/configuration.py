@@ -11,7 +11,13 @@ from pathlib import Path
 
 from trainer import rankers, ranking, replay
 
-_TABLES = ("snapshot", "data", "lightgcn", "clusters", "rows", "ranker")
+# Keys that a table must have, and keys that it may have.
+_KEYS = {
+    "snapshot": (("name", "output", "server"), ()),
+    "data": (("events", "heldout_days", "validation_days"), ("items", "provenance")),
+    "clusters": (("users", "items", "seed"), ()),
+}
+_TABLES = (*_KEYS, "lightgcn", "rows", "ranker")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
 
@@ -41,9 +47,11 @@ def read(path):
         raise ValueError(f'{path}: [macgnn] is now a [[ranker]] with kind = "macgnn"; its '
                          "negatives are in [rows]")
     _refuse_unknown(config, _TABLES, path)
-    for table in ("snapshot", "data", "lightgcn", "clusters"):
-        if table not in config:
-            raise ValueError(f"{path}: there is no table [{table}]")
+    for table, (required, optional) in _KEYS.items():
+        _refuse_unknown(config.get(table, {}), (*required, *optional), f"{path}: [{table}]")
+        for key in required:
+            if key not in config.get(table, {}):
+                raise ValueError(f"{path}: [{table}] lacks {key}; trainer/online-retail.toml explains it")
     return config
 
 

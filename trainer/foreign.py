@@ -36,7 +36,8 @@ def import_macgnn(checkpoint, rows_path, source, output, name, options):
         safetensors.write(draft / file, macgnn.tensors(model))
         manifest["models"].append({"name": name, "kind": "macgnn", "file": file, "options": options})
         examples.write(draft, manifest["models"], rows, 1)
-        manifest["data"] = {**manifest.get("data", {}), f"{name}.checkpoint_sha256": snapshot.sha256(checkpoint),
+        manifest["data"] = {**manifest.get("data", {}),
+                            f"{name}.checkpoint_sha256": snapshot.sha256(checkpoint),
                             f"{name}.rows_sha256": snapshot.sha256(rows_path)}
         del manifest["format_version"], manifest["files"]
         snapshot.write_manifest(draft, manifest)
@@ -56,7 +57,7 @@ def _read_rows(path, recent_len):
     sources = columns["source"].ravel()
     rows = np.flatnonzero(sources >= 0)  # -1: there was nothing to draw
     if len(rows) < 2:
-        raise ValueError(f"{path} has {len(rows)} rows; Dice needs 2 or more, best all that were trained on")
+        raise ValueError(f"{path} has {len(rows)} rows; Dice needs 2 or more, best all of the training")
     events = rows // columns["source"].shape[1]
     return replay.Rows(columns, rows, events, (sources[rows] == 0).astype(np.int32),
                        columns["user"][events], columns["event"][events])

@@ -111,6 +111,7 @@ class _Training:
         self.server = configuration.server(config)
         self.rankers = configuration.rankers_of(config)
         self.of_rows = configuration.rows(config)
+        self.lightgcn = configuration.options(lightgcn.Options, config.get("lightgcn", {}), "[lightgcn]")
         self.events_sha256 = snapshot.sha256(config["data"]["events"])
         self.checkpoints = Path(checkpoints) if checkpoints else None
         if self.checkpoints:
@@ -169,9 +170,8 @@ class _Training:
         if kept and kept.exists():
             tensors, metadata = safetensors.read(kept)
             return tensors["user"], tensors["item"], int(metadata["epochs"])
-        options = configuration.options(lightgcn.Options, self.config["lightgcn"], "[lightgcn]")
-        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, options)
-        user, item = lightgcn.train(self.interactions, cut_s, epochs, options)
+        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn)
+        user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn)
         if kept:
             draft = kept.with_suffix(".draft")
             safetensors.write(draft, {"user": user, "item": item}, {"epochs": epochs})
@@ -256,7 +256,7 @@ class _Training:
             "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
             "users": len(self.interactions.user_ids),
             "items": len(self.interactions.item_ids),
-            "embedding_dim": config["lightgcn"]["dim"],
+            "embedding_dim": self.lightgcn.dim,
             "user_clusters": config["clusters"]["users"],
             "item_clusters": config["clusters"]["items"],
             "graph_offset": int(np.searchsorted(self.log.time_s, self.split.cut_s)),

@@ -81,7 +81,8 @@ class ForeignTest(unittest.TestCase):
             stream.writelines(f"{t},{u},{i}\n" for t, u, i in zip(log.time_s, log.user, log.item))
         cls.rows = cls.work / "rows.safetensors"
         subprocess.run([_SERVER, "replay", "--snapshot", cls.vectors, "--events", events, "--rows-out",
-                        cls.rows, "--recent-len", str(_RECENT_LEN), "--history-len", "7"], check=True, capture_output=True)
+                        cls.rows, "--recent-len", str(_RECENT_LEN), "--history-len", "7"], check=True,
+                       capture_output=True)
         torch.manual_seed(1)
         model = macgnn.MacGnn(len(cls.user) + 1, len(cls.item) + 1, 4, 5, macgnn.Options(dim=4))
         cls.state = {name: value for name, value in model.state_dict().items()

@@ -208,6 +208,19 @@ class ConfigurationTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, r"\[\[ranker\]\]"):
                 configuration.read(path)
 
+    def test_a_key_that_is_missing_or_misspelt_is_named(self):
+        whole = (Path(__file__).parents[2] / "trainer/online-retail.toml").read_text(encoding="utf-8")
+        for old, new, message in (
+                ("heldout_days", "held_out_days", "did you mean heldout_days"),
+                ("[clusters]", "[cluster]", "did you mean clusters"),
+                ('name = "online-retail"', "", r"\[snapshot\] lacks name"),
+                ("heldout_days = 28", "heldout_days =", "online.toml: ")):
+            with self.subTest(message=message), tempfile.TemporaryDirectory() as directory:
+                path = Path(directory) / "online.toml"
+                path.write_text(whole.replace(old, new, 1), encoding="utf-8")
+                with self.assertRaisesRegex(ValueError, message):
+                    configuration.read(path)
+
     def test_an_ablation_is_not_exported(self):
         for kind, part in (("macgnn", "macro"), ("surge", "fusion")):
             with self.assertRaisesRegex(ValueError, "ablation"):

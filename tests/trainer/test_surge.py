@@ -38,8 +38,9 @@ def _golden(variant):
 
 def _small(variant, **changes):
     torch.manual_seed(3)
-    options = surge.Options(variant=variant, **{"batch_norm": False, **changes}, max_history=6, pool_length=3, clusters=2, item_width=6,
-                            category_width=2, state_width=5, hidden=(7, 4), head_hidden=(6, 5))
+    options = surge.Options(
+        variant=variant, max_history=6, pool_length=3, clusters=2, item_width=6, category_width=2,
+        state_width=5, hidden=(7, 4), head_hidden=(6, 5), **{"batch_norm": False, **changes})
     return surge.build(options, np.random.default_rng(1).normal(size=(30, 6)).astype(np.float32),
                        np.arange(30) % 4)
 
