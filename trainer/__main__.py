@@ -1,6 +1,8 @@
 """The trainer's commands: `python3 -m trainer COMMAND --help`."""
 
 import argparse
+import contextlib
+import json
 import subprocess
 import sys
 
@@ -70,13 +72,16 @@ def _add_compare(commands):
     command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     command.add_argument("--period", choices=("validation", "heldout"), default="validation",
                          help="whose rows: choose options by the validation period, report the held-out one")
-    command.add_argument("--json", action="store_true", help="print JSON instead of a table at the end")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=_compare)
 
 
 def _compare(arguments):
-    from trainer import training
-    training.compare(arguments.config, arguments.seeds, arguments.period, arguments.json)
+    from trainer import row_quality, training
+    # Progress is for people: it leaves standard output to the results.
+    with contextlib.redirect_stdout(sys.stderr):
+        found = training.compare(arguments.config, arguments.seeds, arguments.period)
+    print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 
 def _add_evaluate(commands):

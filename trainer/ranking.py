@@ -6,22 +6,20 @@ on all rows (`train`). Everything random is drawn from the seed and the number o
 run that was stopped goes on from its checkpoint to the same bits.
 """
 
-import os
+import dataclasses
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer import macgnn, metrics, surge
+from trainer import checkpoint, macgnn, metrics, surge
 
 _SCORED_AT_ONCE = 2048  # rows
 _FROM_START, _ORDER = 0, 1  # what a generator draws
 
 
-@dataclass
+@dataclasses.dataclass
 class Options:
     learning_rate: float = 0.005  # falls to 0 over `epochs`
     weight_decay: float = 1e-5
@@ -50,13 +48,13 @@ def groups_of(rows):
     return np.cumsum(rows.label) - 1
 
 
-def choose_epochs(name, build, rows, later_rows, options, checkpoint=None):
+def choose_epochs(name, build, rows, later_rows, options, checkpoint_path=None):
     """The number of epochs after which a model of `rows` orders `later_rows` best.
 
-    `build()` gives the untrained model, `checkpoint` is the path of a file to go on from. The measure is
+    `build()` gives the untrained model, `checkpoint_path` is a file to go on from. The measure is
     the AUC of each positive among its own negatives, a mean over `later_rows`.
     """
-    run = _Run(f"{name}, choosing epochs", build(), rows, options, checkpoint)
+    run = _Run(f"{name}, choosing epochs", build(), rows, options, checkpoint_path)
     from_start = _from_start(later_rows, options)
     while not run.finished(options):
         run.epoch()
@@ -68,11 +66,11 @@ def choose_epochs(name, build, rows, later_rows, options, checkpoint=None):
     return int(np.argmax(run.validation)) + 1
 
 
-def train(name, build, rows, epochs, options, checkpoint=None):
+def train(name, build, rows, epochs, options, checkpoint_path=None):
     """The model after `epochs` epochs on `rows`, in evaluation mode, on the CPU.
 
     MacGNN's Dice statistics are frozen over the rows."""
-    run = _Run(name, build(), rows, options, checkpoint)
+    run = _Run(name, build(), rows, options, checkpoint_path)
     while run.epochs < epochs:
         run.epoch()
         run.save()
@@ -87,14 +85,15 @@ class _Run:
 
     save_every_s = 60.0
 
-    def __init__(self, name, model, rows, options, checkpoint):
+    def __init__(self, name, model, rows, options, checkpoint_path):
         self.name, self.rows, self.options = name, rows, options
         self.model = model.to(options.device)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
         self.epochs = self.step = 0
         self.loss_sum, self.validation = 0.0, []
-        self.checkpoint = Path(checkpoint) if checkpoint else None
+        self.checkpoint = checkpoint_path
+        self.identity = {"options": dataclasses.asdict(options), "rows": len(rows)}
         self.first_row = np.r_[np.flatnonzero(rows.label), len(rows)]  # of each group, and the end
         if len(self.first_row) < 2 or self.first_row[0] != 0:
             raise ValueError(f"{name}: the {len(rows)} rows do not begin with a positive; is the period "
@@ -151,29 +150,25 @@ class _Run:
         self.loss_sum += loss.item()
 
     def save(self):
-        """Replaces the checkpoint; a crash on the way leaves the one before."""
         if not self.checkpoint:
             return
-        draft = self.checkpoint.with_suffix(".draft")
-        numbers = [self.epochs, self.step, self.loss_sum, *self.validation]
-        with open(draft, "wb") as stream:
-            # Tensors only: PyTorch 1.13 refuses floats where it refuses code in a file.
-            torch.save({"numbers": torch.tensor(numbers, dtype=torch.float64),
-                        "model": self.model.state_dict(),
-                        "optimiser": self.optimiser.state_dict()["state"]}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, self.checkpoint)
+        tensors = {f"model.{name}": tensor.cpu() for name, tensor in self.model.state_dict().items()}
+        moments = checkpoint.optimiser_tensors(self.optimiser)
+        tensors |= {name: tensor.cpu() for name, tensor in moments.items()}
+        checkpoint.write(self.checkpoint, self.identity, tensors, {
+            "epochs": self.epochs, "step": self.step, "loss_sum": self.loss_sum,
+            "validation": self.validation})
 
     def _resume(self):
-        if not self.checkpoint or not self.checkpoint.exists():
+        kept = checkpoint.read(self.checkpoint, self.identity) if self.checkpoint else None
+        if not kept:
             return
-        state = torch.load(self.checkpoint, map_location=self.options.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict({"state": state["optimiser"],
-                                        "param_groups": self.optimiser.state_dict()["param_groups"]})
-        epochs, step, self.loss_sum, *self.validation = state["numbers"].tolist()
-        self.epochs, self.step = int(epochs), int(step)
+        tensors, numbers = kept
+        self.model.load_state_dict({name[len("model."):]: tensor for name, tensor in tensors.items()
+                                    if name.startswith("model.")})
+        checkpoint.restore_optimiser(self.optimiser, tensors)
+        self.epochs, self.step = numbers["epochs"], numbers["step"]
+        self.loss_sum, self.validation = numbers["loss_sum"], numbers["validation"]
         print(f"{self.name}: goes on after epoch {self.epochs}, step {self.step}, of {self.checkpoint}")
 
 

@@ -46,9 +46,18 @@ def table(found):
     return lines
 
 
+def comparison(found):
+    """Lines for people, of what training.compare found."""
+    lines = []
+    for sampling, of_scorers in found["negatives"].items():
+        lines += ["", f"{found['period']} rows, {sampling} negatives; mean and standard deviation of "
+                      f"{len(found['seeds'])} seeds", *table(of_scorers)]
+    return lines
+
+
 def _text(value):
     if value is None:
         return "-"
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return f"{value[0]:.4f} ±{value[1]:.4f}"
     return f"{value:.4f}"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (catalogue, clusters, configuration, data, examples, lightgcn, rankers, ranking,
-                     replay, row_quality, safetensors, snapshot)
+from trainer import (catalogue, checkpoint, clusters, configuration, data, examples, lightgcn, rankers,
+                     ranking, replay, row_quality, safetensors, snapshot)
 
 
 def train(config_path, checkpoints=None):
@@ -45,10 +44,11 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, period, as_json):
-    """Trains every ranker of the configuration with each of the seeds, and prints how they order rows
-    of the time after: the "heldout" rows, or those of the "validation" period, to choose options by.
+def compare(config_path, seeds, period):
+    """How the rankers of the configuration, trained with each of the seeds, order rows of the time
+    after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
+    {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}}.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
     changed; rankers may be ablations.
     """
@@ -71,7 +71,7 @@ def compare(config_path, seeds, period, as_json):
                 name: _mean_and_spread([row_quality.measure(later, ranking.score(model, later))
                                         for model in of_seeds])
                 for name, of_seeds in models.items()}
-    _print_comparison(found, seeds, period, as_json)
+    return {"seeds": seeds, "period": period, "negatives": found}
 
 
 def _lightgcn_epochs(directory):
@@ -91,15 +91,6 @@ def _mean_and_spread(of_seeds):
     return {name: (float(np.mean([found[name] for found in of_seeds])),
                    float(np.std([found[name] for found in of_seeds], ddof=1)) if len(of_seeds) > 1 else 0.0)
             for name in of_seeds[0]}
-
-
-def _print_comparison(found, seeds, period, as_json):
-    if as_json:
-        print(json.dumps({"seeds": seeds, "period": period, "negatives": found}, indent=2))
-        return
-    for sampling, of_scorers in found.items():
-        print(f"\n{period} rows, {sampling} negatives; mean and standard deviation of {len(seeds)} seeds")
-        print("\n".join(row_quality.table(of_scorers)))
 
 
 class _Training:
@@ -168,14 +159,13 @@ class _Training:
         Without `epochs` their number is chosen."""
         kept = self.checkpoints / f"embeddings.{cut_s}.safetensors" if self.checkpoints else None
         if kept and kept.exists():
-            tensors, metadata = safetensors.read(kept)
-            return tensors["user"], tensors["item"], int(metadata["epochs"])
+            tensors, numbers = checkpoint.read(kept, {})
+            return tensors["user"].numpy(), tensors["item"].numpy(), numbers["epochs"]
         epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn)
         user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn)
         if kept:
-            draft = kept.with_suffix(".draft")
-            safetensors.write(draft, {"user": user, "item": item}, {"epochs": epochs})
-            os.replace(draft, kept)
+            checkpoint.write(kept, {}, {"user": torch.from_numpy(user), "item": torch.from_numpy(item)},
+                             {"epochs": epochs})
         return user, item, epochs
 
     def _cluster(self, draft):
@@ -212,17 +202,17 @@ class _Training:
     def train_ranker(self, ranker, material, period):
         """The module of one ranker, trained on everything before the period that it is measured on."""
         options = ranker.training
-        checkpoint = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.pt" if self.checkpoints
-                                    else None)
+        kept = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.safetensors" if self.checkpoints
+                              else None)
         epochs = options.epochs
         if options.patience > 0:
             epochs = ranking.choose_epochs(
                 ranker.name, lambda: rankers.build(ranker, material.earlier_catalogue), material.earlier,
-                material.later, options, checkpoint("choosing"))
+                material.later, options, kept("choosing"))
         rows, catalogue_ = ((material.earlier, material.earlier_catalogue) if period == "validation" else
                             (material.rows, material.catalogue))
         return ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue_), rows, epochs, options,
-                             checkpoint("final"))
+                             kept("final"))
 
     def rows_after(self, past, period):
         """(name, rows) of each way to draw negatives; the period is "heldout" or "validation"."""

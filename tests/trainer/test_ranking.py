@@ -93,7 +93,7 @@ class ResumeTest(unittest.TestCase):
             with self.subTest(options=options), tempfile.TemporaryDirectory() as directory:
                 ranker = _ranker(kind, options, epochs=2)
                 unbroken = _train(ranker, rows)
-                path = Path(directory) / "r.pt"
+                path = Path(directory) / "r"
                 for steps in (3, 8):  # in the first epoch, and in the second
                     with _killed_after(steps), self.assertRaises(Killed):
                         _train(ranker, rows, path)
@@ -112,7 +112,7 @@ class ResumeTest(unittest.TestCase):
         choose = lambda checkpoint: ranking.choose_epochs(
             "r", build, _rows(100), _rows(60, seed=2), ranker.training, checkpoint)
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "r.pt"
+            path = Path(directory) / "r"
             with _killed_after(9), self.assertRaises(Killed):
                 choose(path)
             self.assertEqual(choose(path), choose(None))
@@ -120,11 +120,13 @@ class ResumeTest(unittest.TestCase):
     def test_a_crash_while_saving_leaves_the_checkpoint_before(self):
         ranker, rows = _ranker(*_KINDS[0], epochs=1), _rows(100)
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "r.pt"
+            path = Path(directory) / "r"
             with _killed_after(2), self.assertRaises(Killed):
                 _train(ranker, rows, path)
+            with self.assertRaisesRegex(ValueError, "a run with rows 400, not 240"):
+                _train(ranker, _rows(60), path)
             before = path.read_bytes()
-            with mock.patch("torch.save", side_effect=Killed), self.assertRaises(Killed):
+            with mock.patch("os.replace", side_effect=Killed), self.assertRaises(Killed):
                 _train(ranker, rows, path)
             self.assertEqual(path.read_bytes(), before)
 

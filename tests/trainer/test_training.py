@@ -8,12 +8,14 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from trainer import data, ranking, snapshot, training
+from trainer import __main__ as command_line
+from trainer import data, ranking, row_quality, snapshot, training
 
 _ROOT = Path(__file__).parents[2]
 _SERVER = os.environ["GROUNDSWELL_SERVER"]
@@ -162,12 +164,16 @@ class TrainingTest(unittest.TestCase):
         config = self._config("whole", macgnn='without = ["recent"]', surge='without = ["fusion"]')
         with self.assertRaisesRegex(ValueError, "without recent is an ablation"):
             self._printed(training.train, config)
-        printed = self._printed(training.compare, config, [1, 2], "validation", True)
-        found = json.loads(printed[printed.index('{\n  "seeds"'):])
+        with mock.patch.object(sys, "argv", ["trainer", "compare", "--config", str(config), "--seeds", "1",
+                                             "2", "--json"]):
+            found = json.loads(self._printed(command_line.main))
         self.assertEqual((found["seeds"], found["period"]), ([1, 2], "validation"))
         mean, spread = found["negatives"]["popular"]["macgnn"]["auc"]
         self.assertTrue(0.3 < mean < 1 and 0 < spread < 0.3)
         self.assertEqual(found["negatives"]["uniform"]["popularity"]["auc"][1], 0.0)
+        lines = row_quality.comparison(found)
+        self.assertIn("validation rows, retrieval negatives; mean and standard deviation of 2 seeds", lines)
+        self.assertIn(f"{mean:.4f}", "".join(lines))
         self.assertEqual({path.name: path.read_bytes() for path in (self.work / "whole").iterdir()}, before)
         self._config("whole")
 
