@@ -28,8 +28,7 @@ def import_macgnn(checkpoint, rows_path, source, output, name, options):
     rows = _read_rows(rows_path, int(options["recent_len"]))
     tensors = _macgnn_tensors(checkpoint, manifest)
     model = macgnn.from_tensors(tensors, options)
-    print(f"freezing Dice over {len(rows)} rows")
-    macgnn.freeze_dice(model, lambda: ranking.all_batches(rows))
+    ranking.freeze_dice(model, rows)
     with _draft(output) as draft:
         shutil.copytree(source, draft, dirs_exist_ok=True)
         file = f"{name}.safetensors"

@@ -75,8 +75,7 @@ def train(name, build, rows, epochs, options, checkpoint_path=None):
         run.epoch()
         run.save()
     if isinstance(run.model, macgnn.MacGnn):
-        from_start = _from_start(rows, options)
-        macgnn.freeze_dice(run.model, lambda: all_batches(rows, from_start, options.device))
+        freeze_dice(run.model, rows, _from_start(rows, options))
     return run.model.cpu().eval()
 
 
@@ -200,7 +199,15 @@ def tensors(batch, device="cpu"):
     return {name: torch.from_numpy(values).to(device).long() for name, values in batch.items()}
 
 
-def all_batches(rows, from_start=None, device="cpu"):
+def freeze_dice(model, rows, from_start=None):
+    """Gives a MacGnn the Dice statistics of the rows."""
+    steps = -(-len(rows) // _SCORED_AT_ONCE)
+    device = next(model.parameters()).device
+    macgnn.freeze_dice(model, lambda: tqdm(_all_batches(rows, from_start, device), total=steps,
+                                           desc="freezing Dice", disable=None))
+
+
+def _all_batches(rows, from_start, device):
     """The rows in order, as tensors."""
     for begin in range(0, len(rows), _SCORED_AT_ONCE):
         chosen = np.arange(begin, min(begin + _SCORED_AT_ONCE, len(rows)))
@@ -215,7 +222,7 @@ def score(model, rows, from_start=None):
     model.eval()
     device = next(model.parameters()).device
     found = np.concatenate([model(batch).cpu().numpy()
-                            for batch in all_batches(rows, from_start, device)])
+                            for batch in _all_batches(rows, from_start, device)])
     share = rows.label.mean()
     return np.where(np.isnan(found), np.log(share / (1 - share)), found)
 

@@ -39,7 +39,7 @@ class Options:
     item_width: int = 32
     category_width: int = 8
     state_width: int = 40  # of the AUGRU
-    hidden: tuple = (80, 40)  # of the attentions of "authors"; of the first, "paper" has the width d
+    hidden: tuple = (80, 40)  # of the attentions of "authors"; those of "paper" have the width d
     head_hidden: tuple = (100, 64)
     batch_norm: bool = True  # in the head, folded into its layers on export
     same_mapping: float = 0.0  # weights of the penalties of "paper", see SurgePaper.penalties
