@@ -7,6 +7,7 @@ from trainer import metrics, ranking
 NEGATIVES = 4  # per positive
 SAMPLINGS = ("uniform", "popular", "retrieval")  # ways to draw them, of replay.SOURCES
 _NDCG_AT, _RECALL_AT = 3, 1  # of lists of 1 + NEGATIVES rows
+_HISTORY_BEGINS = (1, 6, 11, 21, 41)  # of the groups of history lengths
 
 
 def measure(rows, scores, are_logits=True):
@@ -26,6 +27,19 @@ def measure(rows, scores, are_logits=True):
     if are_logits:
         found["logloss"] = metrics.log_loss(rows.label, scores)
     return {name: round(value, 4) for name, value in found.items()}
+
+
+def by_history(rows, scores):
+    """{"history 1-5": AUC of each positive among its own negatives, a mean} by how many of the user's
+    newest items a row has; a group without rows is left out."""
+    length = (rows.batch(np.arange(len(rows)))["urec"] > 0).sum(1)
+    lists, found = ranking.groups_of(rows), {}
+    for begin, end in zip(_HISTORY_BEGINS, (*_HISTORY_BEGINS[1:], None)):
+        keep = (length >= begin) & (length < (end or np.inf))
+        if keep.any():
+            name = f"history {begin}-{end - 1 if end else ''}"
+            found[name] = round(metrics.gauc(lists[keep], rows.label[keep], scores[keep]), 4)
+    return found
 
 
 def baselines(rows, user, item):
@@ -52,6 +66,8 @@ def comparison(found):
     for sampling, of_scorers in found["negatives"].items():
         lines += ["", f"{found['period']} rows, {sampling} negatives; mean and standard deviation of "
                       f"{len(found['seeds'])} seeds", *table(of_scorers)]
+        lines += ["AUC of each purchase among its negatives, by length of history",
+                  *table(found["by_history"][sampling])]
     return lines
 
 

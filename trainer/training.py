@@ -48,13 +48,14 @@ def compare(config_path, seeds, period):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
-    {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}}.
+    {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}},
+    and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
     changed; rankers may be ablations.
     """
     run = _Training(config_path)
     output = Path(run.config["snapshot"]["output"])
-    found = {}
+    found, by_history = {}, {}
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
         chooses = period == "validation" or run.chooses_epochs()
@@ -67,11 +68,15 @@ def compare(config_path, seeds, period):
         for sampling, later in run.rows_after(past, period):
             measured = _measure_baselines(
                 later, material.earlier_catalogue if period == "validation" else material.catalogue)
-            found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()} | {
-                name: _mean_and_spread([row_quality.measure(later, ranking.score(model, later))
-                                        for model in of_seeds])
-                for name, of_seeds in models.items()}
-    return {"seeds": seeds, "period": period, "negatives": found}
+            found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()}
+            by_history[sampling] = {}
+            for name, of_seeds in models.items():
+                scores = [ranking.score(model, later) for model in of_seeds]
+                found[sampling][name] = _mean_and_spread(
+                    [row_quality.measure(later, values) for values in scores])
+                by_history[sampling][name] = _mean_and_spread(
+                    [row_quality.by_history(later, values) for values in scores])
+    return {"seeds": seeds, "period": period, "negatives": found, "by_history": by_history}
 
 
 def _lightgcn_epochs(directory):

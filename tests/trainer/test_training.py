@@ -171,6 +171,8 @@ class TrainingTest(unittest.TestCase):
         mean, spread = found["negatives"]["popular"]["macgnn"]["auc"]
         self.assertTrue(0.3 < mean < 1 and 0 < spread < 0.3)
         self.assertEqual(found["negatives"]["uniform"]["popularity"]["auc"][1], 0.0)
+        groups = found["by_history"]["uniform"]["surge"]
+        self.assertEqual(list(groups), ["history 1-5", "history 6-10"])  # it reads no more
         lines = row_quality.comparison(found)
         self.assertIn("validation rows, retrieval negatives; mean and standard deviation of 2 seeds", lines)
         self.assertIn(f"{mean:.4f}", "".join(lines))
