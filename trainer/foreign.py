@@ -112,7 +112,7 @@ def _state_dict(path):
         found = found["state_dict"]
     if not isinstance(found, dict) or not all(torch.is_tensor(value) for value in found.values()):
         raise ValueError(f"{path} holds no state_dict; write torch.save(model.state_dict(), path)")
-    return {name: value.numpy() for name, value in found.items()}
+    return {name: value.detach().float().numpy() for name, value in found.items()}
 
 
 def import_vectors(given):

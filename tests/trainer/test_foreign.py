@@ -88,6 +88,7 @@ class ForeignTest(unittest.TestCase):
         cls.state = {name: value for name, value in model.state_dict().items()
                      if not name.endswith((".mean", ".std"))}
         cls.state["cate_embed.weight"] = torch.rand(3, 4)
+        cls.state["mlp.4.bias"] = cls.state["mlp.4.bias"].bfloat16()  # converted, as the server does
         cls.checkpoint = cls.work / "macgnn.pth"
         torch.save(cls.state, cls.checkpoint)
 
