@@ -26,7 +26,10 @@ void OnSignal(int signal_number) {
 bool Interrupted() { return interrupted; }
 
 Client CommandContext::MakeClient() const {
-  return Client({.address = address,
+  const auto channel = MakeChannel(connection, RetryPolicy());
+  if (!channel.ok()) throw CLI::ValidationError(std::string(channel.status().message()));
+  return Client({.address = connection.address,
+                 .channel = *channel,
                  .name_space = name_space,
                  .timeout = std::chrono::milliseconds(timeout_ms)});
 }
@@ -34,7 +37,7 @@ Client CommandContext::MakeClient() const {
 void CommandContext::Fail(const absl::Status& status) {
   std::string message(status.message());
   if (absl::IsUnavailable(status)) {
-    message += fmt::format(" (server {}; is it running? set --server)", address);
+    message += fmt::format(" (server {}; is it running? set --server)", connection.address);
   }
   fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
   exit_code = kExitError;
@@ -62,9 +65,20 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", GROUNDSWELL_VERSION);
   app.fallthrough();
-  app.add_option("--server", context.address, "Address of the server")
+  app.add_option("--server", context.connection.address, "Address of the server")
       ->envname("GROUNDSWELL_SERVER")
       ->capture_default_str();
+  app.add_option("--ca-file", context.connection.ca_file,
+                 "Root certificates (PEM) of the server; without them no TLS")
+      ->envname("GROUNDSWELL_CA_FILE");
+  app.add_option("--certificate-file", context.connection.certificate_file,
+                 "This client's certificate (PEM), for mutual TLS")
+      ->envname("GROUNDSWELL_CERTIFICATE_FILE");
+  app.add_option("--key-file", context.connection.key_file, "Its private key (PEM)")
+      ->envname("GROUNDSWELL_KEY_FILE");
+  app.add_option("--token-file", context.connection.token_file,
+                 "File whose first line is the bearer token of this client")
+      ->envname("GROUNDSWELL_TOKEN_FILE");
   app.add_option("--namespace", context.name_space, "Namespace")->capture_default_str();
   app.add_option("--timeout-ms", context.timeout_ms, "Time for one call")
       ->check(CLI::Range(1, 600'000))

@@ -44,10 +44,10 @@ Request InNamespace(Request request, const std::string& name_space) {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+grpc::ChannelArguments RetryPolicy() {
   grpc::ChannelArguments arguments;
   arguments.SetServiceConfigJSON(kServiceConfig);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
 }
 
 absl::Status ToStatus(const grpc::Status& status) {
@@ -65,7 +65,10 @@ absl::Status ToStatus(const grpc::Status& status) {
 
 Client::Client(Options options)
     : options_(std::move(options)),
-      channel_(MakeChannel(options_.address)),
+      channel_(options_.channel != nullptr
+                   ? options_.channel
+                   : grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(),
+                                               RetryPolicy())),
       recommend_(v1::RecommendationService::NewStub(channel_)),
       interaction_(v1::InteractionService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)) {}

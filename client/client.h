@@ -28,7 +28,8 @@ namespace groundswell {
 class Client {
  public:
   struct Options {
-    std::string address = "localhost:7100";
+    std::string address = "localhost:7100";    // plain TCP, for want of a channel
+    std::shared_ptr<grpc::Channel> channel;    // see MakeChannel (client/channel.h)
     std::string name_space = "default";        // set in requests that name none
     std::chrono::milliseconds timeout{1'000};  // of every unary call
   };
@@ -60,8 +61,8 @@ class Client {
   const std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 
-// A channel with the retry policy of this client.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address);
+// The retry policy of this client, for the channels that it is given.
+grpc::ChannelArguments RetryPolicy();
 
 // The error as one readable status: code, message, and the ErrorInfo's reason.
 absl::Status ToStatus(const grpc::Status& status);

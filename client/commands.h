@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/channel.h"
 #include "client/client.h"
 #include "google/protobuf/message.h"
 
@@ -22,12 +23,13 @@ inline constexpr int kExitUsage = 2;
 
 // What all commands share.
 struct CommandContext {
-  std::string address = "localhost:7100";
+  Connection connection;
   std::string name_space = "default";
   int64_t timeout_ms = 1'000;
   bool json = false;
   int exit_code = kExitOk;
 
+  // Throws CLI::ValidationError for what is wrong with the connection's options.
   Client MakeClient() const;
   // Prints the error to stderr and sets the exit code.
   void Fail(const absl::Status& status);

@@ -85,7 +85,7 @@ void PrintTable(const LoadReport& report) {
 
 void Load(LoadFlags& flags, CommandContext& context) {
   LoadOptions& options = flags.options;
-  options.address = context.address;
+  options.connection = context.connection;
   options.name_space = context.name_space;
   options.timeout = std::chrono::milliseconds(context.timeout_ms);
   options.method = flags.method == "rank"     ? LoadOptions::Method::kRank

@@ -64,15 +64,6 @@ absl::Status CheckOptions(const LoadOptions& options) {
 class Sender {
  public:
   explicit Sender(const LoadOptions& options) : options_(options) {
-    for (size_t i = 0; i < options.connections; ++i) {
-      // Different arguments keep gRPC from sharing one connection.
-      grpc::ChannelArguments arguments;
-      arguments.SetInt("groundswell.connection", static_cast<int>(i));
-      channels_.push_back(grpc::CreateCustomChannel(options.address,
-                                                    grpc::InsecureChannelCredentials(), arguments));
-      recommend_.push_back(v1::RecommendationService::NewStub(channels_.back()));
-      admin_.push_back(v1::AdminService::NewStub(channels_.back()));
-    }
     rank_.set_namespace_(options.name_space);
     for (const std::string& item : options.items) rank_.add_item_ids(item);
   }
@@ -80,10 +71,20 @@ class Sender {
   ~Sender() { WaitUntilAllAnswered(); }
 
   absl::Status Connect() {
+    for (size_t i = 0; i < options_.connections; ++i) {
+      // Different arguments keep gRPC from sharing one connection.
+      grpc::ChannelArguments arguments;
+      arguments.SetInt("groundswell.connection", static_cast<int>(i));
+      auto channel = MakeChannel(options_.connection, arguments);
+      if (!channel.ok()) return channel.status();
+      channels_.push_back(*std::move(channel));
+      recommend_.push_back(v1::RecommendationService::NewStub(channels_.back()));
+      admin_.push_back(v1::AdminService::NewStub(channels_.back()));
+    }
     for (const auto& channel : channels_) {
       if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(5))) {
-        return absl::UnavailableError(
-            fmt::format("no server answers at {}; start one, or set --server", options_.address));
+        return absl::UnavailableError(fmt::format(
+            "no server answers at {}; start one, or set --server", options_.connection.address));
       }
     }
     return absl::OkStatus();

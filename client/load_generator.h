@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/channel.h"
 
 namespace groundswell {
 
@@ -40,7 +41,7 @@ struct LoadOptions {
   enum class Method { kRecommend, kRank, kStatus };
   enum class Arrivals { kConstant, kPoisson };
 
-  std::string address = "localhost:7100";
+  Connection connection;
   std::string name_space = "default";
   Method method = Method::kRecommend;
   std::vector<std::string> users;  // taken in turn; Recommend and Rank need at least one

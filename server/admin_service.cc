@@ -130,7 +130,10 @@ std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerCont
                                                         Method method, std::string_view name_space,
                                                         std::string_view request_id) {
   auto call = std::make_shared<Call>(context, parts_.metrics, method);
-  call->status = CheckNamespace(name_space, parts_.config.server.name_space);
+  call->status = parts_.access.Check(context, Right::kAdmin);
+  if (call->status.ok()) {
+    call->status = CheckNamespace(name_space, parts_.config.server.name_space);
+  }
   if (call->status.ok()) call->status = CheckRequestId(request_id);
   return call;
 }
@@ -348,10 +351,13 @@ grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext
 // Reads a message's worth of entries whenever the client has taken the one before.
 class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
  public:
-  LogStream(const AdminService& service, const v1::ReadLogRequest& request)
+  LogStream(const AdminService& service, const grpc::CallbackServerContext& context,
+            const v1::ReadLogRequest& request)
       : log_(service.parts_.log), scope_(std::in_place, service.parts_.metrics, Method::kReadLog) {
-    absl::Status status =
-        CheckNamespace(request.namespace_(), service.parts_.config.server.name_space);
+    absl::Status status = service.parts_.access.Check(context, Right::kAdmin);
+    if (status.ok()) {
+      status = CheckNamespace(request.namespace_(), service.parts_.config.server.name_space);
+    }
     if (status.ok()) status = CheckRequestId(request.request_id());
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
     end_ = log_.end();
@@ -425,8 +431,8 @@ class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLo
 };
 
 grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
-    grpc::CallbackServerContext* /*context*/, const v1::ReadLogRequest* request) {
-  return new LogStream(*this, *request);  // deletes itself when the stream is done
+    grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
+  return new LogStream(*this, *context, *request);  // deletes itself when the stream is done
 }
 
 void AdminService::WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const {

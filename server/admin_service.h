@@ -10,6 +10,7 @@
 
 #include "graph/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "server/access.h"
 #include "server/activation.h"
 #include "server/background.h"
 #include "server/config.h"
@@ -26,6 +27,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   // What the service works on; all of it must outlive it.
   struct Parts {
     const Config& config;
+    const AccessControl& access;
     const ServingCell& serving;
     RocksdbLog& log;
     ListRulesCell& list_rules;

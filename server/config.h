@@ -27,6 +27,7 @@ struct Config {
   struct Server {
     std::string grpc_address = "127.0.0.1:7100";
     std::string http_address = "127.0.0.1:7101";
+    std::string admin_address;           // empty: grpc_address
     std::string name_space = "default";  // key: server.namespace
     std::string data_dir;                // empty: not set, see RequireDataDir
     int64_t compute_threads = 0;         // 0: one per core
@@ -35,6 +36,16 @@ struct Config {
     bool reflection = true;
     int64_t message_bytes_max = 4 << 20;
   } server;
+  struct Tls {
+    std::string certificate_file;  // empty: no TLS
+    std::string key_file;
+    std::string client_ca_file;  // empty: clients need no certificate
+    int64_t reload_s = 10;
+  } tls;
+  struct Access {
+    std::string clients_file;  // empty: everybody may do everything
+    int64_t reload_s = 10;
+  } access;
   struct Request {
     int64_t default_deadline_ms = 100;
     int64_t consistency_wait_ms = 50;

@@ -21,6 +21,10 @@ std::optional<std::string> AddressRule(std::string_view value) {
   return "must be host:port with a port of 0 to 65535, e.g. \"127.0.0.1:7100\"";
 }
 
+std::optional<std::string> OptionalAddressRule(std::string_view value) {
+  return value.empty() ? std::nullopt : AddressRule(value);
+}
+
 std::optional<std::string> NamespaceRule(std::string_view value) {
   if (IsName(value, "_-")) return std::nullopt;
   return "may hold a-z, 0-9, _ and - only";
@@ -44,6 +48,8 @@ constexpr ConfigKey kKeys[] = {
      "Where the gRPC services listen. Port 0 takes a free one.", AddressRule},
     {"server.http_address", GROUNDSWELL_MEMBER(server.http_address), "host:port", 1, 255,
      "Where /metrics, /healthz and /readyz listen. Port 0 takes a free one.", AddressRule},
+    {"server.admin_address", GROUNDSWELL_MEMBER(server.admin_address), "host:port", 0, 255,
+     "Where the admin service listens; empty: on server.grpc_address.", OptionalAddressRule},
     {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,
      "The tenant that this server serves.", NamespaceRule},
     {"server.data_dir", GROUNDSWELL_MEMBER(server.data_dir), "", 0, 4'096,
@@ -58,6 +64,18 @@ constexpr ConfigKey kKeys[] = {
      "Whether the server describes its API to clients that ask (gRPC reflection)."},
     {"server.message_bytes_max", GROUNDSWELL_MEMBER(server.message_bytes_max), "bytes", 1'024,
      int64_t{1} << 30, "Largest message accepted."},
+    {"tls.certificate_file", GROUNDSWELL_MEMBER(tls.certificate_file), "", 0, 4'096,
+     "The gRPC addresses' certificate in PEM, with what leads to its root; empty: no TLS."},
+    {"tls.key_file", GROUNDSWELL_MEMBER(tls.key_file), "", 0, 4'096,
+     "Its private key in PEM, without a passphrase."},
+    {"tls.client_ca_file", GROUNDSWELL_MEMBER(tls.client_ca_file), "", 0, 4'096,
+     "Roots in PEM; clients must bring a certificate of one of them. Empty: they need none."},
+    {"tls.reload_s", GROUNDSWELL_MEMBER(tls.reload_s), "s", 1, 86'400,
+     "How often these files are looked at; new connections use what is there."},
+    {"access.clients_file", GROUNDSWELL_MEMBER(access.clients_file), "", 0, 4'096,
+     "Who may call what (docs/security.md); empty: everybody may do everything."},
+    {"access.reload_s", GROUNDSWELL_MEMBER(access.reload_s), "s", 1, 86'400,
+     "How often this file is looked at."},
     {"request.default_deadline_ms", GROUNDSWELL_MEMBER(request.default_deadline_ms), "ms", 1,
      600'000, "Deadline of calls that bring none."},
     {"request.consistency_wait_ms", GROUNDSWELL_MEMBER(request.consistency_wait_ms), "ms", 0,

@@ -22,7 +22,7 @@ constexpr int64_t kSequenceMax = int64_t{1} << 60;
 
 // What a full queue or a full disk looks like to a client.
 absl::Status LogError(const absl::Status& status) {
-  if (absl::IsResourceExhausted(status)) {
+  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty()) {
     return WithRetryAfter(WithReason(status, "LOG_FULL"), kRetryAfterFullLog);
   }
   return status;
@@ -43,8 +43,10 @@ EventOutcome OutcomeOf(const Appended& appended) {
 class InteractionService::IngestStream final
     : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
  public:
-  explicit IngestStream(InteractionService& service)
-      : service_(service), scope_(std::in_place, service.metrics_, Method::kIngest) {
+  IngestStream(InteractionService& service, const grpc::CallbackServerContext& context)
+      : service_(service),
+        context_(context),
+        scope_(std::in_place, service.metrics_, Method::kIngest) {
     StartRead(&request_);
   }
 
@@ -133,9 +135,14 @@ class InteractionService::IngestStream final
 
   // Checks what was read and hands it to the log.
   void AcceptBatch() {
-    if (absl::Status s = CheckBatch(); !s.ok()) {
+    // Asked for every batch, so that a client whose rights were taken away is not heard any longer.
+    const absl::Status allowed = service_.access_.Check(context_, Right::kWrite);
+    const bool may_come_later = absl::IsResourceExhausted(allowed);
+    absl::Status status = may_come_later ? absl::OkStatus() : allowed;
+    if (status.ok()) status = CheckBatch();
+    if (!status.ok()) {
       MutexLock lock(mutex_);
-      failure_ = s;
+      failure_ = status;
       return;
     }
     AppendRequest append = NewAppend();
@@ -166,6 +173,10 @@ class InteractionService::IngestStream final
       if (goes_to_log) ++pending_batches_;
     }
     if (!goes_to_log) return;
+    if (!allowed.ok()) {
+      Complete(*place, allowed);
+      return;
+    }
     const absl::Status queued = service_.log_.Append(
         std::move(append), [this, place](const absl::StatusOr<AppendResult>& appended) {
           Complete(*place, appended);
@@ -248,6 +259,7 @@ class InteractionService::IngestStream final
   static constexpr size_t kAcksMax = 64;
 
   InteractionService& service_;
+  const grpc::CallbackServerContext& context_;
   v1::IngestRequest request_;  // the read in progress
   int64_t next_batch_ = 0;     // the reading side's alone
 
@@ -265,9 +277,11 @@ class InteractionService::IngestStream final
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-InteractionService::InteractionService(InteractionLog& log, const ServingCell& serving,
-                                       Removals& removals, Metrics& metrics, Options options)
-    : log_(log),
+InteractionService::InteractionService(const AccessControl& access, InteractionLog& log,
+                                       const ServingCell& serving, Removals& removals,
+                                       Metrics& metrics, Options options)
+    : access_(access),
+      log_(log),
       serving_(serving),
       removals_(removals),
       metrics_(metrics),
@@ -284,7 +298,8 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   auto scope =
       std::make_shared<std::optional<RpcScope>>(std::in_place, metrics_, Method::kForgetUser);
-  absl::Status status = CheckNamespace(request->namespace_(), options_.name_space);
+  absl::Status status = access_.Check(*context, Right::kWrite);
+  if (status.ok()) status = CheckNamespace(request->namespace_(), options_.name_space);
   if (status.ok()) status = RequireRequestId(request->request_id());
   if (status.ok()) status = CheckId("user_id", request->user_id());
   const auto finish = [reactor, response, scope](absl::StatusOr<v1::RemovalReceipt> receipt) {
@@ -307,8 +322,8 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
 }
 
 grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* InteractionService::Ingest(
-    grpc::CallbackServerContext* /*context*/) {
-  return new IngestStream(*this);  // deletes itself when the stream is done
+    grpc::CallbackServerContext* context) {
+  return new IngestStream(*this, *context);  // deletes itself when the stream is done
 }
 
 grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
@@ -318,7 +333,8 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   auto scope = std::make_unique<RpcScope>(metrics_, Method::kRecordInteraction);
   v1::Interaction one = request->interaction();
   if (one.event_id().empty()) one.set_event_id(request->request_id());
-  absl::Status status = CheckNamespace(request->namespace_(), options_.name_space);
+  absl::Status status = access_.Check(*context, Right::kWrite);
+  if (status.ok()) status = CheckNamespace(request->namespace_(), options_.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
   absl::StatusOr<Interaction> interaction =
       status.ok() ? Check(one, *serving_.Get()->catalogue) : status;

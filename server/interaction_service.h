@@ -12,6 +12,7 @@
 #include "graph/catalogue.h"
 #include "graph/interaction_log.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "server/access.h"
 #include "server/metrics.h"
 #include "server/removals.h"
 #include "server/serving_state.h"
@@ -28,8 +29,8 @@ class InteractionService final : public v1::InteractionService::CallbackService 
   };
 
   // All references must outlive the service.
-  InteractionService(InteractionLog& log, const ServingCell& serving, Removals& removals,
-                     Metrics& metrics, Options options);
+  InteractionService(const AccessControl& access, InteractionLog& log, const ServingCell& serving,
+                     Removals& removals, Metrics& metrics, Options options);
 
   grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(
       grpc::CallbackServerContext* context) override;
@@ -46,6 +47,7 @@ class InteractionService final : public v1::InteractionService::CallbackService 
   absl::StatusOr<Interaction> Check(const v1::Interaction& interaction,
                                     const Catalogue& catalogue) const;
 
+  const AccessControl& access_;
   InteractionLog& log_;
   const ServingCell& serving_;
   Removals& removals_;

@@ -63,7 +63,8 @@ int Serve(const ConfigFlags& flags) {
       Server::Start(*config, [] { return interrupted.load(); });
   if (!server.ok()) return Fail(server.status());
   // For scripts that asked for port 0.
-  fmt::print("ready grpc_port={} http_port={}\n", (*server)->grpc_port(), (*server)->http_port());
+  fmt::print("ready grpc_port={} http_port={} admin_port={}\n", (*server)->grpc_port(),
+             (*server)->http_port(), (*server)->admin_port());
   std::fflush(stdout);
   WaitForSignal();
   spdlog::info("draining");

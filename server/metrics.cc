@@ -39,7 +39,8 @@ constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",
                                   "overflow", "outside_window", "forgotten"};
 constexpr std::array kQueues = {"compute", "log"};
-constexpr std::array kRejections = {"queue_full", "draining", "deadline", "cancelled"};
+constexpr std::array kRejections = {"queue_full",      "draining",  "deadline",    "cancelled",
+                                    "unauthenticated", "forbidden", "rate_limited"};
 constexpr int kUnknownCode = 2;
 
 // 10 us to 100 s, three a decade: the same for all, so that stages can be compared with the whole.
@@ -161,6 +162,10 @@ void Metrics::MakeRequestFamilies() {
   rejected_ = AddEach(CounterFamily(registry_, "groundswell_rejected_total",
                                     "Requests given up before any work was done for them."),
                       "reason", kRejections);
+  access_reload_failures_ =
+      &CounterFamily(registry_, "groundswell_access_reload_failures_total",
+                     "Times that access.clients_file had changed and could not be used.")
+           .Add({});
 }
 
 void Metrics::MakePipelineFamilies() {
@@ -170,6 +175,16 @@ void Metrics::MakePipelineFamilies() {
   candidates_ = AddEach(
       CounterFamily(registry_, "groundswell_candidates_total", "Candidates proposed, by source."),
       "source", kSourceNames);
+  list_candidates_ =
+      &HistogramFamily(registry_, "groundswell_list_candidates",
+                       "Candidates of a list, merged from all sources.")
+           .Add({}, Histogram::BucketBoundaries{0, 10, 20, 50, 100, 200, 300, 400, 500, 600, 800,
+                                                1'000, 2'000, 5'000});
+  first_score_ =
+      &HistogramFamily(registry_, "groundswell_list_first_score",
+                       "Probability that the ranker gives the first item of a list.")
+           .Add({}, Histogram::BucketBoundaries{.01, .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, .95,
+                                                .98, .99});
   degraded_ = AddEach(CounterFamily(registry_, "groundswell_degraded_total",
                                     "Answers that left something out to be in time."),
                       "step", kSteps);
@@ -319,6 +334,14 @@ void Metrics::CountWalk(const WalkSummary& summary) {
   walk_ends_[0]->Increment(static_cast<double>(summary.ended_early));
   walk_ends_[1]->Increment(summary.cut_off ? 1 : 0);
 }
+
+void Metrics::ObserveListCandidates(size_t count) {
+  list_candidates_->Observe(static_cast<double>(count));
+}
+
+void Metrics::ObserveFirstScore(float probability) { first_score_->Observe(probability); }
+
+void Metrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
 
 void Metrics::CountUnknownRuleItems(size_t count) {
   unknown_rule_items_->Increment(static_cast<double>(count));

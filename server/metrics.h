@@ -76,7 +76,16 @@ enum class EventOutcome {
   kCount
 };
 enum class QueueName { kCompute, kLog, kCount };
-enum class Rejection { kQueueFull, kDraining, kDeadline, kCancelled, kCount };
+enum class Rejection {
+  kQueueFull,
+  kDraining,
+  kDeadline,
+  kCancelled,
+  kUnauthenticated,
+  kForbidden,
+  kRateLimited,
+  kCount
+};
 
 // Thread-safe throughout.
 class Metrics {
@@ -94,6 +103,9 @@ class Metrics {
   void ObserveStage(Stage stage, std::chrono::nanoseconds duration);
   // `source`: exactly one SourceBit.
   void CountCandidates(uint32_t source, size_t count);
+  // Of one list: what was merged, and the first item's probability once a ranker ordered it.
+  void ObserveListCandidates(size_t count);
+  void ObserveFirstScore(float probability);
   void CountWalk(const WalkSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
@@ -103,6 +115,7 @@ class Metrics {
   void CountFallback(Fallback reason);
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
   void CountRejected(Rejection reason);
+  void CountAccessReloadFailure();
   // From the append to the log until every reader sees the event.
   void ObserveEventVisibleDelay(std::chrono::nanoseconds delay);
   void ObserveLogSync(std::chrono::nanoseconds duration);
@@ -174,6 +187,9 @@ class Metrics {
   prometheus::Counter* items_made_ = nullptr;
   prometheus::Counter* items_kept_ = nullptr;
   prometheus::Counter* unknown_rule_items_ = nullptr;
+  prometheus::Histogram* list_candidates_ = nullptr;
+  prometheus::Histogram* first_score_ = nullptr;
+  prometheus::Counter* access_reload_failures_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete

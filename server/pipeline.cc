@@ -221,6 +221,7 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<Overlai
     Degrade(list, v1::DEGRADATION_RETRIEVAL_SKIPPED, DegradedStep::kRetrievalSkipped);
   }
   list.items = std::move(found.items);
+  metrics_.ObserveListCandidates(list.items.size());
 }
 
 // By the ranker, which the list then names; where there is none, or it cannot, as retrieved.
@@ -234,6 +235,7 @@ void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<Overl
         RankItems(query, *user, options_.retrieval_weight, scratch, list, durations);
     if (ranked.ok()) {
       list.ranker = query.ranker->name();
+      metrics_.ObserveFirstScore(list.items.front().score);
       return;
     }
     if (absl::IsFailedPrecondition(ranked)) {

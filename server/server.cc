@@ -1,9 +1,6 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -18,11 +15,13 @@
 #include "graph/applier.h"
 #include "graph/rocksdb_log.h"
 #include "graph/store.h"
+#include "server/access.h"
 #include "server/activation.h"
 #include "server/admin_service.h"
 #include "server/admission.h"
 #include "server/background.h"
 #include "server/graph_jobs.h"
+#include "server/grpc_endpoints.h"
 #include "server/http_endpoint.h"
 #include "server/index_upkeep.h"
 #include "server/interaction_service.h"
@@ -41,6 +40,11 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kIndexUpkeepInterval{1};
+
+bool IsLoopback(std::string_view address) {
+  return address.starts_with("127.") || address.starts_with("[::1]:") ||
+         address.starts_with("localhost:");
+}
 
 int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -150,6 +154,7 @@ struct Server::Parts {
 
   const Config config;
   Metrics metrics;
+  std::unique_ptr<AccessControl> access;
   std::atomic<bool> ready{false};
   std::unique_ptr<HttpEndpoint> http;
   std::unique_ptr<GraphStore> store;
@@ -169,10 +174,10 @@ struct Server::Parts {
   std::unique_ptr<RecommendService> recommend_service;
   std::unique_ptr<InteractionService> interaction_service;
   std::unique_ptr<AdminService> admin_service;
-  std::unique_ptr<grpc::Server> grpc_server;
-  int grpc_port = 0;
+  std::unique_ptr<GrpcEndpoints> grpc;
 
   absl::Status StartHttp();
+  absl::Status OpenAccess();
   absl::Status OpenStore();
   absl::Status OpenLog(Offset base);
   absl::Status LoadListRules();
@@ -383,7 +388,7 @@ void Server::Parts::MakeRequestPath() {
                            .items_max = static_cast<size_t>(config.paging.items_max),
                            .ttl = std::chrono::seconds(config.paging.ttl_s)});
   runner = std::make_unique<UnaryRunner>(
-      *admission, serving, metrics,
+      *access, *admission, serving, metrics,
       UnaryRunner::Options{
           .default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
           .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms)});
@@ -425,13 +430,14 @@ void Server::Parts::MakeServices() {
                                 .event_types = config.event_types,
                                 .now_us = NowMicros});
   interaction_service = std::make_unique<InteractionService>(
-      *log, serving, *removals, metrics,
+      *access, *log, serving, *removals, metrics,
       InteractionService::Options{
           .name_space = config.server.name_space,
           .event_types = config.event_types,
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .now_us = NowMicros});
   admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
+                                                                     .access = *access,
                                                                      .serving = serving,
                                                                      .log = *log,
                                                                      .list_rules = *list_rules,
@@ -444,27 +450,35 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
-  grpc::EnableDefaultHealthCheckService(true);
-  if (config.server.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  // Without this a second server on the same port would silently take half of the calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(config.server.message_bytes_max));
-  builder.AddListeningPort(config.server.grpc_address, grpc::InsecureServerCredentials(),
-                           &grpc_port);
-  builder.RegisterService(recommend_service.get());
-  builder.RegisterService(interaction_service.get());
-  builder.RegisterService(admin_service.get());
-  grpc_server = builder.BuildAndStart();
-  if (grpc_server == nullptr || grpc_port == 0) {
-    return absl::UnavailableError(
-        fmt::format("cannot listen on server.grpc_address \"{}\": is the port in use? Choose "
-                    "another, or port 0 for any free one",
-                    config.server.grpc_address));
-  }
-  for (const char* service : {"groundswell.v1.RecommendationService",
-                              "groundswell.v1.InteractionService", "groundswell.v1.AdminService"}) {
-    grpc_server->GetHealthCheckService()->SetServingStatus(service, true);
+  auto started =
+      GrpcEndpoints::Start({.address = config.server.grpc_address,
+                            .admin_address = config.server.admin_address,
+                            .tls = {.certificate_file = config.tls.certificate_file,
+                                    .key_file = config.tls.key_file,
+                                    .client_ca_file = config.tls.client_ca_file,
+                                    .reload = std::chrono::seconds(config.tls.reload_s)},
+                            .reflection = config.server.reflection,
+                            .message_bytes_max = static_cast<int>(config.server.message_bytes_max)},
+                           {.recommend = *recommend_service,
+                            .interaction = *interaction_service,
+                            .admin = *admin_service});
+  if (!started.ok()) return started.status();
+  grpc = *std::move(started);
+  return absl::OkStatus();
+}
+
+absl::Status Server::Parts::OpenAccess() {
+  auto opened = AccessControl::Create({.clients_file = config.access.clients_file,
+                                       .reload = std::chrono::seconds(config.access.reload_s)},
+                                      metrics);
+  if (!opened.ok()) return opened.status();
+  access = *std::move(opened);
+  for (const std::string& address : {config.server.grpc_address, config.server.admin_address}) {
+    if (address.empty() || IsLoopback(address) || !config.access.clients_file.empty()) continue;
+    spdlog::warn(
+        "{} is open to the network, and everybody may call everything: set "
+        "access.clients_file, and tls.certificate_file (docs/security.md)",
+        address);
   }
   return absl::OkStatus();
 }
@@ -483,7 +497,8 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() { Drain(); }
 
-int Server::grpc_port() const { return parts_->grpc_port; }
+int Server::grpc_port() const { return parts_->grpc->port(); }
+int Server::admin_port() const { return parts_->grpc->admin_port(); }
 int Server::http_port() const { return parts_->http->port(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
@@ -491,6 +506,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   std::unique_ptr<Server> server(new Server(std::make_unique<Parts>(config)));
   Parts& parts = *server->parts_;
   if (absl::Status s = parts.StartHttp(); !s.ok()) return s;
+  if (absl::Status s = parts.OpenAccess(); !s.ok()) return s;
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
   if (absl::Status s = parts.LoadListRules(); !s.ok()) return s;
   parts.MakeRequestPath();
@@ -511,10 +527,9 @@ void Server::Drain() {
   Parts& parts = *parts_;
   parts.ready = false;
   if (parts.background != nullptr) parts.background->Stop();  // its calls are finished by that
-  if (parts.grpc_server != nullptr) {
-    if (auto* health = parts.grpc_server->GetHealthCheckService()) health->Shutdown();
-    parts.grpc_server->Shutdown(std::chrono::system_clock::now() +
-                                std::chrono::seconds(parts.config.server.drain_s));
+  if (parts.grpc != nullptr) {
+    parts.grpc->Shutdown(std::chrono::system_clock::now() +
+                         std::chrono::seconds(parts.config.server.drain_s));
   }
   // Nothing is rendered from here on, and what follows may go.
   if (parts.http != nullptr) parts.http.reset();

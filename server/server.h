@@ -23,6 +23,7 @@ class Server {
   ~Server();
 
   int grpc_port() const;
+  int admin_port() const;  // of the admin service; grpc_port() without an address of its own
   int http_port() const;
 
   // Takes no new calls, finishes those in progress (those that last longer than server.drain_s are

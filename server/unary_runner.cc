@@ -33,9 +33,13 @@ struct UnaryRunner::Pending {
   Call call;
 };
 
-UnaryRunner::UnaryRunner(Admission& admission, const ServingCell& serving, Metrics& metrics,
-                         Options options)
-    : admission_(admission), serving_(serving), metrics_(metrics), options_(options) {}
+UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
+                         const ServingCell& serving, Metrics& metrics, Options options)
+    : access_(access),
+      admission_(admission),
+      serving_(serving),
+      metrics_(metrics),
+      options_(options) {}
 
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            absl::StatusOr<Offset> consistency_offset, Work work) {
@@ -44,6 +48,10 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
   static_cast<void>(prompt);
   auto pending = std::make_shared<Pending>(*context, metrics_, method, std::move(work));
   grpc::ServerUnaryReactor* const reactor = pending->reactor;
+  if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
+    pending->Finish(s);
+    return reactor;
+  }
   if (!consistency_offset.ok()) {
     pending->Finish(consistency_offset.status());
     return reactor;

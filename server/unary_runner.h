@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "grpcpp/grpcpp.h"
+#include "server/access.h"
 #include "server/admission.h"
 #include "server/metrics.h"
 #include "server/serving_state.h"
@@ -39,10 +40,13 @@ class UnaryRunner {
   };
   using Work = absl::AnyInvocable<absl::Status(const Call&)>;
 
-  UnaryRunner(Admission& admission, const ServingCell& serving, Metrics& metrics, Options options);
+  // All references must outlive the runner.
+  UnaryRunner(const AccessControl& access, Admission& admission, const ServingCell& serving,
+              Metrics& metrics, Options options);
 
   // Runs `work` on a compute thread once the graph contains `consistency_offset`, or the wait for
-  // it is over. An error as `consistency_offset` finishes the call with it. Request and response
+  // it is over, if the caller has the right to read. An error as `consistency_offset` finishes the
+  // call with it. Request and response
   // may be used by `work`; they live until the call is finished.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Method method,
                                 absl::StatusOr<Offset> consistency_offset, Work work);
@@ -51,6 +55,7 @@ class UnaryRunner {
   struct Pending;
   void Enqueue(const std::shared_ptr<Pending>& pending, bool reached);
 
+  const AccessControl& access_;
   Admission& admission_;
   const ServingCell& serving_;
   Metrics& metrics_;

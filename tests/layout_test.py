@@ -29,7 +29,7 @@ LIBRARY_OWNERS = {
                  "graph/write_ahead_check.h", "graph/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/kernels.cc", "models/weight.cc"},
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},
-    "toml": {"server/config.cc"},
+    "toml": {"server/client_list.cc", "server/config.cc"},
     "httplib.h": {"server/http_endpoint.cc"},
     "torch/": {"bench/torch_bench.cc"},
     "ATen/": {"bench/torch_bench.cc"},

@@ -127,8 +127,8 @@ void ServerProcess::WaitUntilReady() {
     if (read(output_, &byte, 1) <= 0) break;
     line.push_back(byte);
     if (byte != '\n') continue;
-    if (std::sscanf(line.c_str(), "ready grpc_port=%d http_port=%d", &grpc_port_, &http_port_) ==
-        2) {
+    if (std::sscanf(line.c_str(), "ready grpc_port=%d http_port=%d admin_port=%d", &grpc_port_,
+                    &http_port_, &admin_port_) == 3) {
       return;
     }
     line.clear();

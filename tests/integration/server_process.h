@@ -42,6 +42,7 @@ class ServerProcess {
   std::string grpc_address() const { return "127.0.0.1:" + std::to_string(grpc_port_); }
   int grpc_port() const { return grpc_port_; }
   int http_port() const { return http_port_; }
+  int admin_port() const { return admin_port_; }
 
   // Sends the signal and waits for the end; the exit code, or -1 when a signal ended it.
   int Stop(int signal_number);
@@ -53,6 +54,7 @@ class ServerProcess {
   int output_ = -1;  // read end of the server's stdout
   int grpc_port_ = 0;
   int http_port_ = 0;
+  int admin_port_ = 0;
 };
 
 }  // namespace groundswell

@@ -90,7 +90,7 @@ class LoadGeneratorTest : public testing::Test {
     builder.RegisterService(&service_);
     builder.RegisterService(&degrading_);
     server_ = builder.BuildAndStart();
-    options_.address = "127.0.0.1:" + std::to_string(port_);
+    options_.connection.address = "127.0.0.1:" + std::to_string(port_);
     options_.method = LoadOptions::Method::kStatus;
     options_.rate = 500;
     options_.warmup = milliseconds(100);
@@ -156,7 +156,7 @@ TEST_F(LoadGeneratorTest, BadOptionsAreRefused) {
 }
 
 TEST_F(LoadGeneratorTest, AServerThatIsNotThereIsUnavailable) {
-  options_.address = "127.0.0.1:1";
+  options_.connection.address = "127.0.0.1:1";
   EXPECT_EQ(Run().status().code(), absl::StatusCode::kUnavailable);
 }
 

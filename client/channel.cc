@@ -1,0 +1,115 @@
+#include "client/channel.h"
+
+#include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/client_interceptor.h>
+
+#include <fstream>
+#include <iterator>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace groundswell {
+namespace {
+
+namespace experimental = grpc::experimental;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// gRPC's own call credentials refuse a connection without TLS, also on loopback.
+class SendToken final : public experimental::Interceptor {
+ public:
+  explicit SendToken(const std::string& value) : value_(value) {}
+
+  void Intercept(experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(
+            experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->emplace("authorization", value_);
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string& value_;
+};
+
+class SendTokenFactory final : public experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit SendTokenFactory(const std::string& token) : value_("Bearer " + token) {}
+  experimental::Interceptor* CreateClientInterceptor(experimental::ClientRpcInfo*) override {
+    return new SendToken(value_);  // gRPC deletes it
+  }
+
+ private:
+  const std::string value_;
+};
+
+bool IsLoopback(std::string_view address) {
+  return address.starts_with("localhost:") || address.starts_with("127.") ||
+         address.starts_with("[::1]:") || address.starts_with("unix:");
+}
+
+absl::StatusOr<std::string> ReadToken(const Connection& connection) {
+  absl::StatusOr<std::string> text = ReadFile(connection.token_file);
+  if (!text.ok()) return text.status();
+  std::string token = text->substr(0, text->find_first_of("\r\n"));
+  if (token.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("the first line of \"{}\" must be a token", connection.token_file));
+  }
+  if (connection.ca_file.empty() && !IsLoopback(connection.address)) {
+    return absl::InvalidArgumentError(
+        fmt::format("the token would be sent to {} in the clear: name the server's CA for TLS",
+                    connection.address));
+  }
+  return token;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
+    const Connection& connection) {
+  const bool has_certificate = !connection.certificate_file.empty();
+  if (has_certificate != !connection.key_file.empty()) {
+    return absl::InvalidArgumentError("a client's certificate and its key go together");
+  }
+  if (connection.ca_file.empty()) {
+    if (!has_certificate) return grpc::InsecureChannelCredentials();
+    return absl::InvalidArgumentError(
+        "a client's certificate needs the server's CA: there is no TLS "
+        "without it");
+  }
+  grpc::SslCredentialsOptions options;
+  for (const auto& [path, text] :
+       {std::pair(&connection.ca_file, &options.pem_root_certs),
+        std::pair(&connection.key_file, &options.pem_private_key),
+        std::pair(&connection.certificate_file, &options.pem_cert_chain)}) {
+    if (path->empty()) continue;
+    absl::StatusOr<std::string> read = ReadFile(*path);
+    if (!read.ok()) return read.status();
+    *text = *std::move(read);
+  }
+  return grpc::SslCredentials(options);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
+    const Connection& connection, const grpc::ChannelArguments& arguments) {
+  const auto credentials = MakeCredentials(connection);
+  if (!credentials.ok()) return credentials.status();
+  std::vector<std::unique_ptr<experimental::ClientInterceptorFactoryInterface>> interceptors;
+  if (!connection.token_file.empty()) {
+    const absl::StatusOr<std::string> token = ReadToken(connection);
+    if (!token.ok()) return token.status();
+    interceptors.push_back(std::make_unique<SendTokenFactory>(*token));
+  }
+  return experimental::CreateCustomChannelWithInterceptors(connection.address, *credentials,
+                                                           arguments, std::move(interceptors));
+}
+
+}  // namespace groundswell

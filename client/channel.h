@@ -1,0 +1,31 @@
+// How to reach a server: address, TLS and who calls.
+#ifndef GROUNDSWELL_CLIENT_CHANNEL_H_
+#define GROUNDSWELL_CLIENT_CHANNEL_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/support/channel_arguments.h"
+
+namespace groundswell {
+
+struct Connection {
+  std::string address = "localhost:7100";
+  std::string ca_file;  // PEM, of the roots that the server's certificate may have; empty: no TLS
+  std::string certificate_file;  // PEM, of this client, for mutual TLS
+  std::string key_file;          // its key
+  std::string token_file;        // first line: the bearer token; empty: none
+};
+
+// A channel that connects when it is first used and sends the token with every call. NotFound when
+// a file cannot be read, InvalidArgument when files do not go together, or when a token would
+// travel in the clear to another machine.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const Connection& connection,
+                                                           const grpc::ChannelArguments& arguments);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_CHANNEL_H_
