@@ -1,36 +1,163 @@
-"""The trainer's commands: `python3 -m trainer --help`."""
+"""The trainer's commands: `python3 -m trainer COMMAND --help`."""
 
 import argparse
+import contextlib
+import json
+import subprocess
 import sys
+
+_CONFIG = "TOML, such as trainer/online-retail.toml"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="trainer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="from a log to a snapshot directory")
-    train.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
-    examples = commands.add_parser(
-        "examples", help="give a snapshot that was trained before the rows by which a server proves it")
-    examples.add_argument("--config", required=True, help="TOML, such as trainer/online-retail.toml")
-    evaluate = commands.add_parser(
-        "evaluate", help="ask a running server that holds the snapshot and nothing newer")
-    evaluate.add_argument("--config", required=True, help="the configuration of the training")
-    evaluate.add_argument("--address", default="127.0.0.1:7100", help="the server's gRPC address")
-    evaluate.add_argument("--write", action="store_true", help="record the figures in the manifest")
+    for add in (_add_train, _add_examples, _add_compare, _add_evaluate, _add_import_macgnn,
+                _add_import_vectors):
+        add(commands)
     arguments = parser.parse_args()
     try:
-        # PyTorch and gRPC are imported by the command that needs them.
-        if arguments.command == "train":
-            from trainer import training
-            training.train(arguments.config)
-        elif arguments.command == "examples":
-            from trainer import training
-            training.add_examples(arguments.config)
-        else:
-            from trainer import serving_quality
-            serving_quality.evaluate(arguments.config, arguments.address, arguments.write)
+        arguments.run(arguments)
     except (OSError, ValueError) as error:
         sys.exit(f"trainer: {error}")
+    except subprocess.CalledProcessError as error:  # it has said why
+        sys.exit(f"trainer: {' '.join(error.cmd[:2])} failed with status {error.returncode}")
+    except KeyboardInterrupt:
+        sys.exit("trainer: interrupted")
+
+
+def _command(commands, name, help_, example):
+    return commands.add_parser(
+        name, help=help_, description=help_[0].upper() + help_[1:] + ".",
+        epilog=f"example:\n  python3 -m trainer {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+# PyTorch and gRPC are imported by the command that needs them.
+
+
+def _add_train(commands):
+    command = _command(commands, "train", "from a log to a snapshot directory",
+                       "--config trainer/online-retail.toml --checkpoints /tmp/online-retail")
+    command.add_argument("--config", required=True, help=_CONFIG)
+    command.add_argument("--checkpoints", metavar="DIR",
+                         help="keep the state of the training there; the same command goes on from it")
+    command.set_defaults(run=_train)
+
+
+def _train(arguments):
+    from trainer import training
+    training.train(arguments.config, arguments.checkpoints)
+
+
+def _add_examples(commands):
+    command = _command(
+        commands, "examples", "give a snapshot that was trained before the rows by which a server proves it",
+        "--config trainer/online-retail.toml")
+    command.add_argument("--config", required=True, help=_CONFIG)
+    command.set_defaults(run=_examples)
+
+
+def _examples(arguments):
+    from trainer import training
+    training.add_examples(arguments.config)
+
+
+def _add_compare(commands):
+    command = _command(
+        commands, "compare", "train the rankers with several seeds and print how they order later rows",
+        "--config trainer/online-retail.toml --seeds 1 2 3")
+    command.add_argument("--config", required=True,
+                         help=_CONFIG + "; the snapshot that it names must be trained, and stays as it is")
+    command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    command.add_argument("--period", choices=("validation", "heldout"), default="validation",
+                         help="whose rows: choose options by the validation period, report the held-out one")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    command.set_defaults(run=_compare)
+
+
+def _compare(arguments):
+    from trainer import row_quality, training
+    # Progress is for people: it leaves standard output to the results.
+    with contextlib.redirect_stdout(sys.stderr):
+        found = training.compare(arguments.config, arguments.seeds, arguments.period)
+    print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
+
+
+def _add_evaluate(commands):
+    command = _command(
+        commands, "evaluate", "ask a running server that holds the snapshot and nothing newer",
+        "--config trainer/online-retail.toml --address 127.0.0.1:7100")
+    command.add_argument("--config", required=True, help="the configuration of the training")
+    command.add_argument("--address", default="127.0.0.1:7100", help="the server's gRPC address")
+    command.add_argument("--write", action="store_true", help="record the figures in the manifest")
+    command.set_defaults(run=_evaluate)
+
+
+def _evaluate(arguments):
+    from trainer import serving_quality
+    serving_quality.evaluate(arguments.config, arguments.address, arguments.write)
+
+
+def _add_import_macgnn(commands):
+    command = _command(
+        commands, "import-macgnn", "add a MacGNN of the authors' code to a snapshot, its Dice frozen",
+        "--checkpoint macgnn.pth --rows rows.safetensors \\\n"
+        "      --tau 1.9 --snapshot trained --output with-macgnn")
+    command.add_argument("--checkpoint", required=True,
+                         help="state_dict, saved by torch.save, or .safetensors with its names")
+    command.add_argument("--rows", required=True,
+                         help="the training rows, of groundswell-server replay --rows-out")
+    command.add_argument("--snapshot", required=True, help="directory whose users, items and clusters, in "
+                         "their order, are those that the model was trained with")
+    command.add_argument("--output", required=True, help="directory to write the snapshot to; must be new")
+    command.add_argument("--name", default="macgnn", help="of the model in the snapshot")
+    command.add_argument("--attention", choices=("none", "neighbours"), default="none",
+                         help='"none" is what the authors\' code computes')
+    command.add_argument("--tau", type=float, required=True, help="the temperature it was trained with")
+    command.add_argument("--recent-len", type=int, default=20)
+    command.set_defaults(run=_import_macgnn)
+
+
+def _import_macgnn(arguments):
+    from trainer import foreign
+    foreign.import_macgnn(
+        arguments.checkpoint, arguments.rows, arguments.snapshot, arguments.output, arguments.name,
+        {"attention": arguments.attention, "tau": str(arguments.tau),
+         "recent_len": str(arguments.recent_len)})
+
+
+def _add_import_vectors(commands):
+    command = _command(
+        commands, "import-vectors", "make a snapshot of any user and item vectors, and a log of interactions",
+        "--users users.npy --items items.npy \\\n"
+        "      --user-ids users.txt --item-ids items.txt --events events.csv \\\n"
+        "      --server build/release/bin/groundswell-server --name mine --output mine")
+    for side in ("users", "items"):
+        command.add_argument(f"--{side}", required=True,
+                             help=f".npy, or .safetensors with one tensor or one named {side[:-1]}")
+    for side in ("user", "item"):
+        command.add_argument(f"--{side}-ids", required=True,
+                             help="text, one id per line, in the order of the rows")
+    command.add_argument("--titles", help="CSV with the columns item and description")
+    command.add_argument("--events", required=True,
+                         help="CSV in time order: timestamp (Unix seconds), user, item; .zst is read, too")
+    command.add_argument("--server", required=True, help="groundswell-server, which makes the graph")
+    command.add_argument("--name", required=True, help="of the snapshot")
+    command.add_argument("--version", default="1", help="of the snapshot")
+    command.add_argument("--user-clusters", type=int, default=20, help="macro nodes of the users")
+    command.add_argument("--item-clusters", type=int, default=30, help="macro nodes of the items")
+    for side in ("user", "item"):
+        command.add_argument(f"--{side}-cluster-of", metavar="FILE",
+                             help=f".npy, the macro node of each {side}, instead of k-means")
+    command.add_argument("--seed", type=int, default=1, help="of the clusters and the example rows")
+    command.add_argument("--output", required=True, help="directory to write the snapshot to; must be new")
+    command.set_defaults(run=_import_vectors)
+
+
+def _import_vectors(arguments):
+    from trainer import foreign
+    foreign.import_vectors(arguments)
 
 
 if __name__ == "__main__":

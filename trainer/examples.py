@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import ranking, safetensors, snapshot
+from trainer import rankers, ranking, safetensors, snapshot, surge
 
 ROWS = 300
+_CANDIDATES = 4 * ROWS  # among which rows are looked for that every model scores
 
 
 def write(directory, models, rows, seed):
@@ -20,41 +21,48 @@ def write(directory, models, rows, seed):
 
     The models' files are there already.
     """
-    candidates = np.random.default_rng(seed).permutation(len(rows))[: 2 * ROWS]
-    batch = rows.batch(candidates)
-    logits = {model["name"]: _SCORERS[_kind(model)](Path(directory), model, batch)
-              for model in models}
-    # Only rows that every model scores; the dot product knows no new users.
-    scored = np.logical_and.reduce([np.isfinite(values) for values in logits.values()])
-    chosen = np.flatnonzero(scored)[:ROWS]
-    if len(chosen) == 0:
-        raise ValueError(f"none of {len(candidates)} rows is scored by every model")
-    features = {name: values[chosen] for name, values in batch.items()}
-    for name, option in (("urec", ("recent_len", "max_history")), ("irec", ("recent_len",))):
-        longest = max(int(model["options"].get(key, 0)) for model in models for key in option)
-        if longest > features[name].shape[1]:
+    candidates = np.sort(np.random.default_rng(seed).permutation(len(rows))[:_CANDIDATES])
+    write_batch(directory, models, rows.batch(candidates), seed)
+
+
+def write_batch(directory, models, batch, seed):
+    """Likewise, of features as Rows.batch gives them; those that no model reads may be left out."""
+    for name, longest in longest_lists(models).items():
+        if longest and batch[name].shape[1] < longest:
             raise ValueError(f"a model reads {longest} newest neighbours, the rows have "
-                             f"{features[name].shape[1]}: replay them with more")
-        features[name] = features[name][:, :longest]
+                             f"{batch[name].shape[1]} in {name}: replay them with more")
+        if name in batch:
+            batch = {**batch, name: batch[name][:, :longest]}
+    logits = {model["name"]: _logits(Path(directory), model, batch) for model in models}
+    # Only rows that every model scores, and whose score does not hang on rounding.
+    scored = np.flatnonzero(np.logical_and.reduce([np.isfinite(values) for values in logits.values()]))
+    if len(scored) == 0:
+        raise ValueError(f"none of {len(batch['item'])} rows is scored by every model")
+    chosen = np.sort(np.random.default_rng(seed).permutation(scored)[:ROWS])
+    features = {name: values[chosen] for name, values in batch.items()
+                if values.ndim == 1 or values.shape[1] > 0}
     snapshot.write_examples(directory, features,
                             {name: values[chosen] for name, values in logits.items()})
 
 
-def _kind(model):
-    if model["kind"] not in _SCORERS:
-        raise ValueError(f"model {model['name']} is of kind {model['kind']}, which has no module here; "
-                         f"examples are made of {', '.join(_SCORERS)}")
-    return model["kind"]
+def longest_lists(models):
+    """How many newest items (`urec`) and newest users (`irec`) the manifest's models read."""
+    longest = lambda *keys: max(
+        (int(model["options"].get(key, 0)) for model in models for key in keys), default=0)
+    return {"urec": longest("recent_len", "max_history"), "irec": longest("recent_len")}
 
 
 @torch.no_grad()
-def _macgnn(directory, model, batch):
-    tensors, _ = safetensors.read(directory / model["file"])
-    module = ranking.module(tensors, model["options"])
-    length = int(model["options"]["recent_len"])
-    inputs = {name: values[:, :length] if name in ("urec", "irec") else values
-              for name, values in batch.items()}
-    return ranking.logits(module, inputs)
+def _logits(directory, model, batch):
+    """One number per row; not a number where the model has none, or rounding would decide it."""
+    if model["kind"] == rankers.NOT_TRAINED:
+        return _dot(directory, model, batch)
+    module = rankers.read(directory, model)
+    found = ranking.logits(module, batch)
+    if isinstance(module, surge.SurgeAuthors):
+        decided = module.decided(ranking.tensors(batch)).numpy()
+        found = np.where(decided, found, np.nan)
+    return found
 
 
 def _dot(directory, model, batch):
@@ -63,6 +71,3 @@ def _dot(directory, model, batch):
     user, item = batch["user"], batch["item"]
     products = tensors["user"][user - 1].astype(np.float64) * tensors["item"][item - 1]
     return np.where((user > 0) & (item > 0), products.sum(1), np.nan).astype(np.float32)
-
-
-_SCORERS = {"macgnn": _macgnn, "dot": _dot}

@@ -5,12 +5,35 @@ cluster, one and two hops away) and by their newest neighbours. The tensor names
 authors' module, so that checkpoints can be exchanged.
 
 Inputs of `MacGnn.forward`, n rows: `user`, `item` [n] table rows (0: unknown); `u1`, `i2` [n, Q] and
-`u2`, `i1` [n, P] counts; `urec`, `irec` [n, L] table rows of the newest items and users (0: none).
+`u2`, `i1` [n, P] counts; `urec`, `irec` [n, >= recent_len] table rows of the newest items and users,
+newest first (0: none).
 """
+
+from dataclasses import dataclass
 
 import torch
 
+ATTENTIONS = ("none", "neighbours")
+PARTS = ("macro", "two_hop", "recent")  # that an ablation can leave out
+
 _EPSILON = 1e-8  # inside the gate of Dice, as in the authors' module
+_TABLES = ("user_embed", "item_embed", "u_macro_embed", "i_macro_embed")
+
+
+@dataclass
+class Options:
+    attention: str = "none"
+    dim: int = 10
+    tau: float = 1.0  # temperature of the counts' softmax
+    recent_len: int = 20  # newest items and users that are read
+    without: tuple = ()  # ablations, of PARTS; such a model is not served
+
+    def __post_init__(self):
+        if self.attention not in ATTENTIONS:
+            raise ValueError(f'attention is "{self.attention}"; it must be "none" or "neighbours"')
+        unknown = set(self.without) - set(PARTS)
+        if unknown:
+            raise ValueError(f"without has {sorted(unknown)}; it may have {', '.join(PARTS)}")
 
 
 class SharedAggregator(torch.nn.Module):
@@ -47,13 +70,17 @@ class Dice(torch.nn.Module):
         return z * gate + self.alpha * z * (1 - gate)
 
 
+_LEFT_OUT = {"macro": ("u1", "u2", "i1", "i2"), "two_hop": ("u2", "i2"), "recent": ("ur", "ir")}
+
+
 class MacGnn(torch.nn.Module):
-    def __init__(self, users, items, user_clusters, item_clusters, dim, tau, attention):
-        """users and items count table rows, row 0 included; attention is "none" or "neighbours"."""
+    needs_history = False  # to score a row
+
+    def __init__(self, users, items, user_clusters, item_clusters, options):
+        """users and items count table rows, row 0 included."""
         super().__init__()
-        if attention not in ("none", "neighbours"):
-            raise ValueError(f'attention is "{attention}"; it must be "none" or "neighbours"')
-        self.tau = tau
+        self.options = options
+        dim, attention = options.dim, options.attention
         self.user_embed = torch.nn.Embedding(users, dim)
         self.item_embed = torch.nn.Embedding(items, dim)
         self.u_macro_embed = torch.nn.Embedding(user_clusters, dim)
@@ -68,7 +95,7 @@ class MacGnn(torch.nn.Module):
 
     def _macro(self, counts, aggregated):
         """Macro nodes summed with weights softmax(log(count + 1) / tau), empty ones included."""
-        weights = (torch.log1p(counts.to(aggregated.dtype)) / self.tau).softmax(-1)
+        weights = (torch.log1p(counts.to(aggregated.dtype)) / self.options.tau).softmax(-1)
         if aggregated.shape[0] == 1:
             return weights @ aggregated[0]
         return (weights[..., None] * aggregated).sum(1)
@@ -80,18 +107,23 @@ class MacGnn(torch.nn.Module):
         """x [n, 14 d]: the user's half, then the item's."""
         user, item = self.user_embed(batch["user"]), self.item_embed(batch["item"])
         of_items, of_users = self.i_shared_aggregator, self.u_shared_aggregator
+        urec, irec = (batch[name][:, : self.options.recent_len] for name in ("urec", "irec"))
         item_macro = of_items(self.i_macro_embed.weight, item)
         user_macro = of_users(self.u_macro_embed.weight, user)
-        return torch.cat([
-            user,
-            self._macro(batch["u1"], item_macro),
-            self._macro(batch["u2"], user_macro),
-            self._recent(batch["urec"], of_items(self.item_embed(batch["urec"]), item)),
-            item,
-            self._macro(batch["i1"], user_macro),
-            self._macro(batch["i2"], item_macro),
-            self._recent(batch["irec"], of_users(self.user_embed(batch["irec"]), user)),
-        ], dim=1)
+        parts = {
+            "user": user,
+            "u1": self._macro(batch["u1"], item_macro),
+            "u2": self._macro(batch["u2"], user_macro),
+            "ur": self._recent(urec, of_items(self.item_embed(urec), item)),
+            "item": item,
+            "i1": self._macro(batch["i1"], user_macro),
+            "i2": self._macro(batch["i2"], item_macro),
+            "ir": self._recent(irec, of_users(self.user_embed(irec), user)),
+        }
+        for part in self.options.without:
+            for name in _LEFT_OUT[part]:
+                parts[name] = torch.zeros_like(parts[name])
+        return torch.cat(list(parts.values()), dim=1)
 
     def forward(self, batch):
         """One logit per row."""
@@ -117,3 +149,37 @@ def freeze_dice(model, batches):
         mean = total / count
         dice.mean.copy_(mean)
         dice.std.copy_(((squares - count * mean * mean) / (count - 1)).clamp_min(1e-12).sqrt())
+
+
+def build(options, tables):
+    """A MacGnn to train; `tables` holds the start values of its four tables by name."""
+    model = MacGnn(*(len(tables[name]) for name in _TABLES), options)
+    with torch.no_grad():
+        for name in _TABLES:
+            getattr(model, name).weight.copy_(torch.as_tensor(tables[name]))
+    return model
+
+
+def manifest_options(options):
+    if options.without:
+        raise ValueError(f"a model without {', '.join(options.without)} is an ablation: the server has "
+                         "no such form")
+    return {"attention": options.attention, "tau": str(options.tau),
+            "recent_len": str(options.recent_len)}
+
+
+def tensors(model):
+    """The tensors of the model's file."""
+    return {name: value.cpu().numpy() for name, value in model.state_dict().items()}
+
+
+def from_tensors(tensors_by_name, options):
+    """The MacGnn, in evaluation mode, of a snapshot's tensors and its options in the manifest."""
+    made = Options(attention=options["attention"], tau=float(options["tau"]),
+                   dim=tensors_by_name["user_embed.weight"].shape[1],
+                   recent_len=int(options["recent_len"]))
+    model = MacGnn(*(len(tensors_by_name[f"{table}.weight"]) for table in _TABLES), made)
+    # Copies, since PyTorch has no tensor that must not be written to.
+    model.load_state_dict({name: torch.from_numpy(tensors_by_name[name].copy())
+                           for name in model.state_dict()})
+    return model.eval()

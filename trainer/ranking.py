@@ -1,119 +1,234 @@
-"""Trains MacGNN on replayed rows."""
+"""Trains a ranker, of whatever kind, on replayed rows, and scores rows with it.
 
-from dataclasses import dataclass, field
+A step reads whole groups: a positive and its negatives, which share their user. The number of epochs is
+chosen on rows of a later period than those trained on (`choose_epochs`); then the same run is made again
+on all rows (`train`). Everything random is drawn from the seed and the number of the epoch, so that a
+run that was stopped goes on from its checkpoint to the same bits.
+"""
+
+import dataclasses
+import time
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer import macgnn
+from trainer import checkpoint, macgnn, metrics, surge
+
+_SCORED_AT_ONCE = 2048  # rows
+_FROM_START, _ORDER = 0, 1  # what a generator draws
 
 
-@dataclass
+@dataclasses.dataclass
 class Options:
-    dim: int = 10
-    recent_len: int = 20
-    attention: str = "none"
-    tau: float = 1.0
-    learning_rate: float = 0.005
+    learning_rate: float = 0.005  # falls to 0 over `epochs`
     weight_decay: float = 1e-5
-    batch: int = 1024
-    epochs: int = 1  # more overfit: embeddings memorise the rows
-    negatives: dict = field(default_factory=lambda: {"uniform": 2, "popular": 2})
-    basket_start_share: float = 0.85  # of the rows; see Rows.batch
+    batch: int = 1024  # rows of a step, rounded down to whole groups
+    epochs: int = 1  # at most
+    patience: int = 0  # epochs without a better validation before it stops; 0: all epochs, no validation
+    epoch_share: float = 1.0  # of the groups that an epoch reads, drawn anew for each
+    loss: str = "bce"  # or "softmax", over a positive and its negatives
+    basket_start_share: float = 0.85  # of the groups; see replay.Rows.batch
     seed: int = 1
+    device: str = "cpu"  # or "cuda"
+
+    def __post_init__(self):
+        if self.loss not in ("bce", "softmax"):
+            raise ValueError(f'loss is "{self.loss}"; it must be "bce" or "softmax"')
+        if self.epochs < 1:
+            raise ValueError(f"epochs is {self.epochs}; it must be 1 or more")
+        if not 0 < self.epoch_share <= 1:
+            raise ValueError(f"epoch_share is {self.epoch_share}; it must be above 0 and at most 1")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError(f'device is "{self.device}", but PyTorch finds no such device; use "cpu"')
 
 
-def _tensors(batch):
-    return {name: torch.from_numpy(values).long() for name, values in batch.items()}
+def groups_of(rows):
+    """For each row the number of its group; a positive begins one."""
+    return np.cumsum(rows.label) - 1
 
 
-def initial_tables(user, item, user_clusters, item_clusters, shape, dim):
-    """Start values of MacGNN's tables: the principal directions of the retrieval embeddings.
+def choose_epochs(name, build, rows, later_rows, options, checkpoint_path=None):
+    """The number of epochs after which a model of `rows` orders `later_rows` best.
 
-    Rows 0 are zero; a macro node begins at the mean of its members.
+    `build()` gives the untrained model, `checkpoint_path` is a file to go on from. The measure is
+    the AUC of each positive among its own negatives, a mean over `later_rows`.
     """
-    both = np.concatenate([user, item])
-    _, _, directions = np.linalg.svd(both, full_matrices=False)
-    reduced = both @ directions[:dim].T
-    reduced = (reduced * (0.1 / reduced.std())).astype(np.float32)
-    users, items = reduced[: len(user)], reduced[len(user) :]
-    mean = lambda vectors, clusters, k: np.stack([vectors[clusters == c].mean(0) for c in range(k)])
-    unknown = np.zeros((1, dim), np.float32)
-    return {
-        "user_embed": np.concatenate([unknown, users]),
-        "item_embed": np.concatenate([unknown, items]),
-        "u_macro_embed": mean(users, user_clusters, shape[0]),
-        "i_macro_embed": mean(items, item_clusters, shape[1]),
-    }
+    run = _Run(f"{name}, choosing epochs", build(), rows, options, checkpoint_path)
+    from_start = _from_start(later_rows, options)
+    while not run.finished(options):
+        run.epoch()
+        logits = score(run.model, later_rows, from_start)
+        run.validation.append(metrics.gauc(groups_of(later_rows), later_rows.label, logits))
+        run.save()
+        print(f"{name}: epoch {run.epochs} of {options.epochs}  validation AUC in its list "
+              f"{run.validation[-1]:.4f}")
+    return int(np.argmax(run.validation)) + 1
 
 
-def train(rows, tables, options):
-    """A MacGnn in evaluation mode, its Dice statistics frozen over the training rows."""
-    torch.manual_seed(options.seed)
-    random = np.random.default_rng(options.seed)
-    model = macgnn.MacGnn(*(len(table) for table in tables.values()), options.dim, options.tau,
-                          options.attention)
-    with torch.no_grad():
-        for name, table in tables.items():
-            getattr(model, name).weight.copy_(torch.from_numpy(table))
-    optimiser = torch.optim.Adam(
-        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-    from_start = random.random(len(rows)) < options.basket_start_share
-    for epoch in range(1, options.epochs + 1):
-        model.train()
-        order = random.permutation(len(rows))
-        loss_sum = 0.0
-        begins = range(0, len(order) - options.batch + 1, options.batch)
-        for begin in tqdm(begins, desc=f"macgnn: epoch {epoch} of {options.epochs}", disable=None):
-            chosen = np.sort(order[begin : begin + options.batch])
-            logits = model(_tensors(rows.batch(chosen, from_start[chosen])))
-            labels = torch.from_numpy(rows.label[chosen]).float()
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+def train(name, build, rows, epochs, options, checkpoint_path=None):
+    """The model after `epochs` epochs on `rows`, in evaluation mode, on the CPU.
+
+    MacGNN's Dice statistics are frozen over the rows."""
+    run = _Run(name, build(), rows, options, checkpoint_path)
+    while run.epochs < epochs:
+        run.epoch()
+        run.save()
+    if isinstance(run.model, macgnn.MacGnn):
+        freeze_dice(run.model, rows, _from_start(rows, options))
+    return run.model.cpu().eval()
+
+
+class _Run:
+    """A training under way. Its state is the model, the optimiser, and how many steps were made."""
+
+    save_every_s = 60.0
+
+    def __init__(self, name, model, rows, options, checkpoint_path):
+        self.name, self.rows, self.options = name, rows, options
+        self.model = model.to(options.device)
+        self.optimiser = torch.optim.Adam(
+            self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+        self.epochs = self.step = 0
+        self.loss_sum, self.validation = 0.0, []
+        self.checkpoint = checkpoint_path
+        self.identity = {"options": dataclasses.asdict(options), "rows": len(rows)}
+        self.first_row = np.r_[np.flatnonzero(rows.label), len(rows)]  # of each group, and the end
+        if len(self.first_row) < 2 or self.first_row[0] != 0:
+            raise ValueError(f"{name}: the {len(rows)} rows do not begin with a positive; is the period "
+                             "to train on empty?")
+        self.from_start = _from_start(rows, options)
+        self._resume()
+
+    def finished(self, options):
+        best = int(np.argmax(self.validation)) + 1 if self.validation else 0
+        return self.epochs >= options.epochs or self.epochs - best >= options.patience
+
+    def epoch(self):
+        """One pass, or what is left of it."""
+        groups = len(self.first_row) - 1
+        order = np.random.default_rng([self.options.seed, _ORDER, self.epochs]).permutation(groups)
+        order = order[: max(1, round(groups * self.options.epoch_share))]
+        per_step = max(1, self.options.batch * groups // len(self.rows))
+        steps = max(1, len(order) // per_step)
+        saved = time.monotonic()
+        label = f"{self.name}: epoch {self.epochs + 1} of {self.options.epochs}"
+        for step in tqdm(range(self.step, steps), desc=label, initial=self.step, total=steps,
+                         disable=None):
+            done = (self.epochs + step / steps) / self.options.epochs
             # Falls to 0 over the training: the last steps settle.
-            done = (epoch - 1 + begin / len(order)) / options.epochs
-            optimiser.param_groups[0]["lr"] = options.learning_rate * (1 - done)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            loss_sum += loss.item()
-        print(f"macgnn: epoch {epoch} of {options.epochs}  loss {loss_sum / len(begins):.4f}")
-    macgnn.freeze_dice(model, lambda: _all_batches(rows, from_start))
-    return model
+            self.optimiser.param_groups[0]["lr"] = self.options.learning_rate * (1 - done)
+            self._step(np.sort(order[step * per_step : (step + 1) * per_step]))
+            self.step = step + 1
+            if self.checkpoint and time.monotonic() - saved >= self.save_every_s:
+                self.save()
+                saved = time.monotonic()
+        print(f"{label}  loss {self.loss_sum / steps:.4f}")
+        self.epochs, self.step, self.loss_sum = self.epochs + 1, 0, 0.0
+
+    def _step(self, groups):
+        self.model.train()
+        chosen = np.concatenate([np.arange(self.first_row[group], self.first_row[group + 1])
+                                 for group in groups])
+        batch = tensors(self.rows.batch(chosen, self.from_start[chosen]), self.options.device)
+        label = torch.from_numpy(self.rows.label[chosen]).to(self.options.device).float()
+        if self.model.needs_history:
+            scored = (batch["urec"] > 0).any(1)
+            if not scored.any():
+                return
+            batch = {name: values[scored] for name, values in batch.items()}
+            label = label[scored]
+        if isinstance(self.model, surge.SurgePaper):
+            logits, penalty = self.model.logits_and_penalty(batch)
+        else:
+            logits, penalty = self.model(batch), 0.0
+        loss = _LOSSES[self.options.loss](logits, label)
+        self.optimiser.zero_grad()
+        (loss + penalty).backward()
+        self.optimiser.step()
+        self.loss_sum += loss.item()
+
+    def save(self):
+        if not self.checkpoint:
+            return
+        tensors = {f"model.{name}": tensor.cpu() for name, tensor in self.model.state_dict().items()}
+        moments = checkpoint.optimiser_tensors(self.optimiser)
+        tensors |= {name: tensor.cpu() for name, tensor in moments.items()}
+        checkpoint.write(self.checkpoint, self.identity, tensors, {
+            "epochs": self.epochs, "step": self.step, "loss_sum": self.loss_sum,
+            "validation": self.validation})
+
+    def _resume(self):
+        kept = checkpoint.read(self.checkpoint, self.identity) if self.checkpoint else None
+        if not kept:
+            return
+        tensors, numbers = kept
+        self.model.load_state_dict({name[len("model."):]: tensor for name, tensor in tensors.items()
+                                    if name.startswith("model.")})
+        checkpoint.restore_optimiser(self.optimiser, tensors)
+        self.epochs, self.step = numbers["epochs"], numbers["step"]
+        self.loss_sum, self.validation = numbers["loss_sum"], numbers["validation"]
+        print(f"{self.name}: goes on after epoch {self.epochs}, step {self.step}, of {self.checkpoint}")
 
 
-def _all_batches(rows, from_start=None):
-    for begin in range(0, len(rows), 8192):
-        chosen = np.arange(begin, min(begin + 8192, len(rows)))
-        yield _tensors(rows.batch(chosen, None if from_start is None else from_start[chosen]))
+def _binary_cross_entropy(logits, label):
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, label)
+
+
+def _softmax_loss(logits, label):
+    """-log softmax of the positive in its group, a mean over the groups; a positive begins one."""
+    group = label.long().cumsum(0) - 1
+    begins = label.nonzero()[:, 0]
+    position = torch.arange(len(label), device=label.device) - begins[group]
+    lists = logits.new_full((len(begins), int(position.max()) + 1), float("-inf"))
+    lists = lists.index_put((group, position), logits)
+    return -lists.log_softmax(1)[:, 0].mean()
+
+
+_LOSSES = {"bce": _binary_cross_entropy, "softmax": _softmax_loss}
+
+
+def _from_start(rows, options):
+    """Which rows show the user as before its basket; whole groups do or do not."""
+    groups = groups_of(rows)
+    random = np.random.default_rng([options.seed, _FROM_START])
+    return (random.random(groups[-1] + 1 if len(groups) else 0) < options.basket_start_share)[groups]
+
+
+def tensors(batch, device="cpu"):
+    return {name: torch.from_numpy(values).to(device).long() for name, values in batch.items()}
+
+
+def freeze_dice(model, rows, from_start=None):
+    """Gives a MacGnn the Dice statistics of the rows."""
+    steps = -(-len(rows) // _SCORED_AT_ONCE)
+    device = next(model.parameters()).device
+    macgnn.freeze_dice(model, lambda: tqdm(_all_batches(rows, from_start, device), total=steps,
+                                           desc="freezing Dice", disable=None))
+
+
+def _all_batches(rows, from_start, device):
+    """The rows in order, as tensors."""
+    for begin in range(0, len(rows), _SCORED_AT_ONCE):
+        chosen = np.arange(begin, min(begin + _SCORED_AT_ONCE, len(rows)))
+        yield tensors(rows.batch(chosen, None if from_start is None else from_start[chosen]), device)
 
 
 @torch.no_grad()
-def score(model, rows):
-    """One logit per row, with the features just before the event."""
+def score(model, rows, from_start=None):
+    """One logit per row, with the features just before the event, or just before its basket.
+
+    A row that the model cannot score gets the logit of its prior: the share of positives."""
     model.eval()
-    return np.concatenate([model(batch).numpy() for batch in _all_batches(rows)])
+    device = next(model.parameters()).device
+    found = np.concatenate([model(batch).cpu().numpy()
+                            for batch in _all_batches(rows, from_start, device)])
+    share = rows.label.mean()
+    return np.where(np.isnan(found), np.log(share / (1 - share)), found)
 
 
 @torch.no_grad()
 def logits(model, batch):
     """One logit per row of `batch`, arrays as Rows.batch gives them."""
     model.eval()
-    return model(_tensors(batch)).numpy()
-
-
-def weights(model):
-    """The tensors of macgnn.safetensors."""
-    return {name: value.numpy() for name, value in model.state_dict().items()}
-
-
-def module(tensors, options):
-    """The MacGnn, in evaluation mode, of a snapshot's tensors and its options in the manifest."""
-    tables = ("user_embed", "item_embed", "u_macro_embed", "i_macro_embed")
-    model = macgnn.MacGnn(*(len(tensors[f"{table}.weight"]) for table in tables),
-                          tensors["user_embed.weight"].shape[1], float(options["tau"]),
-                          options["attention"])
-    # Copies, since PyTorch has no tensor that must not be written to.
-    model.load_state_dict({name: torch.from_numpy(tensors[name].copy())
-                           for name in model.state_dict()})
-    return model.eval()
+    return model(tensors(batch)).numpy()

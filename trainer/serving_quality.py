@@ -74,7 +74,8 @@ def _ask(address, interactions, truth):
 
 
 def compile_stubs(directory):
-    """The Python stubs of recommend.proto, generated into `directory` and imported."""
+    """The Python stubs of our .proto files, generated into `directory`; those of recommend.proto
+    imported."""
     proto = Path(__file__).resolve().parent.parent / "proto"
     plugin = shutil.which("grpc_python_plugin")
     if plugin is None or shutil.which("protoc") is None:
@@ -82,7 +83,7 @@ def compile_stubs(directory):
     subprocess.run([
         "protoc", f"-I{proto}", f"-I{_GOOGLE_PROTOS}", f"--python_out={directory}",
         f"--grpc_python_out={directory}", f"--plugin=protoc-gen-grpc_python={plugin}",
-        str(proto / "groundswell/v1/recommend.proto"),
+        *(str(path) for path in (proto / "groundswell/v1").glob("*.proto")),
         f"{_GOOGLE_PROTOS}/google/rpc/status.proto"], check=True)
     sys.path.insert(0, directory)
     # Debian has no google.rpc for Python: the generated package stands beside google.protobuf.

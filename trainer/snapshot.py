@@ -43,6 +43,17 @@ def write_catalogue(directory, user_ids, items):
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
+def read_categories(directory):
+    """The category of every item, in the order of the indices."""
+    with open(Path(directory) / "items.jsonl", encoding="utf-8") as stream:
+        return [json.loads(line).get("category", "") for line in stream]
+
+
+def sha256(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def rfc3339(time_s):
     return datetime.fromtimestamp(time_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -53,8 +64,7 @@ def write_manifest(directory, fields):
     files = {}
     for path in sorted(directory.iterdir()):
         if path.suffix in (".jsonl", ".safetensors"):
-            data = path.read_bytes()
-            files[path.name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
     manifest = {"format_version": FORMAT_VERSION, **fields, "files": files}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (directory / "manifest.json").write_text(text, encoding="utf-8")

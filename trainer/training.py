@@ -1,166 +1,304 @@
 """From a log to a snapshot: every step in order."""
 
+import dataclasses
+import json
 import shutil
 import tempfile
 import time
-import tomllib
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from trainer import (catalogue, clusters, data, examples, lightgcn, metrics, ranking, replay,
-                     safetensors, snapshot)
-
-_MODEL_FILE = "macgnn.safetensors"
-_HELDOUT_NEGATIVES = 4
+from trainer import (catalogue, checkpoint, clusters, configuration, data, examples, lightgcn, rankers,
+                     ranking, replay, row_quality, safetensors, snapshot)
 
 
-def train(config_path):
-    """Trains what the configuration says and replaces its output directory when all is done."""
-    config, server = _read_config(config_path)
+def train(config_path, checkpoints=None):
+    """Trains what the configuration says and replaces its output directory when all is done.
+
+    With `checkpoints`, a directory, a run that was stopped goes on where it was.
+    """
+    run = _Training(config_path, checkpoints)
+    for ranker in run.rankers:
+        ranker.manifest()  # refuses what cannot be served, before the work
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         draft = Path(work) / "snapshot"
         draft.mkdir()
-        _train(config, server, draft, work)
-        output = Path(config["snapshot"]["output"])
-        output.mkdir(parents=True, exist_ok=True)
-        for path in draft.iterdir():
-            shutil.copyfile(path, output / path.name)
+        run.snapshot(draft, work)
+        output = Path(run.config["snapshot"]["output"])
+        _replace(draft, output)
     print(f"wrote {output}")
 
 
 def add_examples(config_path):
     """Gives the snapshot that `train` wrote its examples, of the rows that `train` would take."""
-    config, server = _read_config(config_path)
-    output = Path(config["snapshot"]["output"])
-    log = data.read_log(config["data"]["events"])
-    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
-    interactions = data.index_interactions(log, split.cut_s)
+    run = _Training(config_path)
+    output = Path(run.config["snapshot"]["output"])
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
-        past = replay.Replay(server, output, interactions.known_items(log), work)
-        options = ranking.Options(**config["macgnn"])
-        rows = _training_rows(past, split, options)
-        examples.write(output, snapshot.read_manifest(output)["models"], rows, options.seed)
+        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        rows = run.rows(past, 0, run.split.cut_s)
+        examples.write(output, snapshot.read_manifest(output)["models"], rows, run.of_rows.seed)
     snapshot.update_files(output)
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def _read_config(path):
-    """(configuration, server program); also makes PyTorch deterministic."""
-    torch.set_num_threads(1)  # the same sums in the same order, on any machine
-    with open(path, "rb") as stream:
-        config = tomllib.load(stream)
-    server = Path(config["snapshot"]["server"])
-    if not server.exists():
-        raise FileNotFoundError(f"{server} is not there: build it (make demo builds it), or set "
-                                "snapshot.server in the configuration")
-    return config, server
+def compare(config_path, seeds, period):
+    """How the rankers of the configuration, trained with each of the seeds, order rows of the time
+    after: the "heldout" rows, or those of the "validation" period, to choose options by.
+
+    {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}},
+    and "by_history" likewise, of row_quality.by_history.
+    Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
+    changed; rankers may be ablations.
+    """
+    run = _Training(config_path)
+    output = Path(run.config["snapshot"]["output"])
+    found, by_history = {}, {}
+    with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
+        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        chooses = period == "validation" or run.chooses_epochs()
+        material = _Material(run, past, output, _lightgcn_epochs(output) if chooses else None, chooses)
+        models = {ranker.name: [] for ranker in run.rankers}
+        for seed in seeds:
+            for ranker in run.rankers:
+                ranker.training.seed = seed
+                models[ranker.name].append(run.train_ranker(ranker, material, period))
+        for sampling, later in run.rows_after(past, period):
+            measured = _measure_baselines(
+                later, material.earlier_catalogue if period == "validation" else material.catalogue)
+            found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()}
+            by_history[sampling] = {}
+            for name, of_seeds in models.items():
+                scores = [ranking.score(model, later) for model in of_seeds]
+                found[sampling][name] = _mean_and_spread(
+                    [row_quality.measure(later, values) for values in scores])
+                by_history[sampling][name] = _mean_and_spread(
+                    [row_quality.by_history(later, values) for values in scores])
+    return {"seeds": seeds, "period": period, "negatives": found, "by_history": by_history}
 
 
-def _training_rows(past, split, options):
-    return past.rows(0, split.cut_s, options.negatives, options.recent_len, options.recent_len,
-                     options.seed)
+def _lightgcn_epochs(directory):
+    """What `train` chose for the snapshot; None of one that does not say, for which it is chosen again."""
+    epochs = snapshot.read_manifest(directory).get("data", {}).get("lightgcn_epochs")
+    return int(epochs) if epochs else None
 
 
-def _train(config, server, draft, work):
-    clock = _Clock()
-    log = data.read_log(config["data"]["events"])
-    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
-    interactions = data.index_interactions(log, split.cut_s)
-    _write_catalogue(draft, interactions, config["data"].get("items"))
-    known = int(np.searchsorted(log.time_s, split.cut_s))
-    print(f"data: {known} interactions of {len(interactions.user_ids)} users and "
-          f"{len(interactions.item_ids)} items before {snapshot.rfc3339(split.cut_s)}, "
-          f"{len(log) - known} after")
-    clock.step("reading")
-
-    options = lightgcn.Options(**config["lightgcn"])
-    epochs = lightgcn.choose_epochs(interactions, split, options)
-    user, item = lightgcn.train(interactions, split.cut_s, epochs, options)
-    snapshot.write_embeddings(draft, user, item)
-    clock.step(f"LightGCN, {epochs} epochs after choosing that number")
-
-    shape = config["clusters"]["users"], config["clusters"]["items"]
-    user_cluster, user_centroids = clusters.kmeans(user, shape[0], config["clusters"]["seed"])
-    item_cluster, item_centroids = clusters.kmeans(item, shape[1], config["clusters"]["seed"])
-    snapshot.write_clusters(draft, user_cluster, item_cluster, user_centroids, item_centroids)
-    fields = _manifest_fields(config, split, interactions, known, shape)
-    snapshot.write_manifest(draft, fields)
-    clock.step("k-means")
-
-    options = ranking.Options(**config["macgnn"])
-    past = replay.Replay(server, draft, interactions.known_items(log), work)
-    rows = _training_rows(past, split, options)
-    past.graph(split.cut_s, draft / "graph.safetensors")
-    clock.step(f"replay, {len(rows)} training rows")
-    tables = ranking.initial_tables(user, item, user_cluster, item_cluster, shape, options.dim)
-    model = ranking.train(rows, tables, options)
-    safetensors.write(draft / _MODEL_FILE, ranking.weights(model))
-    clock.step("MacGNN")
-
-    fields["models"] = [{"name": "macgnn", "kind": "macgnn", "file": _MODEL_FILE, "options": {
-        "attention": options.attention, "tau": str(options.tau),
-        "recent_len": str(options.recent_len)}},
-        {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
-    fields["metrics"] = _row_metrics(past, split, model, user, item, options)
-    examples.write(draft, fields["models"], rows, options.seed)
-    snapshot.write_manifest(draft, fields)
-    clock.step("held-out rows")
-    clock.total()
+def _measure_baselines(rows, catalogue_):
+    scores = row_quality.baselines(rows, catalogue_.user, catalogue_.item)
+    return {name: row_quality.measure(rows, values, are_logits=False)
+            for name, values in scores.items()}
 
 
-def _write_catalogue(draft, interactions, items_path):
-    titles = data.read_titles(items_path) if items_path else {}
-    entries = []
-    for id_ in interactions.item_ids:
-        title = titles.get(id_, id_)
-        entries.append((id_, title, catalogue.category(title)))
-    snapshot.write_catalogue(draft, interactions.user_ids, entries)
+def _mean_and_spread(of_seeds):
+    """{metric: (mean, standard deviation)}; the deviation of one seed is 0."""
+    return {name: (float(np.mean([found[name] for found in of_seeds])),
+                   float(np.std([found[name] for found in of_seeds], ddof=1)) if len(of_seeds) > 1 else 0.0)
+            for name in of_seeds[0]}
 
 
-def _manifest_fields(config, split, interactions, known, shape):
-    return {
-        "name": config["snapshot"]["name"],
-        "version": snapshot.rfc3339(split.cut_s)[:10],
-        "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
-        "users": len(interactions.user_ids),
-        "items": len(interactions.item_ids),
-        "embedding_dim": config["lightgcn"]["dim"],
-        "user_clusters": shape[0],
-        "item_clusters": shape[1],
-        "graph_offset": known,
-        "models": [],
-        "metrics": {},
-        "data": {**config["data"].get("provenance", {}),
-                 "trained_until": snapshot.rfc3339(split.cut_s)},
-    }
+class _Training:
+    """A configuration, the log it names, and the periods that divide it."""
 
+    def __init__(self, config_path, checkpoints=None):
+        torch.set_num_threads(1)  # the same sums in the same order, on any machine
+        self.config = config = configuration.read(config_path)
+        self.server = configuration.server(config)
+        self.rankers = configuration.rankers_of(config)
+        self.of_rows = configuration.rows(config)
+        self.lightgcn = configuration.options(lightgcn.Options, config.get("lightgcn", {}), "[lightgcn]")
+        self.events_sha256 = snapshot.sha256(config["data"]["events"])
+        self.checkpoints = Path(checkpoints) if checkpoints else None
+        if self.checkpoints:
+            _claim(self.checkpoints, {"configuration": snapshot.sha256(config_path),
+                                      "events": self.events_sha256})
+        self.log = data.read_log(config["data"]["events"])
+        self.split = data.split_by_time(self.log, config["data"]["heldout_days"],
+                                        config["data"]["validation_days"])
+        self.interactions = data.index_interactions(self.log, self.split.cut_s)
+        self.clock = _Clock()
 
-def _row_metrics(past, split, model, user, item, options):
-    """AUC and GAUC of three scores on the held-out rows, with both ways to draw negatives."""
-    found = {}
-    for name in ("uniform", "popular"):
-        rows = past.rows(split.cut_s, split.end_s + 1, {name: _HELDOUT_NEGATIVES},
-                         options.recent_len, options.recent_len, options.seed)
-        batch = rows.batch(np.arange(len(rows)))
-        unknown_user = np.zeros((1, user.shape[1]), user.dtype)
-        user_rows = np.concatenate([unknown_user, user])[batch["user"]]
-        scores = {
-            "macgnn": ranking.score(model, rows),
-            "dot": (user_rows * item[batch["item"] - 1]).sum(1),
-            "popularity": batch["i1"].sum(1),
+    def snapshot(self, draft, work):
+        """Fills the directory `draft`."""
+        titles = data.read_titles(self.config["data"]["items"]) if "items" in self.config["data"] else {}
+        entries = [(id_, titles.get(id_, id_), catalogue.category(titles.get(id_, id_)))
+                   for id_ in self.interactions.item_ids]
+        snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
+        self._embed(draft)
+        self._cluster(draft)
+        fields = self._manifest_fields()
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("k-means")
+
+        past = replay.Replay(self.server, draft, self.interactions.known_items(self.log), work)
+        past.graph(self.split.cut_s, draft / "graph.safetensors")
+        material = _Material(self, past, draft, self.epochs, self.chooses_epochs())
+        self.clock.step(f"replay, {len(material.rows)} training rows")
+        models = {}
+        for ranker in self.rankers:
+            models[ranker.name] = self.train_ranker(ranker, material, "heldout")
+            rankers.write(draft, ranker, models[ranker.name])
+            self.clock.step(ranker.name)
+
+        fields["models"] = [ranker.manifest() for ranker in self.rankers] + [
+            {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
+        examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
+        fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("held-out rows")
+        self.clock.total()
+
+    def _embed(self, draft):
+        known = int(np.searchsorted(self.log.time_s, self.split.cut_s))
+        print(f"data: {known} interactions of {len(self.interactions.user_ids)} users and "
+              f"{len(self.interactions.item_ids)} items before {snapshot.rfc3339(self.split.cut_s)}, "
+              f"{len(self.log) - known} after")
+        self.clock.step("reading")
+        user, item, self.epochs = self._lightgcn(self.split.cut_s)
+        snapshot.write_embeddings(draft, user, item)
+        self.clock.step(f"LightGCN, {self.epochs} epochs after choosing that number")
+
+    def _lightgcn(self, cut_s, epochs=None):
+        """(user, item, epochs): embeddings of everything before `cut_s`, kept among the checkpoints.
+        Without `epochs` their number is chosen."""
+        kept = self.checkpoints / f"embeddings.{cut_s}.safetensors" if self.checkpoints else None
+        if kept and kept.exists():
+            tensors, numbers = checkpoint.read(kept, {})
+            return tensors["user"].numpy(), tensors["item"].numpy(), numbers["epochs"]
+        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn)
+        user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn)
+        if kept:
+            checkpoint.write(kept, {}, {"user": torch.from_numpy(user), "item": torch.from_numpy(item)},
+                             {"epochs": epochs})
+        return user, item, epochs
+
+    def _cluster(self, draft):
+        embeddings, _ = safetensors.read(draft / snapshot.EMBEDDINGS_FILE)
+        options = self.config["clusters"]
+        user_cluster, user_centroids = clusters.kmeans(embeddings["user"], options["users"],
+                                                       options["seed"])
+        item_cluster, item_centroids = clusters.kmeans(embeddings["item"], options["items"],
+                                                       options["seed"])
+        snapshot.write_clusters(draft, user_cluster, item_cluster, user_centroids, item_centroids)
+
+    def read_catalogue(self, directory):
+        embeddings, _ = safetensors.read(Path(directory) / snapshot.EMBEDDINGS_FILE)
+        clusters_, _ = safetensors.read(Path(directory) / "clusters.safetensors")
+        return rankers.Catalogue(
+            embeddings["user"], embeddings["item"], clusters_["user"], clusters_["item"],
+            (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
+            rankers.category_rows(snapshot.read_categories(directory)))
+
+    def rows(self, past, from_s, until_s, negatives=None):
+        """First purchases of the period with the features that the rankers read."""
+        history_len = max(ranker.history_len for ranker in self.rankers)
+        recent_len = max(ranker.recent_len for ranker in self.rankers)
+        return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
+                         max(recent_len, 1), self.of_rows.seed)
+
+    def chooses_epochs(self):
+        return any(ranker.training.patience > 0 for ranker in self.rankers)
+
+    def earlier_embeddings(self, epochs):
+        """(user, item, epochs) of everything before the validation period."""
+        return self._lightgcn(self.split.validation_s, epochs)
+
+    def train_ranker(self, ranker, material, period):
+        """The module of one ranker, trained on everything before the period that it is measured on."""
+        options = ranker.training
+        kept = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.safetensors" if self.checkpoints
+                              else None)
+        epochs = options.epochs
+        if options.patience > 0:
+            epochs = ranking.choose_epochs(
+                ranker.name, lambda: rankers.build(ranker, material.earlier_catalogue), material.earlier,
+                material.later, options, kept("choosing"))
+        rows, catalogue_ = ((material.earlier, material.earlier_catalogue) if period == "validation" else
+                            (material.rows, material.catalogue))
+        return ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue_), rows, epochs, options,
+                             kept("final"))
+
+    def rows_after(self, past, period):
+        """(name, rows) of each way to draw negatives; the period is "heldout" or "validation"."""
+        split = self.split
+        from_s, until_s = ((split.cut_s, split.end_s + 1) if period == "heldout" else
+                           (split.validation_s, split.cut_s))
+        for name in row_quality.SAMPLINGS:
+            yield name, self.rows(past, from_s, until_s, {name: row_quality.NEGATIVES})
+
+    def _heldout_metrics(self, past, models, catalogue_):
+        """Metrics of every score on the held-out rows, with each way to draw negatives."""
+        found = {}
+        for sampling, rows in self.rows_after(past, "heldout"):
+            measured = {name: row_quality.measure(rows, ranking.score(model, rows))
+                        for name, model in models.items()} | _measure_baselines(rows, catalogue_)
+            print(f"held out, {sampling} negatives:")
+            print("\n".join(row_quality.table(measured)))
+            found |= {f"heldout.{scorer}.{sampling}.{metric}": value
+                      for scorer, values in measured.items() for metric, value in values.items()}
+        # The headline figures: the default ranker, the harder negatives.
+        default = self.rankers[0].name
+        for metric in ("auc", "gauc"):
+            found[f"heldout.{metric}"] = found[f"heldout.{default}.popular.{metric}"]
+        return found
+
+    def _manifest_fields(self):
+        config, cut = self.config, snapshot.rfc3339(self.split.cut_s)
+        return {
+            "name": config["snapshot"]["name"],
+            "version": cut[:10],
+            "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
+            "users": len(self.interactions.user_ids),
+            "items": len(self.interactions.item_ids),
+            "embedding_dim": self.lightgcn.dim,
+            "user_clusters": config["clusters"]["users"],
+            "item_clusters": config["clusters"]["items"],
+            "graph_offset": int(np.searchsorted(self.log.time_s, self.split.cut_s)),
+            "models": [],
+            "metrics": {},
+            "data": {**config["data"].get("provenance", {}), "trained_until": cut,
+                     "lightgcn_epochs": str(self.epochs), "events_sha256": self.events_sha256},
         }
-        for scorer, values in scores.items():
-            auc, gauc = metrics.auc(rows.label, values), metrics.gauc(rows.user, rows.label, values)
-            print(f"held out, {name} negatives: {scorer:10s}  AUC {auc:.4f}  GAUC {gauc:.4f}")
-            found[f"heldout.{scorer}.{name}.auc"] = round(auc, 4)
-            found[f"heldout.{scorer}.{name}.gauc"] = round(gauc, 4)
-    # The headline figures: the served ranker, the harder negatives.
-    found["heldout.auc"] = found["heldout.macgnn.popular.auc"]
-    found["heldout.gauc"] = found["heldout.macgnn.popular.gauc"]
-    return found
+
+
+class _Material:
+    """Rows before the cut and what rankers are built from; and, to choose by, the rows of the two
+    periods before it, with embeddings that know nothing of the later one."""
+
+    def __init__(self, run, past, directory, epochs, has_validation):
+        self.rows = run.rows(past, 0, run.split.cut_s)
+        self.catalogue = run.read_catalogue(directory)
+        if has_validation:
+            earlier = self.rows.time_s < run.split.validation_s
+            self.earlier, self.later = self.rows.where(earlier), self.rows.where(~earlier)
+            user, item, _ = run.earlier_embeddings(epochs)
+            self.earlier_catalogue = dataclasses.replace(self.catalogue, user=user, item=item)
+
+
+def _claim(directory, digests):
+    """Makes the directory of checkpoints, or finds that it is of the same configuration and data."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "run.json"
+    if not path.exists():
+        path.write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, digest in digests.items():
+        if found.get(name) != digest:
+            raise ValueError(f"{directory} holds checkpoints of another {name}: name another directory, or "
+                             "remove it")
+
+
+def _replace(draft, output):
+    """Copies the draft's files to `output`, the manifest last, and removes what the old one listed and
+    the new one does not."""
+    output.mkdir(parents=True, exist_ok=True)
+    old = snapshot.read_manifest(output)["files"] if (output / "manifest.json").exists() else {}
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == "manifest.json"):
+        shutil.copyfile(path, output / path.name)
+    for name in old:
+        if not (draft / name).exists():
+            (output / name).unlink(missing_ok=True)
 
 
 class _Clock:

@@ -12,8 +12,9 @@ import torch
 
 from trainer import macgnn, safetensors
 
+torch.set_num_threads(1)
+
 _GOLDEN = Path(os.environ.get("GROUNDSWELL_GOLDEN", Path(__file__).parents[1] / "golden/macgnn"))
-_TABLES = ("user_embed", "item_embed", "u_macro_embed", "i_macro_embed")
 # Attention as the manifest names it, and as the golden vectors do.
 _ATTENTIONS = (("none", "official"), ("neighbours", "paper"))
 
@@ -27,19 +28,26 @@ class MacGnnTest(unittest.TestCase):
                      for name, values in cls.cases.items() if name.startswith("in.")}
 
     def _model(self, attention, prefix):
-        model = macgnn.MacGnn(*(len(self.weights[f"{name}.weight"]) for name in _TABLES),
-                              self.weights["user_embed.weight"].shape[1],
-                              float(self.options["tau"]), attention)
-        state = {name: torch.from_numpy(values.copy()) for name, values in self.weights.items()
-                 if name != "cate_embed.weight"}
-        for name in ("mlp.1.mean", "mlp.1.std", "mlp.3.mean", "mlp.3.std"):
-            state[name] = torch.from_numpy(self.cases[f"{prefix}.{name}"].copy())
-        model.load_state_dict(state)
-        return model.eval()
+        statistics = {name: self.cases[f"{prefix}.{name}"]
+                      for name in ("mlp.1.mean", "mlp.1.std", "mlp.3.mean", "mlp.3.std")}
+        return macgnn.from_tensors({**self.weights, **statistics},
+                                   {**self.options, "attention": attention})
 
     def test_an_unknown_attention_is_refused(self):
         with self.assertRaisesRegex(ValueError, "neighbours"):
-            macgnn.MacGnn(2, 2, 1, 1, 4, 1.0, "sideways")
+            macgnn.Options(attention="sideways")
+        with self.assertRaisesRegex(ValueError, "two_hop"):
+            macgnn.Options(without=("edges",))
+
+    @torch.no_grad()
+    def test_what_an_ablation_leaves_out_has_no_effect(self):
+        changed = {"macro": ("u1", "u2", "i1", "i2"), "two_hop": ("u2", "i2"), "recent": ("urec", "irec")}
+        for part, names in changed.items():
+            model = self._model("neighbours", "paper")
+            other = {**self.batch, **{name: self.batch[name].flip(0) for name in names}}
+            self.assertGreater((model(self.batch) - model(other)).abs().max().item(), 0.01)
+            model.options.without = (part,)
+            np.testing.assert_array_equal(model(self.batch).numpy(), model(other).numpy(), part)
 
     @torch.no_grad()
     def test_logits_equal_the_golden_vectors(self):

@@ -1,9 +1,11 @@
-"""From a log to a running server with a tiny MacGNN of each attention, and its logits over gRPC.
+"""From a log to a running server with a tiny ranker of every kind, and its logits over gRPC.
 
-What the server ranks by is compared with the PyTorch module on features from a slow, obvious replay.
-GROUNDSWELL_SERVER names the program. Needs PyTorch, gRPC and protoc.
+What the server ranks by is compared with the PyTorch modules on features from a slow, obvious replay,
+before and after events that the server takes in. GROUNDSWELL_SERVER names the program. Needs PyTorch,
+gRPC and protoc.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -13,15 +15,30 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+import torch
 
 from tests.trainer.replay_oracle import MacroGraphOracle
-from trainer import data, examples, ranking, replay, safetensors, serving_quality, snapshot
+from trainer import (configuration, data, examples, rankers, ranking, replay, safetensors,
+                     serving_quality, snapshot, surge)
+
+torch.set_num_threads(1)
 
 _ROOT = Path(__file__).parents[2]
 _SERVER = os.environ["GROUNDSWELL_SERVER"]
-_EVENTS, _P, _Q, _DIM, _RECENT_LEN = 6000, 4, 5, 8, 6
+_EVENTS, _P, _Q, _DIM = 6000, 4, 5, 8
+_RECENT_LEN, _MAX_HISTORY = 6, 10
 _TOLERANCE = 1e-4  # absolute and relative
 _DEADLINE_S = 20.0
+
+_SURGE = {"kind": "surge", "max_history": _MAX_HISTORY, "item_width": 6, "category_width": 2, "heads": 2,
+          "state_width": 5, "head_hidden": [9, 7], "batch_norm": True}
+_RANKERS = [
+    *({"name": f"macgnn-{attention}", "kind": "macgnn", "attention": attention, "dim": 4, "tau": 1.5,
+       "recent_len": _RECENT_LEN} for attention in ("none", "neighbours")),
+    {"name": "surge-authors", **_SURGE, "pool_length": 4, "hidden": [8, 6], "loss": "softmax"},
+    {"name": "surge-paper", **_SURGE, "variant": "paper", "clusters": 3, "same_mapping": 0.01,
+     "single_affiliation": 0.01, "relative_position": 0.001},
+]
 
 
 def _clustered(vectors, count, random):
@@ -39,8 +56,9 @@ def _write_snapshot(directory, work, log, interactions):
     item = random.normal(size=(items, _DIM)).astype(np.float32)
     user_clusters, user_centroids = _clustered(user, _P, random)
     item_clusters, item_centroids = _clustered(item, _Q, random)
+    categories = [f"category {random.integers(6)}" for _ in range(items)]
     snapshot.write_catalogue(directory, interactions.user_ids,
-                             [(id_, id_, "any") for id_ in interactions.item_ids])
+                             list(zip(interactions.item_ids, interactions.item_ids, categories)))
     snapshot.write_embeddings(directory, user, item)
     snapshot.write_clusters(directory, user_clusters, item_clusters, user_centroids, item_centroids)
     fields = {"name": "tiny", "version": "1", "create_time": "2011-11-11T12:50:00Z", "users": users,
@@ -50,17 +68,15 @@ def _write_snapshot(directory, work, log, interactions):
     past = replay.Replay(_SERVER, directory, log, work)
     end_s = int(log.time_s[-1]) + 1
     past.graph(end_s, directory / "graph.safetensors")
-    rows = past.rows(0, end_s, {"uniform": 1, "popular": 1}, _RECENT_LEN, _RECENT_LEN, 1)
-    for attention in ("none", "neighbours"):
-        options = ranking.Options(dim=4, recent_len=_RECENT_LEN, attention=attention, tau=1.5,
-                                  batch=256, learning_rate=0.02)
-        tables = ranking.initial_tables(user, item, user_clusters, item_clusters, (_P, _Q),
-                                        options.dim)
-        file = f"macgnn-{attention}.safetensors"
-        safetensors.write(directory / file, ranking.weights(ranking.train(rows, tables, options)))
-        fields["models"].append({"name": f"macgnn-{attention}", "kind": "macgnn", "file": file,
-                                 "options": {"attention": attention, "tau": "1.5",
-                                             "recent_len": str(_RECENT_LEN)}})
+    rows = past.rows(0, end_s, {"uniform": 1, "popular": 1}, _MAX_HISTORY, _RECENT_LEN, 1)
+    catalogue = rankers.Catalogue(user, item, user_clusters, item_clusters, (_P, _Q),
+                                  rankers.category_rows(categories))
+    for ranker in configuration.rankers_of({"ranker": [
+            {**table, "batch": 256, "learning_rate": 0.02} for table in _RANKERS]}):
+        model = ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue), rows, 1,
+                              ranker.training)
+        rankers.write(directory, ranker, model)
+        fields["models"].append(ranker.manifest())
     fields["models"].append({"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE,
                              "options": {}})
     examples.write(directory, fields["models"], rows, 1)
@@ -83,7 +99,7 @@ class ParityTest(unittest.TestCase):
         cls.snapshot = cls.work / "snapshot"
         cls.snapshot.mkdir()
         clusters = _write_snapshot(cls.snapshot, cls.work, log, cls.interactions)
-        cls.graph = MacroGraphOracle(*clusters, _P, _Q, _RECENT_LEN)
+        cls.graph = MacroGraphOracle(*clusters, _P, _Q, _MAX_HISTORY)
         for user, item in zip(cls.interactions.user, cls.interactions.item):
             cls.graph.apply(int(user), int(item))
 
@@ -99,37 +115,55 @@ class ParityTest(unittest.TestCase):
         tensors, _ = safetensors.read(self.snapshot / snapshot.EXAMPLES_FILE)
         shapes = {name: list(values.shape) for name, values in tensors.items()}
         n = examples.ROWS
+        logits = {f"logit.{table['name']}": [n] for table in _RANKERS}
         self.assertEqual(shapes, {
             "user": [n], "item": [n], "u1": [n, _Q], "u2": [n, _P], "i1": [n, _P], "i2": [n, _Q],
-            "urec": [n, _RECENT_LEN], "irec": [n, _RECENT_LEN], "logit.macgnn-none": [n],
-            "logit.macgnn-neighbours": [n], "logit.dot": [n]})
+            "urec": [n, _MAX_HISTORY], "irec": [n, _RECENT_LEN], **logits, "logit.dot": [n]})
         self.assertIn(snapshot.EXAMPLES_FILE, snapshot.read_manifest(self.snapshot)["files"])
         for name, values in tensors.items():
             self.assertGreater(len(np.unique(values)), 1, f"{name} proves nothing")
 
     def test_a_snapshot_whose_weights_changed_is_refused(self):
-        spoiled = self.work / "spoiled"
-        shutil.copytree(self.snapshot, spoiled)
-        tensors, _ = safetensors.read(spoiled / "macgnn-neighbours.safetensors")
-        tensors = {name: values.copy() for name, values in tensors.items()}
-        tensors["mlp.1.mean"] += 0.5  # as if Dice had been frozen over other rows
-        safetensors.write(spoiled / "macgnn-neighbours.safetensors", tensors)
-        snapshot.update_files(spoiled)
-        refused = _import(spoiled, self.work / "spoiled-db")
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn('model "macgnn-neighbours" gives row', refused.stderr)
-        self.assertFalse((self.work / "spoiled-db").exists())
+        for model, name in (("macgnn-neighbours", "mlp.1.mean"), ("surge-authors", "head.2.bias"),
+                            ("surge-paper", "pool.weight")):
+            with self.subTest(model=model):
+                spoiled = self.work / f"spoiled-{model}"
+                shutil.copytree(self.snapshot, spoiled)
+                tensors, _ = safetensors.read(spoiled / f"{model}.safetensors")
+                tensors = {name: values.copy() for name, values in tensors.items()}
+                tensors[name] += np.linspace(0, 2, len(tensors[name]), dtype=np.float32).reshape(
+                    -1, *[1] * (tensors[name].ndim - 1))  # as if it had been frozen over other rows
+                safetensors.write(spoiled / f"{model}.safetensors", tensors)
+                snapshot.update_files(spoiled)
+                refused = _import(spoiled, self.work / "spoiled-db")
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn(f'model "{model}" gives row', refused.stderr)
+                self.assertFalse((self.work / "spoiled-db").exists())
 
     def test_a_model_that_cannot_be_scored_here_is_refused_by_name(self):
-        with self.assertRaisesRegex(ValueError, "surge.*which has no module here"):
-            examples.write(self.snapshot, [{"name": "s", "kind": "surge", "file": "", "options": {}}],
-                           replay.Rows({name: np.zeros((1, 1, 1), np.int32) for name in replay.FEATURES},
-                                       *(np.zeros(1, int) for _ in range(5))), 1)
+        batch = {name: np.zeros((1, 1), np.int32) for name in replay.FEATURES}
+        with self.assertRaisesRegex(ValueError, "model s is of kind din, which has no module here"):
+            examples.write_batch(self.snapshot, [{"name": "s", "kind": "din", "file": "", "options": {}}],
+                                 batch, 1)
+
+    def test_rows_with_too_few_neighbours_are_refused(self):
+        batch = {name: np.zeros((1, 1), np.int32) for name in replay.FEATURES}
+        models = snapshot.read_manifest(self.snapshot)["models"]
+        with self.assertRaisesRegex(ValueError, f"{_MAX_HISTORY} newest.*have 1 in urec"):
+            examples.write_batch(self.snapshot, models, batch, 1)
 
     def test_the_server_ranks_by_the_modules_logits(self):
         imported = _import(self.snapshot, self.work / "db")
         self.assertEqual(imported.returncode, 0, imported.stderr)
         self.assertIn(f"proved by {examples.ROWS} examples: macgnn-none within", imported.stdout)
+        channel, messages, services = self._serve()
+        rank = services.RecommendationServiceStub(channel).Rank
+        self._compare(rank, messages, "", 5)
+        token = self._ingest(channel)
+        self._compare(rank, messages, token, 6)
+
+    def _serve(self):
+        """(channel, messages, services) of a server that holds the snapshot."""
         messages, services = serving_quality.compile_stubs(
             self.enterContext(tempfile.TemporaryDirectory()))
         server = subprocess.Popen(
@@ -140,24 +174,54 @@ class ParityTest(unittest.TestCase):
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
         port = server.stdout.readline().split("grpc_port=")[1].split()[0]
-        channel = self.enterContext(grpc.insecure_channel(f"127.0.0.1:{port}"))
-        rank = services.RecommendationServiceStub(channel).Rank
-        ids, random = self.interactions, np.random.default_rng(5)
-        for model in snapshot.read_manifest(self.snapshot)["models"][:2]:
-            tensors, _ = safetensors.read(self.snapshot / model["file"])
-            module = ranking.module(tensors, model["options"])
+        return self.enterContext(grpc.insecure_channel(f"127.0.0.1:{port}")), messages, services
+
+    def _ingest(self, channel):
+        """60 interactions, half of them of the users that are asked for; the token of the last."""
+        messages = importlib.import_module("groundswell.v1.interaction_pb2")
+        services = importlib.import_module("groundswell.v1.interaction_pb2_grpc")
+        record = services.InteractionServiceStub(channel).RecordInteraction
+        ids, random = self.interactions, np.random.default_rng(7)
+        asked = self._asked(6)
+        for event in range(60):
+            user = int(asked[event % len(asked)] if event % 2 else random.integers(len(ids.user_ids)))
+            item = int(random.integers(len(ids.item_ids)))
+            interaction = messages.Interaction(
+                event_id=f"parity-{event}", user_id=ids.user_ids[user], item_id=ids.item_ids[item],
+                event_type="purchase")
+            interaction.event_time.seconds = int(self.interactions.time_s[-1]) + 1 + event
+            answer = record(messages.RecordInteractionRequest(interaction=interaction),
+                            timeout=_DEADLINE_S)
+            self.assertFalse(answer.duplicate)
+            self.graph.apply(user, item)
+        return answer.consistency_token
+
+    def _asked(self, seed):
+        return np.random.default_rng(seed).choice(len(self.interactions.user_ids), 10, replace=False)
+
+    def _compare(self, rank, messages, token, seed):
+        ids, random = self.interactions, np.random.default_rng(seed)
+        for model in snapshot.read_manifest(self.snapshot)["models"][:-1]:
+            module = rankers.read(self.snapshot, model)
             seen = []
-            for user in random.choice(len(ids.user_ids), 10, replace=False):
+            for user in self._asked(seed):
                 items = random.choice(len(ids.item_ids), 20, replace=False)
                 answer = rank(messages.RankRequest(
                     user_id=ids.user_ids[user], item_ids=[ids.item_ids[item] for item in items],
-                    ranker=model["name"]), timeout=_DEADLINE_S)
+                    ranker=model["name"], consistency_token=token), timeout=_DEADLINE_S)
+                self.assertEqual(answer.ranker, model["name"])
                 probability = {entry.item_id: entry.score for entry in answer.items}
                 served = np.array([probability[ids.item_ids[item]] for item in items])
-                expected = ranking.logits(module, self._features(user, items))
-                np.testing.assert_allclose(np.log(served / (1 - served)), expected, rtol=_TOLERANCE,
-                                           atol=_TOLERANCE, err_msg=f"{model['name']}, user {user}")
-                seen.append(expected)
+                features = self._features(user, items)
+                expected = ranking.logits(module, features)
+                decided = np.ones(len(items), bool)
+                if isinstance(module, surge.SurgeAuthors):
+                    decided = module.decided(ranking.tensors(features)).numpy()
+                np.testing.assert_allclose(
+                    np.log(served / (1 - served))[decided], expected[decided], rtol=_TOLERANCE,
+                    atol=_TOLERANCE, err_msg=f"{model['name']}, user {user}")
+                seen.extend(expected[decided])
+            self.assertGreater(len(seen), 100)
             self.assertGreater(np.std(seen), 0.05, "the logits hardly differ: nothing is compared")
 
 

@@ -1,0 +1,126 @@
+"""Reads a training's TOML file; trainer/online-retail.toml explains every field.
+
+A table or key that nothing reads is refused, so that a misspelt one is not ignored.
+"""
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from pathlib import Path
+
+from trainer import rankers, ranking, replay
+
+# Keys that a table must have, and keys that it may have.
+_KEYS = {
+    "snapshot": (("name", "output", "server"), ()),
+    "data": (("events", "heldout_days", "validation_days"), ("items", "provenance")),
+    "clusters": (("users", "items", "seed"), ()),
+}
+_TABLES = (*_KEYS, "lightgcn", "rows", "ranker")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
+
+
+@dataclasses.dataclass
+class Rows:
+    """The training rows, the same for every ranker."""
+
+    # Per positive, by how they are drawn (replay.SOURCES).
+    negatives: dict = dataclasses.field(default_factory=lambda: {"uniform": 2, "popular": 2})
+    seed: int = 1
+
+    def __post_init__(self):
+        _refuse_unknown(self.negatives, replay.SOURCES, "negatives")
+        if not all(type(count) is int and count >= 0 for count in self.negatives.values()) or not any(
+                self.negatives.values()):
+            raise ValueError(f"negatives is {self.negatives}; it must have numbers of 0 or more, not all 0")
+
+
+def read(path):
+    """The tables of the file by name."""
+    with open(path, "rb") as stream:
+        try:
+            config = tomllib.load(stream)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: {error}") from error
+    if "macgnn" in config:
+        raise ValueError(f'{path}: [macgnn] is now a [[ranker]] with kind = "macgnn"; its '
+                         "negatives are in [rows]")
+    _refuse_unknown(config, _TABLES, path)
+    for table, (required, optional) in _KEYS.items():
+        _refuse_unknown(config.get(table, {}), (*required, *optional), f"{path}: [{table}]")
+        for key in required:
+            if key not in config.get(table, {}):
+                raise ValueError(f"{path}: [{table}] lacks {key}; trainer/online-retail.toml explains it")
+    return config
+
+
+def server(config):
+    """The path of the server's program, which makes the rows."""
+    path = Path(config["snapshot"]["server"])
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: build it (make demo builds it), or set "
+                                "snapshot.server in the configuration")
+    return path
+
+
+def options(kind, table, where):
+    """An object of the dataclass `kind` with the fields of `table`."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    _refuse_unknown(table, fields, where)
+    for name, value in table.items():
+        default = fields[name].default
+        if default is dataclasses.MISSING:
+            default = fields[name].default_factory()
+        if isinstance(default, tuple):
+            table = {**table, name: tuple(value)}
+        elif isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            table = {**table, name: float(value)}
+        elif type(value) is not type(default):
+            raise ValueError(f"{where}: {name} is {value!r}; it must be {_ARTICLES[type(default)]}")
+    try:
+        return kind(**table)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+_ARTICLES = {int: "an integer", float: "a number", str: "a string", bool: "true or false", dict: "a table"}
+
+
+def rankers_of(config):
+    """The Ranker of every [[ranker]], in order; the first is the snapshot's default."""
+    found = []
+    for position, table in enumerate(config.get("ranker", []), start=1):
+        where = f"ranker {position}"
+        table = dict(table)
+        kind = table.pop("kind", None)
+        name = table.pop("name", None)
+        if kind not in rankers.KINDS:
+            raise ValueError(f'{where}: kind is "{kind}"; there are {", ".join(rankers.KINDS)}')
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f'{where}: name is "{name}"; it must be of letters, digits, ".", "_", "-"')
+        if name == rankers.NOT_TRAINED or name in (ranker.name for ranker in found):
+            raise ValueError(f'{where}: there is another ranker of the name "{name}"')
+        of_training = {field.name for field in dataclasses.fields(ranking.Options)}
+        model_options = rankers.KINDS[kind].Options
+        _refuse_unknown(table, {*of_training, *(f.name for f in dataclasses.fields(model_options))},
+                        f"{where}, {name}")
+        split = lambda inside: {key: value for key, value in table.items()
+                                if (key in of_training) == inside}
+        found.append(rankers.Ranker(name, kind, options(model_options, split(False), f"ranker {name}"),
+                                    options(ranking.Options, split(True), f"ranker {name}")))
+    if not found:
+        raise ValueError("there is no [[ranker]]: add one, such as kind = \"macgnn\", name = \"macgnn\"")
+    return found
+
+
+def rows(config):
+    return options(Rows, config.get("rows", {}), "[rows]")
+
+
+def _refuse_unknown(table, known, where):
+    for name in table:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            raise ValueError(f"{where}: nothing reads {name}; {hint}")

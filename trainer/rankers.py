@@ -1,0 +1,118 @@
+"""The kinds of ranker that can be trained, and what a snapshot says of one.
+
+Each kind is a module with the same functions: `Options` (what a configuration may set), `build` (to
+train one), `tensors` and `manifest_options` (to store it) and `from_tensors` (to score with what was
+stored). Its networks are modules of PyTorch that give one logit per row of a batch (replay.Rows), NaN
+for a row that they cannot score.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer import macgnn, ranking, safetensors, surge
+
+KINDS = {"macgnn": macgnn, "surge": surge}
+NOT_TRAINED = "dot"  # the inner product of the embeddings, part of every snapshot
+
+
+@dataclasses.dataclass
+class Ranker:
+    """One [[ranker]] of a configuration."""
+
+    name: str
+    kind: str
+    model: object  # the Options of its kind
+    training: ranking.Options
+
+    @property
+    def file(self):
+        return f"{self.name}.safetensors"
+
+    @property
+    def history_len(self):
+        """The user's newest items that it reads."""
+        return getattr(self.model, "max_history", 0) or self.model.recent_len
+
+    @property
+    def recent_len(self):
+        """The item's newest users that it reads."""
+        return getattr(self.model, "recent_len", 0)
+
+    def manifest(self):
+        """Its entry in the manifest's `models`."""
+        return {"name": self.name, "kind": self.kind, "file": self.file,
+                "options": KINDS[self.kind].manifest_options(self.model)}
+
+
+@dataclasses.dataclass
+class Catalogue:
+    """What a ranker is built from: the embeddings, clusters and categories of a snapshot."""
+
+    user: np.ndarray  # [U, d]
+    item: np.ndarray  # [I, d]
+    user_cluster: np.ndarray  # [U]
+    item_cluster: np.ndarray  # [I]
+    shape: tuple  # (P, Q)
+    category_of_item: np.ndarray  # [I + 1], rows of a table of categories; 0 for the unknown item
+
+
+def category_rows(categories):
+    """category_of_item of Catalogue, of one name per item: numbered by appearance, from 1."""
+    rows = {name: row for row, name in enumerate(dict.fromkeys(categories), start=1)}
+    return np.array([0, *(rows[name] for name in categories)], np.int64)
+
+
+def build(ranker, catalogue):
+    """An untrained module; the same for the same seed."""
+    torch.manual_seed(ranker.training.seed)
+    if ranker.kind == "macgnn":
+        return macgnn.build(ranker.model, start_tables(catalogue, ranker.model.dim))
+    tables = start_tables(catalogue, ranker.model.item_width)
+    return surge.build(ranker.model, tables["item_embed"], catalogue.category_of_item)
+
+
+def start_tables(catalogue, dim):
+    """Start values of tables of width `dim`: the principal directions of the embeddings.
+
+    Rows 0 are zero; a macro node begins at the mean of its members. Where the embeddings have fewer
+    directions the rest is small noise.
+    """
+    both = np.concatenate([catalogue.user, catalogue.item])
+    _, _, directions = np.linalg.svd(both, full_matrices=False)
+    reduced = both @ directions[:dim].T
+    reduced = (reduced * (0.1 / reduced.std())).astype(np.float32)
+    if reduced.shape[1] < dim:
+        rest = np.random.default_rng(0).normal(scale=0.01, size=(len(both), dim - reduced.shape[1]))
+        reduced = np.concatenate([reduced, rest.astype(np.float32)], axis=1)
+    users, items = reduced[: len(catalogue.user)], reduced[len(catalogue.user) :]
+    unknown = np.zeros((1, dim), np.float32)
+    return {
+        "user_embed": np.concatenate([unknown, users]),
+        "item_embed": np.concatenate([unknown, items]),
+        "u_macro_embed": _cluster_means(users, catalogue.user_cluster, catalogue.shape[0]),
+        "i_macro_embed": _cluster_means(items, catalogue.item_cluster, catalogue.shape[1]),
+    }
+
+
+def _cluster_means(vectors, clusters, count):
+    """[count, d]; zeros for a cluster without members."""
+    sums = np.zeros((count, vectors.shape[1]), np.float32)
+    np.add.at(sums, clusters, vectors)
+    return sums / np.maximum(np.bincount(clusters, minlength=count), 1)[:, None].astype(np.float32)
+
+
+def write(directory, ranker, model):
+    """Writes the ranker's file into a snapshot directory."""
+    safetensors.write(Path(directory) / ranker.file, KINDS[ranker.kind].tensors(model))
+
+
+def read(directory, entry):
+    """The module of a model in a snapshot, made from its file and its entry in the manifest."""
+    if entry["kind"] not in KINDS:
+        raise ValueError(f"model {entry['name']} is of kind {entry['kind']}, which has no module here; "
+                         f"there are {', '.join(KINDS)}")
+    tensors, _ = safetensors.read(Path(directory) / entry["file"])
+    return KINDS[entry["kind"]].from_tensors(tensors, entry["options"])
