@@ -222,6 +222,8 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   command.add_option("--sample-rate", options.sample_rate, "Share of the events that make rows")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command.add_option("--features-at", options.features_at_s,
+                     "All rows with the features of this time, to measure what freshness is worth");
   NegativeCounts& negatives = options.negatives;
   const auto add_count = [&command](const char* name, uint32_t& count, const char* help) {
     command.add_option(name, count, help)->check(CLI::Range(0, 1'000))->capture_default_str();

@@ -181,23 +181,37 @@ class RowMaker {
   std::vector<ItemIndex> items_;
 };
 
-// Folds the events in order; those that are chosen make their rows just before. `maker` may be
-// null.
-absl::Status FoldEvents(const PastLog& log, const std::vector<bool>& chosen, PassingGraph& passing,
-                        RowMaker* maker, const std::function<bool()>& cancelled) {
+using Visit = std::function<absl::Status(size_t at, const UserState& user)>;
+
+// Meets the events in order and shows progress. Each of `applied` is folded, just after `visit`.
+absl::Status PassEvents(const PastLog& log, const std::function<bool(size_t at)>& applied,
+                        PassingGraph& passing, const Visit& visit,
+                        const std::function<bool()>& cancelled) {
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < log.events.size(); ++i) {
     const UserState& user = passing.Meet(log.events[i]);
-    if (maker != nullptr && chosen[i]) {
-      if (absl::Status s = maker->Make(log, i, user); !s.ok()) return s;
-    }
-    passing.Apply(log.events[i], static_cast<Offset>(i + 1));
+    if (absl::Status s = visit(i, user); !s.ok()) return s;
+    if (applied(i)) passing.Apply(log.events[i], static_cast<Offset>(i + 1));
     if ((i + 1) % kEventsPerProgress != 0) continue;
     if (cancelled()) return absl::CancelledError("replay was interrupted; nothing was written");
     ShowProgress(i + 1, log.events.size(), start);
   }
   ShowProgress(log.events.size(), log.events.size(), start);
   return absl::OkStatus();
+}
+
+// Folds the events; the rows are made just before each, or all at one moment.
+absl::Status FoldEvents(const PastLog& log, std::optional<int64_t> rows_at_s, PassingGraph& passing,
+                        const Visit& make_rows, const std::function<bool()>& cancelled) {
+  if (!rows_at_s.has_value()) {
+    return PassEvents(
+        log, [](size_t) { return true; }, passing, make_rows, cancelled);
+  }
+  const auto is_before = [&](size_t at) { return log.events[at].time_s < *rows_at_s; };
+  const auto nothing = [](size_t, const UserState&) { return absl::OkStatus(); };
+  if (absl::Status s = PassEvents(log, is_before, passing, nothing, cancelled); !s.ok()) return s;
+  return PassEvents(
+      log, [](size_t) { return false; }, passing, make_rows, cancelled);
 }
 
 absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, const PastLog& log,
@@ -230,7 +244,11 @@ absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, c
       NegativeSampler(options.negatives, search.has_value() ? &*search : nullptr, options.seed + 1),
       *std::move(rows));
   const auto start = std::chrono::steady_clock::now();
-  if (absl::Status s = FoldEvents(log, chosen, passing, &maker, cancelled); !s.ok()) return s;
+  const auto make_rows = [&](size_t at, const UserState& user) {
+    return chosen[at] ? maker.Make(log, at, user) : absl::OkStatus();
+  };
+  absl::Status folded = FoldEvents(log, options.features_at_s, passing, make_rows, cancelled);
+  if (!folded.ok()) return folded;
   if (absl::Status s = maker.Finish(); !s.ok()) return s;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   fmt::print(stderr, "replay: wrote {} rows of {} events to {}, {:.0f} rows/s\n", count * items,
@@ -261,9 +279,13 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
         "the rows and the graph in two runs");
   }
 
+  if (!options.graph_out.empty() && options.features_at_s.has_value()) {
+    return absl::InvalidArgumentError("--graph-out with --features-at: write them in two runs");
+  }
   PassingGraph passing(snapshot, *log, options.recent_len, options.negatives.retrieval > 0);
+  const auto no_rows = [](size_t, const UserState&) { return absl::OkStatus(); };
   absl::Status folded = options.rows_out.empty()
-                            ? FoldEvents(*log, {}, passing, nullptr, cancelled)
+                            ? FoldEvents(*log, std::nullopt, passing, no_rows, cancelled)
                             : WriteRows(options, *snapshot, *log, passing, cancelled);
   if (!folded.ok() || options.graph_out.empty()) return folded;
   if (absl::Status s = WriteGraph(options.graph_out, passing.UsersOfSnapshot()); !s.ok()) return s;

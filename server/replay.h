@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,6 +24,9 @@ struct ReplayOptions {
   int64_t rows_from_s = 0;
   int64_t rows_until_s = std::numeric_limits<int64_t>::max();
   double sample_rate = 1.0;  // share of those events that become rows
+  // All rows with the features of this one moment instead of those just before their event: what a
+  // nightly export has. To measure what that costs, not to train what is served.
+  std::optional<int64_t> features_at_s;
   NegativeCounts negatives;
   uint32_t history_len = 20;  // newest items of the user
   uint32_t recent_len = 20;   // newest users of an item

@@ -72,6 +72,8 @@ def _add_compare(commands):
     command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     command.add_argument("--period", choices=("validation", "heldout"), default="validation",
                          help="whose rows: choose options by the validation period, report the held-out one")
+    command.add_argument("--frozen", action="store_true",
+                         help="measure with features frozen at the beginning of the period, too")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=_compare)
 
@@ -80,7 +82,7 @@ def _compare(arguments):
     from trainer import row_quality, training
     # Progress is for people: it leaves standard output to the results.
     with contextlib.redirect_stdout(sys.stderr):
-        found = training.compare(arguments.config, arguments.seeds, arguments.period)
+        found = training.compare(arguments.config, arguments.seeds, arguments.period, arguments.frozen)
     print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 

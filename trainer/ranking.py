@@ -29,12 +29,19 @@ class Options:
     epoch_share: float = 1.0  # of the groups that an epoch reads, drawn anew for each
     loss: str = "bce"  # or "softmax", over a positive and its negatives
     basket_start_share: float = 0.85  # of the groups; see replay.Rows.batch
+    # "live", as they were just before each event; or "frozen", all as at the cut, which is what training
+    # on one export of features means: only to compare with.
+    features: str = "live"
     seed: int = 1
     device: str = "cpu"  # or "cuda"
 
     def __post_init__(self):
         if self.loss not in ("bce", "softmax"):
             raise ValueError(f'loss is "{self.loss}"; it must be "bce" or "softmax"')
+        if self.features not in ("live", "frozen"):
+            raise ValueError(f'features is "{self.features}"; it must be "live" or "frozen"')
+        if self.features == "frozen" and self.patience > 0:
+            raise ValueError("features is \"frozen\", which has no validation rows; set patience to 0")
         if self.epochs < 1:
             raise ValueError(f"epochs is {self.epochs}; it must be 1 or more")
         if not 0 < self.epoch_share <= 1:

@@ -71,10 +71,12 @@ class Replay:
         """Writes the micro graph of everything before `cut_s`."""
         self._run("events-before-cut.csv", self.events.time_s < cut_s, ["--graph-out", str(path)])
 
-    def rows(self, from_s, until_s, negatives, history_len, recent_len, seed, creates_items=False):
+    def rows(self, from_s, until_s, negatives, history_len, recent_len, seed, creates_items=False,
+             features_at_s=None):
         """First purchases in [from_s, until_s): repeats are not what the server is asked for.
 
-        `negatives` says how many of each of SOURCES an event gets; those not named, none.
+        `negatives` says how many of each of SOURCES an event gets; those not named, none. With
+        `features_at_s` all features are those of that moment.
         """
         unknown = set(negatives) - set(SOURCES)
         if unknown:
@@ -86,7 +88,9 @@ class Replay:
             *(part for source in SOURCES
               for part in (f"--{source}-negatives", str(negatives.get(source, 0)))),
             "--history-len", str(history_len), "--recent-len", str(recent_len),
-            *(["--create-items"] if creates_items else []), "--seed", str(seed)])
+            *(["--create-items"] if creates_items else []),
+            *(["--features-at", str(features_at_s)] if features_at_s is not None else []),
+            "--seed", str(seed)])
         columns, _ = safetensors.read(path)
         path.unlink()  # the mapping keeps the data until the rows are dropped
         return self._select(columns)

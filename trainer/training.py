@@ -44,14 +44,15 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, period):
+def compare(config_path, seeds, period, also_frozen=False):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
     {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}},
     and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
-    changed; rankers may be ablations.
+    changed; rankers may be ablations. `also_frozen` measures each with features frozen at the
+    beginning of the period, too.
     """
     run = _Training(config_path)
     output = Path(run.config["snapshot"]["output"])
@@ -65,7 +66,7 @@ def compare(config_path, seeds, period):
             for ranker in run.rankers:
                 ranker.training.seed = seed
                 models[ranker.name].append(run.train_ranker(ranker, material, period))
-        for sampling, later in run.rows_after(past, period):
+        for sampling, later in run.rows_after(past, period, also_frozen):
             measured = _measure_baselines(
                 later, material.earlier_catalogue if period == "validation" else material.catalogue)
             found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()}
@@ -190,12 +191,12 @@ class _Training:
             (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
             rankers.category_rows(snapshot.read_categories(directory)))
 
-    def rows(self, past, from_s, until_s, negatives=None):
+    def rows(self, past, from_s, until_s, negatives=None, features_at_s=None):
         """First purchases of the period with the features that the rankers read."""
         history_len = max(ranker.history_len for ranker in self.rankers)
         recent_len = max(ranker.recent_len for ranker in self.rankers)
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
-                         max(recent_len, 1), self.of_rows.seed)
+                         max(recent_len, 1), self.of_rows.seed, features_at_s=features_at_s)
 
     def chooses_epochs(self):
         return any(ranker.training.patience > 0 for ranker in self.rankers)
@@ -216,16 +217,22 @@ class _Training:
                 material.later, options, kept("choosing"))
         rows, catalogue_ = ((material.earlier, material.earlier_catalogue) if period == "validation" else
                             (material.rows, material.catalogue))
+        if options.features == "frozen":
+            rows = material.frozen_rows(period)
         return ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue_), rows, epochs, options,
                              kept("final"))
 
-    def rows_after(self, past, period):
-        """(name, rows) of each way to draw negatives; the period is "heldout" or "validation"."""
+    def rows_after(self, past, period, also_frozen=False):
+        """(name, rows) of each way to draw negatives; the period is "heldout" or "validation".
+        `also_frozen`: each with the features as at the beginning of the period, too."""
         split = self.split
         from_s, until_s = ((split.cut_s, split.end_s + 1) if period == "heldout" else
                            (split.validation_s, split.cut_s))
         for name in row_quality.SAMPLINGS:
             yield name, self.rows(past, from_s, until_s, {name: row_quality.NEGATIVES})
+            if also_frozen:
+                yield f"{name}, frozen features", self.rows(
+                    past, from_s, until_s, {name: row_quality.NEGATIVES}, features_at_s=from_s)
 
     def _heldout_metrics(self, past, models, catalogue_):
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
@@ -267,6 +274,7 @@ class _Material:
     periods before it, with embeddings that know nothing of the later one."""
 
     def __init__(self, run, past, directory, epochs, has_validation):
+        self._run, self._past = run, past
         self.rows = run.rows(past, 0, run.split.cut_s)
         self.catalogue = run.read_catalogue(directory)
         if has_validation:
@@ -274,6 +282,12 @@ class _Material:
             self.earlier, self.later = self.rows.where(earlier), self.rows.where(~earlier)
             user, item, _ = run.earlier_embeddings(epochs)
             self.earlier_catalogue = dataclasses.replace(self.catalogue, user=user, item=item)
+
+    def frozen_rows(self, period):
+        """Those before the period, all with the features as at its beginning."""
+        split = self._run.split
+        until_s = split.validation_s if period == "validation" else split.cut_s
+        return self._run.rows(self._past, 0, until_s, features_at_s=until_s)
 
 
 def _claim(directory, digests):

@@ -109,6 +109,25 @@ class ReplayTest(unittest.TestCase):
         self.assertFalse((past.rows(self.from_s, self.until_s, counts, 20, 20, 1).batch(
             slice(None))["item"] == 0).any())
 
+    def test_features_of_one_moment(self):
+        at_s = int(self.log.time_s[5000])
+        rows = self._replay().rows(self.from_s, self.until_s, {"uniform": 1}, _RECENT_LEN, _RECENT_LEN, 1,
+                                   features_at_s=at_s)
+        batch = rows.batch(np.arange(len(rows)))
+        graph = self._graph()
+        for time_s, user, item in zip(self.log.time_s, self.interactions.user, self.interactions.item):
+            if time_s < at_s:
+                graph.apply(int(user), int(item))
+        self.assertGreater((rows.time_s < at_s).sum(), 500)
+        self.assertGreater((rows.time_s >= at_s).sum(), 500)
+        for row in range(0, len(rows), 7):
+            user, item = batch["user"][row] - 1, batch["item"][row] - 1
+            for name, expected in (
+                    ("u1", graph.h1_u[user]), ("u2", graph.user_two_hop(user)), ("i1", graph.h1_i[item]),
+                    ("i2", graph.h2_i[item]), ("urec", graph.recent_items(user)),
+                    ("irec", graph.recent_users(item))):
+                np.testing.assert_array_equal(batch[name][row], expected, f"{name}, row {row}")
+
     def test_a_source_that_there_is_not_is_refused(self):
         with self.assertRaisesRegex(ValueError, "source hard; there are uniform, popular"):
             self._replay().rows(0, 1, {"hard": 1}, 1, 1, 1)

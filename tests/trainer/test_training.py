@@ -165,12 +165,15 @@ class TrainingTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "without recent is an ablation"):
             self._printed(training.train, config)
         with mock.patch.object(sys, "argv", ["trainer", "compare", "--config", str(config), "--seeds", "1",
-                                             "2", "--json"]):
+                                             "2", "--frozen", "--json"]):
             found = json.loads(self._printed(command_line.main))
         self.assertEqual((found["seeds"], found["period"]), ([1, 2], "validation"))
         mean, spread = found["negatives"]["popular"]["macgnn"]["auc"]
         self.assertTrue(0.3 < mean < 1 and 0 < spread < 0.3)
         self.assertEqual(found["negatives"]["uniform"]["popularity"]["auc"][1], 0.0)
+        # Live counts know the events since the period began; frozen ones do not.
+        self.assertNotEqual(found["negatives"]["uniform"]["popularity"]["auc"],
+                            found["negatives"]["uniform, frozen features"]["popularity"]["auc"])
         groups = found["by_history"]["uniform"]["surge"]
         self.assertEqual(list(groups), ["history 1-5", "history 6-10"])  # it reads no more
         lines = row_quality.comparison(found)
