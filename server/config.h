@@ -93,6 +93,10 @@ struct Config {
   struct Ranking {
     int64_t item_cache_mb = 256;
     int64_t retrieval_weight = 100;
+    std::string shares;      // empty: everybody gets the snapshot's default
+    std::string experiment;  // divides the users
+    std::string shadow;      // empty: none
+    int64_t shadow_one_in = 10;
   } ranking;
   struct Diversity {
     int64_t items_max = 200;

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "server/ranker_shares.h"
+
 namespace groundswell {
 namespace {
 
@@ -35,6 +37,12 @@ std::optional<std::string> LevelRule(std::string_view value) {
                                                        "warn",  "error", "off"};
   if (std::ranges::find(kLevels, value) != kLevels.end()) return std::nullopt;
   return "must be one of trace, debug, info, warn, error, off";
+}
+
+std::optional<std::string> SharesRule(std::string_view value) {
+  const absl::Status parsed = RankerShares::Parse(value, "").status();
+  if (parsed.ok()) return std::nullopt;
+  return "must be like \"macgnn=90,dot=10\", with percents that sum up to 100";
 }
 
 std::optional<std::string> FormatRule(std::string_view value) {
@@ -170,6 +178,16 @@ constexpr ConfigKey kKeys[] = {
     {"ranking.retrieval_weight", GROUNDSWELL_MEMBER(ranking.retrieval_weight), "%", 0, 10'000,
      "Weight of an item's place in the order of retrieval beside its place in the ranker's order, "
      "which weighs 100. 0: the ranker decides alone."},
+    {"ranking.shares", GROUNDSWELL_MEMBER(ranking.shares), "", 0, 1'000,
+     "Rankers of users whose requests name none, in percent of the users: \"macgnn=90,dot=10\"; "
+     "empty: the snapshot's first.",
+     SharesRule},
+    {"ranking.experiment", GROUNDSWELL_MEMBER(ranking.experiment), "", 0, 100,
+     "Under another name ranking.shares divides the users anew."},
+    {"ranking.shadow", GROUNDSWELL_MEMBER(ranking.shadow), "", 0, 200,
+     "Ranker that scores some lists again, unseen, to know how much it disagrees; empty: none."},
+    {"ranking.shadow_one_in", GROUNDSWELL_MEMBER(ranking.shadow_one_in), "lists", 1, 1'000'000,
+     "One list in so many is scored again; none while requests wait."},
     {"diversity.items_max", GROUNDSWELL_MEMBER(diversity.items_max), "items", 1, 1'000,
      "First items of a list that diversity.strength of a request puts in another order; the work "
      "grows with the square."},

@@ -31,6 +31,7 @@ constexpr std::array kCodeNames = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
+constexpr std::array kShadowOutcomes = {"scored", "not_scored", "left_out"};
 constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain", "arrange"};
 constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
                                "explanations_skipped", "diversity_skipped"};
@@ -133,6 +134,7 @@ void AppendProcess(std::vector<MetricFamily>& families) {
 
 Metrics::Metrics(std::span<const std::string> event_types) {
   static_assert(kMethods.size() == kSize<Method> && kStages.size() == kSize<Stage>);
+  static_assert(kShadowOutcomes.size() == kSize<ShadowOutcome>);
   static_assert(kSteps.size() == kSize<DegradedStep> && kFallbacks.size() == kSize<Fallback>);
   static_assert(kOutcomes.size() == kSize<EventOutcome> && kQueues.size() == kSize<QueueName>);
   static_assert(kRejections.size() == kSize<Rejection> && kCodeNames.size() == kCodes);
@@ -183,6 +185,14 @@ void Metrics::MakePipelineFamilies() {
                                   "Probability that the ranker gives the first item of a list.")
                       .Add({}, Histogram::BucketBoundaries{.01, .02, .05, .1, .2, .3, .4, .5, .6,
                                                            .7, .8, .9, .95, .98, .99});
+  shadows_ = AddEach(CounterFamily(registry_, "groundswell_shadow_lists_total",
+                                   "Lists that ranking.shadow scored again, or did not."),
+                     "outcome", kShadowOutcomes);
+  shadow_overlap_ =
+      &HistogramFamily(
+           registry_, "groundswell_shadow_overlap_ratio",
+           "Share of a list's ten best items that ranking.shadow has among its own ten.")
+           .Add({}, Histogram::BucketBoundaries{0, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1});
   degraded_ = AddEach(CounterFamily(registry_, "groundswell_degraded_total",
                                     "Answers that left something out to be in time."),
                       "step", kSteps);
@@ -340,6 +350,12 @@ void Metrics::ObserveListCandidates(size_t count) {
 void Metrics::ObserveFirstScore(float probability) { first_score_->Observe(probability); }
 
 const char* NameOf(Method method) { return kMethods[static_cast<size_t>(method)]; }
+
+void Metrics::CountShadow(ShadowOutcome outcome) {
+  shadows_[static_cast<size_t>(outcome)]->Increment();
+}
+
+void Metrics::ObserveShadowOverlap(double share) { shadow_overlap_->Observe(share); }
 
 void Metrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
 

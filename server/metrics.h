@@ -89,6 +89,8 @@ enum class Rejection {
   kCount
 };
 
+enum class ShadowOutcome { kScored, kNotScored, kLeftOut, kCount };
+
 // Thread-safe throughout.
 class Metrics {
  public:
@@ -108,6 +110,9 @@ class Metrics {
   // Of one list: what was merged, and the first item's probability once a ranker ordered it.
   void ObserveListCandidates(size_t count);
   void ObserveFirstScore(float probability);
+  // Of lists that the shadow ranker scored again, and of those that it did not.
+  void CountShadow(ShadowOutcome outcome);
+  void ObserveShadowOverlap(double share);
   void CountWalk(const WalkSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
@@ -191,6 +196,8 @@ class Metrics {
   prometheus::Counter* unknown_rule_items_ = nullptr;
   prometheus::Histogram* list_candidates_ = nullptr;
   prometheus::Histogram* first_score_ = nullptr;
+  std::array<prometheus::Counter*, kSize<ShadowOutcome>> shadows_{};
+  prometheus::Histogram* shadow_overlap_ = nullptr;
   prometheus::Counter* access_reload_failures_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;

@@ -248,31 +248,49 @@ void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<Overl
   OrderByBoosts(query.applied_rules.boosts, scratch, list);
 }
 
+absl::StatusOr<std::vector<float>> Pipeline::ScoreAgain(const Ranker& ranker,
+                                                        const std::string& user_id,
+                                                        std::span<const Candidate> items,
+                                                        ComputeThread thread) {
+  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadRequestUser(state_, user_id, {});
+  if (!user.ok()) return user.status();
+  Scratch& scratch = scratch_[thread.number];
+  absl::Status scored = ScoreItems(ranker, user->has_value() ? **user : Nobody(), items,
+                                   std::chrono::steady_clock::time_point::max(), scratch);
+  if (!scored.ok()) return scored;
+  return scratch.logits;
+}
+
+// The logits go to scratch.logits, in the order of the items.
+absl::Status Pipeline::ScoreItems(const Ranker& ranker, const OverlaidUser& user,
+                                  std::span<const Candidate> items,
+                                  std::chrono::steady_clock::time_point deadline,
+                                  Scratch& scratch) const {
+  if (!HasTimeFor(deadline)) return TooLittleTime();
+  scratch.items.clear();
+  for (const Candidate& candidate : items) scratch.items.push_back(candidate.item);
+  scratch.logits.resize(scratch.items.size());
+  const UserFeatures features = GatherUserFeatures(*state_.graph, ranker.shape(), user.state,
+                                                   scratch.features, user.own_two_hop);
+  absl::Status prepared = ranker.PrepareUser(features, *scratch.rankers[NumberOf(ranker)]);
+  if (!prepared.ok()) return prepared;
+  for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
+    if (!HasTimeFor(deadline)) return TooLittleTime();
+    const size_t count = std::min(kBlock, scratch.items.size() - begin);
+    const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
+    ScoreBlock(ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
+  }
+  return absl::OkStatus();
+}
+
 // Scores list.items and sorts them. On an error the list is as it was: DeadlineExceeded when the
 // time does not suffice, FailedPrecondition when the ranker has no score for the user.
 absl::Status Pipeline::RankItems(const RecommendQuery& query, const OverlaidUser& user,
                                  float retrieval_weight, Scratch& scratch, RankedList& list,
                                  StageDurations& durations) const {
   StageTimer timer(metrics_, Stage::kRank, &durations.rank);
-  if (!HasTimeFor(query.deadline)) return TooLittleTime();
-  RankerScratch& ranker_scratch = *scratch.rankers[NumberOf(*query.ranker)];
-  const RankerShape shape = query.ranker->shape();
-
-  scratch.items.clear();
-  for (const Candidate& candidate : list.items) scratch.items.push_back(candidate.item);
-  scratch.logits.resize(scratch.items.size());
-  if (absl::Status s = query.ranker->PrepareUser(
-          GatherUserFeatures(*state_.graph, shape, user.state, scratch.features, user.own_two_hop),
-          ranker_scratch);
-      !s.ok()) {
-    return s;
-  }
-  for (size_t begin = 0; begin < scratch.items.size(); begin += kBlock) {
-    if (!HasTimeFor(query.deadline)) return TooLittleTime();
-    const size_t count = std::min(kBlock, scratch.items.size() - begin);
-    const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
-    ScoreBlock(*query.ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
-  }
+  absl::Status scored = ScoreItems(*query.ranker, user, list.items, query.deadline, scratch);
+  if (!scored.ok()) return scored;
   for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scratch.logits[i];
   const Boosts& boosts = query.applied_rules.boosts;
   if (retrieval_weight > 0 || !boosts.empty()) {

@@ -112,6 +112,12 @@ class Pipeline {
   absl::StatusOr<RankedList> Rank(const RecommendQuery& query, std::span<const ItemIndex> items,
                                   ComputeThread thread, StageDurations& durations);
 
+  // What another ranker gives these items, in their order: nothing is timed or counted.
+  // FailedPrecondition when it has no score for the user.
+  absl::StatusOr<std::vector<float>> ScoreAgain(const Ranker& ranker, const std::string& user_id,
+                                                std::span<const Candidate> items,
+                                                ComputeThread thread);
+
   // The items nearest to `item`, which is not among them.
   absl::StatusOr<RankedList> Similar(ItemIndex item, const ItemRules& rules,
                                      StageDurations& durations);
@@ -146,6 +152,9 @@ class Pipeline {
   absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
                          float retrieval_weight, Scratch& scratch, RankedList& list,
                          StageDurations& durations) const;
+  absl::Status ScoreItems(const Ranker& ranker, const OverlaidUser& user,
+                          std::span<const Candidate> items,
+                          std::chrono::steady_clock::time_point deadline, Scratch& scratch) const;
   void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
                     RankedList& list, StageDurations& durations) const;
   void OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& boosts, Scratch& scratch,

@@ -122,8 +122,14 @@ void WritePage(const Page& page, v1::RecommendResponse& response) {
 }  // namespace
 
 RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list_rules,
+                                   const RankerShares& shares, ShadowRanking& shadow,
                                    UnaryRunner& runner, Options options)
-    : lists_(lists), list_rules_(list_rules), runner_(runner), options_(std::move(options)) {}
+    : lists_(lists),
+      list_rules_(list_rules),
+      shares_(shares),
+      shadow_(shadow),
+      runner_(runner),
+      options_(std::move(options)) {}
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,
@@ -195,7 +201,8 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   absl::StatusOr<ItemRules> rules =
       CheckFilter(request.filter(), *state.catalogue, options_.now_us());
   if (!rules.ok()) return rules.status();
-  const absl::StatusOr<const Ranker*> ranker = CheckRanker(request.ranker(), *state.snapshot);
+  const absl::StatusOr<const Ranker*> ranker = CheckRanker(
+      request.ranker().empty() ? shares_.Of(request.user_id()) : request.ranker(), *state.snapshot);
   if (!ranker.ok()) return ranker.status();
   const absl::StatusOr<size_t> explain_items = CheckExplainItems(request.explain_items());
   if (!explain_items.ok()) return explain_items.status();
@@ -228,6 +235,8 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
     call.stages += durations;
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, *page_size);
+    if (request.hypothetical_events().empty())
+      shadow_.Offer(call.state, request.user_id(), page->list);
   }
   if (!page.ok()) return page.status();
   WritePage(*page, response);
@@ -249,6 +258,7 @@ absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest&
     entry_call.stale = token.ok() && *token > call.state->applier->applied_offset();
     const absl::Status status =
         token.ok() ? DoRecommend(one, entry_call, *entry.mutable_response()) : token.status();
+    call.stages = entry_call.stages;
     *entry.mutable_status() = ToRpcStatus(status);
     if (!status.ok()) entry.clear_response();
   }

@@ -14,6 +14,8 @@
 #include "groundswell/v1/recommend.grpc.pb.h"
 #include "server/list_rules.h"
 #include "server/ranked_lists.h"
+#include "server/ranker_shares.h"
+#include "server/shadow_ranking.h"
 #include "server/unary_runner.h"
 
 namespace groundswell {
@@ -27,8 +29,8 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   };
 
   // All references must outlive the service.
-  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, UnaryRunner& runner,
-                   Options options);
+  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, const RankerShares& shares,
+                   ShadowRanking& shadow, UnaryRunner& runner, Options options);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -69,6 +71,8 @@ class RecommendService final : public v1::RecommendationService::CallbackService
 
   RankedLists& lists_;
   const ListRulesCell& list_rules_;
+  const RankerShares& shares_;
+  ShadowRanking& shadow_;
   UnaryRunner& runner_;
   const Options options_;
 };

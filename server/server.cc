@@ -29,9 +29,11 @@
 #include "server/metrics.h"
 #include "server/pipeline.h"
 #include "server/ranked_lists.h"
+#include "server/ranker_shares.h"
 #include "server/recommend_service.h"
 #include "server/removals.h"
 #include "server/serving_state.h"
+#include "server/shadow_ranking.h"
 #include "server/unary_runner.h"
 
 namespace groundswell {
@@ -150,7 +152,10 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
 // In the order of construction; what is below uses what is above.
 struct Server::Parts {
   explicit Parts(const Config& server_config)
-      : config(server_config), metrics(EventTypeNames(server_config)) {}
+      : config(server_config),
+        metrics(EventTypeNames(server_config)),
+        // Checked with the configuration.
+        shares(*RankerShares::Parse(config.ranking.shares, config.ranking.experiment)) {}
 
   const Config config;
   Metrics metrics;
@@ -166,6 +171,8 @@ struct Server::Parts {
   std::unique_ptr<IndexUpkeep> index_upkeep;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<RankedLists> lists;
+  RankerShares shares;
+  std::unique_ptr<ShadowRanking> shadow;
   std::unique_ptr<UnaryRunner> runner;
   std::unique_ptr<GraphJobs> jobs;
   std::unique_ptr<ActivationContext> activation;
@@ -290,6 +297,8 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
 // Gives a loaded state what makes it live.
 absl::Status Server::Parts::StartState(ServingState& state,
                                        const std::function<bool()>& cancelled) {
+  if (absl::Status s = shares.Check(*state.snapshot); !s.ok()) return s;
+  if (absl::Status s = shadow->Check(*state.snapshot); !s.ok()) return s;
   std::optional<Offset> checkpoint;
   const auto stored = state.generation.ReadCheckpoint();
   if (!stored.ok()) return stored.status();
@@ -387,6 +396,10 @@ void Server::Parts::MakeRequestPath() {
       RankedLists::Options{.lists_max = static_cast<size_t>(config.paging.lists_max),
                            .items_max = static_cast<size_t>(config.paging.items_max),
                            .ttl = std::chrono::seconds(config.paging.ttl_s)});
+  shadow = std::make_unique<ShadowRanking>(
+      ShadowRanking::Options{.ranker = config.ranking.shadow,
+                             .one_list_in = config.ranking.shadow_one_in},
+      *admission, metrics);
   runner = std::make_unique<UnaryRunner>(
       *access, *admission, serving, metrics,
       UnaryRunner::Options{
@@ -426,7 +439,7 @@ void Server::Parts::MakeBackground() {
 
 void Server::Parts::MakeServices() {
   recommend_service = std::make_unique<RecommendService>(
-      *lists, *list_rules, *runner,
+      *lists, *list_rules, shares, *shadow, *runner,
       RecommendService::Options{.name_space = config.server.name_space,
                                 .event_types = config.event_types,
                                 .now_us = NowMicros});

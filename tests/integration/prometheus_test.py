@@ -67,7 +67,8 @@ class DashboardTest(unittest.TestCase):
                        check=True, capture_output=True)
         server = cls._start([_SERVER, "serve", f"--server.data_dir={database}",
                              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-                             "--logging.level=error", "--checkpoint.interval_s=1"])
+                             "--logging.level=error", "--checkpoint.interval_s=1", "--ranking.shadow=dot",
+                             "--ranking.shadow_one_in=1"])
         ports = dict(part.split("=") for part in server.stdout.readline().split()[1:])
         cls.address, cls.metrics = (f"127.0.0.1:{ports[name]}" for name in ("grpc_port", "http_port"))
         cls.prometheus = f"http://127.0.0.1:{_free_port()}"
