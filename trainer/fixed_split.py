@@ -52,15 +52,21 @@ def read_pairs(path):
 
 
 def cut_validation(pairs, share, seed):
-    """(learnt from, validated on): of every user's pairs `share` at random, at least one of two."""
-    random = np.random.default_rng(seed)
-    order = np.lexsort((random.random(len(pairs)), pairs[:, 0]))
+    """(learnt from, validated on): of every user's items a run of `share`, at least one of two.
+
+    The items stand in the order of their numbers, and the run begins anywhere and goes on from the last
+    to the first. Numbers were given in the order in which items first appear, so that neighbours belong
+    together (one trip, one town). A test that was cut by time holds such runs: items drawn one by one
+    would leave their neighbours to learn from, and reward memory of them.
+    """
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     user = pairs[order, 0]
     count = np.bincount(user)
+    begin = (np.random.default_rng(seed).random(len(count)) * count).astype(np.int64)
     rank = np.arange(len(user)) - (np.cumsum(count) - count)[user]
     held = np.where(count < 2, 0, np.maximum(1, np.round(share * count)))
     validation = np.zeros(len(pairs), dtype=bool)
-    validation[order] = rank < held[user]
+    validation[order] = (rank - begin[user]) % count[user] < held[user]
     return pairs[~validation], pairs[validation]
 
 

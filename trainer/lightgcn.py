@@ -13,6 +13,10 @@ The sum of the sampled softmax runs over the items of the batch, or over the ite
 `negatives` that is drawn by popularity and shared by the batch (Wu et al., "On the Effectiveness of
 Sampled Softmax Loss", 2022). Q(j) is how often j is expected there: with c = 1 the sum estimates
 the one over all items (logQ, Yi et al., RecSys 2019), with c = 0 popular items are pushed down.
+
+A cosine has little room for popularity, which spans several powers of ten. `popularity_exponent` puts
+it back: the exported vector of an item is scaled by (how many took it)^g, so that the served inner
+product is cosine times popularity^g. It is chosen on validation, after training.
 """
 
 import hashlib
@@ -37,9 +41,7 @@ class Options:
     temperature: float = 1.0
     negatives: int = 0  # of the softmax, by popularity and shared by a batch; 0: the batch's items
     popularity_correction: float = 1.0  # c above
-    start: str = "normal"  # or "spectral": the adjacency's principal directions
-    start_scale: float = 0.1  # the standard deviation of E0 before training
-    degree_shift: float = 0.0  # added to every degree; more of it damps those who took little
+    popularity_exponent: float = 0.0  # g: exported item vectors are scaled by degree^g
     learning_rate: float = 0.01
     weight_decay: float = 1e-4  # on E0's rows of a batch
     batch: int = 2048
@@ -50,19 +52,17 @@ class Options:
     seed: int = 1
 
     def __post_init__(self):
-        for name, allowed in (("loss", ("bpr", "softmax")), ("start", ("normal", "spectral"))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"lightgcn.{name} is {getattr(self, name)!r}; it may be "
-                                 f"{' or '.join(map(repr, allowed))}")
+        if self.loss not in ("bpr", "softmax"):
+            raise ValueError(f"lightgcn.loss is {self.loss!r}; it may be 'bpr' or 'softmax'")
 
 
-def normalised_adjacency(user, item, users, items, degree_shift=0.0):
-    """(D + shift)^-1/2 [[0, R], [R', 0]] (D + shift)^-1/2 over the distinct pairs, as CSR."""
+def normalised_adjacency(user, item, users, items):
+    """D^-1/2 [[0, R], [R', 0]] D^-1/2 over the distinct pairs, as CSR."""
     pairs = np.unique(np.stack([user, item], axis=1), axis=0)
     ones = np.ones(len(pairs), dtype=np.float32)
     taken = scipy.sparse.csr_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(users, items))
     graph = scipy.sparse.bmat([[None, taken], [taken.T, None]], format="csr", dtype=np.float32)
-    degree = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1.0) + degree_shift
+    degree = np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1.0)
     scale = scipy.sparse.diags((degree**-0.5).astype(np.float32))
     return (scale @ graph @ scale).tocsr().astype(np.float32)
 
@@ -98,36 +98,12 @@ class _Propagate(torch.autograd.Function):
         return context.adjacency @ gradient.contiguous(), None
 
 
-def principal_directions(adjacency, users, items, dim, iterations=12):
-    """[users + items, dim]: the singular vectors of R's normalised form, times sqrt(singular value).
-
-    Randomised subspace iteration (Halko, Martinsson and Tropp, 2011) over A, whose blocks are R and R'.
-    """
-    block = torch.zeros(users + items, min(dim + 16, users, items))
-    block[users:] = torch.randn(items, block.shape[1])
-    for _ in range(iterations):
-        basis, _ = torch.linalg.qr((adjacency @ (adjacency @ block))[users:])
-        block = torch.zeros_like(block)
-        block[users:] = basis
-    left, singular, right = torch.linalg.svd((adjacency @ block)[:users], full_matrices=False)
-    root = singular[:dim].sqrt()
-    found = torch.zeros(users + items, dim)
-    found[:users, : len(root)] = left[:, :dim] * root
-    found[users:, : len(root)] = block[users:] @ right[:dim].T * root
-    return found
-
-
 class LightGcn(torch.nn.Module):
     def __init__(self, matrix, users, items, options):
         super().__init__()
         self.adjacency, self.users = Adjacency(matrix), users
         self.layers, self.cosine = options.layers, options.cosine
-        if options.start == "spectral":
-            start = principal_directions(self.adjacency, users, items, options.dim)
-            start = start / start.std()
-        else:
-            start = torch.randn(users + items, options.dim)
-        self.base = torch.nn.Parameter(start * options.start_scale)
+        self.base = torch.nn.Parameter(torch.randn(users + items, options.dim) * 0.1)
 
     def forward(self, base=None):
         """(user, item) vectors: the mean of all layers over `base`, or over the parameters."""
@@ -189,7 +165,7 @@ class Trainer:
         self.log_frequency = torch.from_numpy(np.log(self.frequency)).float()
         self.taken = scipy.sparse.csr_matrix(
             (np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(users, items))
-        matrix = normalised_adjacency(pairs[:, 0], pairs[:, 1], users, items, options.degree_shift)
+        matrix = normalised_adjacency(pairs[:, 0], pairs[:, 1], users, items)
         self.model = LightGcn(matrix, users, items, options)
         self.average = self.model.base.detach().clone() if options.average else None
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate)
@@ -212,8 +188,10 @@ class Trainer:
     @torch.no_grad()
     def embeddings(self):
         """(user, item) as f32 arrays."""
-        user, item = self.model(self.average)
-        return self.model.scaled(user).numpy().copy(), self.model.scaled(item).numpy().copy()
+        user, item = map(self.model.scaled, self.model(self.average))
+        degree = np.maximum(np.asarray(self.taken.sum(axis=0)).ravel(), 1)
+        popularity = degree.astype(np.float32)[:, None] ** self.options.popularity_exponent
+        return user.numpy().copy(), item.numpy() * popularity
 
     def state(self):
         """(tensors, numbers): what `restore` needs to go on as if nothing had happened. PyTorch's

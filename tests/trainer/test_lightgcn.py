@@ -25,12 +25,12 @@ def _communities(seed=3, taken=6):
                                         + (user % 2) * (_ITEMS // 2))])
 
 
-def _dense_adjacency(pairs, shift):
+def _dense_adjacency(pairs):
     taken = np.zeros((_USERS, _ITEMS))
     taken[pairs[:, 0], pairs[:, 1]] = 1
     graph = np.block([[np.zeros((_USERS, _USERS)), taken],
                       [taken.T, np.zeros((_ITEMS, _ITEMS))]])
-    scale = (np.maximum(graph.sum(1), 1) + shift) ** -0.5
+    scale = np.maximum(graph.sum(1), 1) ** -0.5
     return scale[:, None] * graph * scale
 
 
@@ -41,8 +41,8 @@ def _options(**changes):
 class ModelTest(unittest.TestCase):
     def test_the_vectors_are_the_mean_of_the_powers_of_the_adjacency(self):
         pairs = _communities()
-        trainer = lightgcn.Trainer(pairs, _USERS, _ITEMS, _options(degree_shift=2.0))
-        a, base = _dense_adjacency(pairs, 2.0), trainer.model.base.detach().numpy()
+        trainer = lightgcn.Trainer(pairs, _USERS, _ITEMS, _options())
+        a, base = _dense_adjacency(pairs), trainer.model.base.detach().numpy()
         expected = (base + a @ base + a @ a @ base) / 3
         np.testing.assert_allclose(np.concatenate(trainer.embeddings()), expected, atol=1e-6)
 
@@ -51,19 +51,17 @@ class ModelTest(unittest.TestCase):
         trainer = lightgcn.Trainer(pairs, _USERS, _ITEMS, _options())
         weight = torch.randn(_USERS + _ITEMS, 8)
         (torch.cat(trainer.model()) * weight).sum().backward()
-        a = _dense_adjacency(pairs, 0.0)
+        a = _dense_adjacency(pairs)
         expected = (weight.numpy() + a @ weight.numpy() + a @ a @ weight.numpy()) / 3
         np.testing.assert_allclose(trainer.model.base.grad.numpy(), expected, atol=1e-6)
 
-    def test_the_spectral_start_is_the_best_approximation_of_its_rank(self):
-        pairs = _communities()
-        adjacency = lightgcn.normalised_adjacency(pairs[:, 0], pairs[:, 1], _USERS, _ITEMS)
-        found = lightgcn.principal_directions(
-            lightgcn.Adjacency(adjacency), _USERS, _ITEMS, 2, iterations=40).numpy()
-        block = _dense_adjacency(pairs, 0.0)[:_USERS, _USERS:]
-        left, singular, right = np.linalg.svd(block)
-        best = left[:, :2] * singular[:2] @ right[:2]
-        np.testing.assert_allclose(found[:_USERS] @ found[_USERS:].T, best, atol=1e-4)
+    def test_exported_items_are_scaled_by_popularity(self):
+        pairs = np.array([(user, item) for user in range(_USERS) for item in range(user % _ITEMS + 1)])
+        user, item = lightgcn.Trainer(
+            pairs, _USERS, _ITEMS, _options(cosine=True, popularity_exponent=0.5)).embeddings()
+        count = np.bincount(pairs[:, 1], minlength=_ITEMS)
+        np.testing.assert_allclose(np.linalg.norm(item, axis=1), count**0.5, rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(user, axis=1), 1.0, rtol=1e-5)
 
     def test_a_wrong_name_is_refused_with_the_right_ones(self):
         with self.assertRaisesRegex(ValueError, "lightgcn.loss is 'bprr'.*'bpr' or 'softmax'"):
@@ -128,7 +126,7 @@ class TrainingTest(unittest.TestCase):
     def test_every_loss_learns_the_communities(self):
         pairs = _communities()
         for changes in ({"loss": "bpr"}, {}, {"negatives": 16}, {"cosine": True, "temperature": 0.2},
-                        {"average": 0.9, "start": "spectral", "negatives": 16}, {"layers": 0}):
+                        {"average": 0.9, "negatives": 16}, {"layers": 0}):
             with self.subTest(**changes):
                 trainer = lightgcn.Trainer(pairs, _USERS, _ITEMS, _options(**changes))
                 user, item = lightgcn.train_epochs(trainer, 40)
@@ -195,6 +193,8 @@ class FixedSplitTest(unittest.TestCase):
         pairs = np.array([(0, item) for item in range(10)] + [(1, 3)] + [(2, 1), (2, 2)])
         learnt, validation = fixed_split.cut_validation(pairs, 0.2, seed=1)
         self.assertEqual(np.bincount(validation[:, 0], minlength=3).tolist(), [2, 0, 1])
+        first, second = validation[validation[:, 0] == 0, 1]
+        self.assertIn(second - first, (1, 9))  # neighbours, or the last one and the first
         self.assertEqual(sorted(map(tuple, np.concatenate([learnt, validation]).tolist())),
                          sorted(map(tuple, pairs.tolist())))
 
