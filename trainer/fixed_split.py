@@ -135,6 +135,8 @@ def run(train_path, test_path, config_path, seeds, checkpoints=None):
             quality = recall_ndcg(user, item, lists, _K)
             results.append(Result(name, seed, epochs, *quality, choosing_s, training_s))
             choosing_s = 0.0
+            print(f"{name}, seed {seed}: {epochs} epochs, Recall@{_K} {quality[0]:.4f}, "
+                  f"NDCG@{_K} {quality[1]:.4f}", flush=True)
     return results
 
 

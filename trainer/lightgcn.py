@@ -14,9 +14,10 @@ The sum of the sampled softmax runs over the items of the batch, or over the ite
 Sampled Softmax Loss", 2022). Q(j) is how often j is expected there: with c = 1 the sum estimates
 the one over all items (logQ, Yi et al., RecSys 2019), with c = 0 popular items are pushed down.
 
-A cosine has little room for popularity, which spans several powers of ten. `popularity_exponent` puts
-it back: the exported vector of an item is scaled by (how many took it)^g, so that the served inner
-product is cosine times popularity^g. It is chosen on validation, after training.
+With c < 1 the scores lack (1 - c) t log Q(i) of popularity, and a cosine has little room for it in any
+case. `popularity_bias` b puts it back: b log(how many took i) is exported as one more coordinate of
+the item, where every user has 1, so that the served inner product is s(u, i) + b log degree. It takes
+no part in the training, and is chosen on validation.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ class Options:
     temperature: float = 1.0
     negatives: int = 0  # of the softmax, by popularity and shared by a batch; 0: the batch's items
     popularity_correction: float = 1.0  # c above
-    popularity_exponent: float = 0.0  # g: exported item vectors are scaled by degree^g
+    popularity_bias: float = 0.0  # b: exported scores are s + b log degree, in one more coordinate
     learning_rate: float = 0.01
     weight_decay: float = 1e-4  # on E0's rows of a batch
     batch: int = 2048
@@ -187,11 +188,13 @@ class Trainer:
 
     @torch.no_grad()
     def embeddings(self):
-        """(user, item) as f32 arrays."""
-        user, item = map(self.model.scaled, self.model(self.average))
-        degree = np.maximum(np.asarray(self.taken.sum(axis=0)).ravel(), 1)
-        popularity = degree.astype(np.float32)[:, None] ** self.options.popularity_exponent
-        return user.numpy().copy(), item.numpy() * popularity
+        """(user [users, d], item [items, d]) as f32 arrays; d is one more than dim with a bias."""
+        user, item = (self.model.scaled(side).numpy().copy() for side in self.model(self.average))
+        if not self.options.popularity_bias:
+            return user, item
+        degree = np.maximum(np.asarray(self.taken.sum(axis=0)), 1).reshape(-1, 1)
+        bias = (self.options.popularity_bias * np.log(degree)).astype(np.float32)
+        return np.hstack([user, np.ones((len(user), 1), np.float32)]), np.hstack([item, bias])
 
     def state(self):
         """(tensors, numbers): what `restore` needs to go on as if nothing had happened. PyTorch's
@@ -252,7 +255,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self):
-        """Moves the running mean of E0; the first steps count alike, so that the start is forgotten."""
+        """Moves the running mean of E0, faster during the first steps, so that the start is forgotten."""
         if self.average is not None:
             decay = min(self.options.average, self.steps / (self.steps + 10))
             self.average.lerp_(self.model.base, 1.0 - decay)
@@ -342,8 +345,8 @@ def _keep(trainer, progress, path):
 
 
 def _identity(trainer):
-    """What a checkpoint must have been made with to be of use; a longer run may go on from a shorter."""
+    """What a checkpoint must have been made with; how long to train and what to export may differ."""
     options = {name: value for name, value in asdict(trainer.options).items()
-               if name not in ("epochs_max", "patience")}
+               if name not in ("epochs_max", "patience", "popularity_bias")}
     pairs = hashlib.sha256(trainer.user.numpy().tobytes() + trainer.item.numpy().tobytes())
     return {**options, "pairs": pairs.hexdigest()}

@@ -55,13 +55,15 @@ class ModelTest(unittest.TestCase):
         expected = (weight.numpy() + a @ weight.numpy() + a @ a @ weight.numpy()) / 3
         np.testing.assert_allclose(trainer.model.base.grad.numpy(), expected, atol=1e-6)
 
-    def test_exported_items_are_scaled_by_popularity(self):
+    def test_the_popularity_bias_is_one_more_coordinate(self):
         pairs = np.array([(user, item) for user in range(_USERS) for item in range(user % _ITEMS + 1)])
-        user, item = lightgcn.Trainer(
-            pairs, _USERS, _ITEMS, _options(cosine=True, popularity_exponent=0.5)).embeddings()
-        count = np.bincount(pairs[:, 1], minlength=_ITEMS)
-        np.testing.assert_allclose(np.linalg.norm(item, axis=1), count**0.5, rtol=1e-5)
-        np.testing.assert_allclose(np.linalg.norm(user, axis=1), 1.0, rtol=1e-5)
+        options = _options(cosine=True)
+        user, item = lightgcn.Trainer(pairs, _USERS, _ITEMS, options).embeddings()
+        np.testing.assert_allclose(np.linalg.norm(item, axis=1), 1.0, rtol=1e-5)
+        biased = lightgcn.Trainer(
+            pairs, _USERS, _ITEMS, replace(options, popularity_bias=0.5)).embeddings()
+        expected = user @ item.T + 0.5 * np.log(np.bincount(pairs[:, 1], minlength=_ITEMS))
+        np.testing.assert_allclose(biased[0] @ biased[1].T, expected, atol=1e-5)
 
     def test_a_wrong_name_is_refused_with_the_right_ones(self):
         with self.assertRaisesRegex(ValueError, "lightgcn.loss is 'bprr'.*'bpr' or 'softmax'"):
