@@ -35,6 +35,8 @@ def main():
             serving_quality.evaluate(arguments.config, arguments.address, arguments.write)
     except (OSError, ValueError) as error:
         sys.exit(f"trainer: {error}")
+    except KeyboardInterrupt:
+        sys.exit("trainer: interrupted")
 
 
 def _add_benchmark(commands):

@@ -56,8 +56,8 @@ def cut_validation(pairs, share, seed):
 
     The items stand in the order of their numbers, and the run begins anywhere and goes on from the last
     to the first. Numbers were given in the order in which items first appear, so that neighbours belong
-    together (one trip, one town). A test that was cut by time holds such runs: items drawn one by one
-    would leave their neighbours to learn from, and reward memory of them.
+    together (one trip, one town). Gowalla's test holds such runs: items drawn one by one would leave
+    their neighbours to learn from, and reward memory of them.
     """
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     user = pairs[order, 0]
@@ -105,7 +105,7 @@ class Result:
     recall: float
     ndcg: float
     choosing_s: float  # training without the validation pairs, and validating; 0 where not done
-    training_s: float  # training on all pairs
+    training_s: float  # training on all pairs; both count from where a checkpoint left off
 
 
 def run(train_path, test_path, config_path, seeds, checkpoints=None):
@@ -119,6 +119,8 @@ def run(train_path, test_path, config_path, seeds, checkpoints=None):
     users, items = np.maximum(train.max(0), test.max(0)) + 1
     print(f"{users} users, {items} items, {len(train)} training pairs, {len(test)} test pairs",
           flush=True)
+    if items < _K:
+        raise ValueError(f"{train_path}: {items} items are too few for lists of {_K}")
     lists = lists_of(train, test, users, items)
     results = [_popularity(train, lists)]
     for name, options in config["models"].items():
