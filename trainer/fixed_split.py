@@ -3,8 +3,8 @@
 A line of either file is a user and the items it took, as numbers: `user item item ...`. All items that
 a user has not in the training file are ranked for it; Recall@k is over the user's test items and
 NDCG@k over the best order of min(|test|, k) of them, both averaged over the users with a test item.
-The number of epochs is chosen on a share of the training pairs; the test file is looked at once, by
-the model that is then trained on all of them.
+The number of epochs is the configuration's, or else chosen on a share of the training pairs; the test
+file is looked at once, by the model that is then trained on all of them.
 """
 
 import json
@@ -123,12 +123,12 @@ def run(train_path, test_path, config_path, seeds, checkpoints=None):
         raise ValueError(f"{train_path}: {items} items are too few for lists of {_K}")
     lists = lists_of(train, test, users, items)
     results = [_popularity(train, lists)]
-    for name, options in config["models"].items():
-        epochs, choosing_s = None, 0.0
+    for name, (options, epochs) in config["models"].items():
+        choosing_s = 0.0
         for seed in seeds:
             options = replace(options, seed=seed)
             files = _checkpoint_files(checkpoints, name, seed)
-            if epochs is None:  # the first seed's choice holds for the others
+            if not epochs:  # the first seed's choice holds for the others
                 epochs, choosing_s = _choose_epochs(train, lists, config, name, options, files[0])
             begin = time.monotonic()
             trainer = lightgcn.Trainer(train, users, items, options)
@@ -194,13 +194,19 @@ def _checkpoint_files(directory, name, seed):
 
 
 def _read_config(path):
-    """The configuration, with lightgcn.Options by name under `models`: the common ones, then its own."""
+    """The configuration, with (lightgcn.Options, epochs) by name under `models`: the common options,
+    then its own; 0 epochs where they are to be chosen."""
     with open(path, "rb") as stream:
         config = tomllib.load(stream)
     common = config.pop("lightgcn")
     try:
-        config["models"] = {name: lightgcn.Options(**{**common, **own})
+        config["models"] = {name: _model_options({**common, **own})
                             for name, own in config["models"].items()}
     except TypeError as error:
         raise ValueError(f"{path}: {error}; trainer/lightgcn.py lists the options") from None
     return config
+
+
+def _model_options(options):
+    epochs = options.pop("epochs", 0)
+    return lightgcn.Options(**options), epochs

@@ -216,6 +216,8 @@ class FixedSplitTest(unittest.TestCase):
             self.assertEqual([(row["model"], row["seed"]) for row in found],
                              [("popularity", 0), ("factors", 1), ("factors", 2),
                               ("lightgcn", 1), ("lightgcn", 2)])
+            self.assertEqual([row["epochs"] for row in found[:3]], [0, 3, 3])
+            self.assertIn(found[3]["epochs"], (1, 2))
             self.assertGreater(found[3]["recall"], 0.9)  # of 4 items, 20 are shown: all of the group
             printed = self._benchmark(Path(directory))
             self.assertRegex(printed, r"lightgcn +[01]\.\d{4} \+- 0\.\d{4}")
@@ -228,7 +230,7 @@ class FixedSplitTest(unittest.TestCase):
                 f"{user} {' '.join(map(str, rows[rows[:, 0] == user, 1]))}\n" for user in range(_USERS)))
         (directory / "config").write_text(
             "validation_share = 0.1\nvalidation_seed = 1\n[lightgcn]\ndim = 8\nepochs_max = 2\n"
-            "[models.factors]\nlayers = 0\n[models.lightgcn]\nlayers = 2\n")
+            "[models.factors]\nlayers = 0\nepochs = 3\n[models.lightgcn]\nlayers = 2\n")
         arguments = ["trainer", "benchmark", "--seed", "1", "--seed", "2", *more]
         for name in ("train", "test", "config"):
             arguments += [f"--{name}", str(directory / name)]
