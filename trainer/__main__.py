@@ -13,7 +13,7 @@ def main():
     parser = argparse.ArgumentParser(prog="trainer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_train, _add_examples, _add_compare, _add_evaluate, _add_import_macgnn,
-                _add_import_vectors):
+                _add_import_vectors, _add_benchmark):
         add(commands)
     arguments = parser.parse_args()
     try:
@@ -160,6 +160,30 @@ def _add_import_vectors(commands):
 def _import_vectors(arguments):
     from trainer import foreign
     foreign.import_vectors(arguments)
+
+
+def _add_benchmark(commands):
+    benchmark = _command(
+        commands, "benchmark", "train LightGCN on a ready-made split that others have published figures on",
+        "--config trainer/gowalla.toml \\\n"
+        "      --train train.txt.zst --test test.txt.zst --seeds 1 2 3")
+    benchmark.add_argument("--train", required=True, help="lines of `user item item ...`, or .zst of them")
+    benchmark.add_argument("--test", required=True, help="the same; looked at once, by the trained model")
+    benchmark.add_argument("--config", required=True, help="TOML, such as trainer/gowalla.toml")
+    benchmark.add_argument("--seeds", type=int, nargs="+", default=[1])
+    benchmark.add_argument("--checkpoints", metavar="DIR",
+                           help="keep the state after every epoch here; a killed run goes on from it")
+    benchmark.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    benchmark.set_defaults(run=_benchmark)
+
+
+def _benchmark(arguments):
+    from trainer import fixed_split
+    # Progress is for people: it leaves standard output to the results.
+    with contextlib.redirect_stdout(sys.stderr):
+        results = fixed_split.run(arguments.train, arguments.test, arguments.config,
+                                  arguments.seeds, arguments.checkpoints)
+    print(fixed_split.as_json(results) if arguments.json else fixed_split.table(results))
 
 
 if __name__ == "__main__":

@@ -163,12 +163,15 @@ class _Training:
     def _lightgcn(self, cut_s, epochs=None):
         """(user, item, epochs): embeddings of everything before `cut_s`, kept among the checkpoints.
         Without `epochs` their number is chosen."""
-        kept = self.checkpoints / f"embeddings.{cut_s}.safetensors" if self.checkpoints else None
+        at = lambda phase: (self.checkpoints / f"{phase}.{cut_s}.safetensors" if self.checkpoints else None)
+        kept = at("embeddings")
         if kept and kept.exists():
             tensors, numbers = checkpoint.read(kept, {})
             return tensors["user"].numpy(), tensors["item"].numpy(), numbers["epochs"]
-        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn)
-        user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn)
+        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn,
+                                                    at("lightgcn.choosing"))
+        user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn,
+                                   at("lightgcn.final"))
         if kept:
             checkpoint.write(kept, {}, {"user": torch.from_numpy(user), "item": torch.from_numpy(item)},
                              {"epochs": epochs})
