@@ -23,8 +23,8 @@ size_t ThreadsOrCores(size_t threads) {
 
 }  // namespace
 
-Admission::Admission(size_t threads, size_t queue_max) : queue_max_(queue_max) {
-  const size_t count = ThreadsOrCores(threads);
+Admission::Admission(const Options& options) : options_(options) {
+  const size_t count = ThreadsOrCores(options.threads);
   threads_.reserve(count);
   shared_.reserve(count);
   for (size_t number = 0; number < count; ++number) {
@@ -42,7 +42,7 @@ absl::Status Admission::Submit(Work work) {
       return WithReason(absl::UnavailableError("the server is shutting down; ask another one"),
                         "DRAINING");
     }
-    full = queue_.size() >= queue_max_;
+    full = queue_.size() >= options_.queue_max;
     if (!full) queue_.push_back(std::move(work));
   }
   if (full) return Overloaded("the request queue", RetryAfter());
@@ -83,6 +83,7 @@ void Admission::Run(ComputeThread self) {
       }
       work = std::move(queue_.front());
       queue_.pop_front();
+      self.pressure = PressureBehind(queue_.size());
     }
     const auto begin = steady_clock::now();
     std::move(work)(self);
@@ -91,6 +92,12 @@ void Admission::Run(ComputeThread self) {
     const int64_t average = work_ns_.load(std::memory_order_relaxed);
     work_ns_.store(average + (took - average) / kAverageOver, std::memory_order_relaxed);
   }
+}
+
+Pressure Admission::PressureBehind(size_t waiting) const {
+  const auto reaches = [waiting](size_t limit) { return limit > 0 && waiting >= limit; };
+  if (reaches(options_.no_ranking_at)) return Pressure::kNoRanking;
+  return reaches(options_.fewer_candidates_at) ? Pressure::kFewerCandidates : Pressure::kNone;
 }
 
 bool Admission::RunSharedPart() {
@@ -136,7 +143,8 @@ void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
 
 milliseconds Admission::RetryAfter() const {
   const int64_t wait_ns = work_ns_.load(std::memory_order_relaxed) *
-                          static_cast<int64_t>(queue_max_) / static_cast<int64_t>(thread_count());
+                          static_cast<int64_t>(options_.queue_max) /
+                          static_cast<int64_t>(thread_count());
   return std::clamp(std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(wait_ns)), kRetryMin,
                     kRetryMax);
 }

@@ -23,9 +23,17 @@ namespace groundswell {
 
 class Admission;
 
+// How much waits behind a work, and so how dear its answer may be.
+enum class Pressure {
+  kNone,
+  kFewerCandidates,  // answer with less
+  kNoRanking,        // and in the order of retrieval
+};
+
 // Which thread runs the work; index per-thread scratch memory with it.
 struct ComputeThread {
-  size_t number = 0;              // 0 .. thread_count() - 1
+  size_t number = 0;  // 0 .. thread_count() - 1
+  Pressure pressure = Pressure::kNone;
   Admission* siblings = nullptr;  // whose thread it is; null: it has none to share work with
 };
 
@@ -40,8 +48,15 @@ class Admission {
   // Runs once; must not throw.
   using Work = absl::AnyInvocable<void(ComputeThread)>;
 
-  // `threads` 0: one per core.
-  Admission(size_t threads, size_t queue_max);
+  struct Options {
+    size_t threads = 0;  // 0: one per core
+    size_t queue_max = 256;
+    // Works that wait, from which on those that begin are under pressure; 0: never.
+    size_t fewer_candidates_at = 0;
+    size_t no_ranking_at = 0;
+  };
+
+  explicit Admission(const Options& options);
   // Drains.
   ~Admission();
   Admission(const Admission&) = delete;
@@ -79,7 +94,9 @@ class Admission {
   // How long the queue as it is takes to drain, by the recent duration of works.
   std::chrono::milliseconds RetryAfter() const;
 
-  const size_t queue_max_;
+  Pressure PressureBehind(size_t waiting) const;
+
+  const Options options_;
   std::atomic<int64_t> work_ns_{1'000'000};  // moving average of a work's duration
   mutable Mutex mutex_;
   CondVar changed_;

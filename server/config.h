@@ -32,6 +32,8 @@ struct Config {
     std::string data_dir;                // empty: not set, see RequireDataDir
     int64_t compute_threads = 0;         // 0: one per core
     int64_t queue_max = 256;
+    int64_t fewer_candidates_percent = 10;  // of queue_max; 0: never
+    int64_t no_ranking_percent = 40;        // of queue_max; 0: never
     int64_t drain_s = 10;
     bool reflection = true;
     int64_t message_bytes_max = 4 << 20;

@@ -71,6 +71,12 @@ constexpr ConfigKey kKeys[] = {
      "Threads that answer requests; 0: one per core."},
     {"server.queue_max", GROUNDSWELL_MEMBER(server.queue_max), "requests", 1, 1'000'000,
      "Requests that may wait for a compute thread; further ones are refused."},
+    {"server.fewer_candidates_percent", GROUNDSWELL_MEMBER(server.fewer_candidates_percent), "%", 0,
+     100,
+     "Requests that wait, in percent of server.queue_max, from which on lists are chosen from a "
+     "quarter of the candidates; 0: never."},
+    {"server.no_ranking_percent", GROUNDSWELL_MEMBER(server.no_ranking_percent), "%", 0, 100,
+     "Likewise, from which on lists are in the order of retrieval; 0: never."},
     {"server.drain_s", GROUNDSWELL_MEMBER(server.drain_s), "s", 0, 3'600,
      "How long calls in progress may take after SIGTERM."},
     {"server.reflection", GROUNDSWELL_MEMBER(server.reflection), "", 0, 1,

@@ -33,8 +33,8 @@ constexpr std::array kCodeNames = {
     "DATA_LOSS", "UNAUTHENTICATED"};
 constexpr std::array kShadowOutcomes = {"scored", "not_scored", "left_out"};
 constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain", "arrange"};
-constexpr std::array kSteps = {"ranking_skipped", "retrieval_skipped", "stale_state",
-                               "explanations_skipped", "diversity_skipped"};
+constexpr std::array kSteps = {"fewer_candidates", "ranking_skipped",      "retrieval_skipped",
+                               "stale_state",      "explanations_skipped", "diversity_skipped"};
 constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
 constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
                                   "applied",  "below_zero",     "unknown_item",

@@ -57,6 +57,7 @@ enum class Method {
 const char* NameOf(Method method);
 enum class Stage { kQueue, kUserState, kRetrieval, kRank, kExplain, kArrange, kCount };
 enum class DegradedStep {
+  kFewerCandidates,
   kRankingSkipped,
   kRetrievalSkipped,
   kStaleState,

@@ -46,6 +46,10 @@ absl::Status TooLittleTime() {
   return absl::DeadlineExceededError("too little time was left to rank; allow a longer deadline");
 }
 
+absl::Status TooManyWait() {
+  return absl::ResourceExhaustedError("too many requests waited for this one to be ranked");
+}
+
 // Puts the items in the order of `votes`, by their present place; equal ones stay in theirs.
 void SortByVotes(std::span<const float> votes, std::vector<uint32_t>& order,
                  std::vector<Candidate>& items) {
@@ -110,7 +114,7 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
   if (!user.ok()) return user.status();
 
   Retrieve(query, *user, thread, scratch, list, durations);
-  OrderItems(query, *user, scratch, list, durations);
+  OrderItems(query, *user, thread, scratch, list, durations);
   ArrangeItems(query, scratch, list, durations);
   if (!list.ranker.empty()) ExplainItems(query, (*user)->state, scratch, list, durations);
   return list;
@@ -208,12 +212,15 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<Overlai
   }
   const ItemFilter filter = FilterOf(query.rules, scratch.seen);
   const ItemFilter with_seen = FilterOf(query.rules, {});
+  const bool fewer = thread.pressure != Pressure::kNone && query.only_sources == 0;
+  if (fewer) Degrade(list, v1::DEGRADATION_FEWER_CANDIDATES, DegradedStep::kFewerCandidates);
   Retrieval::Result found = retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                                 .filter = filter,
                                                 .filter_with_seen = with_seen,
                                                 .categories = query.rules.categories,
                                                 .seed = std::hash<std::string>{}(query.user_id),
                                                 .only_sources = query.only_sources,
+                                                .fewer = fewer,
                                                 .items_min = query.page_size,
                                                 .deadline = query.deadline},
                                                thread, scratch.retrieval);
@@ -226,13 +233,16 @@ void Pipeline::Retrieve(const RecommendQuery& query, const std::optional<Overlai
 
 // By the ranker, which the list then names; where there is none, or it cannot, as retrieved.
 void Pipeline::OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                          Scratch& scratch, RankedList& list, StageDurations& durations) const {
+                          ComputeThread thread, Scratch& scratch, RankedList& list,
+                          StageDurations& durations) const {
   if (!user.has_value()) {
     list.fallback_reason = v1::FALLBACK_REASON_UNKNOWN_USER;
     metrics_.CountFallback(Fallback::kUnknownUser);
   } else if (query.ranker != nullptr && !query.skip_ranking && !list.items.empty()) {
     const absl::Status ranked =
-        RankItems(query, *user, options_.retrieval_weight, scratch, list, durations);
+        thread.pressure == Pressure::kNoRanking
+            ? TooManyWait()
+            : RankItems(query, *user, options_.retrieval_weight, scratch, list, durations);
     if (ranked.ok()) {
       list.ranker = query.ranker->name();
       metrics_.ObserveFirstScore(list.items.front().score);

@@ -3,7 +3,8 @@
 //   user state -> candidate sources -> merge & filter -> ranker -> ranked list
 //
 // When the time runs short, or a stage fails, the answer gets cheaper instead of failing: the
-// ranker's order, else the order of retrieval, else popularity; and the list says so.
+// ranker's order, else the order of retrieval, else popularity; and the list says so. So it does
+// when many requests wait (Pressure): fewer candidates, then none ranked.
 #ifndef GROUNDSWELL_SERVER_PIPELINE_H_
 #define GROUNDSWELL_SERVER_PIPELINE_H_
 
@@ -148,7 +149,8 @@ class Pipeline {
                 ComputeThread thread, Scratch& scratch, RankedList& list,
                 StageDurations& durations) const;
   void OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                  Scratch& scratch, RankedList& list, StageDurations& durations) const;
+                  ComputeThread thread, Scratch& scratch, RankedList& list,
+                  StageDurations& durations) const;
   absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
                          float retrieval_weight, Scratch& scratch, RankedList& list,
                          StageDurations& durations) const;

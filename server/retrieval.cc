@@ -11,6 +11,8 @@ namespace {
 
 // Newest items whose neighbours are looked for, one search each.
 constexpr size_t kSimilarToItems = 3;
+// Of quotas and candidates where there are to be fewer.
+constexpr size_t kFewerDivisor = 4;
 // Newest items that a user's vector is made of, and the sources of the live graph may start from.
 constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
 
@@ -56,9 +58,17 @@ const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
 
 size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
   const size_t quota = SourceOf(source).quota;
-  if (query.only_sources == 0) return quota;
+  if (query.only_sources == 0) {
+    if (!query.fewer) return quota;
+    return source == kFromWalk ? 0 : (quota + kFewerDivisor - 1) / kFewerDivisor;
+  }
   if ((query.only_sources & source) == 0) return 0;
   return quota > 0 ? quota : options_.candidates;
+}
+
+size_t Retrieval::CandidatesMax(const Query& query) const {
+  const bool fewer = query.fewer && query.only_sources == 0;
+  return fewer ? (options_.candidates + kFewerDivisor - 1) / kFewerDivisor : options_.candidates;
 }
 
 void Retrieval::Add(std::vector<Candidate> found, uint32_t source,
@@ -158,15 +168,16 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
   std::move(scratch.from_neighbors.begin(), scratch.from_neighbors.end(),
             std::back_inserter(scratch.proposed));
   ProposeTrending(query, scratch);
+  const size_t candidates_max = CandidatesMax(query);
   size_t popular = QuotaOf(kFromPopular, query);
-  if (popular > 0 && fill) popular = std::max(popular, options_.candidates);
+  if (popular > 0 && fill) popular = std::max(popular, candidates_max);
   ProposePopular(query, popular, scratch);
-  result.items = MergeCandidates(scratch.proposed, options_.candidates, options_.rank_constant);
-  const size_t wanted = std::min(query.items_min, options_.candidates);
+  result.items = MergeCandidates(scratch.proposed, candidates_max, options_.rank_constant);
+  const size_t wanted = std::min(query.items_min, candidates_max);
   if (result.items.size() < wanted && popular < wanted && query.only_sources == 0) {
     if (popular > 0) scratch.proposed.pop_back();
     ProposePopular(query, wanted, scratch);
-    result.items = MergeCandidates(scratch.proposed, options_.candidates, options_.rank_constant);
+    result.items = MergeCandidates(scratch.proposed, candidates_max, options_.rank_constant);
   }
   return result;
 }

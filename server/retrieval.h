@@ -74,6 +74,8 @@ class Retrieval {
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
     // Options::candidates items.
     uint32_t only_sources = 0;
+    // A quarter of each quota and of Options::candidates, and no walks; not with only_sources.
+    bool fewer = false;
     size_t items_min = 0;  // popular items fill the list up to here, unless only_sources is set
     std::chrono::steady_clock::time_point deadline;
   };
@@ -110,6 +112,7 @@ class Retrieval {
   ComputeThread SiblingsFor(ComputeThread thread) const;
   const Source& SourceOf(uint32_t source) const;
   size_t QuotaOf(uint32_t source, const Query& query) const;
+  size_t CandidatesMax(const Query& query) const;
   void Add(std::vector<Candidate> found, uint32_t source,
            std::vector<ProposedList>& proposed) const;
   void FindRecent(const UserState& user, Scratch& scratch) const;

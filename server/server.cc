@@ -390,8 +390,14 @@ void Server::Parts::ShowServed(const ServingState& state) {
 }
 
 void Server::Parts::MakeRequestPath() {
-  admission = std::make_unique<Admission>(static_cast<size_t>(config.server.compute_threads),
-                                          static_cast<size_t>(config.server.queue_max));
+  const auto of_queue = [this](int64_t percent) {
+    return static_cast<size_t>((config.server.queue_max * percent + 99) / 100);
+  };
+  admission = std::make_unique<Admission>(
+      Admission::Options{.threads = static_cast<size_t>(config.server.compute_threads),
+                         .queue_max = static_cast<size_t>(config.server.queue_max),
+                         .fewer_candidates_at = of_queue(config.server.fewer_candidates_percent),
+                         .no_ranking_at = of_queue(config.server.no_ranking_percent)});
   lists = std::make_unique<RankedLists>(
       RankedLists::Options{.lists_max = static_cast<size_t>(config.paging.lists_max),
                            .items_max = static_cast<size_t>(config.paging.items_max),

@@ -16,7 +16,7 @@ namespace groundswell {
 namespace {
 
 TEST(AdmissionTest, AFullQueueRefusesAtTheDoorAndSaysWhenToTryAgain) {
-  Admission admission(1, 2);
+  Admission admission({.threads = 1, .queue_max = 2});
   std::promise<void> started;
   std::promise<void> release;
   ASSERT_TRUE(admission
@@ -40,7 +40,7 @@ TEST(AdmissionTest, AFullQueueRefusesAtTheDoorAndSaysWhenToTryAgain) {
 }
 
 TEST(AdmissionTest, DrainingRunsWhatWaitsAndRefusesTheRest) {
-  Admission admission(2, 100);
+  Admission admission({.threads = 2, .queue_max = 100});
   std::atomic<int> ran = 0;
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(admission.Submit([&](ComputeThread) { ++ran; }).ok());
   admission.Drain();
@@ -53,7 +53,7 @@ TEST(AdmissionTest, DrainingRunsWhatWaitsAndRefusesTheRest) {
 }
 
 TEST(AdmissionTest, RefusedWorkIsDestroyedUnrun) {
-  Admission admission(1, 1);
+  Admission admission({.threads = 1, .queue_max = 1});
   admission.Drain();
   auto owned = std::make_shared<int>(0);
   const std::weak_ptr<int> watch = owned;
@@ -74,7 +74,7 @@ void RunOn(Admission& admission, const std::function<void(ComputeThread)>& work)
 }
 
 TEST(AdmissionTest, APartRunsOnAThreadThatHasNothingToDo) {
-  Admission admission(2, 10);
+  Admission admission({.threads = 2, .queue_max = 10});
   RunOn(admission, [](ComputeThread self) {
     // The other thread may not have come to its waiting yet: then the part is not shared.
     for (bool beside = false; !beside;) {
@@ -100,13 +100,13 @@ TEST(AdmissionTest, APartThatNobodyTakesRunsHereAfterTheOwn) {
         self, [&] { order.push_back(1); }, [&] { order.push_back(2); });
   };
   run(ComputeThread{.number = 0});
-  Admission admission(1, 10);
+  Admission admission({.threads = 1, .queue_max = 10});
   RunOn(admission, run);
   EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2}));
 }
 
 TEST(AdmissionTest, EveryPartRunsOnceWhateverTheLoad) {
-  Admission admission(3, 10'000);
+  Admission admission({.threads = 3, .queue_max = 10'000});
   std::atomic<int> own = 0;
   std::atomic<int> side = 0;
   for (int i = 0; i < 5'000; ++i) {
@@ -128,10 +128,45 @@ TEST(AdmissionTest, EveryPartRunsOnceWhateverTheLoad) {
   EXPECT_EQ(side, 5'000);
 }
 
+TEST(AdmissionTest, TheMoreWorksWaitTheMorePressureIsOnOne) {
+  Admission admission(
+      {.threads = 1, .queue_max = 10, .fewer_candidates_at = 2, .no_ranking_at = 4});
+  std::promise<void> started;
+  std::promise<void> release;
+  ASSERT_TRUE(admission
+                  .Submit([&](ComputeThread) {
+                    started.set_value();
+                    release.get_future().wait();
+                  })
+                  .ok());
+  started.get_future().wait();
+  std::vector<Pressure> seen;  // of the one thread
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(admission.Submit([&](ComputeThread self) { seen.push_back(self.pressure); }).ok());
+  }
+  release.set_value();
+  admission.Drain();
+  EXPECT_EQ(seen, (std::vector<Pressure>{Pressure::kNoRanking, Pressure::kNoRanking,
+                                         Pressure::kFewerCandidates, Pressure::kFewerCandidates,
+                                         Pressure::kNone, Pressure::kNone}));
+}
+
+TEST(AdmissionTest, WithoutLimitsThereIsNoPressure) {
+  Admission admission({.threads = 1, .queue_max = 100});
+  std::atomic<int> pressed = 0;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(
+        admission.Submit([&](ComputeThread self) { pressed += self.pressure != Pressure::kNone; })
+            .ok());
+  }
+  admission.Drain();
+  EXPECT_EQ(pressed, 0);
+}
+
 TEST(AdmissionTest, OneThreadKeepsTheOrderOfArrival) {
   std::vector<int> order;
   {
-    Admission admission(1, 100);
+    Admission admission({.threads = 1, .queue_max = 100});
     for (int i = 0; i < 100; ++i) {
       ASSERT_TRUE(admission.Submit([&order, i](ComputeThread) { order.push_back(i); }).ok());
     }
@@ -142,7 +177,7 @@ TEST(AdmissionTest, OneThreadKeepsTheOrderOfArrival) {
 
 TEST(AdmissionTest, ScratchByThreadNumberIsNeverShared) {
   constexpr size_t kThreads = 4;
-  Admission admission(kThreads, 10'000);
+  Admission admission({.threads = kThreads, .queue_max = 10'000});
   EXPECT_EQ(admission.thread_count(), kThreads);
   std::vector<int> scratch(kThreads, 0);  // not atomic on purpose: the thread sanitizer watches
   for (int i = 0; i < 2'000; ++i) {
@@ -154,7 +189,9 @@ TEST(AdmissionTest, ScratchByThreadNumberIsNeverShared) {
   EXPECT_EQ(total, 2'000);
 }
 
-TEST(AdmissionTest, ZeroThreadsMeansOnePerCore) { EXPECT_GE(Admission(0, 1).thread_count(), 1u); }
+TEST(AdmissionTest, ZeroThreadsMeansOnePerCore) {
+  EXPECT_GE(Admission({.queue_max = 1}).thread_count(), 1u);
+}
 
 }  // namespace
 }  // namespace groundswell

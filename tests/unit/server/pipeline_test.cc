@@ -83,7 +83,7 @@ TEST_F(PipelineTest, SourcesSideBySideProposeWhatTheyDoOneAfterTheOther) {
   constexpr size_t kThreads = 3;
   Pipeline side_by_side(*loaded_->state, metrics_,
                         {.retrieval = {.side_by_side_threads = kThreads}}, kThreads);
-  Admission admission(kThreads, 10);
+  Admission admission({.threads = kThreads, .queue_max = 10});
   std::vector<std::string> users;
   ASSERT_TRUE(loaded_->state->generation
                   .ForEachUser([&](std::string_view id, const UserState&) {
@@ -111,6 +111,41 @@ TEST_F(PipelineTest, SourcesSideBySideProposeWhatTheyDoOneAfterTheOther) {
       EXPECT_EQ(list.items[i].sources, expected.items[i].sources);
     }
   }
+}
+
+TEST_F(PipelineTest, UnderPressureAnAnswerGetsCheaperAndSaysSo) {
+  const auto under = [&](Pressure pressure, uint32_t only_sources = 0) {
+    StageDurations durations;
+    const auto list =
+        pipeline_.Recommend({.user_id = kCustomer,
+                             .ranker = loaded_->state->snapshot->FindRanker(""),
+                             .deadline = steady_clock::now() + hours(1),
+                             .only_sources = only_sources},
+                            ComputeThread{.number = 0, .pressure = pressure}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    return *list;
+  };
+  const RankedList calm = under(Pressure::kNone);
+  EXPECT_TRUE(calm.degradations.empty());
+  EXPECT_GT(calm.items.size(), 150u);
+
+  const RankedList fewer = under(Pressure::kFewerCandidates);
+  EXPECT_EQ(fewer.degradations, (std::vector<int>{v1::DEGRADATION_FEWER_CANDIDATES}));
+  EXPECT_FALSE(fewer.ranker.empty());
+  EXPECT_GE(fewer.items.size(), 100u);
+  EXPECT_LE(fewer.items.size(), 150u);
+  for (const Candidate& candidate : fewer.items) EXPECT_EQ(candidate.sources & kFromWalk, 0u);
+
+  const RankedList unranked = under(Pressure::kNoRanking);
+  EXPECT_EQ(unranked.degradations,
+            (std::vector<int>{v1::DEGRADATION_FEWER_CANDIDATES, v1::DEGRADATION_RANKING_SKIPPED}));
+  EXPECT_TRUE(unranked.ranker.empty());
+  EXPECT_EQ(unranked.items.size(), fewer.items.size());
+
+  // Who asks for a source by name gets what it has.
+  const RankedList named = under(Pressure::kFewerCandidates, kFromWalk);
+  EXPECT_TRUE(named.degradations.empty());
+  EXPECT_FALSE(named.items.empty());
 }
 
 TEST_F(PipelineTest, RankWithoutTimeIsAnErrorNotAGuess) {
