@@ -58,11 +58,13 @@ void PrintJson(const LoadReport& report) {
                                  {"not_sent", report.not_sent},
                                  {"degraded", report.degraded}};
   for (const auto& [code, count] : report.codes) json["codes"][CodeName(code)] = count;
-  for (const double share : kQuantiles) {
-    json["latency_ms"][fmt::format("p{:g}", share * 100)] =
-        Milliseconds(report.latency.Quantile(share));
+  for (const auto& [name, latency] : {std::pair("latency_ms", &report.latency),
+                                      std::pair("ok_latency_ms", &report.ok_latency)}) {
+    for (const double share : kQuantiles) {
+      json[name][fmt::format("p{:g}", share * 100)] = Milliseconds(latency->Quantile(share));
+    }
+    json[name]["max"] = Milliseconds(latency->max());
   }
-  json["latency_ms"]["max"] = Milliseconds(report.latency.max());
   fmt::print("{}\n", json.dump());
 }
 

@@ -180,6 +180,7 @@ class Sender {
       ++report_.codes[code];
       report_.degraded += degraded ? 1 : 0;
       report_.latency.Add(latency);
+      if (code == grpc::StatusCode::OK) report_.ok_latency.Add(latency);
     }
     // Under the lock: the destructor may run as soon as it is released.
     changed_.notify_all();

@@ -63,6 +63,7 @@ struct LoadReport {
   uint64_t degraded = 0;          // answers that say so
   std::map<int, uint64_t> codes;  // by gRPC status code
   LatencyHistogram latency;       // of all completed calls, failed ones included
+  LatencyHistogram ok_latency;    // of those that ended OK
 };
 
 // Runs to the end of the duration, or until `cancelled` answers true; `progress` is told the

@@ -181,6 +181,8 @@ TEST_F(LoadGeneratorTest, UsersTakeTurnsAndDegradedAnswersAreCounted) {
   EXPECT_LE(std::max(good, odd) - std::min(good, odd), 1u);
   EXPECT_EQ(report->degraded, good);
   EXPECT_EQ(report->latency.count(), report->completed) << "failed calls have latencies too";
+  EXPECT_EQ(report->ok_latency.count(), good);
+  EXPECT_LT(report->ok_latency.count(), report->latency.count());
 }
 
 TEST_F(LoadGeneratorTest, EveryRankCallNamesAllItems) {
