@@ -58,8 +58,8 @@ void PrintJson(const LoadReport& report) {
                                  {"not_sent", report.not_sent},
                                  {"degraded", report.degraded}};
   for (const auto& [code, count] : report.codes) json["codes"][CodeName(code)] = count;
-  for (const auto& [name, latency] : {std::pair("latency_ms", &report.latency),
-                                      std::pair("ok_latency_ms", &report.ok_latency)}) {
+  for (const auto& [name, latency] :
+       {std::pair("latency_ms", &report.latency), std::pair("ok_latency_ms", &report.ok_latency)}) {
     for (const double share : kQuantiles) {
       json[name][fmt::format("p{:g}", share * 100)] = Milliseconds(latency->Quantile(share));
     }
