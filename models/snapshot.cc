@@ -1,7 +1,6 @@
 #include "models/snapshot.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <array>
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "models/registry.h"
+#include "models/sha256.h"
 
 namespace groundswell {
 namespace {
@@ -17,15 +17,6 @@ namespace {
 constexpr std::string_view kManifestFile = "manifest.json";
 constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
 constexpr char kClustersFile[] = "clusters.safetensors";
-
-std::string Sha256(std::span<const std::byte> bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
 
 // The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
 std::optional<uint64_t> SizeOf(const std::string& path) {

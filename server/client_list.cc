@@ -1,13 +1,14 @@
 #include "server/client_list.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
+#include "models/sha256.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -20,15 +21,6 @@ constexpr std::array<std::string_view, 5> kFields = {"name", "token_sha256", "ce
 constexpr size_t kNameBytesMax = 64;
 constexpr size_t kSha256HexLength = 64;
 constexpr int64_t kCallsPerSecondMax = 10'000'000;
-
-std::string Sha256Hex(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
-}
 
 absl::Status Wrong(std::string_view client, std::string_view field, std::string_view value,
                    std::string_view remedy) {
@@ -179,7 +171,7 @@ absl::Status ClientList::Add(Client client, const std::string& token_sha256,
 
 // Comparing digests in no constant time tells nothing about the tokens behind them.
 const ClientList::Client* ClientList::FindByToken(std::string_view token) const {
-  const auto found = by_token_sha256_.find(Sha256Hex(token));
+  const auto found = by_token_sha256_.find(Sha256(std::as_bytes(std::span(token))));
   return found == by_token_sha256_.end() ? nullptr : found->second;
 }
 
