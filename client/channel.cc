@@ -50,9 +50,13 @@ class SendTokenFactory final : public experimental::ClientInterceptorFactoryInte
   const std::string value_;
 };
 
+// Addresses and no names, but for the one that is loopback by definition (RFC 6761): a name like
+// 127.example.com may be anybody's.
 bool IsLoopback(std::string_view address) {
-  return address.starts_with("localhost:") || address.starts_with("127.") ||
-         address.starts_with("[::1]:") || address.starts_with("unix:");
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "[::1]" || address.starts_with("unix:") ||
+         (is_ipv4 && host.starts_with("127."));
 }
 
 absl::StatusOr<std::string> ReadToken(const Connection& connection) {

@@ -304,10 +304,13 @@ TEST_F(SecurityTest, WhatCannotBeUsedStopsTheStart) {
 
 TEST_F(SecurityTest, ATokenIsNotSentInTheClearToAnotherMachine) {
   const std::string token = Write("token", "secret\n");
-  const Finished run = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", "192.0.2.1:7100",
-                                   "--token-file", token, "recommend", kCustomer});
-  EXPECT_NE(run.exit_code, 0);
-  EXPECT_THAT(run.output, HasSubstr("in the clear"));
+  for (const std::string server :
+       {"192.0.2.1:7100", "127.example.invalid:7100", "localhost.example.invalid:7100"}) {
+    const Finished run = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", server, "--token-file",
+                                     token, "recommend", kCustomer});
+    EXPECT_NE(run.exit_code, 0) << server;
+    EXPECT_THAT(run.output, HasSubstr("in the clear")) << server;
+  }
 }
 
 }  // namespace
