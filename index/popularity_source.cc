@@ -1,32 +1,27 @@
 #include "index/popularity_source.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace groundswell {
 
 PopularitySource::PopularitySource() : order_(std::make_shared<const Order>()) {}
 
-void PopularitySource::Update(std::span<const Count> count_per_item) {
+void PopularitySource::Update(std::span<const float> fading, std::span<const Count> totals) {
   auto order = std::make_shared<Order>();
-  order->items.resize(count_per_item.size());
-  for (size_t i = 0; i < count_per_item.size(); ++i) {
-    order->items[i] = static_cast<ItemIndex>(i);
-  }
-  // Compares (count, item) outright, so that equal counts are in one order only.
-  std::ranges::sort(order->items, [count_per_item](ItemIndex a, ItemIndex b) {
-    const Count count_a = count_per_item[ToInt(a)];
-    const Count count_b = count_per_item[ToInt(b)];
-    return count_a != count_b ? count_a > count_b : a < b;
-  });
+  order->items.resize(fading.size());
+  for (size_t i = 0; i < fading.size(); ++i) order->items[i] = static_cast<ItemIndex>(i);
+  const auto key = [fading, totals](ItemIndex item) {
+    return std::tuple(-fading[ToInt(item)], -totals[ToInt(item)], item);
+  };
+  std::ranges::sort(order->items, {}, key);
 
-  order->score_of_item.resize(count_per_item.size());
-  if (!count_per_item.empty()) {
-    const Count highest = std::max<Count>(1, count_per_item[ToInt(order->items.front())]);
-    std::ranges::transform(count_per_item, order->score_of_item.begin(), [highest](Count count) {
-      return static_cast<float>(static_cast<double>(std::max<Count>(0, count)) /
-                                static_cast<double>(highest));
-    });
+  order->score_of_item.resize(fading.size(), 0.0f);
+  const float highest = fading.empty() ? 0 : fading[ToInt(order->items.front())];
+  if (highest > 0) {
+    std::ranges::transform(fading, order->score_of_item.begin(),
+                           [highest](float value) { return value / highest; });
   }
 
   std::shared_ptr<const Order> retired = std::move(order);

@@ -1,5 +1,6 @@
-// PopularitySource: the items with the most interactions in the live graph, for users of whom
-// nothing is known and for requests without time for more.
+// PopularitySource: the items with the most interactions in the live graph, the fading count of
+// each (FadingCounts) first, for users of whom nothing is known and for requests without time for
+// more.
 #ifndef GROUNDSWELL_INDEX_POPULARITY_SOURCE_H_
 #define GROUNDSWELL_INDEX_POPULARITY_SOURCE_H_
 
@@ -21,16 +22,19 @@ class PopularitySource final : public CandidateSource {
  public:
   // One state of affairs, immutable.
   struct Order {
-    std::vector<ItemIndex> items;      // every item, highest count first, ties by ascending item
-    std::vector<float> score_of_item;  // count / highest count, 0 to 1, by item
+    // Every item: highest fading count first, ties by the highest total, then by ascending item.
+    std::vector<ItemIndex> items;
+    std::vector<float> score_of_item;  // fading count / the highest, 0 to 1, by item
   };
 
   // No items until the first Update.
   PopularitySource();
 
-  // Publishes the order of `count_per_item` (the total interactions of each item). O(n log n):
-  // called from a background thread, now and then.
-  void Update(std::span<const Count> count_per_item) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Publishes the order of the items by their fading counts and, where those have faded to the
+  // same, the totals of their interactions; both by item. O(n log n): called from a background
+  // thread, now and then.
+  void Update(std::span<const float> fading, std::span<const Count> totals)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::string_view name() const override { return "popular"; }
 

@@ -75,6 +75,7 @@ struct Config {
     int64_t side_by_side_threads = 4;
     int64_t co_occurrence_half_life_s = 7'776'000;
     int64_t trending_half_life_s = 21'600;
+    int64_t popularity_half_life_s = 2'592'000;
     int64_t flat_max_items = 50'000;
     std::string factory = "auto";
     int64_t nprobe = 0;  // 0: by the number of items

@@ -118,16 +118,17 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
   return std::make_shared<const ItemNodeCategories>(std::move(categories));
 }
 
-void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_item,
-                  TrendingItems& trending) {
+void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_item,
+                ServingState& state) {
   ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
-    trending.Change({.user = user.index,
-                     .item = item,
-                     .cluster_before = user.cluster,
-                     .cluster_after = user.cluster,
-                     .before = {},
-                     .after = edges},
-                    category_of_item[ToInt(item)]);
+    const EdgeChange came{.user = user.index,
+                          .item = item,
+                          .cluster_before = user.cluster,
+                          .cluster_after = user.cluster,
+                          .before = {},
+                          .after = edges};
+    state.fading_counts->Change(came);
+    state.trending->Change(came, category_of_item[ToInt(item)]);
   });
 }
 
@@ -136,6 +137,8 @@ void LoadTrending(const UserState& user, std::span<const uint32_t> category_of_i
 // references must outlive the loading.
 std::future<absl::Status> LoadFollowers(const LoadOptions& options,
                                         std::atomic<uint64_t>& users_read, ServingState& state) {
+  state.fading_counts =
+      std::make_unique<FadingCounts>(options.popularity_half_life_s, state.catalogue->capacity());
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
                                                    state.snapshot->manifest().user_clusters);
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
@@ -143,7 +146,7 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
     const auto category_of_item = state.catalogue->category_of_item();
     const auto also = [&](const UserState& user) {
       ++users_read;
-      LoadTrending(user, category_of_item, *state.trending);
+      LoadCounts(user, category_of_item, state);
     };
     return LoadAdjacency(state.generation, also, *state.adjacency);
   });
@@ -261,6 +264,7 @@ Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
 void FollowGraph(const ServingState& state, Applier::Options& options) {
   options.on_edges_changed = [&state](const EdgeChange& change) {
     state.adjacency->Change(change);
+    state.fading_counts->Change(change);
     state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
     state.new_item_vectors->Change(change);
   };
@@ -283,10 +287,12 @@ void FollowGraph(const ServingState& state, Applier::Options& options) {
 
 void RefreshPopularity(ServingState& state) {
   std::vector<Count> totals(state.catalogue->size());
+  std::vector<float> fading(totals.size());
+  state.fading_counts->Read(fading);
   for (uint32_t item = 0; item < totals.size(); ++item) {
     totals[item] = state.graph->items().Total(ItemIndex{item});
   }
-  state.popularity.Update(totals);
+  state.popularity.Update(fading, totals);
 }
 
 }  // namespace groundswell

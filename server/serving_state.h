@@ -18,6 +18,7 @@
 #include "graph/mutex.h"
 #include "graph/store.h"
 #include "index/embedding_index.h"
+#include "index/fading_counts.h"
 #include "index/live_vectors.h"
 #include "index/new_item_vectors.h"
 #include "index/popularity_source.h"
@@ -46,6 +47,7 @@ struct ServingState {
   std::unique_ptr<EmbeddingIndex> embedding_source;
   PopularitySource popularity;
   // These follow the graph; the applier changes them.
+  std::unique_ptr<FadingCounts> fading_counts;
   std::unique_ptr<TrendingItems> trending;
   std::unique_ptr<InteractionAdjacency> adjacency;
   std::unique_ptr<LiveVectors> live_vectors;
@@ -61,6 +63,7 @@ struct LoadOptions {
   std::function<bool()> cancelled;  // asked while the index is built; may be empty
   size_t new_items_max = 0;         // room for items that are created later
   double trending_half_life_s = 21'600;
+  double popularity_half_life_s = 2'592'000;
   size_t neighbors_max = 4'096;  // of a user or an item that the adjacency keeps
   LoadFrom from = LoadFrom::kCheckpoint;
 };

@@ -30,29 +30,30 @@ TEST(PopularitySourceTest, KnowsNothingBeforeTheFirstUpdate) {
 
 TEST(PopularitySourceTest, AnEmptyCatalogueIsNoError) {
   PopularitySource source;
-  source.Update({});
+  source.Update({}, {});
   EXPECT_THAT(Retrieve(source, 5), IsEmpty());
 }
 
-TEST(PopularitySourceTest, OrdersByCountAndTiesByItem) {
+TEST(PopularitySourceTest, OrdersByFadingCountThenByTotalThenByItem) {
   PopularitySource source;
-  source.Update(std::vector<Count>{0, 5, 7, 5, 0});
-  EXPECT_THAT(Retrieve(source, 10), ElementsAre(2, 1, 3, 0, 4));
-  EXPECT_THAT(Retrieve(source, 2), ElementsAre(2, 1));
+  source.Update(std::vector<float>{0, .5f, .7f, .5f, 0}, std::vector<Count>{3, 1, 1, 2, 3});
+  EXPECT_THAT(Retrieve(source, 10), ElementsAre(2, 3, 1, 0, 4));
+  EXPECT_THAT(Retrieve(source, 2), ElementsAre(2, 3));
   EXPECT_THAT(Retrieve(source, 0), IsEmpty());
 }
 
-TEST(PopularitySourceTest, ScoresAreSharesOfTheHighestCount) {
+TEST(PopularitySourceTest, ScoresAreSharesOfTheHighestFadingCount) {
   PopularitySource source;
-  source.Update(std::vector<Count>{1, 4, 0});
+  source.Update(std::vector<float>{1, 4, 0}, std::vector<Count>{9, 4, 1});
   EXPECT_THAT(source.order()->score_of_item, ElementsAre(.25f, 1.f, 0.f));
-  source.Update(std::vector<Count>{0, 0});
+  source.Update(std::vector<float>{0, 0}, std::vector<Count>{1, 2});
   EXPECT_THAT(source.order()->score_of_item, ElementsAre(0.f, 0.f));
+  EXPECT_THAT(Retrieve(source, 2), ElementsAre(1, 0));
 }
 
 TEST(PopularitySourceTest, LooksBehindWhatTheFilterLeavesOut) {
   PopularitySource source;
-  source.Update(std::vector<Count>{9, 8, 7, 6});
+  source.Update(std::vector<float>{9, 8, 7, 6}, std::vector<Count>{9, 8, 7, 6});
   const std::vector<ItemIndex> excluded = {static_cast<ItemIndex>(0), static_cast<ItemIndex>(2)};
   ItemFilter filter;
   filter.Exclude(excluded);
@@ -61,12 +62,13 @@ TEST(PopularitySourceTest, LooksBehindWhatTheFilterLeavesOut) {
 
 TEST(PopularitySourceTest, ReadersSeeOneWholeOrderWhileItChanges) {
   PopularitySource source;
-  const std::vector<Count> rising = {1, 2, 3};
-  const std::vector<Count> falling = {3, 2, 1};
-  source.Update(rising);
+  const std::vector<float> rising = {1, 2, 3};
+  const std::vector<float> falling = {3, 2, 1};
+  const std::vector<Count> totals = {1, 1, 1};
+  source.Update(rising, totals);
   std::atomic<bool> done = false;
   std::thread writer([&] {
-    for (int i = 0; i < 500; ++i) source.Update(i % 2 == 0 ? falling : rising);
+    for (int i = 0; i < 500; ++i) source.Update(i % 2 == 0 ? falling : rising, totals);
     done = true;
   });
   while (!done) {
