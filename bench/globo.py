@@ -44,11 +44,14 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clicks", type=pathlib.Path, help="the folder, or one CSV")
     parser.add_argument("log", type=pathlib.Path, help="where the log goes")
+    parser.add_argument("--events", type=int, default=0, help="only the first so many; 0: all")
     arguments = parser.parse_args()
     try:
         clicks = read(arguments.clicks)
     except (OSError, ValueError) as error:
         sys.exit(f"globo: {error}")
+    if arguments.events:
+        clicks = clicks[:arguments.events]
     if not clicks:
         sys.exit(f"globo: {arguments.clicks} has no clicks")
     arguments.log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,71 +1,35 @@
 #!/usr/bin/python3
-"""Recommend's latency while the retrieval index is built anew and swapped.
+"""Recommend's latency while the retrieval index, or the snapshot, is replaced.
 
-    bench/index_swap.py                        a catalogue of 200,000 items, the index that "auto" chooses
-    bench/index_swap.py --factory HNSW32
+    bench/swap.py index                        a catalogue of 200,000 items, the index that "auto" chooses
+    bench/swap.py index --factory HNSW32
+    bench/swap.py snapshot --activations 6
 
-A server on an invented snapshot (bench/large_snapshot.py) answers 200 calls/s. Vectors of a few items
-change until it builds the index anew; calls go on until the new one serves. p99 before and during, in
-runs of five seconds, and every call that was not answered OK. BUILD_DIR as in scripts/bench.
+A server on an invented snapshot (bench/large_snapshot.py) answers 200 calls/s. `index`: vectors of a few
+items change until it builds the index anew, and calls go on until the new one serves. `snapshot`: another
+version is activated and rolled back in turn. p99 before and during, in runs of five seconds, and every call
+that was not answered OK. BUILD_DIR as in scripts/bench.
 """
 
 import argparse
 import json
-import os
 import pathlib
+import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / os.environ.get("BUILD_DIR", "build/release") / "bin"
+from running_server import BIN, ROOT, RunningServer, output
+
 DIM = 64
 RUNS_BEFORE = 6
 CHANGES = 20
-
-
-def output(*command):
-    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE,
-                          text=True).stdout
-
-
-def metric(url, name):
-    with urllib.request.urlopen(url, timeout=10) as response:
-        for line in response.read().decode().splitlines():
-            if line.startswith(name):
-                return float(line.split()[-1])
-    return 0.0
-
-
-class Server:
-    def __init__(self, directory, arguments):
-        output(BIN / "groundswell-server", "import", "--snapshot", directory / "snapshot",
-               "--data-dir", directory / "database")
-        self.process = subprocess.Popen(
-            [str(BIN / "groundswell-server"), "serve", f"--server.data_dir={directory}/database",
-             "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-             f"--retrieval.factory={arguments.factory}", f"--retrieval.changes_max={CHANGES}",
-             "--logging.level=warn"], stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("ready "):
-            sys.exit("index_swap: the server did not start; its message stands above")
-        ports = dict(part.split("=") for part in line.split()[1:])
-        self.address = f"127.0.0.1:{ports['grpc_port']}"
-        self.metrics_url = f"http://127.0.0.1:{ports['http_port']}/metrics"
-
-    def builds(self):
-        return metric(self.metrics_url, 'groundswell_index_builds_total{result="complete"}')
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=60)
+RUN_S = 5
+USERS = 20_000
 
 
 def load(server, users):
-    report = json.loads(output(BIN / "groundswell", "--server", server.address, "--json", "load",
-                               "recommend", "--rate", 200, "--duration-s", 5, "--users-file", users))
+    report = server.call("load", "recommend", "--rate", 200, "--duration-s", RUN_S, "--users-file", users)
     troubles = {code: count for code, count in report["codes"].items() if code != "OK"}
     if report["degraded"] or report["not_sent"]:
         troubles.update(degraded=report["degraded"], not_sent=report["not_sent"])
@@ -81,31 +45,59 @@ def show(what, runs):
     return p99
 
 
+def replace_index(server, directory, users):
+    """Runs until the server has built an index of which some items changed."""
+    items = [json.loads(line)["id"] for line in
+             (directory / "snapshot" / "items.jsonl").read_text().splitlines()[:CHANGES + 1]]
+    for item in items:
+        server.call("upsert-item", item, "--embedding", ",".join(["0.1"] * DIM))
+    during = []
+    while server.metric("groundswell_index_builds_total", 'result="complete"') == 0:
+        during.append(load(server, users))
+    return during
+
+
+def replace_snapshot(server, directory, users, activations):
+    """Runs, each with an activation under way when it begins, and until so many are over."""
+    other = directory / "other"
+    shutil.copytree(directory / "snapshot", other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
+    during = []
+    for number in range(activations):
+        command = ["activate", str(other)] if number == 0 else ["rollback"]
+        process = subprocess.Popen([str(BIN / "groundswell"), "--server", server.address, *command],
+                                   stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            during.append(load(server, users))
+        if process.returncode != 0:
+            raise SystemExit(f"swap: {' '.join(command)} failed; its message stands above")
+    return during
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("index", "snapshot"))
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--factory", default="auto", help="as retrieval.factory")
+    parser.add_argument("--activations", type=int, default=6, help="of snapshot")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="groundswell-swap-") as name:
         directory = pathlib.Path(name)
-        output(ROOT / "bench" / "large_snapshot.py", directory / "snapshot", "--users", 20_000, "--items",
+        output(ROOT / "bench" / "large_snapshot.py", directory / "snapshot", "--users", USERS, "--items",
                arguments.items, "--interactions", 1_000_000)
         users = directory / "users"
-        users.write_text("".join(f"bench-user-{i}\n" for i in range(0, 20_000, 10)))
-        items = [json.loads(line)["id"] for line in
-                 (directory / "snapshot" / "items.jsonl").read_text().splitlines()[:CHANGES + 1]]
-        server = Server(directory, arguments)
+        users.write_text("".join(f"bench-user-{i}\n" for i in range(0, USERS, 10)))
+        server = RunningServer(directory / "snapshot", directory,
+                               f"--retrieval.factory={arguments.factory}",
+                               f"--retrieval.changes_max={CHANGES}")
         try:
             load(server, users)
             before = show("before", [load(server, users) for _ in range(RUNS_BEFORE)])
-            for item in items:
-                output(BIN / "groundswell", "--server", server.address, "upsert-item", item,
-                       "--embedding", ",".join(["0.1"] * DIM))
-            during = []
-            while server.builds() == 0:
-                during.append(load(server, users))
-            p99 = show("while the index is built, and swapped", during)
+            during = (replace_index(server, directory, users) if arguments.what == "index" else
+                      replace_snapshot(server, directory, users, arguments.activations))
+            p99 = show(f"while the {arguments.what} is replaced", during)
             print(f"p99 during / before: {p99 / before:.2f}")
         finally:
             server.stop()

@@ -1,0 +1,78 @@
+"""A groundswell-server that a benchmark starts, asks, and ends."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / os.environ.get("BUILD_DIR", "build/release") / "bin"
+SAMPLE = ROOT / "sample" / "online-retail"
+
+
+def output(*command):
+    """What a command prints; the benchmark ends where the command fails."""
+    result = subprocess.run([str(part) for part in command], check=False, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        sys.exit(f"bench: {' '.join(map(str, command))} failed: {result.stderr.strip()}")
+    return result.stdout
+
+
+def sample_users(path, every=8):
+    """Writes every so many-th user of the sample, one on a line."""
+    lines = (SAMPLE / "users.jsonl").read_text().splitlines()
+    path.write_text("".join(json.loads(line)["id"] + "\n" for line in lines[::every]))
+    return path
+
+
+class RunningServer:
+    """Serves a snapshot on free ports, from a database that is made in `directory` where none is."""
+
+    def __init__(self, snapshot, directory, *flags):
+        self._database, self._flags = pathlib.Path(directory) / "database", flags
+        if not self._database.exists():
+            output(BIN / "groundswell-server", "import", "--snapshot", snapshot, "--data-dir",
+                   self._database)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [str(BIN / "groundswell-server"), "serve", f"--server.data_dir={self._database}",
+             "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
+             "--logging.level=warn", *self._flags], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("ready "):
+            self.stop()
+            sys.exit("bench: the server did not start; its message stands above")
+        ports = dict(part.split("=") for part in line.split()[1:])
+        self.address = f"127.0.0.1:{ports['grpc_port']}"
+        self._metrics_url = f"http://127.0.0.1:{ports['http_port']}/metrics"
+
+    def stop(self):
+        self.process.terminate()
+        return self._wait()
+
+    def kill(self):
+        self.process.kill()
+        return self._wait()
+
+    def _wait(self):
+        status = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        return status
+
+    def metric(self, name, having=""):
+        """The sum of the samples whose line begins with `name` and has `having` in it."""
+        with urllib.request.urlopen(self._metrics_url, timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and having in line)
+
+    def resident_mib(self):
+        return self.metric("process_resident_memory_bytes") / 2**20
+
+    def call(self, *arguments):
+        """What `groundswell --json` prints of one of its commands."""
+        return json.loads(output(BIN / "groundswell", "--server", self.address, "--json", *arguments))
