@@ -74,6 +74,9 @@ def _add_compare(commands):
                          help="whose rows: choose options by the validation period, report the held-out one")
     command.add_argument("--frozen", action="store_true",
                          help="measure with features frozen at the beginning of the period, too")
+    command.add_argument("--lists", type=int, metavar="USERS", default=0,
+                         help="also serve the rankers, and measure the lists that so many users get "
+                         "(with --period heldout)")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=_compare)
 
@@ -82,7 +85,8 @@ def _compare(arguments):
     from trainer import row_quality, training
     # Progress is for people: it leaves standard output to the results.
     with contextlib.redirect_stdout(sys.stderr):
-        found = training.compare(arguments.config, arguments.seeds, arguments.period, arguments.frozen)
+        found = training.compare(arguments.config, arguments.seeds, arguments.period, arguments.frozen,
+                                 arguments.lists)
     print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 

@@ -63,13 +63,14 @@ def open_text(path):
 
 
 def read_log(path):
-    """Reads a CSV with the columns timestamp (Unix seconds), user and item, in time order."""
+    """Reads a CSV with the columns timestamp (Unix seconds), user and item, in time order; parts of a
+    second are left out."""
     with open_text(path) as stream:
         rows = csv.DictReader(stream)
         missing = {"timestamp", "user", "item"} - set(rows.fieldnames or ())
         if missing:
             raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}")
-        events = [(int(row["timestamp"]), row["user"], row["item"]) for row in rows]
+        events = [(int(row["timestamp"].partition(".")[0]), row["user"], row["item"]) for row in rows]
     time_s = np.array([event[0] for event in events], dtype=np.int64)
     backward = np.flatnonzero(np.diff(time_s) < 0)
     if len(backward):
@@ -86,8 +87,8 @@ def read_titles(path):
 def split_by_time(log, heldout_days, validation_days):
     """The last `heldout_days` of the log are held out; the `validation_days` before are for choices."""
     end_s = int(log.time_s[-1])
-    cut_s = end_s - heldout_days * DAY_S
-    return Split(validation_s=cut_s - validation_days * DAY_S, cut_s=cut_s, end_s=end_s)
+    cut_s = int(end_s - heldout_days * DAY_S)
+    return Split(validation_s=int(cut_s - validation_days * DAY_S), cut_s=cut_s, end_s=end_s)
 
 
 def index_interactions(log, cut_s):

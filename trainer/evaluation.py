@@ -23,6 +23,13 @@ def new_items(interactions, cut_s, end_s):
     return NewItems(seen, relevant)
 
 
+def sample_users(truth, count, seed):
+    """At most `count` of the users, drawn at random, in the order in which they stood."""
+    users = list(truth.relevant)
+    kept = np.sort(np.random.default_rng(seed).permutation(len(users))[:count])
+    return NewItems(truth.seen, {users[at]: truth.relevant[users[at]] for at in kept})
+
+
 def top_unseen(score_of_user, truth, k):
     """user -> its k best items by `score_of_user(user)` [items], those it has seen left out."""
     lists = {}

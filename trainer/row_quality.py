@@ -68,6 +68,8 @@ def comparison(found):
                       f"{len(found['seeds'])} seeds", *table(of_scorers)]
         lines += ["AUC of each purchase among its negatives, by length of history",
                   *table(found["by_history"][sampling])]
+    for order, of_scorers in found["lists"].items():
+        lines += ["", f"recommended lists, {order}", *table(of_scorers)]
     return lines
 
 

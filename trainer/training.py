@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (catalogue, checkpoint, clusters, configuration, data, examples, lightgcn, rankers,
-                     ranking, replay, row_quality, safetensors, snapshot)
+from trainer import (catalogue, checkpoint, clusters, configuration, data, evaluation, examples, lightgcn,
+                     rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
 
 
 def train(config_path, checkpoints=None):
@@ -44,7 +44,7 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, period, also_frozen=False):
+def compare(config_path, seeds, period, also_frozen=False, lists_of=0):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
@@ -53,10 +53,18 @@ def compare(config_path, seeds, period, also_frozen=False):
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
     changed; rankers may be ablations. `also_frozen` measures each with features frozen at the
     beginning of the period, too.
+
+    With `lists_of`, a number of users, also "lists" of the "heldout" period, likewise by order: what a
+    server recommends so many of the users who have a past and took something new later.
     """
+    if lists_of and period != "heldout":
+        raise ValueError("lists are made by a server that holds all before the cut: use --period heldout")
     run = _Training(config_path)
     output = Path(run.config["snapshot"]["output"])
-    found, by_history = {}, {}
+    found, by_history, lists = {}, {}, {}
+    if lists_of:
+        for ranker in run.rankers:
+            ranker.manifest()  # refuses what cannot be served, before the work
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
         chooses = period == "validation" or run.chooses_epochs()
@@ -77,7 +85,52 @@ def compare(config_path, seeds, period, also_frozen=False):
                     [row_quality.measure(later, values) for values in scores])
                 by_history[sampling][name] = _mean_and_spread(
                     [row_quality.by_history(later, values) for values in scores])
-    return {"seeds": seeds, "period": period, "negatives": found, "by_history": by_history}
+        if lists_of:
+            lists = _measure_lists(run, models, material, seeds, lists_of, Path(work) / "served")
+    return {"seeds": seeds, "period": period, "negatives": found, "by_history": by_history,
+            "lists": lists}
+
+
+def _measure_lists(run, models, material, seeds, users, draft):
+    """{order: {scorer: {metric: (mean, standard deviation)}}} of what a server answers that has all the
+    models, and of what needs no server."""
+    _write_models(run, models, material, seeds, draft)
+    truth = evaluation.new_items(run.interactions, run.split.cut_s, run.split.end_s + 1)
+    truth = evaluation.sample_users(truth, users, run.of_rows.seed)
+    names = {name: [_of_seed(name, seed) for seed in seeds] for name in models}
+    measured = serving_quality.lists_of_rankers(
+        run.server, draft, run.interactions, truth, [name for of_seeds in names.values() for name in of_seeds])
+    lists = {order: {name: _mean_and_spread([values[served] for served in of_seeds])
+                     for name, of_seeds in names.items()} for order, values in measured.items()}
+    baselines = serving_quality.baseline_lists(run.interactions, truth, run.split.cut_s,
+                                               material.catalogue.user, material.catalogue.item)
+    lists["all items, without a server"] = {name: _mean_and_spread([values])
+                                            for name, values in baselines.items()}
+    return lists
+
+
+def _of_seed(name, seed):
+    return f"{name}.seed-{seed}"
+
+
+def _write_models(run, models, material, seeds, draft):
+    """The trained snapshot with these models instead of its own."""
+    output = Path(run.config["snapshot"]["output"])
+    fields = snapshot.read_manifest(output)
+    own = {model["file"] for model in fields["models"]} - {snapshot.EMBEDDINGS_FILE}
+    draft.mkdir()
+    for name in fields["files"]:
+        if name not in own:
+            shutil.copyfile(output / name, draft / name)
+    entries = []
+    for ranker in run.rankers:
+        for seed, model in zip(seeds, models[ranker.name]):
+            served = dataclasses.replace(ranker, name=_of_seed(ranker.name, seed))
+            rankers.write(draft, served, model)
+            entries.append(served.manifest())
+    examples.write(draft, entries, material.rows, run.of_rows.seed)
+    fields = {key: value for key, value in fields.items() if key not in ("format_version", "files")}
+    snapshot.write_manifest(draft, {**fields, "version": "compared", "models": entries})
 
 
 def _lightgcn_epochs(directory):
