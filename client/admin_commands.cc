@@ -1,5 +1,5 @@
-// checkpoint, verify, backup, activate, forget, upsert-item, remove-item, rules, log: what an
-// operator asks of a running server.
+// checkpoint, verify, backup, activate, rollback, snapshots, forget, upsert-item, remove-item,
+// rules, log: what an operator asks of a running server.
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
@@ -214,6 +214,12 @@ void AddBackupCommand(CLI::App& app, CommandContext& context) {
   });
 }
 
+void PrintSnapshot(const v1::SnapshotInfo& snapshot, std::string_view does) {
+  fmt::print("{} {}: {} users, {} items, {} and {} macro nodes\n", snapshot.version(), does,
+             snapshot.users(), snapshot.items(), snapshot.user_clusters(),
+             snapshot.item_clusters());
+}
+
 void AddActivateCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("activate", "Serves another snapshot, without a pause");
   auto request = std::make_shared<v1::ActivateSnapshotRequest>();
@@ -221,13 +227,58 @@ void AddActivateCommand(CLI::App& app, CommandContext& context) {
       .add_option("directory", *request->mutable_directory(),
                   "Snapshot directory: absolute path on the server")
       ->required();
+  auto validate_only = std::make_shared<bool>(false);
+  command.add_flag("--validate-only", *validate_only, "Check it, its example rows too, no more");
   command.footer("Example:\n  groundswell activate /srv/snapshots/2011-11-18");
-  command.callback([request, &context] {
+  command.callback([=, &context] {
+    request->set_validate_only(*validate_only);
     CallAdmin(context, "activate", *request, &v1::AdminService::Stub::ActivateSnapshot,
-              [](const v1::SnapshotInfo& snapshot) {
-                fmt::print("{} serves: {} users, {} items, {} and {} macro nodes\n",
-                           snapshot.version(), snapshot.users(), snapshot.items(),
-                           snapshot.user_clusters(), snapshot.item_clusters());
+              [&](const v1::SnapshotInfo& snapshot) {
+                PrintSnapshot(snapshot, *validate_only ? "can serve" : "serves");
+              });
+  });
+}
+
+void AddRollBackCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand(
+      "rollback", "Serves the snapshot that served before, without a pause; interactions stay");
+  command.footer("Example:\n  groundswell rollback");
+  command.callback([&context] {
+    CallAdmin(context, "rollback", v1::RollBackSnapshotRequest(),
+              &v1::AdminService::Stub::RollBackSnapshot,
+              [](const v1::SnapshotInfo& snapshot) { PrintSnapshot(snapshot, "serves"); });
+  });
+}
+
+std::string_view NameOf(v1::SnapshotState state) {
+  switch (state) {
+    case v1::SNAPSHOT_STATE_SERVING:
+      return "serving";
+    case v1::SNAPSHOT_STATE_AVAILABLE:
+      return "available";
+    case v1::SNAPSHOT_STATE_GONE:
+      return "gone";
+    default:
+      return "unknown";
+  }
+}
+
+void AddSnapshotsCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command =
+      *app.add_subcommand("snapshots", "Lists the snapshots that served, the newest first");
+  command.footer("Example:\n  groundswell snapshots");
+  command.callback([&context] {
+    CallAdmin(context, "snapshots", v1::ListSnapshotsRequest(),
+              &v1::AdminService::Stub::ListSnapshots, [](const v1::ListSnapshotsResponse& list) {
+                Table table({{.title = "version"},
+                             {.title = "state"},
+                             {.title = "activated"},
+                             {.title = "directory"}});
+                for (const v1::ServedSnapshot& served : list.snapshots()) {
+                  table.AddRow({served.version(), std::string(NameOf(served.state())),
+                                TimeUtil::ToString(served.activate_time()), served.directory()});
+                }
+                fmt::print("{}", table.ToString());
               });
   });
 }
@@ -399,6 +450,8 @@ void AddAdminCommands(CLI::App& app, CommandContext& context) {
   AddVerifyCommand(app, context);
   AddBackupCommand(app, context);
   AddActivateCommand(app, context);
+  AddRollBackCommand(app, context);
+  AddSnapshotsCommand(app, context);
 }
 
 }  // namespace groundswell

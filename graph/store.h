@@ -135,6 +135,8 @@ class GraphStore {
 
   // What PutSetting wrote; empty when it never did.
   absl::StatusOr<std::string> ReadSetting(std::string_view name) const;
+  absl::Status ForEachSetting(
+      const std::function<void(std::string_view name, std::string_view value)>& visit) const;
 
   // Reads up to `limit` entries from offset `from` on. A gap between two records, a record that
   // fails its checksum, or a beginning of the log behind `from`, is DataLoss.

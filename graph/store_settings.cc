@@ -8,7 +8,9 @@
 namespace groundswell {
 namespace {
 
-std::string NameOf(std::string_view setting) { return fmt::format("setting/{}", setting); }
+constexpr std::string_view kPrefix = "setting/";
+
+std::string NameOf(std::string_view setting) { return fmt::format("{}{}", kPrefix, setting); }
 
 }  // namespace
 
@@ -25,6 +27,17 @@ absl::StatusOr<std::string> GraphStore::ReadSetting(std::string_view name) const
   if (got.IsNotFound()) return std::string();
   if (!got.ok()) return ToStatus(got, fmt::format("cannot read the setting {}", name));
   return value;
+}
+
+absl::Status GraphStore::ForEachSetting(
+    const std::function<void(std::string_view name, std::string_view value)>& visit) const {
+  const std::string begin = Key(kPrefix);
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kDefault]));
+  for (it->Seek(begin); it->Valid() && it->key().starts_with(begin); it->Next()) {
+    const std::string_view key(it->key().data(), it->key().size());
+    visit(key.substr(begin.size()), {it->value().data(), it->value().size()});
+  }
+  return ToStatus(it->status(), "cannot read the settings");
 }
 
 }  // namespace groundswell

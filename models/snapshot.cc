@@ -65,6 +65,15 @@ absl::Status CheckShape(const Manifest& manifest, const Manifest::Model& model,
       manifest.item_clusters));
 }
 
+absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", directory, kManifestFile);
+  if (const auto size = SizeOf(path); size.has_value() && *size > kManifestBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json has {} bytes; at most {} are read", *size, kManifestBytesMax));
+  }
+  return ReadFileBytes(path);
+}
+
 // The row of `centroids` that is nearest to `embedding`; the first on a tie.
 uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedding) {
   uint32_t nearest = 0;
@@ -86,14 +95,15 @@ uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedd
 
 }  // namespace
 
+absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory) {
+  const auto manifest_bytes = ReadManifest(directory);
+  if (!manifest_bytes.ok()) return manifest_bytes.status();
+  return Sha256((*manifest_bytes)->view());
+}
+
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
   SnapshotFiles files;
-  const std::string manifest_path = fmt::format("{}/{}", directory, kManifestFile);
-  if (const auto size = SizeOf(manifest_path); size.has_value() && *size > kManifestBytesMax) {
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json has {} bytes; at most {} are read", *size, kManifestBytesMax));
-  }
-  auto manifest_bytes = ReadFileBytes(manifest_path);
+  auto manifest_bytes = ReadManifest(directory);
   if (!manifest_bytes.ok()) return manifest_bytes.status();
   const absl::StatusOr<Manifest> manifest = ParseManifest((*manifest_bytes)->text());
   if (!manifest.ok()) return manifest.status();

@@ -74,6 +74,9 @@ struct SnapshotFiles {
 // DataLoss on a difference, NotFound on a missing file. The result has users.jsonl and items.jsonl.
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory);
 
+// Snapshot::digest of what the directory holds, by its manifest alone.
+absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory);
+
 // One line of items.jsonl / users.jsonl. The line number (from 0) is the index.
 struct CatalogueItem {
   std::string id;

@@ -1,5 +1,6 @@
 #include "server/activation.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "server/served_snapshots.h"
 #include "server/snapshot_staging.h"
 
 namespace groundswell {
@@ -167,14 +169,22 @@ absl::Status WriteGeneration(const CheckedSnapshot& checked, const Source& sourc
 }
 
 // Puts `state` in the place of the one that serves, once no request would see an older graph.
-absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const ActivationContext& context,
+absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::string& directory,
+                    const ActivationContext& context,
                     const BackgroundThread::KeepGoing& keep_going) {
   while (state->applier->applied_offset() < context.serving.Get()->applier->applied_offset()) {
     if (!keep_going()) return absl::CancelledError("the activation was cancelled");
     std::this_thread::sleep_for(kPoll);
   }
+  auto served_before = ReadServedSnapshots(context.store);
+  if (!served_before.ok()) return served_before.status();
   GraphStore::Batch batch(context.store);
   batch.PutCurrentGeneration(state->generation.number());
+  PutServedSnapshot({.digest = state->snapshot->digest(),
+                     .version = state->snapshot->manifest().FullVersion(),
+                     .directory = directory,
+                     .activate_time_us = context.now_us()},
+                    *std::move(served_before), batch);
   if (absl::Status s = context.store.Commit(batch, /*sync=*/true); !s.ok()) return s;
   std::shared_ptr<ServingState> retired = context.serving.Exchange(state);
   context.on_served(*state);
@@ -212,10 +222,15 @@ GraphStore::Moment ActivationPoint::Await(const BackgroundThread::KeepGoing& kee
 }
 
 absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
-    const std::string& directory, const std::string& event_id, const ActivationContext& context,
+    const Activated& activated, const std::string& event_id, const ActivationContext& context,
     const BackgroundThread::KeepGoing& keep_going) {
-  const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
+  const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(activated.directory);
   if (!checked.ok()) return checked.status();
+  if (!activated.digest.empty() && checked->snapshot->digest() != activated.digest) {
+    return absl::FailedPreconditionError(fmt::format("\"{}\" holds another snapshot by now, {}",
+                                                     activated.directory,
+                                                     checked->snapshot->manifest().FullVersion()));
+  }
   std::shared_ptr<ServingState> serving = context.serving.Get();
   if (serving->snapshot->digest() == checked->snapshot->digest()) {
     return absl::AlreadyExistsError("this snapshot serves already");
@@ -239,7 +254,7 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
     if (loaded.ok()) state = *std::move(loaded);
   }
   if (status.ok()) status = context.start(*state, [&] { return !keep_going(); });
-  if (status.ok()) status = SwapIn(state, context, keep_going);
+  if (status.ok()) status = SwapIn(state, activated.directory, context, keep_going);
   if (status.ok()) {
     spdlog::info("{} serves", version);
     return state;

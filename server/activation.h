@@ -6,6 +6,7 @@
 #ifndef GROUNDSWELL_SERVER_ACTIVATION_H_
 #define GROUNDSWELL_SERVER_ACTIVATION_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,13 +50,20 @@ struct ActivationContext {
   std::function<absl::Status(ServingState&, const std::function<bool()>& cancelled)> start;
   // Told that `state` serves from now on.
   std::function<void(const ServingState& state)> on_served;
+  std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
 };
 
-// Makes the snapshot in `directory` serve. AlreadyExists when it does. On an error, or when
-// `keep_going` answers false, everything is as before. On the background thread, after which
-// nothing of the old state is left.
+// What is to serve.
+struct Activated {
+  std::string directory;
+  std::string digest;  // of the snapshot that the directory must hold; empty: whichever it holds
+};
+
+// Makes the snapshot in the directory serve. AlreadyExists when it does; FailedPrecondition when
+// the directory holds another one than it must. On an error, or when `keep_going` answers false,
+// everything is as before. On the background thread, after which nothing of the old state is left.
 absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
-    const std::string& directory, const std::string& event_id, const ActivationContext& context,
+    const Activated& activated, const std::string& event_id, const ActivationContext& context,
     const BackgroundThread::KeepGoing& keep_going);
 
 }  // namespace groundswell

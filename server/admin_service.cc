@@ -10,6 +10,8 @@
 
 #include "google/protobuf/util/time_util.h"
 #include "server/request_checks.h"
+#include "server/served_snapshots.h"
+#include "server/snapshot_staging.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -20,6 +22,32 @@ using google::protobuf::util::TimeUtil;
 constexpr size_t kTitleBytesMax = 4'096;
 constexpr size_t kCategoryBytesMax = 256;
 constexpr size_t kEntriesPerMessage = 500;
+
+void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
+  const Manifest& manifest = snapshot.manifest();
+  out.set_version(manifest.FullVersion());
+  out.set_digest(snapshot.digest());
+  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
+  out.set_users(static_cast<int64_t>(manifest.users));
+  out.set_items(static_cast<int64_t>(manifest.items));
+  out.set_embedding_dim(static_cast<int32_t>(manifest.embedding_dim));
+  out.set_user_clusters(static_cast<int32_t>(manifest.user_clusters));
+  out.set_item_clusters(static_cast<int32_t>(manifest.item_clusters));
+  for (const auto& ranker : snapshot.rankers()) out.add_rankers(std::string(ranker->name()));
+  out.mutable_training_metrics()->insert(manifest.metrics.begin(), manifest.metrics.end());
+}
+
+void WriteServed(const ServedSnapshot& served, bool serves, v1::ServedSnapshot& out) {
+  out.set_version(served.version);
+  out.set_digest(served.digest);
+  out.set_directory(served.directory);
+  *out.mutable_activate_time() = TimeUtil::MicrosecondsToTimestamp(served.activate_time_us);
+  if (serves) {
+    out.set_state(v1::SNAPSHOT_STATE_SERVING);
+  } else {
+    out.set_state(IsStillThere(served) ? v1::SNAPSHOT_STATE_AVAILABLE : v1::SNAPSHOT_STATE_GONE);
+  }
+}
 
 void WriteCheckpoint(const CheckpointInfo& info, v1::Checkpoint& out) {
   out.set_offset(info.offset);
@@ -164,7 +192,7 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
     *response->mutable_uptime() =
         TimeUtil::NanosecondsToDuration(std::chrono::nanoseconds(uptime).count());
     response->set_namespace_(parts_.config.server.name_space);
-    WriteSnapshot(*state, *response->mutable_snapshot());
+    WriteSnapshot(*state->snapshot, *response->mutable_snapshot());
     WriteGraph(*state, *response->mutable_graph());
     response->set_index_kind(state->embedding_source->status().kind + " (" + FaissIndex::Simd() +
                              ")");
@@ -223,12 +251,55 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
   const std::string directory = request->directory();
   const std::string event_id = OwnEventId(request->request_id());
-  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) {
-    const auto state = ActivateSnapshotFrom(directory, event_id, parts_.activation, keep_going);
-    if (!state.ok()) return state.status();
-    WriteSnapshot(**state, *response);
-    return absl::OkStatus();
+  const bool validate_only = request->validate_only();
+  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+    if (validate_only) {
+      const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
+      if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
+      return checked.status();
+    }
+    return Activate({.directory = directory, .digest = ""}, event_id, keep_going, *response);
   });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerContext* context,
+                                                         const v1::RollBackSnapshotRequest* request,
+                                                         v1::SnapshotInfo* response) {
+  const auto call =
+      Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
+  const std::string event_id = OwnEventId(request->request_id());
+  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+    const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
+    if (!before.ok()) return before.status();
+    return Activate({.directory = before->directory, .digest = before->digest}, event_id,
+                    keep_going, *response);
+  });
+  return call->reactor;
+}
+
+absl::Status AdminService::Activate(const Activated& activated, const std::string& event_id,
+                                    const BackgroundThread::KeepGoing& keep_going,
+                                    v1::SnapshotInfo& response) const {
+  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, keep_going);
+  if (state.ok()) WriteSnapshot(*(*state)->snapshot, response);
+  return state.status();
+}
+
+grpc::ServerUnaryReactor* AdminService::ListSnapshots(grpc::CallbackServerContext* context,
+                                                      const v1::ListSnapshotsRequest* request,
+                                                      v1::ListSnapshotsResponse* response) {
+  const auto call =
+      Begin(*context, Method::kListSnapshots, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const std::string serving = parts_.serving.Get()->snapshot->digest();
+    const auto snapshots = ReadServedSnapshots(parts_.store);
+    call->status = snapshots.status();
+    for (const ServedSnapshot& served : snapshots.value_or(std::vector<ServedSnapshot>())) {
+      WriteServed(served, served.digest == serving, *response->add_snapshots());
+    }
+  }
+  call->Finish(call->status);
   return call->reactor;
 }
 
@@ -433,20 +504,6 @@ class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLo
 grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
     grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
   return new LogStream(*this, *context, *request);  // deletes itself when the stream is done
-}
-
-void AdminService::WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const {
-  const Manifest& manifest = state.snapshot->manifest();
-  out.set_version(manifest.FullVersion());
-  out.set_digest(state.snapshot->digest());
-  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
-  out.set_users(static_cast<int64_t>(manifest.users));
-  out.set_items(static_cast<int64_t>(manifest.items));
-  out.set_embedding_dim(static_cast<int32_t>(manifest.embedding_dim));
-  out.set_user_clusters(static_cast<int32_t>(manifest.user_clusters));
-  out.set_item_clusters(static_cast<int32_t>(manifest.item_clusters));
-  for (const auto& ranker : state.snapshot->rankers()) out.add_rankers(std::string(ranker->name()));
-  out.mutable_training_metrics()->insert(manifest.metrics.begin(), manifest.metrics.end());
 }
 
 void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) const {

@@ -29,6 +29,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     const Config& config;
     const AccessControl& access;
     const ServingCell& serving;
+    const GraphStore& store;
     RocksdbLog& log;
     ListRulesCell& list_rules;
     BackgroundThread& background;
@@ -56,6 +57,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ActivateSnapshot(grpc::CallbackServerContext* context,
                                              const v1::ActivateSnapshotRequest* request,
                                              v1::SnapshotInfo* response) override;
+  grpc::ServerUnaryReactor* RollBackSnapshot(grpc::CallbackServerContext* context,
+                                             const v1::RollBackSnapshotRequest* request,
+                                             v1::SnapshotInfo* response) override;
+  grpc::ServerUnaryReactor* ListSnapshots(grpc::CallbackServerContext* context,
+                                          const v1::ListSnapshotsRequest* request,
+                                          v1::ListSnapshotsResponse* response) override;
   grpc::ServerUnaryReactor* UpsertItem(grpc::CallbackServerContext* context,
                                        const v1::UpsertItemRequest* request,
                                        v1::UpsertItemResponse* response) override;
@@ -80,9 +87,11 @@ class AdminService final : public v1::AdminService::CallbackService {
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);
+  absl::Status Activate(const Activated& activated, const std::string& event_id,
+                        const BackgroundThread::KeepGoing& keep_going,
+                        v1::SnapshotInfo& response) const;
   absl::StatusOr<groundswell::UpsertItem> CheckItem(const v1::UpsertItemRequest& request,
                                                     const ServingState& state) const;
-  void WriteSnapshot(const ServingState& state, v1::SnapshotInfo& out) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
 
   const Parts parts_;

@@ -14,6 +14,7 @@
 #include "graph/record.h"
 #include "graph/store.h"
 #include "server/directory_swap.h"
+#include "server/served_snapshots.h"
 #include "server/snapshot_staging.h"
 
 namespace groundswell {
@@ -120,6 +121,28 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
   return absl::OkStatus();
 }
 
+// What the old database was told while it served, and which snapshots it served.
+absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapshot,
+                           const GraphStore* old, GraphStore& store) {
+  GraphStore::Batch batch(store);
+  std::vector<ServedSnapshot> before;
+  if (old != nullptr) {
+    absl::Status read = old->ForEachSetting(
+        [&batch](std::string_view name, std::string_view value) { batch.PutSetting(name, value); });
+    if (!read.ok()) return read;
+    auto served = ReadServedSnapshots(*old);
+    if (!served.ok()) return served.status();
+    before = *std::move(served);
+  }
+  PutServedSnapshot(
+      {.digest = snapshot.digest(),
+       .version = snapshot.manifest().FullVersion(),
+       .directory = fs::absolute(options.snapshot_directory).lexically_normal().string(),
+       .activate_time_us = options.now_us},
+      std::move(before), batch);
+  return store.Commit(batch, /*sync=*/true);
+}
+
 absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& options,
                                const CheckedSnapshot& checked, const GraphStore* old,
                                const ImportProgress& progress,
@@ -144,6 +167,7 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
     if (!copied.ok()) return copied.status();
     carried = *copied;
   }
+  if (absl::Status s = CarrySettings(options, *checked.snapshot, old, **store); !s.ok()) return s;
   absl::Status finished = writer.Finish({.snapshot_digest = checked.snapshot->digest(),
                                          .base_offset = base,
                                          .applied_offset = base,

@@ -20,6 +20,7 @@ struct ImportOptions {
   // What the graph keeps of a user's past. Belongs to the database: a change is an import, which
   // folds the log anew.
   Window window;
+  int64_t now_us = 0;  // the clock, in microseconds since 1970: when this snapshot came
 };
 
 struct ImportReport {
@@ -42,9 +43,9 @@ using ImportProgress = std::function<void(std::string_view step, uint64_t done, 
 // already, with the same window, changes nothing.
 //
 // A database that took interactions already keeps them: its log is carried over and applied behind
-// the new snapshot's graph when the server starts. FailedPrecondition when the offsets of log and
-// snapshot do not meet; Unavailable while a server holds the database; Cancelled when `cancelled`
-// answers true.
+// the new snapshot's graph when the server starts. So it keeps its settings, such as list rules.
+// FailedPrecondition when the offsets of log and snapshot do not meet; Unavailable while a server
+// holds the database; Cancelled when `cancelled` answers true.
 absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportProgress& progress,
                                     const std::function<bool()>& cancelled);
 

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -290,6 +291,9 @@ int Main(int argc, char** argv) {
   if (serve) return Serve(serve_flags);
   if (import) {
     import_options.window.age_us = window_age_s * 1'000'000;
+    import_options.now_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                std::chrono::system_clock::now().time_since_epoch())
+                                .count();
     return RunImport(import_options);
   }
   if (verify) return RunVerify(database);

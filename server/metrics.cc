@@ -20,12 +20,13 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using std::chrono::nanoseconds;
 
-constexpr std::array kMethods = {"Recommend",         "BatchRecommend", "Rank",
-                                 "SimilarItems",      "GetUserState",   "Ingest",
-                                 "RecordInteraction", "ForgetUser",     "GetServerStatus",
-                                 "CreateCheckpoint",  "VerifyGraph",    "CreateBackup",
-                                 "ActivateSnapshot",  "UpsertItem",     "RemoveItem",
-                                 "ReadLog",           "GetListRules",   "SetListRules"};
+constexpr std::array kMethods = {"Recommend",         "BatchRecommend",   "Rank",
+                                 "SimilarItems",      "GetUserState",     "Ingest",
+                                 "RecordInteraction", "ForgetUser",       "GetServerStatus",
+                                 "CreateCheckpoint",  "VerifyGraph",      "CreateBackup",
+                                 "ActivateSnapshot",  "RollBackSnapshot", "ListSnapshots",
+                                 "UpsertItem",        "RemoveItem",       "ReadLog",
+                                 "GetListRules",      "SetListRules"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

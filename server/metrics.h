@@ -46,6 +46,8 @@ enum class Method {
   kVerifyGraph,
   kCreateBackup,
   kActivateSnapshot,
+  kRollBackSnapshot,
+  kListSnapshots,
   kUpsertItem,
   kRemoveItem,
   kReadLog,

@@ -257,6 +257,7 @@ LoadOptions Server::Parts::HowToLoad() const {
                     .changes_max = static_cast<size_t>(config.retrieval.changes_max)},
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
           .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
+          .popularity_half_life_s = static_cast<double>(config.retrieval.popularity_half_life_s),
           .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
 }
 
@@ -429,7 +430,8 @@ void Server::Parts::MakeBackground() {
       .start = [this](
                    ServingState& state,
                    const std::function<bool()>& cancelled) { return StartState(state, cancelled); },
-      .on_served = [this](const ServingState& state) { ShowServed(state); }});
+      .on_served = [this](const ServingState& state) { ShowServed(state); },
+      .now_us = NowMicros});
   const auto upkeep = [this](const BackgroundThread::KeepGoing& keep_going) {
     const auto redacted = jobs->Redact(keep_going);
     absl::Status status = redacted.status();
@@ -459,6 +461,7 @@ void Server::Parts::MakeServices() {
   admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
                                                                      .access = *access,
                                                                      .serving = serving,
+                                                                     .store = *store,
                                                                      .log = *log,
                                                                      .list_rules = *list_rules,
                                                                      .background = *background,

@@ -142,5 +142,18 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
   EXPECT_EQ(**store->FindEventId("carried"), logged);
 }
 
+TEST_F(ImportTest, ANewSnapshotKeepsWhatAnOperatorSet) {
+  ASSERT_EQ(Import().exit_code, 0);
+  {
+    const auto store = OpenStore(data_dir_);
+    GraphStore::Batch batch(*store);
+    batch.PutSetting("list_rules", "as they were");
+    ASSERT_TRUE(store->Commit(batch, true).ok());
+  }
+  EditManifest("\"version\": \"", "\"version\": \"other-");
+  ASSERT_EQ(Import().exit_code, 0);
+  EXPECT_EQ(*OpenStore(data_dir_)->ReadSetting("list_rules"), "as they were");
+}
+
 }  // namespace
 }  // namespace groundswell
