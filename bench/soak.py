@@ -33,8 +33,9 @@ from running_server import BIN, SAMPLE, RunningServer, output, sample_users
 RATE, EVENT_RATE = 200, 500  # Recommend calls and interactions per second
 LOAD_RUN_S = 5
 ACTIVATION_EVERY_S = 15
-WARM_UP_S = 60  # of a life, or half of a shorter one; both snapshots were loaded by then
+WARM_UP_S = 300  # of a life, or half of a shorter one: until the write buffers of the database are full
 SLACK = 1.10
+INGEST = ("ingest", "--format", "jsonl", "--producer-id", "soak", "--id-prefix", "soak")
 BEGIN_S = 1_321_020_000  # event time, behind the sample's own
 
 
@@ -63,21 +64,22 @@ class Interactions:
             self._file.flush()
             self._ends.wait(0.05)
 
-    def send(self, address):
-        """The process that sends what is in the file, and follows it."""
-        follow = subprocess.Popen(["tail", "-n", "+1", "-f", self._directory / "events.jsonl"],
-                                  stdout=subprocess.PIPE)
-        process = subprocess.Popen(
-            [str(BIN / "groundswell"), "--server", address, "ingest", "-", "--format", "jsonl",
-             "--producer-id", "soak", "--retry-for-s", "0"], stdin=follow.stdout,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        follow.stdout.close()
-        return process, follow
+    def follow(self, address):
+        """The processes that read the file as it grows, and send it."""
+        tail = subprocess.Popen(["tail", "-n", "+1", "-f", self._directory / "events.jsonl"],
+                                stdout=subprocess.PIPE)
+        ingest = subprocess.Popen(
+            [str(BIN / "groundswell"), "--server", address, *INGEST, "--retry-for-s", "0", "-"],
+            stdin=tail.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tail.stdout.close()
+        return ingest, tail
 
-    def end(self):
+    def finish(self, address):
+        """Ends the file, and sends what the server does not have of it."""
         self._ends.set()
         self._thread.join()
         self._file.close()
+        output(BIN / "groundswell", "--server", address, *INGEST, self._directory / "events.jsonl")
 
 
 class Load:
@@ -133,7 +135,7 @@ class Soak:
         began, memory = time.monotonic(), []
         warm_up = min(WARM_UP_S, seconds / 2)
         load = Load(self.server, self.users_file)
-        sender, follow = self.interactions.send(self.server.address)
+        processes = self.interactions.follow(self.server.address)
         next_activation = ACTIVATION_EVERY_S
         while (lived := time.monotonic() - began) < seconds and not self.interrupted.is_set():
             if lived > next_activation:
@@ -146,10 +148,9 @@ class Soak:
         load.join()  # no call is under way: each that fails is an error of the server's
         self.server.kill()
         self.kills += 1
-        for process in (sender, follow):
+        for process in processes:
             process.terminate()
             process.wait()
-        sender.stderr.close()
         start = time.monotonic()
         self.server.start()
         self.account(load, memory, seconds, time.monotonic() - start)
@@ -174,20 +175,10 @@ class Soak:
               f"{self.activations} activations so far, killed, back after {start_s:.1f} s", flush=True)
 
     def finish(self):
-        self.interactions.end()
-        sender, follow = self.interactions.send(self.server.address)
+        self.interactions.finish(self.server.address)
         wanted = self.first_offset + self.interactions.sent + self.activations
-        deadline = time.monotonic() + 120
-        while self.log_end() < wanted and time.monotonic() < deadline:
-            time.sleep(0.5)
-        time.sleep(2)  # what would be doubled comes now
-        end = self.log_end()
-        if end != wanted:
+        if (end := self.log_end()) != wanted:
             self.problems.append(f"the log ends at {end}; with every interaction once it is {wanted}")
-        for process in (follow, sender):
-            process.terminate()
-            process.wait()
-        sender.stderr.close()
         if self.server.stop() != 0:
             self.problems.append("the server did not stop in order")
         print(output(BIN / "groundswell-server", "verify", "--data-dir", self.directory / "database").strip())
@@ -204,7 +195,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--life-s", type=float, default=300, help="from a start to the next kill -9")
+    parser.add_argument("--life-s", type=float, default=600, help="from a start to the next kill -9")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="groundswell-soak-") as name:
         soak = Soak(pathlib.Path(name), arguments)

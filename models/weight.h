@@ -58,7 +58,8 @@ absl::StatusOr<Weight> MakeWeight(std::vector<float> values, size_t in, size_t o
 // room it keeps; the weights must outlive it.
 //
 // Later products allocate nothing of ours, but oneDNN's execution of a primitive takes a few small
-// blocks (264 bytes together) and gives them back before it returns. f32 products allocate nothing.
+// blocks (264 bytes together) and gives them back before it returns. For f32 products see
+// models/kernels.h.
 inline constexpr int kAllocationsOfBf16Product = 6;  // for up to 120 rows
 class Bf16Scratch {
  public:

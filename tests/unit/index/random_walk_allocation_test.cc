@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "index/random_walk.h"
-#include "tests/support/counting_new.h"
+#include "tests/support/allocation_count.h"
 
 namespace groundswell {
 namespace {

@@ -2,14 +2,19 @@
 
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
-#include "tests/support/counting_new.h"
+#include "tests/support/allocation_count.h"
 #include "tests/support/macgnn_fixture.h"
 
 namespace groundswell {
 namespace {
 
-// What the third of three requests allocates.
-int64_t AllocationsOfARequest(const std::string& attention, const std::string& precision) {
+struct Allocations {
+  int64_t ordinary = 0;
+  int64_t blocks = 0;
+};
+
+// Of the third of three requests.
+Allocations OfARequest(const std::string& attention, const std::string& precision) {
   const auto weights = LoadMacgnnWeights(
       MakeMacgnnFile(SmallMacgnnTensors()),
       {{"attention", attention}, {"tau", "1.9"}, {"recent_len", "3"}, {"precision", precision}});
@@ -23,26 +28,32 @@ int64_t AllocationsOfARequest(const std::string& attention, const std::string& p
   const std::vector<int64_t> two_hop(40 * 5, 9);
   const std::vector<uint32_t> users(40 * 3, 2);
   std::vector<float> logits(40);
-  int64_t before = 0;
+  Allocations before;
   for (int run = 0; run < 3; ++run) {
-    before = AllocationCount();
+    before = {.ordinary = AllocationCount(), .blocks = AlignedBlockCount()};
     MacgnnPrepareUser(*weights, {.row = 1, .one_hop = q, .two_hop = p, .recent_items = recent},
                       scratch);
     MacgnnScoreItems(*weights,
                      {.rows = rows, .one_hop = one_hop, .two_hop = two_hop, .recent_users = users},
                      scratch, logits);
   }
-  return AllocationCount() - before;
+  return {.ordinary = AllocationCount() - before.ordinary,
+          .blocks = AlignedBlockCount() - before.blocks};
 }
 
 TEST(MacgnnAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {
-  EXPECT_EQ(AllocationsOfARequest("none", "f32"), 0);
-  EXPECT_EQ(AllocationsOfARequest("neighbours", "f32"), 0);
+  EXPECT_EQ(OfARequest("none", "f32").ordinary, 0);
+  EXPECT_EQ(OfARequest("neighbours", "f32").ordinary, 0);
+}
+
+TEST(MacgnnAllocationTest, OneDnnTakesABlockPerProduct) {
+  EXPECT_LE(OfARequest("none", "f32").blocks, 5);
+  EXPECT_LE(OfARequest("neighbours", "f32").blocks, 11);
 }
 
 TEST(MacgnnAllocationTest, InBf16OneDnnAllocatesAsStated) {
-  EXPECT_LE(AllocationsOfARequest("none", "bf16"), kAllocationsOfBf16Product);
-  EXPECT_LE(AllocationsOfARequest("neighbours", "bf16"), 2 * kAllocationsOfBf16Product);
+  EXPECT_LE(OfARequest("none", "bf16").ordinary, kAllocationsOfBf16Product);
+  EXPECT_LE(OfARequest("neighbours", "bf16").ordinary, 2 * kAllocationsOfBf16Product);
 }
 
 }  // namespace

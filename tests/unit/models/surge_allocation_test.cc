@@ -2,7 +2,7 @@
 
 #include "models/surge/forward.h"
 #include "models/surge/weights.h"
-#include "tests/support/counting_new.h"
+#include "tests/support/allocation_count.h"
 #include "tests/support/surge_fixture.h"
 
 namespace groundswell {
@@ -41,6 +41,17 @@ TEST(SurgeAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {
       EXPECT_EQ(AllocationsOfARequest(weights, length, *scratch), 0)
           << variant << ", history of " << length;
     }
+  }
+}
+
+TEST(SurgeAllocationTest, OneDnnTakesABlockPerProduct) {
+  for (const std::string variant : {"authors", "paper"}) {
+    const SurgeWeights weights = Load(variant, "f32");
+    const auto scratch = NewSurgeScratch(weights, kCandidates);
+    AllocationsOfARequest(weights, 20, *scratch);
+    const int64_t before = AlignedBlockCount();
+    AllocationsOfARequest(weights, 20, *scratch);
+    EXPECT_LE(AlignedBlockCount() - before, 2 * 80) << variant;  // of its two requests
   }
 }
 
