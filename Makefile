@@ -1,5 +1,5 @@
 # The project's face. Every target installs and builds what it needs, from Debian 12's packages.
-.PHONY: help demo test bench lint train clean
+.PHONY: help demo test bench lint train image clean
 
 help:
 	@echo "make demo    install, build, import the sample, serve, recommend, ingest, show the change"
@@ -7,6 +7,7 @@ help:
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
 	@echo "make train   train the sample snapshot again (needs PyTorch; two to three minutes)"
+	@echo "make image   build the container image and run it, without Docker or a registry (as root)"
 
 demo:
 	scripts/install-packages
@@ -30,6 +31,11 @@ train:
 	scripts/install-packages --trainer
 	scripts/build release groundswell-server
 	/usr/bin/python3 -m trainer train --config trainer/online-retail.toml
+
+image:
+	scripts/install-packages --image
+	scripts/build-image
+	scripts/check-image
 
 clean:
 	rm -rf build
