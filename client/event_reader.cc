@@ -232,6 +232,10 @@ absl::StatusOr<v1::Interaction> EventReader::MakeInteraction(const Fields& field
   for (const Field field : {kUser, kItem}) {
     if (fields[field].empty()) return Bad(*names[field], "", "it must not be empty");
   }
+  if (fields[kEventId].empty() && options_.id_prefix.empty()) {
+    return Bad(*names[kEventId], "",
+               "it must not be empty where the input has no name to make ids of; give --id-prefix");
+  }
   const std::optional<int64_t> time = ParseTimestamp(fields[kTimestamp]);
   if (!time.has_value()) {
     return Bad(*names[kTimestamp], fields[kTimestamp],

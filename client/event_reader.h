@@ -50,6 +50,7 @@ class EventReader {
     EventColumns columns;
     std::string default_type = "purchase";
     // Event ids of records without one: "<id_prefix>:<record>", the same whenever the file is read.
+    // Empty: such a record is bad.
     std::string id_prefix;
   };
   static constexpr size_t kRecordBytesMax = 65'536;

@@ -99,6 +99,16 @@ TEST(EventReaderTest, ARecordLongerThanTheLimitEndsTheReadingAndStaysTheEnd) {
   }
 }
 
+TEST(EventReaderTest, WithoutAPrefixARecordNeedsItsOwnId) {
+  std::istringstream input("timestamp,user,item,event_id\n1,u,i,one\n2,u,j,\n3,u,k,three\n");
+  EventReader reader(input, {});
+  EXPECT_EQ((*reader.Next())->interaction.event_id(), "one");
+  const absl::Status bad = reader.Next().status();
+  EXPECT_EQ(bad.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(bad.message().find("--id-prefix"), std::string::npos) << bad;
+  EXPECT_EQ((*reader.Next())->interaction.event_id(), "three");
+}
+
 TEST(EventReaderTest, ADiskThatFailsIsNotTheEndOfTheFile) {
   FailingBuffer csv("timestamp,user,item\n1,u,i\n2,v,");
   std::istream csv_input(&csv);
