@@ -90,7 +90,8 @@ def recall_ndcg(user, item, lists, k):
         taken, right = lists.taken[users].tocoo(), lists.right[users]
         scores[torch.from_numpy(taken.row).long(), torch.from_numpy(taken.col).long()] = -np.inf
         top = torch.topk(scores, k).indices.numpy()
-        hit = np.asarray(right[np.arange(len(users))[:, None], top].todense())
+        row = np.repeat(np.arange(len(users)), k)
+        hit = np.asarray(right[row, top.reshape(-1)]).reshape(len(users), k)
         relevant = np.diff(right.indptr)
         recall += (hit.sum(1) / relevant).sum()
         ndcg += (hit @ discount / best[np.minimum(relevant, k)]).sum()
