@@ -15,7 +15,7 @@ namespace {
 template <typename T>
 torch::Tensor View(const std::vector<T>& values, int64_t rows, int64_t columns) {
   return torch::from_blob(const_cast<T*>(values.data()), {rows, columns},
-                          torch::CppTypeToScalarType<T>());
+                          torch::TensorOptions(c10::CppTypeToScalarType<T>::value));
 }
 
 // Rows of the model's tables: the item's index and one.
