@@ -31,6 +31,11 @@
 #include "bench/baseline/torch_ranker.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
 
+// Read by jemalloc: what is freed stays ours, large blocks too. libtorch asks for every intermediate
+// anew; returned to the kernel in between, SURGE's took 1.5 times as long.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:-1";
+
 namespace groundswell::baseline {
 namespace {
 
