@@ -31,8 +31,8 @@
 #include "bench/baseline/torch_ranker.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
 
-// Read by jemalloc: what is freed stays ours, large blocks too. libtorch asks for every intermediate
-// anew; returned to the kernel in between, SURGE's took 1.5 times as long.
+// Read by jemalloc: what is freed stays ours, large blocks too. libtorch asks for every
+// intermediate anew; returned to the kernel in between, SURGE's took 1.5 times as long.
 extern "C" const char* malloc_conf;
 const char* malloc_conf = "oversize_threshold:0,dirty_decay_ms:-1,muzzy_decay_ms:-1";
 
@@ -195,8 +195,7 @@ class Service final : public v1::RecommendationService::CallbackService {
   absl::Status Answer(const v1::RecommendRequest& request, FeatureStore& store,
                       v1::RecommendResponse& response) {
     thread_local Scratch scratch;
-    const std::string& name =
-        request.ranker().empty() ? model_.default_ranker : request.ranker();
+    const std::string& name = request.ranker().empty() ? model_.default_ranker : request.ranker();
     const auto ranker = model_.rankers.find(name);
     if (ranker == model_.rankers.end()) {
       return absl::NotFoundError(fmt::format("no ranker \"{}\"", name));
@@ -228,9 +227,8 @@ class Service final : public v1::RecommendationService::CallbackService {
     std::iota(scratch.order.begin(), scratch.order.end(), 0);
     const auto end = scratch.order.begin() +
                      std::min<ptrdiff_t>(page_size, static_cast<ptrdiff_t>(scratch.order.size()));
-    std::partial_sort(scratch.order.begin(), end, scratch.order.end(), [&](size_t a, size_t b) {
-      return scratch.logits[a] > scratch.logits[b];
-    });
+    std::partial_sort(scratch.order.begin(), end, scratch.order.end(),
+                      [&](size_t a, size_t b) { return scratch.logits[a] > scratch.logits[b]; });
     for (auto at = scratch.order.begin(); at != end; ++at) {
       const CatalogueItem& item = model_.catalogue[static_cast<size_t>(scratch.candidates[*at])];
       v1::RecommendedItem& added = *response.add_items();
@@ -344,7 +342,8 @@ int main(int argc, char** argv) {
           std::map<std::string, TorchRanker::Form>{{"saved", TorchRanker::Form::kSaved},
                                                    {"frozen", TorchRanker::Form::kFrozen},
                                                    {"optimised", TorchRanker::Form::kOptimised}}));
-  app.footer("Example: baseline_server --prepared build/baseline --redis build/baseline/redis.sock");
+  app.footer(
+      "Example: baseline_server --prepared build/baseline --redis build/baseline/redis.sock");
   CLI11_PARSE(app, argc, argv);
   try {
     const absl::Status served = groundswell::baseline::Serve(options);

@@ -91,9 +91,8 @@ absl::Status FeatureStore::ReadItems(std::span<const int64_t> items, ItemRecords
     arguments_.push_back(key);
     key += lengths_[i + 1];
   }
-  const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(
-      redisCommandArgv(redis_.get(), static_cast<int>(arguments_.size()), arguments_.data(),
-                       lengths_.data())));
+  const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(redisCommandArgv(
+      redis_.get(), static_cast<int>(arguments_.size()), arguments_.data(), lengths_.data())));
   if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY) return Failed(*redis_, reply.get());
   return ToItems(*reply, out);
 }

@@ -1,5 +1,5 @@
-// FeatureStore: the features of users and items as an online feature store keeps them, packed rows of
-// floats in Redis. bench/baseline/prepare.py writes them, in the layout of ToUser and ToItems.
+// FeatureStore: the features of users and items as an online feature store keeps them, packed rows
+// of floats in Redis. bench/baseline/prepare.py writes them, in the layout of ToUser and ToItems.
 #ifndef GROUNDSWELL_BENCH_BASELINE_FEATURE_STORE_H_
 #define GROUNDSWELL_BENCH_BASELINE_FEATURE_STORE_H_
 
@@ -27,18 +27,19 @@ struct FeatureShape {
 };
 
 struct UserRecord {
-  int32_t row = 0;              // of the model's embedding table
-  std::vector<float> one_hop;   // Q
-  std::vector<float> two_hop;   // P
-  std::vector<float> vector;    // dim
-  std::vector<int32_t> newest;  // history: rows of the newest items, newest first, 0 behind the last
-  std::vector<int32_t> seen;    // indices of all of the user's items, ascending
+  int32_t row = 0;             // of the model's embedding table
+  std::vector<float> one_hop;  // Q
+  std::vector<float> two_hop;  // P
+  std::vector<float> vector;   // dim
+  std::vector<int32_t>
+      newest;                 // history: rows of the newest items, newest first, 0 behind the last
+  std::vector<int32_t> seen;  // indices of all of the user's items, ascending
 };
 
 struct ItemRecords {
-  std::vector<float> one_hop;          // n x P
-  std::vector<float> two_hop;          // n x Q
-  std::vector<int32_t> newest_users;   // n x item_users: rows, newest first, 0 behind the last
+  std::vector<float> one_hop;         // n x P
+  std::vector<float> two_hop;         // n x Q
+  std::vector<int32_t> newest_users;  // n x item_users: rows, newest first, 0 behind the last
 };
 
 // One connection. Not thread-safe: every thread has its own.

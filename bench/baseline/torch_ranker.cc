@@ -79,8 +79,8 @@ class Surge final : public TorchRanker {
   absl::Status Score(const UserRecord& user, std::span<const int64_t> items,
                      const ItemRecords& /*records*/, std::vector<float>& logits) const override {
     const size_t kept = std::min(recent_len_, user.newest.size());
-    const auto end = std::find(user.newest.begin(),
-                               user.newest.begin() + static_cast<ptrdiff_t>(kept), 0);
+    const auto end =
+        std::find(user.newest.begin(), user.newest.begin() + static_cast<ptrdiff_t>(kept), 0);
     std::vector<int64_t> history(std::make_reverse_iterator(end), user.newest.rend());
     const auto length = static_cast<int64_t>(history.size());
     if (length == 0) return absl::FailedPreconditionError("SURGE has no score without a history");

@@ -1,5 +1,5 @@
-// TorchRanker: a TorchScript module of bench/torch, all candidates of a request as one batch, on the
-// calling thread alone.
+// TorchRanker: a TorchScript module of bench/torch, all candidates of a request as one batch, on
+// the calling thread alone.
 #ifndef GROUNDSWELL_BENCH_BASELINE_TORCH_RANKER_H_
 #define GROUNDSWELL_BENCH_BASELINE_TORCH_RANKER_H_
 
