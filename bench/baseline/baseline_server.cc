@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <omp.h>
-#include <signal.h>
 #include <time.h>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +19,7 @@
 #include <deque>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -286,19 +286,15 @@ absl::StatusOr<Model> LoadModel(const Options& options) {
   return model;
 }
 
-// Until SIGTERM or SIGINT; SIGUSR1 prints the stages' sums. All are blocked in every thread.
-void WaitForTheEnd(const sigset_t& signals, const StageClock& clock) {
-  for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGUSR1;) {
+// Until standard input ends; for every line of it one with the stages' sums.
+void WaitForTheEnd(const StageClock& clock) {
+  for (std::string line; std::getline(std::cin, line);) {
     fmt::print("stages {}\n", clock.Json());
     std::fflush(stdout);
   }
 }
 
 absl::Status Serve(const Options& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   UseOneThread();
 
   const absl::StatusOr<Model> model = LoadModel(options);
@@ -320,7 +316,7 @@ absl::Status Serve(const Options& options) {
   if (server == nullptr) return absl::UnavailableError("cannot listen at " + options.address);
   fmt::print("ready grpc_port={}\n", port);
   std::fflush(stdout);
-  WaitForTheEnd(signals, clock);
+  WaitForTheEnd(clock);
   server->Shutdown();
   return absl::OkStatus();
 }
@@ -331,7 +327,11 @@ absl::Status Serve(const Options& options) {
 int main(int argc, char** argv) {
   using groundswell::baseline::TorchRanker;
   groundswell::baseline::Options options;
-  CLI::App app("The same service put together the usual way: gRPC, FAISS, TorchScript, Redis");
+  CLI::App app(
+      "The same service put together the usual way: gRPC, FAISS, TorchScript, Redis. Serves until "
+      "its\n"
+      "standard input ends, and answers every line there with the time that each stage took so "
+      "far.");
   app.add_option("--prepared", options.prepared, "What prepare.py wrote")->required();
   app.add_option("--redis", options.redis, "Unix socket of the Redis that it filled")->required();
   app.add_option("--address", options.address, "Port 0: any free one")->capture_default_str();
