@@ -414,8 +414,8 @@ def text(result):
         "", *table(result), "", *ratios(result), "", *splits(result), "",
         "The usual way: bench/baseline, described in bench/README.md. Load generator and services share the "
         "cores. Stages: of ours by the clock, of the usual way in processor time; what is in neither is gRPC. "
-        "Half of the rate: of that of 16 callers, where no rate is within the limit. Memory: of ours with "
-        "the live graph, of the usual way server + Redis.", "",
+        f"No rate: none down to {STEP**STEPS_MAX:.0%} of that of {CALLERS} callers, and half is of that then. "
+        "Memory: of ours with the live graph, of the usual way server + Redis.", "",
         "Checked before: " + ". ".join(result["check"]) + ".", ""])
 
 
