@@ -3,9 +3,11 @@
 
     bench/large_snapshot.py build/large                                   100,000 users and items
     bench/large_snapshot.py build/huge --users 1000000 --items 1000000 --interactions 20000000
+    bench/large_snapshot.py build/large --models surge-authors-50 --active-users 10000
 
 Users and items lie around common centres. A user takes items by their popularity, which follows Zipf's
-law, mostly of the own centre. The rankers have random weights of the published sizes. The same call
+law, mostly of the own centre; every user as many as any other, but the active ones, who take
+--active-interactions more each. The rankers have random weights of the published sizes. The same call
 always writes the same bytes. Users are called bench-user-0, bench-user-1, ..., as ingest_bench calls them.
 """
 
@@ -60,8 +62,9 @@ def taken_items(random, user_centre, item_centre, draws):
     return np.where(own, nearby, anywhere)
 
 
-def graph(random, user_centre, item_centre, interactions):
-    user = np.sort(random.randint(0, len(user_centre), interactions))
+def graph(random, user_centre, item_centre, interactions, more_of_active):
+    user = np.sort(np.concatenate([random.randint(0, len(user_centre), interactions), more_of_active]))
+    interactions = len(user)
     item = taken_items(random, user_centre[user], item_centre, interactions)
     key, count = np.unique(user * len(item_centre) + item, return_counts=True)
     user, item = key // len(item_centre), key % len(item_centre)
@@ -73,12 +76,12 @@ def graph(random, user_centre, item_centre, interactions):
             "last_time_us": time_us, "last_offset": offset.astype(np.int64)}
 
 
-def write_models(directory, users, items):
+def write_models(directory, names, users, items):
     listed = []
-    for name in FIRST_MODELS:
+    for name in names:
         shapes, options = MODELS[name]
-        width = shapes["item_embed.weight"][1]
-        sized = shapes | {"user_embed.weight": (users + 1, width), "item_embed.weight": (items + 1, width)}
+        rows = {"user_embed.weight": users + 1, "item_embed.weight": items + 1}
+        sized = {tensor: (rows.get(tensor, shape[0]), *shape[1:]) for tensor, shape in shapes.items()}
         safetensors.write(directory / f"{name}.safetensors", tensors(sized))
         listed.append({"name": name, "kind": name.split("-")[0], "file": f"{name}.safetensors",
                        "options": {key: str(value) for key, value in options.items()}})
@@ -105,10 +108,11 @@ def write(arguments):
         directory, (f"bench-user-{user}" for user in range(arguments.users)),
         ((f"item-{item}", f"Item {item}", f"category {item % CATEGORIES}") for item in range(arguments.items)))
     progress("interactions")
-    edges = graph(random, users[1], items[1], arguments.interactions)
+    more_of_active = np.repeat(np.arange(arguments.active_users), arguments.active_interactions)
+    edges = graph(random, users[1], items[1], arguments.interactions, more_of_active)
     safetensors.write(directory / "graph.safetensors", edges)
     progress("rankers and manifest")
-    models = write_models(directory, arguments.users, arguments.items)
+    models = write_models(directory, arguments.models, arguments.users, arguments.items)
     snapshot.write_manifest(directory, {
         "name": "invented", "version": str(arguments.seed), "create_time": snapshot.rfc3339(BEGIN_S + SPAN_S),
         "users": arguments.users, "items": arguments.items, "embedding_dim": arguments.dim,
@@ -125,10 +129,16 @@ def main():
     parser.add_argument("--interactions", type=int, default=2_000_000)
     parser.add_argument("--dim", type=int, default=64, help="of the embeddings that retrieval uses")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--models", nargs="+", choices=[name for name in MODELS if name != "dot"],
+                        default=FIRST_MODELS, help="the first is the default ranker")
+    parser.add_argument("--active-users", type=int, default=0, help="how many, from the first on")
+    parser.add_argument("--active-interactions", type=int, default=80)
     arguments = parser.parse_args()
     for name, least in (("users", CENTRES), ("items", CENTRES), ("interactions", 1), ("dim", 1)):
         if getattr(arguments, name) < least:
             parser.error(f"--{name} must be at least {least}")
+    if not 0 <= arguments.active_users <= arguments.users:
+        parser.error("--active-users must be at most --users, and not negative")
     write(arguments)
 
 

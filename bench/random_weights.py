@@ -94,7 +94,7 @@ def tensors(shapes):
             values = random.standard_normal(shape) * np.sqrt(2 / shape[-1])
         result[name] = values.astype(np.float32)
     if "cate_embed.weight" in shapes:
-        categories = random.randint(1, CATEGORIES, ROWS)
+        categories = random.randint(1, CATEGORIES, shapes["item_embed.weight"][0])
         categories[0] = 0
         result["category_of_item"] = categories.astype(np.int64)
     return result

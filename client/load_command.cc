@@ -144,6 +144,7 @@ void AddLoadCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--user", flags->options.users, "User id; may be repeated");
   command.add_option("--users-file", flags->users_file, "User ids, one on a line");
   command.add_option("--item", flags->options.items, "Items of every rank call");
+  command.add_option("--ranker", flags->options.ranker, "Model to ask for; the server's default");
   command.footer("Example:\n  groundswell load recommend --rate 500 --duration-s 10 --user 17850");
   command.callback([flags, &context] { Load(*flags, context); });
 }

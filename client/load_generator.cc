@@ -65,6 +65,7 @@ class Sender {
  public:
   explicit Sender(const LoadOptions& options) : options_(options) {
     rank_.set_namespace_(options.name_space);
+    rank_.set_ranker(options.ranker);
     for (const std::string& item : options.items) rank_.add_item_ids(item);
   }
 
@@ -109,6 +110,7 @@ class Sender {
         v1::RecommendRequest request;
         request.set_namespace_(options_.name_space);
         request.set_user_id(options_.users[number % options_.users.size()]);
+        request.set_ranker(options_.ranker);
         Start<v1::RecommendResponse>(intended, counted, request, [this, number](auto... arguments) {
           recommend_[number % recommend_.size()]->async()->Recommend(arguments...);
         });

@@ -46,6 +46,7 @@ struct LoadOptions {
   Method method = Method::kRecommend;
   std::vector<std::string> users;  // taken in turn; Recommend and Rank need at least one
   std::vector<std::string> items;  // Rank: the items of every call
+  std::string ranker;              // Recommend and Rank; empty: the server's default
   double rate = 100;               // per second, at least 0.001; 0: as `concurrency` allows
   Arrivals arrivals = Arrivals::kConstant;
   uint64_t seed = 1;

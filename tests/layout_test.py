@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 # Which files alone may include a library.
 LIBRARY_OWNERS = {
     # search_bench has the bare calls beside ours.
-    "faiss/": {"index/faiss_index.cc", "bench/search_bench.cc"},
+    "faiss/": {"index/faiss_index.cc", "bench/search_bench.cc", "bench/baseline/item_search.cc"},
     # log_bench is the baseline without us.
     "rocksdb/": {"graph/store.cc", "graph/store_settings.cc", "graph/write_ahead_check.cc",
                  "graph/write_ahead_check.h", "graph/generation.cc", "bench/log_bench.cc"},
@@ -31,8 +31,9 @@ LIBRARY_OWNERS = {
     "prometheus/": {"server/metrics.cc", "server/metrics.h"},
     "toml": {"server/client_list.cc", "server/config.cc"},
     "httplib.h": {"server/http_endpoint.cc"},
-    "torch/": {"bench/torch_bench.cc"},
-    "ATen/": {"bench/torch_bench.cc"},
+    "torch/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},
+    "ATen/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},
+    "hiredis/": {"bench/baseline/feature_store.cc"},
 }
 LINES_MAX = 600
 VAGUE_NAME = re.compile(r"(^|[_/])(utils?|helpers?|manager|misc|common)([_./]|$)")
