@@ -1,6 +1,7 @@
 #include "server/activation.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -191,6 +192,8 @@ absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::strin
   // Requests that began before the swap end with the old state; it is freed here, not by them.
   while (retired.use_count() > 1) std::this_thread::sleep_for(kPoll);
   retired.reset();
+  // glibc keeps what was freed in the middle of its arenas; here it is most of a snapshot.
+  malloc_trim(0);
   return context.store.KeepOnlyGeneration(state->generation.number());
 }
 

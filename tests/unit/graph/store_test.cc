@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 
@@ -196,6 +197,34 @@ TEST_F(StoreTest, OtherGenerationsAreDeletedWhole) {
   EXPECT_FALSE(other.ReadUser("u")->has_value());
   EXPECT_TRUE(other.ReadItems()->empty());
   EXPECT_EQ(Generation(*store, 1).ReadItems()->size(), 3u);
+}
+
+TEST_F(StoreTest, TheCacheThatAllColumnsShareIsCountedOnce) {
+  constexpr size_t kCacheBytes = size_t{1} << 20;
+  {
+    const auto store = GraphStore::Open({.path = path_, .create = true});
+    ASSERT_TRUE(store.ok()) << store.status();
+    GraphStore::Batch batch(**store);
+    for (int i = 0; i < 3'000; ++i) {
+      const std::string value(1'000, static_cast<char>(i * 7 + i / 11));
+      batch.PutSetting(std::to_string(i), value + std::to_string(i * 7919));
+    }
+    ASSERT_TRUE((*store)->Commit(batch, /*sync=*/true).ok());
+  }
+  // Written out by the second opening, and then read from the files.
+  for (int opening = 0; opening < 2; ++opening) {
+    const auto store = GraphStore::Open({.path = path_, .block_cache_bytes = kCacheBytes});
+    ASSERT_TRUE(store.ok()) << store.status();
+    for (int i = 0; i < 3'000; ++i) {
+      ASSERT_FALSE((*store)->ReadSetting(std::to_string(i))->empty());
+    }
+    const auto figures = (*store)->Figures();
+    const auto found = std::ranges::find(figures, "block_cache_bytes",
+                                         [](const auto& figure) { return figure.first; });
+    ASSERT_NE(found, figures.end());
+    EXPECT_LE(found->second, kCacheBytes * 1.1);
+    if (opening == 1) EXPECT_GE(found->second, kCacheBytes / 4.0);
+  }
 }
 
 }  // namespace
