@@ -35,6 +35,9 @@ LOAD_RUN_S = 5
 ACTIVATION_EVERY_S = 15
 WARM_UP_S = 300  # of a life, or half of a shorter one: until the write buffers of the database are full
 SLACK = 1.10
+# So that they are full when the warm-up is over: what still grows then is not them.
+SMALL_CACHES = ("--storage.block_cache_mb=16", "--apply.user_cache_mb=8", "--paging.lists_max=1000")
+TIMEOUT_MS = 5_000  # of a call: whether it is answered is the question here, not how fast
 INGEST = ("ingest", "--format", "jsonl", "--producer-id", "soak", "--id-prefix", "soak")
 BEGIN_S = 1_321_020_000  # event time, behind the sample's own
 
@@ -93,7 +96,7 @@ class Load:
 
     def _run(self):
         while not self.ends.is_set():
-            report = self._server.call("load", "recommend", "--rate", RATE, "--duration-s", LOAD_RUN_S,
+            report = self._server.call("--timeout-ms", TIMEOUT_MS, "load", "recommend", "--rate", RATE, "--duration-s", LOAD_RUN_S,
                                        "--warmup-s", 0, "--users-file", self._users)
             self.codes.update(report["codes"])
             self.answers_cheaper += report["degraded"]
@@ -113,7 +116,7 @@ class Soak:
         (self.other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
         items = [json.loads(line)["id"] for line in (SAMPLE / "items.jsonl").read_text().splitlines()]
         self.interactions = Interactions(directory, self.users_file.read_text().split(), items)
-        self.server = RunningServer(SAMPLE, directory, "--checkpoint.interval_s=30")
+        self.server = RunningServer(SAMPLE, directory, "--checkpoint.interval_s=30", *SMALL_CACHES)
         self.first_offset = self.log_end()
         self.activations = self.kills = 0
         self.problems = []
