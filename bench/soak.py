@@ -35,6 +35,7 @@ LOAD_RUN_S = 5
 ACTIVATION_EVERY_S = 15
 WARM_UP_S = 300  # of a life, or half of a shorter one: until the write buffers of the database are full
 SLACK = 1.10
+ITEMS = 37  # that are taken: every user soon has all of them, so that the graph itself grows no more
 # So that they are full when the warm-up is over: what still grows then is not them.
 SMALL_CACHES = ("--storage.block_cache_mb=16", "--apply.user_cache_mb=8", "--paging.lists_max=1000")
 TIMEOUT_MS = 5_000  # of a call: whether it is answered is the question here, not how fast
@@ -114,7 +115,7 @@ class Soak:
         shutil.copytree(SAMPLE, self.other)
         manifest = json.loads((self.other / "manifest.json").read_text())
         (self.other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
-        items = [json.loads(line)["id"] for line in (SAMPLE / "items.jsonl").read_text().splitlines()]
+        items = [json.loads(line)["id"] for line in (SAMPLE / "items.jsonl").read_text().splitlines()[:ITEMS]]
         self.interactions = Interactions(directory, self.users_file.read_text().split(), items)
         self.server = RunningServer(SAMPLE, directory, "--checkpoint.interval_s=30", *SMALL_CACHES)
         self.first_offset = self.log_end()

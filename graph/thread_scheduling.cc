@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <thread>
 
 namespace groundswell {
 namespace {
 
+constexpr int kLowestPriority = 19;
 constexpr uint64_t kShortSliceNs = 500000;  // below the kernel's own of 1.4 ms and more
 
 // sched_attr of sched_setattr(2); glibc 2.36 has neither, and the kernel's header redefines what
@@ -36,6 +38,15 @@ void LowerPriority(int niceness) {
   // Linux keeps a nice value for every thread.
   if (setpriority(PRIO_PROCESS, 0, niceness) == 0) return;
   spdlog::warn("a thread's priority stays as it is: {}", std::strerror(errno));
+}
+
+void RunAtLowestPriority(const std::function<void()>& work) {
+  std::thread thread([&work] {
+    NameThread("background");
+    LowerPriority(kLowestPriority);
+    work();
+  });
+  thread.join();
 }
 
 void RequestShortSlices() {

@@ -1,5 +1,7 @@
 #include "models/item_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -8,6 +10,7 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kCacheLine = 64;
+constexpr size_t kPage = 4096;
 // Slots fetched ahead of the one at hand.
 constexpr size_t kPrefetchAhead = 4;
 
@@ -25,6 +28,20 @@ ItemCache::ItemCache(size_t items, size_t width, size_t bytes_max)
   if (slot_count_ == 0) return;
   slots_.reset(static_cast<std::byte*>(std::calloc(slot_count_, slot_bytes_)));
   if (slots_ == nullptr) throw std::bad_alloc();
+  // Slots are met at random. Only whole pages can be advised, and it is only slower without.
+  const auto begin = reinterpret_cast<uintptr_t>(slots_.get());
+  const uintptr_t first_page = (begin + kPage - 1) / kPage * kPage;
+  const uintptr_t end = begin + slot_count_ * slot_bytes_;
+  if (end > first_page) {
+    madvise(reinterpret_cast<void*>(first_page), end - first_page, MADV_HUGEPAGE);
+  }
+}
+
+void ItemCache::Touch(size_t items) {
+  const size_t bytes = std::min(items, slot_count_) * slot_bytes_;
+  for (size_t at = 0; at < bytes; at += kPage) {
+    *static_cast<volatile std::byte*>(slots_.get() + at) = std::byte{0};
+  }
 }
 
 void ItemCache::Read(std::span<const uint32_t> items, std::span<const int64_t> versions,

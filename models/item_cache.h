@@ -19,8 +19,12 @@ namespace groundswell {
 class ItemCache {
  public:
   // Vectors of `width` floats of up to `items` items, in at most `bytes_max` bytes; too little for
-  // one: keeps nothing. Memory is taken by the slots that are written.
+  // one: keeps nothing. Memory is taken by the slots that are written or touched.
   ItemCache(size_t items, size_t width, size_t bytes_max);
+
+  // Takes the memory of the first items' slots now: the first requests would wait for a page at
+  // each of their candidates, 20 ms and more. Before the cache is used.
+  void Touch(size_t items);
 
   // The vectors of `items` of these versions, one per row of `out` (n x width). Appends the
   // positions of those that are not there, whose rows stay as they are, to `missing`.

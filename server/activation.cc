@@ -1,7 +1,6 @@
 #include "server/activation.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "graph/thread_scheduling.h"
 #include "server/served_snapshots.h"
 #include "server/snapshot_staging.h"
 
@@ -192,8 +192,6 @@ absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::strin
   // Requests that began before the swap end with the old state; it is freed here, not by them.
   while (retired.use_count() > 1) std::this_thread::sleep_for(kPoll);
   retired.reset();
-  // glibc keeps what was freed in the middle of its arenas; here it is most of a snapshot.
-  malloc_trim(0);
   return context.store.KeepOnlyGeneration(state->generation.number());
 }
 
@@ -227,7 +225,8 @@ GraphStore::Moment ActivationPoint::Await(const BackgroundThread::KeepGoing& kee
 absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
     const Activated& activated, const std::string& event_id, const ActivationContext& context,
     const BackgroundThread::KeepGoing& keep_going) {
-  const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(activated.directory);
+  absl::StatusOr<CheckedSnapshot> checked = absl::UnknownError("not checked");
+  RunAtLowestPriority([&] { checked = CheckSnapshot(activated.directory); });
   if (!checked.ok()) return checked.status();
   if (!activated.digest.empty() && checked->snapshot->digest() != activated.digest) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" holds another snapshot by now, {}",
@@ -244,18 +243,20 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
       TakeSource(checked->snapshot->digest(), event_id, context, *serving, keep_going);
   if (!source.ok()) return source.status();
   const Generation generation(context.store, serving->generation.number() + 1);
-  absl::Status status = WriteGeneration(*checked, *source, generation, context, keep_going);
-  source->moment.reset();
   const uint32_t serving_number = serving->generation.number();
   serving.reset();
   std::shared_ptr<ServingState> state;
-  if (status.ok()) {
+  absl::Status status;
+  RunAtLowestPriority([&] {
+    status = WriteGeneration(*checked, *source, generation, context, keep_going);
+    source->moment.reset();
+    if (!status.ok()) return;
     LoadOptions load = context.load;
     load.cancelled = [&] { return !keep_going(); };
     auto loaded = LoadServingState(generation, load, LogProgress);
     status = loaded.status();
     if (loaded.ok()) state = *std::move(loaded);
-  }
+  });
   if (status.ok()) status = context.start(*state, [&] { return !keep_going(); });
   if (status.ok()) status = SwapIn(state, activated.directory, context, keep_going);
   if (status.ok()) {

@@ -88,6 +88,7 @@ Pipeline::Pipeline(const ServingState& state, Metrics& metrics, Options options,
 }
 
 void Pipeline::WarmUp() {
+  for (const auto& cache : item_caches_) cache->Touch(state_.catalogue->size());
   for (const auto& ranker : state_.snapshot->rankers()) {
     RankedList list;
     for (uint32_t item = 0; item < std::min(kBlock, state_.catalogue->size()); ++item) {

@@ -15,6 +15,7 @@
 #include "graph/applier.h"
 #include "graph/rocksdb_log.h"
 #include "graph/store.h"
+#include "graph/thread_scheduling.h"
 #include "server/access.h"
 #include "server/activation.h"
 #include "server/admin_service.h"
@@ -324,7 +325,7 @@ absl::Status Server::Parts::StartState(ServingState& state,
       .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
       .items_max = static_cast<size_t>(config.paging.items_max)};
   state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
-  state.pipeline->WarmUp();
+  RunAtLowestPriority([&state] { state.pipeline->WarmUp(); });
   return absl::OkStatus();
 }
 

@@ -50,6 +50,24 @@ TEST(ItemCacheTest, OnlyTheVersionThatWasWrittenIsThere) {
   EXPECT_EQ(out.back(), -1);
 }
 
+TEST(ItemCacheTest, WhatIsTouchedHoldsNothingYetAndThenWhatIsWritten) {
+  for (const size_t touched : {0, 4, 10, 1'000}) {
+    ItemCache cache(10, 1'000, 1 << 20);
+    cache.Touch(touched);
+    std::vector<uint32_t> missing;
+    std::vector<float> out(1'000);
+    for (uint32_t item = 0; item < 10; ++item) {
+      cache.Read(std::vector{item}, std::vector<int64_t>{0}, out, missing);
+    }
+    EXPECT_EQ(missing.size(), 10u);
+    cache.Write(9, 1, std::vector<float>(1'000, 2.5f));
+    missing.clear();
+    cache.Read(std::vector<uint32_t>{9}, std::vector<int64_t>{1}, out, missing);
+    EXPECT_TRUE(missing.empty());
+    EXPECT_EQ(out.back(), 2.5f);
+  }
+}
+
 TEST(ItemCacheTest, ItemsThatShareASlotTakeTurns) {
   ItemCache cache(10, kWidth, 3 * kSlotBytes);
   cache.Write(1, 1, Filled(1));
