@@ -60,8 +60,8 @@ int Fail(const absl::Status& status) {
 // To trim those instead takes up to 100 ms, with requests waiting for their locks.
 void GiveLargeBlocksBack() {
   constexpr int kLargeBytes = 1 << 20;
-  constexpr int kKeptAtTheEndBytes = 64
-                                     << 20;  // of an arena; else every freed block could shrink it
+  // Of an arena; else every freed block could shrink it.
+  constexpr int kKeptAtTheEndBytes = 64 << 20;
   mallopt(M_MMAP_THRESHOLD, kLargeBytes);
   mallopt(M_TRIM_THRESHOLD, kKeptAtTheEndBytes);
 }

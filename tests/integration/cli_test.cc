@@ -171,8 +171,12 @@ TEST_F(CliTest, AnIngestThatIsKilledOverAndOverCountsEveryEventOnce) {
                                              : std::vector<std::string>{"--resume-file", resume};
     ingest.insert(ingest.end(), how.begin(), how.end());
     int runs = 0;
-    while (RunProgram(ingest).exit_code != 0) ASSERT_LT(++runs, 200);
-    if (!by_sequence) EXPECT_TRUE(std::ifstream(resume).good());
+    while (RunProgram(ingest).exit_code != 0) {
+      ASSERT_LT(++runs, 200);
+    }
+    if (!by_sequence) {
+      EXPECT_TRUE(std::ifstream(resume).good());
+    }
     EXPECT_GE(runs, 1) << "it was never killed";
     for (int i = 0; i < 200; ++i) {
       if (CliJson({"user", "killed"})["total_count"] ==
