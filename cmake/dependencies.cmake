@@ -22,6 +22,9 @@ endif()
 add_library(groundswell_onednn INTERFACE)
 target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
 
+# The server's allocator. glibc's keeps in the arena of every thread what a replaced snapshot leaves there.
+find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
+
 # Debian's libfaiss has SSE only; scripts/build-faiss builds the same version with AVX2.
 set(GROUNDSWELL_FAISS_DIR "" CACHE PATH
     "Prefix of the FAISS to link instead of Debian's, e.g. build/faiss (see scripts/build-faiss)")

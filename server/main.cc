@@ -1,6 +1,5 @@
 // groundswell-server: serves, imports snapshots, replays logs, verifies and recovers databases.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -21,6 +20,11 @@
 #include "server/recovery.h"
 #include "server/replay.h"
 #include "server/server.h"
+
+// Read by jemalloc: what is freed goes back to the system after some seconds, by a thread of its
+// own and not by one that answers requests. MALLOC_CONF in the environment overrides it.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "background_thread:true";
 
 namespace groundswell {
 namespace {
@@ -55,19 +59,7 @@ int Fail(const absl::Status& status) {
   return EXIT_FAILURE;
 }
 
-// By itself glibc raises the size from which on a block is a mapping of its own as such blocks are
-// freed; then the matrices of a replaced snapshot stay in its arenas, a little more with each one.
-// To trim those instead takes up to 100 ms, with requests waiting for their locks.
-void GiveLargeBlocksBack() {
-  constexpr int kLargeBytes = 1 << 20;
-  // Of an arena; else every freed block could shrink it.
-  constexpr int kKeptAtTheEndBytes = 64 << 20;
-  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
-  mallopt(M_TRIM_THRESHOLD, kKeptAtTheEndBytes);
-}
-
 int Serve(const ConfigFlags& flags) {
-  GiveLargeBlocksBack();
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
   if (absl::Status s = RequireDataDir(*config); !s.ok()) return Fail(s);
