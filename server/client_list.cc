@@ -155,6 +155,10 @@ absl::Status ClientList::Add(Client client, const std::string& token_sha256,
     return Wrong(name, "token_sha256", token_sha256,
                  "it must be 64 lower-case hexadecimal digits, as sha256sum prints them");
   }
+  if (token_sha256 == Sha256({})) {
+    return Wrong(name, "token_sha256", token_sha256,
+                 "it is the digest of an empty token, which anybody could give");
+  }
   for (const auto& other : clients_) {
     if (other->name == name) return Wrong(name, "name", name, "another client has it");
   }

@@ -14,7 +14,10 @@ name = "ops"
 certificate = "ops.example"
 rights = ["admin"]
 )",
-          "[[client]]\nname = \"a\"\ncertificate = \"\"\nrights = [\"read\"]", "client = [1, {}]"};
+          "[[client]]\nname = \"a\"\ncertificate = \"\"\nrights = [\"read\"]", "client = [1, {}]",
+          // The digest of an empty token.
+          "[[client]]\nname = \"a\"\nrights = [\"read\"]\ntoken_sha256 = "
+          "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""};
 }
 
 }  // namespace groundswell
