@@ -30,14 +30,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from running_server import BIN, ROOT, RunningServer, output
+
 sys.path.insert(0, str(ROOT / "bench" / "baseline"))
 
 from prepare import Redis
 
-BIN = ROOT / os.environ.get("BUILD_DIR", "build/release") / "bin"
 MODELS = {"MacGNN": "macgnn-none", "SURGE": "surge-authors-50"}
 CANDIDATES = 500
 ACTIVE_ONE_IN = 10  # of the users: those who call, with histories as long as SURGE reads
@@ -59,11 +58,6 @@ PLAIN = (f"--retrieval.candidates={CANDIDATES}", f"--retrieval.embedding={CANDID
            ("random_walk", "co_occurrence", "trending", "macro_node", "popular")),
          "--ranking.retrieval_weight=0")
 ALL_SOURCES = (f"--retrieval.candidates={CANDIDATES}",)
-
-
-def output(*command):
-    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True).stdout
 
 
 def progress(what):
@@ -103,40 +97,22 @@ def resident_mib(pid):
     return math.nan
 
 
-def read_ready(process, name):
-    line = process.stdout.readline()
-    if not line.startswith("ready "):
-        sys.exit(f"end_to_end: {name} did not start; its message stands above")
-    return dict(part.split("=") for part in line.split()[1:])
-
-
-class Groundswell:
+class Groundswell(RunningServer):
     name = "Groundswell"
 
     def __init__(self, directory, flags):
-        self.process = subprocess.Popen(
-            [str(BIN / "groundswell-server"), "serve", f"--server.data_dir={directory}/database",
-             "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-             "--logging.level=warn", *flags], stdout=subprocess.PIPE, text=True)
-        ports = read_ready(self.process, self.name)
-        self.address = f"127.0.0.1:{ports['grpc_port']}"
-        self.metrics_url = f"http://127.0.0.1:{ports['http_port']}/metrics"
+        super().__init__(directory / "snapshot", directory, *flags)
         self.pids = {"server": self.process.pid}
 
     def stages(self):
         """Of each stage the requests and the seconds that they took, by the clock."""
         family, sums = "groundswell_stage_duration_seconds_", {}
-        with urllib.request.urlopen(self.metrics_url, timeout=10) as response:
-            for line in response.read().decode().splitlines():
-                for part in ("sum", "count"):
-                    if line.startswith(f'{family}{part}{{stage="'):
-                        stage = line.split('"')[1].replace("_", " ")
-                        sums.setdefault(stage, {})[part] = float(line.split()[-1])
+        for line in self.metrics():
+            for part in ("sum", "count"):
+                if line.startswith(f'{family}{part}{{stage="'):
+                    stage = line.split('"')[1].replace("_", " ")
+                    sums.setdefault(stage, {})[part] = float(line.split()[-1])
         return {stage: (of["count"], of["sum"]) for stage, of in sums.items()}
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=120)
 
 
 class Baseline:
@@ -154,7 +130,10 @@ class Baseline:
                 [str(BIN / "baseline_server"), "--prepared", str(prepared), "--redis", self.redis.socket,
                  "--candidates", str(CANDIDATES), "--form", form], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, text=True, env=environment)
-            self.address = f"127.0.0.1:{read_ready(self.process, self.name)['grpc_port']}"
+            line = self.process.stdout.readline()
+            if not line.startswith("ready grpc_port="):
+                sys.exit("end_to_end: the baseline did not start; its message stands above")
+            self.address = f"127.0.0.1:{line.split('=')[1].strip()}"
         except BaseException:
             self.redis.stop()
             raise
@@ -313,10 +292,6 @@ def make(arguments):
                         str(arguments.users), "--items", str(arguments.items), "--interactions",
                         str(arguments.users * 20), "--active-users", str(active), "--models",
                         *MODELS.values()], check=True)
-    if not (directory / "database").exists():
-        progress("importing it")
-        output(BIN / "groundswell-server", "import", "--snapshot", snapshot, "--data-dir",
-               directory / "database")
     if not (directory / "prepared" / "service.json").exists():
         progress("preparing the baseline")
         subprocess.run([sys.executable, ROOT / "bench" / "baseline" / "prepare.py", snapshot,
@@ -336,7 +311,7 @@ def run(arguments, directory):
     result = {"machine": f"{of_processor('model name')}, {os.cpu_count()} cores", "load_average": os.getloadavg()[0],
               "date": str(datetime.date.today()), "users": arguments.users, "items": arguments.items,
               "commit": output("git", "-C", ROOT, "describe", "--always", "--dirty").strip()}
-    progress("starting both services")
+    progress("starting both services; at the first run, importing the snapshot")
     services = [Groundswell(arguments.directory, PLAIN)]
     try:
         services.append(Baseline(arguments.directory, arguments.form))

@@ -60,15 +60,19 @@ class RunningServer:
         return self._wait()
 
     def _wait(self):
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=120)
         self.process.stdout.close()
         return status
 
+    def metrics(self):
+        """The lines of its metrics."""
+        with urllib.request.urlopen(self._metrics_url, timeout=10) as response:
+            return response.read().decode().splitlines()
+
     def metric(self, name, having=""):
         """The sum of the samples whose line begins with `name` and has `having` in it."""
-        with urllib.request.urlopen(self._metrics_url, timeout=10) as response:
-            lines = response.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and having in line)
+        return sum(float(line.split()[-1]) for line in self.metrics()
+                   if line.startswith(name) and having in line)
 
     def resident_mib(self):
         return self.metric("process_resident_memory_bytes") / 2**20
