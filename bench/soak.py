@@ -131,7 +131,7 @@ class Soak:
         self.interactions.begin()
         ends = time.monotonic() + self.arguments.minutes * 60
         while time.monotonic() < ends and not self.problems and not self.interrupted.is_set():
-            self.live(min(self.arguments.life_s, max(ends - time.monotonic(), 1)))
+            self.live(self.arguments.life_s)
         self.finish()
 
     def live(self, seconds):
@@ -170,7 +170,9 @@ class Soak:
         errors = {code: count for code, count in load.codes.items() if code != "OK"}
         if errors:
             self.problems.append(f"calls failed: {errors}")
-        third = max(1, len(memory) // 3)
+        third = len(memory) // 3
+        if third == 0:  # interrupted before it was warm
+            return
         first, last = statistics.median(memory[:third]), statistics.median(memory[-third:])
         if last > first * SLACK:
             self.problems.append(f"memory grew from {first:.0f} to {last:.0f} MiB")
@@ -198,7 +200,7 @@ class Soak:
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, default=30, help="at least: lives are whole")
     parser.add_argument("--life-s", type=float, default=600, help="from a start to the next kill -9")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="groundswell-soak-") as name:
