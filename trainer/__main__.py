@@ -75,8 +75,13 @@ def _add_compare(commands):
     command.add_argument("--frozen", action="store_true",
                          help="measure with features frozen at the beginning of the period, too")
     command.add_argument("--lists", type=int, metavar="USERS", default=0,
-                         help="also serve the rankers, and measure the lists that so many users get "
-                         "(with --period heldout)")
+                         help="also serve the rankers, and measure the lists that so many users get at the "
+                         "cut (with --period heldout)")
+    command.add_argument("--replay", type=int, metavar="N", default=0,
+                         help="also serve the rankers, replay the events after the cut, and ask for lists "
+                         "just before one event in N (with --period heldout)")
+    command.add_argument("--checkpoints", metavar="DIR",
+                         help="keep the state of the training there; the same command goes on from it")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.set_defaults(run=_compare)
 
@@ -86,7 +91,7 @@ def _compare(arguments):
     # Progress is for people: it leaves standard output to the results.
     with contextlib.redirect_stdout(sys.stderr):
         found = training.compare(arguments.config, arguments.seeds, arguments.period, arguments.frozen,
-                                 arguments.lists)
+                                 arguments.lists, arguments.replay, arguments.checkpoints)
     print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 

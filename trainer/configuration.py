@@ -17,7 +17,7 @@ _KEYS = {
     "data": (("events", "heldout_days", "validation_days"), ("items", "provenance")),
     "clusters": (("users", "items", "seed"), ()),
 }
-_TABLES = (*_KEYS, "lightgcn", "rows", "ranker")
+_TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "serving")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
 
@@ -28,8 +28,13 @@ class Rows:
     # Per positive, by how they are drawn (replay.SOURCES).
     negatives: dict = dataclasses.field(default_factory=lambda: {"uniform": 2, "popular": 2})
     seed: int = 1
+    # Of the events that rankers are measured on, how many are: whole events with all their negatives,
+    # the same ones however these are drawn. Training reads all of its own.
+    measured_share: float = 1.0
 
     def __post_init__(self):
+        if not 0 < self.measured_share <= 1:
+            raise ValueError(f"measured_share is {self.measured_share}; it must be above 0 and at most 1")
         _refuse_unknown(self.negatives, replay.SOURCES, "negatives")
         if not all(type(count) is int and count >= 0 for count in self.negatives.values()) or not any(
                 self.negatives.values()):
@@ -116,6 +121,18 @@ def rankers_of(config):
 
 def rows(config):
     return options(Rows, config.get("rows", {}), "[rows]")
+
+
+def serving(config):
+    """{"section.name": value}: the settings of the servers that `compare` starts, which refuse what they
+    do not know."""
+    found = {}
+    for section, table in config.get("serving", {}).items():
+        if not isinstance(table, dict):
+            raise ValueError(f"[serving]: {section} must be in a section of the server's configuration, such "
+                             "as [serving.retrieval]")
+        found |= {f"{section}.{name}": value for name, value in table.items()}
+    return found
 
 
 def _refuse_unknown(table, known, where):

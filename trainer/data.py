@@ -78,6 +78,14 @@ def read_log(path):
     return Log(time_s, [event[1] for event in events], [event[2] for event in events])
 
 
+def write_log(path, log, keep=None):
+    """Writes the interactions, or those at which `keep` is true, as read_log reads them."""
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write("timestamp,user,item\n")
+        for at in range(len(log)) if keep is None else np.flatnonzero(keep):
+            stream.write(f"{log.time_s[at]},{log.user[at]},{log.item[at]}\n")
+
+
 def read_titles(path):
     """Item id -> cleaned title, from a CSV with the columns item and description."""
     with open_text(path) as stream:

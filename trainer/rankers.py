@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import macgnn, ranking, safetensors, surge
+from trainer import macgnn, ranking, safetensors, snapshot, surge
 
 KINDS = {"macgnn": macgnn, "surge": surge}
 NOT_TRAINED = "dot"  # the inner product of the embeddings, part of every snapshot
@@ -45,6 +45,11 @@ class Ranker:
         """Its entry in the manifest's `models`."""
         return {"name": self.name, "kind": self.kind, "file": self.file,
                 "options": KINDS[self.kind].manifest_options(self.model)}
+
+
+def not_trained():
+    """The entry of the ranker that every snapshot has, likewise."""
+    return {"name": NOT_TRAINED, "kind": NOT_TRAINED, "file": snapshot.EMBEDDINGS_FILE, "options": {}}
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import safetensors
+from trainer import data, safetensors
 
 FEATURES = ("user", "item", "u1", "u2", "i1", "i2", "urec", "irec")
 _OF_USER = ("u1", "u2", "urec")
@@ -72,11 +72,11 @@ class Replay:
         self._run("events-before-cut.csv", self.events.time_s < cut_s, ["--graph-out", str(path)])
 
     def rows(self, from_s, until_s, negatives, history_len, recent_len, seed, creates_items=False,
-             features_at_s=None):
+             features_at_s=None, share=1.0):
         """First purchases in [from_s, until_s): repeats are not what the server is asked for.
 
         `negatives` says how many of each of SOURCES an event gets; those not named, none. With
-        `features_at_s` all features are those of that moment.
+        `features_at_s` all features are those of that moment. `share`: of the events, drawn by the seed.
         """
         unknown = set(negatives) - set(SOURCES)
         if unknown:
@@ -90,18 +90,14 @@ class Replay:
             "--history-len", str(history_len), "--recent-len", str(recent_len),
             *(["--create-items"] if creates_items else []),
             *(["--features-at", str(features_at_s)] if features_at_s is not None else []),
-            "--seed", str(seed)])
+            "--sample-rate", str(share), "--seed", str(seed)])
         columns, _ = safetensors.read(path)
         path.unlink()  # the mapping keeps the data until the rows are dropped
         return self._select(columns)
 
     def _run(self, name, keep, arguments):
         path = self.work / name
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write("timestamp,user,item\n")
-            for position in np.flatnonzero(keep):
-                stream.write(f"{self.events.time_s[position]},{self.events.user[position]},"
-                             f"{self.events.item[position]}\n")
+        data.write_log(path, self.events, keep)
         subprocess.run([*self.command, "--events", str(path), *arguments], check=True)
 
     def _select(self, columns):

@@ -7,6 +7,7 @@ same seen items.
 
 import contextlib
 import importlib
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,14 @@ from trainer import data, evaluation, metrics, safetensors, snapshot
 _K = 20
 _GOOGLE_PROTOS = "/usr/share/gocode/src/github.com/gogo/googleapis"  # golang-github-gogo-googleapis-dev
 _DEADLINE_S = 5.0  # generous: quality is measured here, not latency
+# The orders that a ranker's candidates can have, and the ranking.retrieval_weight of each.
+_ORDERS = (("in the ranker's order alone", 0), ("fused with retrieval's order", 100))
+# Time runs faster in a replay than when the log was written, so popularity is renewed more often; waiting
+# is better than a stale answer; and the database is thrown away.
+_REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
+                    "log.durability": "flush"}
+UNRANKED = "order of retrieval"  # what candidates have without a ranker
+POPULARITY = "popularity"
 
 
 def evaluate(config_path, address, write):
@@ -49,16 +58,52 @@ def evaluate(config_path, address, write):
         snapshot.update_metrics(directory, found)
 
 
-def lists_of_rankers(server, directory, interactions, truth, rankers):
-    """{order: {ranker: {metric: value}}}: what a server of this program and snapshot directory answers
-    the users of `truth`, its own candidates in each ranker's order alone, and in that fused with the
-    order of retrieval, which is the default."""
+def lists_of_rankers(server, directory, settings, interactions, truth, rankers):
+    """{order: {ranker: {metric: value}}}, UNRANKED among the rankers: what a server of this program,
+    snapshot directory and settings answers the users of `truth`, its own candidates in each ranker's
+    order alone, and in that fused with the order of retrieval, which is the default."""
     found = {}
-    for order, weight in (("in the ranker's order alone", 0), ("fused with retrieval's order", 100)):
-        with _serving(server, directory, weight) as address:
-            lists = _ask(address, interactions, truth, rankers)
-        found[order] = {ranker: _recall_ndcg(lists[ranker], truth) for ranker in rankers}
+    for order, weight in _ORDERS:
+        with _serving(server, directory, {**settings, "ranking.retrieval_weight": weight}) as address:
+            lists = _ask(address, interactions, truth, [UNRANKED, *rankers])
+        found[order] = {ranker: _recall_ndcg(list_, truth) for ranker, list_ in lists.items()}
     return found
+
+
+def replayed_lists_of_rankers(server, directory, settings, log, every, seed, rankers):
+    """(events, lists): likewise, and of POPULARITY's own candidates, for the item of one event in `every`
+    of the log, asked for just before the event, by `groundswell evaluate`, which then tells the server
+    the event, new items included. `events` is how many were asked for."""
+    client = Path(server).with_name("groundswell")
+    lists = {"blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}}
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="groundswell-replayed-") as work:
+        events = Path(work) / "events.csv"
+        data.write_log(events, log)
+        for order, weight in _ORDERS:
+            of_run = {**settings, **_REPLAY_SETTINGS, "ranking.retrieval_weight": weight}
+            with _serving(server, directory, of_run) as address:
+                printed = subprocess.run(
+                    [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
+                     str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
+                     "--lists", ",".join(lists)], check=True, stdout=subprocess.PIPE, text=True).stdout
+            evaluated = json.loads(printed)
+            print("\n".join(evaluated["warnings"]), file=sys.stderr)
+            found[order] = {lists[entry["name"]]: _of_replayed(entry) for entry in evaluated["lists"]}
+    return evaluated["asked_events"], found
+
+
+def _of_replayed(entry):
+    """{metric: value} of one list of `groundswell evaluate`."""
+    spoilt = {name: entry[name] for name in ("degraded", "stale", "failed") if entry[name]}
+    if spoilt:
+        raise ValueError(f"list {entry['name']}: {spoilt} of {entry['events']} answers are not what the "
+                         "server gives when it has time: replay on a quieter machine")
+    found = {f"{metric}_at_{k}": entry[metric][str(k)]["mean"]
+             for metric in ("hit_rate", "ndcg") for k in (_K, 100)}
+    return {**found, "mrr": entry["mrr"]["mean"],
+            "hit_rate_of_new": entry["new_items"]["hit_rate"][str(_K)],
+            "not_ranked": entry["not_ranked"] / max(entry["events"], 1)}
 
 
 def baseline_lists(interactions, truth, cut_s, user, item):
@@ -75,7 +120,7 @@ def _recall_ndcg(lists, truth):
 
 
 @contextlib.contextmanager
-def _serving(server, directory, retrieval_weight):
+def _serving(server, directory, settings):
     """The gRPC address of a server that holds the snapshot, and ends with the block."""
     with tempfile.TemporaryDirectory(prefix="groundswell-lists-") as work:
         subprocess.run([str(server), "import", "--snapshot", str(directory), "--data-dir", f"{work}/db"],
@@ -83,7 +128,8 @@ def _serving(server, directory, retrieval_weight):
         process = subprocess.Popen(
             [str(server), "serve", f"--server.data_dir={work}/db", "--logging.level=error",
              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-             f"--ranking.retrieval_weight={retrieval_weight}"], stdout=subprocess.PIPE, text=True)
+             *(f"--{name}={value}" for name, value in settings.items())],
+            stdout=subprocess.PIPE, text=True)
         try:
             ready = process.stdout.readline().split()
             if ready[:1] != ["ready"]:
@@ -96,8 +142,8 @@ def _serving(server, directory, retrieval_weight):
 
 
 def _ask(address, interactions, truth, rankers):
-    """ranker -> user -> the server's list ("" is its default ranker); refuses an answer that was
-    degraded."""
+    """ranker -> user -> the server's list ("" is its default ranker, UNRANKED none); refuses an answer
+    that was degraded."""
     index = {id_: position for position, id_ in enumerate(interactions.item_ids)}
     lists, began = {ranker: {} for ranker in rankers}, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="groundswell-stubs-") as stubs:
@@ -106,10 +152,12 @@ def _ask(address, interactions, truth, rankers):
             recommend = services.RecommendationServiceStub(channel).Recommend
             for user in tqdm(truth.relevant, desc="recommend", disable=None):
                 for ranker in rankers:
+                    ranked = ranker != UNRANKED
                     request = messages.RecommendRequest(
-                        user_id=interactions.user_ids[user], page_size=_K, ranker=ranker)
+                        user_id=interactions.user_ids[user], page_size=_K, ranker=ranker if ranked else "",
+                        skip_ranking=not ranked)
                     answer = recommend(request, timeout=_DEADLINE_S)
-                    if answer.degradations or answer.fallback_reason or not answer.ranker:
+                    if answer.degradations or answer.fallback_reason or bool(answer.ranker) != ranked:
                         raise ValueError(f"user {request.user_id}: the answer is degraded: {answer}")
                     lists[ranker][user] = [index[entry.item_id] for entry in answer.items]
     asked = sum(len(of_users) for of_users in lists.values())

@@ -44,25 +44,27 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, period, also_frozen=False, lists_of=0):
+def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_every=0, checkpoints=None):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
-    {"seeds", "period", "negatives": {sampling: {scorer: {metric: (mean, standard deviation)}}}},
-    and "by_history" likewise, of row_quality.by_history.
+    {"seeds", "period", "events": how many the rows are of, "negatives": {sampling: {scorer: {metric:
+    (mean, standard deviation)}}}}, and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
     changed; rankers may be ablations. `also_frozen` measures each with features frozen at the
     beginning of the period, too.
 
-    With `lists_of`, a number of users, also "lists" of the "heldout" period, likewise by order: what a
-    server recommends so many of the users who have a past and took something new later.
+    Of the "heldout" period also "lists", likewise by order, of a server that has all these rankers. With
+    `lists_of`, a number of users: what it recommends at the cut to so many of the users who have a past
+    and took something new later. With `replay_every`: what it recommends just before one event in so
+    many, having been told all events before, new items among them.
     """
-    if lists_of and period != "heldout":
+    serves = lists_of or replay_every
+    if serves and period != "heldout":
         raise ValueError("lists are made by a server that holds all before the cut: use --period heldout")
-    run = _Training(config_path)
+    run = _Training(config_path, checkpoints)
     output = Path(run.config["snapshot"]["output"])
-    found, by_history, lists = {}, {}, {}
-    if lists_of:
+    if serves:
         for ranker in run.rankers:
             ranker.manifest()  # refuses what cannot be served, before the work
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
@@ -74,39 +76,76 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0):
             for ranker in run.rankers:
                 ranker.training.seed = seed
                 models[ranker.name].append(run.train_ranker(ranker, material, period))
-        for sampling, later in run.rows_after(past, period, also_frozen):
-            measured = _measure_baselines(
-                later, material.earlier_catalogue if period == "validation" else material.catalogue)
-            found[sampling] = {name: _mean_and_spread([values]) for name, values in measured.items()}
-            by_history[sampling] = {}
-            for name, of_seeds in models.items():
-                scores = [ranking.score(model, later) for model in of_seeds]
-                found[sampling][name] = _mean_and_spread(
-                    [row_quality.measure(later, values) for values in scores])
-                by_history[sampling][name] = _mean_and_spread(
-                    [row_quality.by_history(later, values) for values in scores])
+        found = {"seeds": seeds, "period": period, "lists": {},
+                 **_measure_rows(run, models, past, material, period, also_frozen)}
+        draft = Path(work) / "served"
+        if serves:
+            _write_models(run, models, material, seeds, draft)
         if lists_of:
-            lists = _measure_lists(run, models, material, seeds, lists_of, Path(work) / "served")
-    return {"seeds": seeds, "period": period, "negatives": found, "by_history": by_history,
-            "lists": lists}
+            found["lists"] |= _measure_lists(run, models, material.catalogue, seeds, lists_of, draft)
+        if replay_every:
+            found["lists"] |= _measure_replayed(run, models, seeds, replay_every, draft)
+    return found
 
 
-def _measure_lists(run, models, material, seeds, users, draft):
-    """{order: {scorer: {metric: (mean, standard deviation)}}} of what a server answers that has all the
-    models, and of what needs no server."""
-    _write_models(run, models, material, seeds, draft)
+def _measure_rows(run, models, past, material, period, also_frozen):
+    """"events", "negatives" and "by_history" of `compare`."""
+    events, found, by_history = 0, {}, {}
+    catalogue_ = material.earlier_catalogue if period == "validation" else material.catalogue
+    for sampling, later in run.rows_after(past, period, also_frozen):
+        events = int(later.label.sum())
+        found[sampling] = {name: _mean_and_spread([values])
+                           for name, values in _measure_baselines(later, catalogue_).items()}
+        by_history[sampling] = {}
+        for name, of_seeds in models.items():
+            scores = [ranking.score(model, later) for model in of_seeds]
+            found[sampling][name] = _mean_and_spread(
+                [row_quality.measure(later, values) for values in scores])
+            by_history[sampling][name] = _mean_and_spread(
+                [row_quality.by_history(later, values) for values in scores])
+    return {"events": events, "negatives": found, "by_history": by_history}
+
+
+def _measure_lists(run, models, catalogue_, seeds, users, draft):
+    """{order: {scorer: {metric: (mean, standard deviation)}}} of what a server of the snapshot `draft`
+    answers so many users at the cut, and of what needs no server."""
     truth = evaluation.new_items(run.interactions, run.split.cut_s, run.split.end_s + 1)
     truth = evaluation.sample_users(truth, users, run.of_rows.seed)
-    names = {name: [_of_seed(name, seed) for seed in seeds] for name in models}
-    measured = serving_quality.lists_of_rankers(
-        run.server, draft, run.interactions, truth, [name for of_seeds in names.values() for name in of_seeds])
-    lists = {order: {name: _mean_and_spread([values[served] for served in of_seeds])
-                     for name, of_seeds in names.items()} for order, values in measured.items()}
-    baselines = serving_quality.baseline_lists(run.interactions, truth, run.split.cut_s,
-                                               material.catalogue.user, material.catalogue.item)
+    measured = serving_quality.lists_of_rankers(run.server, draft, configuration.serving(run.config),
+                                                run.interactions, truth, _served_names(models, seeds))
+    lists = {f"{len(truth.relevant)} users at the cut, {order}": _by_ranker(values, models, seeds)
+             for order, values in measured.items()}
+    baselines = serving_quality.baseline_lists(run.interactions, truth, run.split.cut_s, catalogue_.user,
+                                               catalogue_.item)
     lists["all items, without a server"] = {name: _mean_and_spread([values])
                                             for name, values in baselines.items()}
     return lists
+
+
+def _measure_replayed(run, models, seeds, every, draft):
+    """Likewise, of what it answers just before one in `every` of the events after the cut."""
+    first = int(np.searchsorted(run.log.time_s, run.split.cut_s))
+    later = data.Log(run.log.time_s[first:], run.log.user[first:], run.log.item[first:])
+    events, measured = serving_quality.replayed_lists_of_rankers(
+        run.server, draft, configuration.serving(run.config), later, every, run.of_rows.seed,
+        _served_names(models, seeds))
+    return {f"{events} of {len(later)} events replayed, {order}": _by_ranker(values, models, seeds)
+            for order, values in measured.items()}
+
+
+def _served_names(models, seeds):
+    return [rankers.NOT_TRAINED, *(_of_seed(name, seed) for name in models for seed in seeds)]
+
+
+def _by_ranker(of_served, models, seeds):
+    """{ranker: {metric: (mean, standard deviation)}} of values by the names that models were served
+    under; what needs no training, first."""
+    names = {name: [_of_seed(name, seed) for seed in seeds] for name in models}
+    trained = {name for of_seeds in names.values() for name in of_seeds}
+    return {**{name: _mean_and_spread([values]) for name, values in of_served.items()
+               if name not in trained},
+            **{name: _mean_and_spread([of_served[served] for served in of_seeds])
+               for name, of_seeds in names.items()}}
 
 
 def _of_seed(name, seed):
@@ -122,7 +161,7 @@ def _write_models(run, models, material, seeds, draft):
     for name in fields["files"]:
         if name not in own:
             shutil.copyfile(output / name, draft / name)
-    entries = []
+    entries = [rankers.not_trained()]
     for ranker in run.rankers:
         for seed, model in zip(seeds, models[ranker.name]):
             served = dataclasses.replace(ranker, name=_of_seed(ranker.name, seed))
@@ -195,8 +234,7 @@ class _Training:
             rankers.write(draft, ranker, models[ranker.name])
             self.clock.step(ranker.name)
 
-        fields["models"] = [ranker.manifest() for ranker in self.rankers] + [
-            {"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
+        fields["models"] = [ranker.manifest() for ranker in self.rankers] + [rankers.not_trained()]
         examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
         fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
         snapshot.write_manifest(draft, fields)
@@ -247,12 +285,12 @@ class _Training:
             (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
             rankers.category_rows(snapshot.read_categories(directory)))
 
-    def rows(self, past, from_s, until_s, negatives=None, features_at_s=None):
+    def rows(self, past, from_s, until_s, negatives=None, features_at_s=None, share=1.0):
         """First purchases of the period with the features that the rankers read."""
         history_len = max(ranker.history_len for ranker in self.rankers)
         recent_len = max(ranker.recent_len for ranker in self.rankers)
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
-                         max(recent_len, 1), self.of_rows.seed, features_at_s=features_at_s)
+                         max(recent_len, 1), self.of_rows.seed, features_at_s=features_at_s, share=share)
 
     def chooses_epochs(self):
         return any(ranker.training.patience > 0 for ranker in self.rankers)
@@ -264,8 +302,9 @@ class _Training:
     def train_ranker(self, ranker, material, period):
         """The module of one ranker, trained on everything before the period that it is measured on."""
         options = ranker.training
-        kept = lambda phase: (self.checkpoints / f"{ranker.name}.{phase}.safetensors" if self.checkpoints
-                              else None)
+        kept = lambda phase: (
+            self.checkpoints / f"{ranker.name}.{period}.seed-{options.seed}.{phase}.safetensors"
+            if self.checkpoints else None)
         epochs = options.epochs
         if options.patience > 0:
             epochs = ranking.choose_epochs(
@@ -284,11 +323,13 @@ class _Training:
         split = self.split
         from_s, until_s = ((split.cut_s, split.end_s + 1) if period == "heldout" else
                            (split.validation_s, split.cut_s))
+        share = self.of_rows.measured_share
         for name in row_quality.SAMPLINGS:
-            yield name, self.rows(past, from_s, until_s, {name: row_quality.NEGATIVES})
+            negatives = {name: row_quality.NEGATIVES}
+            yield name, self.rows(past, from_s, until_s, negatives, share=share)
             if also_frozen:
-                yield f"{name}, frozen features", self.rows(
-                    past, from_s, until_s, {name: row_quality.NEGATIVES}, features_at_s=from_s)
+                yield f"{name}, frozen features", self.rows(past, from_s, until_s, negatives,
+                                                            features_at_s=from_s, share=share)
 
     def _heldout_metrics(self, past, models, catalogue_):
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
@@ -296,7 +337,7 @@ class _Training:
         for sampling, rows in self.rows_after(past, "heldout"):
             measured = {name: row_quality.measure(rows, ranking.score(model, rows))
                         for name, model in models.items()} | _measure_baselines(rows, catalogue_)
-            print(f"held out, {sampling} negatives:")
+            print(f"held out, {int(rows.label.sum())} events, {sampling} negatives:")
             print("\n".join(row_quality.table(measured)))
             found |= {f"heldout.{scorer}.{sampling}.{metric}": value
                       for scorer, values in measured.items() for metric, value in values.items()}
