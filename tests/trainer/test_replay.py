@@ -94,6 +94,18 @@ class ReplayTest(unittest.TestCase):
         np.testing.assert_array_equal(first, draw(1))
         self.assertFalse(np.array_equal(first, draw(2)))
 
+    def test_a_share_of_the_events_is_the_same_for_every_way_to_draw_negatives(self):
+        past = self._replay()
+        draw = lambda share, counts: past.rows(self.from_s, self.until_s, counts, 2, 2, 1, share=share)
+        positives = lambda rows: list(zip(rows.user[rows.label == 1], rows.batch(
+            np.flatnonzero(rows.label))["item"], rows.time_s[rows.label == 1]))
+        some = draw(0.3, {"uniform": 3})
+        self.assertEqual(positives(some), positives(draw(0.3, {"popular": 1, "retrieval": 1})))
+        whole = positives(draw(1.0, {"uniform": 3}))
+        self.assertTrue(set(positives(some)) < set(whole))
+        self.assertTrue(0.25 * len(whole) < len(positives(some)) < 0.35 * len(whole))
+        self.assertEqual(len(some), 4 * len(positives(some)))  # with all their negatives
+
     def test_new_items_are_met_where_they_come_first(self):
         new = [f"new-{at}" if at % 10 == 0 else id_ for at, id_ in enumerate(self.log.item)]
         log = data.Log(self.log.time_s, self.log.user, new)

@@ -4,6 +4,7 @@ GROUNDSWELL_SERVER names the program. Needs PyTorch.
 """
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -14,12 +15,18 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
+
+from tests.trainer.replay_oracle import MacroGraphOracle
 from trainer import __main__ as command_line
-from trainer import data, ranking, row_quality, snapshot, training
+from trainer import (data, evaluation, ranking, row_quality, safetensors, serving_quality, snapshot,
+                     training)
 
 _ROOT = Path(__file__).parents[2]
 _SERVER = os.environ["GROUNDSWELL_SERVER"]
 _EVENTS = 9000  # of the first four days
+_USERS = 30  # who are asked for lists, at most
+_MAX_HISTORY = 6
 
 _CONFIG = """
 [snapshot]
@@ -48,6 +55,7 @@ seed = 1
 
 [rows]
 negatives = {{ uniform = 1, popular = 1 }}
+{rows}
 
 [[ranker]]
 name = "macgnn"
@@ -64,13 +72,14 @@ kind = "surge"
 item_width = 4
 category_width = 2
 state_width = 4
-max_history = 6
+max_history = {max_history}
 pool_length = 4
 hidden = [6, 4]
 head_hidden = [6, 4]
 loss = "softmax"
 batch_norm = true
 {surge}
+{more}
 """
 
 
@@ -90,10 +99,10 @@ class TrainingTest(unittest.TestCase):
         cls.printed = cls._printed(training.train, cls._config("whole"))
 
     @classmethod
-    def _config(cls, output, macgnn="", surge=""):
+    def _config(cls, output, macgnn="", surge="", rows="", more=""):
         path = cls.work / f"{output}.toml"
-        path.write_text(_CONFIG.format(work=cls.work, output=output, server=_SERVER, macgnn=macgnn,
-                                       surge=surge), encoding="utf-8")
+        path.write_text(_CONFIG.format(work=cls.work, max_history=_MAX_HISTORY, output=output, server=_SERVER, macgnn=macgnn,
+                                       surge=surge, rows=rows, more=more), encoding="utf-8")
         return path
 
     @staticmethod
@@ -182,6 +191,121 @@ class TrainingTest(unittest.TestCase):
         self.assertIn(f"{mean:.4f}", "".join(lines))
         self.assertEqual({path.name: path.read_bytes() for path in (self.work / "whole").iterdir()}, before)
         self._config("whole")
+
+    def test_a_served_ablation_is_refused(self):
+        config = self._config("whole", surge='without = ["extraction"]')
+        for served in ({"lists_of": 5}, {"replay_every": 5}):
+            with self.assertRaisesRegex(ValueError, "without extraction is an ablation"):
+                self._printed(functools.partial(training.compare, **served), config, [1], "heldout")
+        self._config("whole")
+
+    def test_a_served_list_is_in_the_order_of_the_ranker_and_seed_that_it_is_named_after(self):
+        asked, trained = [], []
+
+        def ask(*arguments):
+            asked.append(serving_quality_ask(*arguments))
+            return asked[-1]
+
+        def write_models(run, models, *arguments):
+            trained.append((run, models))
+            return training_write_models(run, models, *arguments)
+
+        serving_quality_ask, training_write_models = serving_quality._ask, training._write_models
+        compare = functools.partial(training.compare, lists_of=_USERS)
+        with mock.patch.object(serving_quality, "_ask", ask), \
+                mock.patch.object(training, "_write_models", write_models):
+            found = self._compared(compare)
+        (run, models), (alone, fused) = trained[0], asked
+        features = _features_at_the_cut(run, self.work / "whole")
+        descending = lambda logits: bool((np.diff(logits) < 1e-4).all())
+        for name, of_seeds in models.items():
+            for seed, model in zip((1, 2), of_seeds):
+                logits = {served: [ranking.logits(model, features(user, items))
+                                   for user, items in lists[f"{name}.seed-{seed}"].items()]
+                          for served, lists in (("alone", alone), ("fused", fused))}
+                self.assertTrue(all(map(descending, logits["alone"])), f"{name}, seed {seed}")
+                self.assertFalse(all(map(descending, logits["fused"])), f"{name}, seed {seed}")
+                other = [ranking.logits(of_seeds[2 - seed], features(user, items))
+                         for user, items in alone[f"{name}.seed-{seed}"].items()]
+                self.assertFalse(any(map(descending, other)), "the seeds do not differ: nothing is proved")
+        self._check_recall(found["lists"], run, alone)
+
+    def _check_recall(self, lists, run, alone):
+        truth = evaluation.new_items(run.interactions, run.split.cut_s, run.split.end_s + 1)
+        users = list(alone["dot"])
+        of_one = lambda served: np.mean([len(truth.relevant[user] & set(alone[served][user])) /
+                                         len(truth.relevant[user]) for user in users])
+        of_seeds = [round(of_one(f"macgnn.seed-{seed}"), 4) for seed in (1, 2)]
+        found = lists[f"{len(users)} users at the cut, in the ranker's order alone"]
+        mean, spread = found["macgnn"]["recall_at_20"]
+        self.assertGreater(mean, 0)
+        self.assertAlmostEqual(mean, np.mean(of_seeds))
+        self.assertAlmostEqual(spread, np.std(of_seeds, ddof=1))
+        self.assertAlmostEqual(found["order of retrieval"]["recall_at_20"][0],
+                               of_one("order of retrieval"), places=4)
+        self.assertEqual(list(found), ["order of retrieval", "dot", "macgnn", "surge"])
+
+    def test_replayed_events_are_asked_for_with_every_ranker(self):
+        compare = functools.partial(training.compare, replay_every=10)
+        with mock.patch.object(serving_quality, "_serving", wraps=serving_quality._serving) as serving:
+            found = self._compared(compare, rows="measured_share = 0.3",
+                                   more="[serving.retrieval]\ntrending_half_life_s = 600")
+        settings = [call.args[2] for call in serving.call_args_list]
+        self.assertEqual([of["ranking.retrieval_weight"] for of in settings], [0, 100])
+        self.assertEqual({of["retrieval.trending_half_life_s"] for of in settings}, {600})
+        later = int((data.read_log(self.work / "events.csv").time_s >= self._cut_s()).sum())
+        lists = {title.partition(", ")[2]: (title, values) for title, values in found["lists"].items()}
+        self.assertEqual(list(lists), ["in the ranker's order alone", "fused with retrieval's order"])
+        for title, values in lists.values():
+            asked = int(title.split()[0])
+            self.assertEqual(title.split()[2], str(later))
+            self.assertTrue(later / 20 < asked < later / 5, title)
+            self.assertEqual(list(values), ["order of retrieval", "popularity", "dot", "macgnn", "surge"])
+            for name, metrics in values.items():
+                self.assertTrue(0 <= metrics["hit_rate_at_20"][0] < metrics["hit_rate_at_100"][0] < 1, name)
+            # A mean of seeds over so many events is a number of hits.
+            hits = 2 * asked * values["macgnn"]["hit_rate_at_100"][0]
+            self.assertAlmostEqual(hits, round(hits), places=6)
+        (_, alone), (_, fused) = lists.values()
+        self.assertEqual(alone["order of retrieval"]["hit_rate_at_100"],
+                         fused["order of retrieval"]["hit_rate_at_100"])
+        self.assertIn("recommended lists, " + title, row_quality.comparison(found))
+
+    def test_a_share_of_the_events_is_measured(self):
+        whole = self._compared(training.compare)["events"]
+        share = self._compared(training.compare, rows="measured_share = 0.3")["events"]
+        self.assertTrue(0.25 * whole < share < 0.35 * whole, f"{share} of {whole}")
+
+    def _cut_s(self):
+        log = data.read_log(self.work / "events.csv")
+        return data.split_by_time(log, 1, 1).cut_s
+
+    def _compared(self, compare, **changes):
+        """What `compare` finds on the held-out day, with two seeds; the training is kept for the next."""
+        config = self._config("whole", **changes)
+        checkpoints = self.work / "compared"
+        (checkpoints / "run.json").unlink(missing_ok=True)  # the changes are of what is measured
+        with contextlib.redirect_stdout(io.StringIO()):
+            return compare(config, [1, 2], "heldout", checkpoints=checkpoints)
+
+
+def _features_at_the_cut(run, directory):
+    """A function of (user, items) that gives a batch, by the slow replay of what is before the cut."""
+    clusters, _ = safetensors.read(directory / "clusters.safetensors")
+    graph = MacroGraphOracle(clusters["user"], clusters["item"], len(clusters["user_centroids"]),
+                             len(clusters["item_centroids"]), _MAX_HISTORY)
+    for user, item in zip(*run.interactions.between(0, run.split.cut_s)):
+        graph.apply(int(user), int(item))
+
+    def features(user, items):
+        of_user = {"user": user + 1, "u1": graph.h1_u[user], "u2": graph.user_two_hop(user),
+                   "urec": graph.recent_items(user)}
+        items = np.array(items)
+        return {**{name: np.repeat(np.array(value)[None], len(items), 0) for name, value in of_user.items()},
+                "item": items + 1, "i1": graph.h1_i[items], "i2": graph.h2_i[items],
+                "irec": np.stack([graph.recent_users(item) for item in items])}
+
+    return features
 
 
 if __name__ == "__main__":
