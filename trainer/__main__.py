@@ -70,6 +70,7 @@ def _add_compare(commands):
     command.add_argument("--config", required=True,
                          help=_CONFIG + "; the snapshot that it names must be trained, and stays as it is")
     command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    command.add_argument("--rankers", nargs="+", metavar="NAME", help="only these of the configuration")
     command.add_argument("--period", choices=("validation", "heldout"), default="validation",
                          help="whose rows: choose options by the validation period, report the held-out one")
     command.add_argument("--frozen", action="store_true",
@@ -90,8 +91,9 @@ def _compare(arguments):
     from trainer import row_quality, training
     # Progress is for people: it leaves standard output to the results.
     with contextlib.redirect_stdout(sys.stderr):
-        found = training.compare(arguments.config, arguments.seeds, arguments.period, arguments.frozen,
-                                 arguments.lists, arguments.replay, arguments.checkpoints)
+        found = training.compare(
+            arguments.config, arguments.seeds, arguments.period, arguments.frozen, arguments.lists,
+            arguments.replay, arguments.rankers, arguments.checkpoints)
     print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 

@@ -44,14 +44,15 @@ def add_examples(config_path):
     print(f"wrote {output / snapshot.EXAMPLES_FILE}")
 
 
-def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_every=0, checkpoints=None):
+def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_every=0, only=None,
+            checkpoints=None):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
     {"seeds", "period", "events": how many the rows are of, "negatives": {sampling: {scorer: {metric:
     (mean, standard deviation)}}}}, and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
-    changed; rankers may be ablations. `also_frozen` measures each with features frozen at the
+    changed; rankers may be ablations. `only` names those that are wanted. `also_frozen` measures each with features frozen at the
     beginning of the period, too.
 
     Of the "heldout" period also "lists", likewise by order, of a server that has all these rankers. With
@@ -63,6 +64,7 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
     if serves and period != "heldout":
         raise ValueError("lists are made by a server that holds all before the cut: use --period heldout")
     run = _Training(config_path, checkpoints)
+    run.rankers = _those(run.rankers, only)
     output = Path(run.config["snapshot"]["output"])
     if serves:
         for ranker in run.rankers:
@@ -86,6 +88,15 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
         if replay_every:
             found["lists"] |= _measure_replayed(run, models, seeds, replay_every, draft)
     return found
+
+
+def _those(rankers_, names):
+    """The rankers of these names, all without names."""
+    unknown = set(names or ()) - {ranker.name for ranker in rankers_}
+    if unknown:
+        raise ValueError(f"the configuration has no ranker {', '.join(sorted(unknown))}; there are "
+                         f"{', '.join(ranker.name for ranker in rankers_)}")
+    return [ranker for ranker in rankers_ if not names or ranker.name in names]
 
 
 def _measure_rows(run, models, past, material, period, also_frozen):

@@ -203,6 +203,20 @@ class ConfigurationTest(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, message):
                 configuration.rows({"rows": {"negatives": negatives}})
 
+    def test_settings_of_a_server_are_taken_by_section(self):
+        settings = {"serving": {"retrieval": {"popular": 0}, "ranking": {"candidates": 9}}}
+        self.assertEqual(configuration.serving(settings), {"retrieval.popular": 0, "ranking.candidates": 9})
+        self.assertEqual(configuration.serving({}), {})
+        with self.assertRaisesRegex(ValueError, "popular must be in a section"):
+            configuration.serving({"serving": {"popular": 0}})
+
+    def test_the_configurations_of_the_comparisons_are_read(self):
+        for name in ("online-retail-rankers", "globo"):
+            config = configuration.read(Path(__file__).parents[2] / f"trainer/{name}.toml")
+            served = [ranker for ranker in configuration.rankers_of(config) if not ranker.model.without]
+            self.assertEqual(len({str(ranker.manifest()) for ranker in served}), len(served), name)
+            self.assertLessEqual(configuration.rows(config).measured_share, 1)
+
     def test_the_old_table_says_where_it_went(self):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "old.toml"

@@ -197,6 +197,13 @@ class TrainingTest(unittest.TestCase):
         for served in ({"lists_of": 5}, {"replay_every": 5}):
             with self.assertRaisesRegex(ValueError, "without extraction is an ablation"):
                 self._printed(functools.partial(training.compare, **served), config, [1], "heldout")
+        with self.assertRaisesRegex(ValueError, "no ranker macgn; there are macgnn, surge"):
+            training.compare(config, [1], "heldout", only=["macgn"])
+        with mock.patch.object(training, "_measure_rows", return_value={}), \
+                mock.patch.object(training, "_measure_lists", return_value={}) as measured:
+            self._printed(functools.partial(training.compare, lists_of=5, only=["macgnn"]), config, [1],
+                          "heldout")
+        self.assertEqual(list(measured.call_args.args[1]), ["macgnn"])
         self._config("whole")
 
     def test_a_served_list_is_in_the_order_of_the_ranker_and_seed_that_it_is_named_after(self):
