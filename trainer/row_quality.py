@@ -64,7 +64,7 @@ def comparison(found):
     """Lines for people, of what training.compare found."""
     lines = []
     for sampling, of_scorers in found["negatives"].items():
-        lines += ["", f"{found['period']} rows of {found['events']} events, {sampling} negatives; mean and "
+        lines += ["", f"{found['period']} rows of {found['events']} events, negatives {sampling}; mean and "
                       f"standard deviation of {len(found['seeds'])} seeds", *table(of_scorers)]
         lines += ["AUC of each purchase among its negatives, by length of history",
                   *table(found["by_history"][sampling])]

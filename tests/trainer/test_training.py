@@ -186,7 +186,7 @@ class TrainingTest(unittest.TestCase):
         groups = found["by_history"]["uniform"]["surge"]
         self.assertEqual(list(groups), ["history 1-5", "history 6-10"])  # it reads no more
         lines = row_quality.comparison(found)
-        self.assertIn(f"validation rows of {found['events']} events, retrieval negatives; mean and standard "
+        self.assertIn(f"validation rows of {found['events']} events, negatives retrieval; mean and standard "
                       "deviation of 2 seeds", lines)
         self.assertIn(f"{mean:.4f}", "".join(lines))
         self.assertEqual({path.name: path.read_bytes() for path in (self.work / "whole").iterdir()}, before)
