@@ -13,14 +13,13 @@ import argparse
 import collections
 import json
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 
-from running_server import BIN, SAMPLE, RunningServer, sample_users
+from running_server import BIN, SAMPLE, RunningServer, other_version, sample_users
 
 RUNS, RUN_S = 3, 5
 RATES = (50, 200, 500)
@@ -65,16 +64,11 @@ def beside_ingest(server, call):
     finally:
         streams.terminate()
         streams.wait()
+        server.settle()
 
 
-def while_replaced(server, directory, call):
-    """Another snapshot, and back to the first, as often as there is time during the calls."""
-    other = directory / "other"
-    if not other.exists():
-        shutil.copytree(SAMPLE, other)
-        manifest = json.loads((other / "manifest.json").read_text())
-        (other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
-        server.call("activate", other)
+def while_replaced(server, call):
+    """From one of its two snapshots to the other and back, as often as there is time during the calls."""
     ends = threading.Event()
 
     def replace():
@@ -114,8 +108,9 @@ def main():
             def usual():
                 return by_ghz(arguments.ghz, server, requests, RATE_WHILE)
 
+            server.call("activate", other_version(SAMPLE, directory / "other"))
             show(RATE_WHILE, "ghz, while snapshots are replaced",
-                 [while_replaced(server, directory, usual) for _ in range(RUNS)])
+                 [while_replaced(server, usual) for _ in range(RUNS)])
             show(RATE_WHILE, "ghz, beside ingest", [beside_ingest(server, usual) for _ in range(RUNS)])
             show(RATE_BEYOND, f"ghz, within {TIMEOUT_BEYOND_MS} ms",
                  [by_ghz(arguments.ghz, server, requests, RATE_BEYOND, TIMEOUT_BEYOND_MS)

@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 from running_server import BIN, SAMPLE, RunningServer, sample_users
 
@@ -54,14 +53,6 @@ def acknowledged_per_second(process):
     return json.loads(process.communicate()[0])["events_per_second"]
 
 
-def settle(server):
-    """Until what was acknowledged is in the graph."""
-    graph = {"log_end_offset": 1, "applied_offset": 0}
-    while int(graph["applied_offset"]) < int(graph["log_end_offset"]):
-        time.sleep(0.2)
-        graph = server.call("status")["graph"]
-
-
 def beside_each_other(server, users, rate):
     """Medians: {"ingest": (alone, beside an overload), "recommend": (alone, beside ingest)}."""
     found = {"ingest": ([], []), "recommend": ([], [])}
@@ -70,13 +61,13 @@ def beside_each_other(server, users, rate):
         process = ingest(server)
         found["recommend"][1].append(load(server, users, rate / 2))
         process.communicate()
-        settle(server)
+        server.settle()
         found["ingest"][0].append(acknowledged_per_second(ingest(server)))
-        settle(server)
+        server.settle()
         process = ingest(server)
         load(server, users, rate * TIMES[-1])
         found["ingest"][1].append(acknowledged_per_second(process))
-        settle(server)
+        server.settle()
     median = statistics.median
     return {"ingest": [median(runs) for runs in found["ingest"]],
             "recommend": [{name: median(run[name] for run in runs) for name in runs[0]}

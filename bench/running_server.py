@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,6 +28,14 @@ def sample_users(path, every=8):
     lines = (SAMPLE / "users.jsonl").read_text().splitlines()
     path.write_text("".join(json.loads(line)["id"] + "\n" for line in lines[::every]))
     return path
+
+
+def other_version(snapshot, directory):
+    """A copy of a snapshot in `directory`, under another version, for a server to take in its place."""
+    shutil.copytree(snapshot, directory)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    (directory / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
+    return directory
 
 
 class RunningServer:
@@ -80,3 +90,10 @@ class RunningServer:
     def call(self, *arguments):
         """What `groundswell --json` prints of one of its commands."""
         return json.loads(output(BIN / "groundswell", "--server", self.address, "--json", *arguments))
+
+    def settle(self):
+        """Waits until what was acknowledged is in the graph."""
+        graph = {"log_end_offset": 1, "applied_offset": 0}
+        while int(graph["applied_offset"]) < int(graph["log_end_offset"]):
+            time.sleep(0.2)
+            graph = self.call("status")["graph"]

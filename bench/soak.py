@@ -19,7 +19,6 @@ import argparse
 import collections
 import json
 import pathlib
-import shutil
 import signal
 import statistics
 import subprocess
@@ -28,7 +27,7 @@ import tempfile
 import threading
 import time
 
-from running_server import BIN, SAMPLE, RunningServer, output, sample_users
+from running_server import BIN, SAMPLE, RunningServer, other_version, output, sample_users
 
 RATE, EVENT_RATE = 200, 500  # Recommend calls and interactions per second
 LOAD_RUN_S = 5
@@ -111,10 +110,7 @@ class Soak:
     def __init__(self, directory, arguments):
         self.arguments, self.directory = arguments, directory
         self.users_file = sample_users(directory / "users")
-        self.other = directory / "other"
-        shutil.copytree(SAMPLE, self.other)
-        manifest = json.loads((self.other / "manifest.json").read_text())
-        (self.other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
+        self.other = other_version(SAMPLE, directory / "other")
         items = [json.loads(line)["id"] for line in (SAMPLE / "items.jsonl").read_text().splitlines()[:ITEMS]]
         self.interactions = Interactions(directory, self.users_file.read_text().split(), items)
         self.server = RunningServer(SAMPLE, directory, "--checkpoint.interval_s=30", *SMALL_CACHES)

@@ -14,12 +14,11 @@ that was not answered OK. BUILD_DIR as in scripts/bench.
 import argparse
 import json
 import pathlib
-import shutil
 import statistics
 import subprocess
 import tempfile
 
-from running_server import BIN, ROOT, RunningServer, output
+from running_server import BIN, ROOT, RunningServer, other_version, output
 
 DIM = 64
 RUNS_BEFORE = 6
@@ -59,10 +58,7 @@ def replace_index(server, directory, users):
 
 def replace_snapshot(server, directory, users, activations):
     """Runs, each with an activation under way when it begins, and until so many are over."""
-    other = directory / "other"
-    shutil.copytree(directory / "snapshot", other)
-    manifest = json.loads((other / "manifest.json").read_text())
-    (other / "manifest.json").write_text(json.dumps(manifest | {"version": "other"}))
+    other = other_version(directory / "snapshot", directory / "other")
     during = []
     for number in range(activations):
         command = ["activate", str(other)] if number == 0 else ["rollback"]
