@@ -50,6 +50,7 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
       state_(std::move(state)),
       checkpoint_(checkpoint),
       users_(options_.user_cache_bytes),
+      standing_aside_(options_.standing_aside),
       applied_(state_.applied_offset),
       progress_{.applied_offset = state_.applied_offset,
                 .live_user_count = state_.live_user_count,
@@ -210,6 +211,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
   while (next_expiry_us_ < WindowBegin(first_newest)) {
     if (absl::Status s = Expire(WindowBegin(first_newest)); !s.ok()) return s;
   }
+  const bool is_behind = entries.size() >= options_.batch_max;
   Batch batch(store_);
   // The users are read before anything changes in memory, so that an unreadable one stops the batch
   // as a whole.
@@ -218,6 +220,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
     const std::string& user_id =
         interaction != nullptr ? interaction->user_id : std::get<Redacted>(entry).user_id;
     if (user_id.empty()) continue;
+    if (!is_behind) standing_aside_.BetweenPieces();
     const auto touched = Touch(user_id, batch);
     if (!touched.ok()) return touched.status();
     if (interaction == nullptr) continue;
@@ -225,6 +228,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
   }
   Offset applied = applied_offset();
   for (const auto& [offset, entry] : entries) {
+    if (!is_behind) standing_aside_.BetweenPieces();
     const int64_t newest = std::max(state_.newest_event_time_us, EventTimeOf(entry));
     if (next_expiry_us_ < WindowBegin(newest)) break;
     state_.newest_event_time_us = newest;

@@ -32,6 +32,7 @@
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
+#include "graph/standing_aside.h"
 #include "graph/store.h"
 #include "graph/user_cache.h"
 
@@ -79,6 +80,7 @@ class Applier {
     // Of the applier's thread (nice(2)), so that callers are answered first where cores are few: an
     // interaction that is not acknowledged in time may be lost, one that is folded late is not.
     int niceness = 10;
+    StandingAside standing_aside;  // between two interactions, unless a whole batch waits
     size_t user_cache_bytes = size_t{64} << 20;  // of users kept decoded between batches
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
@@ -260,6 +262,7 @@ class Applier {
   size_t tombstone_count_ = 0;
   int64_t next_expiry_us_ = 0;  // no edge in the window is older
   std::vector<Edge> edges_before_;
+  StandingAside standing_aside_;
 
   std::atomic<Offset> applied_;
   int listener_ = 0;

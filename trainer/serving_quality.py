@@ -23,6 +23,8 @@ from tqdm import tqdm
 from trainer import data, evaluation, metrics, safetensors, snapshot
 
 _K = 20
+_PAGE_MAX = 100  # of the API
+_CANDIDATES_MAX = 10_000  # more than are retrieved
 _GOOGLE_PROTOS = "/usr/share/gocode/src/github.com/gogo/googleapis"  # golang-github-gogo-googleapis-dev
 _DEADLINE_S = 5.0  # generous: quality is measured here, not latency
 # The orders that a ranker's candidates can have, and the ranking.retrieval_weight of each.
@@ -58,14 +60,17 @@ def evaluate(config_path, address, write):
         snapshot.update_metrics(directory, found)
 
 
-def lists_of_rankers(server, directory, settings, interactions, truth, rankers):
-    """{order: {ranker: {metric: value}}}, UNRANKED among the rankers: what a server of this program,
-    snapshot directory and settings answers the users of `truth`, its own candidates in each ranker's
-    order alone, and in that fused with the order of retrieval, which is the default."""
+def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers):
+    """{order: {ranker: {metric: value}}}, UNRANKED and, alone, POPULARITY among the rankers: what a server
+    of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
+    each ranker's order alone, and in that fused with the order of retrieval, which is the default."""
+    counts = evaluation.popularity(interactions, len(interactions.item_ids), cut_s)
     found = {}
     for order, weight in _ORDERS:
-        with _serving(server, directory, {**settings, "ranking.retrieval_weight": weight}) as address:
-            lists = _ask(address, interactions, truth, [UNRANKED, *rankers])
+        of_run = {**settings, "ranking.retrieval_weight": weight, "paging.items_max": _CANDIDATES_MAX}
+        untrained = [UNRANKED] if weight else [UNRANKED, POPULARITY]
+        with _serving(server, directory, of_run) as address:
+            lists = _ask(address, interactions, truth, [*untrained, *rankers], counts)
         found[order] = {ranker: _recall_ndcg(list_, truth) for ranker, list_ in lists.items()}
     return found
 
@@ -141,9 +146,9 @@ def _serving(server, directory, settings):
             process.stdout.close()
 
 
-def _ask(address, interactions, truth, rankers):
-    """ranker -> user -> the server's list ("" is its default ranker, UNRANKED none); refuses an answer
-    that was degraded."""
+def _ask(address, interactions, truth, rankers, counts=None):
+    """ranker -> user -> the server's list ("" is its default ranker, UNRANKED none, POPULARITY all that
+    is retrieved by `counts` of the items)."""
     index = {id_: position for position, id_ in enumerate(interactions.item_ids)}
     lists, began = {ranker: {} for ranker in rankers}, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="groundswell-stubs-") as stubs:
@@ -152,17 +157,30 @@ def _ask(address, interactions, truth, rankers):
             recommend = services.RecommendationServiceStub(channel).Recommend
             for user in tqdm(truth.relevant, desc="recommend", disable=None):
                 for ranker in rankers:
-                    ranked = ranker != UNRANKED
+                    ranked, whole = ranker not in (UNRANKED, POPULARITY), ranker == POPULARITY
                     request = messages.RecommendRequest(
-                        user_id=interactions.user_ids[user], page_size=_K, ranker=ranker if ranked else "",
-                        skip_ranking=not ranked)
-                    answer = recommend(request, timeout=_DEADLINE_S)
-                    if answer.degradations or answer.fallback_reason or bool(answer.ranker) != ranked:
-                        raise ValueError(f"user {request.user_id}: the answer is degraded: {answer}")
-                    lists[ranker][user] = [index[entry.item_id] for entry in answer.items]
+                        user_id=interactions.user_ids[user], page_size=_PAGE_MAX if whole else _K,
+                        ranker=ranker if ranked else "", skip_ranking=not ranked)
+                    items = [index[id_] for id_ in _list(recommend, request, whole)]
+                    if whole:
+                        items = sorted(items, key=lambda item: -counts[item])[:_K]
+                    lists[ranker][user] = items
     asked = sum(len(of_users) for of_users in lists.values())
     print(f"{asked} requests in {time.monotonic() - began:.1f} s, one after the other")
     return lists
+
+
+def _list(recommend, request, whole):
+    """The items of the answer, with those of all further pages if `whole`; refuses one that was degraded."""
+    items = []
+    while True:
+        answer = recommend(request, timeout=_DEADLINE_S)
+        if answer.degradations or answer.fallback_reason or bool(answer.ranker) == request.skip_ranking:
+            raise ValueError(f"user {request.user_id}: the answer is degraded: {answer}")
+        items += [entry.item_id for entry in answer.items]
+        request.page_token = answer.next_page_token
+        if not whole or not request.page_token:
+            return items
 
 
 def compile_stubs(directory):

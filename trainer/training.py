@@ -123,7 +123,8 @@ def _measure_lists(run, models, catalogue_, seeds, users, draft):
     truth = evaluation.new_items(run.interactions, run.split.cut_s, run.split.end_s + 1)
     truth = evaluation.sample_users(truth, users, run.of_rows.seed)
     measured = serving_quality.lists_of_rankers(run.server, draft, configuration.serving(run.config),
-                                                run.interactions, truth, _served_names(models, seeds))
+                                                run.interactions, truth, run.split.cut_s,
+                                                _served_names(models, seeds))
     lists = {f"{len(truth.relevant)} users at the cut, {order}": _by_ranker(values, models, seeds)
              for order, values in measured.items()}
     baselines = serving_quality.baseline_lists(run.interactions, truth, run.split.cut_s, catalogue_.user,

@@ -250,7 +250,14 @@ class TrainingTest(unittest.TestCase):
         self.assertAlmostEqual(spread, np.std(of_seeds, ddof=1))
         self.assertAlmostEqual(found["order of retrieval"]["recall_at_20"][0],
                                of_one("order of retrieval"), places=4)
-        self.assertEqual(list(found), ["order of retrieval", "dot", "macgnn", "surge"])
+        self.assertEqual(list(found), ["order of retrieval", "popularity", "dot", "macgnn", "surge"])
+        self.assertGreater(found["popularity"]["recall_at_20"][0], 0)
+        counts = evaluation.popularity(run.interactions, len(run.interactions.item_ids), run.split.cut_s)
+        first_pages = alone["order of retrieval"]
+        for user, items in alone["popularity"].items():
+            self.assertTrue((np.diff(counts[items]) <= 0).all())
+            self.assertGreaterEqual(counts[items].sum(), counts[first_pages[user]].sum())
+        self.assertTrue(any(set(items) - set(first_pages[user]) for user, items in alone["popularity"].items()))
 
     def test_replayed_events_are_asked_for_with_every_ranker(self):
         compare = functools.partial(training.compare, replay_every=10)
