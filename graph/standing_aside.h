@@ -41,8 +41,8 @@ class CallsInFlight {
 class StandingAside {
  public:
   StandingAside() = default;  // never
-  // For at most `longest` at a time (0: never), and over time not longer than the thread works:
-  // calls that never end take half of it. `calls` must outlive this.
+  // For at most `longest` at a time (0: never), and over time for three times as long as the thread
+  // works: calls that never end take three quarters of it. `calls` must outlive this.
   StandingAside(CallsInFlight& calls, std::chrono::microseconds longest)
       : calls_(longest.count() > 0 ? &calls : nullptr), longest_(longest), credit_(longest) {}
 
@@ -56,7 +56,7 @@ class StandingAside {
 
   CallsInFlight* calls_ = nullptr;
   std::chrono::nanoseconds longest_{0};
-  std::chrono::nanoseconds credit_{0};  // what the thread has worked for and not stood aside, yet
+  std::chrono::nanoseconds credit_{0};  // how long the thread may stand aside now
   std::chrono::steady_clock::time_point works_since_{};
 };
 

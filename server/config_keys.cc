@@ -81,7 +81,7 @@ constexpr ConfigKey kKeys[] = {
      "How long calls in progress may take after SIGTERM."},
     {"server.stand_aside_us", GROUNDSWELL_MEMBER(server.stand_aside_us), "us", 0, 1'000'000,
      "How long at most the log's writer and the folding stand aside while calls of the read side "
-     "leave them no core, before they work for as long whatever is asked; 0: not at all."},
+     "leave them no core, and three times as long as they work over time; 0: not at all."},
     {"server.reflection", GROUNDSWELL_MEMBER(server.reflection), "", 0, 1,
      "Whether the server describes its API to clients that ask (gRPC reflection)."},
     {"server.message_bytes_max", GROUNDSWELL_MEMBER(server.message_bytes_max), "bytes", 1'024,
