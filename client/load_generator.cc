@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "client/client.h"
+#include "scheduling/thread_scheduling.h"
 
 namespace groundswell {
 namespace {
@@ -263,6 +264,8 @@ absl::StatusOr<LoadReport> GenerateLoad(const LoadOptions& options,
                                         const std::function<void(nanoseconds, uint64_t)>& progress,
                                         const std::function<bool()>& cancelled) {
   if (absl::Status s = CheckOptions(options); !s.ok()) return s;
+  // Else it would measure its own waits for a core too; gRPC's threads inherit it.
+  RequestShortSlices();
   Sender sender(options);
   if (absl::Status s = sender.Connect(); !s.ok()) return s;
   Schedule schedule(options);

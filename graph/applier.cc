@@ -10,8 +10,6 @@
 #include <utility>
 #include <variant>
 
-#include "graph/thread_scheduling.h"
-
 namespace groundswell {
 namespace {
 
@@ -21,6 +19,12 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 constexpr std::chrono::milliseconds kRetryInterval{200};
 // How often an idle applier looks at its waiters' deadlines at the latest.
 constexpr std::chrono::seconds kIdleInterval{1};
+// How many full batches wait when the applier is behind: then it folds as fast as it can, else it
+// makes way for calls.
+constexpr size_t kBatchesBehind = 4;
+// Interactions in a batch until then. Within a commit it cannot make way: one of 100 users took a
+// millisecond, one of 25 an eighth of that.
+constexpr size_t kPieceMax = 25;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 bool IsChange(const LogEntry& entry) {
@@ -50,7 +54,6 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
       state_(std::move(state)),
       checkpoint_(checkpoint),
       users_(options_.user_cache_bytes),
-      standing_aside_(options_.standing_aside),
       applied_(state_.applied_offset),
       progress_{.applied_offset = state_.applied_offset,
                 .live_user_count = state_.live_user_count,
@@ -107,6 +110,7 @@ absl::Status Applier::CatchUp(const std::function<void(Offset, Offset)>& progres
 void Applier::ApplyLoop() {
   NameThread("applier");
   LowerPriority(options_.niceness);
+  RequestShortSlices();  // the shorter a thread's slices, the sooner it has its core back
   bool failing = false;
   while (true) {
     const absl::StatusOr<bool> more = ApplyNextBatch();
@@ -174,7 +178,11 @@ SteadyTime Applier::NextWake() {
 }
 
 absl::StatusOr<bool> Applier::ApplyNextBatch() {
-  const auto entries = log_.Read(applied_offset() + 1, options_.batch_max);
+  const auto waiting = static_cast<size_t>(log_.end() - applied_offset());
+  const bool is_behind = waiting >= kBatchesBehind * options_.batch_max;
+  const auto entries =
+      log_.Read(applied_offset() + 1,
+                is_behind ? options_.batch_max : std::min(kPieceMax, options_.batch_max));
   if (!entries.ok()) return entries.status();
   if (entries->empty()) return false;
   absl::Status status;
@@ -192,7 +200,7 @@ absl::StatusOr<bool> Applier::ApplyNextBatch() {
   } else {
     const auto end = std::find_if(entries->begin(), entries->end(),
                                   [](const auto& entry) { return IsChange(entry.second); });
-    status = ApplyInteractions({entries->begin(), end});
+    status = ApplyInteractions({entries->begin(), end}, is_behind);
   }
   if (!status.ok()) return status;
   return true;
@@ -205,13 +213,12 @@ int64_t Applier::WindowBegin(int64_t newest_us) const {
 
 // Edges leave before the entry that moves the window past them, in batches of their own. So no
 // batch holds an entry before which an edge of the same batch would have to leave.
-absl::Status Applier::ApplyInteractions(Entries entries) {
+absl::Status Applier::ApplyInteractions(Entries entries, bool is_behind) {
   const int64_t first_newest =
       std::max(state_.newest_event_time_us, EventTimeOf(entries.front().second));
   while (next_expiry_us_ < WindowBegin(first_newest)) {
     if (absl::Status s = Expire(WindowBegin(first_newest)); !s.ok()) return s;
   }
-  const bool is_behind = entries.size() >= options_.batch_max;
   Batch batch(store_);
   // The users are read before anything changes in memory, so that an unreadable one stops the batch
   // as a whole.
@@ -220,7 +227,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
     const std::string& user_id =
         interaction != nullptr ? interaction->user_id : std::get<Redacted>(entry).user_id;
     if (user_id.empty()) continue;
-    if (!is_behind) standing_aside_.BetweenPieces();
+    if (!is_behind) yielding_.BetweenPieces();
     const auto touched = Touch(user_id, batch);
     if (!touched.ok()) return touched.status();
     if (interaction == nullptr) continue;
@@ -228,7 +235,7 @@ absl::Status Applier::ApplyInteractions(Entries entries) {
   }
   Offset applied = applied_offset();
   for (const auto& [offset, entry] : entries) {
-    if (!is_behind) standing_aside_.BetweenPieces();
+    if (!is_behind) yielding_.BetweenPieces();
     const int64_t newest = std::max(state_.newest_event_time_us, EventTimeOf(entry));
     if (next_expiry_us_ < WindowBegin(newest)) break;
     state_.newest_event_time_us = newest;

@@ -32,9 +32,9 @@
 #include "graph/interaction_log.h"
 #include "graph/macro_graph.h"
 #include "graph/mutex.h"
-#include "graph/standing_aside.h"
 #include "graph/store.h"
 #include "graph/user_cache.h"
+#include "scheduling/thread_scheduling.h"
 
 namespace groundswell {
 
@@ -76,11 +76,11 @@ class Applier {
     Outcome outcome;
   };
   struct Options {
+    // Interactions in a batch while four times as many wait; while fewer do, 25.
     size_t batch_max = 1'000;
     // Of the applier's thread (nice(2)), so that callers are answered first where cores are few: an
     // interaction that is not acknowledged in time may be lost, one that is folded late is not.
     int niceness = 10;
-    StandingAside standing_aside;  // between two interactions, unless a whole batch waits
     size_t user_cache_bytes = size_t{64} << 20;  // of users kept decoded between batches
     Clustering clustering;
     // Whether the macro node of a new user is written into the log record that made it known.
@@ -200,7 +200,7 @@ class Applier {
   void HandleTasks(bool run);
   // Applies the next entries; true when there were any.
   absl::StatusOr<bool> ApplyNextBatch();
-  absl::Status ApplyInteractions(Entries entries);
+  absl::Status ApplyInteractions(Entries entries, bool is_behind);
   absl::Status Expire(int64_t before_us);
   absl::Status ApplyChange(Offset offset, const ForgetUser& forget);
   absl::Status ApplyChange(Offset offset, const RemoveItem& removal);
@@ -262,7 +262,7 @@ class Applier {
   size_t tombstone_count_ = 0;
   int64_t next_expiry_us_ = 0;  // no edge in the window is older
   std::vector<Edge> edges_before_;
-  StandingAside standing_aside_;
+  Yielding yielding_;
 
   std::atomic<Offset> applied_;
   int listener_ = 0;

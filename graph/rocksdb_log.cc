@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "graph/thread_scheduling.h"
-
 namespace groundswell {
 
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Offset base,
@@ -52,7 +50,6 @@ RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset 
       lost_(lost),
       producers_(std::move(producers)),
       mark_(std::move(mark)),
-      standing_aside_(options_.standing_aside),
       writer_([this] { WriteLoop(); }) {}
 
 RocksdbLog::~RocksdbLog() { Close(); }
@@ -251,7 +248,7 @@ absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& 
   const Offset first = end() + 1;
   group.next = first;
   for (const Pending& one : pending) {
-    standing_aside_.BetweenPieces();
+    yielding_.BetweenPieces();
     absl::StatusOr<AppendResult> result = StageRequest(one.request, group);
     const bool is_own =
         absl::IsFailedPrecondition(result.status()) || absl::IsResourceExhausted(result.status());

@@ -23,8 +23,8 @@
 #include "graph/acknowledged_mark.h"
 #include "graph/interaction_log.h"
 #include "graph/mutex.h"
-#include "graph/standing_aside.h"
 #include "graph/store.h"
+#include "scheduling/thread_scheduling.h"
 
 namespace groundswell {
 
@@ -38,7 +38,6 @@ class RocksdbLog final : public InteractionLog {
     // Producers whose sequence is known. One more takes the place of the one that was silent for
     // longest, if that one's entries have left the window of event ids; else it is refused.
     size_t producers_max = 10'000;
-    StandingAside standing_aside;  // of the writer, between two requests of a group
     // Told how long each write took; may be empty.
     std::function<void(std::chrono::nanoseconds)> on_write;
   };
@@ -108,7 +107,7 @@ class RocksdbLog final : public InteractionLog {
   std::map<std::string, Producer> producers_;
   const std::unique_ptr<AcknowledgedMark> mark_;
   bool failed_ = false;  // the last write failed
-  StandingAside standing_aside_;
+  Yielding yielding_;    // between two requests of a group
 
   Mutex listeners_mutex_;
   std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 #include "server/served_snapshots.h"
 #include "server/snapshot_staging.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 #include "server/status_details.h"
 
 namespace groundswell {

@@ -35,7 +35,6 @@ struct Config {
     int64_t fewer_candidates_percent = 10;  // of queue_max; 0: never
     int64_t no_ranking_percent = 40;        // of queue_max; 0: never
     int64_t drain_s = 10;
-    int64_t stand_aside_us = 5'000;
     bool reflection = true;
     int64_t message_bytes_max = 4 << 20;
   } server;

@@ -79,9 +79,6 @@ constexpr ConfigKey kKeys[] = {
      "Likewise, from which on lists are in the order of retrieval; 0: never."},
     {"server.drain_s", GROUNDSWELL_MEMBER(server.drain_s), "s", 0, 3'600,
      "How long calls in progress may take after SIGTERM."},
-    {"server.stand_aside_us", GROUNDSWELL_MEMBER(server.stand_aside_us), "us", 0, 1'000'000,
-     "How long at most the log's writer and the folding stand aside while calls of the read side "
-     "leave them no core, and three times as long as they work over time; 0: not at all."},
     {"server.reflection", GROUNDSWELL_MEMBER(server.reflection), "", 0, 1,
      "Whether the server describes its API to clients that ask (gRPC reflection)."},
     {"server.message_bytes_max", GROUNDSWELL_MEMBER(server.message_bytes_max), "bytes", 1'024,
@@ -236,7 +233,8 @@ constexpr ConfigKey kKeys[] = {
     {"graph.new_items_max", GROUNDSWELL_MEMBER(graph.new_items_max), "items", 0, 100'000'000,
      "Items that may be created behind those of the snapshot, until the next start."},
     {"apply.batch_max", GROUNDSWELL_MEMBER(apply.batch_max), "interactions", 1, 100'000,
-     "Interactions folded into the graph in one atomic batch."},
+     "Interactions folded into the graph in one atomic batch once four times as many wait; while "
+     "fewer do, at most 25."},
     {"apply.niceness", GROUNDSWELL_MEMBER(apply.niceness), "", 0, 19,
      "How far the folding of interactions stands back behind acknowledgements and requests where "
      "the "

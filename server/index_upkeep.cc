@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 
 namespace groundswell {
 namespace {

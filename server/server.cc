@@ -14,9 +14,8 @@
 
 #include "graph/applier.h"
 #include "graph/rocksdb_log.h"
-#include "graph/standing_aside.h"
 #include "graph/store.h"
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 #include "server/access.h"
 #include "server/activation.h"
 #include "server/admin_service.h"
@@ -149,11 +148,6 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
-// So many calls at once leave a core each to the folding and to the log's writer.
-int64_t CallsBesideFolding() {
-  return std::max<int64_t>(static_cast<int64_t>(std::thread::hardware_concurrency()) - 2, 0);
-}
-
 }  // namespace
 
 // In the order of construction; what is below uses what is above.
@@ -166,7 +160,6 @@ struct Server::Parts {
 
   const Config config;
   Metrics metrics;
-  CallsInFlight in_flight{CallsBesideFolding()};
   std::unique_ptr<AccessControl> access;
   std::atomic<bool> ready{false};
   std::unique_ptr<HttpEndpoint> http;
@@ -197,9 +190,6 @@ struct Server::Parts {
   absl::Status OpenLog(Offset base);
   absl::Status LoadListRules();
   LoadOptions HowToLoad() const;
-  StandingAside AsideOfCalls() {
-    return {in_flight, std::chrono::microseconds(config.server.stand_aside_us)};
-  }
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
   absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
   Applier::Options ApplierOptions(const ServingState& state);
@@ -242,7 +232,6 @@ absl::Status Server::Parts::OpenLog(Offset base) {
        .group_max = static_cast<size_t>(config.log.group_max),
        .event_ids_max = config.log.event_ids_max,
        .producers_max = static_cast<size_t>(config.log.producers_max),
-       .standing_aside = AsideOfCalls(),
        .on_write = [this](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }});
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
@@ -277,7 +266,6 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   Applier::Options options;
   options.batch_max = static_cast<size_t>(config.apply.batch_max);
   options.niceness = static_cast<int>(config.apply.niceness);
-  options.standing_aside = AsideOfCalls();
   options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   options.clustering = ClusteringOf(state.snapshot);
   FollowGraph(state, options);
@@ -421,7 +409,7 @@ void Server::Parts::MakeRequestPath() {
                              .one_list_in = config.ranking.shadow_one_in},
       *admission, metrics);
   runner = std::make_unique<UnaryRunner>(
-      *access, *admission, in_flight, serving, metrics,
+      *access, *admission, serving, metrics,
       UnaryRunner::Options{
           .default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
           .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms),

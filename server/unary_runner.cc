@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 #include "server/status_details.h"
 
 namespace groundswell {
@@ -47,7 +47,6 @@ struct UnaryRunner::Pending {
     scope.reset();       // counted before the caller can ask for the count
     call.state.reset();  // let go before the caller can believe it is done
     reactor->Finish(result);
-    if (in_flight != nullptr) in_flight->End();  // now that the answer is on its way
   }
 
   grpc::CallbackServerContext& context;
@@ -59,15 +58,12 @@ struct UnaryRunner::Pending {
   std::optional<RpcScope> scope;
   Work work;
   Call call;
-  CallsInFlight* in_flight = nullptr;  // which count it
 };
 
 UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
-                         CallsInFlight& in_flight, const ServingCell& serving, Metrics& metrics,
-                         Options options)
+                         const ServingCell& serving, Metrics& metrics, Options options)
     : access_(access),
       admission_(admission),
-      in_flight_(in_flight),
       serving_(serving),
       metrics_(metrics),
       options_(options),
@@ -109,9 +105,6 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
 
 void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached) {
   pending->call.stale = !reached;
-  // Not before: one that waits for the folding must not hold it up.
-  pending->in_flight = &in_flight_;
-  in_flight_.Begin();
   const absl::Status submitted = admission_.Submit([this, pending](ComputeThread thread) {
     Call& call = pending->call;
     call.thread = thread;

@@ -17,7 +17,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
-#include "graph/standing_aside.h"
 #include "grpcpp/grpcpp.h"
 #include "server/access.h"
 #include "server/admission.h"
@@ -49,8 +48,8 @@ class UnaryRunner {
   using Work = absl::AnyInvocable<absl::Status(Call&)>;
 
   // All references must outlive the runner.
-  UnaryRunner(const AccessControl& access, Admission& admission, CallsInFlight& in_flight,
-              const ServingCell& serving, Metrics& metrics, Options options);
+  UnaryRunner(const AccessControl& access, Admission& admission, const ServingCell& serving,
+              Metrics& metrics, Options options);
 
   // Runs `work` on a compute thread once the graph contains `consistency_offset`, or the wait for
   // it is over, if the caller has the right to read. An error as `consistency_offset` finishes the
@@ -66,7 +65,6 @@ class UnaryRunner {
 
   const AccessControl& access_;
   Admission& admission_;
-  CallsInFlight& in_flight_;
   const ServingCell& serving_;
   Metrics& metrics_;
   const Options options_;

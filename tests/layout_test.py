@@ -10,14 +10,15 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
-OURS = ("bench", "client", "graph", "index", "models", "server")
+OURS = ("bench", "client", "graph", "index", "models", "scheduling", "server")
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
-    "graph": {"graph", "groundswell"},
+    "scheduling": {"scheduling"},
+    "graph": {"graph", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},
-    "server": {"server", "index", "graph", "models", "groundswell", "google"},
-    "client": {"client", "groundswell", "google"},
+    "server": {"server", "index", "graph", "models", "scheduling", "groundswell", "google"},
+    "client": {"client", "scheduling", "groundswell", "google"},
     "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
 }
 # Which files alone may include a library.

@@ -1,6 +1,7 @@
-#include "graph/thread_scheduling.h"
+#include "scheduling/thread_scheduling.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -15,6 +16,8 @@ namespace groundswell {
 namespace {
 
 constexpr int kLowestPriority = 19;
+// Between two offers; an offer that nobody takes costs less than a microsecond.
+constexpr std::chrono::microseconds kYieldInterval{50};
 constexpr uint64_t kShortSliceNs = 500000;  // below the kernel's own of 1.4 ms and more
 
 // sched_attr of sched_setattr(2); glibc 2.36 has neither, and the kernel's header redefines what
@@ -55,6 +58,12 @@ void RequestShortSlices() {
   attributes.size = sizeof(attributes);
   attributes.runtime_ns = kShortSliceNs;
   syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void Yielding::BetweenPieces() {
+  if (std::chrono::steady_clock::now() - worked_since_ < kYieldInterval) return;
+  sched_yield();
+  worked_since_ = std::chrono::steady_clock::now();
 }
 
 }  // namespace groundswell
