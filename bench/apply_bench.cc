@@ -2,7 +2,7 @@
 // with items taken evenly and by Zipf's law. Beside it, on the same stream, the published way
 // (stored two-hop counts of users as well, kept exact by walking both sides) and recomputing what a
 // request reads from the adjacency. All three are compared before anything is timed. And the fold
-// with the adjacency in memory that walks take (graph/interaction_adjacency) kept beside it.
+// with the adjacency in memory that walks take (graph/fold/interaction_adjacency) kept beside it.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "graph/interaction_adjacency.h"
-#include "graph/macro_graph.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "graph/state/macro_graph.h"
 
 namespace groundswell {
 namespace {

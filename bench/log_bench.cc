@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "graph/record.h"
+#include "graph/log/record.h"
 
 namespace groundswell {
 namespace {

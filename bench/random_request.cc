@@ -4,7 +4,7 @@
 #include <numeric>
 #include <random>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 
 namespace groundswell {
 namespace {

@@ -18,11 +18,11 @@
 #include "absl/status/statusor.h"
 #include "models/item_cache.h"
 #include "models/ranker.h"
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 
-// How many candidates the server scores at once, as server/pipeline.cc has it.
+// How many candidates the server scores at once, as server/pipeline/pipeline.cc has it.
 inline constexpr size_t kBlockSize = 120;
 
 // Counts spread over the sizes that graphs have. The same arguments give the same features.

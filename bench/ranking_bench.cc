@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "bench/random_request.h"
-#include "models/registry.h"
-#include "models/snapshot.h"
+#include "models/snapshot/registry.h"
+#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 namespace {

@@ -20,11 +20,11 @@
 #include <utility>
 #include <vector>
 
-#include "graph/applier.h"
-#include "graph/checkpoint.h"
-#include "graph/interaction_adjacency.h"
-#include "graph/rocksdb_log.h"
-#include "graph/verification.h"
+#include "graph/fold/applier.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "graph/store/rocksdb_log.h"
+#include "graph/upkeep/checkpoint.h"
+#include "graph/upkeep/verification.h"
 
 namespace groundswell {
 namespace {

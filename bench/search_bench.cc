@@ -24,7 +24,7 @@
 #include <thread>
 #include <vector>
 
-#include "index/embedding_index.h"
+#include "index/vectors/embedding_index.h"
 
 namespace groundswell {
 namespace {

@@ -25,8 +25,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "graph/interaction_adjacency.h"
-#include "index/random_walk_source.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "index/walks/random_walk_source.h"
 
 namespace groundswell {
 namespace {

@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "graph/catalogue.h"
 #include "graph/ids.h"
+#include "graph/state/catalogue.h"
 
 namespace groundswell {
 

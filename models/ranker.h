@@ -68,7 +68,7 @@ class Ranker {
   virtual std::string_view name() const = 0;
   virtual RankerShape shape() const = 0;
 
-  // What its products are computed in on this machine, for people (models/weight.h).
+  // What its products are computed in on this machine, for people (models/math/weight.h).
   virtual std::string_view arithmetic() const { return "f32"; }
 
   // Memory for blocks of up to `block_size` candidates. The only call that allocates.

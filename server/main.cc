@@ -14,11 +14,11 @@
 #include <string>
 #include <string_view>
 
-#include "server/config.h"
-#include "server/import.h"
-#include "server/logging.h"
-#include "server/recovery.h"
-#include "server/replay.h"
+#include "server/config/config.h"
+#include "server/offline/import.h"
+#include "server/offline/recovery.h"
+#include "server/offline/replay.h"
+#include "server/process/logging.h"
 #include "server/server.h"
 
 // Read by jemalloc: what is freed goes back to the system after some seconds, by a thread of its

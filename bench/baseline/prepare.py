@@ -28,10 +28,10 @@ sys.path += [str(ROOT), str(ROOT / "bench" / "torch")]
 import checkpoint
 from trainer import safetensors
 
-# As index/faiss_index.cc has them.
+# As index/vectors/faiss_index.cc has them.
 FLAT_ITEMS_MAX = 50_000
 SAMPLE_ROWS_PER_LIST, TRAINING_ROUNDS = 64, 10
-VECTOR_ITEMS = 50  # newest items that a user's vector is made of (index/live_vectors.h)
+VECTOR_ITEMS = 50  # newest items that a user's vector is made of (index/vectors/live_vectors.h)
 KEYS_PER_COMMAND = 1_000
 
 

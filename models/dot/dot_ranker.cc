@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "models/elementwise.h"
+#include "models/math/elementwise.h"
 
 namespace groundswell {
 namespace {

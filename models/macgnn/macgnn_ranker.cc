@@ -9,8 +9,8 @@
 namespace groundswell {
 namespace {
 
-// Of the 70 that a user can have with the published sizes: more of them would cost what ranking 500 items
-// costs.
+// Of the 70 that a user can have with the published sizes: more of them would cost what ranking 500
+// items costs.
 constexpr size_t kVariantsMax = 50;
 
 class MacgnnRanker final : public Ranker {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/elementwise.h"
-#include "models/safetensors.h"
-#include "models/transcendental.h"
-#include "models/weight.h"
+#include "models/files/safetensors.h"
+#include "models/math/elementwise.h"
+#include "models/math/transcendental.h"
+#include "models/math/weight.h"
 
 namespace groundswell {
 

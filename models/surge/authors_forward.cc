@@ -4,8 +4,8 @@
 #include <functional>
 #include <utility>
 
-#include "models/elementwise.h"
-#include "models/kernels.h"
+#include "models/math/elementwise.h"
+#include "models/math/kernels.h"
 #include "models/surge/forward.h"
 
 namespace groundswell {

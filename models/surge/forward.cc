@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "models/elementwise.h"
-#include "models/kernels.h"
-#include "models/transcendental.h"
+#include "models/math/elementwise.h"
+#include "models/math/kernels.h"
+#include "models/math/transcendental.h"
 
 namespace groundswell {
 namespace {

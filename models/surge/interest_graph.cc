@@ -4,7 +4,7 @@
 #include <cmath>
 #include <functional>
 
-#include "models/kernels.h"
+#include "models/math/kernels.h"
 
 namespace groundswell {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "models/elementwise.h"
-#include "models/kernels.h"
+#include "models/math/elementwise.h"
+#include "models/math/kernels.h"
 #include "models/surge/forward.h"
 
 namespace groundswell {

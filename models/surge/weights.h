@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "models/safetensors.h"
-#include "models/weight.h"
+#include "models/files/safetensors.h"
+#include "models/math/weight.h"
 
 namespace groundswell {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "graph/acknowledged_mark.h"
-#include "server/recovery.h"
+#include "graph/store/acknowledged_mark.h"
+#include "server/offline/recovery.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/recovery.h"
+#include "server/offline/recovery.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/power_loss_env.h"
 #include "tests/support/temporary_directory.h"

@@ -1,4 +1,4 @@
-#include "server/client_list.h"
+#include "server/rpc/client_list.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

@@ -1,6 +1,6 @@
 #include <sstream>
 
-#include "client/event_reader.h"
+#include "client/events/event_reader.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

@@ -1,8 +1,8 @@
 // Requests as protobuf bytes, through every check that a request passes, and the configuration
 // file.
-#include "server/config.h"
-#include "server/list_rules.h"
-#include "server/request_checks.h"
+#include "server/config/config.h"
+#include "server/recommend/list_rules.h"
+#include "server/recommend/recommend_checks.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

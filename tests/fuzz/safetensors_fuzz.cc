@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/files/safetensors.h"
 #include "models/macgnn/weights.h"
-#include "models/registry.h"
-#include "models/safetensors.h"
+#include "models/snapshot/registry.h"
 #include "models/surge/weights.h"
 #include "tests/fuzz/seed_corpus.h"
 #include "tests/support/macgnn_fixture.h"

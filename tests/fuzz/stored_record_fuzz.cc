@@ -1,6 +1,6 @@
 // The records of the log and of the users.
-#include "graph/record.h"
-#include "graph/user_state.h"
+#include "graph/log/record.h"
+#include "graph/state/user_state.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "models/examples.h"
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
-#include "models/registry.h"
+#include "models/snapshot/examples.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/golden_vectors.h"
 #include "tests/support/safetensors_writer.h"
 

@@ -1,13 +1,13 @@
 // Self-proving snapshots by the real server: what disagrees with its own examples is neither
 // imported nor activated.
-#include "models/examples.h"
+#include "models/snapshot/examples.h"
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/sha256.h"

@@ -6,7 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/surge_snapshot.h"
 

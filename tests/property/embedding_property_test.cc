@@ -5,7 +5,7 @@
 #include <map>
 #include <random>
 
-#include "index/embedding_index.h"
+#include "index/vectors/embedding_index.h"
 
 namespace groundswell {
 namespace {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/redaction.h"
+#include "graph/upkeep/redaction.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 

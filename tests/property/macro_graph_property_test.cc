@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "graph/macro_graph.h"
+#include "graph/state/macro_graph.h"
 #include "tests/support/graph_fixture.h"
 
 namespace groundswell {

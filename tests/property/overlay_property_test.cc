@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/features.h"
+#include "server/pipeline/features.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "models/examples.h"
-#include "models/registry.h"
+#include "models/snapshot/examples.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/macgnn_fixture.h"
 #include "tests/support/surge_fixture.h"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "models/narrow_floats.h"
-#include "models/safetensors.h"
+#include "models/files/safetensors.h"
+#include "models/math/narrow_floats.h"
 
 namespace groundswell {
 

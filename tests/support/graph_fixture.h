@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "graph/generation.h"
-#include "graph/macro_graph.h"
-#include "graph/store.h"
+#include "graph/state/macro_graph.h"
+#include "graph/store/generation.h"
+#include "graph/store/store.h"
 
 namespace groundswell {
 

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "graph/applier.h"
-#include "graph/checkpoint.h"
-#include "graph/edge_change.h"
-#include "graph/interaction_adjacency.h"
-#include "graph/rocksdb_log.h"
-#include "graph/verification.h"
+#include "graph/fold/applier.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "graph/state/edge_change.h"
+#include "graph/store/rocksdb_log.h"
+#include "graph/upkeep/checkpoint.h"
+#include "graph/upkeep/verification.h"
 #include "tests/support/graph_fixture.h"
 
 namespace groundswell {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "graph/neighbor_lists.h"
+#include "graph/state/neighbor_lists.h"
 
 namespace groundswell {
 

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "models/safetensors.h"
-#include "models/snapshot.h"
+#include "models/files/safetensors.h"
+#include "models/snapshot/snapshot.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/sha256.h"
 

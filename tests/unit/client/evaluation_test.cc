@@ -1,5 +1,5 @@
 // The protocol of an evaluation against a server in this process whose right answers are known.
-#include "client/evaluation.h"
+#include "client/evaluate/evaluation.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -12,7 +12,7 @@
 #include <set>
 #include <sstream>
 
-#include "client/evaluation_report.h"
+#include "client/evaluate/evaluation_report.h"
 
 namespace groundswell {
 namespace {

@@ -1,4 +1,4 @@
-#include "client/event_reader.h"
+#include "client/events/event_reader.h"
 
 #include <gtest/gtest.h>
 

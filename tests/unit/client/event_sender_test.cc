@@ -1,4 +1,4 @@
-#include "client/event_sender.h"
+#include "client/events/event_sender.h"
 
 #include <google/protobuf/util/time_util.h>
 #include <google/rpc/error_details.pb.h>

@@ -1,4 +1,4 @@
-#include "client/list_metrics.h"
+#include "client/evaluate/list_metrics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "client/table.h"
+#include "client/terminal/table.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "graph/applier.h"
+#include "graph/fold/applier.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph/redaction.h"
+#include "graph/upkeep/redaction.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 

@@ -1,4 +1,4 @@
-#include "graph/catalogue.h"
+#include "graph/state/catalogue.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "graph/interaction_adjacency.h"
+#include "graph/fold/interaction_adjacency.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

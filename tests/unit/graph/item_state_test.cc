@@ -1,4 +1,4 @@
-#include "graph/item_state.h"
+#include "graph/state/item_state.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <future>
 #include <thread>
 
-#include "graph/rocksdb_log.h"
+#include "graph/store/rocksdb_log.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
 

@@ -1,4 +1,4 @@
-#include "graph/macro_graph.h"
+#include "graph/state/macro_graph.h"
 
 #include <gtest/gtest.h>
 

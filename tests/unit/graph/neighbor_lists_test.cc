@@ -1,4 +1,4 @@
-#include "graph/neighbor_lists.h"
+#include "graph/state/neighbor_lists.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "graph/record.h"
+#include "graph/log/record.h"
 
 #include <gtest/gtest.h>
 

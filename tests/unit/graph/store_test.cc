@@ -1,4 +1,4 @@
-#include "graph/store.h"
+#include "graph/store/store.h"
 
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>

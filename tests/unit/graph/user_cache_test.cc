@@ -1,4 +1,4 @@
-#include "graph/user_cache.h"
+#include "graph/fold/user_cache.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

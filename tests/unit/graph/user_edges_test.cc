@@ -1,4 +1,4 @@
-#include "graph/user_edges.h"
+#include "graph/state/user_edges.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "graph/user_state.h"
+#include "graph/state/user_state.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/macgnn/weights.h"
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 #include "tests/support/macgnn_fixture.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"

@@ -1,4 +1,4 @@
-#include "index/co_occurrence.h"
+#include "index/walks/co_occurrence.h"
 
 #include <gmock/gmock.h>
 

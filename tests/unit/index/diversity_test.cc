@@ -1,4 +1,4 @@
-#include "index/diversity.h"
+#include "index/vectors/diversity.h"
 
 #include <gmock/gmock.h>
 

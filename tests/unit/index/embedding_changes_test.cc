@@ -9,8 +9,8 @@
 #include <random>
 #include <thread>
 
-#include "graph/catalogue.h"
-#include "index/embedding_index.h"
+#include "graph/state/catalogue.h"
+#include "index/vectors/embedding_index.h"
 #include "tests/support/random_rows.h"
 
 namespace groundswell {

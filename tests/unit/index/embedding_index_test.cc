@@ -1,4 +1,4 @@
-#include "index/embedding_index.h"
+#include "index/vectors/embedding_index.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "index/fading_counts.h"
+#include "index/popular/fading_counts.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "index/history.h"
+#include "index/walks/history.h"
 
 #include <gmock/gmock.h>
 

@@ -1,11 +1,11 @@
-#include "index/live_vectors.h"
+#include "index/vectors/live_vectors.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <vector>
 
-#include "index/new_item_vectors.h"
+#include "index/vectors/new_item_vectors.h"
 
 namespace groundswell {
 namespace {

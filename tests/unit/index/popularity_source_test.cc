@@ -1,4 +1,4 @@
-#include "index/popularity_source.h"
+#include "index/popular/popularity_source.h"
 
 #include <gmock/gmock.h>
 

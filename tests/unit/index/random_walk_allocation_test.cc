@@ -3,7 +3,7 @@
 #include <random>
 #include <vector>
 
-#include "index/random_walk.h"
+#include "index/walks/random_walk.h"
 #include "tests/support/allocation_count.h"
 
 namespace groundswell {

@@ -1,4 +1,4 @@
-#include "index/random_walk_source.h"
+#include "index/walks/random_walk_source.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "index/random_walk.h"
+#include "index/walks/random_walk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

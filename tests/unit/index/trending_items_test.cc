@@ -1,4 +1,4 @@
-#include "index/trending_items.h"
+#include "index/popular/trending_items.h"
 
 #include <gmock/gmock.h>
 
@@ -9,7 +9,7 @@
 #include <set>
 #include <thread>
 
-#include "graph/user_state.h"
+#include "graph/state/user_state.h"
 
 namespace groundswell {
 namespace {

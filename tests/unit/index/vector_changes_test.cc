@@ -1,4 +1,4 @@
-#include "index/vector_changes.h"
+#include "index/vectors/vector_changes.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "index/item_vectors.h"
+#include "index/vectors/item_vectors.h"
 
 namespace groundswell {
 namespace {

@@ -1,11 +1,11 @@
-#include "index/vector_search.h"
+#include "index/vectors/vector_search.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 
-#include "index/embedding_index.h"
+#include "index/vectors/embedding_index.h"
 #include "tests/support/random_rows.h"
 
 namespace groundswell {

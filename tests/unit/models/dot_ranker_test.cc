@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"

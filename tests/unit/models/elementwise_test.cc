@@ -1,4 +1,4 @@
-#include "models/elementwise.h"
+#include "models/math/elementwise.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // A snapshot's examples: models that give the exporter's logits pass, and anything else is refused
 // with a message that says what would be right.
-#include "models/examples.h"
+#include "models/snapshot/examples.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <random>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/macgnn_fixture.h"
 #include "tests/support/surge_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "models/kernels.h"
+#include "models/math/kernels.h"
 
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 #include <bit>
 #include <limits>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/macgnn_fixture.h"
 #include "tests/support/surge_fixture.h"
 

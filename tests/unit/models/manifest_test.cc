@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 namespace {

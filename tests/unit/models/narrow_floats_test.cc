@@ -1,5 +1,5 @@
 // Every bit pattern of the 16-bit floats, and F64, as F32: against their definitions in doubles.
-#include "models/narrow_floats.h"
+#include "models/math/narrow_floats.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // What a model's file must be, whatever its kind: complete, folded, of any type of float.
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "models/snapshot.h"
+#include "models/snapshot/snapshot.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <limits>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 #include "models/surge/weights.h"
 #include "tests/support/surge_fixture.h"
 

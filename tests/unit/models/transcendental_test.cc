@@ -1,4 +1,4 @@
-#include "models/transcendental.h"
+#include "models/math/transcendental.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "models/weight.h"
+#include "models/math/weight.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/admission.h"
+#include "server/pipeline/admission.h"
 
 #include <gmock/gmock.h>
 
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/status_details.h"
+#include "server/rpc/status_details.h"
 
 namespace groundswell {
 namespace {

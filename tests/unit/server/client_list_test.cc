@@ -1,4 +1,4 @@
-#include "server/client_list.h"
+#include "server/rpc/client_list.h"
 
 #include <gmock/gmock.h>
 
@@ -60,8 +60,7 @@ TEST(ClientListTest, WhatIsWrongIsNamed) {
        "token_sha256 is \"\": a client has this or a certificate"},
       {Client("a", WithToken(kTest) + "\ncertificate = \"c\""), "and not both"},
       {Client("a", WithToken("9F86")), "64 lower-case hexadecimal digits"},
-      {Client("a",
-              WithToken("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
+      {Client("a", WithToken("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
        "the digest of an empty token"},
       {Client("a", "token_sha256 = 3\nrights = [\"read\"]"), "it must be text"},
       {Client("a", "certificate = \"c\""), "rights"},

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "groundswell/v1/recommend.pb.h"
-#include "server/pipeline.h"
+#include "server/pipeline/pipeline.h"
 #include "tests/unit/server/live_sample.h"
 
 namespace groundswell {

@@ -1,5 +1,5 @@
 // What a ranker is given of the live graph, and what is left alone because it does not read it.
-#include "server/features.h"
+#include "server/pipeline/features.h"
 
 #include <gtest/gtest.h>
 

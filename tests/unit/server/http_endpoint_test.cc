@@ -1,4 +1,4 @@
-#include "server/http_endpoint.h"
+#include "server/process/http_endpoint.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>

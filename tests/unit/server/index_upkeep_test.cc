@@ -1,4 +1,4 @@
-#include "server/index_upkeep.h"
+#include "server/serving/index_upkeep.h"
 
 #include <gmock/gmock.h>
 

@@ -1,11 +1,11 @@
-#include "server/list_rules.h"
+#include "server/recommend/list_rules.h"
 
 #include <gmock/gmock.h>
 
 #include <atomic>
 #include <thread>
 
-#include "server/status_details.h"
+#include "server/rpc/status_details.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {

@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "graph/rocksdb_log.h"
-#include "server/import.h"
-#include "server/serving_state.h"
+#include "graph/store/rocksdb_log.h"
+#include "server/offline/import.h"
+#include "server/serving/serving_state.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {

@@ -1,4 +1,4 @@
-#include "server/metrics.h"
+#include "server/process/metrics.h"
 
 #include <gmock/gmock.h>
 

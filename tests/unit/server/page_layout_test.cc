@@ -1,4 +1,4 @@
-#include "server/page_layout.h"
+#include "server/pipeline/page_layout.h"
 
 #include <gmock/gmock.h>
 

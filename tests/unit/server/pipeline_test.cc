@@ -1,5 +1,5 @@
 // The pipeline on the sample snapshot, without gRPC: what an answer becomes as its time runs short.
-#include "server/pipeline.h"
+#include "server/pipeline/pipeline.h"
 
 #include <gtest/gtest.h>
 

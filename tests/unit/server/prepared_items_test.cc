@@ -1,11 +1,11 @@
 // What is kept of items gives the same bits as scoring them anew, whatever happens to the graph.
-#include "server/prepared_items.h"
+#include "server/pipeline/prepared_items.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "models/registry.h"
+#include "models/snapshot/registry.h"
 #include "tests/support/macgnn_fixture.h"
 
 namespace groundswell {

@@ -1,10 +1,10 @@
-#include "server/ranked_lists.h"
+#include "server/recommend/ranked_lists.h"
 
 #include <gmock/gmock.h>
 
 #include <thread>
 
-#include "server/status_details.h"
+#include "server/rpc/status_details.h"
 
 namespace groundswell {
 namespace {

@@ -1,11 +1,11 @@
-#include "server/ranker_shares.h"
+#include "server/config/ranker_shares.h"
 
 #include <gmock/gmock.h>
 
 #include <map>
 #include <string>
 
-#include "server/shadow_ranking.h"
+#include "server/recommend/shadow_ranking.h"
 
 namespace groundswell {
 namespace {

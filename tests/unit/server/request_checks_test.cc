@@ -1,8 +1,8 @@
-#include "server/request_checks.h"
-
 #include <gtest/gtest.h>
 
 #include <limits>
+
+#include "server/recommend/recommend_checks.h"
 
 namespace groundswell {
 namespace {

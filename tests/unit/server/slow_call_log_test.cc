@@ -1,4 +1,4 @@
-#include "server/slow_call_log.h"
+#include "server/recommend/slow_call_log.h"
 
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "server/logging.h"
+#include "server/process/logging.h"
 
 namespace groundswell {
 namespace {

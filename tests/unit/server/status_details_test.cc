@@ -1,4 +1,4 @@
-#include "server/status_details.h"
+#include "server/rpc/status_details.h"
 
 #include <gmock/gmock.h>
 

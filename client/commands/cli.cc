@@ -1,0 +1,106 @@
+// groundswell: the command line of a Groundswell server.
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+
+#include "client/commands/commands.h"
+
+namespace groundswell {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+
+// A second signal ends the program at once.
+void OnSignal(int signal_number) {
+  if (interrupted.exchange(true)) _exit(128 + signal_number);
+}
+
+}  // namespace
+
+bool Interrupted() { return interrupted; }
+
+Client CommandContext::MakeClient() const {
+  const auto channel = MakeChannel(connection, RetryPolicy());
+  if (!channel.ok()) throw CLI::ValidationError(std::string(channel.status().message()));
+  return Client({.address = connection.address,
+                 .channel = *channel,
+                 .name_space = name_space,
+                 .timeout = std::chrono::milliseconds(timeout_ms)});
+}
+
+void CommandContext::Fail(const absl::Status& status) {
+  std::string message(status.message());
+  if (absl::IsUnavailable(status)) {
+    message += fmt::format(" (server {}; is it running? set --server)", connection.address);
+  }
+  fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
+  exit_code = kExitError;
+}
+
+void CommandContext::PrintJson(const google::protobuf::Message& message) const {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) {
+    fmt::print("{}\n", text);
+  }
+}
+
+int Main(int argc, char** argv) {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+
+  CommandContext context;
+  CLI::App app("Recommendations, rankings and interactions of a Groundswell server.",
+               "groundswell");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", GROUNDSWELL_VERSION);
+  app.fallthrough();
+  app.add_option("--server", context.connection.address, "Address of the server")
+      ->envname("GROUNDSWELL_SERVER")
+      ->capture_default_str();
+  app.add_option("--ca-file", context.connection.ca_file,
+                 "Root certificates (PEM) of the server; without them no TLS")
+      ->envname("GROUNDSWELL_CA_FILE");
+  app.add_option("--certificate-file", context.connection.certificate_file,
+                 "This client's certificate (PEM), for mutual TLS")
+      ->envname("GROUNDSWELL_CERTIFICATE_FILE");
+  app.add_option("--key-file", context.connection.key_file, "Its private key (PEM)")
+      ->envname("GROUNDSWELL_KEY_FILE");
+  app.add_option("--token-file", context.connection.token_file,
+                 "File whose first line is the bearer token of this client")
+      ->envname("GROUNDSWELL_TOKEN_FILE");
+  app.add_option("--namespace", context.name_space, "Namespace")->capture_default_str();
+  app.add_option("--timeout-ms", context.timeout_ms, "Time for one call")
+      ->check(CLI::Range(1, 600'000))
+      ->capture_default_str();
+  app.add_flag("--json", context.json, "Print JSON for programs instead of tables");
+  AddRecommendCommand(app, context);
+  AddRankCommand(app, context);
+  AddSimilarCommand(app, context);
+  AddUserCommand(app, context);
+  AddIngestCommand(app, context);
+  AddStatusCommand(app, context);
+  AddEvaluateCommand(app, context);
+  AddLoadCommand(app, context);
+  AddAdminCommands(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return context.exit_code;
+}
+
+}  // namespace groundswell
+
+int main(int argc, char** argv) { return groundswell::Main(argc, argv); }

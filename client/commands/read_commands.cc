@@ -1,0 +1,388 @@
+// recommend, rank, similar, user, status: one call each, as a table or as JSON.
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/commands/commands.h"
+#include "client/source_names.h"
+#include "client/terminal/table.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+// Explanations of one item in a table.
+constexpr int kExplanationsShown = 5;
+constexpr char kExplainHelp[] = "Explain so many of the first items, at most 10";
+
+std::string SourcesOf(const v1::RecommendedItem& item) {
+  std::string text;
+  for (const int source : item.sources()) {
+    if (!text.empty()) text += ", ";
+    text += SourceName(source);
+  }
+  return text;
+}
+
+template <typename Items>
+void PrintItems(const Items& items) {
+  Table table({{.title = "#", .right = true},
+               {.title = "item"},
+               {.title = "title"},
+               {.title = "category"},
+               {.title = "score", .right = true},
+               {.title = "sources"}});
+  int rank = 0;
+  for (const v1::RecommendedItem& item : items) {
+    table.AddRow({std::to_string(++rank), item.item_id(), item.title(), item.category(),
+                  fmt::format("{:.4f}", item.score()), SourcesOf(item)});
+  }
+  fmt::print("{}", table.ToString());
+}
+
+// The cause of a score, in words.
+std::string NameOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem: {
+      const v1::PastItem& item = explanation.past_item();
+      return item.title().empty() ? item.item_id()
+                                  : fmt::format("{} {}", item.item_id(), item.title());
+    }
+    case v1::Explanation::kItemNode: {
+      std::string name = std::to_string(explanation.item_node().number());
+      const char* separator = ": ";
+      for (const std::string& category : explanation.item_node().categories()) {
+        name += separator + category;
+        separator = ", ";
+      }
+      return name;
+    }
+    case v1::Explanation::kUserNode:
+      return std::to_string(explanation.user_node().number());
+    default:
+      return "?";
+  }
+}
+
+const char* KindOf(const v1::Explanation& explanation) {
+  switch (explanation.cause_case()) {
+    case v1::Explanation::kPastItem:
+      return "past item";
+    case v1::Explanation::kItemNode:
+      return "item macro node";
+    case v1::Explanation::kUserNode:
+      return "user macro node";
+    default:
+      return "unknown";
+  }
+}
+
+// Why the first items have their scores; nothing without explanations. Response: RecommendResponse
+// or RankResponse.
+template <typename Response>
+void PrintExplanations(const Response& response) {
+  if (!response.has_explanation_causes()) return;
+  Table table({{.title = "#", .right = true},
+               {.title = "because of"},
+               {.title = "name", .width_max = 60},
+               {.title = "logit", .right = true}});
+  int rank = 0;
+  for (const v1::RecommendedItem& item : response.items()) {
+    ++rank;
+    for (int at = 0; at < std::min(item.explanations_size(), kExplanationsShown); ++at) {
+      const v1::Explanation& explanation = item.explanations(at);
+      table.AddRow({std::to_string(rank), KindOf(explanation), NameOf(explanation),
+                    fmt::format("{:+.4f}", explanation.contribution())});
+    }
+  }
+  fmt::print("\n{}", table.ToString());
+  fmt::print("the {} largest contributions of each item, all with --json; {} of {} causes tried\n",
+             kExplanationsShown, response.explanation_causes().tried(),
+             response.explanation_causes().known());
+}
+
+double Milliseconds(const google::protobuf::Duration& duration) {
+  return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
+}
+
+template <typename Response>
+void PrintFooter(const Response& response) {
+  fmt::print("\n{}, ranker {}, graph up to offset {}\n", response.snapshot_version(),
+             response.ranker().empty() ? "none" : response.ranker(),
+             response.freshness().applied_offset());
+  const v1::StageTimings& timings = response.timings();
+  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
+             Milliseconds(timings.total()), Milliseconds(timings.queue()),
+             Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
+             Milliseconds(timings.rank()));
+  const double explain = Milliseconds(timings.explain());
+  const double arrange = Milliseconds(timings.arrange());
+  fmt::print("{}{}\n", arrange > 0 ? fmt::format(", arrange {:.2f}", arrange) : "",
+             explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
+  for (const int step : response.degradations()) {
+    fmt::print("degraded: {}\n", v1::Degradation_Name(step));
+  }
+}
+
+// The non-zero counts of a macro-edge vector, "node: count".
+std::string MacroEdges(const google::protobuf::RepeatedField<int64_t>& counts) {
+  std::string text;
+  for (int node = 0; node < counts.size(); ++node) {
+    if (counts[node] != 0)
+      text += fmt::format("{}{}: {}", text.empty() ? "" : "  ", node, counts[node]);
+  }
+  return text.empty() ? "none" : text;
+}
+
+void PrintUser(const v1::GetUserStateResponse& user) {
+  fmt::print("user {}: {} items, {} interactions, user macro node {}{}\n\n", user.user_id(),
+             user.distinct_items(), user.total_count(), user.user_cluster(),
+             user.has_embedding() ? "" : ", not in the snapshot");
+  Table table({{.title = "item"},
+               {.title = "title"},
+               {.title = "category"},
+               {.title = "node", .right = true},
+               {.title = "count", .right = true},
+               {.title = "last"}});
+  for (const v1::RecentItem& item : user.recent_items()) {
+    table.AddRow({item.item_id(), item.title(), item.category(),
+                  std::to_string(item.item_cluster()), std::to_string(item.count()),
+                  TimeUtil::ToString(item.last_time())});
+  }
+  fmt::print("{}\n", table.ToString());
+  fmt::print("macro edges, 1 hop (item node: count)  {}\n", MacroEdges(user.one_hop()));
+  fmt::print("macro edges, 2 hops (user node: count) {}\n", MacroEdges(user.two_hop()));
+  fmt::print("graph up to offset {}\n", user.freshness().applied_offset());
+  for (const int step : user.degradations()) {
+    fmt::print("degraded: {}\n", v1::Degradation_Name(step));
+  }
+}
+
+void PrintStatus(const v1::ServerStatus& status) {
+  const v1::SnapshotInfo& snapshot = status.snapshot();
+  Table table({{.title = "what"}, {.title = "value", .width_max = 100}});
+  std::string rankers;
+  for (const std::string& ranker : snapshot.rankers())
+    rankers += (rankers.empty() ? "" : ", ") + ranker;
+  table.AddRow({"server", status.server_version()});
+  table.AddRow({"uptime", TimeUtil::ToString(status.uptime())});
+  table.AddRow({"namespace", status.namespace_()});
+  table.AddRow({"snapshot", snapshot.version()});
+  table.AddRow({"digest", snapshot.digest()});
+  table.AddRow({"users, items", fmt::format("{}, {}", snapshot.users(), snapshot.items())});
+  table.AddRow({"macro nodes", fmt::format("{} of users, {} of items", snapshot.user_clusters(),
+                                           snapshot.item_clusters())});
+  table.AddRow({"rankers", rankers});
+  table.AddRow({"index", status.index_kind()});
+  table.AddRow({"log end, applied", fmt::format("{}, {}", status.graph().log_end_offset(),
+                                                status.graph().applied_offset())});
+  table.AddRow(
+      {"graph", fmt::format("{} users, {} edges", status.graph().users(), status.graph().edges())});
+  table.AddRow({"newest event", TimeUtil::ToString(status.graph().newest_event_time())});
+  table.AddRow({"graph digest", status.graph().digest()});
+  table.AddRow({"log begins at", std::to_string(status.graph().log_begin_offset())});
+  table.AddRow({"checkpoint", status.graph().has_checkpoint()
+                                  ? fmt::format("offset {}", status.graph().checkpoint().offset())
+                                  : "none"});
+  fmt::print("{}", table.ToString());
+}
+
+struct FilterFlags {
+  std::vector<std::string> categories;
+  std::vector<std::string> excluded;
+  bool include_seen = false;
+
+  void AddTo(CLI::App& command, bool with_seen) {
+    command.add_option("--category", categories, "Only items of this category; may be repeated");
+    command.add_option("--exclude", excluded, "Never this item; may be repeated");
+    if (with_seen) command.add_flag("--include-seen", include_seen, "Let seen items in");
+  }
+
+  void Write(v1::ItemFilter& filter) const {
+    filter.mutable_categories()->Add(categories.begin(), categories.end());
+    filter.mutable_excluded_item_ids()->Add(excluded.begin(), excluded.end());
+    filter.set_include_seen(include_seen);
+  }
+};
+
+// Events that are supposed for one call.
+struct WhatIfFlag {
+  std::vector<std::string> events;  // "ITEM:TYPE"; an item id may have colons of its own
+
+  CLI::Option* AddTo(CLI::App& command) {
+    return command
+        .add_option("--what-if", events,
+                    "As if the user had just done this: ITEM:TYPE, several by commas or repeated, "
+                    "in their order")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check([](const std::string& event) {
+          const size_t colon = event.rfind(':');
+          const bool is_event = colon != std::string::npos && colon > 0 && colon + 1 < event.size();
+          return is_event ? std::string()
+                          : fmt::format("\"{}\" must be ITEM:TYPE, such as 85123A:view", event);
+        });
+  }
+
+  template <typename Request>
+  void Write(Request& request) const {
+    for (const std::string& event : events) {
+      const size_t colon = event.rfind(':');
+      v1::HypotheticalEvent& added = *request.add_hypothetical_events();
+      added.set_item_id(event.substr(0, colon));
+      added.set_event_type(event.substr(colon + 1));
+    }
+  }
+};
+
+// Prints what a call returned, or its error.
+template <typename Response, typename Print>
+void Show(CommandContext& context, const absl::StatusOr<Response>& response, Print print) {
+  if (!response.ok()) {
+    context.Fail(response.status());
+  } else if (context.json) {
+    context.PrintJson(*response);
+  } else {
+    print(*response);
+  }
+}
+
+}  // namespace
+
+void AddRecommendCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("recommend", "The best items for a user");
+  auto request = std::make_shared<v1::RecommendRequest>();
+  auto filter = std::make_shared<FilterFlags>();
+  auto page_size = std::make_shared<int32_t>(10);
+  auto explain = std::make_shared<int32_t>(0);
+  auto diversity = std::make_shared<double>(0);
+  auto category_max = std::make_shared<int32_t>(0);
+  auto what_if = std::make_shared<WhatIfFlag>();
+  auto is_anonymous = std::make_shared<bool>(false);
+  CLI::Option* const user = command.add_option("user", *request->mutable_user_id(), "User id");
+  CLI::Option* const events = what_if->AddTo(command);
+  command
+      .add_flag("--anonymous", *is_anonymous,
+                "Nobody known: an anonymous session, which is --what-if")
+      ->excludes(user)
+      ->needs(events);
+  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
+  command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
+  command.add_option("--consistency-token", *request->mutable_consistency_token(),
+                     "Token of an acknowledged interaction");
+  command.add_option("--diversity", *diversity,
+                     "How much likeness to the items before counts against an item, 0 to 1");
+  command.add_option("--category-max", *category_max,
+                     "Items of one category on a page at most; 0: any number");
+  filter->AddTo(command, /*with_seen=*/true);
+  command.footer(
+      "Example:\n  groundswell recommend 17850 -n 5 --category Bag\n"
+      "  groundswell recommend 17850 --what-if 85123A:view,22423:purchase\n"
+      "  groundswell recommend --anonymous --what-if 85123A:view");
+  command.callback([=, &context] {
+    if (user->empty() && !*is_anonymous) throw CLI::RequiredError("user, or --anonymous,");
+    request->set_page_size(*page_size);
+    what_if->Write(*request);
+    request->set_explain_items(*explain);
+    if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
+    if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
+    filter->Write(*request->mutable_filter());
+    Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
+      PrintItems(r.items());
+      PrintExplanations(r);
+      PrintFooter(r);
+      if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
+        fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
+      }
+      if (!r.next_page_token().empty())
+        fmt::print("next page: --page-token {}\n", r.next_page_token());
+    });
+  });
+}
+
+void AddRankCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("rank", "Scores a list of items for a user");
+  auto request = std::make_shared<v1::RankRequest>();
+  auto items = std::make_shared<std::vector<std::string>>();
+  auto explain = std::make_shared<int32_t>(0);
+  auto what_if = std::make_shared<WhatIfFlag>();
+  command
+      .add_option("user", *request->mutable_user_id(),
+                  "User id; \"\" for an anonymous session, which is --what-if")
+      ->required();
+  command.add_option("items", *items, "Item ids")->required();
+  command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_option("--explain", *explain, kExplainHelp);
+  what_if->AddTo(command);
+  command.footer(
+      "Example:\n  groundswell rank 17850 85123A 22423 47566\n"
+      "  groundswell rank 17850 85123A 22423 --what-if 47566:view");
+  command.callback([=, &context] {
+    request->mutable_item_ids()->Add(items->begin(), items->end());
+    request->set_explain_items(*explain);
+    what_if->Write(*request);
+    Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
+      PrintItems(r.items());
+      for (const std::string& id : r.unknown_item_ids()) {
+        fmt::print("not in the catalogue: {}\n", id);
+      }
+      PrintExplanations(r);
+      PrintFooter(r);
+    });
+  });
+}
+
+void AddSimilarCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("similar", "The items nearest to an item");
+  auto request = std::make_shared<v1::SimilarItemsRequest>();
+  auto filter = std::make_shared<FilterFlags>();
+  auto page_size = std::make_shared<int32_t>(10);
+  command.add_option("item", *request->mutable_item_id(), "Item id")->required();
+  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
+  filter->AddTo(command, /*with_seen=*/false);
+  command.footer("Example:\n  groundswell similar 85123A -n 5");
+  command.callback([=, &context] {
+    request->set_page_size(*page_size);
+    filter->Write(*request->mutable_filter());
+    Show(context, context.MakeClient().SimilarItems(*request),
+         [](const v1::SimilarItemsResponse& r) {
+           PrintItems(r.items());
+           if (!r.next_page_token().empty()) {
+             fmt::print("next page: --page-token {}\n", r.next_page_token());
+           }
+         });
+  });
+}
+
+void AddUserCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("user", "What the server believes of a user");
+  auto request = std::make_shared<v1::GetUserStateRequest>();
+  auto recent = std::make_shared<int32_t>(10);
+  command.add_option("user", *request->mutable_user_id(), "User id")->required();
+  command.add_option("-n,--recent", *recent, "Newest items to list")->capture_default_str();
+  command.add_option("--consistency-token", *request->mutable_consistency_token(),
+                     "Token of an acknowledged interaction");
+  command.footer("Example:\n  groundswell user 17850 -n 5");
+  command.callback([=, &context] {
+    request->set_recent_limit(*recent);
+    Show(context, context.MakeClient().GetUserState(*request), PrintUser);
+  });
+}
+
+void AddStatusCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("status", "What the server serves, and how far it is");
+  command.footer("Example:\n  groundswell status --json");
+  command.callback(
+      [&context] { Show(context, context.MakeClient().GetServerStatus({}), PrintStatus); });
+}
+
+}  // namespace groundswell

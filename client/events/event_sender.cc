@@ -1,0 +1,246 @@
+#include "client/events/event_sender.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
+#include <google/rpc/error_details.pb.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kFirstPause{50};
+constexpr milliseconds kLongestPause{5'000};
+constexpr milliseconds kPoll{50};
+// How long outstanding acknowledgements are waited for once stopped.
+constexpr milliseconds kGrace{1'000};
+constexpr size_t kReasonsMax = 5;
+
+bool IsForNow(int code) {
+  return code == static_cast<int>(absl::StatusCode::kResourceExhausted) ||
+         code == static_cast<int>(absl::StatusCode::kUnavailable);
+}
+
+// Worth another stream: the server is away, full, or lacks what an earlier stream left open.
+bool IsWorthARetry(const absl::Status& status) {
+  return IsForNow(static_cast<int>(status.code())) || absl::IsAborted(status) ||
+         absl::IsCancelled(status) || absl::IsUnknown(status) ||
+         status.message().find("SEQUENCE_GAP") != absl::string_view::npos;
+}
+
+milliseconds RetryDelayOf(const google::rpc::Status& status) {
+  for (const google::protobuf::Any& detail : status.details()) {
+    google::rpc::RetryInfo info;
+    if (detail.UnpackTo(&info)) {
+      return milliseconds(
+          google::protobuf::util::TimeUtil::DurationToMilliseconds(info.retry_delay()));
+    }
+  }
+  return milliseconds{0};
+}
+
+}  // namespace
+
+EventSender::EventSender(Client& client, Options options, uint64_t first_record)
+    : client_(client), options_(std::move(options)), last_ack_(steady_clock::now()) {
+  totals_.acknowledged_record = first_record;
+  OpenStream();
+  watcher_ = std::thread([this] { Watch(); });
+}
+
+EventSender::~EventSender() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    finished_ = true;
+  }
+  changed_.notify_all();
+  watcher_.join();
+  stream_.reset();
+}
+
+EventSender::Totals EventSender::totals() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return totals_;
+}
+
+void EventSender::OpenStream() {
+  auto stream = client_.Ingest({.producer_id = options_.producer_id,
+                                .inflight_max = options_.inflight_max,
+                                .on_ack = [this](const v1::IngestResponse& ack) { OnAck(ack); }});
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stream_ = std::move(stream);
+  transmitted_ = 0;
+  acknowledged_ = 0;
+  no_room_ = false;
+  asked_pause_ = milliseconds{0};
+}
+
+absl::StatusOr<int64_t> EventSender::AskLastSequence() {
+  IngestStream::Options options{.producer_id = options_.producer_id};
+  int64_t last = 0;
+  options.on_ack = [&](const v1::IngestResponse& ack) { last = ack.last_sequence(); };
+  const auto stream = client_.Ingest(std::move(options));
+  stream->Send({}).IgnoreError();  // Finish tells why
+  if (absl::Status s = stream->Finish(); !s.ok()) return s;
+  next_sequence_ = last + 1;
+  return last;
+}
+
+// The answer to the oldest batch that this stream sent.
+void EventSender::OnAck(const v1::IngestResponse& response) {
+  uint64_t dealt_with = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++acknowledged_;
+    const bool is_late = no_room_;  // behind one that has to be sent again; it comes again, too
+    for (const auto& refusal : response.refusals()) {
+      if (!IsForNow(refusal.status().code())) continue;
+      no_room_ = true;
+      asked_pause_ = std::max(asked_pause_, RetryDelayOf(refusal.status()));
+    }
+    if (no_room_ || is_late || window_.empty()) return;
+    totals_.accepted += static_cast<uint64_t>(response.accepted_count());
+    totals_.duplicates += static_cast<uint64_t>(response.duplicate_count());
+    totals_.refused += static_cast<uint64_t>(response.refusals_size());
+    for (const auto& refusal : response.refusals()) {
+      if (totals_.reasons.size() == kReasonsMax) break;
+      totals_.reasons.push_back(refusal.status().message());
+    }
+    if (response.last_offset() > totals_.last_offset) {
+      totals_.last_offset = response.last_offset();
+      totals_.consistency_token = response.consistency_token();
+    }
+    dealt_with = window_.front().last_record;
+    totals_.acknowledged_record = dealt_with;
+    window_.pop_front();
+    --transmitted_;
+    last_ack_ = steady_clock::now();
+  }
+  changed_.notify_all();
+  if (options_.on_progress) options_.on_progress(dealt_with);
+}
+
+absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
+  if (batch_.interactions.empty()) batch_.first_sequence = next_sequence_;
+  ++next_sequence_;
+  batch_.interactions.push_back(std::move(interaction));
+  batch_.last_record = record;
+  if (batch_.interactions.size() < options_.batch_size) return absl::OkStatus();
+  return SendBatch();
+}
+
+absl::Status EventSender::SendBatch() {
+  if (!batch_.interactions.empty()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    window_.push_back(std::exchange(batch_, Batch{}));
+  }
+  return Transmit();
+}
+
+// Sends what this stream has not sent yet; begins another stream as long as that may help.
+absl::Status EventSender::Transmit() {
+  while (failure_.ok()) {
+    if (options_.stopped()) return absl::CancelledError("stopped");
+    absl::Status ended;
+    Batch next;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (no_room_) {
+        ended = absl::ResourceExhaustedError("the server has no room for more interactions");
+      } else if (transmitted_ == window_.size()) {
+        return absl::OkStatus();
+      } else {
+        next = window_[transmitted_];
+        ++transmitted_;
+      }
+    }
+    if (ended.ok() && !stream_->Send(next.interactions, next.first_sequence).ok()) {
+      ended = absl::AbortedError("the stream has ended");
+    }
+    if (ended.ok()) {
+      pause_ = milliseconds{0};
+      continue;
+    }
+    failure_ = WaitToRetry(ended);
+  }
+  return failure_;
+}
+
+absl::Status EventSender::CloseStream() {
+  stream_->Cancel();
+  return stream_->Finish();
+}
+
+absl::Status EventSender::WaitToRetry(const absl::Status& why) {
+  milliseconds asked{0};
+  bool no_room = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    no_room = no_room_;
+    asked = asked_pause_;
+  }
+  // The stream's own end says more than that it has one.
+  const absl::Status finished = no_room ? CloseStream() : stream_->Finish();
+  const absl::Status reason = no_room || finished.ok() ? why : finished;
+  if (options_.stopped()) return absl::CancelledError("stopped");
+  if (!IsWorthARetry(reason)) return reason;
+  pause_ = std::min(std::max({pause_ * 2, kFirstPause, asked}), kLongestPause);
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (steady_clock::now() - last_ack_ > options_.retry_for) return reason;
+    changed_.wait_for(lock, pause_, [this] { return options_.stopped(); });
+  }
+  OpenStream();
+  return absl::OkStatus();
+}
+
+absl::Status EventSender::Flush() {
+  absl::Status status = SendBatch();
+  while (status.ok()) {
+    bool is_broken = false;
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait_for(lock, kPoll, [this] { return window_.empty() || no_room_; });
+      if (window_.empty()) return absl::OkStatus();
+      is_broken = no_room_;
+    }
+    if (options_.stopped()) return absl::CancelledError("stopped");
+    if (is_broken) {
+      status = Transmit();
+    } else if (stream_->ended()) {
+      failure_ = WaitToRetry(absl::AbortedError("the stream has ended"));
+      status = Transmit();
+    }
+  }
+  return status;
+}
+
+absl::Status EventSender::Finish() {
+  const absl::Status status = Flush();
+  if (status.ok()) return stream_->Finish();
+  // Stopped: the watcher ends the stream if acknowledgements do not come.
+  if (options_.stopped() && !stream_->finished()) {
+    stream_->Finish().IgnoreError();
+    return absl::CancelledError("stopped");
+  }
+  return status;
+}
+
+// Ends a stream that hangs once the sender was stopped.
+void EventSender::Watch() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  std::optional<steady_clock::time_point> stopped_at;
+  while (!finished_) {
+    changed_.wait_for(lock, kPoll);
+    if (!options_.stopped()) continue;
+    if (!stopped_at.has_value()) stopped_at = steady_clock::now();
+    if (steady_clock::now() - *stopped_at > kGrace && stream_ != nullptr) stream_->Cancel();
+  }
+}
+
+}  // namespace groundswell

@@ -1,0 +1,115 @@
+// EventSender: gets interactions into the log through full queues, broken streams and restarts of
+// the server, each counted once.
+//
+// What was sent and not acknowledged is kept (a bounded window) and sent again when the stream
+// breaks or the server has no room. Event ids, or the sequence of a producer, make that harmless.
+#ifndef GROUNDSWELL_CLIENT_EVENTS_EVENT_SENDER_H_
+#define GROUNDSWELL_CLIENT_EVENTS_EVENT_SENDER_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/client.h"
+#include "client/ingest_stream.h"
+
+namespace groundswell {
+
+// For one sending thread.
+class EventSender {
+ public:
+  struct Options {
+    size_t batch_size = 200;
+    size_t inflight_max = 16;  // batches
+    // Numbers what is sent; see IngestRequest.producer_id. Empty: event ids alone.
+    std::string producer_id;
+    // How long to try again without a single acknowledgement before giving up.
+    std::chrono::milliseconds retry_for{60'000};
+    // Asked all the time; once true, what was sent is waited for a moment longer, then given up.
+    std::function<bool()> stopped = [] { return false; };
+    // Told, from a thread of the sender, that every record up to this one is dealt with.
+    std::function<void(uint64_t record)> on_progress;
+  };
+
+  struct Totals {
+    uint64_t accepted = 0;
+    uint64_t duplicates = 0;
+    uint64_t refused = 0;              // for good
+    std::vector<std::string> reasons;  // of the first refusals
+    int64_t last_offset = 0;
+    std::string consistency_token;
+    uint64_t acknowledged_record = 0;  // every record up to here is dealt with
+
+    uint64_t sum() const { return accepted + duplicates + refused; }
+  };
+
+  // `client` must outlive the sender. `first_record` is where the records go on.
+  EventSender(Client& client, Options options, uint64_t first_record = 0);
+  // Gives up what was not acknowledged.
+  ~EventSender();
+  EventSender(const EventSender&) = delete;
+  EventSender& operator=(const EventSender&) = delete;
+
+  // The number of interactions of this producer that the server has; the next one sent gets the
+  // number behind it. Before the first Send.
+  absl::StatusOr<int64_t> AskLastSequence();
+
+  // Hands over one interaction, the `record`-th of its source (ascending). Cancelled once stopped;
+  // any other error when the retries were in vain.
+  absl::Status Send(uint64_t record, v1::Interaction interaction);
+  // Sends what was gathered and waits until all is dealt with; then goes on. Errors as Send.
+  absl::Status Flush();
+  // As Flush, and ends the stream.
+  absl::Status Finish();
+
+  Totals totals() const;
+
+ private:
+  struct Batch {
+    std::vector<v1::Interaction> interactions;
+    int64_t first_sequence = 0;
+    uint64_t last_record = 0;
+  };
+
+  void OpenStream();
+  void OnAck(const v1::IngestResponse& response);
+  absl::Status SendBatch();
+  absl::Status Transmit();
+  // Why the stream ended; waits before it is worth another try.
+  absl::Status WaitToRetry(const absl::Status& why);
+  absl::Status CloseStream();
+  void Watch();
+
+  Client& client_;
+  const Options options_;
+  Batch batch_;  // being filled
+  int64_t next_sequence_ = 1;
+  size_t transmitted_ = 0;  // batches of `window_` that this stream has sent
+  std::unique_ptr<IngestStream> stream_;
+  std::chrono::milliseconds pause_{0};
+  absl::Status failure_;  // why it was given up
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Batch> window_;  // guarded by mutex_, as is what follows
+  size_t acknowledged_ = 0;   // batches of this stream
+  bool no_room_ = false;      // the server refused for now: the stream is to be begun anew
+  std::chrono::milliseconds asked_pause_{0};
+  std::chrono::steady_clock::time_point last_ack_;
+  Totals totals_;
+  bool finished_ = false;
+  std::thread watcher_;  // last: it uses everything above
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_EVENTS_EVENT_SENDER_H_

@@ -1,0 +1,79 @@
+#include "graph/fold/interaction_adjacency.h"
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+
+namespace groundswell {
+namespace {
+
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+uint32_t ToSeconds(int64_t time_us) {
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(time_us / kMicrosPerSecond, 0, std::numeric_limits<uint32_t>::max()));
+}
+
+// What the edges between a user and an item are to one of the two. REQUIRES: there is one.
+Neighbor Merge(uint32_t node, std::span<const Edge> edges) {
+  uint64_t weight = 0;
+  for (const Edge& edge : edges) weight += edge.count;
+  return {.node = node,
+          .time_s = ToSeconds(edges.back().last.time_us),
+          .weight = static_cast<uint32_t>(
+              std::min<uint64_t>(weight, uint64_t{NeighborLists::kWeightMax}))};
+}
+
+bool Fits(UserIndex user, ItemIndex item) {
+  return ToInt(user) < NeighborLists::kNodesMax && ToInt(item) < NeighborLists::kNodesMax;
+}
+
+void ChangeOneWay(uint32_t node, uint32_t other, std::span<const Edge> before,
+                  std::span<const Edge> after, NeighborLists& lists) {
+  if (before.empty()) {
+    lists.Insert(node, Merge(other, after));
+  } else if (after.empty()) {
+    lists.Erase(node, Merge(other, before));
+  } else if (const Neighbor was = Merge(other, before), is = Merge(other, after); was != is) {
+    lists.Replace(node, was, is);
+  }
+}
+
+}  // namespace
+
+InteractionAdjacency::InteractionAdjacency(size_t neighbors_max)
+    : users_(neighbors_max), items_(neighbors_max) {}
+
+void InteractionAdjacency::LoadUser(const UserState& user) {
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    if (!Fits(user.index, item)) return;
+    users_.Load(ToInt(item), Merge(ToInt(user.index), edges));
+    items_.Load(ToInt(user.index), Merge(ToInt(item), edges));
+  });
+}
+
+void InteractionAdjacency::FinishLoading() {
+  users_.FinishLoading();
+  items_.FinishLoading();
+}
+
+void InteractionAdjacency::Change(const EdgeChange& change) {
+  const auto [user, item, cluster_before, cluster_after, before, after] = change;
+  if (!Fits(user, item) || (before.empty() && after.empty())) return;
+  ChangeOneWay(ToInt(item), ToInt(user), before, after, users_);
+  ChangeOneWay(ToInt(user), ToInt(item), before, after, items_);
+}
+
+absl::Status LoadAdjacency(const Generation& generation,
+                           const std::function<void(const UserState&)>& also,
+                           InteractionAdjacency& adjacency) {
+  absl::Status read = generation.ForEachUser([&](std::string_view, const UserState& user) {
+    adjacency.LoadUser(user);
+    also(user);
+    return absl::OkStatus();
+  });
+  if (read.ok()) adjacency.FinishLoading();
+  return read;
+}
+
+}  // namespace groundswell

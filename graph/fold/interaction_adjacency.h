@@ -1,0 +1,66 @@
+// InteractionAdjacency: the bipartite graph of users and items in memory, both ways, to be walked
+// while it grows: the items of every user and the users of every item, with the time and the weight
+// of what they have to do with each other.
+//
+// One edge per A[u,i] > 0: the time of its newest interaction of positive weight, in seconds, and
+// the summed weight, of which more than NeighborLists::kWeightMax counts as that. So a walk's
+// choice by weight is one among interactions, and what the window lets go, what is taken back and
+// who is forgotten is gone from here with the change of the macro graph. Of a node with very many
+// edges the newest are kept (NeighborLists); both directions drop theirs on their own. 16 bytes per
+// edge and what the blocks have to spare; bench/walk_bench measures it.
+//
+// It depends on indices, not on macro nodes: users that are clustered anew leave it as it is.
+// Another snapshot has other indices, and so an adjacency of its own.
+//
+// Thread-safety: everything that is not const by one thread, the applier's; the const methods by
+// any, at any time after loading.
+#ifndef GROUNDSWELL_GRAPH_FOLD_INTERACTION_ADJACENCY_H_
+#define GROUNDSWELL_GRAPH_FOLD_INTERACTION_ADJACENCY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "graph/ids.h"
+#include "graph/state/edge_change.h"
+#include "graph/state/neighbor_lists.h"
+#include "graph/state/user_state.h"
+#include "graph/store/generation.h"
+
+namespace groundswell {
+
+class InteractionAdjacency {
+ public:
+  // `neighbors_max`: see NeighborLists.
+  explicit InteractionAdjacency(size_t neighbors_max);
+
+  // Every user once, in any order, then FinishLoading.
+  void LoadUser(const UserState& user);
+  void FinishLoading();
+
+  // A user whose edges are all gone is met by no walk from here on.
+  void Change(const EdgeChange& change);
+
+  // Neighbours' nodes are the index of a user, and of an item.
+  const NeighborLists& users_of_items() const { return users_; }
+  const NeighborLists& items_of_users() const { return items_; }
+
+  // Of both directions.
+  size_t bytes() const { return users_.bytes() + items_.bytes(); }
+  size_t evicted_count() const { return users_.evicted_count() + items_.evicted_count(); }
+
+ private:
+  NeighborLists users_;  // by item
+  NeighborLists items_;  // by user
+};
+
+// Fills it, while nobody writes to the generation, from the users' records. `also` sees each of
+// them, so that whoever needs them too need not read them again.
+absl::Status LoadAdjacency(const Generation& generation,
+                           const std::function<void(const UserState&)>& also,
+                           InteractionAdjacency& adjacency);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_FOLD_INTERACTION_ADJACENCY_H_

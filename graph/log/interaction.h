@@ -1,0 +1,33 @@
+// Interaction: one thing that a user did with an item, as the log stores it.
+#ifndef GROUNDSWELL_GRAPH_LOG_INTERACTION_H_
+#define GROUNDSWELL_GRAPH_LOG_INTERACTION_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "graph/ids.h"
+
+namespace groundswell {
+
+// The macro node of a user, as it was decided when this interaction made the user known.
+struct AssignedCluster {
+  MacroNode cluster = 0;
+  std::string clusters_of;  // digest of the snapshot
+  bool operator==(const AssignedCluster&) const = default;
+};
+
+struct Interaction {
+  std::string event_id;  // made by the client; taken twice, it counts once
+  std::string user_id;
+  std::string item_id;
+  std::string event_type;
+  Count weight = 0;              // never 0; negative takes back
+  int64_t event_time_us = 0;     // since 1970-01-01 UTC
+  int64_t received_time_us = 0;  // server's clock; the fold never reads it
+  std::optional<AssignedCluster> user_cluster;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_LOG_INTERACTION_H_

@@ -1,0 +1,209 @@
+#include "graph/log/record.h"
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "groundswell/storage/v1/log_record.pb.h"
+
+namespace groundswell {
+namespace {
+
+using storage::v1::LogRecord;
+
+constexpr uint8_t kLogRecordVersion = 2;
+constexpr size_t kLogRecordHeader = 1 + sizeof(uint32_t);
+
+uint32_t Checksum(std::string_view bytes) {
+  return static_cast<uint32_t>(
+      crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+}
+
+std::string ToBytes(const IdHash& hash) { return {hash.begin(), hash.end()}; }
+
+IdHash ToHash(const std::string& bytes) {
+  IdHash hash{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), hash.size()), hash.begin());
+  return hash;
+}
+
+void FillCluster(const std::optional<AssignedCluster>& assigned, LogRecord& message) {
+  if (!assigned.has_value()) return;
+  message.set_user_cluster(assigned->cluster);
+  message.set_clusters_of(assigned->clusters_of);
+}
+
+std::optional<AssignedCluster> ToCluster(const LogRecord& message) {
+  if (!message.has_user_cluster()) return std::nullopt;
+  return AssignedCluster{.cluster = message.user_cluster(), .clusters_of = message.clusters_of()};
+}
+
+void Fill(const Interaction& interaction, LogRecord& message) {
+  message.set_event_id(interaction.event_id);
+  message.set_user_id(interaction.user_id);
+  message.set_item_id(interaction.item_id);
+  message.set_event_type(interaction.event_type);
+  message.set_weight(interaction.weight);
+  message.set_event_time_us(interaction.event_time_us);
+  message.set_received_time_us(interaction.received_time_us);
+  FillCluster(interaction.user_cluster, message);
+}
+
+void Fill(const Redacted& redacted, LogRecord& message) {
+  message.set_event_time_us(redacted.event_time_us);
+  message.set_user_id(redacted.user_id);
+  FillCluster(redacted.user_cluster, message);
+  message.mutable_redacted();
+}
+
+void Fill(const ForgetUser& forget, LogRecord& message) {
+  message.set_event_id(forget.event_id);
+  message.set_user_id(forget.user_id);
+  message.set_event_time_us(forget.time_us);
+  message.mutable_forget_user()->set_user_hash(ToBytes(forget.user_hash));
+}
+
+void Fill(const RemoveItem& removal, LogRecord& message) {
+  message.set_event_id(removal.event_id);
+  message.set_item_id(removal.item_id);
+  message.set_event_time_us(removal.time_us);
+  message.mutable_remove_item()->set_item_hash(ToBytes(removal.item_hash));
+}
+
+void Fill(const UpsertItem& item, LogRecord& message) {
+  message.set_event_id(item.event_id);
+  message.set_item_id(item.item_id);
+  message.set_clusters_of(item.clusters_of);
+  LogRecord::UpsertItem& change = *message.mutable_upsert_item();
+  change.set_title(item.title);
+  change.set_category(item.category);
+  change.mutable_embedding()->Add(item.embedding.begin(), item.embedding.end());
+  change.set_cluster(item.cluster);
+  WriteAvailability(item.availability, change);
+}
+
+void Fill(const ActivateSnapshot& activation, LogRecord& message) {
+  message.set_event_id(activation.event_id);
+  message.mutable_activate_snapshot()->set_snapshot_digest(activation.snapshot_digest);
+}
+
+Interaction ToInteraction(const LogRecord& message) {
+  return {.event_id = message.event_id(),
+          .user_id = message.user_id(),
+          .item_id = message.item_id(),
+          .event_type = message.event_type(),
+          .weight = message.weight(),
+          .event_time_us = message.event_time_us(),
+          .received_time_us = message.received_time_us(),
+          .user_cluster = ToCluster(message)};
+}
+
+UpsertItem ToUpsertItem(const LogRecord& message) {
+  const LogRecord::UpsertItem& change = message.upsert_item();
+  return {.event_id = message.event_id(),
+          .item_id = message.item_id(),
+          .title = change.title(),
+          .category = change.category(),
+          .embedding = {change.embedding().begin(), change.embedding().end()},
+          .cluster = change.cluster(),
+          .clusters_of = message.clusters_of(),
+          .availability = ReadAvailability(change)};
+}
+
+}  // namespace
+
+IdHash HashId(std::string_view id) {
+  IdHash hash;
+  SHA256(reinterpret_cast<const unsigned char*>(id.data()), id.size(), hash.data());
+  return hash;
+}
+
+std::string_view EventIdOf(const LogEntry& entry) {
+  return std::visit(
+      [](const auto& one) -> std::string_view {
+        if constexpr (std::is_same_v<std::decay_t<decltype(one)>, Redacted>) {
+          return {};
+        } else {
+          return one.event_id;
+        }
+      },
+      entry);
+}
+
+std::string EncodeLogRecord(const LogEntry& entry) {
+  storage::v1::LogRecord message;
+  std::visit([&message](const auto& one) { Fill(one, message); }, entry);
+  std::string record(kLogRecordHeader, '\0');
+  message.AppendToString(&record);
+  const uint32_t checksum = Checksum(std::string_view(record).substr(kLogRecordHeader));
+  record[0] = static_cast<char>(kLogRecordVersion);
+  std::memcpy(record.data() + 1, &checksum, sizeof(checksum));
+  return record;
+}
+
+absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
+  if (record.size() < kLogRecordHeader) {
+    return absl::DataLossError(
+        fmt::format("log record of {} bytes is shorter than its header", record.size()));
+  }
+  const auto version = static_cast<uint8_t>(record[0]);
+  if (version != kLogRecordVersion) {
+    return absl::DataLossError(fmt::format(
+        "log record has version {}; this server reads version {}", version, kLogRecordVersion));
+  }
+  uint32_t checksum;
+  std::memcpy(&checksum, record.data() + 1, sizeof(checksum));
+  const std::string_view payload = record.substr(kLogRecordHeader);
+  storage::v1::LogRecord message;
+  if (Checksum(payload) != checksum ||
+      !message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return absl::DataLossError("log record does not match its checksum");
+  }
+  switch (message.change_case()) {
+    case LogRecord::CHANGE_NOT_SET:
+      return ToInteraction(message);
+    case LogRecord::kRedacted:
+      return Redacted{.event_time_us = message.event_time_us(),
+                      .user_id = message.user_id(),
+                      .user_cluster = ToCluster(message)};
+    case LogRecord::kForgetUser:
+      return ForgetUser{.event_id = message.event_id(),
+                        .user_id = message.user_id(),
+                        .user_hash = ToHash(message.forget_user().user_hash()),
+                        .time_us = message.event_time_us()};
+    case LogRecord::kRemoveItem:
+      return RemoveItem{.event_id = message.event_id(),
+                        .item_id = message.item_id(),
+                        .item_hash = ToHash(message.remove_item().item_hash()),
+                        .time_us = message.event_time_us()};
+    case LogRecord::kUpsertItem:
+      return ToUpsertItem(message);
+    case LogRecord::kActivateSnapshot:
+      return ActivateSnapshot{.event_id = message.event_id(),
+                              .snapshot_digest = message.activate_snapshot().snapshot_digest()};
+  }
+  return absl::DataLossError("log record of an unknown kind");
+}
+
+void AppendKeyU32(std::string& key, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) key.push_back(static_cast<char>(value >> shift));
+}
+
+void AppendKeyU64(std::string& key, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(value >> shift));
+}
+
+uint64_t KeySuffixU64(std::string_view key) {
+  if (key.size() < sizeof(uint64_t)) return 0;
+  uint64_t value = 0;
+  for (const char byte : key.substr(key.size() - sizeof(uint64_t))) {
+    value = value << 8 | static_cast<uint8_t>(byte);
+  }
+  return value;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,291 @@
+#include "graph/store/rocksdb_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace groundswell {
+
+absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Offset base,
+                                                             Options options) {
+  if (options.event_ids_max < static_cast<int64_t>(options.group_max)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "log.event_ids_max is {}; it must be at least log.group_max, {}, so that a group's own ids "
+        "fit the window",
+        options.event_ids_max, options.group_max));
+  }
+  const absl::StatusOr<Offset> begin = store.LogBegin();
+  if (!begin.ok()) return begin.status();
+  const absl::StatusOr<Offset> last = store.LastLogOffset();
+  if (!last.ok()) return last.status();
+  auto producers = store.ReadProducers();
+  if (!producers.ok()) return producers.status();
+  const Offset first = *begin > 0 ? *begin : base + 1;
+  const Offset end = std::max({*last, first - 1, base});
+  const auto acknowledged = AcknowledgedMark::Read(store.path());
+  if (!acknowledged.ok()) return acknowledged.status();
+  const AcknowledgedMark::Value mark = acknowledged->value_or(AcknowledgedMark::Value{});
+  const int64_t lost = std::max<int64_t>(mark.offset - end, 0);
+  if (lost > 0 && mark.durability == Durability::kSync) {
+    return absl::DataLossError(fmt::format(
+        "the interactions {} to {} were acknowledged as synced, but the log ends at {}: the disk "
+        "lost them. Restore a backup, or accept the loss with `groundswell-server repair "
+        "--data-dir {}`",
+        end + 1, mark.offset, end, store.path()));
+  }
+  auto writer = AcknowledgedMark::Open(store.path());
+  if (!writer.ok()) return writer.status();
+  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), first, end, lost,
+                                                    *std::move(producers), *std::move(writer)));
+}
+
+RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
+                       std::map<std::string, Producer> producers,
+                       std::unique_ptr<AcknowledgedMark> mark)
+    : store_(store),
+      options_(std::move(options)),
+      begin_(begin),
+      end_(end),
+      lost_(lost),
+      producers_(std::move(producers)),
+      mark_(std::move(mark)),
+      writer_([this] { WriteLoop(); }) {}
+
+RocksdbLog::~RocksdbLog() { Close(); }
+
+void RocksdbLog::Close() {
+  {
+    MutexLock lock(mutex_);
+    closing_ = true;
+  }
+  changed_.NotifyAll();
+  if (writer_.joinable()) writer_.join();
+}
+
+size_t RocksdbLog::queued() const {
+  MutexLock lock(mutex_);
+  return queued_;
+}
+
+int RocksdbLog::AddListener(std::function<void()> listener) {
+  MutexLock lock(listeners_mutex_);
+  const int number = listeners_.empty() ? 0 : listeners_.rbegin()->first + 1;
+  listeners_.emplace(number, std::move(listener));
+  return number;
+}
+
+void RocksdbLog::RemoveListener(int number) {
+  MutexLock lock(listeners_mutex_);
+  listeners_.erase(number);
+}
+
+absl::Status RocksdbLog::Append(AppendRequest request, Done done) {
+  const size_t count = request.entries.size();
+  {
+    MutexLock lock(mutex_);
+    if (closing_) return absl::FailedPreconditionError("the log is closed");
+    if (queued_ + count > options_.queue_max) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "{} interactions already wait to be written; at most {} may (ingest.queue_max)", queued_,
+          options_.queue_max));
+    }
+    queued_ += count;
+    queue_.push_back({std::move(request), std::move(done)});
+  }
+  changed_.NotifyOne();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> RocksdbLog::Read(Offset from,
+                                                                          size_t limit) const {
+  const Offset last = end();
+  if (from > last) return std::vector<std::pair<Offset, LogEntry>>{};
+  const auto available = static_cast<size_t>(last - from + 1);
+  auto entries = store_.ReadLog(from, std::min(limit, available));
+  if (entries.ok() && entries->empty()) {
+    return absl::DataLossError(
+        fmt::format("the log ends before offset {} although it reached {}", from, last));
+  }
+  return entries;
+}
+
+absl::Status RocksdbLog::TruncateBefore(Offset offset) {
+  const Offset begin = std::min(offset, end() - options_.event_ids_max + 1);
+  if (begin <= begin_) return absl::OkStatus();
+  GraphStore::Batch batch(store_);
+  batch.TruncateLogBefore(begin);
+  absl::Status status = store_.Commit(batch, /*sync=*/false);
+  if (status.ok()) begin_.store(begin, std::memory_order_release);
+  return status;
+}
+
+std::vector<RocksdbLog::Pending> RocksdbLog::TakeGroup() {
+  std::vector<Pending> group;
+  size_t size = 0;
+  while (!queue_.empty() &&
+         (group.empty() || size + queue_.front().request.entries.size() <= options_.group_max)) {
+    size += queue_.front().request.entries.size();
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queued_ -= size;
+  return group;
+}
+
+void RocksdbLog::WriteLoop() {
+  NameThread("log-writer");
+  while (true) {
+    std::vector<Pending> group;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !closing_) changed_.Wait(mutex_);
+      if (queue_.empty()) return;
+      group = TakeGroup();
+    }
+    WriteGroup(group);
+  }
+}
+
+absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& group) {
+  const std::string event_id(EventIdOf(entry));
+  if (const auto at = group.event_ids.find(event_id); at != group.event_ids.end()) {
+    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = at->second};
+  }
+  const absl::StatusOr<std::optional<Offset>> earlier = store_.FindEventId(event_id);
+  if (!earlier.ok()) return earlier.status();
+  if (earlier->has_value()) {
+    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = **earlier};
+  }
+  const Offset offset = group.next++;
+  group.batch.PutLogEntry(offset, entry);
+  group.batch.PutEventId(event_id, offset);
+  group.event_ids.emplace(event_id, offset);
+  group.writes = true;
+  return Appended{.outcome = Appended::Outcome::kAppended, .offset = offset};
+}
+
+absl::Status RocksdbLog::MakeRoomForProducer(Group& group) {
+  if (producers_.size() + group.producers.size() < options_.producers_max) return absl::OkStatus();
+  const auto silent = std::min_element(
+      producers_.begin(), producers_.end(),
+      [](const auto& a, const auto& b) { return a.second.last_offset < b.second.last_offset; });
+  if (silent == producers_.end() || !group.silent_producer.empty() ||
+      group.producers.contains(silent->first) ||
+      silent->second.last_offset > end() - options_.event_ids_max) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "{} producers are known, and each was heard of within the newest {} interactions; use "
+        "fewer producer ids, or raise log.producers_max",
+        producers_.size(), options_.event_ids_max));
+  }
+  group.batch.DeleteProducer(silent->first);
+  group.silent_producer = silent->first;
+  return absl::OkStatus();
+}
+
+// The producer as it stands before the request.
+absl::StatusOr<Producer> RocksdbLog::FindProducer(const AppendRequest& request, Group& group) {
+  if (const auto at = group.producers.find(request.producer_id); at != group.producers.end()) {
+    return at->second;
+  }
+  if (const auto at = producers_.find(request.producer_id); at != producers_.end()) {
+    return at->second;
+  }
+  if (absl::Status s = MakeRoomForProducer(group); !s.ok()) return s;
+  return Producer{};
+}
+
+absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& request, Group& group) {
+  AppendResult result;
+  Producer producer;
+  const bool has_producer = !request.producer_id.empty();
+  if (has_producer) {
+    const absl::StatusOr<Producer> found = FindProducer(request, group);
+    if (!found.ok()) return found.status();
+    producer = *found;
+    if (request.first_sequence > producer.last_sequence + 1) {
+      return absl::FailedPreconditionError(fmt::format(
+          "first_sequence is {}, but the next of producer \"{}\" is {}: send what is missing first",
+          request.first_sequence, request.producer_id, producer.last_sequence + 1));
+    }
+  }
+  for (size_t i = 0; i < request.entries.size(); ++i) {
+    if (has_producer && request.sequences[i] <= producer.last_sequence) {
+      result.entries.push_back(
+          {.outcome = Appended::Outcome::kDuplicate, .offset = producer.last_offset});
+      continue;
+    }
+    const absl::StatusOr<Appended> appended = StageEntry(request.entries[i], group);
+    if (!appended.ok()) return appended.status();
+    result.entries.push_back(*appended);
+  }
+  if (has_producer) {
+    if (request.last_sequence > producer.last_sequence) {
+      producer = {.last_sequence = request.last_sequence, .last_offset = group.next - 1};
+      group.batch.PutProducer(request.producer_id, producer);
+      group.producers[request.producer_id] = producer;
+      group.writes = true;
+    }
+    result.last_sequence = producer.last_sequence;
+  }
+  return result;
+}
+
+// The ids that leave the window when offsets first..last enter it.
+absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch) {
+  const Offset from = std::max(first - options_.event_ids_max, begin());
+  const Offset until = last - options_.event_ids_max;
+  if (until < from) return absl::OkStatus();
+  const auto old = store_.ReadLog(from, static_cast<size_t>(until - from + 1));
+  if (!old.ok()) return old.status();
+  for (const auto& [offset, entry] : *old) batch.DeleteEventId(EventIdOf(entry));
+  return absl::OkStatus();
+}
+
+// A request that its sequence or its producer forbids fails alone; any other error is the disk's,
+// and the whole group's.
+absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& group) {
+  const Offset first = end() + 1;
+  group.next = first;
+  for (const Pending& one : pending) {
+    yielding_.BetweenPieces();
+    absl::StatusOr<AppendResult> result = StageRequest(one.request, group);
+    const bool is_own =
+        absl::IsFailedPrecondition(result.status()) || absl::IsResourceExhausted(result.status());
+    if (!result.ok() && !is_own) return result.status();
+    group.results.push_back(std::move(result));
+  }
+  if (group.next == first) return absl::OkStatus();
+  return ForgetEventIdsBefore(first, group.next - 1, group.batch);
+}
+
+absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  absl::Status status = store_.Commit(batch, options_.durability == Durability::kSync);
+  if (options_.on_write) options_.on_write(std::chrono::steady_clock::now() - start);
+  return status;
+}
+
+void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
+  Group group(store_);
+  // A full disk stops RocksDB; this lets it try again once space is back.
+  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
+  if (status.ok()) status = StageGroup(pending, group);
+  if (status.ok() && group.writes) status = CommitGroup(group.batch);
+  failed_ = !status.ok();
+  if (status.ok()) {
+    producers_.erase(group.silent_producer);
+    for (auto& [id, producer] : group.producers) producers_[id] = producer;
+  }
+  if (status.ok() && group.next - 1 > end()) {
+    end_.store(group.next - 1, std::memory_order_release);
+    mark_->Write({.offset = group.next - 1, .durability = options_.durability});
+    MutexLock lock(listeners_mutex_);
+    for (const auto& [number, listener] : listeners_) listener();
+  }
+  for (size_t i = 0; i < pending.size(); ++i) {
+    pending[i].done(status.ok() ? std::move(group.results[i]) : status);
+  }
+}
+
+}  // namespace groundswell

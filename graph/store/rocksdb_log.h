@@ -1,0 +1,125 @@
+// RocksdbLog: an InteractionLog in RocksDB with group commit. One thread writes whatever waits as
+// one atomic, synced batch, so that many clients share the cost of a sync.
+//
+// De-duplication: the ids of the newest `event_ids_max` entries are kept; an entry whose id is
+// among them is not written again. A producer's sequence needs one number per producer, and so has
+// no window. Ids, sequences and records are written in the same batch: a crash never separates
+// them.
+#ifndef GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
+#define GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "graph/log/interaction_log.h"
+#include "graph/mutex.h"
+#include "graph/store/acknowledged_mark.h"
+#include "graph/store/store.h"
+#include "scheduling/thread_scheduling.h"
+
+namespace groundswell {
+
+class RocksdbLog final : public InteractionLog {
+ public:
+  struct Options {
+    Durability durability = Durability::kSync;
+    size_t queue_max = 20'000;  // entries waiting
+    size_t group_max = 1'000;   // entries in one write
+    int64_t event_ids_max = 1'000'000;
+    // Producers whose sequence is known. One more takes the place of the one that was silent for
+    // longest, if that one's entries have left the window of event ids; else it is refused.
+    size_t producers_max = 10'000;
+    // Told how long each write took; may be empty.
+    std::function<void(std::chrono::nanoseconds)> on_write;
+  };
+
+  // The log of an empty database begins behind `base`. `store` must outlive the log.
+  // InvalidArgument when event_ids_max is below group_max; DataLoss when acknowledged entries are
+  // gone that were to survive.
+  static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(GraphStore& store, Offset base,
+                                                          Options options);
+  ~RocksdbLog() override;
+
+  // Refuses further appends, writes what is queued, and returns when every listener and every
+  // `done` were called for the last time. Reading goes on. A second call does nothing.
+  void Close();
+
+  absl::Status Append(AppendRequest request, Done done) override;
+  absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> Read(Offset from,
+                                                                size_t limit) const override;
+  Offset end() const override { return end_.load(std::memory_order_acquire); }
+  int AddListener(std::function<void()> listener) override;
+  void RemoveListener(int number) override;
+  size_t queued() const override;
+
+  // Acknowledged entries that were gone at Open, which Durability::kFlush allows.
+  int64_t lost() const { return lost_; }
+  // Offset of the oldest entry kept, or of the first that will come.
+  Offset begin() const { return begin_.load(std::memory_order_acquire); }
+  // Takes the entries before `offset` out of the log, but none that the window of event ids needs.
+  absl::Status TruncateBefore(Offset offset);
+
+ private:
+  struct Pending {
+    AppendRequest request;
+    Done done;
+  };
+  // One write in the making.
+  struct Group {
+    explicit Group(const GraphStore& store) : batch(store) {}
+    GraphStore::Batch batch;
+    Offset next = 0;
+    absl::flat_hash_map<std::string, Offset> event_ids;
+    std::map<std::string, Producer> producers;  // as they will be
+    std::string silent_producer;                // makes room for a new one; may be empty
+    std::vector<absl::StatusOr<AppendResult>> results;
+    bool writes = false;
+  };
+
+  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
+             std::map<std::string, Producer> producers, std::unique_ptr<AcknowledgedMark> mark);
+  void WriteLoop();
+  std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteGroup(std::vector<Pending>& pending);
+  absl::Status StageGroup(const std::vector<Pending>& pending, Group& group);
+  absl::StatusOr<AppendResult> StageRequest(const AppendRequest& request, Group& group);
+  absl::StatusOr<Appended> StageEntry(const LogEntry& entry, Group& group);
+  absl::StatusOr<Producer> FindProducer(const AppendRequest& request, Group& group);
+  absl::Status MakeRoomForProducer(Group& group);
+  absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
+  absl::Status CommitGroup(GraphStore::Batch& batch);
+
+  GraphStore& store_;
+  const Options options_;
+  std::atomic<Offset> begin_;
+  std::atomic<Offset> end_;
+  const int64_t lost_;
+  // The writer's alone:
+  std::map<std::string, Producer> producers_;
+  const std::unique_ptr<AcknowledgedMark> mark_;
+  bool failed_ = false;  // the last write failed
+  Yielding yielding_;    // between two requests of a group
+
+  Mutex listeners_mutex_;
+  std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::deque<Pending> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread writer_;  // last: it uses everything above
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_

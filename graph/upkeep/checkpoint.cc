@@ -1,0 +1,198 @@
+#include "graph/upkeep/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "graph/mutex.h"
+
+namespace groundswell {
+namespace {
+
+constexpr uint64_t kUsersPerProgress = 10'000;
+
+absl::Status CheckFits(std::string_view user_id, const UserState& user, const MacroGraph& graph) {
+  const bool fits = user.cluster < graph.items().shape().user_clusters &&
+                    (user.edges.empty() || ToInt(user.edges.back().item) < graph.item_count());
+  if (fits) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("the record of user \"{}\" does not fit the snapshot", user_id));
+}
+
+absl::Status CheckFits(const ItemShard& shard, const CheckpointInfo& info,
+                       const MacroGraph& graph) {
+  const uint64_t begin = uint64_t{shard.number} * kItemsPerShard;
+  const uint64_t items = std::min<uint64_t>(kItemsPerShard, info.items - begin);
+  const uint64_t width = uint64_t{info.user_clusters} + info.item_clusters;
+  const bool in_order = std::is_sorted(shard.edges.begin(), shard.edges.end()) &&
+                        (shard.edges.empty() || ToInt(shard.edges.back().item) < begin + items);
+  if (shard.counts.size() == items * width && in_order && info.items <= graph.item_count()) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(
+      fmt::format("shard {} of the checkpoint does not fit the snapshot", shard.number));
+}
+
+absl::StatusOr<uint64_t> LoadUsers(const Generation& generation, MacroGraph& graph,
+                                   const LoadProgress& progress) {
+  uint64_t users = 0;
+  absl::Status loaded =
+      generation.ForEachUser([&](std::string_view user_id, const UserState& user) -> absl::Status {
+        if (absl::Status s = CheckFits(user_id, user, graph); !s.ok()) return s;
+        graph.LoadUser(user);
+        if (++users % kUsersPerProgress == 0) progress("users", users, 0);
+        return absl::OkStatus();
+      });
+  if (!loaded.ok()) return loaded;
+  graph.FinishLoading();
+  progress("users", users, users);
+  return users;
+}
+
+// Takes out what the users that changed since contributed to the checkpoint, and puts in what they
+// contribute now.
+absl::StatusOr<uint64_t> SettleUsers(const Generation& generation, Offset checkpoint,
+                                     MacroGraph& graph, const LoadProgress& progress) {
+  uint64_t users = 0;
+  absl::Status settled = generation.ForEachUserBefore(
+      checkpoint,
+      [&](std::string_view user_id, const std::optional<UserState>& before) -> absl::Status {
+        if (before.has_value()) {
+          if (absl::Status s = CheckFits(user_id, *before, graph); !s.ok()) return s;
+          graph.RemoveUser(*before);
+        }
+        const absl::StatusOr<std::optional<UserState>> now = generation.ReadUser(user_id);
+        if (!now.ok()) return now.status();
+        if (now->has_value()) {
+          if (absl::Status s = CheckFits(user_id, **now, graph); !s.ok()) return s;
+          graph.AddUser(**now);
+        }
+        if (++users % kUsersPerProgress == 0) progress("users behind the checkpoint", users, 0);
+        return absl::OkStatus();
+      });
+  if (!settled.ok()) return settled;
+  progress("users behind the checkpoint", users, users);
+  return users;
+}
+
+// Where the shards of one checkpoint go; from the applier's and from the writing thread.
+class ShardWriter {
+ public:
+  ShardWriter(GraphStore& store, const Generation& generation)
+      : store_(store), generation_(generation) {}
+
+  void Write(Offset checkpoint, const ItemShard& shard) {
+    GraphStore::Batch batch(store_);
+    const size_t bytes = generation_.PutCheckpointShard(batch, checkpoint, shard);
+    absl::Status committed = store_.Commit(batch, /*sync=*/false);
+    MutexLock lock(mutex_);
+    bytes_ += bytes;
+    status_.Update(committed);
+  }
+
+  absl::Status status() const {
+    MutexLock lock(mutex_);
+    return status_;
+  }
+  uint64_t bytes() const {
+    MutexLock lock(mutex_);
+    return bytes_;
+  }
+
+ private:
+  GraphStore& store_;
+  const Generation generation_;
+  mutable Mutex mutex_;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// Puts the finished checkpoint in the place of the complete one.
+absl::Status Complete(GraphStore& store, const Generation& generation, Applier& applier,
+                      const CheckpointInfo& info) {
+  GraphStore::Batch batch(store);
+  generation.PutCheckpoint(batch, info);
+  if (absl::Status s = store.Commit(batch, /*sync=*/true); !s.ok()) return s;
+  absl::Status status = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
+  if (status.ok()) status = generation.KeepOnlyCheckpoint(info.offset);
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedItemSide> LoadItemSide(const Generation& generation, LoadFrom from,
+                                            MacroGraph& graph, const LoadProgress& progress) {
+  auto checkpoint = generation.ReadCheckpoint();
+  if (!checkpoint.ok()) return checkpoint.status();
+  LoadedItemSide loaded;
+  if (from == LoadFrom::kUsers || !checkpoint->has_value()) {
+    const absl::StatusOr<uint64_t> users = LoadUsers(generation, graph, progress);
+    if (!users.ok()) return users.status();
+    loaded.users = *users;
+    return loaded;
+  }
+  const CheckpointInfo& info = **checkpoint;
+  const MacroShape& shape = graph.items().shape();
+  if (info.user_clusters != shape.user_clusters || info.item_clusters != shape.item_clusters) {
+    return absl::DataLossError("the checkpoint has other macro nodes than the snapshot");
+  }
+  for (uint32_t number = 0; number < info.shards; ++number) {
+    const absl::StatusOr<ItemShard> shard = generation.ReadCheckpointShard(info.offset, number);
+    if (!shard.ok()) return shard.status();
+    if (absl::Status s = CheckFits(*shard, info, graph); !s.ok()) return s;
+    graph.LoadShard(*shard);
+    progress("checkpoint", number + 1, info.shards);
+  }
+  graph.FinishLoading();
+  const absl::StatusOr<uint64_t> users = SettleUsers(generation, info.offset, graph, progress);
+  if (!users.ok()) return users.status();
+  loaded.checkpoint = info;
+  loaded.users = *users;
+  return loaded;
+}
+
+absl::StatusOr<CheckpointInfo> WriteCheckpoint(GraphStore& store, const Generation& generation,
+                                               Applier& applier, const MacroGraph& graph,
+                                               int64_t now_us,
+                                               const std::function<bool()>& keep_going) {
+  const auto complete = generation.ReadCheckpoint();
+  if (!complete.ok()) return complete.status();
+  const Offset complete_offset = complete->has_value() ? (*complete)->offset : -1;
+  CheckpointInfo info{.user_clusters = graph.items().shape().user_clusters,
+                      .item_clusters = graph.items().shape().item_clusters,
+                      .create_time_us = now_us};
+  // The applier may hold the capture for a moment longer than this function lasts.
+  auto writer = std::make_shared<ShardWriter>(store, generation);
+  std::shared_ptr<ShardCapture> capture;
+  absl::Status begun = applier.RunAtBatchEdge([&] {
+    info.offset = applier.applied_offset();
+    info.items = graph.item_count();
+    if (info.offset == complete_offset) return;
+    capture = applier.BeginCheckpoint(
+        [writer, offset = info.offset](const ItemShard& shard) { writer->Write(offset, shard); });
+  });
+  if (!begun.ok()) return begun;
+  if (capture == nullptr) return **complete;
+  info.shards = static_cast<uint32_t>((info.items + kItemsPerShard - 1) / kItemsPerShard);
+
+  bool cancelled = false;
+  capture->CaptureRest([&] {
+    cancelled = cancelled || !keep_going();
+    return !cancelled && writer->status().ok();
+  });
+  // A shard that the applier was about to write is written at the next edge.
+  absl::Status status = applier.RunAtBatchEdge([] {});
+  if (status.ok()) status = writer->status();
+  if (status.ok() && cancelled) status = absl::CancelledError("the checkpoint was cancelled");
+  info.bytes = writer->bytes();
+  if (status.ok()) status = Complete(store, generation, applier, info);
+  if (status.ok()) return info;
+  applier.RunAtBatchEdge([&] { applier.EndCheckpoint(false); }).IgnoreError();  // it is stopping
+  generation.KeepOnlyCheckpoint(complete_offset).IgnoreError();  // done again at the next start
+  return status;
+}
+
+}  // namespace groundswell

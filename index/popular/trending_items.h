@@ -1,0 +1,90 @@
+// TrendingItems: what most users take now, over all items, by category, and by user macro node.
+//
+//   score(i) = sum over the users u with an edge to i of 2^((t_ui - now) / half_life)
+//
+// t_ui is the event time of u's newest interaction with i, now the newest event time seen. A user
+// counts once per item, however often he comes back. It is a function of the graph's edges alone,
+// so that what is forgotten, removed or leaves the window is taken out, and a restart finds it
+// again.
+//
+// Forward decay (Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009): scores are kept relative to a
+// fixed landmark, 2^((t_ui - landmark) / half_life), so the passage of time alone changes no order,
+// and an event moves one item per board: O(log n). A score below kFloor is dropped from its board;
+// so a board holds only what was taken in the last 20 half-lives or so, and a score may lack that
+// much.
+#ifndef GROUNDSWELL_INDEX_POPULAR_TRENDING_ITEMS_H_
+#define GROUNDSWELL_INDEX_POPULAR_TRENDING_ITEMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "graph/ids.h"
+#include "graph/mutex.h"
+#include "graph/state/edge_change.h"
+#include "index/candidate_source.h"
+
+namespace groundswell {
+
+// Thread-safe: one writer beside any number of readers.
+class TrendingItems {
+ public:
+  static constexpr double kFloor = 1.0 / (1 << 20);
+
+  // REQUIRES: half_life_s > 0.
+  TrendingItems(double half_life_s, size_t user_clusters);
+
+  void Change(const EdgeChange& change, uint32_t category) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The item belongs to another category from here on.
+  void Recategorize(ItemIndex item, uint32_t before, uint32_t after) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Over all items, or those of `categories` (the filter's own) when there are any. At most `count`
+  // admitted items, best first, ties by ascending item.
+  std::vector<Candidate> Retrieve(std::span<const uint32_t> categories, const ItemFilter& filter,
+                                  size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Among the users of one macro node.
+  std::vector<Candidate> RetrieveOfUserNode(MacroNode node, const ItemFilter& filter,
+                                            size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Entries of all boards; an item has at most one in each of three kinds, but of user macro nodes
+  // as many as took it lately.
+  size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Entry {
+    double value = 0;
+    ItemIndex item{};
+    bool operator<(const Entry& other) const {
+      return value != other.value ? value > other.value : item < other.item;
+    }
+  };
+  struct Board {
+    absl::btree_set<Entry> order;
+    absl::flat_hash_map<ItemIndex, double> value_of_item;
+  };
+
+  double Value(int64_t time_us) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the newest of the edges; 0 below the floor: dropped long ago, or never came.
+  double ValueOf(std::span<const Edge> edges) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Add(Board& board, ItemIndex item, double value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MoveLandmark() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Append(const Board& board, const ItemFilter& filter, size_t count, uint32_t source,
+              std::vector<Candidate>& found) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const double half_life_us_;
+  mutable Mutex mutex_;
+  int64_t landmark_us_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t now_us_ ABSL_GUARDED_BY(mutex_) = 0;
+  Board all_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Board> of_category_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Board> of_user_node_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_INDEX_POPULAR_TRENDING_ITEMS_H_

@@ -1,0 +1,219 @@
+#include "index/vectors/embedding_index.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "index/vectors/vector_search.h"
+
+namespace groundswell {
+namespace {
+
+constexpr char kFlat[] = "Flat";
+constexpr char kAutomatic[] = "auto";
+// How long a search may hold on to an index that was replaced before it has to free it itself.
+constexpr std::chrono::seconds kReadersLeave{1};
+constexpr std::chrono::milliseconds kPoll{1};
+
+absl::Status CheckVector(std::span<const float> vector, size_t dim, std::string_view name) {
+  if (vector.size() != dim) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(name), ": ", vector.size(), " numbers; must be ", dim));
+  }
+  if (!std::ranges::all_of(vector, [](float value) { return std::isfinite(value); })) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(name), ": every number must be finite"));
+  }
+  return absl::OkStatus();
+}
+
+// The newest of each item among the first n, in the order in which they came.
+std::vector<ItemVectors::Change> NewestChanges(const VectorChanges& changes, size_t n) {
+  std::vector<ItemVectors::Change> newest;
+  for (size_t i = 0; i < n; ++i) {
+    const VectorChanges::Change& change = changes.At(i);
+    if (changes.NewestOf(change.item, n) != i) continue;
+    newest.emplace_back(change.item, change.withdrawn ? std::span<const float>() : changes.Row(i));
+  }
+  return newest;
+}
+
+}  // namespace
+
+IndexKind DefaultIndexKind(size_t items) {
+  const auto root = static_cast<size_t>(std::sqrt(32 * static_cast<double>(items)));
+  const size_t lists = std::clamp<size_t>(std::bit_floor(root), 16, 65'536);
+  const auto nprobe = static_cast<size_t>(2 * std::sqrt(static_cast<double>(lists)));
+  return {.factory = absl::StrCat("IVF", lists, ",Flat"), .nprobe = nprobe};
+}
+
+absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
+    std::span<const float> trained, size_t dim, const Options& options, size_t threads,
+    const Progress& progress) {
+  if (absl::Status s = FaissIndex::CheckProcessor(); !s.ok()) return s;
+  absl::StatusOr<ItemVectors> rows = ItemVectors::Create(trained, dim);
+  if (!rows.ok()) return rows.status();
+  // Also where this catalogue is too small for it: it may grow.
+  if (options.factory != kAutomatic) {
+    if (absl::Status s = FaissIndex::Check(options.factory, dim); !s.ok()) return s;
+  }
+  std::unique_ptr<EmbeddingIndex> index(new EmbeddingIndex(dim, options));
+  auto vectors = std::make_shared<const ItemVectors>(*std::move(rows));
+  index->items_max_ = std::max(vectors->size(), options.items_max);
+  auto built = index->BuildIndex(*vectors, threads, progress);
+  if (!built.ok()) return built.status();
+  index->Publish({.vectors = std::move(vectors),
+                  .index = *std::move(built),
+                  .changes = std::make_shared<VectorChanges>(2 * options.changes_max,
+                                                             index->items_max_, dim)});
+  return index;
+}
+
+absl::StatusOr<std::shared_ptr<const FaissIndex>> EmbeddingIndex::BuildIndex(
+    const ItemVectors& vectors, size_t threads, const Progress& progress) const {
+  if (vectors.size() <= options_.flat_max_items || options_.factory == kFlat) {
+    if (progress && !progress(vectors.size(), vectors.size())) {
+      return absl::CancelledError("the building of the index was cancelled");
+    }
+    return std::shared_ptr<const FaissIndex>();
+  }
+  const IndexKind rule = DefaultIndexKind(vectors.size());
+  const bool automatic = options_.factory == kAutomatic;
+  absl::StatusOr<std::unique_ptr<FaissIndex>> index =
+      FaissIndex::Build(vectors,
+                        {.factory = automatic ? rule.factory : options_.factory,
+                         .nprobe = options_.nprobe > 0 ? options_.nprobe : rule.nprobe,
+                         .ef_search = options_.ef_search,
+                         .threads = threads},
+                        progress);
+  if (!index.ok()) return index.status();
+  return std::shared_ptr<const FaissIndex>(*std::move(index));
+}
+
+absl::StatusOr<std::vector<Candidate>> EmbeddingIndex::Retrieve(const CandidateQuery& query) const {
+  if (absl::Status s = CheckVector(query.vector, dim_, "query vector"); !s.ok()) return s;
+  if (query.count == 0) return std::vector<Candidate>();
+  SearchOnOneThread();
+  const std::shared_ptr<const Epoch> now = epoch();
+  return SearchVectors({.vectors = *now->vectors,
+                        .index = now->index.get(),
+                        .changes = *now->changes,
+                        .n = now->changes->size(),
+                        .rescore_factor = options_.rescore_factor},
+                       query);
+}
+
+absl::Status EmbeddingIndex::Upsert(ItemIndex item, std::span<const float> vector) {
+  if (absl::Status s = CheckVector(vector, dim_, "item vector"); !s.ok()) return s;
+  return Append(item, vector);
+}
+
+absl::Status EmbeddingIndex::Remove(ItemIndex item) { return Append(item, {}); }
+
+absl::Status EmbeddingIndex::Append(ItemIndex item, std::span<const float> vector) {
+  if (ToInt(item) >= items_max_) {
+    return absl::OutOfRangeError(absl::StrCat("item ", ToInt(item), ": the index has room for ",
+                                              items_max_, "; raise graph.new_items_max"));
+  }
+  const MutexLock lock(writer_mutex_);
+  const std::shared_ptr<const Epoch> now = epoch();
+  if (now->changes->Append(item, vector, sequence_)) {
+    ++sequence_;
+    return absl::OkStatus();
+  }
+  // What was changed again since takes no room in the next list.
+  Epoch next = *now;
+  next.changes = ChangesSince(*now->changes, 0);
+  next.changes->Append(item, vector, sequence_++);
+  Publish(std::move(next));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<VectorChanges> EmbeddingIndex::ChangesSince(const VectorChanges& changes,
+                                                            uint64_t sequence) const {
+  const size_t room = 2 * std::max(options_.changes_max, changes.changed_items());
+  auto since = std::make_shared<VectorChanges>(room, items_max_, dim_);
+  const size_t n = changes.size();
+  for (size_t i = 0; i < n; ++i) {
+    const VectorChanges::Change& change = changes.At(i);
+    if (change.sequence < sequence || changes.NewestOf(change.item, n) != i) continue;
+    since->Append(change.item, change.withdrawn ? std::span<const float>() : changes.Row(i),
+                  change.sequence);
+  }
+  return since;
+}
+
+absl::Status EmbeddingIndex::Rebuild(size_t threads, const Progress& progress) {
+  const MutexLock rebuild_lock(rebuild_mutex_);
+  std::shared_ptr<const Epoch> before;
+  size_t n = 0;
+  uint64_t sequence = 0;
+  {
+    const MutexLock lock(writer_mutex_);
+    before = epoch();
+    n = before->changes->size();
+    sequence = sequence_;
+  }
+  auto vectors = std::make_shared<const ItemVectors>(
+      before->vectors->With(NewestChanges(*before->changes, n)));
+  auto built = BuildIndex(*vectors, threads, progress);
+  if (!built.ok()) return built.status();
+
+  std::shared_ptr<const FaissIndex> retired = before->index;
+  before.reset();
+  {
+    const MutexLock lock(writer_mutex_);
+    Publish({.vectors = std::move(vectors),
+             .index = *std::move(built),
+             .changes = ChangesSince(*epoch()->changes, sequence)});
+  }
+  // Freeing takes a while: better here than in the request that happens to be its last reader.
+  const auto patience = std::chrono::steady_clock::now() + kReadersLeave;
+  while (retired.use_count() > 1 && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::sleep_for(kPoll);
+  }
+  return absl::OkStatus();
+}
+
+bool EmbeddingIndex::WantsRebuild() const {
+  return epoch()->changes->changed_items() >= options_.changes_max;
+}
+
+EmbeddingIndex::Status EmbeddingIndex::status() const {
+  const std::shared_ptr<const Epoch> now = epoch();
+  return {.kind = now->index == nullptr ? kFlat : now->index->factory(),
+          .items = now->vectors->size(),
+          .changed_items = now->changes->changed_items(),
+          .bytes = now->vectors->bytes() + now->changes->bytes() +
+                   (now->index == nullptr ? 0 : now->index->bytes())};
+}
+
+std::shared_ptr<const EmbeddingIndex::Epoch> EmbeddingIndex::epoch() const {
+  const MutexLock lock(mutex_);
+  return epoch_;
+}
+
+void EmbeddingIndex::Publish(Epoch epoch) {
+  auto next = std::make_shared<const Epoch>(std::move(epoch));
+  {
+    const MutexLock lock(mutex_);
+    epoch_.swap(next);
+  }  // the former epoch is freed here, or by its last reader
+}
+
+EmbeddingIndex::View EmbeddingIndex::Now() const { return View(epoch()); }
+
+std::span<const float> EmbeddingIndex::View::VectorOf(ItemIndex item) const {
+  const VectorChanges& changes = *epoch_->changes;
+  if (!changes.LeavesAsItWas(item, n_)) {
+    const size_t number = *changes.NewestOf(item, n_);
+    return changes.At(number).withdrawn ? std::span<const float>() : changes.Row(number);
+  }
+  return epoch_->vectors->Of(item);
+}
+
+}  // namespace groundswell

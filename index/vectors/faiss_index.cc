@@ -1,0 +1,363 @@
+#include "index/vectors/faiss_index.h"
+
+#include <cblas.h>
+#include <faiss/AutoTune.h>
+#include <faiss/IVFlib.h>
+#include <faiss/Index.h>
+#include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/IndexIVF.h>
+#include <faiss/IndexIVFFlat.h>
+#include <faiss/impl/IDSelector.h>
+#include <faiss/impl/io.h>
+#include <faiss/index_factory.h>
+#include <faiss/index_io.h>
+#include <faiss/utils/distances.h>
+#include <faiss/utils/utils.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace groundswell {
+namespace {
+
+using FaissId = faiss::Index::idx_t;
+
+// Rows added between two calls of the progress callback.
+constexpr size_t kRowsPerStep = 8'192;
+// What a centroid is trained on, and how often the centroids move. With 4,096 lists over a million
+// items this takes a tenth of the time of FAISS's 256 rows and 25 rounds, at the same recall.
+constexpr size_t kSampleRowsPerCentroid = 64;
+constexpr int kTrainingRounds = 10;
+// Also a product quantizer of 8 bits needs its sample, which has 256 centroids.
+constexpr size_t kCentroidsMin = 1'024;
+
+class AdmittedRows final : public faiss::IDSelector {
+ public:
+  AdmittedRows(const AdmittedItems& admitted, const ItemVectors& vectors)
+      : admitted_(admitted),
+        items_(vectors.is_trained_matrix() ? std::span<const ItemIndex>() : vectors.items()) {}
+  bool is_member(idx_t id) const override {
+    const auto row = static_cast<size_t>(id);
+    return admitted_(items_.empty() ? static_cast<ItemIndex>(row) : items_[row]);
+  }
+
+ private:
+  const AdmittedItems& admitted_;
+  const std::span<const ItemIndex> items_;  // by row; none: the row is the item
+};
+
+class NoRow final : public faiss::IDSelector {
+ public:
+  bool is_member(idx_t) const override { return false; }
+};
+
+// The search parameters in the shape that the kind of index wants. Not movable: parameters() points
+// into this object.
+class SearchSettings {
+ public:
+  SearchSettings(const faiss::Index& index, faiss::IDSelector* selector, double widening = 1) {
+    if (const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
+      ivf_.nprobe = std::min(ivf->nlist,
+                             static_cast<size_t>(static_cast<double>(ivf->nprobe) * widening + .5));
+      ivf_.max_codes = ivf->max_codes;
+      parameters_ = &ivf_;
+    } else if (const auto* hnsw = dynamic_cast<const faiss::IndexHNSW*>(&index)) {
+      hnsw_.efSearch = hnsw->hnsw.efSearch;
+      hnsw_.check_relative_distance = hnsw->hnsw.check_relative_distance;
+      parameters_ = &hnsw_;
+    }
+    parameters_->sel = selector;
+  }
+  SearchSettings(const SearchSettings&) = delete;
+  SearchSettings& operator=(const SearchSettings&) = delete;
+
+  const faiss::SearchParameters* parameters() const { return parameters_; }
+
+ private:
+  faiss::SearchParameters plain_;
+  faiss::SearchParametersIVF ivf_;
+  faiss::SearchParametersHNSW hnsw_;
+  faiss::SearchParameters* parameters_ = &plain_;
+};
+
+// What a search under these settings finds, -1 for nothing. Asked of the index itself: some kinds
+// throw on any parameters, some ignore a selector. No value: it throws.
+std::optional<FaissId> FindOne(const faiss::Index& index, faiss::IDSelector* selector,
+                               const float* any_row) {
+  const SearchSettings settings(index, selector);
+  float score = 0;
+  FaissId id = -1;
+  try {
+    index.search(1, any_row, 1, &score, &id, settings.parameters());
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+// Whether scores come from the vectors as they are, not from a compressed form of them.
+bool KeepsVectors(const faiss::Index& index) {
+  return dynamic_cast<const faiss::IndexFlat*>(&index) != nullptr ||
+         dynamic_cast<const faiss::IndexIVFFlat*>(&index) != nullptr ||
+         dynamic_cast<const faiss::IndexHNSWFlat*>(&index) != nullptr;
+}
+
+absl::Status Refusal(const std::string& factory, const std::string& why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("retrieval.factory \"", factory, "\" ", why,
+                   "; \"auto\" chooses a kind by the number of items"));
+}
+
+// Without the names of FAISS's own functions and files before it.
+std::string Reason(const std::exception& e) {
+  const std::string text = e.what();
+  const size_t file = text.find(".cpp:");
+  const size_t begin = file == std::string::npos ? file : text.find(": ", file);
+  return begin == std::string::npos ? text : text.substr(begin + 2);
+}
+
+// FAISS's index of that kind, empty. Throws what FAISS throws.
+absl::StatusOr<std::unique_ptr<faiss::Index>> MakeEmpty(const std::string& factory, size_t dim) {
+  std::unique_ptr<faiss::Index> index(
+      faiss::index_factory(static_cast<int>(dim), factory.c_str(), faiss::METRIC_INNER_PRODUCT));
+  if (index->metric_type != faiss::METRIC_INNER_PRODUCT) {
+    return Refusal(factory, "cannot search by inner product");
+  }
+  if (auto* ivf = faiss::ivflib::try_extract_index_ivf(index.get())) {
+    if (ivf->nlist == 0) {  // FAISS would abort at the first row
+      return Refusal(factory, "has no lists");
+    }
+    ivf->cp.min_points_per_centroid = 1;  // else FAISS prints a warning to standard error
+    ivf->cp.niter = kTrainingRounds;
+  }
+  return index;
+}
+
+// `count` rows from `begin` on, each `stride`-th: in place where they lie one behind the other,
+// else copied into `copy`.
+const float* Rows(const ItemVectors& vectors, size_t begin, size_t count, size_t stride,
+                  std::vector<float>& copy) {
+  const std::span<const ItemIndex> items = vectors.items();
+  if (stride == 1 && vectors.is_trained_matrix()) return vectors.Of(items[begin]).data();
+  copy.clear();
+  for (size_t i = 0; i < count; ++i) {
+    const std::span<const float> row = vectors.Of(items[begin + i * stride]);
+    copy.insert(copy.end(), row.begin(), row.end());
+  }
+  return copy.data();
+}
+
+// What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.
+class BuildThreads {
+ public:
+  explicit BuildThreads(size_t threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(static_cast<int>(threads));
+    openblas_set_num_threads(static_cast<int>(threads));
+  }
+  ~BuildThreads() {
+    omp_set_num_threads(before_);
+    openblas_set_num_threads(1);
+  }
+  BuildThreads(const BuildThreads&) = delete;
+  BuildThreads& operator=(const BuildThreads&) = delete;
+
+ private:
+  const int before_;
+};
+
+class ByteCount final : public faiss::IOWriter {
+ public:
+  size_t operator()(const void* /*bytes*/, size_t size, size_t count) override {
+    total += size * count;
+    return count;
+  }
+  size_t total = 0;
+};
+
+// What one search of FAISS writes into; a thread's own, so that a search allocates nothing.
+struct Results {
+  std::vector<float> scores;
+  std::vector<FaissId> ids;
+};
+
+Results& ResultsOfThread(size_t fetch) {
+  thread_local Results results;
+  results.scores.resize(fetch);
+  results.ids.resize(fetch);
+  return results;
+}
+
+}  // namespace
+
+FaissIndex::FaissIndex(std::string factory, const ItemVectors& vectors)
+    : factory_(std::move(factory)), vectors_(vectors) {}
+
+FaissIndex::~FaissIndex() = default;
+
+absl::Status FaissIndex::Check(const std::string& factory, size_t dim) {
+  try {
+    return MakeEmpty(factory, dim).status();
+  } catch (const std::exception& e) {
+    return Refusal(factory,
+                   absl::StrCat("does not index vectors of length ", dim, ": ", Reason(e)));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors& vectors,
+                                                              const Options& options,
+                                                              const Progress& progress) {
+  std::unique_ptr<FaissIndex> index(new FaissIndex(options.factory, vectors));
+  const BuildThreads threads(options.threads);
+  try {
+    if (absl::Status s = index->Fill(options, progress); !s.ok()) return s;
+  } catch (const std::exception& e) {
+    return Refusal(options.factory,
+                   absl::StrCat("does not index ", vectors.size(), " items of length ",
+                                vectors.dim(), ": ", Reason(e)));
+  }
+  return index;
+}
+
+absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) {
+  auto empty = MakeEmpty(factory_, vectors_.dim());
+  if (!empty.ok()) return empty.status();
+  index_ = *std::move(empty);
+  const auto report = [&](size_t done) { return !progress || progress(done, vectors_.size()); };
+  const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
+  if (!report(0)) return cancelled;
+
+  const auto* ivf = faiss::ivflib::try_extract_index_ivf(index_.get());
+  const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
+  const size_t stride = std::max<size_t>(1, vectors_.size() / (kSampleRowsPerCentroid * centroids));
+  std::vector<float> copy;
+  const size_t sample = vectors_.size() / stride;
+  if (sample > 0) {
+    index_->train(static_cast<FaissId>(sample), Rows(vectors_, 0, sample, stride, copy));
+  }
+  for (size_t done = 0; done < vectors_.size();) {
+    const size_t step = std::min(kRowsPerStep, vectors_.size() - done);
+    index_->add(static_cast<FaissId>(step), Rows(vectors_, done, step, 1, copy));
+    done += step;
+    if (!report(done)) return cancelled;
+  }
+
+  Set(options);
+  ByteCount bytes;
+  faiss::write_index(index_.get(), &bytes);
+  bytes_ = bytes.total;
+  compresses_ = !KeepsVectors(*index_);
+  if (vectors_.size() > 0) {
+    const float* const any_row = vectors_.Of(vectors_.items()[0]).data();
+    NoRow nothing;
+    takes_parameters_ = FindOne(*index_, nullptr, any_row).has_value();
+    filters_inside_ = FindOne(*index_, &nothing, any_row) == FaissId{-1};
+  }
+  return absl::OkStatus();
+}
+
+// Parameters that the kind does not have are none of its business.
+void FaissIndex::Set(const Options& options) {
+  const faiss::ParameterSpace space;
+  for (const auto& [parameter, value] :
+       {std::pair("nprobe", options.nprobe), std::pair("efSearch", options.ef_search)}) {
+    try {
+      space.set_index_parameter(index_.get(), parameter, static_cast<double>(value));
+    } catch (const std::exception&) {
+    }
+  }
+}
+
+absl::Status FaissIndex::Search(std::span<const float> query, size_t fetch,
+                                const AdmittedItems* admitted, double widening,
+                                std::vector<Hit>& hits) const {
+  hits.clear();
+  if (size() == 0) return absl::OkStatus();
+  const size_t count = std::min(fetch, size());
+  Results& results = ResultsOfThread(count);
+  try {
+    if (admitted == nullptr && (widening == 1 || !takes_parameters_)) {
+      index_->search(1, query.data(), static_cast<FaissId>(count), results.scores.data(),
+                     results.ids.data());
+    } else {
+      std::optional<AdmittedRows> selector;
+      if (admitted != nullptr) selector.emplace(*admitted, vectors_);
+      const SearchSettings settings(*index_, selector ? &*selector : nullptr, widening);
+      index_->search(1, query.data(), static_cast<FaissId>(count), results.scores.data(),
+                     results.ids.data(), settings.parameters());
+    }
+  } catch (const std::exception& e) {
+    return absl::InternalError(absl::StrCat("search of index \"", factory_, "\": ", Reason(e)));
+  }
+  const bool number_is_item = vectors_.is_trained_matrix();
+  for (size_t i = 0; i < count && results.ids[i] >= 0; ++i) {  // -1 pads an answer
+    const auto number = static_cast<size_t>(results.ids[i]);
+    hits.push_back({number_is_item ? static_cast<ItemIndex>(number) : vectors_.items()[number],
+                    results.scores[i]});
+  }
+  if (compresses_) Rescore(query, hits);
+  return absl::OkStatus();
+}
+
+// A loop of its own for the same reason as InnerProducts.
+void FaissIndex::Rescore(std::span<const float> query, std::span<Hit> hits) const {
+  for (Hit& hit : hits) {
+    const float* const row = vectors_.Of(hit.item).data();
+    hit.score = faiss::fvec_inner_product(query.data(), row, query.size());
+  }
+}
+
+double FaissIndex::share_visited() const {
+  const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(index_.get());
+  if (ivf == nullptr || !takes_parameters_) return 0;
+  return std::min(1.0, static_cast<double>(ivf->nprobe) / static_cast<double>(ivf->nlist));
+}
+
+std::string FaissIndex::Simd() {
+  const std::string options = faiss::get_compile_options();
+  return std::string(absl::StripPrefix(options, "OPTIMIZE "));
+}
+
+absl::Status FaissIndex::CheckProcessor() {
+#ifdef __x86_64__
+  if (Simd() == "AVX2" && (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))) {
+    return absl::FailedPreconditionError(
+        "this server was built with a FAISS for AVX2, which this processor does not have; build "
+        "it without GROUNDSWELL_FAISS_DIR");
+  }
+#endif
+  return absl::OkStatus();
+}
+
+void InnerProducts(std::span<const float> query, const float* rows, std::span<float> scores) {
+  for (float& score : scores) {
+    score = faiss::fvec_inner_product(query.data(), rows, query.size());
+    rows += query.size();
+  }
+}
+
+void InnerProducts(std::span<const float> query, const ItemVectors& vectors,
+                   std::span<const ItemIndex> items, std::span<float> scores) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const float* const row = vectors.Of(items[i]).data();
+    scores[i] = faiss::fvec_inner_product(query.data(), row, query.size());
+  }
+}
+
+void SearchOnOneThread() {
+  thread_local const bool once = [] {
+    omp_set_num_threads(1);
+    openblas_set_num_threads(1);
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+}  // namespace groundswell

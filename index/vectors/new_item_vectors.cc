@@ -1,0 +1,69 @@
+#include "index/vectors/new_item_vectors.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace groundswell {
+
+void NewItemVectors::Change(const EdgeChange& change) {
+  const bool came = change.before.empty() && !change.after.empty();
+  const bool left = !change.before.empty() && change.after.empty();
+  if (ToInt(change.item) >= trained_items_ && (came || left)) Enqueue(change.item, left);
+}
+
+void NewItemVectors::Consider(ItemIndex item) { Enqueue(item, /*lost_user=*/false); }
+
+void NewItemVectors::Enqueue(ItemIndex item, bool lost_user) {
+  MutexLock lock(mutex_);
+  if (given_.contains(item)) return;
+  const auto [at, is_new] = lost_user_of_queued_.try_emplace(item, false);
+  at->second |= lost_user;
+  if (is_new) queue_.push_back(item);
+}
+
+bool NewItemVectors::has_due() const {
+  MutexLock lock(mutex_);
+  return !queue_.empty();
+}
+
+void NewItemVectors::Given(ItemIndex item) {
+  MutexLock lock(mutex_);
+  given_.insert(item);
+}
+
+size_t NewItemVectors::Refresh() {
+  std::vector<std::pair<ItemIndex, bool>> due;
+  {
+    MutexLock lock(mutex_);
+    const size_t count = std::min(kItemsPerRefresh, queue_.size());
+    const auto end = queue_.begin() + static_cast<ptrdiff_t>(count);
+    for (auto at = queue_.begin(); at != end; ++at) {
+      const auto queued = lost_user_of_queued_.find(*at);
+      due.push_back(*queued);
+      lost_user_of_queued_.erase(queued);
+    }
+    queue_.erase(queue_.begin(), end);
+  }
+  size_t made = 0;
+  std::vector<float> vector(vectors_.dim());
+  const EmbeddingIndex::View items = index_.Now();
+  for (const auto& [item, lost_user] : due) {
+    const size_t degree = adjacency_.users_of_items().Degree(ToInt(item));
+    size_t& degree_then = degree_at_[item];
+    // Nothing of a user who left may stay.
+    if (!lost_user && degree < 2 * degree_then) continue;
+    const bool had_one = degree_then > 0;
+    degree_then = 0;
+    if (vectors_.OfItem(item, items, vector)) {
+      if (!index_.Upsert(item, vector).ok()) continue;
+      degree_then = degree;
+      ++made;
+    } else if (had_one) {
+      // Only fails where there is no room, and then there is nothing to take away.
+      index_.Remove(item).IgnoreError();
+    }
+  }
+  return made;
+}
+
+}  // namespace groundswell

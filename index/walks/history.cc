@@ -1,0 +1,21 @@
+#include "index/walks/history.h"
+
+#include "graph/state/user_edges.h"
+#include "index/best_admitted.h"
+#include "index/merge.h"
+
+namespace groundswell {
+
+std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& filter,
+                                       size_t count, HistoryScratch& scratch) {
+  NewestEdges(user, kHistoryItemsMax, scratch.newest_edges);
+  scratch.scored.clear();
+  for (size_t place = 0; place < scratch.newest_edges.size(); ++place) {
+    const ItemIndex item = user.edges[scratch.newest_edges[place]].item;
+    const auto taken = static_cast<float>(SumOf(user.EdgesTo(item)));
+    scratch.scored.push_back({item, RankVote(place, taken)});
+  }
+  return BestAdmitted(scratch.scored, filter, count, kFromHistory);
+}
+
+}  // namespace groundswell

@@ -1,0 +1,242 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "models/files/strict_json.h"
+#include "models/snapshot/snapshot.h"
+
+namespace groundswell {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kFormatVersion = 1;
+constexpr uint64_t kUsersMax = 1'000'000'000;
+constexpr uint64_t kItemsMax = 1'000'000'000;
+constexpr uint64_t kDimensionMax = 4'096;
+constexpr uint64_t kClustersMax = 65'536;
+constexpr uint64_t kOffsetMax = uint64_t{1} << 62;
+constexpr size_t kFilesMax = 256;
+constexpr size_t kModelsMax = 64;
+constexpr size_t kTextMax = 256;
+
+absl::Status Bad(std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("manifest.json: {}", what));
+}
+
+// Reads one JSON object key by key and remembers the first thing that is wrong.
+class ObjectReader {
+ public:
+  ObjectReader(const json& object, std::string path, std::initializer_list<std::string_view> known)
+      : object_(object), path_(std::move(path)) {
+    if (!object.is_object()) {
+      Refuse(fmt::format("\"{}\" must be an object", path_));
+      return;
+    }
+    for (const auto& [key, value] : object.items()) {
+      if (std::find(known.begin(), known.end(), key) == known.end()) {
+        Refuse(fmt::format("unknown key \"{}{}\"; known are: {}", path_, key, Join(known)));
+      }
+    }
+  }
+
+  const json* Get(std::string_view key) {
+    if (!status_.ok()) return nullptr;
+    const auto at = object_.find(std::string(key));
+    if (at != object_.end()) return &*at;
+    Refuse(fmt::format("\"{}{}\" is missing", path_, key));
+    return nullptr;
+  }
+
+  uint64_t Number(std::string_view key, uint64_t min, uint64_t max) {
+    const json* value = Get(key);
+    if (value == nullptr) return 0;
+    if (value->is_number_unsigned()) {
+      const auto number = value->get<uint64_t>();
+      if (number >= min && number <= max) return number;
+    }
+    Refuse(fmt::format("\"{}{}\" is {}; it must be an integer from {} to {}", path_, key,
+                       value->dump().substr(0, 64), min, max));
+    return 0;
+  }
+
+  std::string Text(std::string_view key) {
+    const json* value = Get(key);
+    if (value == nullptr) return "";
+    if (value->is_string()) {
+      std::string text = value->get<std::string>();
+      if (!text.empty() && text.size() <= kTextMax) return text;
+    }
+    Refuse(fmt::format("\"{}{}\" must be a string of 1 to {} bytes", path_, key, kTextMax));
+    return "";
+  }
+
+  void Refuse(std::string_view what) {
+    if (status_.ok()) status_ = Bad(what);
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  static std::string Join(std::initializer_list<std::string_view> words) {
+    std::string joined;
+    for (const std::string_view word : words) {
+      joined += joined.empty() ? "" : ", ";
+      joined += word;
+    }
+    return joined;
+  }
+
+  const json& object_;
+  const std::string path_;
+  absl::Status status_;
+};
+
+bool IsPlainFileName(std::string_view name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  return plain && !name.empty() && name.size() <= kTextMax && name.front() != '.' &&
+         name != "manifest.json";
+}
+
+bool IsSha256(std::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+absl::Status ParseFiles(const json& files, Manifest& manifest) {
+  if (!files.is_object() || files.size() > kFilesMax) {
+    return Bad(fmt::format("\"files\" must be an object of at most {} files", kFilesMax));
+  }
+  for (const auto& [name, entry] : files.items()) {
+    if (!IsPlainFileName(name)) {
+      return Bad(
+          fmt::format("\"files\" names \"{}\"; a name holds letters, digits, \".\", \"_\" and "
+                      "\"-\" only and is not manifest.json",
+                      name.substr(0, 64)));
+    }
+    ObjectReader reader(entry, fmt::format("files.{}.", name), {"sha256", "bytes"});
+    Manifest::File file{.sha256 = reader.Text("sha256"),
+                        .bytes = reader.Number("bytes", 0, kOffsetMax)};
+    if (reader.status().ok() && !IsSha256(file.sha256)) {
+      reader.Refuse(
+          fmt::format("\"files.{}.sha256\" must be 64 lower-case hexadecimal digits", name));
+    }
+    if (!reader.status().ok()) return reader.status();
+    manifest.files.emplace(name, std::move(file));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseModels(const json& models, Manifest& manifest) {
+  if (!models.is_array() || models.size() > kModelsMax) {
+    return Bad(fmt::format("\"models\" must be an array of at most {} models", kModelsMax));
+  }
+  for (const json& entry : models) {
+    const std::string path = fmt::format("models[{}].", manifest.models.size());
+    ObjectReader reader(entry, path, {"name", "kind", "file", "options"});
+    Manifest::Model model{
+        .name = reader.Text("name"), .kind = reader.Text("kind"), .file = reader.Text("file")};
+    const json* options = reader.Get("options");
+    if (options != nullptr && !options->is_object()) {
+      reader.Refuse(fmt::format("\"{}options\" must be an object", path));
+    }
+    if (!reader.status().ok()) return reader.status();
+    for (const auto& [key, value] : options->items()) {
+      if (!value.is_string()) {
+        return Bad(fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
+      }
+      model.options[key] = value.get<std::string>();
+    }
+    if (!manifest.files.contains(model.file)) {
+      return Bad(
+          fmt::format("\"{}file\" is \"{}\", which \"files\" does not list", path, model.file));
+    }
+    for (const Manifest::Model& other : manifest.models) {
+      if (other.name == model.name) {
+        return Bad(fmt::format("two models are named \"{}\"", model.name));
+      }
+    }
+    manifest.models.push_back(std::move(model));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseMetrics(const json& metrics, Manifest& manifest) {
+  if (!metrics.is_object()) return Bad("\"metrics\" must be an object");
+  for (const auto& [name, value] : metrics.items()) {
+    if (!value.is_number()) return Bad(fmt::format("\"metrics.{}\" must be a number", name));
+    manifest.metrics[name] = value.get<double>();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseData(const json& data, Manifest& manifest) {
+  if (!data.is_object()) return Bad("\"data\" must be an object");
+  for (const auto& [name, value] : data.items()) {
+    if (!value.is_string()) return Bad(fmt::format("\"data.{}\" must be a string", name));
+    manifest.data[name] = value.get<std::string>();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string Manifest::FullVersion() const { return name + "@" + version; }
+
+absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
+  if (text.size() > kManifestBytesMax) {
+    return Bad(fmt::format("has {} bytes; at most {} are read", text.size(), kManifestBytesMax));
+  }
+  const absl::StatusOr<json> parsed = ParseStrictJson(text);
+  if (!parsed.ok()) return Bad(std::string(parsed.status().message()));
+  const json& document = *parsed;
+  if (!document.is_object()) return Bad("the document must be an object");
+  // Another version may have other keys, so it is looked at before them.
+  if (document.contains("format_version") && document["format_version"] != kFormatVersion) {
+    return Bad(fmt::format("\"format_version\" is {}; this server reads {}",
+                           document["format_version"].dump().substr(0, 64), kFormatVersion));
+  }
+  ObjectReader reader(
+      document, "",
+      {"format_version", "name", "version", "create_time", "users", "items", "embedding_dim",
+       "user_clusters", "item_clusters", "graph_offset", "models", "files", "metrics", "data"});
+  Manifest manifest;
+  manifest.format_version = static_cast<int>(reader.Number("format_version", 1, kFormatVersion));
+  manifest.name = reader.Text("name");
+  manifest.version = reader.Text("version");
+  manifest.users = reader.Number("users", 0, kUsersMax);
+  manifest.items = reader.Number("items", 1, kItemsMax);
+  manifest.embedding_dim = static_cast<uint32_t>(reader.Number("embedding_dim", 1, kDimensionMax));
+  manifest.user_clusters = static_cast<uint32_t>(reader.Number("user_clusters", 1, kClustersMax));
+  manifest.item_clusters = static_cast<uint32_t>(reader.Number("item_clusters", 1, kClustersMax));
+  manifest.graph_offset = reader.Number("graph_offset", 0, kOffsetMax);
+  const std::string create_time = reader.Text("create_time");
+  const json* files = reader.Get("files");
+  const json* models = reader.Get("models");
+  const json* metrics = reader.Get("metrics");
+  if (!reader.status().ok()) return reader.status();
+
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, create_time, &time, &error)) {
+    return Bad(fmt::format("\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z",
+                           create_time));
+  }
+  manifest.create_time_us = absl::ToUnixMicros(time);
+  if (absl::Status s = ParseFiles(*files, manifest); !s.ok()) return s;
+  if (absl::Status s = ParseModels(*models, manifest); !s.ok()) return s;
+  if (absl::Status s = ParseMetrics(*metrics, manifest); !s.ok()) return s;
+  if (document.contains("data")) {
+    if (absl::Status s = ParseData(document["data"], manifest); !s.ok()) return s;
+  }
+  return manifest;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,21 @@
+// JSON from outside, as every reader of this folder takes it.
+#ifndef GROUNDSWELL_MODELS_FILES_STRICT_JSON_H_
+#define GROUNDSWELL_MODELS_FILES_STRICT_JSON_H_
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace groundswell {
+
+// The document, nested at most kJsonDepthMax deep (the library prints and compares by recursion)
+// and without an object that has a key twice (the library would keep the last and drop the others).
+// Otherwise InvalidArgument, whose message says what and where, for the caller to put the file
+// before.
+inline constexpr size_t kJsonDepthMax = 32;
+absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_MODELS_FILES_STRICT_JSON_H_

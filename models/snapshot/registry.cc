@@ -1,0 +1,60 @@
+#include "models/snapshot/registry.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "models/dot/dot_ranker.h"
+#include "models/macgnn/macgnn_ranker.h"
+#include "models/surge/surge_ranker.h"
+
+namespace groundswell {
+namespace {
+
+using Factory = absl::StatusOr<std::unique_ptr<Ranker>> (*)(const Manifest::Model&,
+                                                            const SafetensorsFile&);
+struct Kind {
+  std::string_view name;
+  Factory make;
+};
+
+constexpr Kind kKinds[] = {
+    {"dot", MakeDotRanker},
+    {"macgnn", MakeMacgnnRanker},
+    {"surge", MakeSurgeRanker},
+};
+
+// Statistics of batch normalisation, as PyTorch and TensorFlow name them.
+constexpr std::string_view kBatchNormalisation[] = {"running_mean", "running_var", "moving_mean",
+                                                    "moving_variance"};
+
+absl::Status RefuseBatchNormalisation(const SafetensorsFile& file) {
+  for (const auto& [name, tensor] : file.tensors()) {
+    for (const std::string_view statistic : kBatchNormalisation) {
+      if (!std::string_view(name).ends_with(statistic)) continue;
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: tensor \"{}\" belongs to a batch normalisation, which is not served by itself. Fold "
+          "it into the layer that feeds it and leave its tensors out: W' = W gamma / sqrt(var + "
+          "eps), b' = (b - mean) gamma / sqrt(var + eps) + beta",
+          file.name(), name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ranker>> MakeRanker(const Manifest::Model& model,
+                                                   const SafetensorsFile& file) {
+  if (absl::Status s = RefuseBatchNormalisation(file); !s.ok()) return s;
+  std::string known;
+  for (const Kind& kind : kKinds) {
+    if (kind.name == model.kind) return kind.make(model, file);
+    known += (known.empty() ? "" : ", ") + std::string(kind.name);
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("manifest.json: model \"{}\" is of kind \"{}\"; this server has: {}", model.name,
+                  model.kind, known));
+}
+
+}  // namespace groundswell

@@ -1,0 +1,529 @@
+#include "server/admin/admin_service.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <random>
+#include <utility>
+#include <variant>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/recommend/recommend_checks.h"
+#include "server/rpc/status_details.h"
+#include "server/serving/served_snapshots.h"
+#include "server/serving/snapshot_staging.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr size_t kTitleBytesMax = 4'096;
+constexpr size_t kCategoryBytesMax = 256;
+constexpr size_t kEntriesPerMessage = 500;
+
+void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
+  const Manifest& manifest = snapshot.manifest();
+  out.set_version(manifest.FullVersion());
+  out.set_digest(snapshot.digest());
+  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
+  out.set_users(static_cast<int64_t>(manifest.users));
+  out.set_items(static_cast<int64_t>(manifest.items));
+  out.set_embedding_dim(static_cast<int32_t>(manifest.embedding_dim));
+  out.set_user_clusters(static_cast<int32_t>(manifest.user_clusters));
+  out.set_item_clusters(static_cast<int32_t>(manifest.item_clusters));
+  for (const auto& ranker : snapshot.rankers()) out.add_rankers(std::string(ranker->name()));
+  out.mutable_training_metrics()->insert(manifest.metrics.begin(), manifest.metrics.end());
+}
+
+void WriteServed(const ServedSnapshot& served, bool serves, v1::ServedSnapshot& out) {
+  out.set_version(served.version);
+  out.set_digest(served.digest);
+  out.set_directory(served.directory);
+  *out.mutable_activate_time() = TimeUtil::MicrosecondsToTimestamp(served.activate_time_us);
+  if (serves) {
+    out.set_state(v1::SNAPSHOT_STATE_SERVING);
+  } else {
+    out.set_state(IsStillThere(served) ? v1::SNAPSHOT_STATE_AVAILABLE : v1::SNAPSHOT_STATE_GONE);
+  }
+}
+
+void WriteCheckpoint(const CheckpointInfo& info, v1::Checkpoint& out) {
+  out.set_offset(info.offset);
+  out.set_item_count(static_cast<int64_t>(info.items));
+  out.set_size_bytes(static_cast<int64_t>(info.bytes));
+  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(info.create_time_us);
+}
+
+void WriteVerification(const Verification& verified, v1::GraphVerification& out) {
+  out.set_applied_offset(verified.applied_offset);
+  out.set_digest(verified.digest.ToString());
+  out.set_user_count(static_cast<int64_t>(verified.users));
+  out.set_edge_count(static_cast<int64_t>(verified.edges));
+  out.set_item_count(static_cast<int64_t>(verified.items));
+  out.set_counter_count(static_cast<int64_t>(verified.counters));
+  out.set_difference_count(static_cast<int64_t>(verified.difference_count));
+  for (const std::string& difference : verified.differences) out.add_differences(difference);
+}
+
+void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
+  out.set_event_id(interaction.event_id);
+  out.set_user_id(interaction.user_id);
+  out.set_item_id(interaction.item_id);
+  out.set_event_type(interaction.event_type);
+  out.set_weight(static_cast<int32_t>(interaction.weight));
+  *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
+}
+
+std::string_view NameOf(const LogEntry& entry) {
+  static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
+                                                "remove_item", "upsert_item", "activate_snapshot"};
+  static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
+  return kNames[entry.index()];
+}
+
+absl::StatusOr<Availability> CheckAvailability(const v1::UpsertItemRequest& request) {
+  Availability availability;
+  const auto read = [](const char* field, const google::protobuf::Timestamp& time, int64_t& out) {
+    const bool is_time = time.seconds() >= 0 && time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
+                         time.nanos() >= 0 && time.nanos() <= 999'999'999;
+    if (!is_time) {
+      return InvalidField(field,
+                          fmt::format("{} s and {} ns since 1970", time.seconds(), time.nanos()),
+                          "must be between 1970 and the end of the year 9999");
+    }
+    out = TimeUtil::TimestampToMicroseconds(time);
+    return absl::OkStatus();
+  };
+  if (request.has_available_from()) {
+    absl::Status s = read("available_from", request.available_from(), availability.from_us);
+    if (!s.ok()) return s;
+  }
+  if (request.has_available_until()) {
+    absl::Status s = read("available_until", request.available_until(), availability.until_us);
+    if (!s.ok()) return s;
+  }
+  if (availability.from_us >= availability.until_us) {
+    return InvalidField("available_until", TimeUtil::ToString(request.available_until()),
+                        "must be later than available_from");
+  }
+  return availability;
+}
+
+absl::Status CheckDirectory(std::string_view directory) {
+  if (std::filesystem::path(directory).is_absolute()) return absl::OkStatus();
+  return InvalidField("directory", directory, "must be an absolute path on the server's machine");
+}
+
+absl::Status CheckText(std::string_view field, std::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return absl::OkStatus();
+  return InvalidField(field, text,
+                      fmt::format("must have at most {} bytes; it has {}", bytes_max, text.size()));
+}
+
+// For a request that named none: entries are told apart by their event ids.
+std::string OwnEventId(const std::string& request_id) {
+  if (!request_id.empty()) return request_id;
+  std::random_device device;
+  return fmt::format("admin-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+}  // namespace
+
+// One unary call on its way; finished once.
+struct AdminService::Call {
+  Call(grpc::CallbackServerContext& context, Metrics& metrics, Method method)
+      : reactor(context.DefaultReactor()),
+        deadline(DeadlineOf(context)),
+        scope(std::in_place, metrics, method) {}
+
+  void Finish(const absl::Status& outcome) {
+    const grpc::Status result = ToGrpcStatus(outcome);
+    scope->set_code(result.error_code());
+    scope.reset();  // counted before the caller can ask for the count
+    reactor->Finish(result);
+  }
+
+  grpc::ServerUnaryReactor* const reactor;
+  const std::chrono::steady_clock::time_point deadline;
+  std::optional<RpcScope> scope;
+  absl::Status status;  // of the checks that all calls share
+};
+
+AdminService::AdminService(Parts parts)
+    : parts_(std::move(parts)), start_(std::chrono::steady_clock::now()) {}
+
+std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerContext& context,
+                                                        Method method, std::string_view name_space,
+                                                        std::string_view request_id) {
+  auto call = std::make_shared<Call>(context, parts_.metrics, method);
+  call->status = parts_.access.Check(context, Right::kAdmin);
+  if (call->status.ok()) {
+    call->status = CheckNamespace(name_space, parts_.config.server.name_space);
+  }
+  if (call->status.ok()) call->status = CheckRequestId(request_id);
+  return call;
+}
+
+void AdminService::RunInBackground(
+    const std::shared_ptr<Call>& call,
+    std::function<absl::Status(const BackgroundThread::KeepGoing&)> job) {
+  if (!call->status.ok()) {
+    call->Finish(call->status);
+    return;
+  }
+  const absl::Status submitted = parts_.background.Submit(
+      [call, job = std::move(job)](const BackgroundThread::KeepGoing& keep_going) {
+        call->Finish(job(keep_going));
+      });
+  if (!submitted.ok()) call->Finish(submitted);
+}
+
+grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
+                                                        const v1::GetServerStatusRequest* request,
+                                                        v1::ServerStatus* response) {
+  const auto call =
+      Begin(*context, Method::kGetServerStatus, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const std::shared_ptr<ServingState> state = parts_.serving.Get();
+    response->set_server_version(GROUNDSWELL_VERSION);
+    const auto uptime = std::chrono::steady_clock::now() - start_;
+    *response->mutable_uptime() =
+        TimeUtil::NanosecondsToDuration(std::chrono::nanoseconds(uptime).count());
+    response->set_namespace_(parts_.config.server.name_space);
+    WriteSnapshot(*state->snapshot, *response->mutable_snapshot());
+    WriteGraph(*state, *response->mutable_graph());
+    response->set_index_kind(state->embedding_source->status().kind + " (" + FaissIndex::Simd() +
+                             ")");
+    response->set_configuration(EffectiveToml(parts_.config));
+  }
+  call->Finish(call->status);
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerContext* context,
+                                                         const v1::CreateCheckpointRequest* request,
+                                                         v1::Checkpoint* response) {
+  const auto call =
+      Begin(*context, Method::kCreateCheckpoint, request->namespace_(), request->request_id());
+  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing& keep_going) {
+    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(keep_going);
+    if (info.ok()) WriteCheckpoint(*info, *response);
+    return info.status();
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext* context,
+                                                    const v1::VerifyGraphRequest* request,
+                                                    v1::GraphVerification* response) {
+  const auto call =
+      Begin(*context, Method::kVerifyGraph, request->namespace_(), request->request_id());
+  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing&) {
+    const absl::StatusOr<Verification> verified = parts_.jobs.Verify();
+    if (verified.ok()) WriteVerification(*verified, *response);
+    return verified.status();
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
+                                                     const v1::CreateBackupRequest* request,
+                                                     v1::Backup* response) {
+  const auto call =
+      Begin(*context, Method::kCreateBackup, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = CheckDirectory(request->directory());
+  const std::string directory = request->directory();
+  RunInBackground(call, [this, directory, response](const BackgroundThread::KeepGoing&) {
+    response->set_directory(directory);
+    response->set_log_end_offset(parts_.log.end());
+    return parts_.jobs.Backup(directory);
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerContext* context,
+                                                         const v1::ActivateSnapshotRequest* request,
+                                                         v1::SnapshotInfo* response) {
+  const auto call =
+      Begin(*context, Method::kActivateSnapshot, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = CheckDirectory(request->directory());
+  const std::string directory = request->directory();
+  const std::string event_id = OwnEventId(request->request_id());
+  const bool validate_only = request->validate_only();
+  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+    if (validate_only) {
+      const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
+      if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
+      return checked.status();
+    }
+    return Activate({.directory = directory, .digest = ""}, event_id, keep_going, *response);
+  });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerContext* context,
+                                                         const v1::RollBackSnapshotRequest* request,
+                                                         v1::SnapshotInfo* response) {
+  const auto call =
+      Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
+  const std::string event_id = OwnEventId(request->request_id());
+  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+    const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
+    if (!before.ok()) return before.status();
+    return Activate({.directory = before->directory, .digest = before->digest}, event_id,
+                    keep_going, *response);
+  });
+  return call->reactor;
+}
+
+absl::Status AdminService::Activate(const Activated& activated, const std::string& event_id,
+                                    const BackgroundThread::KeepGoing& keep_going,
+                                    v1::SnapshotInfo& response) const {
+  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, keep_going);
+  if (state.ok()) WriteSnapshot(*(*state)->snapshot, response);
+  return state.status();
+}
+
+grpc::ServerUnaryReactor* AdminService::ListSnapshots(grpc::CallbackServerContext* context,
+                                                      const v1::ListSnapshotsRequest* request,
+                                                      v1::ListSnapshotsResponse* response) {
+  const auto call =
+      Begin(*context, Method::kListSnapshots, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const std::string serving = parts_.serving.Get()->snapshot->digest();
+    const auto snapshots = ReadServedSnapshots(parts_.store);
+    call->status = snapshots.status();
+    for (const ServedSnapshot& served : snapshots.value_or(std::vector<ServedSnapshot>())) {
+      WriteServed(served, served.digest == serving, *response->add_snapshots());
+    }
+  }
+  call->Finish(call->status);
+  return call->reactor;
+}
+
+absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
+    const v1::UpsertItemRequest& request, const ServingState& state) const {
+  if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
+  if (absl::Status s = CheckText("title", request.title(), kTitleBytesMax); !s.ok()) return s;
+  absl::Status category = CheckText("category", request.category(), kCategoryBytesMax);
+  if (!category.ok()) return category;
+  const uint32_t width = state.snapshot->manifest().embedding_dim;
+  const auto size = static_cast<size_t>(request.embedding_size());
+  if (size != 0 && size != width) {
+    return InvalidField("embedding", fmt::format("{} numbers", size),
+                        fmt::format("must have {} numbers, as the snapshot's, or none", width));
+  }
+  for (const float value : request.embedding()) {
+    if (!std::isfinite(value)) {
+      return InvalidField("embedding", std::to_string(value), "must be finite");
+    }
+  }
+  const absl::StatusOr<Availability> availability = CheckAvailability(request);
+  if (!availability.ok()) return availability.status();
+  groundswell::UpsertItem item{
+      .event_id = OwnEventId(request.request_id()),
+      .item_id = request.item_id(),
+      .title = request.title(),
+      .category = request.category(),
+      .embedding = {request.embedding().begin(), request.embedding().end()},
+      .clusters_of = state.snapshot->digest(),
+      .availability = *availability};
+  item.cluster = state.snapshot->ClusterOfNewItem(item.embedding);
+  return item;
+}
+
+grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* context,
+                                                   const v1::UpsertItemRequest* request,
+                                                   v1::UpsertItemResponse* response) {
+  const auto call =
+      Begin(*context, Method::kUpsertItem, request->namespace_(), request->request_id());
+  const std::shared_ptr<ServingState> state = parts_.serving.Get();
+  absl::StatusOr<groundswell::UpsertItem> item =
+      call->status.ok() ? CheckItem(*request, *state) : call->status;
+  const Catalogue& catalogue = *state->catalogue;
+  const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
+  if (item.ok() && !known.has_value() && catalogue.size() == catalogue.capacity()) {
+    item = WithReason(
+        absl::ResourceExhaustedError("no more items can be created; raise graph.new_items_max and "
+                                     "restart, or activate a snapshot that has the new ones"),
+        "CATALOGUE_FULL");
+  }
+  if (!item.ok()) {
+    call->Finish(item.status());
+    return call->reactor;
+  }
+  response->set_created(!known.has_value());
+  response->set_item_cluster(
+      static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
+  AppendRequest append;
+  append.entries.push_back(*std::move(item));
+  const absl::Status queued = parts_.log.Append(
+      std::move(append), [call, response](const absl::StatusOr<AppendResult>& appended) {
+        if (appended.ok()) {
+          response->set_offset(appended->entries[0].offset);
+          response->set_consistency_token(MakeConsistencyToken(response->offset()));
+        }
+        call->Finish(appended.status());
+      });
+  if (!queued.ok()) call->Finish(queued);
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* context,
+                                                   const v1::RemoveItemRequest* request,
+                                                   v1::RemovalReceipt* response) {
+  const auto call =
+      Begin(*context, Method::kRemoveItem, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = RequireRequestId(request->request_id());
+  if (call->status.ok()) call->status = CheckId("item_id", request->item_id());
+  if (!call->status.ok()) {
+    call->Finish(call->status);
+    return call->reactor;
+  }
+  parts_.removals.Remove(groundswell::RemoveItem{.event_id = request->request_id(),
+                                                 .item_id = request->item_id(),
+                                                 .item_hash = HashId(request->item_id()),
+                                                 .time_us = parts_.now_us()},
+                         call->deadline,
+                         [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
+                           if (receipt.ok()) *response = *std::move(receipt);
+                           call->Finish(receipt.status());
+                         });
+  return call->reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext* context,
+                                                     const v1::GetListRulesRequest* request,
+                                                     v1::ListRules* response) {
+  const auto call =
+      Begin(*context, Method::kGetListRules, request->namespace_(), request->request_id());
+  if (call->status.ok()) *response = *parts_.list_rules.Get();
+  call->Finish(call->status);
+  return call->reactor;
+}
+
+// Not in the background, where it would wait for what lasts: it takes one small write to the disk.
+grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext* context,
+                                                     const v1::SetListRulesRequest* request,
+                                                     v1::ListRules* response) {
+  const auto call =
+      Begin(*context, Method::kSetListRules, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const auto set = parts_.list_rules.Replace(request->rules());
+    if (set.ok()) *response = **set;
+    call->status = set.status();
+  }
+  call->Finish(call->status);
+  return call->reactor;
+}
+
+// Reads a message's worth of entries whenever the client has taken the one before.
+class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
+ public:
+  LogStream(const AdminService& service, const grpc::CallbackServerContext& context,
+            const v1::ReadLogRequest& request)
+      : log_(service.parts_.log), scope_(std::in_place, service.parts_.metrics, Method::kReadLog) {
+    absl::Status status = service.parts_.access.Check(context, Right::kAdmin);
+    if (status.ok()) {
+      status = CheckNamespace(request.namespace_(), service.parts_.config.server.name_space);
+    }
+    if (status.ok()) status = CheckRequestId(request.request_id());
+    next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
+    end_ = log_.end();
+    if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
+    if (status.ok() && (request.from_offset() < 0 || request.limit() < 0)) {
+      status = InvalidField("from_offset", std::to_string(request.from_offset()),
+                            "it and limit must not be negative");
+    }
+    if (status.ok() && next_ < log_.begin()) {
+      status = WithReason(absl::OutOfRangeError(fmt::format(
+                              "from_offset is {}, but the log begins at {}", next_, log_.begin())),
+                          "LOG_CUT");
+    }
+    if (status.ok()) {
+      WriteNext();
+    } else {
+      End(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      WriteNext();
+    } else {
+      End(absl::CancelledError("the client is gone"));
+    }
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNext() {
+    if (next_ > end_) {
+      End(absl::OkStatus());
+      return;
+    }
+    const auto wanted = static_cast<size_t>(end_ - next_ + 1);
+    const auto entries = log_.Read(next_, std::min(wanted, kEntriesPerMessage));
+    if (!entries.ok() || entries->empty()) {
+      End(entries.status());
+      return;
+    }
+    message_.clear_entries();
+    for (const auto& [offset, entry] : *entries) {
+      v1::LogEntry& out = *message_.add_entries();
+      out.set_offset(offset);
+      if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
+        *out.mutable_receive_time() =
+            TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
+        WriteInteraction(*interaction, *out.mutable_interaction());
+      } else {
+        out.set_change(std::string(NameOf(entry)));
+      }
+    }
+    next_ = entries->back().first + 1;
+    StartWrite(&message_);
+  }
+
+  void End(const absl::Status& status) {
+    const grpc::Status result = ToGrpcStatus(status);
+    scope_->set_code(result.error_code());
+    scope_.reset();
+    Finish(result);
+  }
+
+  const RocksdbLog& log_;
+  std::optional<RpcScope> scope_;
+  Offset next_ = 0;
+  Offset end_ = 0;
+  v1::ReadLogResponse message_;
+};
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
+    grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
+  return new LogStream(*this, *context, *request);  // deletes itself when the stream is done
+}
+
+void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) const {
+  const Applier::Progress progress = state.applier->progress();
+  out.set_applied_offset(progress.applied_offset);
+  out.set_log_end_offset(parts_.log.end());
+  out.set_log_begin_offset(parts_.log.begin());
+  out.set_users(progress.live_user_count);
+  out.set_edges(progress.edge_count);
+  out.set_digest(progress.digest.ToString());
+  *out.mutable_newest_event_time() =
+      TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
+  const auto checkpoint = state.generation.ReadCheckpoint();
+  if (checkpoint.ok() && checkpoint->has_value()) {
+    WriteCheckpoint(**checkpoint, *out.mutable_checkpoint());
+  }
+  const Window& window = state.graph_state.window;
+  *out.mutable_window_age() = TimeUtil::MicrosecondsToDuration(window.age_us);
+  out.set_window_interactions(window.interactions);
+  out.set_window_items(window.items);
+}
+
+}  // namespace groundswell

@@ -1,0 +1,103 @@
+// The gRPC service of operators.
+#ifndef GROUNDSWELL_SERVER_ADMIN_ADMIN_SERVICE_H_
+#define GROUNDSWELL_SERVER_ADMIN_ADMIN_SERVICE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "graph/store/rocksdb_log.h"
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "server/config/config.h"
+#include "server/ingest/removals.h"
+#include "server/process/metrics.h"
+#include "server/recommend/list_rules.h"
+#include "server/rpc/access.h"
+#include "server/serving/activation.h"
+#include "server/serving/background.h"
+#include "server/serving/graph_jobs.h"
+#include "server/serving/serving_state.h"
+
+namespace groundswell {
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  // What the service works on; all of it must outlive it.
+  struct Parts {
+    const Config& config;
+    const AccessControl& access;
+    const ServingCell& serving;
+    const GraphStore& store;
+    RocksdbLog& log;
+    ListRulesCell& list_rules;
+    BackgroundThread& background;
+    GraphJobs& jobs;
+    Removals& removals;
+    const ActivationContext& activation;
+    Metrics& metrics;
+    std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
+  };
+
+  explicit AdminService(Parts parts);
+
+  grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext* context,
+                                            const v1::GetServerStatusRequest* request,
+                                            v1::ServerStatus* response) override;
+  grpc::ServerUnaryReactor* CreateCheckpoint(grpc::CallbackServerContext* context,
+                                             const v1::CreateCheckpointRequest* request,
+                                             v1::Checkpoint* response) override;
+  grpc::ServerUnaryReactor* VerifyGraph(grpc::CallbackServerContext* context,
+                                        const v1::VerifyGraphRequest* request,
+                                        v1::GraphVerification* response) override;
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const v1::CreateBackupRequest* request,
+                                         v1::Backup* response) override;
+  grpc::ServerUnaryReactor* ActivateSnapshot(grpc::CallbackServerContext* context,
+                                             const v1::ActivateSnapshotRequest* request,
+                                             v1::SnapshotInfo* response) override;
+  grpc::ServerUnaryReactor* RollBackSnapshot(grpc::CallbackServerContext* context,
+                                             const v1::RollBackSnapshotRequest* request,
+                                             v1::SnapshotInfo* response) override;
+  grpc::ServerUnaryReactor* ListSnapshots(grpc::CallbackServerContext* context,
+                                          const v1::ListSnapshotsRequest* request,
+                                          v1::ListSnapshotsResponse* response) override;
+  grpc::ServerUnaryReactor* UpsertItem(grpc::CallbackServerContext* context,
+                                       const v1::UpsertItemRequest* request,
+                                       v1::UpsertItemResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveItem(grpc::CallbackServerContext* context,
+                                       const v1::RemoveItemRequest* request,
+                                       v1::RemovalReceipt* response) override;
+  grpc::ServerUnaryReactor* GetListRules(grpc::CallbackServerContext* context,
+                                         const v1::GetListRulesRequest* request,
+                                         v1::ListRules* response) override;
+  grpc::ServerUnaryReactor* SetListRules(grpc::CallbackServerContext* context,
+                                         const v1::SetListRulesRequest* request,
+                                         v1::ListRules* response) override;
+  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
+      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
+
+ private:
+  class LogStream;
+  struct Call;
+
+  std::shared_ptr<Call> Begin(grpc::CallbackServerContext& context, Method method,
+                              std::string_view name_space, std::string_view request_id);
+  // Runs `job` in the background and finishes the call with what it returns.
+  void RunInBackground(const std::shared_ptr<Call>& call,
+                       std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);
+  absl::Status Activate(const Activated& activated, const std::string& event_id,
+                        const BackgroundThread::KeepGoing& keep_going,
+                        v1::SnapshotInfo& response) const;
+  absl::StatusOr<groundswell::UpsertItem> CheckItem(const v1::UpsertItemRequest& request,
+                                                    const ServingState& state) const;
+  void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
+
+  const Parts parts_;
+  const std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_ADMIN_ADMIN_SERVICE_H_

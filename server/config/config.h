@@ -1,0 +1,202 @@
+// Config: everything about the server that can be set.
+//
+// One table (config.cc) gives every key its member, unit, range and meaning; the file, the flags,
+// the environment, the effective configuration and docs/configuration.md all come from it.
+// Precedence: flag `--section.key=value`, environment GROUNDSWELL_SECTION_KEY, file (TOML),
+// default.
+#ifndef GROUNDSWELL_SERVER_CONFIG_CONFIG_H_
+#define GROUNDSWELL_SERVER_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace groundswell {
+
+// A value-initialised Config holds the defaults. Units and ranges: docs/configuration.md.
+struct Config {
+  struct Server {
+    std::string grpc_address = "127.0.0.1:7100";
+    std::string http_address = "127.0.0.1:7101";
+    std::string admin_address;           // empty: grpc_address
+    std::string name_space = "default";  // key: server.namespace
+    std::string data_dir;                // empty: not set, see RequireDataDir
+    int64_t compute_threads = 0;         // 0: one per core
+    int64_t queue_max = 256;
+    int64_t fewer_candidates_percent = 10;  // of queue_max; 0: never
+    int64_t no_ranking_percent = 40;        // of queue_max; 0: never
+    int64_t drain_s = 10;
+    bool reflection = true;
+    int64_t message_bytes_max = 4 << 20;
+  } server;
+  struct Tls {
+    std::string certificate_file;  // empty: no TLS
+    std::string key_file;
+    std::string client_ca_file;  // empty: clients need no certificate
+    int64_t reload_s = 10;
+  } tls;
+  struct Access {
+    std::string clients_file;  // empty: everybody may do everything
+    int64_t reload_s = 10;
+  } access;
+  struct Request {
+    int64_t default_deadline_ms = 100;
+    int64_t consistency_wait_ms = 50;
+    int64_t rank_reserve_us = 500;
+  } request;
+  struct Retrieval {
+    int64_t candidates = 600;
+    int64_t embedding = 400;
+    int64_t embedding_weight = 100;
+    int64_t random_walk = 100;
+    int64_t random_walk_weight = 100;
+    int64_t co_occurrence = 100;
+    int64_t co_occurrence_weight = 100;
+    int64_t similar_items = 0;
+    int64_t similar_items_weight = 100;
+    int64_t trending = 100;
+    int64_t trending_weight = 100;
+    int64_t macro_node = 50;
+    int64_t macro_node_weight = 100;
+    int64_t popular = 100;
+    int64_t popular_weight = 100;
+    int64_t history = 0;
+    int64_t history_weight = 100;
+    int64_t rank_constant = 10;
+    int64_t side_by_side_threads = 4;
+    int64_t co_occurrence_half_life_s = 7'776'000;
+    int64_t trending_half_life_s = 21'600;
+    int64_t popularity_half_life_s = 2'592'000;
+    int64_t flat_max_items = 50'000;
+    std::string factory = "auto";
+    int64_t nprobe = 0;  // 0: by the number of items
+    int64_t ef_search = 500;
+    int64_t rescore_factor = 4;
+    int64_t changes_max = 8'192;
+    int64_t popularity_refresh_ms = 1'000;
+  } retrieval;
+  struct Walk {
+    int64_t steps = 3'000;
+    int64_t starts_max = 20;
+    int64_t half_life_s = 21'600;
+    int64_t recency_bias = 4;
+    int64_t restart_percent = 50;
+    int64_t goal_items = 200;
+    int64_t goal_visits = 4;
+  } walk;
+  struct Ranking {
+    int64_t item_cache_mb = 256;
+    int64_t retrieval_weight = 100;
+    std::string shares;      // empty: everybody gets the snapshot's default
+    std::string experiment;  // divides the users
+    std::string shadow;      // empty: none
+    int64_t shadow_one_in = 10;
+  } ranking;
+  struct Diversity {
+    int64_t items_max = 200;
+  } diversity;
+  struct Paging {
+    int64_t lists_max = 10'000;
+    int64_t ttl_s = 600;
+    int64_t items_max = 500;
+  } paging;
+  struct Ingest {
+    int64_t stream_inflight_max = 2'000;
+    int64_t queue_max = 20'000;
+  } ingest;
+  struct Log {
+    int64_t group_max = 4'000;
+    int64_t event_ids_max = 1'000'000;
+    int64_t producers_max = 10'000;
+    std::string durability = "sync";
+    int64_t retention_s = 0;
+    int64_t retention_mb = 0;
+  } log;
+  struct Checkpoint {
+    int64_t interval_s = 300;
+  } checkpoint;
+  struct Graph {
+    int64_t new_items_max = 100'000;
+    int64_t neighbors_max = 4'096;
+  } graph;
+  struct Apply {
+    int64_t batch_max = 1'000;
+    int64_t niceness = 10;
+    int64_t user_cache_mb = 64;
+  } apply;
+  struct Storage {
+    int64_t block_cache_mb = 256;
+  } storage;
+  struct Logging {
+    std::string level = "info";
+    std::string format = "text";
+    int64_t slow_call_ms = 0;  // 0: none is logged
+  } logging;
+  // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
+  // replaces the default table.
+  std::map<std::string, int64_t> event_types = {
+      {"cart", 1}, {"hide", -1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
+};
+
+// The flags of one command. Usage:
+//
+//   CLI::App command;
+//   ConfigFlags flags(command);       // adds --config and one flag per key
+//   command.parse(argc, argv);
+//   auto config = flags.Resolve(CurrentEnvironment());
+class ConfigFlags {
+ public:
+  // `command` must outlive this object, and this object the parsing.
+  explicit ConfigFlags(CLI::App& command);
+  ~ConfigFlags();
+  ConfigFlags(const ConfigFlags&) = delete;
+  ConfigFlags& operator=(const ConfigFlags&) = delete;
+
+  // Defaults, overlaid with the file of --config, the environment and the flags. InvalidArgument
+  // names the origin, the key, the value and what would be right (for an unknown key: the nearest
+  // one); NotFound: the file is not there.
+  absl::StatusOr<Config> Resolve(const std::map<std::string, std::string>& environment) const;
+
+ private:
+  struct Given;  // what parsing writes into, also when this object is const
+
+  std::unique_ptr<Given> given_;
+  CLI::App& command_;
+};
+
+// Overlays `config` with a TOML text; `origin` names it in errors. On error `config` is unchanged.
+absl::Status ApplyToml(std::string_view toml, std::string_view origin, Config& config);
+// Overlays `config` with the variables GROUNDSWELL_<SECTION>_<KEY>; others are none of ours. A
+// variable of a known section with an unknown key is refused, unless its name is one that
+// Kubernetes sets for a service (…_PORT…, …_SERVICE_…). On error `config` is unchanged.
+absl::Status ApplyEnvironment(const std::map<std::string, std::string>& environment,
+                              Config& config);
+// The process's environment.
+std::map<std::string, std::string> CurrentEnvironment();
+
+// Sets one key from text. event_types is written "purchase=1,return=-1".
+absl::Status SetKey(std::string_view key, std::string_view value, Config& config);
+
+// InvalidArgument that tells how to set server.data_dir, when it is not set.
+absl::Status RequireDataDir(const Config& config);
+
+// The key nearest to `key` by edit distance; for "did you mean" texts.
+std::string NearestKey(std::string_view key);
+
+// The whole configuration as TOML that reads back to the same, each key with its meaning.
+std::string EffectiveToml(const Config& config);
+// The table of docs/configuration.md, in Markdown.
+std::string DocsTable();
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_CONFIG_CONFIG_H_

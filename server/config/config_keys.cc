@@ -1,0 +1,271 @@
+#include "server/config/config_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <system_error>
+
+#include "server/config/ranker_shares.h"
+
+namespace groundswell {
+namespace {
+
+std::optional<std::string> AddressRule(std::string_view value) {
+  const size_t colon = value.rfind(':');
+  int port = -1;
+  if (colon != std::string_view::npos && colon > 0) {
+    const std::string_view digits = value.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    if (error != std::errc() || end != digits.data() + digits.size()) port = -1;
+  }
+  if (port >= 0 && port <= 65'535) return std::nullopt;
+  return "must be host:port with a port of 0 to 65535, e.g. \"127.0.0.1:7100\"";
+}
+
+std::optional<std::string> OptionalAddressRule(std::string_view value) {
+  return value.empty() ? std::nullopt : AddressRule(value);
+}
+
+std::optional<std::string> NamespaceRule(std::string_view value) {
+  if (IsName(value, "_-")) return std::nullopt;
+  return "may hold a-z, 0-9, _ and - only";
+}
+
+std::optional<std::string> LevelRule(std::string_view value) {
+  constexpr std::array<std::string_view, 6> kLevels = {"trace", "debug", "info",
+                                                       "warn",  "error", "off"};
+  if (std::ranges::find(kLevels, value) != kLevels.end()) return std::nullopt;
+  return "must be one of trace, debug, info, warn, error, off";
+}
+
+std::optional<std::string> SharesRule(std::string_view value) {
+  const absl::Status parsed = RankerShares::Parse(value, "").status();
+  if (parsed.ok()) return std::nullopt;
+  return "must be like \"macgnn=90,dot=10\", with percents that sum up to 100";
+}
+
+std::optional<std::string> FormatRule(std::string_view value) {
+  if (value == "text" || value == "json") return std::nullopt;
+  return "must be text or json";
+}
+
+std::optional<std::string> DurabilityRule(std::string_view value) {
+  if (value == "sync" || value == "flush") return std::nullopt;
+  return "must be sync or flush";
+}
+
+#define GROUNDSWELL_MEMBER(path) [](Config& c) -> ConfigMember { return &c.path; }
+constexpr ConfigKey kKeys[] = {
+    {"server.grpc_address", GROUNDSWELL_MEMBER(server.grpc_address), "host:port", 1, 255,
+     "Where the gRPC services listen. Port 0 takes a free one.", AddressRule},
+    {"server.http_address", GROUNDSWELL_MEMBER(server.http_address), "host:port", 1, 255,
+     "Where /metrics, /healthz and /readyz listen. Port 0 takes a free one.", AddressRule},
+    {"server.admin_address", GROUNDSWELL_MEMBER(server.admin_address), "host:port", 0, 255,
+     "Where the admin service listens; empty: on server.grpc_address.", OptionalAddressRule},
+    {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,
+     "The tenant that this server serves.", NamespaceRule},
+    {"server.data_dir", GROUNDSWELL_MEMBER(server.data_dir), "", 0, 4'096,
+     "Directory of the database that `import` made. Required."},
+    {"server.compute_threads", GROUNDSWELL_MEMBER(server.compute_threads), "threads", 0, 1'024,
+     "Threads that answer requests; 0: one per core."},
+    {"server.queue_max", GROUNDSWELL_MEMBER(server.queue_max), "requests", 1, 1'000'000,
+     "Requests that may wait for a compute thread; further ones are refused."},
+    {"server.fewer_candidates_percent", GROUNDSWELL_MEMBER(server.fewer_candidates_percent), "%", 0,
+     100,
+     "Requests that wait, in percent of server.queue_max, from which on lists are chosen from a "
+     "quarter of the candidates; 0: never."},
+    {"server.no_ranking_percent", GROUNDSWELL_MEMBER(server.no_ranking_percent), "%", 0, 100,
+     "Likewise, from which on lists are in the order of retrieval; 0: never."},
+    {"server.drain_s", GROUNDSWELL_MEMBER(server.drain_s), "s", 0, 3'600,
+     "How long calls in progress may take after SIGTERM."},
+    {"server.reflection", GROUNDSWELL_MEMBER(server.reflection), "", 0, 1,
+     "Whether the server describes its API to clients that ask (gRPC reflection)."},
+    {"server.message_bytes_max", GROUNDSWELL_MEMBER(server.message_bytes_max), "bytes", 1'024,
+     int64_t{1} << 30, "Largest message accepted."},
+    {"tls.certificate_file", GROUNDSWELL_MEMBER(tls.certificate_file), "", 0, 4'096,
+     "The gRPC addresses' certificate in PEM, with what leads to its root; empty: no TLS."},
+    {"tls.key_file", GROUNDSWELL_MEMBER(tls.key_file), "", 0, 4'096,
+     "Its private key in PEM, without a passphrase."},
+    {"tls.client_ca_file", GROUNDSWELL_MEMBER(tls.client_ca_file), "", 0, 4'096,
+     "Roots in PEM; clients must bring a certificate of one of them. Empty: they need none."},
+    {"tls.reload_s", GROUNDSWELL_MEMBER(tls.reload_s), "s", 1, 86'400,
+     "How often these files are looked at; new connections use what is there."},
+    {"access.clients_file", GROUNDSWELL_MEMBER(access.clients_file), "", 0, 4'096,
+     "Who may call what (docs/security.md); empty: everybody may do everything."},
+    {"access.reload_s", GROUNDSWELL_MEMBER(access.reload_s), "s", 1, 86'400,
+     "How often this file is looked at."},
+    {"request.default_deadline_ms", GROUNDSWELL_MEMBER(request.default_deadline_ms), "ms", 1,
+     600'000, "Deadline of calls that bring none."},
+    {"request.consistency_wait_ms", GROUNDSWELL_MEMBER(request.consistency_wait_ms), "ms", 0,
+     600'000, "How long an answer may wait for the interaction of its consistency token."},
+    {"request.rank_reserve_us", GROUNDSWELL_MEMBER(request.rank_reserve_us), "us", 0, 60'000'000,
+     "Time that must remain before the deadline to begin a stage or a block of candidates."},
+    {"retrieval.candidates", GROUNDSWELL_MEMBER(retrieval.candidates), "items", 1, 10'000,
+     "Candidates of all sources together that are ranked per request, at most."},
+    {"retrieval.embedding", GROUNDSWELL_MEMBER(retrieval.embedding), "items", 0, 10'000,
+     "Proposed per request: items nearest to the user's vector. 0: none."},
+    {"retrieval.embedding_weight", GROUNDSWELL_MEMBER(retrieval.embedding_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
+    {"retrieval.random_walk", GROUNDSWELL_MEMBER(retrieval.random_walk), "items", 0, 10'000,
+     "Proposed per request: what random walks from the user's newest items meet."},
+    {"retrieval.random_walk_weight", GROUNDSWELL_MEMBER(retrieval.random_walk_weight), "%", 1,
+     10'000, "Weight of its places where the sources' lists are merged."},
+    {"retrieval.co_occurrence", GROUNDSWELL_MEMBER(retrieval.co_occurrence), "items", 0, 10'000,
+     "Proposed per request: what those who took the user's newest items took next."},
+    {"retrieval.co_occurrence_weight", GROUNDSWELL_MEMBER(retrieval.co_occurrence_weight), "%", 1,
+     10'000, "Weight of its places where the sources' lists are merged."},
+    {"retrieval.similar_items", GROUNDSWELL_MEMBER(retrieval.similar_items), "items", 0, 10'000,
+     "Proposed per request: items nearest to the user's three newest items."},
+    {"retrieval.similar_items_weight", GROUNDSWELL_MEMBER(retrieval.similar_items_weight), "%", 1,
+     10'000, "Weight of its places where the sources' lists are merged."},
+    {"retrieval.trending", GROUNDSWELL_MEMBER(retrieval.trending), "items", 0, 10'000,
+     "Proposed per request: what most users took of late."},
+    {"retrieval.trending_weight", GROUNDSWELL_MEMBER(retrieval.trending_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
+    {"retrieval.macro_node", GROUNDSWELL_MEMBER(retrieval.macro_node), "items", 0, 10'000,
+     "Proposed per request: what most users of the user's macro node took of late."},
+    {"retrieval.macro_node_weight", GROUNDSWELL_MEMBER(retrieval.macro_node_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
+    {"retrieval.popular", GROUNDSWELL_MEMBER(retrieval.popular), "items", 0, 10'000,
+     "Proposed per request: the items with the most interactions, the older the less they count."},
+    {"retrieval.popular_weight", GROUNDSWELL_MEMBER(retrieval.popular_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
+    {"retrieval.history", GROUNDSWELL_MEMBER(retrieval.history), "items", 0, 10'000,
+     "Proposed per request: what the user took before, also where seen items are left out."},
+    {"retrieval.history_weight", GROUNDSWELL_MEMBER(retrieval.history_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
+    {"retrieval.rank_constant", GROUNDSWELL_MEMBER(retrieval.rank_constant), "places", 0, 10'000,
+     "Where the sources' lists are merged: the smaller, the more their first places count."},
+    {"retrieval.side_by_side_threads", GROUNDSWELL_MEMBER(retrieval.side_by_side_threads),
+     "threads", 0, 4'096,
+     "Compute threads from which on a request's sources run side by side, on those that have "
+     "nothing "
+     "else to do; 0: never."},
+    {"retrieval.co_occurrence_half_life_s", GROUNDSWELL_MEMBER(retrieval.co_occurrence_half_life_s),
+     "s", 1, 1'000'000'000,
+     "Event time in which what others took counts half as much for co-occurrence."},
+    {"retrieval.trending_half_life_s", GROUNDSWELL_MEMBER(retrieval.trending_half_life_s), "s", 1,
+     1'000'000'000, "Event time in which a user counts half as much for what is trending."},
+    {"retrieval.popularity_half_life_s", GROUNDSWELL_MEMBER(retrieval.popularity_half_life_s), "s",
+     1, 1'000'000'000,
+     "Event time in which an interaction counts half as much for what is popular."},
+    {"retrieval.flat_max_items", GROUNDSWELL_MEMBER(retrieval.flat_max_items), "items", 0,
+     1'000'000'000, "Up to this size of the catalogue the search is exact."},
+    {"retrieval.factory", GROUNDSWELL_MEMBER(retrieval.factory), "", 1, 255,
+     "Index above that size, in FAISS's factory language, e.g. \"HNSW32\"; auto: by the number of "
+     "items (docs/retrieval.md)."},
+    {"retrieval.nprobe", GROUNDSWELL_MEMBER(retrieval.nprobe), "lists", 0, 1'000'000,
+     "Lists that an IVF index visits per search; 0: by the number of items."},
+    {"retrieval.ef_search", GROUNDSWELL_MEMBER(retrieval.ef_search), "items", 1, 1'000'000,
+     "Candidates that an HNSW index holds per search; at least as many as are asked for."},
+    {"retrieval.rescore_factor", GROUNDSWELL_MEMBER(retrieval.rescore_factor), "", 1, 100,
+     "Times more candidates that an index which compresses vectors is asked for; the exact vectors "
+     "choose among them."},
+    {"retrieval.changes_max", GROUNDSWELL_MEMBER(retrieval.changes_max), "items", 1, 1'000'000,
+     "Items with a new or changed vector from which on the index is built anew, in the background. "
+     "Until then every search scans them."},
+    {"retrieval.popularity_refresh_ms", GROUNDSWELL_MEMBER(retrieval.popularity_refresh_ms), "ms",
+     10, 3'600'000, "How often the order of popularity is renewed."},
+    {"walk.steps", GROUNDSWELL_MEMBER(walk.steps), "steps", 1, 1'000'000,
+     "Length of all walks of a request together, each step from an item over a user to an item."},
+    {"walk.starts_max", GROUNDSWELL_MEMBER(walk.starts_max), "items", 1, 1'000,
+     "The user's newest items, from which walks start."},
+    {"walk.half_life_s", GROUNDSWELL_MEMBER(walk.half_life_s), "s", 1, 3'153'600'000,
+     "A start that is so much older than the user's newest item counts half."},
+    {"walk.recency_bias", GROUNDSWELL_MEMBER(walk.recency_bias), "", 1, 8,
+     "How much a step prefers new interactions; 1: not at all."},
+    {"walk.restart_percent", GROUNDSWELL_MEMBER(walk.restart_percent), "%", 1, 100,
+     "Chance that a walk begins again after a step."},
+    {"walk.goal_items", GROUNDSWELL_MEMBER(walk.goal_items), "items", 0, 1'000'000,
+     "Walks end once more items than this have walk.goal_visits visits; 0: they never end early."},
+    {"walk.goal_visits", GROUNDSWELL_MEMBER(walk.goal_visits), "visits", 1, 1'000, "See there."},
+    {"ranking.item_cache_mb", GROUNDSWELL_MEMBER(ranking.item_cache_mb), "MiB", 0, 1'048'576,
+     "What a ranker made of an item alone is kept until the item's features change; each ranker, "
+     "at "
+     "most."},
+    {"ranking.retrieval_weight", GROUNDSWELL_MEMBER(ranking.retrieval_weight), "%", 0, 10'000,
+     "Weight of an item's place in the order of retrieval beside its place in the ranker's order, "
+     "which weighs 100. 0: the ranker decides alone."},
+    {"ranking.shares", GROUNDSWELL_MEMBER(ranking.shares), "", 0, 1'000,
+     "Rankers of users whose requests name none, in percent of the users: \"macgnn=90,dot=10\"; "
+     "empty: the snapshot's first.",
+     SharesRule},
+    {"ranking.experiment", GROUNDSWELL_MEMBER(ranking.experiment), "", 0, 100,
+     "Under another name ranking.shares divides the users anew."},
+    {"ranking.shadow", GROUNDSWELL_MEMBER(ranking.shadow), "", 0, 200,
+     "Ranker that scores some lists again, unseen, to know how much it disagrees; empty: none."},
+    {"ranking.shadow_one_in", GROUNDSWELL_MEMBER(ranking.shadow_one_in), "lists", 1, 1'000'000,
+     "One list in so many is scored again; none while requests wait."},
+    {"diversity.items_max", GROUNDSWELL_MEMBER(diversity.items_max), "items", 1, 1'000,
+     "First items of a list that diversity.strength of a request puts in another order; the work "
+     "grows with the square."},
+    {"paging.lists_max", GROUNDSWELL_MEMBER(paging.lists_max), "lists", 0, 10'000'000,
+     "Ranked lists kept for further pages; the one used longest ago makes room."},
+    {"paging.ttl_s", GROUNDSWELL_MEMBER(paging.ttl_s), "s", 1, 86'400,
+     "How long a list is kept after it was last used."},
+    {"paging.items_max", GROUNDSWELL_MEMBER(paging.items_max), "items", 1, 10'000,
+     "Longest list; all of its pages together hold no more."},
+    {"ingest.stream_inflight_max", GROUNDSWELL_MEMBER(ingest.stream_inflight_max), "interactions",
+     1'000, 1'000'000, "Interactions of one stream that may wait for the disk."},
+    {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
+     "Interactions of all callers that may wait for the disk; further ones are refused."},
+    {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,
+     "Interactions written with one sync."},
+    {"log.event_ids_max", GROUNDSWELL_MEMBER(log.event_ids_max), "interactions", 1, 1'000'000'000,
+     "The newest interactions among which an event id counts once; at least log.group_max."},
+    {"log.producers_max", GROUNDSWELL_MEMBER(log.producers_max), "producers", 1, 1'000'000,
+     "Producers whose sequence is known. One more replaces one silent for log.event_ids_max "
+     "interactions, or is refused."},
+    {"log.durability", GROUNDSWELL_MEMBER(log.durability), "", 1, 16,
+     "What an acknowledgement means. sync: on disk, survives the loss of power. flush: with the "
+     "operating system, survives the end of the process.",
+     DurabilityRule},
+    {"log.retention_s", GROUNDSWELL_MEMBER(log.retention_s), "s", 0, 3'153'600'000,
+     "How old an interaction may get in the log; 0: no limit. The log always reaches back to the "
+     "newest checkpoint and over log.event_ids_max interactions."},
+    {"log.retention_mb", GROUNDSWELL_MEMBER(log.retention_mb), "MiB", 0, 1'000'000'000,
+     "About how large the log may get; 0: no limit. Likewise."},
+    {"checkpoint.interval_s", GROUNDSWELL_MEMBER(checkpoint.interval_s), "s", 0, 31'536'000,
+     "How often the item side of the graph is written, if it changed; 0: only when asked for."},
+    {"graph.neighbors_max", GROUNDSWELL_MEMBER(graph.neighbors_max), "edges", 8, 16'384,
+     "Newest neighbours of a user or an item that walks and co-occurrence see."},
+    {"graph.new_items_max", GROUNDSWELL_MEMBER(graph.new_items_max), "items", 0, 100'000'000,
+     "Items that may be created behind those of the snapshot, until the next start."},
+    {"apply.batch_max", GROUNDSWELL_MEMBER(apply.batch_max), "interactions", 1, 100'000,
+     "Interactions folded into the graph in one atomic batch once four times as many wait; while "
+     "fewer do, at most 25."},
+    {"apply.niceness", GROUNDSWELL_MEMBER(apply.niceness), "", 0, 19,
+     "How far the folding of interactions stands back behind acknowledgements and requests where "
+     "the "
+     "cores do not suffice for all: 0, not at all; 19, as far as possible (see nice(2))."},
+    {"apply.user_cache_mb", GROUNDSWELL_MEMBER(apply.user_cache_mb), "MiB", 0, 1'048'576,
+     "Users kept in memory between batches, so that folding need not read them."},
+    {"storage.block_cache_mb", GROUNDSWELL_MEMBER(storage.block_cache_mb), "MiB", 1, 1'048'576,
+     "RocksDB's block cache."},
+    {"logging.level", GROUNDSWELL_MEMBER(logging.level), "", 1, 16,
+     "Least severe messages written: trace, debug, info, warn, error or off.", LevelRule},
+    {"logging.format", GROUNDSWELL_MEMBER(logging.format), "", 1, 16,
+     "text, for people, or json, one object per line.", FormatRule},
+    {"logging.slow_call_ms", GROUNDSWELL_MEMBER(logging.slow_call_ms), "ms", 0, 3'600'000,
+     "Calls of the read side that take as long are logged with their stages, at most 10 a second; "
+     "0: none."},
+};
+#undef GROUNDSWELL_MEMBER
+
+}  // namespace
+
+bool IsName(std::string_view value, std::string_view also) {
+  return std::ranges::all_of(value, [also](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || also.find(c) != also.npos;
+  });
+}
+
+std::span<const ConfigKey> ConfigKeys() { return kKeys; }
+
+const ConfigKey* FindConfigKey(std::string_view name) {
+  const auto* const found = std::ranges::find(kKeys, name, &ConfigKey::name);
+  return found == std::end(kKeys) ? nullptr : found;
+}
+
+}  // namespace groundswell

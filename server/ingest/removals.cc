@@ -1,0 +1,84 @@
+#include "server/ingest/removals.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/recommend/recommend_checks.h"
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
+
+std::pair<Tombstone::Kind, IdHash> SubjectOf(const LogEntry& entry) {
+  if (const auto* forget = std::get_if<ForgetUser>(&entry); forget != nullptr) {
+    return {Tombstone::Kind::kUser, forget->user_hash};
+  }
+  return {Tombstone::Kind::kItem, std::get<RemoveItem>(entry).item_hash};
+}
+
+}  // namespace
+
+Removals::Removals(InteractionLog& log, const GraphStore& store, const ServingCell& serving,
+                   BackgroundThread& background, GraphJobs& jobs)
+    : log_(log), store_(store), serving_(serving), background_(background), jobs_(jobs) {}
+
+absl::StatusOr<v1::RemovalReceipt> Removals::ReadReceipt(Tombstone::Kind kind,
+                                                         const IdHash& hash) const {
+  const auto tombstone = store_.FindTombstone(kind, hash);
+  if (!tombstone.ok()) return tombstone.status();
+  if (!tombstone->has_value()) return absl::InternalError("the removal left no tombstone");
+  const Tombstone& found = **tombstone;
+  v1::RemovalReceipt receipt;
+  receipt.set_offset(found.offset);
+  receipt.set_user_count(found.removed.users);
+  receipt.set_edge_count(found.removed.edges);
+  receipt.set_total_count(found.removed.weight);
+  receipt.set_digest(found.digest.ToString());
+  receipt.set_redacted_record_count(found.redacted_records);
+  *receipt.mutable_late_until() = TimeUtil::MicrosecondsToTimestamp(found.time_us);
+  receipt.set_consistency_token(MakeConsistencyToken(found.offset));
+  return receipt;
+}
+
+void Removals::Remove(LogEntry entry, steady_clock::time_point deadline, Done done) {
+  const auto [kind, hash] = SubjectOf(entry);
+  auto shared = std::make_shared<Done>(std::move(done));
+  const auto redact = [this, kind = kind, hash = hash, shared](bool applied) {
+    if (!applied) {
+      (*shared)(absl::DeadlineExceededError(
+          "the removal is in the log, but was not applied in time; ask again with the same "
+          "request_id"));
+      return;
+    }
+    absl::Status submitted =
+        background_.Submit([this, kind, hash, shared](const BackgroundThread::KeepGoing& go_on) {
+          const absl::StatusOr<int64_t> redacted = jobs_.Redact(go_on);
+          (*shared)(redacted.ok() ? ReadReceipt(kind, hash) : redacted.status());
+        });
+    if (!submitted.ok()) (*shared)(submitted);
+  };
+  AppendRequest request;
+  request.entries.push_back(std::move(entry));
+  const absl::Status queued = log_.Append(
+      std::move(request),
+      [this, shared, deadline, redact](const absl::StatusOr<AppendResult>& appended) {
+        if (!appended.ok()) {
+          (*shared)(appended.status());
+          return;
+        }
+        serving_.Get()->applier->WhenApplied(appended->entries[0].offset, deadline, redact);
+      });
+  if (!queued.ok()) {
+    (*shared)(WithRetryAfter(WithReason(queued, "LOG_FULL"), kRetryAfterFullLog));
+  }
+}
+
+}  // namespace groundswell

@@ -1,0 +1,230 @@
+#include "server/offline/import.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "graph/log/record.h"
+#include "graph/store/store.h"
+#include "server/offline/directory_swap.h"
+#include "server/serving/served_snapshots.h"
+#include "server/serving/snapshot_staging.h"
+
+namespace groundswell {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Opens the database that is there; nullptr when there is none. Anything else in the directory is
+// refused, so that an import never replaces what it did not make.
+absl::StatusOr<std::unique_ptr<GraphStore>> OpenExisting(const ImportOptions& options) {
+  std::error_code error;
+  const bool is_database = fs::exists(fs::path(options.data_dir) / "CURRENT", error);
+  if (!is_database) {
+    const bool exists = fs::exists(options.data_dir, error);
+    if (exists &&
+        (!fs::is_directory(options.data_dir, error) || !fs::is_empty(options.data_dir, error))) {
+      return absl::FailedPreconditionError(
+          fmt::format("data directory \"{}\" holds something that is not a Groundswell database; "
+                      "choose an empty or new directory",
+                      options.data_dir));
+    }
+    return std::unique_ptr<GraphStore>();
+  }
+  auto store = GraphStore::Open({.path = options.data_dir, .name_space = options.name_space});
+  if (absl::IsNotFound(store.status())) {
+    return absl::FailedPreconditionError(
+        fmt::format("database \"{}\" belongs to another namespace than \"{}\"; choose a directory "
+                    "of its own",
+                    options.data_dir, options.name_space));
+  }
+  return store;
+}
+
+absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state, Offset base) {
+  const absl::StatusOr<Offset> last = old.LastLogOffset();
+  if (!last.ok()) return last.status();
+  if (*last == 0) return absl::OkStatus();  // nothing was logged
+  const absl::StatusOr<Offset> kept = old.LogBegin();
+  if (!kept.ok()) return kept.status();
+  const Offset begin = *kept > 0 ? *kept : old_state.base_offset + 1;
+  if (base + 1 < begin || base > *last) {
+    return absl::FailedPreconditionError(fmt::format(
+        "the database holds the interactions {} to {} in its log, but the snapshot's graph ends at "
+        "{} (manifest graph_offset): the log would not continue it. Import into a new directory, "
+        "train on this log, or activate the snapshot on the running server",
+        begin, *last, base));
+  }
+  return absl::OkStatus();
+}
+
+// Copies what the old database logged behind `base`, and what belongs to the log.
+absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base, GenerationWriter& writer,
+                                  const ImportProgress& progress) {
+  uint64_t carried = 0;
+  absl::Status status = old.ForEachLogRecord(
+      base + 1, std::numeric_limits<Offset>::max(),
+      [&](Offset offset, std::string_view record) -> absl::Status {
+        const absl::StatusOr<LogEntry> entry = DecodeLogRecord(record);
+        if (!entry.ok()) return entry.status();
+        const std::string_view event_id = EventIdOf(*entry);
+        const absl::StatusOr<std::optional<Offset>> known = old.FindEventId(event_id);
+        if (!known.ok()) return known.status();
+        ++carried;
+        return writer.PutLogBytes(offset, record, *known == offset ? event_id : "");
+      });
+  if (!status.ok()) return status;
+  status = old.ForEachTombstone(
+      [&](Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone) {
+        return writer.PutTombstone(kind, hash, tombstone);
+      });
+  if (!status.ok()) return status;
+  const auto producers = old.ReadProducers();
+  if (!producers.ok()) return producers.status();
+  for (const auto& [id, producer] : *producers) {
+    if (absl::Status s = writer.PutProducer(id, producer); !s.ok()) return s;
+  }
+  progress("log", carried, carried);
+  return carried;
+}
+
+// The users of the snapshot with the snapshot's own graph, less who and what was taken out since.
+absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const Window& window,
+                        GenerationWriter& writer, const ImportProgress& progress) {
+  std::vector<bool> item_is_gone(checked.items.size());
+  for (size_t i = 0; i < checked.items.size() && !gone.items.empty(); ++i) {
+    item_is_gone[i] = gone.items.contains(HashId(checked.items[i].id));
+  }
+  UserState user;
+  for (uint32_t u = 0; u < checked.users.size(); ++u) {
+    if (!gone.users.empty() && gone.users.contains(HashId(checked.users[u]))) continue;
+    user.index = UserIndex{u};
+    user.cluster = checked.snapshot->user_clusters()[u];
+    user.edges.clear();
+    for (uint64_t e = checked.graph.user_begin[u]; e < checked.graph.user_begin[u + 1]; ++e) {
+      const SnapshotGraph::Edge& edge = checked.graph.edges[e];
+      if (item_is_gone[edge.item]) continue;
+      user.edges.push_back({.item = ItemIndex{edge.item},
+                            .count = static_cast<uint32_t>(edge.count),
+                            .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
+    }
+    if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
+  }
+  progress("users", checked.users.size(), checked.users.size());
+  return absl::OkStatus();
+}
+
+// What the old database was told while it served, and which snapshots it served.
+absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapshot,
+                           const GraphStore* old, GraphStore& store) {
+  GraphStore::Batch batch(store);
+  std::vector<ServedSnapshot> before;
+  if (old != nullptr) {
+    absl::Status read = old->ForEachSetting(
+        [&batch](std::string_view name, std::string_view value) { batch.PutSetting(name, value); });
+    if (!read.ok()) return read;
+    auto served = ReadServedSnapshots(*old);
+    if (!served.ok()) return served.status();
+    before = *std::move(served);
+  }
+  PutServedSnapshot(
+      {.digest = snapshot.digest(),
+       .version = snapshot.manifest().FullVersion(),
+       .directory = fs::absolute(options.snapshot_directory).lexically_normal().string(),
+       .activate_time_us = options.now_us},
+      std::move(before), batch);
+  return store.Commit(batch, /*sync=*/true);
+}
+
+absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& options,
+                               const CheckedSnapshot& checked, const GraphStore* old,
+                               const ImportProgress& progress,
+                               const std::function<bool()>& cancelled) {
+  auto store = GraphStore::Open({.path = staged, .name_space = options.name_space, .create = true});
+  if (!store.ok()) return store.status();
+  const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
+  Gone gone;
+  if (old != nullptr) {
+    absl::StatusOr<Gone> found = GoneSince(*old, base);
+    if (!found.ok()) return found.status();
+    gone = *std::move(found);
+  }
+  GenerationWriter writer(**store, Generation(**store, 1), progress, cancelled);
+  if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
+  if (absl::Status s = writer.WriteItems(checked.items, gone, {}); !s.ok()) return s;
+  absl::Status users = WriteUsers(checked, gone, options.window, writer, progress);
+  if (!users.ok()) return users;
+  uint64_t carried = 0;
+  if (old != nullptr) {
+    const absl::StatusOr<uint64_t> copied = CarryLog(*old, base, writer, progress);
+    if (!copied.ok()) return copied.status();
+    carried = *copied;
+  }
+  if (absl::Status s = CarrySettings(options, *checked.snapshot, old, **store); !s.ok()) return s;
+  absl::Status finished = writer.Finish({.snapshot_digest = checked.snapshot->digest(),
+                                         .base_offset = base,
+                                         .applied_offset = base,
+                                         .user_count = static_cast<uint32_t>(checked.users.size()),
+                                         .window = options.window},
+                                        /*serves=*/true);
+  if (!finished.ok()) return finished;
+  return carried;
+}
+
+}  // namespace
+
+absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportProgress& progress,
+                                    const std::function<bool()>& cancelled) {
+  std::string data_dir = options.data_dir;
+  while (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
+  const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(options.snapshot_directory);
+  if (!checked.ok()) return checked.status();
+  const Manifest& manifest = checked->snapshot->manifest();
+  ImportReport report{.snapshot_version = manifest.FullVersion(),
+                      .users = manifest.users,
+                      .items = manifest.items,
+                      .edges = checked->graph.edges.size(),
+                      .examples = checked->examples};
+
+  absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);
+  if (!old.ok()) return old.status();
+  if (*old != nullptr) {
+    const absl::StatusOr<Generation> generation = Generation::OpenCurrent(**old);
+    if (!generation.ok()) return generation.status();
+    const absl::StatusOr<GraphState> state = generation->ReadState();
+    if (!state.ok()) return state.status();
+    if (state->snapshot_digest == checked->snapshot->digest() && state->window == options.window) {
+      report.already_there = true;
+      return report;
+    }
+    const auto base = static_cast<Offset>(manifest.graph_offset);
+    if (absl::Status s = CheckOffsetsMeet(**old, *state, base); !s.ok()) return s;
+  }
+
+  const std::string staged = data_dir + ".importing";
+  std::error_code error;
+  fs::remove_all(staged, error);  // of an import that was cut off
+  fs::create_directories(fs::path(staged), error);
+  if (error) {
+    return absl::UnavailableError(fmt::format("cannot create \"{}\": {}", staged, error.message()));
+  }
+  const absl::StatusOr<uint64_t> carried =
+      Build(staged, options, *checked, old->get(), progress, cancelled);
+  absl::Status status = carried.status();
+  old->reset();  // RocksDB must not find the new database under its own path
+  if (status.ok()) status = SwapDirectories(staged, data_dir);
+  // What is under the staging name now is the old database, or what an error left.
+  fs::remove_all(staged, error);
+  if (!status.ok()) return status;
+  report.carried_interactions = *carried;
+  return report;
+}
+
+}  // namespace groundswell

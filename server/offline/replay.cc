@@ -1,0 +1,300 @@
+#include "server/offline/replay.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "graph/fold/applier.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "graph/state/macro_graph.h"
+#include "index/vectors/embedding_index.h"
+#include "index/vectors/live_vectors.h"
+#include "models/snapshot/snapshot.h"
+#include "server/offline/feature_file.h"
+#include "server/offline/feature_rows.h"
+#include "server/offline/past_log.h"
+#include "server/pipeline/features.h"
+#include "server/serving/serving_state.h"
+
+namespace groundswell {
+namespace {
+
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+constexpr size_t kEventsPerProgress = 10'000;
+
+absl::Status WriteGraph(const std::string& path, std::span<const UserState> users) {
+  size_t edges = 0;
+  for (const UserState& user : users) edges += user.edges.size();
+  auto file = FeatureFile::Create(path, {{"user_begin", true, {users.size() + 1}},
+                                         {"last_time_us", true, {edges}},
+                                         {"item", false, {edges}},
+                                         {"count", false, {edges}},
+                                         {"last_offset", false, {edges}}});
+  if (!file.ok()) return file.status();
+  FeatureFile& out = **file;
+  size_t at = 0;
+  for (size_t user = 0; user < users.size(); ++user) {
+    out.Int64("user_begin")[user] = static_cast<int64_t>(at);
+    for (const Edge& edge : users[user].edges) {
+      if (edge.last.offset > std::numeric_limits<int32_t>::max()) {
+        return absl::OutOfRangeError("more than 2^31 - 1 events do not fit graph.safetensors");
+      }
+      out.Int32("item")[at] = static_cast<int32_t>(ToInt(edge.item));
+      out.Int32("count")[at] = static_cast<int32_t>(edge.count);
+      out.Int64("last_time_us")[at] = edge.last.time_us;
+      out.Int32("last_offset")[at] = static_cast<int32_t>(edge.last.offset);
+      ++at;
+    }
+  }
+  out.Int64("user_begin")[users.size()] = static_cast<int64_t>(at);
+  return out.Finish();
+}
+
+void ShowProgress(size_t done, size_t total, std::chrono::steady_clock::time_point start) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  fmt::print(stderr, "{}replay: {} of {} events, {:.0f} events/s{}", terminal ? "\r" : "", done,
+             total, static_cast<double>(done) / std::max(elapsed.count(), 1e-9),
+             terminal && done < total ? "" : "\n");
+}
+
+// The graph as it is while the events pass, with the rules by which the server folds them.
+class PassingGraph {
+ public:
+  PassingGraph(std::shared_ptr<const Snapshot> snapshot, const PastLog& log, uint32_t recent_len,
+               bool keeps_adjacency)
+      : clustering_(ClusteringOf(snapshot)),
+        graph_({.user_clusters = snapshot->manifest().user_clusters,
+                .item_clusters = snapshot->manifest().item_clusters,
+                .recent_len = recent_len},
+               snapshot->item_clusters(), log.item_count - snapshot->item_clusters().size()) {
+    if (keeps_adjacency) adjacency_.emplace(NeighborsMax());
+    for (const MacroNode cluster : snapshot->user_clusters()) AddUser(cluster);
+  }
+
+  const MacroGraph& graph() const { return graph_; }
+  const InteractionAdjacency* adjacency() const {
+    return adjacency_.has_value() ? &*adjacency_ : nullptr;
+  }
+
+  // Makes the event's user and item known. Both come in the order of their indices.
+  UserState& Meet(const PastLog::Event& event) {
+    while (graph_.item_count() <= ToInt(event.item)) graph_.AddItem(clustering_.of_new_item({}));
+    if (users_.size() <= ToInt(event.user)) AddUser(clustering_.of_new_user(event.item));
+    return users_[ToInt(event.user)];
+  }
+
+  void Apply(const PastLog::Event& event, Offset offset) {
+    UserState& user = users_[ToInt(event.user)];
+    if (adjacency_.has_value()) {
+      const std::span<const Edge> before = user.EdgesTo(event.item);
+      edges_before_.assign(before.begin(), before.end());
+    }
+    graph_.Apply(user, event.item, 1,
+                 {.time_us = event.time_s * kMicrosPerSecond, .offset = offset});
+    if (!adjacency_.has_value()) return;
+    adjacency_->Change({.user = user.index,
+                        .item = event.item,
+                        .cluster_before = user.cluster,
+                        .cluster_after = user.cluster,
+                        .before = edges_before_,
+                        .after = user.EdgesTo(event.item)});
+  }
+
+  std::span<const UserState> UsersOfSnapshot() const {
+    return std::span(users_).first(clustering_.trained_users);
+  }
+  size_t NewUserCount() const { return users_.size() - clustering_.trained_users; }
+
+ private:
+  static size_t NeighborsMax() { return LoadOptions().neighbors_max; }
+
+  void AddUser(MacroNode cluster) {
+    users_.push_back({.index = UserIndex{static_cast<uint32_t>(users_.size())},
+                      .cluster = cluster,
+                      .edges = {}});
+  }
+
+  const Applier::Clustering clustering_;
+  MacroGraph graph_;
+  std::optional<InteractionAdjacency> adjacency_;
+  std::vector<UserState> users_;
+  std::vector<Edge> edges_before_;
+};
+
+// Which events make rows.
+std::vector<bool> ChooseEvents(const PastLog& log, const ReplayOptions& options) {
+  std::mt19937_64 random(options.seed);
+  std::vector<bool> chosen;
+  for (const PastLog::Event& event : log.events) {
+    const bool in_range =
+        event.time_s >= options.rows_from_s && event.time_s < options.rows_until_s;
+    // 53 random bits as a fraction; drawn for every event, so that ranges do not shift the choice.
+    const double draw = static_cast<double>(random() >> 11) * 0x1.0p-53;
+    chosen.push_back(in_range && draw < options.sample_rate);
+  }
+  return chosen;
+}
+
+// Writes the rows of one event after the other.
+class RowMaker {
+ public:
+  RowMaker(const PassingGraph& passing, const RankerShape& shape, NegativeSampler sampler,
+           FeatureRows rows)
+      : passing_(passing), shape_(shape), sampler_(std::move(sampler)), rows_(std::move(rows)) {}
+
+  absl::Status Make(const PastLog& log, size_t at, const UserState& user) {
+    const PastLog::Event& event = log.events[at];
+    drawn_.assign(1, {.item = event.item, .source = RowSource::kPositive});
+    sampler_.Draw({.past = std::span(log.events).first(at),
+                   .user = user,
+                   .positive = event.item,
+                   .time_s = event.time_s,
+                   .item_count = passing_.graph().item_count()},
+                  drawn_);
+    items_.clear();
+    for (const DrawnItem& drawn : drawn_) items_.push_back(drawn.item);
+    const MacroGraph& graph = passing_.graph();
+    return rows_.Write(static_cast<int64_t>(at + 1),
+                       GatherUserFeatures(graph, shape_, user, buffers_), drawn_,
+                       GatherItemFeatures(graph, shape_, items_, buffers_));
+  }
+
+  absl::Status Finish() { return rows_.Finish(); }
+
+ private:
+  const PassingGraph& passing_;
+  const RankerShape shape_;
+  NegativeSampler sampler_;
+  FeatureRows rows_;
+  FeatureBuffers buffers_;
+  std::vector<DrawnItem> drawn_;
+  std::vector<ItemIndex> items_;
+};
+
+using Visit = std::function<absl::Status(size_t at, const UserState& user)>;
+
+// Meets the events in order and shows progress. Each of `applied` is folded, just after `visit`.
+absl::Status PassEvents(const PastLog& log, const std::function<bool(size_t at)>& applied,
+                        PassingGraph& passing, const Visit& visit,
+                        const std::function<bool()>& cancelled) {
+  const auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < log.events.size(); ++i) {
+    const UserState& user = passing.Meet(log.events[i]);
+    if (absl::Status s = visit(i, user); !s.ok()) return s;
+    if (applied(i)) passing.Apply(log.events[i], static_cast<Offset>(i + 1));
+    if ((i + 1) % kEventsPerProgress != 0) continue;
+    if (cancelled()) return absl::CancelledError("replay was interrupted; nothing was written");
+    ShowProgress(i + 1, log.events.size(), start);
+  }
+  ShowProgress(log.events.size(), log.events.size(), start);
+  return absl::OkStatus();
+}
+
+// Folds the events; the rows are made just before each, or all at one moment.
+absl::Status FoldEvents(const PastLog& log, std::optional<int64_t> rows_at_s, PassingGraph& passing,
+                        const Visit& make_rows, const std::function<bool()>& cancelled) {
+  if (!rows_at_s.has_value()) {
+    return PassEvents(
+        log, [](size_t) { return true; }, passing, make_rows, cancelled);
+  }
+  const auto is_before = [&](size_t at) { return log.events[at].time_s < *rows_at_s; };
+  const auto nothing = [](size_t, const UserState&) { return absl::OkStatus(); };
+  if (absl::Status s = PassEvents(log, is_before, passing, nothing, cancelled); !s.ok()) return s;
+  return PassEvents(
+      log, [](size_t) { return false; }, passing, make_rows, cancelled);
+}
+
+absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, const PastLog& log,
+                       PassingGraph& passing, const std::function<bool()>& cancelled) {
+  const Manifest& manifest = snapshot.manifest();
+  const RankerShape shape{.user_rows = manifest.users + 1,
+                          .item_rows = manifest.items + 1,
+                          .user_clusters = manifest.user_clusters,
+                          .item_clusters = manifest.item_clusters,
+                          .recent_items = options.history_len,
+                          .recent_users = options.recent_len};
+  std::unique_ptr<EmbeddingIndex> index;
+  std::optional<LiveVectors> vectors;
+  std::optional<EmbeddingSearch> search;
+  if (passing.adjacency() != nullptr) {
+    auto built =
+        EmbeddingIndex::Build(snapshot.item_embeddings(), manifest.embedding_dim, {}, 1, nullptr);
+    if (!built.ok()) return built.status();
+    index = *std::move(built);
+    vectors.emplace(snapshot.user_embeddings(), manifest.embedding_dim, *passing.adjacency());
+    search.emplace(EmbeddingSearch{.vectors = *vectors, .index = *index});
+  }
+  const std::vector<bool> chosen = ChooseEvents(log, options);
+  const auto count = static_cast<size_t>(std::count(chosen.begin(), chosen.end(), true));
+  const size_t items = 1 + options.negatives.total();
+  auto rows = FeatureRows::Create(options.rows_out, count, items, shape);
+  if (!rows.ok()) return rows.status();
+  RowMaker maker(
+      passing, shape,
+      NegativeSampler(options.negatives, search.has_value() ? &*search : nullptr, options.seed + 1),
+      *std::move(rows));
+  const auto start = std::chrono::steady_clock::now();
+  const auto make_rows = [&](size_t at, const UserState& user) {
+    return chosen[at] ? maker.Make(log, at, user) : absl::OkStatus();
+  };
+  absl::Status folded = FoldEvents(log, options.features_at_s, passing, make_rows, cancelled);
+  if (!folded.ok()) return folded;
+  if (absl::Status s = maker.Finish(); !s.ok()) return s;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  fmt::print(stderr, "replay: wrote {} rows of {} events to {}, {:.0f} rows/s\n", count * items,
+             count, options.rows_out, static_cast<double>(count * items) / elapsed.count());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& cancelled) {
+  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotDirectory(options.snapshot_directory);
+  if (!files.ok()) return files.status();
+  auto created = Snapshot::Create(*files);
+  if (!created.ok()) return created.status();
+  const std::shared_ptr<const Snapshot> snapshot = *std::move(created);
+  const absl::StatusOr<PastLog> log =
+      ReadPastLog(options.events_path, *files, options.creates_items);
+  if (!log.ok()) return log.status();
+  if (log->left_out > 0) {
+    fmt::print(stderr, "replay: leaves out {} events on items outside the snapshot\n",
+               log->left_out);
+  }
+
+  if (!options.graph_out.empty() && log->item_count > snapshot->item_clusters().size()) {
+    return absl::InvalidArgumentError(
+        "--graph-out with --create-items: graph.safetensors is about the snapshot's own items; "
+        "write "
+        "the rows and the graph in two runs");
+  }
+
+  if (!options.graph_out.empty() && options.features_at_s.has_value()) {
+    return absl::InvalidArgumentError("--graph-out with --features-at: write them in two runs");
+  }
+  PassingGraph passing(snapshot, *log, options.recent_len, options.negatives.retrieval > 0);
+  const auto no_rows = [](size_t, const UserState&) { return absl::OkStatus(); };
+  absl::Status folded = options.rows_out.empty()
+                            ? FoldEvents(*log, std::nullopt, passing, no_rows, cancelled)
+                            : WriteRows(options, *snapshot, *log, passing, cancelled);
+  if (!folded.ok() || options.graph_out.empty()) return folded;
+  if (absl::Status s = WriteGraph(options.graph_out, passing.UsersOfSnapshot()); !s.ok()) return s;
+  fmt::print(stderr, "replay: wrote the graph to {}\n", options.graph_out);
+  if (passing.NewUserCount() > 0) {
+    fmt::print(stderr, "replay: leaves out of it {} users who are not in the snapshot\n",
+               passing.NewUserCount());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace groundswell

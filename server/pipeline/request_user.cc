@@ -1,0 +1,77 @@
+#include "server/pipeline/request_user.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+std::string TimeText(int64_t time_us) {
+  using google::protobuf::util::TimeUtil;
+  return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
+}
+
+absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& event) {
+  const auto field = [&](std::string_view name) {
+    return fmt::format("hypothetical_events[{}].{}", refusal.position, name);
+  };
+  using Outcome = Applier::Outcome;
+  switch (refusal.outcome) {
+    case Outcome::kBelowZero:
+      return InvalidField(field("weight"), std::to_string(event.weight),
+                          fmt::format("must not leave a negative count: the user has {} of item {}",
+                                      refusal.bound, event.item_id));
+    case Outcome::kOverflow:
+      return InvalidField(
+          field("weight"), std::to_string(event.weight),
+          fmt::format("must leave the sum of all counts at most {}", kTotalCountMax));
+    case Outcome::kOutsideWindow:
+      return InvalidField(field("event_time"), TimeText(event.event_time_us),
+                          fmt::format("must not be before {}, where the graph's window begins",
+                                      TimeText(refusal.bound)));
+    case Outcome::kForgotten:
+      return InvalidField(field("event_time"), TimeText(event.event_time_us),
+                          fmt::format("must be after {}, when the user was forgotten or the item "
+                                      "removed: what happened until then is not applied",
+                                      TimeText(refusal.bound)));
+    case Outcome::kUnknownItem:
+      return InvalidField(field("item_id"), event.item_id, "must be in the catalogue");
+    case Outcome::kApplied:
+      break;
+  }
+  return absl::InternalError("an event that is applied was refused");
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
+    const ServingState& state, const std::string& user_id,
+    std::span<const Interaction> hypothetical_events) {
+  std::optional<OverlaidUser> user;
+  if (!user_id.empty()) {
+    absl::StatusOr<std::optional<UserState>> stored = state.generation.ReadUser(user_id);
+    if (!stored.ok()) return stored.status();
+    if (stored->has_value()) user = OverlaidUser{.state = **std::move(stored), .joined = {}};
+  }
+  if (!hypothetical_events.empty()) {
+    std::optional<UserState> stored;
+    if (user.has_value()) stored = std::move(user->state);
+    std::optional<Applier::Refusal> refusal;
+    auto overlaid = state.applier->Overlay(std::move(stored), hypothetical_events, refusal);
+    if (!overlaid.ok()) return overlaid.status();
+    if (refusal.has_value()) {
+      return RefusedEvent(*refusal, hypothetical_events[refusal->position]);
+    }
+    user = *std::move(overlaid);
+  }
+  const bool is_empty = user.has_value() && user->state.edges.empty() &&
+                        ToInt(user->state.index) >= state.snapshot->user_clusters().size();
+  if (is_empty) user.reset();
+  return user;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,27 @@
+// The user that a request is about: as stored, with the request's hypothetical events laid over.
+#ifndef GROUNDSWELL_SERVER_PIPELINE_REQUEST_USER_H_
+#define GROUNDSWELL_SERVER_PIPELINE_REQUEST_USER_H_
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/fold/applier.h"
+#include "graph/log/interaction.h"
+#include "server/serving/serving_state.h"
+
+namespace groundswell {
+
+// nullopt: nothing is known. That is a user who was never seen, and one without a trained embedding
+// of whom every interaction was taken back. An empty `user_id` is a user who was never seen.
+// InvalidArgument, naming the field, for a hypothetical event that would not be applied.
+// REQUIRES: the state has its applier.
+absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
+    const ServingState& state, const std::string& user_id,
+    std::span<const Interaction> hypothetical_events);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_PIPELINE_REQUEST_USER_H_

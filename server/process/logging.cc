@@ -1,0 +1,80 @@
+#include "server/process/logging.h"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+namespace groundswell {
+namespace {
+
+using nlohmann::ordered_json;
+
+// The fields of the event that this thread logs: spdlog has no place for them, and formats in the
+// thread that logs.
+thread_local const ordered_json* current_fields = nullptr;
+
+// Whatever the bytes: what is no UTF-8 becomes a replacement character.
+std::string Dump(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+void Append(std::string_view text, spdlog::memory_buf_t& out) {
+  out.append(text.data(), text.data() + text.size());
+}
+
+class MessageAsText final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    Append({message.payload.data(), message.payload.size()}, out);
+    if (current_fields == nullptr) return;
+    for (const auto& [key, value] : current_fields->items()) {
+      Append(" " + key + "=" + Dump(value), out);
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<MessageAsText>();
+  }
+};
+
+class MessageAsJson final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    ordered_json event;
+    event["message"] = std::string(message.payload.data(), message.payload.size());
+    if (current_fields != nullptr) event.update(*current_fields);
+    const std::string text = Dump(event);
+    Append(std::string_view(text).substr(1), out);  // behind the time and the level
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<MessageAsJson>();
+  }
+};
+
+}  // namespace
+
+void SetLogFormat(LogFormat format) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  if (format == LogFormat::kJson) {
+    formatter->add_flag<MessageAsJson>('*');
+    formatter->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%*)");
+  } else {
+    formatter->add_flag<MessageAsText>('*');
+    formatter->set_pattern("[%Y-%m-%d %H:%M:%S.%e] [%n] [%^%l%$] %*");
+  }
+  spdlog::set_formatter(std::move(formatter));
+}
+
+void LogEvent(spdlog::level::level_enum level, std::string_view message,
+              const ordered_json& fields) {
+  current_fields = &fields;
+  spdlog::log(level, "{}", message);
+  current_fields = nullptr;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,78 @@
+// List rules: items that an operator pins or boosts in the lists of a namespace.
+//
+// A set of rules is immutable and replaced as a whole. A request takes the one that is there when
+// it begins, and sees no other. It is stored in the database beside the log, so that neither a
+// restart nor another snapshot changes it: rules name items and categories by their ids, which each
+// request looks up in the catalogue that answers it.
+#ifndef GROUNDSWELL_SERVER_RECOMMEND_LIST_RULES_H_
+#define GROUNDSWELL_SERVER_RECOMMEND_LIST_RULES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/mutex.h"
+#include "graph/state/catalogue.h"
+#include "graph/store/store.h"
+#include "groundswell/v1/admin.pb.h"
+#include "server/pipeline/applied_rules.h"
+#include "server/process/metrics.h"
+
+namespace groundswell {
+
+inline constexpr size_t kListRulesMax = 200;
+inline constexpr size_t kRuleCategoriesMax = 32;
+inline constexpr int32_t kPinPositionMax = 500;
+inline constexpr double kBoostFactorMin = 0.1;
+inline constexpr double kBoostFactorMax = 10;
+
+// InvalidArgument names the rule, the field and what would be right. Whether an item or a category
+// is in the catalogue is not asked: it may come.
+absl::Status CheckListRules(const v1::ListRules& rules);
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+// Those of `rules` that hold at `now_us` for a request with these categories in its filter.
+// `unknown_items` gets how many of them name an item that is not in the catalogue.
+AppliedRules ApplyListRules(const v1::ListRules& rules, int64_t now_us, const Names& categories,
+                            const Catalogue& catalogue, size_t& unknown_items);
+
+// The rules of one namespace. Thread-safe.
+class ListRulesCell {
+ public:
+  // Reads what is stored; DataLoss when that are no rules. `store` and `metrics` must outlive it.
+  static absl::StatusOr<std::unique_ptr<ListRulesCell>> Open(GraphStore& store, Metrics& metrics,
+                                                             std::function<int64_t()> now_us);
+
+  // With their etag.
+  std::shared_ptr<const v1::ListRules> Get() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Checks and stores `rules`, and returns them with their etag once they are on disk and hold.
+  // Aborted (ETAG_MISMATCH) when rules.etag() is not empty and not that of the rules there are,
+  // unless these are the same already.
+  absl::StatusOr<std::shared_ptr<const v1::ListRules>> Replace(v1::ListRules rules)
+      ABSL_LOCKS_EXCLUDED(writer_mutex_, mutex_);
+
+  // ApplyListRules of the rules there are, now; unknown items are counted.
+  AppliedRules Apply(const Names& categories, const Catalogue& catalogue) const;
+
+ private:
+  ListRulesCell(GraphStore& store, Metrics& metrics, std::function<int64_t()> now_us)
+      : store_(store), metrics_(metrics), now_us_(std::move(now_us)) {}
+
+  GraphStore& store_;
+  Metrics& metrics_;
+  const std::function<int64_t()> now_us_;
+  Mutex writer_mutex_;   // held from the comparison of etags until the new rules hold
+  mutable Mutex mutex_;  // leaf
+  std::shared_ptr<const v1::ListRules> rules_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RECOMMEND_LIST_RULES_H_

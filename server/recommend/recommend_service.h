@@ -1,0 +1,82 @@
+// The gRPC service of the read side: checks the request, runs the pipeline, writes the response.
+#ifndef GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_SERVICE_H_
+#define GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_SERVICE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/log/interaction.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
+#include "server/config/ranker_shares.h"
+#include "server/recommend/list_rules.h"
+#include "server/recommend/ranked_lists.h"
+#include "server/recommend/shadow_ranking.h"
+#include "server/recommend/unary_runner.h"
+
+namespace groundswell {
+
+class RecommendService final : public v1::RecommendationService::CallbackService {
+ public:
+  struct Options {
+    std::string name_space;
+    std::map<std::string, int64_t> event_types;  // of hypothetical events, with their weights
+    std::function<int64_t()> now_us;             // when those without a time happen
+  };
+
+  // All references must outlive the service.
+  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, const RankerShares& shares,
+                   ShadowRanking& shadow, UnaryRunner& runner, Options options);
+
+  grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
+                                      const v1::RecommendRequest* request,
+                                      v1::RecommendResponse* response) override;
+  grpc::ServerUnaryReactor* BatchRecommend(grpc::CallbackServerContext* context,
+                                           const v1::BatchRecommendRequest* request,
+                                           v1::BatchRecommendResponse* response) override;
+  grpc::ServerUnaryReactor* Rank(grpc::CallbackServerContext* context,
+                                 const v1::RankRequest* request,
+                                 v1::RankResponse* response) override;
+  grpc::ServerUnaryReactor* SimilarItems(grpc::CallbackServerContext* context,
+                                         const v1::SimilarItemsRequest* request,
+                                         v1::SimilarItemsResponse* response) override;
+  grpc::ServerUnaryReactor* GetUserState(grpc::CallbackServerContext* context,
+                                         const v1::GetUserStateRequest* request,
+                                         v1::GetUserStateResponse* response) override;
+
+ private:
+  using Call = UnaryRunner::Call;
+
+  absl::Status DoRecommend(const v1::RecommendRequest& request, Call& call,
+                           v1::RecommendResponse& response);
+  absl::Status DoBatchRecommend(const v1::BatchRecommendRequest& request, Call& call,
+                                v1::BatchRecommendResponse& response);
+  absl::Status DoRank(const v1::RankRequest& request, Call& call, v1::RankResponse& response);
+  absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request, Call& call,
+                              v1::SimilarItemsResponse& response);
+  absl::Status DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
+                              v1::GetUserStateResponse& response);
+
+  // The checks that every request shares.
+  absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
+
+  // Request: RecommendRequest or RankRequest.
+  template <typename Request>
+  absl::StatusOr<std::vector<Interaction>> CheckEvents(const Request& request,
+                                                       const ServingState& state) const;
+
+  RankedLists& lists_;
+  const ListRulesCell& list_rules_;
+  const RankerShares& shares_;
+  ShadowRanking& shadow_;
+  UnaryRunner& runner_;
+  const Options options_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_SERVICE_H_

@@ -1,0 +1,129 @@
+#include "server/recommend/unary_runner.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "scheduling/thread_scheduling.h"
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+std::optional<TraceContext> TraceOf(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find("traceparent");
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return ParseTraceParent({found->second.data(), found->second.size()});
+}
+
+}  // namespace
+
+// One call on its way.
+struct UnaryRunner::Pending {
+  Pending(grpc::CallbackServerContext& call_context, UnaryRunner& unary_runner, Method call_method,
+          std::string_view call_id, Work call_work)
+      : context(call_context),
+        runner(unary_runner),
+        reactor(call_context.DefaultReactor()),
+        method(call_method),
+        request_id(call_id),
+        trace(TraceOf(call_context)),
+        work(std::move(call_work)) {
+    scope.emplace(runner.metrics_, method);
+    call.arrival = scope->begin();
+    if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
+  }
+
+  void Finish(const absl::Status& status) {
+    const grpc::Status result = ToGrpcStatus(status);
+    runner.slow_calls_.Observe({.method = method,
+                                .request_id = request_id,
+                                .trace = trace,
+                                .code = status.code(),
+                                .total = std::chrono::steady_clock::now() - call.arrival,
+                                .queued = call.queued,
+                                .stages = call.stages});
+    scope->set_code(result.error_code());
+    scope.reset();       // counted before the caller can ask for the count
+    call.state.reset();  // let go before the caller can believe it is done
+    reactor->Finish(result);
+  }
+
+  grpc::CallbackServerContext& context;
+  UnaryRunner& runner;
+  grpc::ServerUnaryReactor* const reactor;
+  const Method method;
+  const std::string_view request_id;
+  const std::optional<TraceContext> trace;
+  std::optional<RpcScope> scope;
+  Work work;
+  Call call;
+};
+
+UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
+                         const ServingCell& serving, Metrics& metrics, Options options)
+    : access_(access),
+      admission_(admission),
+      serving_(serving),
+      metrics_(metrics),
+      options_(options),
+      slow_calls_(options.slow_call) {}
+
+grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
+                                           std::string_view request_id,
+                                           absl::StatusOr<Offset> consistency_offset, Work work) {
+  // The threads are gRPC's, which has no hook for their start.
+  thread_local const bool prompt = (RequestShortSlices(), true);
+  static_cast<void>(prompt);
+  auto pending = std::make_shared<Pending>(*context, *this, method, request_id, std::move(work));
+  grpc::ServerUnaryReactor* const reactor = pending->reactor;
+  if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
+    pending->Finish(s);
+    return reactor;
+  }
+  if (!consistency_offset.ok()) {
+    pending->Finish(consistency_offset.status());
+    return reactor;
+  }
+  Call& call = pending->call;
+  call.state = serving_.Get();
+  call.deadline = call.arrival + options_.default_deadline;
+  if (context->deadline() != std::chrono::system_clock::time_point::max()) {
+    call.deadline = call.arrival + (context->deadline() - std::chrono::system_clock::now());
+  }
+  Applier& applier = *call.state->applier;
+  if (*consistency_offset <= applier.applied_offset()) {
+    Enqueue(pending, /*reached=*/true);
+    return reactor;
+  }
+  const auto wait_until = std::min(call.arrival + options_.consistency_wait,
+                                   call.arrival + (call.deadline - call.arrival) / 2);
+  applier.WhenApplied(*consistency_offset, wait_until,
+                      [this, pending](bool reached) { Enqueue(pending, reached); });
+  return reactor;
+}
+
+void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached) {
+  pending->call.stale = !reached;
+  const absl::Status submitted = admission_.Submit([this, pending](ComputeThread thread) {
+    Call& call = pending->call;
+    call.thread = thread;
+    call.queued = std::chrono::steady_clock::now() - call.arrival;
+    metrics_.ObserveStage(Stage::kQueue, call.queued);
+    if (pending->context.IsCancelled()) {
+      metrics_.CountRejected(Rejection::kCancelled);
+      pending->Finish(absl::CancelledError("the caller gave up before the call began"));
+    } else if (call.arrival + call.queued >= call.deadline) {
+      metrics_.CountRejected(Rejection::kDeadline);
+      pending->Finish(absl::DeadlineExceededError("the deadline passed while the call waited"));
+    } else {
+      pending->Finish(pending->work(call));
+    }
+  });
+  if (submitted.ok()) return;
+  metrics_.CountRejected(absl::IsUnavailable(submitted) ? Rejection::kDraining
+                                                        : Rejection::kQueueFull);
+  pending->Finish(submitted);
+}
+
+}  // namespace groundswell

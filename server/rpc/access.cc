@@ -1,0 +1,140 @@
+#include "server/rpc/access.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+constexpr std::string_view kScheme = "Bearer ";
+constexpr size_t kFileBytesMax = size_t{1} << 20;
+
+// The token of "authorization: Bearer TOKEN"; nullopt when there is none.
+std::optional<std::string_view> TokenOf(const grpc::ServerContextBase& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("authorization");
+  if (found == metadata.end()) return std::nullopt;
+  const std::string_view value(found->second.data(), found->second.size());
+  if (!value.starts_with(kScheme)) return std::nullopt;
+  return value.substr(kScheme.size());
+}
+
+const ClientList::Client* FindByCertificate(const ClientList& clients,
+                                            const grpc::ServerContextBase& context) {
+  const auto authenticated = context.auth_context();
+  if (authenticated == nullptr || !authenticated->IsPeerAuthenticated()) return nullptr;
+  for (const char* property : {"x509_common_name", "x509_subject_alternative_name"}) {
+    for (const grpc::string_ref& name : authenticated->FindPropertyValues(property)) {
+      const auto* client = clients.FindByCertificate({name.data(), name.size()});
+      if (client != nullptr) return client;
+    }
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return absl::NotFoundError(
+        fmt::format("access.clients_file is \"{}\", which cannot be opened", path));
+  }
+  std::string text;
+  text.resize(kFileBytesMax + 1);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() <= kFileBytesMax) return text;
+  return absl::InvalidArgumentError(
+      fmt::format("access.clients_file \"{}\" is larger than {} bytes", path, kFileBytesMax));
+}
+
+}  // namespace
+
+AccessControl::AccessControl(Options options, Metrics& metrics)
+    : options_(std::move(options)), metrics_(metrics) {}
+
+AccessControl::~AccessControl() {
+  if (reloading_ != nullptr) reloading_->Stop();
+}
+
+absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(Options options,
+                                                                     Metrics& metrics) {
+  std::unique_ptr<AccessControl> access(new AccessControl(std::move(options), metrics));
+  if (access->options_.clients_file.empty()) return access;
+  if (absl::Status s = access->Reload(); !s.ok()) return s;
+  AccessControl* const self = access.get();
+  access->reloading_ = std::make_unique<BackgroundThread>(BackgroundThread::Options{
+      .interval = self->options_.reload, .periodic = [self](const BackgroundThread::KeepGoing&) {
+        if (const absl::Status s = self->Reload(); !s.ok()) {
+          self->metrics_.CountAccessReloadFailure();
+          spdlog::error("{}; the clients stay as they were", std::string(s.message()));
+        }
+      }});
+  return access;
+}
+
+absl::Status AccessControl::Reload() {
+  absl::StatusOr<std::string> text = ReadFile(options_.clients_file);
+  if (!text.ok()) return text.status();
+  if (text_ == *text) return absl::OkStatus();
+  absl::StatusOr<ClientList> parsed = ClientList::Parse(*text);
+  if (!parsed.ok()) {
+    return absl::Status(parsed.status().code(),
+                        fmt::format("access.clients_file \"{}\": {}", options_.clients_file,
+                                    std::string(parsed.status().message())));
+  }
+  text_ = *std::move(text);
+  auto clients = std::make_shared<const ClientList>(*std::move(parsed));
+  spdlog::info("{} clients may call", clients->size());
+  const MutexLock lock(mutex_);
+  clients_.swap(clients);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const ClientList> AccessControl::clients() const {
+  const MutexLock lock(mutex_);
+  return clients_;
+}
+
+absl::Status AccessControl::Check(const grpc::ServerContextBase& context, Right right) const {
+  const std::shared_ptr<const ClientList> list = clients();
+  if (list == nullptr) return absl::OkStatus();
+  const std::optional<std::string_view> token = TokenOf(context);
+  const ClientList::Client* client =
+      token.has_value() ? list->FindByToken(*token) : FindByCertificate(*list, context);
+  if (client == nullptr) {
+    metrics_.CountRejected(Rejection::kUnauthenticated);
+    return token.has_value()
+               ? WithReason(absl::UnauthenticatedError("no client has this bearer token"),
+                            "CREDENTIALS_UNKNOWN")
+               : WithReason(
+                     absl::UnauthenticatedError(
+                         "send \"authorization: Bearer TOKEN\" as metadata, or the certificate "
+                         "of a known client"),
+                     "CREDENTIALS_MISSING");
+  }
+  if (!client->Has(right)) {
+    metrics_.CountRejected(Rejection::kForbidden);
+    return WithReason(absl::PermissionDeniedError(fmt::format(
+                          "client \"{}\" lacks the right \"{}\"", client->name, NameOf(right))),
+                      "RIGHT_MISSING");
+  }
+  const int64_t now_ns =
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+  if (const auto wait = client->rate->Take(now_ns); wait.count() > 0) {
+    metrics_.CountRejected(Rejection::kRateLimited);
+    return WithRetryAfter(
+        WithReason(absl::ResourceExhaustedError(fmt::format(
+                       "client \"{}\" makes more calls than its calls_per_s", client->name)),
+                   "RATE_LIMITED"),
+        std::chrono::ceil<std::chrono::milliseconds>(wait));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace groundswell

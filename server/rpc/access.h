@@ -1,0 +1,59 @@
+// AccessControl: who may call what, and how often.
+//
+// A client proves who it is by a bearer token (metadata "authorization: Bearer TOKEN") or by the
+// certificate of its mutual TLS connection; ClientList has the file that lists them.
+// docs/security.md has the threat model.
+#ifndef GROUNDSWELL_SERVER_RPC_ACCESS_H_
+#define GROUNDSWELL_SERVER_RPC_ACCESS_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/mutex.h"
+#include "grpcpp/server_context.h"
+#include "server/process/metrics.h"
+#include "server/rpc/client_list.h"
+#include "server/serving/background.h"
+
+namespace groundswell {
+
+// Thread-safe.
+class AccessControl {
+ public:
+  struct Options {
+    std::string clients_file;  // empty: everybody may do everything
+    std::chrono::seconds reload{10};
+  };
+
+  // Reads the file; an error is that of the file. From then on a changed file is read again; one
+  // that is wrong is logged and counted, and the clients stay as they were. `metrics` must outlive
+  // it.
+  static absl::StatusOr<std::unique_ptr<AccessControl>> Create(Options options, Metrics& metrics);
+  ~AccessControl();
+
+  // Whether this call may be made, which is counted. Unauthenticated (reason CREDENTIALS_MISSING or
+  // CREDENTIALS_UNKNOWN), PermissionDenied (RIGHT_MISSING), or ResourceExhausted (RATE_LIMITED,
+  // with RetryInfo).
+  absl::Status Check(const grpc::ServerContextBase& context, Right right) const;
+
+ private:
+  AccessControl(Options options, Metrics& metrics);
+
+  absl::Status Reload();
+  std::shared_ptr<const ClientList> clients() const;
+
+  const Options options_;
+  Metrics& metrics_;
+  std::optional<std::string> text_;  // as read last; the reloading thread's alone
+  mutable Mutex mutex_;
+  std::shared_ptr<const ClientList> clients_ ABSL_GUARDED_BY(mutex_);  // null: everybody
+  std::unique_ptr<BackgroundThread> reloading_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RPC_ACCESS_H_

@@ -1,0 +1,272 @@
+#include "server/serving/activation.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "scheduling/thread_scheduling.h"
+#include "server/serving/served_snapshots.h"
+#include "server/serving/snapshot_staging.h"
+
+namespace groundswell {
+namespace {
+
+constexpr std::chrono::milliseconds kPoll{10};
+
+void LogProgress(std::string_view step, uint64_t done, uint64_t total) {
+  if (total > 0 && done < total) return;
+  spdlog::info("activating: {} ({})", step, done);
+}
+
+// The live graph as it was at one offset, to be written again in the new snapshot's terms.
+struct Source {
+  Generation generation;
+  GraphStore::Moment moment;
+  GraphState state;
+};
+
+// Writes the users of `source` with the indices of the new snapshot.
+class Translation {
+ public:
+  Translation(const CheckedSnapshot& checked, const Gone& gone, const Source& source,
+              GenerationWriter& writer)
+      : checked_(checked),
+        gone_(gone),
+        source_(source),
+        writer_(writer),
+        clustering_(ClusteringOf(checked.snapshot)) {}
+
+  // The items of the live catalogue that the snapshot does not have come behind its own.
+  absl::Status WriteItems() {
+    const auto live = source_.generation.ReadItems();
+    if (!live.ok()) return live.status();
+    absl::flat_hash_map<std::string, StoredItem> upserted;
+    for (const StoredItem& item : *live) {
+      if (item.upserted && !item.removed) upserted.emplace(item.id, item);
+    }
+    if (absl::Status s = writer_.WriteItems(checked_.items, gone_, upserted); !s.ok()) return s;
+    absl::flat_hash_map<std::string, ItemIndex> known;
+    for (uint32_t i = 0; i < checked_.items.size(); ++i) {
+      known.emplace(checked_.items[i].id, ItemIndex{i});
+    }
+    for (const StoredItem& item : *live) {
+      const auto at = known.find(item.id);
+      const bool is_gone = gone_.items.contains(HashId(item.id));
+      if (at != known.end() && (!is_gone || item.removed)) {
+        new_index_.push_back(at->second);
+        continue;
+      }
+      new_index_.push_back(ItemIndex{static_cast<uint32_t>(writer_.item_count())});
+      StoredItem added = item;
+      added.created = true;
+      added.cluster = checked_.snapshot->ClusterOfNewItem({});
+      if (absl::Status s = writer_.AddItem(added); !s.ok()) return s;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteUsers() {
+    absl::flat_hash_map<std::string, uint32_t> trained;
+    for (uint32_t u = 0; u < checked_.users.size(); ++u) trained.emplace(checked_.users[u], u);
+    auto next = static_cast<uint32_t>(checked_.users.size());
+    absl::Status written = source_.generation.ForEachUser(
+        [&](std::string_view user_id, UserState user) -> absl::Status {
+          const auto at = trained.find(std::string(user_id));
+          const bool is_trained = at != trained.end();
+          user.index = UserIndex{is_trained ? at->second : next++};
+          Translate(user);
+          user.cluster = is_trained ? checked_.snapshot->user_clusters()[at->second]
+                                    : clustering_.of_known_user(user);
+          if (is_trained) trained.erase(at);
+          return writer_.AddUser(std::string(user_id), user, source_.state.window);
+        },
+        source_.moment);
+    if (!written.ok()) return written;
+    // Users of the snapshot whom the log does not know, in their order.
+    std::vector<uint32_t> rest;
+    for (const auto& [id, index] : trained) rest.push_back(index);
+    std::sort(rest.begin(), rest.end());
+    for (const uint32_t index : rest) {
+      const std::string& id = checked_.users[index];
+      if (gone_.users.contains(HashId(id))) continue;
+      const UserState user{.index = UserIndex{index},
+                           .cluster = checked_.snapshot->user_clusters()[index],
+                           .changed_at = source_.state.applied_offset};
+      if (absl::Status s = writer_.AddUser(id, user, source_.state.window); !s.ok()) return s;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void Translate(UserState& user) const {
+    for (Edge& edge : user.edges) edge.item = new_index_[ToInt(edge.item)];
+    std::sort(user.edges.begin(), user.edges.end(), [](const Edge& a, const Edge& b) {
+      return a.item != b.item ? a.item < b.item : a.last < b.last;
+    });
+    user.changed_at = source_.state.applied_offset;
+  }
+
+  const CheckedSnapshot& checked_;
+  const Gone& gone_;
+  const Source& source_;
+  GenerationWriter& writer_;
+  const Applier::Clustering clustering_;
+  std::vector<ItemIndex> new_index_;  // by live index
+};
+
+// Logs the activation, and waits until exactly the entries up to it are applied.
+absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& event_id,
+                                  const ActivationContext& context, const ServingState& serving,
+                                  const BackgroundThread::KeepGoing& keep_going) {
+  context.point.Expect(digest);
+  std::promise<absl::Status> logged;
+  AppendRequest request;
+  request.entries.emplace_back(ActivateSnapshot{.event_id = event_id, .snapshot_digest = digest});
+  absl::Status queued =
+      context.log.Append(std::move(request), [&](const absl::StatusOr<AppendResult>& result) {
+        const bool repeats =
+            result.ok() && result->entries[0].outcome == Appended::Outcome::kDuplicate;
+        logged.set_value(
+            repeats ? absl::AlreadyExistsError("this request_id was used before; choose another")
+                    : result.status());
+      });
+  absl::Status status = queued.ok() ? logged.get_future().get() : queued;
+  if (!status.ok()) return status;
+  GraphStore::Moment moment = context.point.Await(keep_going);
+  if (moment == nullptr) return absl::CancelledError("the activation was cancelled");
+  const absl::StatusOr<GraphState> state = serving.generation.ReadState(moment);
+  if (!state.ok()) return state.status();
+  return Source{.generation = serving.generation, .moment = std::move(moment), .state = *state};
+}
+
+absl::Status WriteGeneration(const CheckedSnapshot& checked, const Source& source,
+                             const Generation& generation, const ActivationContext& context,
+                             const BackgroundThread::KeepGoing& keep_going) {
+  const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
+  const absl::StatusOr<Gone> gone = GoneSince(context.store, base);
+  if (!gone.ok()) return gone.status();
+  const StagingProgress progress = LogProgress;
+  const std::function<bool()> cancelled = [&] { return !keep_going(); };
+  GenerationWriter writer(context.store, generation, progress, cancelled);
+  Translation translation(checked, *gone, source, writer);
+  if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
+  if (absl::Status s = translation.WriteItems(); !s.ok()) return s;
+  if (absl::Status s = translation.WriteUsers(); !s.ok()) return s;
+  return writer.Finish({.snapshot_digest = checked.snapshot->digest(),
+                        .base_offset = source.state.applied_offset,
+                        .applied_offset = source.state.applied_offset,
+                        .user_count = static_cast<uint32_t>(checked.users.size()),
+                        .newest_event_time_us = source.state.newest_event_time_us,
+                        .window = source.state.window},
+                       /*serves=*/false);
+}
+
+// Puts `state` in the place of the one that serves, once no request would see an older graph.
+absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::string& directory,
+                    const ActivationContext& context,
+                    const BackgroundThread::KeepGoing& keep_going) {
+  while (state->applier->applied_offset() < context.serving.Get()->applier->applied_offset()) {
+    if (!keep_going()) return absl::CancelledError("the activation was cancelled");
+    std::this_thread::sleep_for(kPoll);
+  }
+  auto served_before = ReadServedSnapshots(context.store);
+  if (!served_before.ok()) return served_before.status();
+  GraphStore::Batch batch(context.store);
+  batch.PutCurrentGeneration(state->generation.number());
+  PutServedSnapshot({.digest = state->snapshot->digest(),
+                     .version = state->snapshot->manifest().FullVersion(),
+                     .directory = directory,
+                     .activate_time_us = context.now_us()},
+                    *std::move(served_before), batch);
+  if (absl::Status s = context.store.Commit(batch, /*sync=*/true); !s.ok()) return s;
+  std::shared_ptr<ServingState> retired = context.serving.Exchange(state);
+  context.on_served(*state);
+  // Requests that began before the swap end with the old state; it is freed here, not by them.
+  while (retired.use_count() > 1) std::this_thread::sleep_for(kPoll);
+  retired.reset();
+  return context.store.KeepOnlyGeneration(state->generation.number());
+}
+
+}  // namespace
+
+void ActivationPoint::Expect(const std::string& snapshot_digest) {
+  MutexLock lock(mutex_);
+  expected_ = snapshot_digest;
+  moment_.reset();
+}
+
+void ActivationPoint::Reached(const ActivateSnapshot& activation, const GraphStore& store) {
+  {
+    MutexLock lock(mutex_);
+    if (activation.snapshot_digest != expected_) return;
+    expected_.clear();
+    moment_ = store.Now();
+  }
+  changed_.NotifyAll();
+}
+
+GraphStore::Moment ActivationPoint::Await(const BackgroundThread::KeepGoing& keep_going) {
+  MutexLock lock(mutex_);
+  while (moment_ == nullptr && keep_going()) {
+    changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kPoll);
+  }
+  expected_.clear();
+  return std::exchange(moment_, nullptr);
+}
+
+absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
+    const Activated& activated, const std::string& event_id, const ActivationContext& context,
+    const BackgroundThread::KeepGoing& keep_going) {
+  absl::StatusOr<CheckedSnapshot> checked = absl::UnknownError("not checked");
+  RunAtLowestPriority([&] { checked = CheckSnapshot(activated.directory); });
+  if (!checked.ok()) return checked.status();
+  if (!activated.digest.empty() && checked->snapshot->digest() != activated.digest) {
+    return absl::FailedPreconditionError(fmt::format("\"{}\" holds another snapshot by now, {}",
+                                                     activated.directory,
+                                                     checked->snapshot->manifest().FullVersion()));
+  }
+  std::shared_ptr<ServingState> serving = context.serving.Get();
+  if (serving->snapshot->digest() == checked->snapshot->digest()) {
+    return absl::AlreadyExistsError("this snapshot serves already");
+  }
+  const std::string version = checked->snapshot->manifest().FullVersion();
+  spdlog::info("activating {}", version);
+  absl::StatusOr<Source> source =
+      TakeSource(checked->snapshot->digest(), event_id, context, *serving, keep_going);
+  if (!source.ok()) return source.status();
+  const Generation generation(context.store, serving->generation.number() + 1);
+  const uint32_t serving_number = serving->generation.number();
+  serving.reset();
+  std::shared_ptr<ServingState> state;
+  absl::Status status;
+  RunAtLowestPriority([&] {
+    status = WriteGeneration(*checked, *source, generation, context, keep_going);
+    source->moment.reset();
+    if (!status.ok()) return;
+    LoadOptions load = context.load;
+    load.cancelled = [&] { return !keep_going(); };
+    auto loaded = LoadServingState(generation, load, LogProgress);
+    status = loaded.status();
+    if (loaded.ok()) state = *std::move(loaded);
+  });
+  if (status.ok()) status = context.start(*state, [&] { return !keep_going(); });
+  if (status.ok()) status = SwapIn(state, activated.directory, context, keep_going);
+  if (status.ok()) {
+    spdlog::info("{} serves", version);
+    return state;
+  }
+  if (context.serving.Get() == state) return status;  // it serves; only the clearing up failed
+  state.reset();
+  context.store.KeepOnlyGeneration(serving_number).IgnoreError();  // done again at the next start
+  return status;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,76 @@
+#include "server/serving/background.h"
+
+#include <utility>
+
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kRetryAfterFullQueue{1};
+constexpr std::chrono::hours kIdle{1};
+
+}  // namespace
+
+BackgroundThread::BackgroundThread(Options options)
+    : options_(std::move(options)), thread_([this] { Loop(); }) {}
+
+BackgroundThread::~BackgroundThread() { Stop(); }
+
+absl::Status BackgroundThread::Submit(Job job) {
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the server is stopping");
+    if (jobs_.size() >= options_.queue_max) {
+      return Overloaded("the queue of background work", kRetryAfterFullQueue);
+    }
+    jobs_.push_back(std::move(job));
+  }
+  changed_.NotifyOne();
+  return absl::OkStatus();
+}
+
+void BackgroundThread::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.NotifyAll();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool BackgroundThread::stopping() const {
+  MutexLock lock(mutex_);
+  return stopping_;
+}
+
+void BackgroundThread::Loop() {
+  const bool is_periodic = options_.interval.count() > 0;
+  const KeepGoing keep_going = [this] { return !stopping(); };
+  auto next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
+  while (true) {
+    Job job;
+    {
+      MutexLock lock(mutex_);
+      while (jobs_.empty() && !stopping_ && steady_clock::now() < next) {
+        changed_.WaitUntil(mutex_, next);
+      }
+      if (!jobs_.empty()) {
+        job = std::move(jobs_.front());
+        jobs_.pop_front();
+      } else if (stopping_) {
+        return;
+      }
+    }
+    if (job) {
+      job(keep_going);
+    } else {
+      if (is_periodic) options_.periodic(keep_going);
+      next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
+    }
+  }
+}
+
+}  // namespace groundswell

@@ -1,0 +1,112 @@
+#include "server/serving/graph_jobs.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "graph/upkeep/redaction.h"
+
+namespace groundswell {
+namespace {
+
+constexpr size_t kEntriesPerStep = 1'000;
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+}  // namespace
+
+GraphJobs::GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving,
+                     Metrics& metrics, Options options)
+    : store_(store),
+      log_(log),
+      serving_(serving),
+      metrics_(metrics),
+      options_(std::move(options)) {}
+
+absl::StatusOr<CheckpointInfo> GraphJobs::Checkpoint(const KeepGoing& keep_going) {
+  const std::shared_ptr<ServingState> state = serving_.Get();
+  const auto begin = std::chrono::steady_clock::now();
+  auto checkpoint = WriteCheckpoint(store_, state->generation, *state->applier, *state->graph,
+                                    options_.now_us(), keep_going);
+  if (!checkpoint.ok()) {
+    metrics_.CountCheckpoint(/*ok=*/false, {});
+    return checkpoint.status();
+  }
+  metrics_.CountCheckpoint(/*ok=*/true, std::chrono::steady_clock::now() - begin);
+  metrics_.SetCheckpointOffset(checkpoint->offset);
+  if (absl::Status s = CutLog(checkpoint->offset); !s.ok()) return s;
+  return checkpoint;
+}
+
+// In steps of a thousand entries: the first step whose newest entry is young enough stays.
+absl::StatusOr<Offset> GraphJobs::FirstYoungEntry(Offset until) const {
+  const int64_t oldest_us = options_.now_us() - options_.retention_s * kMicrosPerSecond;
+  Offset from = log_.begin();
+  while (from <= until) {
+    const auto entries = log_.Read(from, kEntriesPerStep);
+    if (!entries.ok()) return entries.status();
+    int64_t newest_us = 0;  // entries without a time go with their neighbours
+    for (const auto& [offset, entry] : *entries) {
+      const auto* interaction = std::get_if<Interaction>(&entry);
+      if (interaction != nullptr) newest_us = std::max(newest_us, interaction->received_time_us);
+    }
+    if (entries->empty() || newest_us >= oldest_us) break;
+    from = entries->back().first + 1;
+  }
+  return from;
+}
+
+absl::Status GraphJobs::CutLog(Offset checkpoint) {
+  Offset begin = log_.begin();
+  if (options_.retention_s > 0) {
+    const absl::StatusOr<Offset> young = FirstYoungEntry(checkpoint);
+    if (!young.ok()) return young.status();
+    begin = std::max(begin, *young);
+  }
+  const auto bytes = static_cast<double>(store_.LogBytes());
+  const auto limit = static_cast<double>(options_.retention_bytes);
+  if (limit > 0 && bytes > limit) {
+    const auto entries = static_cast<double>(log_.end() - log_.begin() + 1);
+    const auto surplus = static_cast<Offset>(entries * (bytes - limit) / bytes);
+    begin = std::max(begin, log_.begin() + surplus);
+  }
+  return log_.TruncateBefore(std::min(begin, checkpoint + 1));
+}
+
+absl::StatusOr<int64_t> GraphJobs::Redact(const KeepGoing& keep_going) {
+  const absl::StatusOr<int64_t> redacted = RedactLog(store_, log_.begin(), keep_going);
+  if (!redacted.ok()) return redacted.status();
+  if (*redacted == 0) return 0;
+  metrics_.CountRedacted(static_cast<size_t>(*redacted));
+  // The records of users as an older checkpoint knows them go with it.
+  if (const auto checkpoint = Checkpoint(keep_going); !checkpoint.ok()) return checkpoint.status();
+  if (absl::Status s = store_.EraseDeleted(); !s.ok()) return s;
+  return *redacted;
+}
+
+absl::StatusOr<Verification> GraphJobs::Verify() {
+  const std::shared_ptr<ServingState> state = serving_.Get();
+  auto verified =
+      VerifyGraph(store_, state->generation, *state->applier, *state->catalogue, *state->graph);
+  if (verified.ok() && verified->difference_count > 0) {
+    spdlog::error("the graph is not what its adjacency says: {} differences, the first: {}",
+                  verified->difference_count, verified->differences[0]);
+  }
+  return verified;
+}
+
+absl::Status GraphJobs::Backup(const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::exists(directory, error)) {
+    return absl::AlreadyExistsError(
+        fmt::format("directory \"{}\" is there already; name one that is not", directory));
+  }
+  return store_.Backup(directory);
+}
+
+}  // namespace groundswell

@@ -1,0 +1,58 @@
+// GraphJobs: what is done to the live graph and its log beside serving, one job at a time, on the
+// background thread.
+#ifndef GROUNDSWELL_SERVER_SERVING_GRAPH_JOBS_H_
+#define GROUNDSWELL_SERVER_SERVING_GRAPH_JOBS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "graph/store/rocksdb_log.h"
+#include "graph/store/store.h"
+#include "graph/upkeep/checkpoint.h"
+#include "graph/upkeep/verification.h"
+#include "server/process/metrics.h"
+#include "server/serving/background.h"
+#include "server/serving/serving_state.h"
+
+namespace groundswell {
+
+class GraphJobs {
+ public:
+  struct Options {
+    // What the log may keep behind the newest checkpoint; 0: without limit.
+    int64_t retention_s = 0;
+    int64_t retention_bytes = 0;
+    std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
+  };
+  using KeepGoing = BackgroundThread::KeepGoing;
+
+  // All references must outlive the jobs.
+  GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving, Metrics& metrics,
+            Options options);
+
+  // Writes a checkpoint, and cuts the log as the options say: never behind the checkpoint.
+  absl::StatusOr<CheckpointInfo> Checkpoint(const KeepGoing& keep_going);
+  // Takes the ids of forgotten users and removed items out of the log and, by compaction, out of
+  // the database's files. Nothing to do is done at once.
+  absl::StatusOr<int64_t> Redact(const KeepGoing& keep_going);
+  absl::StatusOr<Verification> Verify();
+  // AlreadyExists when the directory is there.
+  absl::Status Backup(const std::string& directory);
+
+ private:
+  absl::Status CutLog(Offset checkpoint);
+  absl::StatusOr<Offset> FirstYoungEntry(Offset until) const;
+
+  GraphStore& store_;
+  RocksdbLog& log_;
+  const ServingCell& serving_;
+  Metrics& metrics_;
+  const Options options_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_SERVING_GRAPH_JOBS_H_

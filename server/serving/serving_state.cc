@@ -1,0 +1,298 @@
+#include "server/serving/serving_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "server/pipeline/pipeline.h"
+
+namespace groundswell {
+namespace {
+
+// Categories that an item macro node is called by.
+constexpr size_t kNodeCategories = 3;
+constexpr std::chrono::milliseconds kProgressInterval{200};
+
+absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
+  const auto names = generation.ListSnapshotFiles();
+  if (!names.ok()) return names.status();
+  SnapshotFiles files;
+  for (const std::string& name : *names) {
+    const absl::StatusOr<uint64_t> bytes = generation.SnapshotFileBytes(name);
+    if (!bytes.ok()) return bytes.status();
+    auto file = std::make_shared<FileBytes>(*bytes);
+    if (absl::Status s = generation.ReadSnapshotFile(name, file->mutable_view()); !s.ok()) return s;
+    files.files.emplace(name, std::move(file));
+  }
+  return files;
+}
+
+MacroShape ShapeOf(const Snapshot& snapshot) {
+  MacroShape shape{.user_clusters = snapshot.manifest().user_clusters,
+                   .item_clusters = snapshot.manifest().item_clusters};
+  for (const auto& ranker : snapshot.rankers()) {
+    shape.recent_len =
+        std::max(shape.recent_len, static_cast<uint32_t>(ranker->shape().recent_users));
+  }
+  return shape;
+}
+
+// Of items that were given one.
+using GivenVectors = std::vector<std::pair<ItemIndex, std::vector<float>>>;
+
+// The catalogue and the macro node of every item. Items of the snapshot come first.
+absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generation,
+                                                     const Snapshot& snapshot, size_t new_items_max,
+                                                     std::vector<MacroNode>& clusters,
+                                                     GivenVectors& given) {
+  absl::StatusOr<std::vector<StoredItem>> items = generation.ReadItems();
+  if (!items.ok()) return items.status();
+  const auto trained = snapshot.item_clusters();
+  if (items->size() < trained.size()) {
+    return absl::DataLossError(fmt::format("the catalogue holds {} items, the snapshot {}",
+                                           items->size(), trained.size()));
+  }
+  auto catalogue = std::make_unique<Catalogue>(items->size() + new_items_max);
+  for (StoredItem& item : *items) {
+    const ItemIndex index{static_cast<uint32_t>(clusters.size())};
+    clusters.push_back(ToInt(index) < trained.size() ? trained[ToInt(index)] : item.cluster);
+    if (clusters.back() >= snapshot.manifest().item_clusters) {
+      return absl::DataLossError(
+          fmt::format("the macro node of item \"{}\" does not exist", item.id));
+    }
+    const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
+    if (has_vector && !item.removed) given.emplace_back(index, std::move(item.embedding));
+    catalogue->Add(std::move(item.id), std::move(item.title), item.category);
+    catalogue->SetAvailability(index, item.availability);
+    if (item.removed) catalogue->Remove(index);
+  }
+  catalogue->FinishLoading();
+  return catalogue;
+}
+
+// Mean of the embeddings of the user's items that have one, an item once; all zero without any.
+std::vector<float> MeanEmbedding(const Snapshot& snapshot, const UserState& user) {
+  std::vector<float> mean(snapshot.manifest().embedding_dim);
+  size_t count = 0;
+  for (size_t at = 0; at < user.edges.size(); ++at) {
+    const ItemIndex item = user.edges[at].item;
+    const bool repeats = at > 0 && user.edges[at - 1].item == item;
+    if (repeats || ToInt(item) >= snapshot.item_clusters().size()) continue;
+    const auto embedding = snapshot.ItemEmbedding(ToInt(item));
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += embedding[i];
+    ++count;
+  }
+  for (float& value : mean) value /= static_cast<float>(std::max<size_t>(count, 1));
+  return mean;
+}
+
+std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue& catalogue,
+                                                                const MacroGraph& graph) {
+  const auto category_of_item = catalogue.category_of_item();
+  absl::flat_hash_map<std::pair<MacroNode, uint32_t>, std::pair<Count, ItemIndex>> totals;
+  for (uint32_t at = 0; at < category_of_item.size(); ++at) {
+    const ItemIndex item{at};
+    if (catalogue.Category(item).empty()) continue;
+    auto& [total, example] = totals[{graph.ClusterOf(item), category_of_item[at]}];
+    total += graph.items().Total(item);
+    example = item;
+  }
+  using Ranked = std::tuple<MacroNode, Count, std::string_view>;
+  std::vector<Ranked> ranked;
+  for (const auto& [key, entry] : totals) {
+    ranked.emplace_back(key.first, -entry.first, catalogue.Category(entry.second));
+  }
+  std::sort(ranked.begin(), ranked.end());
+  ItemNodeCategories categories(graph.items().shape().item_clusters);
+  for (const auto& [node, total, category] : ranked) {
+    if (categories[node].size() < kNodeCategories) categories[node].emplace_back(category);
+  }
+  return std::make_shared<const ItemNodeCategories>(std::move(categories));
+}
+
+void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_item,
+                ServingState& state) {
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    const EdgeChange came{.user = user.index,
+                          .item = item,
+                          .cluster_before = user.cluster,
+                          .cluster_after = user.cluster,
+                          .before = {},
+                          .after = edges};
+    state.fading_counts->Change(came);
+    state.trending->Change(came, category_of_item[ToInt(item)]);
+  });
+}
+
+// What follows the edges, from the users' records as they are; on a thread of its own, beside the
+// item side and the index, of which it knows nothing. Counts the users in `users_read`. All
+// references must outlive the loading.
+std::future<absl::Status> LoadFollowers(const LoadOptions& options,
+                                        std::atomic<uint64_t>& users_read, ServingState& state) {
+  state.fading_counts =
+      std::make_unique<FadingCounts>(options.popularity_half_life_s, state.catalogue->capacity());
+  state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
+                                                   state.snapshot->manifest().user_clusters);
+  state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
+  return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {
+    const auto category_of_item = state.catalogue->category_of_item();
+    const auto also = [&](const UserState& user) {
+      ++users_read;
+      LoadCounts(user, category_of_item, state);
+    };
+    return LoadAdjacency(state.generation, also, *state.adjacency);
+  });
+}
+
+absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint64_t>& users_read,
+                             const LoadProgress& progress, ServingState& state) {
+  while (loaded.wait_for(kProgressInterval) != std::future_status::ready) {
+    progress("users", users_read, static_cast<uint64_t>(state.graph_state.live_user_count));
+  }
+  return loaded.get();
+}
+
+// Those that were given, and those that follow from the users.
+absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) {
+  const Snapshot& snapshot = *state.snapshot;
+  const size_t trained = snapshot.item_clusters().size();
+  state.live_vectors = std::make_unique<LiveVectors>(
+      snapshot.user_embeddings(), snapshot.manifest().embedding_dim, *state.adjacency);
+  state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
+                                                            *state.embedding_source, trained);
+  for (const auto& [item, vector] : given) {
+    if (absl::Status s = state.embedding_source->Upsert(item, vector); !s.ok()) return s;
+    state.new_item_vectors->Given(item);
+  }
+  for (auto item = static_cast<uint32_t>(trained); item < state.catalogue->size(); ++item) {
+    if (!state.catalogue->IsRemoved(ItemIndex{item}))
+      state.new_item_vectors->Consider(ItemIndex{item});
+  }
+  while (state.new_item_vectors->has_due()) state.new_item_vectors->Refresh();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ServingState::ServingState(Generation which) : generation(which) {}
+ServingState::~ServingState() = default;
+
+absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
+                                                               const LoadOptions& options,
+                                                               const LoadProgress& progress) {
+  auto state = std::make_unique<ServingState>(generation);
+  absl::StatusOr<GraphState> graph_state = generation.ReadState();
+  if (!graph_state.ok()) return graph_state.status();
+  state->graph_state = *std::move(graph_state);
+
+  progress("snapshot", 0, 0);
+  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(generation);
+  if (!files.ok()) return files.status();
+  auto snapshot = Snapshot::Create(*files);
+  if (!snapshot.ok()) return snapshot.status();
+  state->snapshot = *std::move(snapshot);
+  auto examples = CheckExamples(*state->snapshot, *files);
+  if (!examples.ok()) return examples.status();
+  state->examples = *std::move(examples);
+
+  progress("catalogue", 0, 0);
+  std::vector<MacroNode> clusters;
+  GivenVectors given;
+  auto catalogue = LoadItems(generation, *state->snapshot, options.new_items_max, clusters, given);
+  if (!catalogue.ok()) return catalogue.status();
+  state->catalogue = *std::move(catalogue);
+
+  std::atomic<uint64_t> users_read{0};
+  std::future<absl::Status> followers = LoadFollowers(options, users_read, *state);
+
+  state->graph =
+      std::make_unique<MacroGraph>(ShapeOf(*state->snapshot), clusters, options.new_items_max);
+  auto loaded = LoadItemSide(generation, options.from, *state->graph, progress);
+  if (!loaded.ok()) return loaded.status();
+  state->loaded = *std::move(loaded);
+
+  progress("index", 0, 0);
+  EmbeddingIndex::Options index_options = options.index;
+  index_options.items_max = state->catalogue->capacity();
+  auto source = EmbeddingIndex::Build(state->snapshot->item_embeddings(),
+                                      state->snapshot->manifest().embedding_dim, index_options,
+                                      options.index_threads, [&](size_t done, size_t total) {
+                                        progress("index", done, total);
+                                        return !options.cancelled || !options.cancelled();
+                                      });
+  if (!source.ok()) return source.status();
+  state->embedding_source = *std::move(source);
+  if (absl::Status s = FinishFollowers(std::move(followers), users_read, progress, *state);
+      !s.ok()) {
+    return s;
+  }
+  RefreshPopularity(*state);
+  if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
+  state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
+  return state;
+}
+
+Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
+  return {.of_new_user =
+              [snapshot](ItemIndex item) {
+                UserState user;
+                user.edges.push_back({.item = item, .count = 1});
+                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
+              },
+          .of_known_user =
+              [snapshot](const UserState& user) {
+                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
+              },
+          .of_new_item =
+              [snapshot](const UpsertItem& item) {
+                return snapshot->ClusterOfNewItem(item.clusters_of == snapshot->digest()
+                                                      ? item.embedding
+                                                      : std::span<const float>());
+              },
+          .trained_users = snapshot->user_clusters().size(),
+          .trained_items = snapshot->item_clusters().size()};
+}
+
+void FollowGraph(const ServingState& state, Applier::Options& options) {
+  options.on_edges_changed = [&state](const EdgeChange& change) {
+    state.adjacency->Change(change);
+    state.fading_counts->Change(change);
+    state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
+    state.new_item_vectors->Change(change);
+  };
+  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
+                                 std::optional<uint32_t> category_before) {
+    const bool has_vector =
+        upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
+    if (has_vector && state.embedding_source->Upsert(item, upserted.embedding).ok()) {
+      state.new_item_vectors->Given(item);
+    }
+    if (category_before.has_value()) {
+      state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
+    }
+  };
+  options.on_removed = [&state](ItemIndex item) {
+    // The catalogue hides it already; this gives back its place in the index.
+    state.embedding_source->Remove(item).IgnoreError();
+  };
+}
+
+void RefreshPopularity(ServingState& state) {
+  std::vector<Count> totals(state.catalogue->size());
+  std::vector<float> fading(totals.size());
+  state.fading_counts->Read(fading);
+  for (uint32_t item = 0; item < totals.size(); ++item) {
+    totals[item] = state.graph->items().Total(ItemIndex{item});
+  }
+  state.popularity.Update(fading, totals);
+}
+
+}  // namespace groundswell
