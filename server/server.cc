@@ -20,6 +20,7 @@
 #include "server/config/ranker_shares.h"
 #include "server/ingest/interaction_service.h"
 #include "server/ingest/removals.h"
+#include "server/options.h"
 #include "server/pipeline/admission.h"
 #include "server/pipeline/pipeline.h"
 #include "server/process/http_endpoint.h"
@@ -33,8 +34,11 @@
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
+#include "server/serving/clustering.h"
+#include "server/serving/graph_follower.h"
 #include "server/serving/graph_jobs.h"
 #include "server/serving/index_upkeep.h"
+#include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
@@ -55,12 +59,6 @@ int64_t NowMicros() {
       .count();
 }
 
-std::vector<std::string> EventTypeNames(const Config& config) {
-  std::vector<std::string> names;
-  for (const auto& [name, weight] : config.event_types) names.push_back(name);
-  return names;
-}
-
 EventOutcome ToEventOutcome(Applier::Outcome outcome) {
   switch (outcome) {
     case Applier::Outcome::kApplied:
@@ -77,75 +75,6 @@ EventOutcome ToEventOutcome(Applier::Outcome outcome) {
       return EventOutcome::kForgotten;
   }
   return EventOutcome::kRefused;
-}
-
-// Makes what lags behind the graph anew whenever it moved, at most once per interval: the order of
-// popularity, and vectors of new items.
-class GraphFollower {
- public:
-  GraphFollower(const ServingCell& serving, std::chrono::milliseconds interval)
-      : thread_([this, &serving, interval] {
-          Offset published = 0;
-          MutexLock lock(mutex_);
-          while (!stopping_) {
-            const auto wake = steady_clock::now() + interval;
-            while (!stopping_ && steady_clock::now() < wake) changed_.WaitUntil(mutex_, wake);
-            const std::shared_ptr<ServingState> state = serving.Get();
-            const Offset applied = state->applier->applied_offset();
-            if (applied != published) RefreshPopularity(*state);
-            state->new_item_vectors->Refresh();
-            published = applied;
-          }
-        }) {}
-
-  ~GraphFollower() {
-    {
-      MutexLock lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.NotifyAll();
-    thread_.join();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // last: it uses everything above
-};
-
-RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) {
-  return {.walk = {.steps = static_cast<size_t>(config.walk.steps),
-                   .restart = static_cast<double>(config.walk.restart_percent) / 100,
-                   .goal_items = static_cast<size_t>(config.walk.goal_items),
-                   .goal_visits = static_cast<uint32_t>(config.walk.goal_visits),
-                   .recency_bias = static_cast<int>(config.walk.recency_bias)},
-          .starts_max = static_cast<size_t>(config.walk.starts_max),
-          .half_life = std::chrono::seconds(config.walk.half_life_s),
-          .on_walk = [&metrics](const WalkSummary& summary) { metrics.CountWalk(summary); }};
-}
-
-Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
-  const auto& retrieval = config.retrieval;
-  const auto source = [](int64_t quota, int64_t weight) {
-    return Retrieval::Source{.quota = static_cast<size_t>(quota),
-                             .weight = static_cast<float>(weight) / 100};
-  };
-  return {
-      .candidates = static_cast<size_t>(retrieval.candidates),
-      .rank_constant = static_cast<float>(retrieval.rank_constant),
-      .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
-      .sources = {.embedding = source(retrieval.embedding, retrieval.embedding_weight),
-                  .random_walk = source(retrieval.random_walk, retrieval.random_walk_weight),
-                  .co_occurrence = source(retrieval.co_occurrence, retrieval.co_occurrence_weight),
-                  .similar_items = source(retrieval.similar_items, retrieval.similar_items_weight),
-                  .trending = source(retrieval.trending, retrieval.trending_weight),
-                  .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
-                  .popular = source(retrieval.popular, retrieval.popular_weight),
-                  .history = source(retrieval.history, retrieval.history_weight)},
-      .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
-      .random_walk = WalkOptionsOf(config, metrics),
-      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
 }  // namespace
@@ -189,7 +118,6 @@ struct Server::Parts {
   absl::Status OpenStore();
   absl::Status OpenLog(Offset base);
   absl::Status LoadListRules();
-  LoadOptions HowToLoad() const;
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
   absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
   Applier::Options ApplierOptions(const ServingState& state);
@@ -247,19 +175,6 @@ absl::Status Server::Parts::LoadListRules() {
   auto loaded = ListRulesCell::Open(*store, metrics, NowMicros);
   if (loaded.ok()) list_rules = *std::move(loaded);
   return loaded.status();
-}
-
-LoadOptions Server::Parts::HowToLoad() const {
-  return {.index = {.flat_max_items = static_cast<size_t>(config.retrieval.flat_max_items),
-                    .factory = config.retrieval.factory,
-                    .nprobe = static_cast<size_t>(config.retrieval.nprobe),
-                    .ef_search = static_cast<size_t>(config.retrieval.ef_search),
-                    .rescore_factor = static_cast<size_t>(config.retrieval.rescore_factor),
-                    .changes_max = static_cast<size_t>(config.retrieval.changes_max)},
-          .new_items_max = static_cast<size_t>(config.graph.new_items_max),
-          .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
-          .popularity_half_life_s = static_cast<double>(config.retrieval.popularity_half_life_s),
-          .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
 }
 
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
@@ -344,7 +259,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 
   auto last_report = steady_clock::now() - std::chrono::hours(1);
   std::string last_step;
-  LoadOptions options = HowToLoad();
+  LoadOptions options = LoadOptionsOf(config);
   options.index_threads =
       std::max(1u, std::thread::hardware_concurrency());  // nobody else runs yet
   options.cancelled = cancelled;
@@ -376,7 +291,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 
 void Server::Parts::ShowServed(const ServingState& state) {
   metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
-  const EmbeddingIndex::Status index = state.embedding_source->status();
+  const EmbeddingIndex::Status index = state.embedding_index->status();
   metrics.SetIndex(index.kind, FaissIndex::Simd());
   spdlog::info("retrieval index: {} over {} items, by a FAISS for {}", index.kind, index.items,
                FaissIndex::Simd());
@@ -427,7 +342,7 @@ void Server::Parts::MakeBackground() {
       .log = *log,
       .serving = serving,
       .point = activation_point,
-      .load = HowToLoad(),
+      .load = LoadOptionsOf(config),
       .start = [this](
                    ServingState& state,
                    const std::function<bool()>& cancelled) { return StartState(state, cancelled); },
@@ -514,7 +429,7 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.SetQueueDepth(QueueName::kLog, log->queued());
   out.SetPageLists(lists->size());
   out.SetAdjacency(*serving.Get()->adjacency);
-  const EmbeddingIndex::Status index = serving.Get()->embedding_source->status();
+  const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
   out.SetIndexSize(index.items, index.changed_items);
 }
 

@@ -30,7 +30,7 @@ LIBRARY_OWNERS = {
                  "graph/store/write_ahead_check.h", "graph/store/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc", "server/process/metrics.h"},
-    "toml": {"server/rpc/client_list.cc", "server/config/config.cc"},
+    "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},
     "httplib.h": {"server/process/http_endpoint.cc"},
     "torch/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},
     "ATen/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},

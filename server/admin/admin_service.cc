@@ -9,8 +9,11 @@
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/admin/log_stream.h"
+#include "server/config/config_reading.h"
+#include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
+#include "server/rpc/unary_call.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/snapshot_staging.h"
 
@@ -21,7 +24,6 @@ using google::protobuf::util::TimeUtil;
 
 constexpr size_t kTitleBytesMax = 4'096;
 constexpr size_t kCategoryBytesMax = 256;
-constexpr size_t kEntriesPerMessage = 500;
 
 void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
   const Manifest& manifest = snapshot.manifest();
@@ -65,22 +67,6 @@ void WriteVerification(const Verification& verified, v1::GraphVerification& out)
   out.set_counter_count(static_cast<int64_t>(verified.counters));
   out.set_difference_count(static_cast<int64_t>(verified.difference_count));
   for (const std::string& difference : verified.differences) out.add_differences(difference);
-}
-
-void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
-  out.set_event_id(interaction.event_id);
-  out.set_user_id(interaction.user_id);
-  out.set_item_id(interaction.item_id);
-  out.set_event_type(interaction.event_type);
-  out.set_weight(static_cast<int32_t>(interaction.weight));
-  *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
-}
-
-std::string_view NameOf(const LogEntry& entry) {
-  static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
-                                                "remove_item", "upsert_item", "activate_snapshot"};
-  static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
-  return kNames[entry.index()];
 }
 
 absl::StatusOr<Availability> CheckAvailability(const v1::UpsertItemRequest& request) {
@@ -131,24 +117,10 @@ std::string OwnEventId(const std::string& request_id) {
 
 }  // namespace
 
-// One unary call on its way; finished once.
-struct AdminService::Call {
-  Call(grpc::CallbackServerContext& context, Metrics& metrics, Method method)
-      : reactor(context.DefaultReactor()),
-        deadline(DeadlineOf(context)),
-        scope(std::in_place, metrics, method) {}
-
-  void Finish(const absl::Status& outcome) {
-    const grpc::Status result = ToGrpcStatus(outcome);
-    scope->set_code(result.error_code());
-    scope.reset();  // counted before the caller can ask for the count
-    reactor->Finish(result);
-  }
-
-  grpc::ServerUnaryReactor* const reactor;
-  const std::chrono::steady_clock::time_point deadline;
-  std::optional<RpcScope> scope;
-  absl::Status status;  // of the checks that all calls share
+// One unary call, and what the checks that all calls share say of it.
+struct AdminService::Call : UnaryCall {
+  using UnaryCall::UnaryCall;
+  absl::Status status;
 };
 
 AdminService::AdminService(Parts parts)
@@ -158,12 +130,15 @@ std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerCont
                                                         Method method, std::string_view name_space,
                                                         std::string_view request_id) {
   auto call = std::make_shared<Call>(context, parts_.metrics, method);
-  call->status = parts_.access.Check(context, Right::kAdmin);
-  if (call->status.ok()) {
-    call->status = CheckNamespace(name_space, parts_.config.server.name_space);
-  }
+  call->status = CheckAllowed(context, name_space);
   if (call->status.ok()) call->status = CheckRequestId(request_id);
   return call;
+}
+
+absl::Status AdminService::CheckAllowed(const grpc::CallbackServerContext& context,
+                                        std::string_view name_space) const {
+  if (absl::Status s = parts_.access.Check(context, Right::kAdmin); !s.ok()) return s;
+  return CheckNamespace(name_space, parts_.config.server.name_space);
 }
 
 void AdminService::RunInBackground(
@@ -194,12 +169,12 @@ grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerCont
     response->set_namespace_(parts_.config.server.name_space);
     WriteSnapshot(*state->snapshot, *response->mutable_snapshot());
     WriteGraph(*state, *response->mutable_graph());
-    response->set_index_kind(state->embedding_source->status().kind + " (" + FaissIndex::Simd() +
+    response->set_index_kind(state->embedding_index->status().kind + " (" + FaissIndex::Simd() +
                              ")");
     response->set_configuration(EffectiveToml(parts_.config));
   }
   call->Finish(call->status);
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerContext* context,
@@ -212,7 +187,7 @@ grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerCon
     if (info.ok()) WriteCheckpoint(*info, *response);
     return info.status();
   });
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext* context,
@@ -225,7 +200,7 @@ grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext*
     if (verified.ok()) WriteVerification(*verified, *response);
     return verified.status();
   });
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
@@ -240,7 +215,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
     response->set_log_end_offset(parts_.log.end());
     return parts_.jobs.Backup(directory);
   });
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerContext* context,
@@ -260,7 +235,7 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
     }
     return Activate({.directory = directory, .digest = ""}, event_id, keep_going, *response);
   });
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerContext* context,
@@ -275,7 +250,7 @@ grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerCon
     return Activate({.directory = before->directory, .digest = before->digest}, event_id,
                     keep_going, *response);
   });
-  return call->reactor;
+  return call->reactor();
 }
 
 absl::Status AdminService::Activate(const Activated& activated, const std::string& event_id,
@@ -300,7 +275,7 @@ grpc::ServerUnaryReactor* AdminService::ListSnapshots(grpc::CallbackServerContex
     }
   }
   call->Finish(call->status);
-  return call->reactor;
+  return call->reactor();
 }
 
 absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
@@ -352,7 +327,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   }
   if (!item.ok()) {
     call->Finish(item.status());
-    return call->reactor;
+    return call->reactor();
   }
   response->set_created(!known.has_value());
   response->set_item_cluster(
@@ -365,10 +340,10 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
           response->set_offset(appended->entries[0].offset);
           response->set_consistency_token(MakeConsistencyToken(response->offset()));
         }
-        call->Finish(appended.status());
+        call->Finish(LogError(appended.status()));
       });
-  if (!queued.ok()) call->Finish(queued);
-  return call->reactor;
+  if (!queued.ok()) call->Finish(LogError(queued));
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* context,
@@ -380,18 +355,18 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
   if (call->status.ok()) call->status = CheckId("item_id", request->item_id());
   if (!call->status.ok()) {
     call->Finish(call->status);
-    return call->reactor;
+    return call->reactor();
   }
   parts_.removals.Remove(groundswell::RemoveItem{.event_id = request->request_id(),
                                                  .item_id = request->item_id(),
                                                  .item_hash = HashId(request->item_id()),
                                                  .time_us = parts_.now_us()},
-                         call->deadline,
+                         call->deadline(),
                          [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
                            if (receipt.ok()) *response = *std::move(receipt);
                            call->Finish(receipt.status());
                          });
-  return call->reactor;
+  return call->reactor();
 }
 
 grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext* context,
@@ -401,7 +376,7 @@ grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext
       Begin(*context, Method::kGetListRules, request->namespace_(), request->request_id());
   if (call->status.ok()) *response = *parts_.list_rules.Get();
   call->Finish(call->status);
-  return call->reactor;
+  return call->reactor();
 }
 
 // Not in the background, where it would wait for what lasts: it takes one small write to the disk.
@@ -416,94 +391,13 @@ grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext
     call->status = set.status();
   }
   call->Finish(call->status);
-  return call->reactor;
+  return call->reactor();
 }
-
-// Reads a message's worth of entries whenever the client has taken the one before.
-class AdminService::LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
- public:
-  LogStream(const AdminService& service, const grpc::CallbackServerContext& context,
-            const v1::ReadLogRequest& request)
-      : log_(service.parts_.log), scope_(std::in_place, service.parts_.metrics, Method::kReadLog) {
-    absl::Status status = service.parts_.access.Check(context, Right::kAdmin);
-    if (status.ok()) {
-      status = CheckNamespace(request.namespace_(), service.parts_.config.server.name_space);
-    }
-    if (status.ok()) status = CheckRequestId(request.request_id());
-    next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
-    end_ = log_.end();
-    if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
-    if (status.ok() && (request.from_offset() < 0 || request.limit() < 0)) {
-      status = InvalidField("from_offset", std::to_string(request.from_offset()),
-                            "it and limit must not be negative");
-    }
-    if (status.ok() && next_ < log_.begin()) {
-      status = WithReason(absl::OutOfRangeError(fmt::format(
-                              "from_offset is {}, but the log begins at {}", next_, log_.begin())),
-                          "LOG_CUT");
-    }
-    if (status.ok()) {
-      WriteNext();
-    } else {
-      End(status);
-    }
-  }
-
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      WriteNext();
-    } else {
-      End(absl::CancelledError("the client is gone"));
-    }
-  }
-
-  void OnDone() override { delete this; }
-
- private:
-  void WriteNext() {
-    if (next_ > end_) {
-      End(absl::OkStatus());
-      return;
-    }
-    const auto wanted = static_cast<size_t>(end_ - next_ + 1);
-    const auto entries = log_.Read(next_, std::min(wanted, kEntriesPerMessage));
-    if (!entries.ok() || entries->empty()) {
-      End(entries.status());
-      return;
-    }
-    message_.clear_entries();
-    for (const auto& [offset, entry] : *entries) {
-      v1::LogEntry& out = *message_.add_entries();
-      out.set_offset(offset);
-      if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
-        *out.mutable_receive_time() =
-            TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
-        WriteInteraction(*interaction, *out.mutable_interaction());
-      } else {
-        out.set_change(std::string(NameOf(entry)));
-      }
-    }
-    next_ = entries->back().first + 1;
-    StartWrite(&message_);
-  }
-
-  void End(const absl::Status& status) {
-    const grpc::Status result = ToGrpcStatus(status);
-    scope_->set_code(result.error_code());
-    scope_.reset();
-    Finish(result);
-  }
-
-  const RocksdbLog& log_;
-  std::optional<RpcScope> scope_;
-  Offset next_ = 0;
-  Offset end_ = 0;
-  v1::ReadLogResponse message_;
-};
 
 grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
     grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
-  return new LogStream(*this, *context, *request);  // deletes itself when the stream is done
+  return StartLogStream(parts_.log, parts_.metrics, CheckAllowed(*context, request->namespace_()),
+                        *request);
 }
 
 void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) const {

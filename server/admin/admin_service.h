@@ -79,11 +79,12 @@ class AdminService final : public v1::AdminService::CallbackService {
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 
  private:
-  class LogStream;
   struct Call;
 
   std::shared_ptr<Call> Begin(grpc::CallbackServerContext& context, Method method,
                               std::string_view name_space, std::string_view request_id);
+  absl::Status CheckAllowed(const grpc::CallbackServerContext& context,
+                            std::string_view name_space) const;
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);

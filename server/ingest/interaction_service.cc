@@ -1,364 +1,78 @@
 #include "server/ingest/interaction_service.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <chrono>
-#include <deque>
 #include <memory>
-#include <optional>
+#include <string>
 #include <utility>
-#include <vector>
 
-#include "graph/mutex.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/rpc/event_checks.h"
+#include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
+#include "server/rpc/unary_call.h"
 
 namespace groundswell {
-namespace {
-
-constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
-constexpr int64_t kSequenceMax = int64_t{1} << 60;
-
-// What a full queue or a full disk looks like to a client.
-absl::Status LogError(const absl::Status& status) {
-  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty()) {
-    return WithRetryAfter(WithReason(status, "LOG_FULL"), kRetryAfterFullLog);
-  }
-  return status;
-}
-
-EventOutcome OutcomeOf(const Appended& appended) {
-  return appended.outcome == Appended::Outcome::kAppended ? EventOutcome::kAccepted
-                                                          : EventOutcome::kDuplicate;
-}
-
-}  // namespace
-
-// One stream. Batches are acknowledged in their order: each has a place in `acks_` from the moment
-// it is read, and the front is written as soon as it is complete.
-//
-// gRPC calls the On* methods one at a time per operation; log threads call Complete. Everything
-// shared is guarded by mutex_, and the log is never called with it held.
-class InteractionService::IngestStream final
-    : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
- public:
-  IngestStream(InteractionService& service, const grpc::CallbackServerContext& context)
-      : service_(service),
-        context_(context),
-        scope_(std::in_place, service.metrics_, Method::kIngest) {
-    StartRead(&request_);
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      MutexLock lock(mutex_);
-      reading_done_ = true;
-      FinishWhenDone();
-      return;
-    }
-    AcceptBatch();
-    MutexLock lock(mutex_);
-    reading_ = false;
-    Advance();
-  }
-
-  void OnWriteDone(bool ok) override {
-    MutexLock lock(mutex_);
-    writing_ = false;
-    if (!ok) broken_ = true;
-    acks_.pop_front();
-    Advance();
-  }
-
-  void OnCancel() override {
-    MutexLock lock(mutex_);
-    broken_ = true;
-    FinishWhenDone();
-  }
-
-  void OnDone() override {
-    {
-      MutexLock lock(mutex_);
-      done_ = true;
-      if (pending_batches_ > 0) return;  // the log still holds this stream; the last one deletes
-    }
-    delete this;
-  }
-
- private:
-  // A batch on its way to its acknowledgement.
-  struct Ack {
-    v1::IngestResponse response;
-    std::vector<std::string> types;  // of the interactions handed to the log
-    std::vector<int32_t> positions;  // of those in the request
-    bool complete = false;
-    bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
-  };
-
-  void Refuse(Ack& ack, int32_t index, const std::string& type, const absl::Status& status) {
-    v1::IngestResponse::Refusal& refusal = *ack.response.add_refusals();
-    refusal.set_index(index);
-    *refusal.mutable_status() = ToRpcStatus(status);
-    service_.metrics_.CountEvents(type, EventOutcome::kRefused);
-  }
-
-  absl::Status CheckBatch() const {
-    if (absl::Status s = CheckNamespace(request_.namespace_(), service_.options_.name_space);
-        !s.ok()) {
-      return s;
-    }
-    const auto count = static_cast<size_t>(request_.interactions_size());
-    const bool has_producer = !request_.producer_id().empty();
-    if ((count == 0 && !has_producer) || count > kInteractionsMax) {
-      return InvalidField("interactions", std::to_string(count),
-                          fmt::format("must hold 1 to {} interactions", kInteractionsMax));
-    }
-    if (!has_producer) return absl::OkStatus();
-    if (absl::Status s = CheckId("producer_id", request_.producer_id()); !s.ok()) return s;
-    const int64_t first = request_.first_sequence();
-    if (count > 0 && (first < 1 || first > kSequenceMax)) {
-      return InvalidField("first_sequence", std::to_string(first),
-                          fmt::format("must be 1 to {}", kSequenceMax));
-    }
-    return absl::OkStatus();
-  }
-
-  AppendRequest NewAppend() const {
-    AppendRequest append{.producer_id = request_.producer_id()};
-    if (!append.producer_id.empty() && request_.interactions_size() > 0) {
-      append.first_sequence = request_.first_sequence();
-      append.last_sequence = request_.first_sequence() + request_.interactions_size() - 1;
-    }
-    return append;
-  }
-
-  // Checks what was read and hands it to the log.
-  void AcceptBatch() {
-    // Asked for every batch, so that a client whose rights were taken away is not heard any longer.
-    const absl::Status allowed = service_.access_.Check(context_, Right::kWrite);
-    const bool may_come_later = absl::IsResourceExhausted(allowed);
-    absl::Status status = may_come_later ? absl::OkStatus() : allowed;
-    if (status.ok()) status = CheckBatch();
-    if (!status.ok()) {
-      MutexLock lock(mutex_);
-      failure_ = status;
-      return;
-    }
-    AppendRequest append = NewAppend();
-    const std::shared_ptr<ServingState> state = service_.serving_.Get();
-    Ack ack;
-    ack.response.set_batch_index(next_batch_++);
-    for (int32_t i = 0; i < request_.interactions_size(); ++i) {
-      const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = service_.Check(one, *state->catalogue);
-      if (interaction.ok()) {
-        ack.types.push_back(one.event_type());
-        ack.positions.push_back(i);
-        append.entries.emplace_back(*std::move(interaction));
-        append.sequences.push_back(append.first_sequence + i);
-      } else {
-        Refuse(ack, i, one.event_type(), interaction.status());
-      }
-    }
-    // Numbers of refused interactions are used up all the same, and that has to be remembered.
-    const bool goes_to_log = !append.entries.empty() || !append.producer_id.empty();
-    ack.complete = !goes_to_log;
-    Ack* place = nullptr;
-    {
-      MutexLock lock(mutex_);
-      acks_.push_back(std::make_unique<Ack>(std::move(ack)));
-      place = acks_.back().get();
-      inflight_ += append.entries.size();
-      if (goes_to_log) ++pending_batches_;
-    }
-    if (!goes_to_log) return;
-    if (!allowed.ok()) {
-      Complete(*place, allowed);
-      return;
-    }
-    const absl::Status queued = service_.log_.Append(
-        std::move(append), [this, place](const absl::StatusOr<AppendResult>& appended) {
-          Complete(*place, appended);
-        });
-    if (!queued.ok()) Complete(*place, queued);
-  }
-
-  // The log's answer for one batch.
-  void Complete(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
-    bool abandoned = false;
-    {
-      MutexLock lock(mutex_);
-      if (absl::IsFailedPrecondition(appended.status())) {
-        ack.dropped = true;
-        if (failure_.ok()) failure_ = WithReason(appended.status(), "SEQUENCE_GAP");
-      } else {
-        Fill(ack, appended);
-      }
-      ack.complete = true;
-      inflight_ -= ack.types.size();
-      --pending_batches_;
-      abandoned = done_ && pending_batches_ == 0;
-      if (!done_) Advance();
-    }
-    if (abandoned) delete this;
-  }
-
-  void Fill(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
-    v1::IngestResponse& response = ack.response;
-    for (size_t i = 0; i < ack.types.size(); ++i) {
-      if (!appended.ok()) {
-        Refuse(ack, ack.positions[i], ack.types[i], LogError(appended.status()));
-        continue;
-      }
-      const Appended& one = appended->entries[i];
-      const EventOutcome outcome = OutcomeOf(one);
-      service_.metrics_.CountEvents(ack.types[i], outcome);
-      if (outcome == EventOutcome::kAccepted) {
-        response.set_accepted_count(response.accepted_count() + 1);
-      } else {
-        response.set_duplicate_count(response.duplicate_count() + 1);
-      }
-      response.set_last_offset(std::max(response.last_offset(), one.offset));
-    }
-    response.set_consistency_token(MakeConsistencyToken(response.last_offset()));
-    if (appended.ok()) response.set_last_sequence(appended->last_sequence);
-  }
-
-  // Starts whatever can start: the next write, the next read, the end.
-  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    while (!writing_ && !acks_.empty() && acks_.front()->complete && acks_.front()->dropped) {
-      acks_.pop_front();
-    }
-    if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
-      writing_ = true;
-      StartWrite(&acks_.front()->response);
-    }
-    const bool may_read = !reading_ && !reading_done_ && !broken_ && failure_.ok() &&
-                          inflight_ < service_.options_.stream_inflight_max &&
-                          acks_.size() < kAcksMax;
-    if (may_read) {
-      reading_ = true;
-      StartRead(&request_);
-    }
-    FinishWhenDone();
-  }
-
-  void FinishWhenDone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (finished_ || writing_) return;
-    const bool ended = reading_done_ || !failure_.ok();
-    if (!broken_ && !(ended && acks_.empty())) return;
-    finished_ = true;
-    const grpc::Status status = broken_ ? grpc::Status::CANCELLED : ToGrpcStatus(failure_);
-    scope_->set_code(status.error_code());
-    scope_.reset();
-    Finish(status);
-  }
-
-  // Acknowledgements that a client has not read yet; a client that never reads is not read from.
-  static constexpr size_t kAcksMax = 64;
-
-  InteractionService& service_;
-  const grpc::CallbackServerContext& context_;
-  v1::IngestRequest request_;  // the read in progress
-  int64_t next_batch_ = 0;     // the reading side's alone
-
-  Mutex mutex_;
-  std::optional<RpcScope> scope_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::unique_ptr<Ack>> acks_ ABSL_GUARDED_BY(mutex_);
-  size_t inflight_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t pending_batches_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  bool reading_ ABSL_GUARDED_BY(mutex_) = true;
-  bool reading_done_ ABSL_GUARDED_BY(mutex_) = false;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 InteractionService::InteractionService(const AccessControl& access, InteractionLog& log,
                                        const ServingCell& serving, Removals& removals,
                                        Metrics& metrics, Options options)
-    : access_(access),
-      log_(log),
-      serving_(serving),
-      removals_(removals),
-      metrics_(metrics),
-      options_(std::move(options)) {}
-
-absl::StatusOr<Interaction> InteractionService::Check(const v1::Interaction& interaction,
-                                                      const Catalogue& catalogue) const {
-  return CheckInteraction(interaction, options_.event_types, catalogue, options_.now_us());
-}
+    : parts_{access, log, serving, metrics, std::move(options)}, removals_(removals) {}
 
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,
                                                          v1::RemovalReceipt* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  auto scope =
-      std::make_shared<std::optional<RpcScope>>(std::in_place, metrics_, Method::kForgetUser);
-  absl::Status status = access_.Check(*context, Right::kWrite);
-  if (status.ok()) status = CheckNamespace(request->namespace_(), options_.name_space);
+  const auto call = std::make_shared<UnaryCall>(*context, parts_.metrics, Method::kForgetUser);
+  absl::Status status = parts_.access.Check(*context, Right::kWrite);
+  if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = RequireRequestId(request->request_id());
   if (status.ok()) status = CheckId("user_id", request->user_id());
-  const auto finish = [reactor, response, scope](absl::StatusOr<v1::RemovalReceipt> receipt) {
-    const grpc::Status result = ToGrpcStatus(receipt.status());
-    if (receipt.ok()) *response = *std::move(receipt);
-    (*scope)->set_code(result.error_code());
-    scope->reset();  // counted before the caller can ask for the count
-    reactor->Finish(result);
-  };
   if (!status.ok()) {
-    finish(status);
-    return reactor;
+    call->Finish(status);
+    return call->reactor();
   }
   removals_.Remove(groundswell::ForgetUser{.event_id = request->request_id(),
                                            .user_id = request->user_id(),
                                            .user_hash = HashId(request->user_id()),
-                                           .time_us = options_.now_us()},
-                   DeadlineOf(*context), finish);
-  return reactor;
+                                           .time_us = parts_.options.now_us()},
+                   call->deadline(), [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
+                     if (receipt.ok()) *response = *std::move(receipt);
+                     call->Finish(receipt.status());
+                   });
+  return call->reactor();
 }
 
 grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* InteractionService::Ingest(
     grpc::CallbackServerContext* context) {
-  return new IngestStream(*this, *context);  // deletes itself when the stream is done
+  return StartIngestStream(parts_, *context);
 }
 
 grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
     grpc::CallbackServerContext* context, const v1::RecordInteractionRequest* request,
     v1::RecordInteractionResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  auto scope = std::make_unique<RpcScope>(metrics_, Method::kRecordInteraction);
+  const auto call =
+      std::make_shared<UnaryCall>(*context, parts_.metrics, Method::kRecordInteraction);
   v1::Interaction one = request->interaction();
   if (one.event_id().empty()) one.set_event_id(request->request_id());
-  absl::Status status = access_.Check(*context, Right::kWrite);
-  if (status.ok()) status = CheckNamespace(request->namespace_(), options_.name_space);
+  const auto refuse = [this, call, type = one.event_type()](const absl::Status& why) {
+    parts_.metrics.CountEvents(type, EventOutcome::kRefused);
+    call->Finish(why);
+  };
+  absl::Status status = parts_.access.Check(*context, Right::kWrite);
+  if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
   absl::StatusOr<Interaction> interaction =
-      status.ok() ? Check(one, *serving_.Get()->catalogue) : status;
-
-  const std::string type = one.event_type();
-  const auto finish = [this, reactor, type](std::unique_ptr<RpcScope> call,
-                                            const absl::Status& result, EventOutcome outcome) {
-    metrics_.CountEvents(type, outcome);
-    const grpc::Status grpc_status = ToGrpcStatus(result);
-    call->set_code(grpc_status.error_code());
-    call.reset();
-    reactor->Finish(grpc_status);
-  };
+      status.ok() ? CheckInteraction(one, parts_.options.event_types,
+                                     *parts_.serving.Get()->catalogue, parts_.options.now_us())
+                  : status;
   if (!interaction.ok()) {
-    finish(std::move(scope), interaction.status(), EventOutcome::kRefused);
-    return reactor;
+    refuse(interaction.status());
+    return call->reactor();
   }
   AppendRequest append;
   append.entries.emplace_back(*std::move(interaction));
-  auto call = std::make_shared<std::unique_ptr<RpcScope>>(std::move(scope));
-  const absl::Status queued = log_.Append(
-      std::move(append), [finish, call, response](const absl::StatusOr<AppendResult>& appended) {
+  const absl::Status queued =
+      parts_.log.Append(std::move(append), [this, call, refuse, response, type = one.event_type()](
+                                               const absl::StatusOr<AppendResult>& appended) {
         if (!appended.ok()) {
-          finish(std::move(*call), LogError(appended.status()), EventOutcome::kRefused);
+          refuse(LogError(appended.status()));
           return;
         }
         const Appended& one_appended = appended->entries.front();
@@ -366,10 +80,11 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
         response->set_offset(one_appended.offset);
         response->set_duplicate(outcome == EventOutcome::kDuplicate);
         response->set_consistency_token(MakeConsistencyToken(one_appended.offset));
-        finish(std::move(*call), absl::OkStatus(), outcome);
+        parts_.metrics.CountEvents(type, outcome);
+        call->Finish(absl::OkStatus());
       });
-  if (!queued.ok()) finish(std::move(*call), LogError(queued), EventOutcome::kRefused);
-  return reactor;
+  if (!queued.ok()) refuse(LogError(queued));
+  return call->reactor();
 }
 
 }  // namespace groundswell

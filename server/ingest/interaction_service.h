@@ -3,15 +3,9 @@
 #ifndef GROUNDSWELL_SERVER_INGEST_INTERACTION_SERVICE_H_
 #define GROUNDSWELL_SERVER_INGEST_INTERACTION_SERVICE_H_
 
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <map>
-#include <string>
-
 #include "graph/log/interaction_log.h"
-#include "graph/state/catalogue.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "server/ingest/ingest_stream.h"
 #include "server/ingest/removals.h"
 #include "server/process/metrics.h"
 #include "server/rpc/access.h"
@@ -21,12 +15,7 @@ namespace groundswell {
 
 class InteractionService final : public v1::InteractionService::CallbackService {
  public:
-  struct Options {
-    std::string name_space;
-    std::map<std::string, int64_t> event_types;
-    size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
-    std::function<int64_t()> now_us;     // the clock, in microseconds since 1970
-  };
+  using Options = IngestOptions;
 
   // All references must outlive the service.
   InteractionService(const AccessControl& access, InteractionLog& log, const ServingCell& serving,
@@ -42,17 +31,8 @@ class InteractionService final : public v1::InteractionService::CallbackService 
                                        v1::RemovalReceipt* response) override;
 
  private:
-  class IngestStream;
-
-  absl::StatusOr<Interaction> Check(const v1::Interaction& interaction,
-                                    const Catalogue& catalogue) const;
-
-  const AccessControl& access_;
-  InteractionLog& log_;
-  const ServingCell& serving_;
+  const IngestParts parts_;
   Removals& removals_;
-  Metrics& metrics_;
-  const Options options_;
 };
 
 }  // namespace groundswell

@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -14,8 +14,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 using std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
 
 std::pair<Tombstone::Kind, IdHash> SubjectOf(const LogEntry& entry) {
   if (const auto* forget = std::get_if<ForgetUser>(&entry); forget != nullptr) {
@@ -71,14 +69,12 @@ void Removals::Remove(LogEntry entry, steady_clock::time_point deadline, Done do
       std::move(request),
       [this, shared, deadline, redact](const absl::StatusOr<AppendResult>& appended) {
         if (!appended.ok()) {
-          (*shared)(appended.status());
+          (*shared)(LogError(appended.status()));
           return;
         }
         serving_.Get()->applier->WhenApplied(appended->entries[0].offset, deadline, redact);
       });
-  if (!queued.ok()) {
-    (*shared)(WithRetryAfter(WithReason(queued, "LOG_FULL"), kRetryAfterFullLog));
-  }
+  if (!queued.ok()) (*shared)(LogError(queued));
 }
 
 }  // namespace groundswell

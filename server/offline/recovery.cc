@@ -12,6 +12,7 @@
 #include "graph/log/record.h"
 #include "graph/store/acknowledged_mark.h"
 #include "server/offline/directory_swap.h"
+#include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {

@@ -23,6 +23,8 @@
 #include "server/offline/feature_rows.h"
 #include "server/offline/past_log.h"
 #include "server/pipeline/features.h"
+#include "server/serving/clustering.h"
+#include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {

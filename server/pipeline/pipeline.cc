@@ -68,7 +68,7 @@ float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
 
-Pipeline::Pipeline(const ServingState& state, Metrics& metrics, Options options,
+Pipeline::Pipeline(const LiveState& state, Metrics& metrics, Options options,
                    size_t compute_threads)
     : state_(state),
       metrics_(metrics),
@@ -145,7 +145,7 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
                                              StageDurations& durations) {
   RankedList list = NewList(/*stale=*/false);
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
-  const EmbeddingIndex::View items = state_.embedding_source->Now();
+  const EmbeddingIndex::View items = state_.embedding_index->Now();
   const std::span<const float> vector = items.VectorOf(item);
   if (vector.empty()) {
     return PreconditionFailed(
@@ -155,7 +155,7 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
   }
   const ItemIndex itself[] = {item};
   const ItemFilter filter = FilterOf(rules, itself);
-  auto found = state_.embedding_source->Retrieve(
+  auto found = state_.embedding_index->Retrieve(
       {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
@@ -350,8 +350,8 @@ void Pipeline::ArrangeItems(const RecommendQuery& query, Scratch& scratch, Ranke
   if (query.diversity.strength <= 0 && !lays_out) return;
   StageTimer timer(metrics_, Stage::kArrange, &durations.arrange);
   if (query.diversity.strength > 0 && HasTimeFor(query.deadline)) {
-    Diversify(state_.embedding_source->Now(), query.diversity.strength,
-              options_.diversity_items_max, scratch.diversity, list.items);
+    Diversify(state_.embedding_index->Now(), query.diversity.strength, options_.diversity_items_max,
+              scratch.diversity, list.items);
   } else if (query.diversity.strength > 0) {
     Degrade(list, v1::DEGRADATION_DIVERSITY_SKIPPED, DegradedStep::kDiversitySkipped);
   }

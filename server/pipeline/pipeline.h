@@ -28,61 +28,15 @@
 #include "server/pipeline/admission.h"
 #include "server/pipeline/applied_rules.h"
 #include "server/pipeline/features.h"
+#include "server/pipeline/live_state.h"
 #include "server/pipeline/page_layout.h"
 #include "server/pipeline/prepared_items.h"
+#include "server/pipeline/query.h"
+#include "server/pipeline/ranked_list.h"
 #include "server/pipeline/retrieval.h"
 #include "server/process/metrics.h"
-#include "server/recommend/ranked_lists.h"
-#include "server/serving/serving_state.h"
 
 namespace groundswell {
-
-struct StageDurations {
-  std::chrono::nanoseconds user_state{};
-  std::chrono::nanoseconds retrieval{};
-  std::chrono::nanoseconds rank{};
-  std::chrono::nanoseconds explain{};
-  std::chrono::nanoseconds arrange{};
-
-  StageDurations& operator+=(const StageDurations& other) {
-    user_state += other.user_state;
-    retrieval += other.retrieval;
-    rank += other.rank;
-    explain += other.explain;
-    arrange += other.arrange;
-    return *this;
-  }
-};
-
-// Which items may be answered, in the server's own terms.
-struct ItemRules {
-  std::vector<ItemIndex> excluded;   // ascending
-  std::vector<uint32_t> categories;  // numbers of the catalogue; empty: all
-  bool include_seen = false;
-  int64_t now_us = 0;  // when it is asked, since 1970: items are answered within their time
-};
-
-// How unlike each other the items of a list are to be.
-struct Diversity {
-  float strength = 0;       // 0 to 1, see Diversify
-  size_t category_max = 0;  // items of one category on a page; 0: any number
-};
-
-struct RecommendQuery {
-  std::string user_id;  // empty: an anonymous session, which is its hypothetical events
-  std::vector<Interaction> hypothetical_events;
-  ItemRules rules;
-  AppliedRules applied_rules;  // the operator's
-  Diversity diversity;
-  // So many items at least, where they exist; and pages end by it where categories are limited.
-  size_t page_size = 20;
-  const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
-  std::chrono::steady_clock::time_point deadline;
-  uint32_t only_sources = 0;  // SourceBits; 0: the configured ones
-  bool skip_ranking = false;
-  bool stale = false;        // the caller's own write could not be waited for
-  size_t explain_items = 0;  // the first items of the ranked list to explain
-};
 
 class Pipeline {
  public:
@@ -97,7 +51,7 @@ class Pipeline {
   };
 
   // All references must outlive the pipeline; `state` has its applier.
-  Pipeline(const ServingState& state, Metrics& metrics, Options options, size_t compute_threads);
+  Pipeline(const LiveState& state, Metrics& metrics, Options options, size_t compute_threads);
 
   // Runs every ranker once on a made-up user, so that the first request does not pay for what the
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
@@ -171,7 +125,7 @@ class Pipeline {
                   std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;
 
-  const ServingState& state_;
+  const LiveState& state_;
   Metrics& metrics_;
   const Options options_;
   const Retrieval retrieval_;

@@ -49,7 +49,7 @@ absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& ev
 }  // namespace
 
 absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
-    const ServingState& state, const std::string& user_id,
+    const LiveState& state, const std::string& user_id,
     std::span<const Interaction> hypothetical_events) {
   std::optional<OverlaidUser> user;
   if (!user_id.empty()) {

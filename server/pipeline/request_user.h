@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "graph/fold/applier.h"
 #include "graph/log/interaction.h"
-#include "server/serving/serving_state.h"
+#include "server/pipeline/live_state.h"
 
 namespace groundswell {
 
@@ -19,7 +19,7 @@ namespace groundswell {
 // InvalidArgument, naming the field, for a hypothetical event that would not be applied.
 // REQUIRES: the state has its applier.
 absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
-    const ServingState& state, const std::string& user_id,
+    const LiveState& state, const std::string& user_id,
     std::span<const Interaction> hypothetical_events);
 
 }  // namespace groundswell

@@ -18,7 +18,7 @@ constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
 
 }  // namespace
 
-Retrieval::Retrieval(const ServingState& state, Metrics& metrics, Options options)
+Retrieval::Retrieval(const LiveState& state, Metrics& metrics, Options options)
     : state_(state),
       metrics_(metrics),
       options_(std::move(options)),
@@ -86,7 +86,7 @@ void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t co
     return;
   }
   auto found =
-      state_.embedding_source->Retrieve({.vector = vector, .filter = query.filter, .count = count});
+      state_.embedding_index->Retrieve({.vector = vector, .filter = query.filter, .count = count});
   if (found.ok()) {
     Add(*std::move(found), source, scratch.proposed);
   } else {
@@ -98,7 +98,7 @@ void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result&
   const size_t nearest = QuotaOf(kFromEmbedding, query);
   const size_t similar = QuotaOf(kFromSimilarItems, query);
   if (query.user == nullptr || nearest + similar == 0) return;
-  const EmbeddingIndex::View items = state_.embedding_source->Now();
+  const EmbeddingIndex::View items = state_.embedding_index->Now();
   const UserState& user = query.user->state;
   scratch.vector.resize(state_.live_vectors->dim());
   if (nearest > 0 && state_.live_vectors->OfUser(user.index, scratch.newest, user.item_count(),

@@ -31,8 +31,8 @@
 #include "index/walks/history.h"
 #include "index/walks/random_walk_source.h"
 #include "server/pipeline/admission.h"
+#include "server/pipeline/live_state.h"
 #include "server/process/metrics.h"
-#include "server/serving/serving_state.h"
 
 namespace groundswell {
 
@@ -100,7 +100,7 @@ class Retrieval {
                                        kFromPopular | kFromHistory;
 
   // The references must outlive it.
-  Retrieval(const ServingState& state, Metrics& metrics, Options options);
+  Retrieval(const LiveState& state, Metrics& metrics, Options options);
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
@@ -123,7 +123,7 @@ class Retrieval {
   void ProposeTrending(const Query& query, Scratch& scratch) const;
   void ProposePopular(const Query& query, size_t count, Scratch& scratch) const;
 
-  const ServingState& state_;
+  const LiveState& state_;
   Metrics& metrics_;
   const Options options_;
   const CoOccurrence co_occurrence_;

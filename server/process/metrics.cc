@@ -1,14 +1,12 @@
 #include "server/process/metrics.h"
 
-#include <dirent.h>
 #include <prometheus/family.h>
 #include <prometheus/text_serializer.h>
-#include <unistd.h>
 
 #include <bit>
-#include <fstream>
-#include <iterator>
-#include <sstream>
+#include <optional>
+
+#include "server/process/process_figures.h"
 
 namespace groundswell {
 namespace {
@@ -86,49 +84,21 @@ MetricFamily Single(std::string name, std::string help, prometheus::MetricType t
   return family;
 }
 
-size_t CountOpenFiles() {
-  DIR* directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return 0;
-  size_t entries = 0;
-  while (readdir(directory) != nullptr) ++entries;
-  closedir(directory);
-  return entries > 3 ? entries - 3 : 0;  // ".", ".." and the directory itself
-}
-
-double BootTimeSeconds() {
-  std::ifstream stat("/proc/stat");
-  std::string word;
-  double seconds = 0;
-  while (stat >> word) {
-    if (word == "btime" && stat >> seconds) return seconds;
-  }
-  return 0;
-}
-
-// The standard figures of a process, from Linux's /proc; names as every Prometheus client has them.
+// Names as every Prometheus client has them.
 void AppendProcess(std::vector<MetricFamily>& families) {
-  std::ifstream file("/proc/self/stat");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const size_t name_end = text.rfind(')');  // the program's name may hold anything
-  if (name_end == std::string::npos) return;
-  std::istringstream fields(text.substr(name_end + 1));
-  const std::vector<std::string> stat{std::istream_iterator<std::string>(fields), {}};
-  if (stat.size() < 22) return;
-  // proc(5) counts fields from 1, and two stand before these.
-  const auto field = [&stat](size_t number) { return std::stod(stat[number - 3]); };
-  const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  const std::optional<ProcessFigures> figures = ReadProcessFigures();
+  if (!figures.has_value()) return;
   using prometheus::MetricType;
   families.push_back(Single("process_cpu_seconds_total", "User and system CPU time.",
-                            MetricType::Counter, (field(14) + field(15)) / ticks));
+                            MetricType::Counter, figures->cpu_seconds));
   families.push_back(Single("process_start_time_seconds", "Start time since the Unix epoch.",
-                            MetricType::Gauge, BootTimeSeconds() + field(22) / ticks));
-  families.push_back(
-      Single("process_virtual_memory_bytes", "Virtual memory size.", MetricType::Gauge, field(23)));
+                            MetricType::Gauge, figures->start_time_seconds));
+  families.push_back(Single("process_virtual_memory_bytes", "Virtual memory size.",
+                            MetricType::Gauge, figures->virtual_memory_bytes));
   families.push_back(Single("process_resident_memory_bytes", "Resident memory size.",
-                            MetricType::Gauge, field(24) * page));
-  families.push_back(Single("process_open_fds", "Open file descriptors.", MetricType::Gauge,
-                            static_cast<double>(CountOpenFiles())));
+                            MetricType::Gauge, figures->resident_memory_bytes));
+  families.push_back(
+      Single("process_open_fds", "Open file descriptors.", MetricType::Gauge, figures->open_files));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "google/protobuf/util/time_util.h"
 #include "graph/log/log_entry.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {

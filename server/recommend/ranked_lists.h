@@ -27,34 +27,10 @@
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
-#include "graph/state/catalogue.h"
 #include "index/candidate_source.h"
-#include "models/explanations.h"
+#include "server/pipeline/ranked_list.h"
 
 namespace groundswell {
-
-// By item macro node: the categories of its items with the most interactions, at most three.
-using ItemNodeCategories = std::vector<std::vector<std::string>>;
-
-// One answer, whole: what every page of it says.
-struct RankedList {
-  std::vector<Candidate> items;  // best first
-  // Positions that no page goes beyond, ascending; empty: pages end anywhere. A page that begins
-  // between two of them ends at the next one at the latest.
-  std::vector<uint32_t> page_ends;
-  // Of the first items, past items by their ItemIndex; absent unless asked for.
-  std::optional<Explanations> explanations;
-  // Whose items they are, also once another snapshot serves.
-  std::shared_ptr<const Catalogue> catalogue;
-  // What its item macro nodes are called; may be null without explanations.
-  std::shared_ptr<const ItemNodeCategories> item_node_categories;
-  std::string snapshot_version;
-  std::string ranker;  // empty: ranking was skipped
-  Offset applied_offset = 0;
-  int64_t newest_event_time_us = 0;
-  std::vector<int> degradations;  // groundswell.v1.Degradation
-  int fallback_reason = 0;        // groundswell.v1.FallbackReason
-};
 
 struct Page {
   // 32 hexadecimal digits; the same on all pages of a list.

@@ -13,6 +13,8 @@
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/request_user.h"
 #include "server/recommend/recommend_checks.h"
+#include "server/rpc/event_checks.h"
+#include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "scheduling/thread_scheduling.h"
-#include "server/rpc/status_details.h"
+#include "server/rpc/unary_call.h"
 
 namespace groundswell {
 namespace {
@@ -24,18 +24,16 @@ struct UnaryRunner::Pending {
           std::string_view call_id, Work call_work)
       : context(call_context),
         runner(unary_runner),
-        reactor(call_context.DefaultReactor()),
+        unary(call_context, unary_runner.metrics_, call_method),
         method(call_method),
         request_id(call_id),
         trace(TraceOf(call_context)),
         work(std::move(call_work)) {
-    scope.emplace(runner.metrics_, method);
-    call.arrival = scope->begin();
+    call.arrival = unary.arrival();
     if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
   }
 
   void Finish(const absl::Status& status) {
-    const grpc::Status result = ToGrpcStatus(status);
     runner.slow_calls_.Observe({.method = method,
                                 .request_id = request_id,
                                 .trace = trace,
@@ -43,19 +41,16 @@ struct UnaryRunner::Pending {
                                 .total = std::chrono::steady_clock::now() - call.arrival,
                                 .queued = call.queued,
                                 .stages = call.stages});
-    scope->set_code(result.error_code());
-    scope.reset();       // counted before the caller can ask for the count
     call.state.reset();  // let go before the caller can believe it is done
-    reactor->Finish(result);
+    unary.Finish(status);
   }
 
   grpc::CallbackServerContext& context;
   UnaryRunner& runner;
-  grpc::ServerUnaryReactor* const reactor;
+  UnaryCall unary;
   const Method method;
   const std::string_view request_id;
   const std::optional<TraceContext> trace;
-  std::optional<RpcScope> scope;
   Work work;
   Call call;
 };
@@ -76,7 +71,7 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
   thread_local const bool prompt = (RequestShortSlices(), true);
   static_cast<void>(prompt);
   auto pending = std::make_shared<Pending>(*context, *this, method, request_id, std::move(work));
-  grpc::ServerUnaryReactor* const reactor = pending->reactor;
+  grpc::ServerUnaryReactor* const reactor = pending->unary.reactor();
   if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
     pending->Finish(s);
     return reactor;

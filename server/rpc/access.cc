@@ -58,23 +58,21 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 AccessControl::AccessControl(Options options, Metrics& metrics)
     : options_(std::move(options)), metrics_(metrics) {}
 
-AccessControl::~AccessControl() {
-  if (reloading_ != nullptr) reloading_->Stop();
-}
-
 absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(Options options,
                                                                      Metrics& metrics) {
   std::unique_ptr<AccessControl> access(new AccessControl(std::move(options), metrics));
   if (access->options_.clients_file.empty()) return access;
   if (absl::Status s = access->Reload(); !s.ok()) return s;
   AccessControl* const self = access.get();
-  access->reloading_ = std::make_unique<BackgroundThread>(BackgroundThread::Options{
-      .interval = self->options_.reload, .periodic = [self](const BackgroundThread::KeepGoing&) {
+  access->reloading_ = std::make_unique<PeriodicThread>(
+      PeriodicThread::Scheduling{.name = "access"}, self->options_.reload,
+      [self](const PeriodicThread::KeepGoing&) -> std::chrono::milliseconds {
         if (const absl::Status s = self->Reload(); !s.ok()) {
           self->metrics_.CountAccessReloadFailure();
           spdlog::error("{}; the clients stay as they were", std::string(s.message()));
         }
-      }});
+        return self->options_.reload;
+      });
   return access;
 }
 

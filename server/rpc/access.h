@@ -16,8 +16,8 @@
 #include "graph/mutex.h"
 #include "grpcpp/server_context.h"
 #include "server/process/metrics.h"
+#include "server/process/periodic_thread.h"
 #include "server/rpc/client_list.h"
-#include "server/serving/background.h"
 
 namespace groundswell {
 
@@ -33,7 +33,6 @@ class AccessControl {
   // that is wrong is logged and counted, and the clients stay as they were. `metrics` must outlive
   // it.
   static absl::StatusOr<std::unique_ptr<AccessControl>> Create(Options options, Metrics& metrics);
-  ~AccessControl();
 
   // Whether this call may be made, which is counted. Unauthenticated (reason CREDENTIALS_MISSING or
   // CREDENTIALS_UNKNOWN), PermissionDenied (RIGHT_MISSING), or ResourceExhausted (RATE_LIMITED,
@@ -51,7 +50,7 @@ class AccessControl {
   std::optional<std::string> text_;  // as read last; the reloading thread's alone
   mutable Mutex mutex_;
   std::shared_ptr<const ClientList> clients_ ABSL_GUARDED_BY(mutex_);  // null: everybody
-  std::unique_ptr<BackgroundThread> reloading_;
+  std::unique_ptr<PeriodicThread> reloading_;  // last: it uses everything above
 };
 
 }  // namespace groundswell

@@ -12,6 +12,7 @@
 namespace groundswell {
 namespace {
 
+constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
 constexpr size_t kQuotedBytesMax = 64;
 // gRPC carries message and details in headers, which peers limit to 8 KiB.
 constexpr size_t kMessageBytesMax = 1'024;
@@ -133,6 +134,13 @@ absl::Status Overloaded(std::string_view what, std::chrono::milliseconds retry_a
                      "{} is full; try again in {} ms, or send less", what, retry_after.count())),
                  "OVERLOADED"),
       retry_after);
+}
+
+absl::Status LogError(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status) && ReasonOf(status).empty()) {
+    return WithRetryAfter(WithReason(status, "LOG_FULL"), kRetryAfterFullLog);
+  }
+  return status;
 }
 
 absl::Status WithReason(absl::Status status, std::string_view reason,

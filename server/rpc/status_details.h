@@ -38,6 +38,10 @@ absl::Status PreconditionFailed(std::string_view reason, std::string_view subjec
 // ResourceExhausted, reason OVERLOADED, with RetryInfo: `<what> is full; ...`.
 absl::Status Overloaded(std::string_view what, std::chrono::milliseconds retry_after);
 
+// An error of the interaction log as a client is told of it: one for want of room gets the reason
+// LOG_FULL and a RetryInfo, unless it has a reason of its own; others stay as they are.
+absl::Status LogError(const absl::Status& status);
+
 // `status` with an ErrorInfo in place of any it had. `reason`: UPPER_SNAKE_CASE, at most 63 bytes.
 // OK stays OK.
 absl::Status WithReason(absl::Status status, std::string_view reason,

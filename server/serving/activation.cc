@@ -13,6 +13,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduling/thread_scheduling.h"
+#include "server/serving/clustering.h"
+#include "server/serving/load_state.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/snapshot_staging.h"
 

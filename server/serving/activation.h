@@ -17,6 +17,7 @@
 #include "graph/store/rocksdb_log.h"
 #include "graph/store/store.h"
 #include "server/serving/background.h"
+#include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {

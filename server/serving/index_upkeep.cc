@@ -4,8 +4,6 @@
 
 #include <string>
 
-#include "scheduling/thread_scheduling.h"
-
 namespace groundswell {
 namespace {
 
@@ -19,40 +17,17 @@ constexpr int kNiceness = 19;
 
 IndexUpkeep::IndexUpkeep(const ServingCell& serving, Metrics& metrics,
                          std::chrono::milliseconds interval)
-    : serving_(serving), metrics_(metrics), thread_([this, interval] { Loop(interval); }) {}
-
-IndexUpkeep::~IndexUpkeep() {
-  {
-    const MutexLock lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.NotifyAll();
-  thread_.join();
-}
-
-bool IndexUpkeep::stopping() const {
-  const MutexLock lock(mutex_);
-  return stopping_;
-}
-
-void IndexUpkeep::Loop(std::chrono::milliseconds interval) {
-  NameThread("index");
-  LowerPriority(kNiceness);
-  std::chrono::milliseconds wait = interval;
-  while (true) {
-    {
-      const MutexLock lock(mutex_);
-      const auto wake = steady_clock::now() + wait;
-      while (!stopping_ && steady_clock::now() < wake) changed_.WaitUntil(mutex_, wake);
-      if (stopping_) return;
-    }
-    wait = LookAfter(serving_.Get(), interval);
-  }
-}
+    : serving_(serving),
+      metrics_(metrics),
+      thread_({.name = "index", .niceness = kNiceness}, interval,
+              [this, interval](const PeriodicThread::KeepGoing& keep_going) {
+                return LookAfter(serving_.Get(), interval, keep_going);
+              }) {}
 
 std::chrono::milliseconds IndexUpkeep::LookAfter(const std::shared_ptr<ServingState>& state,
-                                                 std::chrono::milliseconds interval) {
-  EmbeddingIndex& index = *state->embedding_source;
+                                                 std::chrono::milliseconds interval,
+                                                 const PeriodicThread::KeepGoing& keep_going) {
+  EmbeddingIndex& index = *state->embedding_index;
   if (!index.WantsRebuild()) return interval;
   spdlog::info("building the retrieval index: {} items have changed", index.status().changed_items);
   const auto begin = steady_clock::now();
@@ -63,7 +38,7 @@ std::chrono::milliseconds IndexUpkeep::LookAfter(const std::shared_ptr<ServingSt
       next_report += kReportEvery;
       spdlog::info("building the retrieval index: {} of {} items", done, total);
     }
-    return !stopping() && serving_.Get() == state;
+    return keep_going() && serving_.Get() == state;
   });
   const auto took = steady_clock::now() - begin;
   if (absl::IsCancelled(built)) return interval;

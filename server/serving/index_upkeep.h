@@ -5,10 +5,9 @@
 
 #include <chrono>
 #include <memory>
-#include <thread>
 
-#include "graph/mutex.h"
 #include "server/process/metrics.h"
+#include "server/process/periodic_thread.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
@@ -20,21 +19,16 @@ class IndexUpkeep {
  public:
   // Looks once per interval. Both must outlive this object; `serving` holds a state.
   IndexUpkeep(const ServingCell& serving, Metrics& metrics, std::chrono::milliseconds interval);
-  ~IndexUpkeep();
 
  private:
-  void Loop(std::chrono::milliseconds interval);
   // How long to wait for the next look.
   std::chrono::milliseconds LookAfter(const std::shared_ptr<ServingState>& state,
-                                      std::chrono::milliseconds interval);
-  bool stopping() const;
+                                      std::chrono::milliseconds interval,
+                                      const PeriodicThread::KeepGoing& keep_going);
 
   const ServingCell& serving_;
   Metrics& metrics_;
-  mutable Mutex mutex_;
-  CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // last: it uses everything above
+  PeriodicThread thread_;  // last: it uses everything above
 };
 
 }  // namespace groundswell

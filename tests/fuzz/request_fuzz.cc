@@ -1,8 +1,10 @@
 // Requests as protobuf bytes, through every check that a request passes, and the configuration
 // file.
-#include "server/config/config.h"
+#include "server/config/config_reading.h"
 #include "server/recommend/list_rules.h"
 #include "server/recommend/recommend_checks.h"
+#include "server/rpc/event_checks.h"
+#include "server/rpc/field_checks.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

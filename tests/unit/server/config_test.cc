@@ -1,11 +1,11 @@
-#include "server/config/config.h"
-
 #include <gmock/gmock.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+
+#include "server/config/config_reading.h"
 
 namespace groundswell {
 namespace {

@@ -19,14 +19,14 @@ class IndexUpkeepTest : public ::testing::Test {
   IndexUpkeepTest() {
     store_ = *GraphStore::Open({.path = directory_.File("db"), .create = true});
     state_ = std::make_shared<ServingState>(Generation(*store_, 1));
-    state_->embedding_source = *EmbeddingIndex::Build(
+    state_->embedding_index = *EmbeddingIndex::Build(
         rows_, kDim,
         {.flat_max_items = kItems, .factory = "IVF200,Flat", .changes_max = 10, .items_max = 100});
     serving_.Exchange(state_);
   }
 
   void Upsert(uint32_t item) {
-    EXPECT_TRUE(state_->embedding_source->Upsert(ItemIndex{item}, std::vector<float>(kDim)).ok());
+    EXPECT_TRUE(state_->embedding_index->Upsert(ItemIndex{item}, std::vector<float>(kDim)).ok());
   }
   template <typename Condition>
   static bool Becomes(const Condition& condition) {
@@ -49,7 +49,7 @@ class IndexUpkeepTest : public ::testing::Test {
 TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
   const IndexUpkeep upkeep(serving_, metrics_, std::chrono::milliseconds(1));
   for (uint32_t item = 0; item < 10; ++item) Upsert(item);
-  EXPECT_TRUE(Becomes([&] { return state_->embedding_source->status().changed_items == 0; }));
+  EXPECT_TRUE(Becomes([&] { return state_->embedding_index->status().changed_items == 0; }));
   EXPECT_TRUE(Becomes([&] {
     return metrics_.Render().find("groundswell_index_builds_total{result=\"complete\"} 1") !=
            std::string::npos;
@@ -66,7 +66,7 @@ TEST_F(IndexUpkeepTest, AnIndexThatCannotBeBuiltIsCountedAndNotTriedAgainAtOnce)
   EXPECT_TRUE(Becomes([&] { return metrics_.Render().find(failed + "1") != std::string::npos; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_THAT(metrics_.Render(), HasSubstr(failed + "1"));
-  EXPECT_EQ(state_->embedding_source->status().changed_items, 10u);
+  EXPECT_EQ(state_->embedding_index->status().changed_items, 10u);
 }
 
 }  // namespace

@@ -11,6 +11,9 @@
 
 #include "graph/store/rocksdb_log.h"
 #include "server/offline/import.h"
+#include "server/serving/clustering.h"
+#include "server/serving/graph_follower.h"
+#include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 #include "tests/support/temporary_directory.h"
 

@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "server/recommend/recommend_checks.h"
+#include "server/rpc/event_checks.h"
+#include "server/rpc/field_checks.h"
 
 namespace groundswell {
 namespace {

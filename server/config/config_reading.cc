@@ -1,4 +1,4 @@
-#include "server/config/config.h"
+#include "server/config/config_reading.h"
 
 #include <fmt/format.h>
 #include <toml++/toml.h>

@@ -1,4 +1,4 @@
-#include "server/serving/serving_state.h"
+#include "server/serving/load_state.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "server/pipeline/pipeline.h"
+#include "server/serving/graph_follower.h"
 
 namespace groundswell {
 namespace {
@@ -78,22 +78,6 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
   return catalogue;
 }
 
-// Mean of the embeddings of the user's items that have one, an item once; all zero without any.
-std::vector<float> MeanEmbedding(const Snapshot& snapshot, const UserState& user) {
-  std::vector<float> mean(snapshot.manifest().embedding_dim);
-  size_t count = 0;
-  for (size_t at = 0; at < user.edges.size(); ++at) {
-    const ItemIndex item = user.edges[at].item;
-    const bool repeats = at > 0 && user.edges[at - 1].item == item;
-    if (repeats || ToInt(item) >= snapshot.item_clusters().size()) continue;
-    const auto embedding = snapshot.ItemEmbedding(ToInt(item));
-    for (size_t i = 0; i < mean.size(); ++i) mean[i] += embedding[i];
-    ++count;
-  }
-  for (float& value : mean) value /= static_cast<float>(std::max<size_t>(count, 1));
-  return mean;
-}
-
 std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue& catalogue,
                                                                 const MacroGraph& graph) {
   const auto category_of_item = catalogue.category_of_item();
@@ -119,7 +103,7 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
 }
 
 void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_item,
-                ServingState& state) {
+                LiveState& state) {
   ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
     const EdgeChange came{.user = user.index,
                           .item = item,
@@ -136,7 +120,7 @@ void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_ite
 // item side and the index, of which it knows nothing. Counts the users in `users_read`. All
 // references must outlive the loading.
 std::future<absl::Status> LoadFollowers(const LoadOptions& options,
-                                        std::atomic<uint64_t>& users_read, ServingState& state) {
+                                        std::atomic<uint64_t>& users_read, LiveState& state) {
   state.fading_counts =
       std::make_unique<FadingCounts>(options.popularity_half_life_s, state.catalogue->capacity());
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
@@ -153,7 +137,7 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
 }
 
 absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint64_t>& users_read,
-                             const LoadProgress& progress, ServingState& state) {
+                             const LoadProgress& progress, LiveState& state) {
   while (loaded.wait_for(kProgressInterval) != std::future_status::ready) {
     progress("users", users_read, static_cast<uint64_t>(state.graph_state.live_user_count));
   }
@@ -161,15 +145,15 @@ absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint6
 }
 
 // Those that were given, and those that follow from the users.
-absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) {
+absl::Status LoadNewItemVectors(const GivenVectors& given, LiveState& state) {
   const Snapshot& snapshot = *state.snapshot;
   const size_t trained = snapshot.item_clusters().size();
   state.live_vectors = std::make_unique<LiveVectors>(
       snapshot.user_embeddings(), snapshot.manifest().embedding_dim, *state.adjacency);
   state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
-                                                            *state.embedding_source, trained);
+                                                            *state.embedding_index, trained);
   for (const auto& [item, vector] : given) {
-    if (absl::Status s = state.embedding_source->Upsert(item, vector); !s.ok()) return s;
+    if (absl::Status s = state.embedding_index->Upsert(item, vector); !s.ok()) return s;
     state.new_item_vectors->Given(item);
   }
   for (auto item = static_cast<uint32_t>(trained); item < state.catalogue->size(); ++item) {
@@ -181,9 +165,6 @@ absl::Status LoadNewItemVectors(const GivenVectors& given, ServingState& state) 
 }
 
 }  // namespace
-
-ServingState::ServingState(Generation which) : generation(which) {}
-ServingState::~ServingState() = default;
 
 absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation& generation,
                                                                const LoadOptions& options,
@@ -229,7 +210,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
                                         return !options.cancelled || !options.cancelled();
                                       });
   if (!source.ok()) return source.status();
-  state->embedding_source = *std::move(source);
+  state->embedding_index = *std::move(source);
   if (absl::Status s = FinishFollowers(std::move(followers), users_read, progress, *state);
       !s.ok()) {
     return s;
@@ -238,61 +219,6 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;
-}
-
-Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot) {
-  return {.of_new_user =
-              [snapshot](ItemIndex item) {
-                UserState user;
-                user.edges.push_back({.item = item, .count = 1});
-                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
-              },
-          .of_known_user =
-              [snapshot](const UserState& user) {
-                return snapshot->NearestUserCluster(MeanEmbedding(*snapshot, user));
-              },
-          .of_new_item =
-              [snapshot](const UpsertItem& item) {
-                return snapshot->ClusterOfNewItem(item.clusters_of == snapshot->digest()
-                                                      ? item.embedding
-                                                      : std::span<const float>());
-              },
-          .trained_users = snapshot->user_clusters().size(),
-          .trained_items = snapshot->item_clusters().size()};
-}
-
-void FollowGraph(const ServingState& state, Applier::Options& options) {
-  options.on_edges_changed = [&state](const EdgeChange& change) {
-    state.adjacency->Change(change);
-    state.fading_counts->Change(change);
-    state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
-    state.new_item_vectors->Change(change);
-  };
-  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
-                                 std::optional<uint32_t> category_before) {
-    const bool has_vector =
-        upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
-    if (has_vector && state.embedding_source->Upsert(item, upserted.embedding).ok()) {
-      state.new_item_vectors->Given(item);
-    }
-    if (category_before.has_value()) {
-      state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
-    }
-  };
-  options.on_removed = [&state](ItemIndex item) {
-    // The catalogue hides it already; this gives back its place in the index.
-    state.embedding_source->Remove(item).IgnoreError();
-  };
-}
-
-void RefreshPopularity(ServingState& state) {
-  std::vector<Count> totals(state.catalogue->size());
-  std::vector<float> fading(totals.size());
-  state.fading_counts->Read(fading);
-  for (uint32_t item = 0; item < totals.size(); ++item) {
-    totals[item] = state.graph->items().Total(ItemIndex{item});
-  }
-  state.popularity.Update(fading, totals);
 }
 
 }  // namespace groundswell

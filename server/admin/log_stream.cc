@@ -1,0 +1,123 @@
+#include "server/admin/log_stream.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/rpc/field_checks.h"
+#include "server/rpc/status_details.h"
+#include "server/rpc/unary_call.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr size_t kEntriesPerMessage = 500;
+
+void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
+  out.set_event_id(interaction.event_id);
+  out.set_user_id(interaction.user_id);
+  out.set_item_id(interaction.item_id);
+  out.set_event_type(interaction.event_type);
+  out.set_weight(static_cast<int32_t>(interaction.weight));
+  *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
+}
+
+std::string_view NameOf(const LogEntry& entry) {
+  static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
+                                                "remove_item", "upsert_item", "activate_snapshot"};
+  static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
+  return kNames[entry.index()];
+}
+
+// Reads a message's worth of entries whenever the client has taken the one before.
+class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
+ public:
+  LogStream(const RocksdbLog& log, Metrics& metrics, absl::Status allowed,
+            const v1::ReadLogRequest& request)
+      : log_(log), scope_(std::in_place, metrics, Method::kReadLog) {
+    absl::Status status = std::move(allowed);
+    if (status.ok()) status = CheckRequestId(request.request_id());
+    next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
+    end_ = log_.end();
+    if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
+    if (status.ok() && (request.from_offset() < 0 || request.limit() < 0)) {
+      status = InvalidField("from_offset", std::to_string(request.from_offset()),
+                            "it and limit must not be negative");
+    }
+    if (status.ok() && next_ < log_.begin()) {
+      status = WithReason(absl::OutOfRangeError(fmt::format(
+                              "from_offset is {}, but the log begins at {}", next_, log_.begin())),
+                          "LOG_CUT");
+    }
+    if (status.ok()) {
+      WriteNext();
+    } else {
+      End(status);
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      WriteNext();
+    } else {
+      End(absl::CancelledError("the client is gone"));
+    }
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNext() {
+    if (next_ > end_) {
+      End(absl::OkStatus());
+      return;
+    }
+    const auto wanted = static_cast<size_t>(end_ - next_ + 1);
+    const auto entries = log_.Read(next_, std::min(wanted, kEntriesPerMessage));
+    if (!entries.ok() || entries->empty()) {
+      End(entries.status());
+      return;
+    }
+    message_.clear_entries();
+    for (const auto& [offset, entry] : *entries) {
+      v1::LogEntry& out = *message_.add_entries();
+      out.set_offset(offset);
+      if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
+        *out.mutable_receive_time() =
+            TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
+        WriteInteraction(*interaction, *out.mutable_interaction());
+      } else {
+        out.set_change(std::string(NameOf(entry)));
+      }
+    }
+    next_ = entries->back().first + 1;
+    StartWrite(&message_);
+  }
+
+  void End(const absl::Status& status) { CountAndFinish(ToGrpcStatus(status), scope_, *this); }
+
+  const RocksdbLog& log_;
+  std::optional<RpcScope> scope_;
+  Offset next_ = 0;
+  Offset end_ = 0;
+  v1::ReadLogResponse message_;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const RocksdbLog& log,
+                                                              Metrics& metrics,
+                                                              absl::Status allowed,
+                                                              const v1::ReadLogRequest& request) {
+  return new LogStream(log, metrics, std::move(allowed), request);
+}
+
+}  // namespace groundswell

@@ -1,0 +1,52 @@
+// LiveState: one snapshot, the macro graph folded over it, and the candidate sources that follow
+// it: the world that a request sees.
+#ifndef GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_
+#define GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_
+
+#include <memory>
+
+#include "graph/fold/applier.h"
+#include "graph/fold/interaction_adjacency.h"
+#include "graph/state/catalogue.h"
+#include "graph/state/macro_graph.h"
+#include "graph/store/generation.h"
+#include "graph/upkeep/checkpoint.h"
+#include "index/popular/fading_counts.h"
+#include "index/popular/popularity_source.h"
+#include "index/popular/trending_items.h"
+#include "index/vectors/embedding_index.h"
+#include "index/vectors/live_vectors.h"
+#include "index/vectors/new_item_vectors.h"
+#include "models/snapshot/examples.h"
+#include "models/snapshot/snapshot.h"
+#include "server/pipeline/ranked_list.h"
+
+namespace groundswell {
+
+// Members are used from any thread; the graph and the catalogue are written by the applier alone,
+// and the popularity order by whoever refreshes it.
+struct LiveState {
+  explicit LiveState(Generation which) : generation(which) {}
+
+  const Generation generation;
+  std::shared_ptr<const Snapshot> snapshot;
+  ExampleAgreement examples;  // of this machine's arithmetic, as loaded
+  std::shared_ptr<Catalogue> catalogue;
+  std::unique_ptr<MacroGraph> graph;
+  LoadedItemSide loaded;   // where the graph came from
+  GraphState graph_state;  // as loaded: the graph contains everything up to its applied_offset
+  std::unique_ptr<EmbeddingIndex> embedding_index;
+  PopularitySource popularity;
+  // These follow the graph; the applier changes them.
+  std::unique_ptr<FadingCounts> fading_counts;
+  std::unique_ptr<TrendingItems> trending;
+  std::unique_ptr<InteractionAdjacency> adjacency;
+  std::unique_ptr<LiveVectors> live_vectors;
+  std::unique_ptr<NewItemVectors> new_item_vectors;
+  std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
+  std::unique_ptr<Applier> applier;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_

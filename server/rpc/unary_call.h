@@ -1,0 +1,47 @@
+// UnaryCall: one unary call on its way to its answer, which is counted.
+#ifndef GROUNDSWELL_SERVER_RPC_UNARY_CALL_H_
+#define GROUNDSWELL_SERVER_RPC_UNARY_CALL_H_
+
+#include <chrono>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/process/metrics.h"
+
+namespace groundswell {
+
+// Ends a call: counts it under the code of `result`, before its caller can ask for the count, and
+// then tells its caller. REQUIRES: `scope` has a value; it has none afterwards.
+template <typename Reactor>
+void CountAndFinish(const grpc::Status& result, std::optional<RpcScope>& scope, Reactor& reactor) {
+  scope->set_code(result.error_code());
+  scope.reset();
+  reactor.Finish(result);
+}
+
+class UnaryCall {
+ public:
+  // `metrics` must outlive the call, and the context is the caller's until Finish.
+  UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method);
+
+  // When the caller stops waiting; an hour from now for one who did not say.
+  std::chrono::steady_clock::time_point deadline() const { return deadline_; }
+  std::chrono::steady_clock::time_point arrival() const { return arrival_; }
+  // What a handler returns to gRPC.
+  grpc::ServerUnaryReactor* reactor() const { return reactor_; }
+
+  // Exactly once; request and response are gone afterwards.
+  void Finish(const absl::Status& outcome);
+
+ private:
+  grpc::ServerUnaryReactor* const reactor_;
+  std::optional<RpcScope> scope_;
+  const std::chrono::steady_clock::time_point arrival_;
+  const std::chrono::steady_clock::time_point deadline_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RPC_UNARY_CALL_H_

@@ -1,0 +1,39 @@
+// What follows the graph: at once, with every change of an edge, and lagging, at most once per
+// interval.
+#ifndef GROUNDSWELL_SERVER_SERVING_GRAPH_FOLLOWER_H_
+#define GROUNDSWELL_SERVER_SERVING_GRAPH_FOLLOWER_H_
+
+#include <chrono>
+#include <memory>
+
+#include "graph/fold/applier.h"
+#include "graph/ids.h"
+#include "server/process/periodic_thread.h"
+#include "server/serving/serving_state.h"
+
+namespace groundswell {
+
+// Makes what hangs on the graph follow it from here on. `state` must outlive the applier.
+void FollowGraph(const LiveState& state, Applier::Options& options);
+
+// Publishes the popularity order of the graph as it is now.
+void RefreshPopularity(LiveState& state);
+
+// Makes what lags behind the graph anew whenever it moved: the order of popularity, and vectors of
+// new items.
+class GraphFollower {
+ public:
+  // `serving` must outlive this object and hold a state.
+  GraphFollower(const ServingCell& serving, std::chrono::milliseconds interval);
+
+ private:
+  void Follow();
+
+  const ServingCell& serving_;
+  Offset published_ = 0;   // the thread's alone
+  PeriodicThread thread_;  // last: it uses everything above
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_SERVING_GRAPH_FOLLOWER_H_
