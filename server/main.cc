@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "program/run_main.h"
 #include "server/config/config_reading.h"
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
@@ -24,21 +25,30 @@ const char* malloc_conf = "background_thread:true";
 namespace groundswell {
 namespace {
 
+constexpr const char* kProgram = "groundswell-server";
+
 int Fail(const absl::Status& status) {
-  fmt::print(stderr, "groundswell-server: {}\n", std::string(status.message()));
+  PrintError(kProgram, std::string(status.message()).c_str());
+  return EXIT_FAILURE;
+}
+
+// Once the format of the log is set, an error is an event of the log like any other.
+int FailServing(const absl::Status& status) {
+  spdlog::critical("{}", std::string(status.message()));
   return EXIT_FAILURE;
 }
 
 int Serve(const ConfigFlags& flags) {
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
-  if (absl::Status s = RequireDataDir(*config); !s.ok()) return Fail(s);
   spdlog::set_level(spdlog::level::from_str(config->logging.level));
   SetLogFormat(config->logging.format == "json" ? LogFormat::kJson : LogFormat::kText);
+  LogWhatLibrariesSay();
+  if (absl::Status s = RequireDataDir(*config); !s.ok()) return FailServing(s);
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config, Interrupted);
-  if (!server.ok()) return Fail(server.status());
+  if (!server.ok()) return FailServing(server.status());
   // For scripts that asked for port 0.
   fmt::print("ready grpc_port={} http_port={} admin_port={}\n", (*server)->grpc_port(),
              (*server)->http_port(), (*server)->admin_port());
@@ -79,4 +89,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace groundswell
 
-int main(int argc, char** argv) { return groundswell::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return groundswell::RunMain(groundswell::kProgram, groundswell::Main, argc, argv);
+}

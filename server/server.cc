@@ -389,18 +389,19 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
-  auto started =
-      GrpcEndpoints::Start({.address = config.server.grpc_address,
-                            .admin_address = config.server.admin_address,
-                            .tls = {.certificate_file = config.tls.certificate_file,
-                                    .key_file = config.tls.key_file,
-                                    .client_ca_file = config.tls.client_ca_file,
-                                    .reload = std::chrono::seconds(config.tls.reload_s)},
-                            .reflection = config.server.reflection,
-                            .message_bytes_max = static_cast<int>(config.server.message_bytes_max)},
-                           {.recommend = *recommend_service,
-                            .interaction = *interaction_service,
-                            .admin = *admin_service});
+  auto started = GrpcEndpoints::Start(
+      {.address = config.server.grpc_address,
+       .admin_address = config.server.admin_address,
+       .tls = {.certificate_file = config.tls.certificate_file,
+               .key_file = config.tls.key_file,
+               .client_ca_file = config.tls.client_ca_file,
+               .reload = std::chrono::seconds(config.tls.reload_s)},
+       .reflection = config.server.reflection,
+       .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
+       .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms)},
+      {.recommend = *recommend_service,
+       .interaction = *interaction_service,
+       .admin = *admin_service});
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();

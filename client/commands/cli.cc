@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "client/commands/commands.h"
+#include "program/run_main.h"
 
 namespace groundswell {
 namespace {
@@ -103,4 +104,6 @@ int Main(int argc, char** argv) {
 
 }  // namespace groundswell
 
-int main(int argc, char** argv) { return groundswell::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return groundswell::RunMain("groundswell", groundswell::Main, argc, argv);
+}

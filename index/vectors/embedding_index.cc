@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "index/vectors/vector_search.h"
+#include "models/embedding_range.h"
 
 namespace groundswell {
 namespace {
@@ -24,9 +25,10 @@ absl::Status CheckVector(std::span<const float> vector, size_t dim, std::string_
     return absl::InvalidArgumentError(
         absl::StrCat(std::string(name), ": ", vector.size(), " numbers; must be ", dim));
   }
-  if (!std::ranges::all_of(vector, [](float value) { return std::isfinite(value); })) {
+  if (!IsEmbedding(vector)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(std::string(name), ": every number must be finite"));
+        absl::StrCat(std::string(name), ": every number must be between -", kEmbeddingNumberMax,
+                     " and ", kEmbeddingNumberMax));
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,8 @@
 #include <array>
 #include <exception>
 #include <optional>
+#include <regex>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -124,8 +126,39 @@ std::string Reason(const std::exception& e) {
   return begin == std::string::npos ? text : text.substr(begin + 2);
 }
 
+// What FAISS takes without a look and crashes or aborts on while it builds: kinds that it ends the
+// process over when there are too few rows, and numbers of nothing. Nothing: it may be tried.
+std::optional<std::string> KnownCrash(const std::string& factory) {
+  static const auto* const component = new std::regex("([A-Za-z]+)([0-9]*)[^,]*");
+  static const auto* const number = new std::regex("[0-9]+");
+  static const auto* const links = new std::regex("HNSW([0-9]+)");
+  static const auto* const known =
+      new std::regex("IVF|HNSW|PQ|SQ|SQfp|Flat|OPQ|PCA|PCAR|PCAW|PCAWR|RR|RFlat|Refine|LSH|L");
+  for (std::sregex_iterator at(factory.begin(), factory.end(), *component), end; at != end; ++at) {
+    if (!std::regex_match((*at)[1].str(), *known)) {
+      return absl::StrCat(
+          "names \"", (*at)[1].str(),
+          "\", which is none of IVF, HNSW, PQ, SQ, Flat, OPQ, PCA, RR, RFlat and Refine");
+    }
+  }
+  for (std::sregex_iterator at(factory.begin(), factory.end(), *number), end; at != end; ++at) {
+    const std::string digits = at->str();
+    if (digits.size() > 8 || std::stoi(digits) == 0) {
+      return absl::StrCat("has the number ", digits, "; numbers must be 1 to 99999999");
+    }
+  }
+  for (std::sregex_iterator at(factory.begin(), factory.end(), *links), end; at != end; ++at) {
+    const int count = std::stoi((*at)[1].str());
+    if (count < 2 || count > 512) {
+      return absl::StrCat("has HNSW with ", count, " links; there must be 2 to 512");
+    }
+  }
+  return std::nullopt;
+}
+
 // FAISS's index of that kind, empty. Throws what FAISS throws.
 absl::StatusOr<std::unique_ptr<faiss::Index>> MakeEmpty(const std::string& factory, size_t dim) {
+  if (const auto why = KnownCrash(factory); why.has_value()) return Refusal(factory, *why);
   std::unique_ptr<faiss::Index> index(
       faiss::index_factory(static_cast<int>(dim), factory.c_str(), faiss::METRIC_INNER_PRODUCT));
   if (index->metric_type != faiss::METRIC_INNER_PRODUCT) {

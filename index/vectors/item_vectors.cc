@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
+#include "models/embedding_range.h"
 
 namespace groundswell {
 
@@ -13,11 +14,11 @@ absl::StatusOr<ItemVectors> ItemVectors::Create(std::span<const float> trained, 
     return absl::InvalidArgumentError(
         absl::StrCat("item embeddings: ", trained.size(), " numbers are no rows of length ", dim));
   }
-  const auto bad = std::ranges::find_if(trained, [](float value) { return !std::isfinite(value); });
+  const auto bad = std::ranges::find_if_not(trained, IsEmbeddingNumber);
   if (bad != trained.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("item embeddings: row ", static_cast<size_t>(bad - trained.begin()) / dim,
-                     " holds ", *bad, "; every number must be finite"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "item embeddings: row ", static_cast<size_t>(bad - trained.begin()) / dim, " holds ", *bad,
+        "; every number must be between -", kEmbeddingNumberMax, " and ", kEmbeddingNumberMax));
   }
   ItemVectors vectors(trained, dim);
   vectors.row_of_item_.resize(trained.size() / dim);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "models/embedding_range.h"
 #include "models/files/sha256.h"
 #include "models/snapshot/registry.h"
 
@@ -159,6 +160,18 @@ absl::StatusOr<const SafetensorsFile*> Snapshot::OpenTensors(const std::string& 
   return &tensors_.emplace(name, *std::move(file)).first->second;
 }
 
+absl::Status Snapshot::CheckEmbeddings(std::string_view tensor,
+                                       std::span<const float> values) const {
+  const auto bad = std::find_if_not(values.begin(), values.end(), IsEmbeddingNumber);
+  if (bad == values.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: tensor \"{}\": row {} holds {}; embeddings must be between -{} and {}: export a "
+      "checkpoint "
+      "from before the training diverged",
+      kEmbeddingsFile, tensor, static_cast<size_t>(bad - values.begin()) / manifest_.embedding_dim,
+      *bad, kEmbeddingNumberMax, kEmbeddingNumberMax));
+}
+
 absl::Status Snapshot::ReadEmbeddings() {
   const absl::StatusOr<const SafetensorsFile*> open = OpenTensors(kEmbeddingsFile);
   if (!open.ok()) return open.status();
@@ -169,6 +182,8 @@ absl::Status Snapshot::ReadEmbeddings() {
   const std::array<size_t, 2> item_shape{manifest_.items, manifest_.embedding_dim};
   const auto items = file.Floats("item", item_shape);
   if (!items.ok()) return items.status();
+  if (absl::Status s = CheckEmbeddings("user", *users); !s.ok()) return s;
+  if (absl::Status s = CheckEmbeddings("item", *items); !s.ok()) return s;
   user_embeddings_ = *users;
   item_embeddings_ = *items;
   return absl::OkStatus();
@@ -190,6 +205,8 @@ absl::Status Snapshot::ReadClusterTensors() {
   if (!item_centroids.ok()) return item_centroids.status();
   user_clusters_ = *std::move(users);
   item_clusters_ = *std::move(items);
+  if (absl::Status s = CheckEmbeddings("user_centroids", *user_centroids); !s.ok()) return s;
+  if (absl::Status s = CheckEmbeddings("item_centroids", *item_centroids); !s.ok()) return s;
   user_centroids_ = *user_centroids;
   item_centroids_ = *item_centroids;
   std::vector<double> sums(manifest_.embedding_dim);

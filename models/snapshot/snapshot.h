@@ -138,6 +138,7 @@ class Snapshot {
  private:
   Snapshot() = default;
   absl::StatusOr<const SafetensorsFile*> OpenTensors(const std::string& name);
+  absl::Status CheckEmbeddings(std::string_view tensor, std::span<const float> values) const;
   absl::Status ReadEmbeddings();
   absl::Status ReadClusterTensors();
   absl::Status MakeRankers();

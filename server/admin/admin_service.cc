@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <filesystem>
 #include <random>
 #include <utility>
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
+#include "models/embedding_range.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
@@ -291,8 +291,10 @@ absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
                         fmt::format("must have {} numbers, as the snapshot's, or none", width));
   }
   for (const float value : request.embedding()) {
-    if (!std::isfinite(value)) {
-      return InvalidField("embedding", std::to_string(value), "must be finite");
+    if (!IsEmbeddingNumber(value)) {
+      return InvalidField(
+          "embedding", fmt::format("{}", value),
+          fmt::format("must hold numbers between -{0} and {0}", kEmbeddingNumberMax));
     }
   }
   const absl::StatusOr<Availability> availability = CheckAvailability(request);

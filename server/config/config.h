@@ -28,6 +28,7 @@ struct Config {
     int64_t drain_s = 10;
     bool reflection = true;
     int64_t message_bytes_max = 4 << 20;
+    int64_t ping_interval_min_ms = 5'000;
   } server;
   struct Tls {
     std::string certificate_file;  // empty: no TLS

@@ -82,7 +82,11 @@ constexpr ConfigKey kKeys[] = {
     {"server.reflection", GROUNDSWELL_MEMBER(server.reflection), "", 0, 1,
      "Whether the server describes its API to clients that ask (gRPC reflection)."},
     {"server.message_bytes_max", GROUNDSWELL_MEMBER(server.message_bytes_max), "bytes", 1'024,
-     int64_t{1} << 30, "Largest message accepted."},
+     int64_t{1} << 30, "Largest message accepted; compressed ones are refused."},
+    {"server.ping_interval_min_ms", GROUNDSWELL_MEMBER(server.ping_interval_min_ms), "ms", 0,
+     3'600'000,
+     "Keepalive pings of a silent client that come faster than this, more than twice, end its "
+     "connection."},
     {"tls.certificate_file", GROUNDSWELL_MEMBER(tls.certificate_file), "", 0, 4'096,
      "The gRPC addresses' certificate in PEM, with what leads to its root; empty: no TLS."},
     {"tls.key_file", GROUNDSWELL_MEMBER(tls.key_file), "", 0, 4'096,

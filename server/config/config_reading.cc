@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <regex>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -199,17 +200,18 @@ absl::Status Prefixed(std::string_view origin, const absl::Status& status) {
   return absl::Status(status.code(), fmt::format("{}: {}", origin, std::string(status.message())));
 }
 
-// Kubernetes gives every container the addresses of services; one named "groundswell-server" looks
-// like the section "server".
-bool IsKubernetes(std::string_view variable, std::string_view section_prefix) {
-  const std::string_view rest = variable.substr(section_prefix.size());
-  return rest == "PORT" || rest.starts_with("PORT_") || rest.starts_with("SERVICE_");
+// Kubernetes gives every container the addresses of all services of its namespace, and a service
+// may have any name: of "groundswell-log-shipper" comes GROUNDSWELL_LOG_SHIPPER_SERVICE_HOST.
+bool IsKubernetes(const std::string& variable) {
+  static const auto* const names = new std::regex(
+      "_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|"
+      "_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$");
+  return std::regex_search(variable, *names);
 }
 
 bool IsOfKnownSection(std::string_view variable) {
   return std::ranges::any_of(ConfigKeys(), [variable](const ConfigKey& key) {
-    const std::string prefix = VariableOf(SectionOf(key.name)) + "_";
-    return variable.starts_with(prefix) && !IsKubernetes(variable, prefix);
+    return variable.starts_with(VariableOf(SectionOf(key.name)) + "_");
   });
 }
 
@@ -319,7 +321,7 @@ absl::Status ApplyEnvironment(const std::map<std::string, std::string>& environm
   for (const auto& [variable, value] : environment) {
     const auto key = key_of_variable.find(variable);
     if (key == key_of_variable.end()) {
-      if (!IsOfKnownSection(variable)) continue;
+      if (!IsOfKnownSection(variable) || IsKubernetes(variable)) continue;
       std::string guess = variable.substr(kEnvironmentPrefix.size());
       std::ranges::transform(guess, guess.begin(), [](unsigned char c) { return std::tolower(c); });
       return absl::InvalidArgumentError(

@@ -19,6 +19,7 @@ struct DatabaseFlags {
   std::string data_dir;
   std::string name_space = "default";
   std::string backup;
+  bool replaces = false;
   bool accept_loss = false;
   bool json = false;
 };
@@ -71,8 +72,11 @@ absl::StatusOr<int> RunVerify(const DatabaseFlags& flags) {
 }
 
 absl::StatusOr<int> RunRestore(const DatabaseFlags& flags) {
-  const absl::Status restored =
-      RestoreBackup(flags.backup, flags.data_dir, flags.name_space, ShowProgress);
+  const absl::Status restored = RestoreBackup({.backup = flags.backup,
+                                               .data_dir = flags.data_dir,
+                                               .name_space = flags.name_space,
+                                               .replaces = flags.replaces},
+                                              ShowProgress);
   if (!restored.ok()) return restored;
   fmt::print("restored {} from {}\n", flags.data_dir, flags.backup);
   return EXIT_SUCCESS;
@@ -114,6 +118,7 @@ std::function<absl::StatusOr<int>()> AddRestoreCommand(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("restore", "Make a database from a backup");
   AddDatabaseFlags(command, *flags);
   command.add_option("--backup", flags->backup, "Backup directory; it stays")->required();
+  command.add_flag("--replace", flags->replaces, "Delete the database that is in --data-dir");
   command.footer("Example:\n  groundswell-server restore --backup backup --data-dir data-dir");
   return [flags] { return RunRestore(*flags); };
 }

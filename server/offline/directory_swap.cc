@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
+#include <system_error>
 
 namespace groundswell {
 namespace {
@@ -19,7 +21,92 @@ absl::Status SystemError(std::string_view doing, const std::string& path) {
   return absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, strerror(errno)));
 }
 
+// In a staging directory, as long as it is one: says that it is ours to remove.
+constexpr const char* kMarker = "STAGED_BY_GROUNDSWELL";
+
+absl::Status FileError(std::string_view doing, const std::string& path,
+                       const std::error_code& error) {
+  return absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, error.message()));
+}
+
+bool IsDigits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+}
+
+// Whether RocksDB or the server keeps a file of this name in a database.
+bool IsDatabaseFile(std::string_view name) {
+  for (const std::string_view own :
+       {"CURRENT", "IDENTITY", "LOCK", "LOG", "ACKNOWLEDGED", kMarker}) {
+    if (name == own) return true;
+  }
+  for (const std::string_view prefix : {"MANIFEST-", "OPTIONS-", "LOG.old."}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  const size_t dot = name.find('.');
+  return dot != name.npos && IsDigits(name.substr(0, dot)) &&
+         (name.substr(dot) == ".sst" || name.substr(dot) == ".log" || name.substr(dot) == ".blob" ||
+          name.substr(dot) == ".dbtmp");
+}
+
+absl::Status Remove(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  return error ? FileError("remove", path, error) : absl::OkStatus();
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path) {
+  std::string name = path;
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  std::error_code error;
+  const fs::path resolved = fs::weakly_canonical(name, error);
+  if (error) return FileError("look at", name, error);
+  return resolved.string();
+}
+
+absl::Status CheckReplaceable(const std::string& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error)) {
+    return error ? FileError("look at", directory, error) : absl::OkStatus();
+  }
+  if (!fs::is_directory(directory, error)) {
+    return absl::FailedPreconditionError(fmt::format("\"{}\" is not a directory", directory));
+  }
+  const bool is_database = fs::exists(fs::path(directory) / "CURRENT", error);
+  for (auto entry = fs::directory_iterator(directory, error);
+       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (is_database && IsDatabaseFile(name) && !entry->is_directory(error)) continue;
+    return absl::FailedPreconditionError(
+        fmt::format("\"{}\" holds \"{}\", which is not part of a Groundswell database and would be "
+                    "deleted with it; move it away, or choose an empty or new directory",
+                    directory, name));
+  }
+  return error ? FileError("read", directory, error) : absl::OkStatus();
+}
+
+absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
+                                                 const std::string& suffix) {
+  const std::string staged = target + suffix;
+  std::error_code error;
+  if (fs::exists(staged, error)) {
+    if (!fs::exists(fs::path(staged) / kMarker, error)) {
+      return absl::FailedPreconditionError(
+          fmt::format("\"{}\" is needed for a while and is there already; move it away", staged));
+    }
+    if (absl::Status s = Remove(staged); !s.ok()) return s;
+  }
+  fs::create_directories(staged, error);
+  if (error) return FileError("create", staged, error);
+  const int marker =
+      ::open((fs::path(staged) / kMarker).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  if (marker < 0) return SystemError("write to", staged);
+  ::close(marker);
+  return staged;
+}
+
+absl::Status RemoveStagingDirectory(const std::string& staged) { return Remove(staged); }
 
 absl::Status SwapDirectories(const std::string& staged, const std::string& target) {
   std::error_code error;
@@ -34,7 +121,12 @@ absl::Status SwapDirectories(const std::string& staged, const std::string& targe
   if (directory < 0) return SystemError("open", parent);
   const int synced = ::fsync(directory);
   ::close(directory);
-  return synced == 0 ? absl::OkStatus() : SystemError("sync", parent);
+  if (synced != 0) return SystemError("sync", parent);
+  // Only now: until here the old database could have been the staged one.
+  std::error_code ignored;
+  if (replaces) std::ofstream(fs::path(staged) / kMarker).put('\n');
+  fs::remove(fs::path(target) / kMarker, ignored);
+  return absl::OkStatus();
 }
 
 }  // namespace groundswell

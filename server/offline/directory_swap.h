@@ -1,16 +1,35 @@
-// Puts a finished directory in the place of another one in one step.
+// Puts a finished database directory in the place of another one in one step, and takes care that
+// nothing that is not ours goes with it.
 #ifndef GROUNDSWELL_SERVER_OFFLINE_DIRECTORY_SWAP_H_
 #define GROUNDSWELL_SERVER_OFFLINE_DIRECTORY_SWAP_H_
 
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace groundswell {
 
+// Where a database that is called `path` lies: without slashes at its end, and behind symbolic
+// links, so that what replaces it lies on the same disk and the link stays.
+absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path);
+
+// OK when `directory` holds a database and nothing else, or nothing, or is not there: whatever is
+// to replace it may. FailedPrecondition names what else it holds: a backup, a file of somebody's.
+absl::Status CheckReplaceable(const std::string& directory);
+
+// Makes the empty directory `target` + `suffix`, in place of what an earlier call of this made
+// there and did not finish. FailedPrecondition when there is one that no such call made.
+absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
+                                                 const std::string& suffix);
+
 // After it `target` is what `staged` was, and, if `target` was a database, the other way round. At
-// no moment is neither there. Unavailable when the system refuses.
+// no moment is neither there. Unavailable when the system refuses. `staged` is a staging directory.
 absl::Status SwapDirectories(const std::string& staged, const std::string& target);
+
+// Removes a staging directory with what was swapped into it. REQUIRES: CheckReplaceable was OK for
+// what was swapped.
+absl::Status RemoveStagingDirectory(const std::string& staged);
 
 }  // namespace groundswell
 

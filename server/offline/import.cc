@@ -25,17 +25,9 @@ namespace fs = std::filesystem;
 // Opens the database that is there; nullptr when there is none. Anything else in the directory is
 // refused, so that an import never replaces what it did not make.
 absl::StatusOr<std::unique_ptr<GraphStore>> OpenExisting(const ImportOptions& options) {
+  if (absl::Status s = CheckReplaceable(options.data_dir); !s.ok()) return s;
   std::error_code error;
-  const bool is_database = fs::exists(fs::path(options.data_dir) / "CURRENT", error);
-  if (!is_database) {
-    const bool exists = fs::exists(options.data_dir, error);
-    if (exists &&
-        (!fs::is_directory(options.data_dir, error) || !fs::is_empty(options.data_dir, error))) {
-      return absl::FailedPreconditionError(
-          fmt::format("data directory \"{}\" holds something that is not a Groundswell database; "
-                      "choose an empty or new directory",
-                      options.data_dir));
-    }
+  if (!fs::exists(fs::path(options.data_dir) / "CURRENT", error)) {
     return std::unique_ptr<GraphStore>();
   }
   auto store = GraphStore::Open({.path = options.data_dir, .name_space = options.name_space});
@@ -180,10 +172,12 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
 
 }  // namespace
 
-absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportProgress& progress,
+absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProgress& progress,
                                     const std::function<bool()>& cancelled) {
-  std::string data_dir = options.data_dir;
-  while (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
+  ImportOptions options = given;
+  absl::StatusOr<std::string> data_dir = ResolveDatabasePath(given.data_dir);
+  if (!data_dir.ok()) return data_dir.status();
+  options.data_dir = *std::move(data_dir);
   const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(options.snapshot_directory);
   if (!checked.ok()) return checked.status();
   const Manifest& manifest = checked->snapshot->manifest();
@@ -208,20 +202,16 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& options, const ImportPr
     if (absl::Status s = CheckOffsetsMeet(**old, *state, base); !s.ok()) return s;
   }
 
-  const std::string staged = data_dir + ".importing";
-  std::error_code error;
-  fs::remove_all(staged, error);  // of an import that was cut off
-  fs::create_directories(fs::path(staged), error);
-  if (error) {
-    return absl::UnavailableError(fmt::format("cannot create \"{}\": {}", staged, error.message()));
-  }
+  const absl::StatusOr<std::string> staged = MakeStagingDirectory(options.data_dir, ".importing");
+  if (!staged.ok()) return staged.status();
   const absl::StatusOr<uint64_t> carried =
-      Build(staged, options, *checked, old->get(), progress, cancelled);
+      Build(*staged, options, *checked, old->get(), progress, cancelled);
   absl::Status status = carried.status();
   old->reset();  // RocksDB must not find the new database under its own path
-  if (status.ok()) status = SwapDirectories(staged, data_dir);
+  if (status.ok()) status = SwapDirectories(*staged, options.data_dir);
   // What is under the staging name now is the old database, or what an error left.
-  fs::remove_all(staged, error);
+  absl::Status removed = RemoveStagingDirectory(*staged);
+  if (status.ok()) status = std::move(removed);
   if (!status.ok()) return status;
   report.carried_interactions = *carried;
   return report;

@@ -26,24 +26,20 @@ absl::Status CopyDirectory(const std::string& from, const std::string& to,
   std::error_code error;
   fs::create_directories(to, error);
   uint64_t total = 0;
-  for (const auto& file : fs::directory_iterator(from, error)) total += file.is_regular_file();
+  for (auto file = fs::directory_iterator(from, error); !error && file != fs::directory_iterator();
+       file.increment(error)) {
+    total += file->is_regular_file(error);
+  }
   uint64_t done = 0;
   for (auto file = fs::directory_iterator(from, error); !error && file != fs::directory_iterator();
        file.increment(error)) {
-    if (!file->is_regular_file() || file->path().filename() == "LOCK") continue;
+    if (!file->is_regular_file(error) || file->path().filename() == "LOCK") continue;
     fs::copy_file(file->path(), fs::path(to) / file->path().filename(), error);
     progress("copying", ++done, total);
   }
   if (!error) return absl::OkStatus();
   return absl::UnavailableError(
       fmt::format("cannot copy \"{}\" to \"{}\": {}", from, to, error.message()));
-}
-
-absl::Status RemoveDirectory(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("cannot remove \"{}\": {}", path, error.message()));
 }
 
 // The last offset up to which every record of the log is whole.
@@ -153,33 +149,36 @@ absl::StatusOr<DatabaseVerification> VerifyDatabase(const std::string& data_dir,
   return verified;
 }
 
-absl::Status RestoreBackup(const std::string& backup, const std::string& data_dir,
-                           const std::string& name_space, const LoadProgress& progress) {
+absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& progress) {
   std::error_code error;
-  if (!fs::exists(fs::path(backup) / "CURRENT", error)) {
-    return absl::NotFoundError(fmt::format("\"{}\" is not a backup of a database", backup));
+  if (!fs::exists(fs::path(options.backup) / "CURRENT", error)) {
+    return absl::NotFoundError(fmt::format("\"{}\" is not a backup of a database", options.backup));
   }
-  if (fs::exists(data_dir, error) && !fs::exists(fs::path(data_dir) / "CURRENT", error) &&
-      !fs::is_empty(data_dir, error)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "\"{}\" holds something that is not a database; name another directory", data_dir));
-  }
-  if (fs::exists(fs::path(data_dir) / "CURRENT", error)) {
+  const absl::StatusOr<std::string> data_dir = ResolveDatabasePath(options.data_dir);
+  if (!data_dir.ok()) return data_dir.status();
+  if (absl::Status s = CheckReplaceable(*data_dir); !s.ok()) return s;
+  if (fs::exists(fs::path(*data_dir) / "CURRENT", error)) {
+    if (!options.replaces) {
+      return absl::FailedPreconditionError(
+          fmt::format("\"{}\" holds a database, with interactions that the backup may not have; "
+                      "restore into another directory, or give --replace to delete it",
+                      options.data_dir));
+    }
     // Held by a server: then it must not be replaced. Damaged: that is what a backup is for.
-    const auto held = GraphStore::Open({.path = data_dir, .name_space = name_space});
+    const auto held = GraphStore::Open({.path = *data_dir, .name_space = options.name_space});
     if (absl::IsUnavailable(held.status())) return held.status();
   }
-  const std::string staged = data_dir + ".restoring";
-  if (absl::Status s = RemoveDirectory(staged); !s.ok()) return s;
-  absl::Status status = CopyDirectory(backup, staged, progress);
+  const absl::StatusOr<std::string> staged = MakeStagingDirectory(*data_dir, ".restoring");
+  if (!staged.ok()) return staged.status();
+  absl::Status status = CopyDirectory(options.backup, *staged, progress);
   if (status.ok()) {
-    auto store = GraphStore::Open({.path = staged, .name_space = name_space});
+    auto store = GraphStore::Open({.path = *staged, .name_space = options.name_space});
     status = store.status();
     if (status.ok()) status = (*store)->VerifyFiles();
     if (status.ok()) status = Generation::OpenCurrent(**store).status();
   }
-  if (status.ok()) status = SwapDirectories(staged, data_dir);
-  absl::Status removed = RemoveDirectory(staged);  // the old one, or what an error left
+  if (status.ok()) status = SwapDirectories(*staged, *data_dir);
+  absl::Status removed = RemoveStagingDirectory(*staged);  // the old one, or what an error left
   return status.ok() ? removed : status;
 }
 
@@ -194,13 +193,15 @@ absl::StatusOr<Repair> RepairDatabase(const std::string& data_dir, const std::st
     for (int i = 0; i < 2; ++i) (*mark)->Write({.offset = repair->continues_at - 1});
     return repair;
   }
-  const std::string examined = data_dir + ".examined";
-  if (absl::Status s = RemoveDirectory(examined); !s.ok()) return s;
+  const absl::StatusOr<std::string> resolved = ResolveDatabasePath(data_dir);
+  if (!resolved.ok()) return resolved.status();
+  const absl::StatusOr<std::string> examined = MakeStagingDirectory(*resolved, ".examined");
+  if (!examined.ok()) return examined.status();
   absl::Status copied =
-      CopyDirectory(data_dir, examined, [](std::string_view, uint64_t, uint64_t) {});
+      CopyDirectory(*resolved, *examined, [](std::string_view, uint64_t, uint64_t) {});
   absl::StatusOr<Repair> repair =
-      copied.ok() ? RepairDirectory(examined, name_space) : absl::StatusOr<Repair>(copied);
-  absl::Status removed = RemoveDirectory(examined);
+      copied.ok() ? RepairDirectory(*examined, name_space) : absl::StatusOr<Repair>(copied);
+  absl::Status removed = RemoveStagingDirectory(*examined);
   if (repair.ok() && !removed.ok()) return removed;
   return repair;
 }

@@ -24,10 +24,17 @@ absl::StatusOr<DatabaseVerification> VerifyDatabase(const std::string& data_dir,
                                                     const std::string& name_space,
                                                     const LoadProgress& progress);
 
-// Copies a backup beside `data_dir`, opens the copy, and puts it in the place of `data_dir` with
-// one rename. A database that was there is deleted only then. The backup stays.
-absl::Status RestoreBackup(const std::string& backup, const std::string& data_dir,
-                           const std::string& name_space, const LoadProgress& progress);
+struct RestoreOptions {
+  std::string backup;
+  std::string data_dir;
+  std::string name_space = "default";
+  bool replaces = false;  // a database that is in `data_dir`
+};
+
+// Copies a backup beside the database directory, opens the copy, and puts it in place with one
+// rename. A database that was there is deleted only then, and FailedPrecondition without
+// `replaces`. The backup stays.
+absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& progress);
 
 // What a repair would do, or did.
 struct Repair {

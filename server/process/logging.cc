@@ -1,5 +1,7 @@
 #include "server/process/logging.h"
 
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/spdlog.h>
 
@@ -56,7 +58,27 @@ class MessageAsJson final : public spdlog::custom_flag_formatter {
   }
 };
 
+void LogOfGrpc(gpr_log_func_args* event) {
+  const auto level = event->severity == GPR_LOG_SEVERITY_ERROR  ? spdlog::level::err
+                     : event->severity == GPR_LOG_SEVERITY_INFO ? spdlog::level::info
+                                                                : spdlog::level::debug;
+  spdlog::log(level, "gRPC: {}", event->message);
+}
+
+void LogOfProtobuf(google::protobuf::LogLevel level, const char* /*file*/, int /*line*/,
+                   const std::string& message) {
+  // What a client sends that is no message of ours is its error and not the server's.
+  spdlog::log(
+      level >= google::protobuf::LOGLEVEL_ERROR ? spdlog::level::warn : spdlog::level::debug,
+      "protobuf: {}", message);
+}
+
 }  // namespace
+
+void LogWhatLibrariesSay() {
+  gpr_set_log_function(LogOfGrpc);
+  google::protobuf::SetLogHandler(LogOfProtobuf);
+}
 
 void SetLogFormat(LogFormat format) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();

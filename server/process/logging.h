@@ -17,6 +17,10 @@ enum class LogFormat {
 // How spdlog's default logger writes from here on. Not while another thread logs.
 void SetLogFormat(LogFormat format);
 
+// From here on what gRPC and protobuf have to say becomes events of the log: they write lines of
+// their own format to standard error otherwise.
+void LogWhatLibrariesSay();
+
 // One event with fields: an object of numbers and texts.
 void LogEvent(spdlog::level::level_enum level, std::string_view message,
               const nlohmann::ordered_json& fields);

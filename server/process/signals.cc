@@ -2,6 +2,7 @@
 
 #include <semaphore.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -27,6 +28,10 @@ void HandleSignals() {
   action.sa_handler = OnSignal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A terminal that closes ends what runs in it; to a daemon it says "load your files again", which
+  // the server does unasked.
+  if (isatty(STDIN_FILENO) == 0) action.sa_handler = SIG_IGN;
+  sigaction(SIGHUP, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <strings.h>
 
 #include <fstream>
 #include <string_view>
@@ -12,7 +13,7 @@
 namespace groundswell {
 namespace {
 
-constexpr std::string_view kScheme = "Bearer ";
+constexpr std::string_view kScheme = "bearer ";  // in any case (RFC 9110, section 11.1)
 constexpr size_t kFileBytesMax = size_t{1} << 20;
 
 // The token of "authorization: Bearer TOKEN"; nullopt when there is none.
@@ -21,7 +22,10 @@ std::optional<std::string_view> TokenOf(const grpc::ServerContextBase& context) 
   const auto found = metadata.find("authorization");
   if (found == metadata.end()) return std::nullopt;
   const std::string_view value(found->second.data(), found->second.size());
-  if (!value.starts_with(kScheme)) return std::nullopt;
+  if (value.size() < kScheme.size() ||
+      ::strncasecmp(value.data(), kScheme.data(), kScheme.size()) != 0) {
+    return std::nullopt;
+  }
   return value.substr(kScheme.size());
 }
 

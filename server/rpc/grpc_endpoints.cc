@@ -28,6 +28,15 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
   // Without this a second server on the same port would silently take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
+  // Half a megabyte of gzip can become 500 MB, before its size is looked at and its sender is
+  // known.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  // gRPC's own default takes one ping in five minutes of silence for an attack, and ends the
+  // connection; those who are behind a NAT or a balancer ping more often to keep theirs.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             static_cast<int>(options.ping_interval_min.count()));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddListeningPort(address, credentials, &port);
   for (const auto& [name, service] : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();

@@ -21,6 +21,7 @@ class GrpcEndpoints {
     TlsOptions tls;
     bool reflection = true;
     int message_bytes_max = 4 << 20;
+    std::chrono::milliseconds ping_interval_min{5'000};  // of keepalive pings of one client
   };
   struct Services {
     grpc::Service& recommend;

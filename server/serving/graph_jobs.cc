@@ -106,6 +106,15 @@ absl::Status GraphJobs::Backup(const std::string& directory) {
     return absl::AlreadyExistsError(
         fmt::format("directory \"{}\" is there already; name one that is not", directory));
   }
+  const auto own = std::filesystem::weakly_canonical(store_.path(), error);
+  const auto wanted = std::filesystem::weakly_canonical(directory, error);
+  const std::string relative = wanted.lexically_relative(own).string();
+  if (error || !relative.starts_with("..")) {
+    return absl::InvalidArgumentError(
+        fmt::format("directory \"{}\" is inside the database's own, which an import or a restore "
+                    "replaces; name one beside it",
+                    directory));
+  }
   return store_.Backup(directory);
 }
 

@@ -1,6 +1,7 @@
 #include "server/serving/load_state.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "models/embedding_range.h"
 #include "server/serving/graph_follower.h"
 
 namespace groundswell {
@@ -69,7 +71,15 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
           fmt::format("the macro node of item \"{}\" does not exist", item.id));
     }
     const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
-    if (has_vector && !item.removed) given.emplace_back(index, std::move(item.embedding));
+    if (has_vector && !item.removed) {
+      // Databases may hold some from before such vectors were refused.
+      if (IsEmbedding(item.embedding)) {
+        given.emplace_back(index, std::move(item.embedding));
+      } else {
+        spdlog::warn("item \"{}\" was given a vector whose numbers are too large: it is left out",
+                     item.id);
+      }
+    }
     catalogue->Add(std::move(item.id), std::move(item.title), item.category);
     catalogue->SetAvailability(index, item.availability);
     if (item.removed) catalogue->Remove(index);

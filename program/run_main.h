@@ -1,0 +1,20 @@
+// The frame of a program: what must hold before it begins, and how it ends whatever happens in it.
+#ifndef GROUNDSWELL_PROGRAM_RUN_MAIN_H_
+#define GROUNDSWELL_PROGRAM_RUN_MAIN_H_
+
+namespace groundswell {
+
+// Runs `body` and returns its exit status. Before it, standard streams that the caller closed are
+// opened on /dev/null: else the next file or socket would get their number, and an error message
+// would be written into it. An exception that leaves `body` (memory that cannot be had, standard
+// output that is full) is named on standard error, as far as that can be written, and makes the
+// status EXIT_FAILURE.
+int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv);
+
+// `message` as "program: message" on standard error. Where that cannot be written, nothing is: an
+// error with nowhere to go must not become another one.
+void PrintError(const char* program, const char* message);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_PROGRAM_RUN_MAIN_H_
