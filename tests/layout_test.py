@@ -10,15 +10,16 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
-OURS = ("bench", "client", "graph", "index", "models", "scheduling", "server")
+OURS = ("bench", "client", "graph", "index", "models", "program", "scheduling", "server")
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
+    "program": {"program"},
     "scheduling": {"scheduling"},
     "graph": {"graph", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},
-    "server": {"server", "index", "graph", "models", "scheduling", "groundswell", "google"},
-    "client": {"client", "scheduling", "groundswell", "google"},
+    "server": {"server", "index", "graph", "models", "program", "scheduling", "groundswell", "google"},
+    "client": {"client", "program", "scheduling", "groundswell", "google"},
     "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
 }
 # Which files alone may include a library.

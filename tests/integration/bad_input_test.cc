@@ -80,6 +80,22 @@ TEST_F(BadInputTest, EveryBadFieldOfRecommendIsNamed) {
   }
 }
 
+TEST_F(BadInputTest, AVectorWhoseProductsWouldOverflowIsRefused) {
+  v1::UpsertItemRequest request;
+  request.set_item_id("overflowing");
+  v1::GetServerStatusRequest of_server;
+  v1::ServerStatus server;
+  ASSERT_TRUE(stubs_->admin->GetServerStatus(NewContext().get(), of_server, &server).ok());
+  request.mutable_embedding()->Resize(server.snapshot().embedding_dim(), 0);
+  for (const float number : {3e38F, -1e16F, std::numeric_limits<float>::quiet_NaN()}) {
+    request.set_embedding(0, number);
+    v1::UpsertItemResponse response;
+    const auto error =
+        RichStatus(stubs_->admin->UpsertItem(NewContext().get(), request, &response));
+    EXPECT_EQ(FieldOf(error), "embedding") << number << " " << error.message();
+  }
+}
+
 TEST_F(BadInputTest, PageSizesAreCoercedAsDocumented) {
   v1::RecommendRequest request = Good();
   request.set_page_size(10'000'000);

@@ -14,6 +14,8 @@
 namespace groundswell {
 namespace {
 
+using testing::HasSubstr;
+
 constexpr uint32_t kSampleEmbeddingDim = 64;
 constexpr char kRequestId[] = "123e4567-e89b-42d3-a456-426614174000";
 constexpr char kOtherRequestId[] = "123e4567-e89b-42d3-a456-426614174001";
@@ -249,9 +251,18 @@ TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
   EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
             grpc::StatusCode::ALREADY_EXISTS);
   Record("a2", "ann", kItem);
-  const std::vector<std::string> restore = {
+  request.set_directory(directory_.File("db/backup"));
+  EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  std::vector<std::string> restore = {
       GROUNDSWELL_SERVER_PROGRAM, "restore",    "--backup",
       directory_.File("backup"),  "--data-dir", directory_.File("db")};
+  Stop();
+  const Finished refused = RunProgram(restore);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("--replace"));
+  restore.push_back("--replace");
+  Start();
   EXPECT_EQ(RunProgram(restore).exit_code, 1) << "a server holds it";
   Stop();
   const Finished restored = RunProgram(restore);

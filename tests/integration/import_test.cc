@@ -97,6 +97,37 @@ TEST_F(ImportTest, ADirectoryOfSomethingElseIsLeftAlone) {
   EXPECT_TRUE(fs::exists(data_dir_ + "/precious.txt"));
 }
 
+TEST_F(ImportTest, NothingThatSomebodyPutIntoADatabaseIsDeletedWithIt) {
+  ASSERT_EQ(Import().exit_code, 0);
+  fs::create_directory(data_dir_ + "/monday");
+  EditManifest("\"version\": \"", "\"version\": \"other-");
+  const Finished import = Import();
+  EXPECT_EQ(import.exit_code, 1);
+  EXPECT_NE(import.output.find("monday"), std::string::npos) << import.output;
+  EXPECT_TRUE(fs::exists(data_dir_ + "/monday"));
+}
+
+TEST_F(ImportTest, ADirectoryOfTheStagingNameThatIsNotOursStays) {
+  fs::create_directory(data_dir_ + ".importing");
+  std::ofstream(data_dir_ + ".importing/CURRENT") << "somebody's backup";
+  const Finished import = Import();
+  EXPECT_EQ(import.exit_code, 1);
+  EXPECT_NE(import.output.find(".importing"), std::string::npos) << import.output;
+  EXPECT_TRUE(fs::exists(data_dir_ + ".importing/CURRENT"));
+}
+
+TEST_F(ImportTest, ALinkToTheDatabaseStaysALink) {
+  fs::create_directory(directory_.File("disk"));
+  fs::create_directory_symlink("disk/db", data_dir_);
+  fs::create_directory(directory_.File("disk/db"));
+  ASSERT_EQ(Import().exit_code, 0);
+  EditManifest("\"version\": \"", "\"version\": \"other-");
+  ASSERT_EQ(Import().exit_code, 0);
+  EXPECT_TRUE(fs::is_symlink(data_dir_));
+  EXPECT_TRUE(fs::exists(directory_.File("disk/db/CURRENT")));
+  EXPECT_FALSE(fs::exists(directory_.File("disk/db.importing")));
+}
+
 TEST_F(ImportTest, ImportingTwiceChangesNothing) {
   ASSERT_EQ(Import().exit_code, 0);
   const Offset logged = StateOf(*OpenStore(data_dir_)).base_offset + 1;

@@ -137,6 +137,8 @@ void ServerProcess::WaitUntilReady() {
   throw std::runtime_error("the server did not become ready");
 }
 
+void ServerProcess::Signal(int signal_number) const { kill(pid_, signal_number); }
+
 int ServerProcess::Stop(int signal_number) {
   kill(pid_, signal_number);
   const int exit_code = Wait(pid_);

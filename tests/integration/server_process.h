@@ -44,6 +44,8 @@ class ServerProcess {
   int http_port() const { return http_port_; }
   int admin_port() const { return admin_port_; }
 
+  // Sends the signal and goes on.
+  void Signal(int signal_number) const;
   // Sends the signal and waits for the end; the exit code, or -1 when a signal ended it.
   int Stop(int signal_number);
 

@@ -71,7 +71,9 @@ TEST(EmbeddingIndexBuildTest, RefusesNumbersThatAreNotFiniteAndNamesTheRow) {
 
 TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) {
   const std::vector<float> rows = RandomRows(50, kDim);
-  for (const char* factory : {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH"}) {
+  for (const char* factory :
+       {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH", "HNSW0", "HNSW1,Flat", "PQ0",
+        "IVF16,PQ0x4fs", "IVF8_HNSW0,Flat", "NSG16", "HNSW999999999"}) {
     const absl::Status status = EmbeddingIndex::Build(rows, kDim, Kind(factory)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << factory;
     EXPECT_THAT(status.message(), HasSubstr(std::string("\"") + factory + "\"")) << factory;

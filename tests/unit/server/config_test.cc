@@ -100,6 +100,11 @@ TEST(ConfigTest, MisspeltVariablesOfASectionAreRefusedAndOthersIgnored) {
   EXPECT_EQ(Environment({{"GROUNDSWELL_SERVER_PORT", "tcp://10.0.0.1:7100"},
                          {"GROUNDSWELL_SERVER_PORT_7100_TCP", "tcp://10.0.0.1:7100"},
                          {"GROUNDSWELL_SERVER_SERVICE_HOST", "10.0.0.1"},
+                         {"GROUNDSWELL_SERVER_METRICS_SERVICE_HOST", "10.0.0.1"},
+                         {"GROUNDSWELL_SERVER_ADMIN_PORT", "tcp://10.0.0.1:7102"},
+                         {"GROUNDSWELL_SERVER_ADMIN_PORT_7102_TCP_ADDR", "10.0.0.1"},
+                         {"GROUNDSWELL_LOG_SHIPPER_SERVICE_PORT", "24224"},
+                         {"GROUNDSWELL_LOG_SHIPPER_SERVICE_PORT_GRPC_WEB", "24224"},
                          {"GROUNDSWELL_DEMO", "x"},
                          {"PATH", "/bin"}}),
             "");

@@ -1,0 +1,79 @@
+// What a server's surroundings do to it: closed or full standard error, hangups, compressed
+// requests, log lines of libraries.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "tests/integration/sample_server.h"
+
+namespace groundswell {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kNoDatabase[] = "--server.data_dir=/nonexistent";
+
+// The server's start, which fails, with standard error as the shell makes it.
+Finished StartIn(const std::string& redirection) {
+  return RunProgram({"/bin/sh", "-c",
+                     "exec '" GROUNDSWELL_SERVER_PROGRAM "' serve " + std::string(kNoDatabase) +
+                         " " + redirection});
+}
+
+TEST(StandardStreamsTest, AnErrorWithNowhereToGoIsNoSignal) {
+  for (const char* redirection : {"2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"}) {
+    EXPECT_EQ(StartIn(redirection).exit_code, 1) << redirection;
+  }
+  const Finished help = RunProgram({"/bin/sh", "-c",
+                                    "exec '" GROUNDSWELL_SERVER_PROGRAM "' import --snapshot '" +
+                                        std::string(GROUNDSWELL_SAMPLE_SNAPSHOT) +
+                                        "' --data-dir /proc/none 2>/dev/full"});
+  EXPECT_EQ(help.exit_code, 1);
+}
+
+TEST(JsonLogTest, TheLastErrorIsAnObjectToo) {
+  const Finished failed =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--logging.format=json", kNoDatabase});
+  EXPECT_EQ(failed.exit_code, 1);
+  std::istringstream lines(failed.output);
+  size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const auto event = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    EXPECT_TRUE(event.is_object()) << line;
+  }
+  EXPECT_GE(count, 2u);
+}
+
+TEST(DatabaseRightsTest, ADirectoryThatCannotBeReadIsAnError) {
+  const Finished failed = RunProgram(
+      {GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=/proc/1/cwd/nothing-there"});
+  EXPECT_EQ(failed.exit_code, 1) << failed.output;
+}
+
+class SurroundingsTest : public SampleServerTest {};
+
+TEST_F(SurroundingsTest, AHangupWithoutATerminalChangesNothing) {
+  server_->Signal(SIGHUP);
+  v1::ServerStatus status;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // if it died, it has by now
+  EXPECT_TRUE(stubs_->admin->GetServerStatus(NewContext().get(), {}, &status).ok());
+}
+
+TEST_F(SurroundingsTest, ACompressedRequestIsRefusedBeforeItIsInflated) {
+  v1::RecommendRequest request;
+  request.set_user_id(std::string(3 << 20, 'u'));  // within the limit, and 3 KB as gzip
+  v1::RecommendResponse response;
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    const auto context = NewContext();
+    context->set_compression_algorithm(algorithm);
+    const grpc::Status refused = stubs_->recommend->Recommend(context.get(), request, &response);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED) << refused.error_message();
+    EXPECT_THAT(refused.error_message(), HasSubstr("is disabled"));
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
