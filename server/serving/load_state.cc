@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "models/files/manifest.h"
 #include "server/serving/graph_follower.h"
 
 namespace groundswell {
