@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
