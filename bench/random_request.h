@@ -16,9 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/files/manifest.h"
 #include "models/item_cache.h"
 #include "models/ranker.h"
-#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 

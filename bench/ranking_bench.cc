@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bench/random_request.h"
+#include "models/files/manifest.h"
 #include "models/snapshot/registry.h"
 #include "models/snapshot/snapshot.h"
 

@@ -67,9 +67,10 @@ def embeddings(user, item, shape, dim, seed):
 
 def write_graph(server, draft, events):
     """graph.safetensors, by the server's own fold of the events."""
-    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as log:
-        log.write("timestamp,user,item\n")
-        log.writelines(f"{time_s},{user},{item}\n" for time_s, user, item in events)
+    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as log:
+        writer = csv.writer(log, lineterminator="\n")
+        writer.writerow(["timestamp", "user", "item"])
+        writer.writerows(events)
         log.flush()
         subprocess.run([str(server), "replay", "--snapshot", str(draft), "--events", log.name,
                         "--graph-out", str(draft / "graph.safetensors")], check=True)

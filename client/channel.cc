@@ -1,9 +1,14 @@
 #include "client/channel.h"
 
 #include <fmt/format.h>
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/client_interceptor.h>
+#include <grpcpp/support/status.h>
 
 #include <fstream>
 #include <iterator>
@@ -114,6 +119,19 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
   }
   return experimental::CreateCustomChannelWithInterceptors(connection.address, *credentials,
                                                            arguments, std::move(interceptors));
+}
+
+absl::Status ToStatus(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  std::string message = status.error_message();
+  google::rpc::Status rich;
+  if (rich.ParseFromString(status.error_details())) {
+    for (const google::protobuf::Any& any : rich.details()) {
+      google::rpc::ErrorInfo info;
+      if (any.UnpackTo(&info)) message += fmt::format(" [{}]", info.reason());
+    }
+  }
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
 }
 
 }  // namespace groundswell

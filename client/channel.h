@@ -7,8 +7,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "grpcpp/channel.h"
-#include "grpcpp/support/channel_arguments.h"
+
+namespace grpc {
+class Channel;
+class ChannelArguments;
+class Status;
+}  // namespace grpc
 
 namespace groundswell {
 
@@ -25,6 +29,9 @@ struct Connection {
 // travel in the clear to another machine.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const Connection& connection,
                                                            const grpc::ChannelArguments& arguments);
+
+// How a call ended as one readable status: code, message, and the ErrorInfo's reason.
+absl::Status ToStatus(const grpc::Status& status);
 
 }  // namespace groundswell
 

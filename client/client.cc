@@ -1,10 +1,16 @@
 #include "client/client.h"
 
-#include <fmt/format.h>
-#include <google/rpc/error_details.pb.h>
-#include <google/rpc/status.pb.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <utility>
+
+#include "client/channel.h"
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
 
 namespace groundswell {
 namespace {
@@ -50,18 +56,14 @@ grpc::ChannelArguments RetryPolicy() {
   return arguments;
 }
 
-absl::Status ToStatus(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  std::string message = status.error_message();
-  google::rpc::Status rich;
-  if (rich.ParseFromString(status.error_details())) {
-    for (const google::protobuf::Any& any : rich.details()) {
-      google::rpc::ErrorInfo info;
-      if (any.UnpackTo(&info)) message += fmt::format(" [{}]", info.reason());
-    }
-  }
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
-}
+struct Client::Stubs {
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : recommend(channel), interaction(channel), admin(channel) {}
+
+  v1::RecommendationService::Stub recommend;
+  v1::InteractionService::Stub interaction;
+  v1::AdminService::Stub admin;
+};
 
 Client::Client(Options options)
     : options_(std::move(options)),
@@ -69,12 +71,12 @@ Client::Client(Options options)
                    ? options_.channel
                    : grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(),
                                                RetryPolicy())),
-      recommend_(v1::RecommendationService::NewStub(channel_)),
-      interaction_(v1::InteractionService::NewStub(channel_)),
-      admin_(v1::AdminService::NewStub(channel_)) {}
+      stubs_(std::make_unique<Stubs>(channel_)) {}
+
+Client::~Client() = default;
 
 absl::StatusOr<v1::RecommendResponse> Client::Recommend(v1::RecommendRequest request) {
-  return Call(options_, *recommend_, &v1::RecommendationService::Stub::Recommend,
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::Recommend,
               InNamespace(std::move(request), options_.name_space));
 }
 
@@ -83,43 +85,44 @@ absl::StatusOr<v1::BatchRecommendResponse> Client::BatchRecommend(
   for (v1::RecommendRequest& one : *request.mutable_requests()) {
     one = InNamespace(std::move(one), options_.name_space);
   }
-  return Call(options_, *recommend_, &v1::RecommendationService::Stub::BatchRecommend, request);
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::BatchRecommend,
+              request);
 }
 
 absl::StatusOr<v1::RankResponse> Client::Rank(v1::RankRequest request) {
-  return Call(options_, *recommend_, &v1::RecommendationService::Stub::Rank,
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::Rank,
               InNamespace(std::move(request), options_.name_space));
 }
 
 absl::StatusOr<v1::SimilarItemsResponse> Client::SimilarItems(v1::SimilarItemsRequest request) {
-  return Call(options_, *recommend_, &v1::RecommendationService::Stub::SimilarItems,
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::SimilarItems,
               InNamespace(std::move(request), options_.name_space));
 }
 
 absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(v1::GetUserStateRequest request) {
-  return Call(options_, *recommend_, &v1::RecommendationService::Stub::GetUserState,
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::GetUserState,
               InNamespace(std::move(request), options_.name_space));
 }
 
 absl::StatusOr<v1::RecordInteractionResponse> Client::RecordInteraction(
     v1::RecordInteractionRequest request) {
-  return Call(options_, *interaction_, &v1::InteractionService::Stub::RecordInteraction,
+  return Call(options_, stubs_->interaction, &v1::InteractionService::Stub::RecordInteraction,
               InNamespace(std::move(request), options_.name_space));
 }
 
 absl::StatusOr<v1::ServerStatus> Client::GetServerStatus(v1::GetServerStatusRequest request) {
-  return Call(options_, *admin_, &v1::AdminService::Stub::GetServerStatus,
+  return Call(options_, stubs_->admin, &v1::AdminService::Stub::GetServerStatus,
               InNamespace(std::move(request), options_.name_space));
 }
 
 absl::StatusOr<v1::UpsertItemResponse> Client::UpsertItem(v1::UpsertItemRequest request) {
-  return Call(options_, *admin_, &v1::AdminService::Stub::UpsertItem,
+  return Call(options_, stubs_->admin, &v1::AdminService::Stub::UpsertItem,
               InNamespace(std::move(request), options_.name_space));
 }
 
 std::unique_ptr<IngestStream> Client::Ingest(IngestStream::Options options) {
   if (options.name_space.empty()) options.name_space = options_.name_space;
-  return std::make_unique<IngestStream>(*interaction_, std::move(options));
+  return std::make_unique<IngestStream>(channel_, std::move(options));
 }
 
 }  // namespace groundswell

@@ -16,12 +16,16 @@
 #include <memory>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/ingest_stream.h"
-#include "groundswell/v1/admin.grpc.pb.h"
-#include "groundswell/v1/interaction.grpc.pb.h"
-#include "groundswell/v1/recommend.grpc.pb.h"
+#include "groundswell/v1/admin.pb.h"
+#include "groundswell/v1/interaction.pb.h"
+#include "groundswell/v1/recommend.pb.h"
+
+namespace grpc {
+class Channel;
+class ChannelArguments;
+}  // namespace grpc
 
 namespace groundswell {
 
@@ -35,6 +39,7 @@ class Client {
   };
 
   explicit Client(Options options);
+  ~Client();
 
   // Errors carry the server's code, and its message with the reason in brackets.
   absl::StatusOr<v1::RecommendResponse> Recommend(v1::RecommendRequest request);
@@ -54,18 +59,15 @@ class Client {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
+  struct Stubs;  // what gRPC generates, and users need not compile
+
   const Options options_;
   const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::RecommendationService::Stub> recommend_;
-  const std::unique_ptr<v1::InteractionService::Stub> interaction_;
-  const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::unique_ptr<Stubs> stubs_;
 };
 
 // The retry policy of this client, for the channels that it is given.
 grpc::ChannelArguments RetryPolicy();
-
-// The error as one readable status: code, message, and the ErrorInfo's reason.
-absl::Status ToStatus(const grpc::Status& status);
 
 }  // namespace groundswell
 

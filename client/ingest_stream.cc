@@ -1,30 +1,42 @@
 #include "client/ingest_stream.h"
 
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
 #include <utility>
 
-#include "client/client.h"
+#include "client/channel.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
 
 namespace groundswell {
 
-IngestStream::IngestStream(v1::InteractionService::Stub& stub, Options options)
+struct IngestStream::Call {
+  explicit Call(const std::shared_ptr<grpc::Channel>& channel)
+      : stream(v1::InteractionService::NewStub(channel)->Ingest(&context)) {}
+
+  grpc::ClientContext context;
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream;
+};
+
+IngestStream::IngestStream(const std::shared_ptr<grpc::Channel>& channel, Options options)
     : options_(std::move(options)),
-      stream_(stub.Ingest(&context_)),
+      call_(std::make_unique<Call>(channel)),
       reader_([this] { ReadAcks(); }) {}
 
 IngestStream::~IngestStream() {
   if (finished_) return;
-  context_.TryCancel();
+  call_->context.TryCancel();
   reader_.join();
-  stream_->Finish();
+  call_->stream->Finish();
 }
 
 void IngestStream::ReadAcks() {
   v1::IngestResponse response;
-  while (stream_->Read(&response)) {
+  while (call_->stream->Read(&response)) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (inflight_ == 0) {  // for no batch: not our server
-        context_.TryCancel();
+        call_->context.TryCancel();
         break;
       }
     }
@@ -55,9 +67,11 @@ absl::Status IngestStream::Send(const std::vector<v1::Interaction>& interactions
     if (ended_) return absl::AbortedError("the stream has ended");
     ++inflight_;
   }
-  if (!stream_->Write(request)) return absl::AbortedError("the stream has ended");
+  if (!call_->stream->Write(request)) return absl::AbortedError("the stream has ended");
   return absl::OkStatus();
 }
+
+void IngestStream::Cancel() { call_->context.TryCancel(); }
 
 bool IngestStream::ended() const {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -65,10 +79,10 @@ bool IngestStream::ended() const {
 }
 
 absl::Status IngestStream::Finish() {
-  stream_->WritesDone();
+  call_->stream->WritesDone();
   reader_.join();
   finished_ = true;
-  return ToStatus(stream_->Finish());
+  return ToStatus(call_->stream->Finish());
 }
 
 }  // namespace groundswell

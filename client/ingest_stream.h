@@ -13,8 +13,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "groundswell/v1/interaction.grpc.pb.h"
-#include "grpcpp/grpcpp.h"
+#include "groundswell/v1/interaction.pb.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
 
 namespace groundswell {
 
@@ -31,7 +34,7 @@ class IngestStream {
     std::function<void(const v1::IngestResponse&)> on_ack;
   };
 
-  IngestStream(v1::InteractionService::Stub& stub, Options options);
+  IngestStream(const std::shared_ptr<grpc::Channel>& channel, Options options);
   // Cancels what was not finished.
   ~IngestStream();
   IngestStream(const IngestStream&) = delete;
@@ -47,18 +50,19 @@ class IngestStream {
   absl::Status Finish();
 
   // From any thread: ends the stream; Send and Finish return.
-  void Cancel() { context_.TryCancel(); }
+  void Cancel();
   // Whether the server, or Cancel, has ended the stream.
   bool ended() const;
   // Whether Finish was called.
   bool finished() const { return finished_; }
 
  private:
+  struct Call;  // what gRPC needs to know, and users need not compile
+
   void ReadAcks();
 
   const Options options_;
-  grpc::ClientContext context_;
-  const std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
+  const std::unique_ptr<Call> call_;
   bool finished_ = false;
 
   mutable std::mutex mutex_;

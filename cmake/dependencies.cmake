@@ -48,10 +48,6 @@ target_link_libraries(groundswell_faiss INTERFACE ${faiss_library} openblas Open
 add_library(groundswell_httplib INTERFACE)
 target_link_libraries(groundswell_httplib INTERFACE cpp-httplib)
 
-# RFC 4180 parser of the command line's CSV input.
-add_library(groundswell_csv INTERFACE)
-target_link_libraries(groundswell_csv INTERFACE csv)
-
 # Directory that holds google/rpc/error_details.proto (Debian: golang-github-gogo-googleapis-dev).
 find_path(GOOGLEAPIS_PROTO_DIR google/rpc/error_details.proto
           PATHS /usr/share/gocode/src/github.com/gogo/googleapis REQUIRED)

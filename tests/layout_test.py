@@ -10,16 +10,18 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
-OURS = ("bench", "client", "graph", "index", "models", "program", "scheduling", "server")
+OURS = ("bench", "client", "csv", "graph", "index", "models", "program", "scheduling", "server")
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
     "program": {"program"},
     "scheduling": {"scheduling"},
+    "csv": {"csv"},
     "graph": {"graph", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},
-    "server": {"server", "index", "graph", "models", "program", "scheduling", "groundswell", "google"},
-    "client": {"client", "program", "scheduling", "groundswell", "google"},
+    "server": {"server", "csv", "index", "graph", "models", "program", "scheduling", "groundswell",
+               "google"},
+    "client": {"client", "csv", "program", "scheduling", "groundswell", "google"},
     "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
 }
 # Which files alone may include a library.
@@ -32,6 +34,7 @@ LIBRARY_OWNERS = {
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc", "server/process/metrics.h"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},
+    "csv.h": {"csv/csv_reader.cc"},
     "httplib.h": {"server/process/http_endpoint.cc"},
     "torch/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},
     "ATen/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},

@@ -80,10 +80,11 @@ def read_log(path):
 
 def write_log(path, log, keep=None):
     """Writes the interactions, or those at which `keep` is true, as read_log reads them."""
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write("timestamp,user,item\n")
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")  # quotes ids with a comma
+        writer.writerow(["timestamp", "user", "item"])
         for at in range(len(log)) if keep is None else np.flatnonzero(keep):
-            stream.write(f"{log.time_s[at]},{log.user[at]},{log.item[at]}\n")
+            writer.writerow([log.time_s[at], log.user[at], log.item[at]])
 
 
 def read_titles(path):

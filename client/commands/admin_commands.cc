@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/time_util.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -66,17 +68,6 @@ absl::StatusOr<Response> CallAndWait(
   return response;
 }
 
-template <typename Response, typename Print>
-void Show(CommandContext& context, const absl::StatusOr<Response>& response, Print print) {
-  if (!response.ok()) {
-    context.Fail(response.status());
-  } else if (context.json) {
-    context.PrintJson(*response);
-  } else {
-    print(*response);
-  }
-}
-
 // One call of the admin service, with the namespace of the command line.
 template <typename Request, typename Response, typename Print>
 void CallAdmin(CommandContext& context, std::string_view what, Request request,
@@ -86,12 +77,11 @@ void CallAdmin(CommandContext& context, std::string_view what, Request request,
   request.set_namespace_(context.name_space);
   const Client client = context.MakeClient();
   const auto stub = v1::AdminService::NewStub(client.channel());
-  Show(context,
-       CallAndWait<Response>(what,
-                             [&](grpc::ClientContext& call, Response& response) {
-                               return ((*stub).*method)(&call, request, &response);
-                             }),
-       print);
+  context.Show(CallAndWait<Response>(what,
+                                     [&](grpc::ClientContext& call, Response& response) {
+                                       return ((*stub).*method)(&call, request, &response);
+                                     }),
+               print);
 }
 
 void PrintReceipt(const v1::RemovalReceipt& receipt) {
@@ -296,13 +286,12 @@ void AddForgetCommand(CLI::App& app, CommandContext& context) {
     request->set_namespace_(context.name_space);
     const Client client = context.MakeClient();
     const auto stub = v1::InteractionService::NewStub(client.channel());
-    Show(context,
-         CallAndWait<v1::RemovalReceipt>(
-             "forget",
-             [&](grpc::ClientContext& call, v1::RemovalReceipt& receipt) {
-               return stub->ForgetUser(&call, *request, &receipt);
-             }),
-         PrintReceipt);
+    context.Show(CallAndWait<v1::RemovalReceipt>(
+                     "forget",
+                     [&](grpc::ClientContext& call, v1::RemovalReceipt& receipt) {
+                       return stub->ForgetUser(&call, *request, &receipt);
+                     }),
+                 PrintReceipt);
   });
 }
 

@@ -1,6 +1,7 @@
 // groundswell: the command line of a Groundswell server.
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <signal.h>
 #include <unistd.h>
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/channel.h"
 #include "client/client.h"
 #include "google/protobuf/message.h"
@@ -35,6 +36,17 @@ struct CommandContext {
   void Fail(const absl::Status& status);
   // Prints the message as one JSON object, with the field names of the .proto.
   void PrintJson(const google::protobuf::Message& message) const;
+  // Prints what a call returned, as JSON or by `print`, or its error.
+  template <typename Response, typename Print>
+  void Show(const absl::StatusOr<Response>& response, Print print) {
+    if (!response.ok()) {
+      Fail(response.status());
+    } else if (json) {
+      PrintJson(*response);
+    } else {
+      print(*response);
+    }
+  }
 };
 
 void AddRecommendCommand(CLI::App& app, CommandContext& context);

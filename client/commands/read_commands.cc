@@ -241,18 +241,6 @@ struct WhatIfFlag {
   }
 };
 
-// Prints what a call returned, or its error.
-template <typename Response, typename Print>
-void Show(CommandContext& context, const absl::StatusOr<Response>& response, Print print) {
-  if (!response.ok()) {
-    context.Fail(response.status());
-  } else if (context.json) {
-    context.PrintJson(*response);
-  } else {
-    print(*response);
-  }
-}
-
 }  // namespace
 
 void AddRecommendCommand(CLI::App& app, CommandContext& context) {
@@ -295,7 +283,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
     if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
     if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
     filter->Write(*request->mutable_filter());
-    Show(context, context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
+    context.Show(context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
       PrintItems(r.items());
       PrintExplanations(r);
       PrintFooter(r);
@@ -329,7 +317,7 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
     request->mutable_item_ids()->Add(items->begin(), items->end());
     request->set_explain_items(*explain);
     what_if->Write(*request);
-    Show(context, context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
+    context.Show(context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {
         fmt::print("not in the catalogue: {}\n", id);
@@ -353,13 +341,13 @@ void AddSimilarCommand(CLI::App& app, CommandContext& context) {
   command.callback([=, &context] {
     request->set_page_size(*page_size);
     filter->Write(*request->mutable_filter());
-    Show(context, context.MakeClient().SimilarItems(*request),
-         [](const v1::SimilarItemsResponse& r) {
-           PrintItems(r.items());
-           if (!r.next_page_token().empty()) {
-             fmt::print("next page: --page-token {}\n", r.next_page_token());
-           }
-         });
+    context.Show(context.MakeClient().SimilarItems(*request),
+                 [](const v1::SimilarItemsResponse& r) {
+                   PrintItems(r.items());
+                   if (!r.next_page_token().empty()) {
+                     fmt::print("next page: --page-token {}\n", r.next_page_token());
+                   }
+                 });
   });
 }
 
@@ -374,7 +362,7 @@ void AddUserCommand(CLI::App& app, CommandContext& context) {
   command.footer("Example:\n  groundswell user 17850 -n 5");
   command.callback([=, &context] {
     request->set_recent_limit(*recent);
-    Show(context, context.MakeClient().GetUserState(*request), PrintUser);
+    context.Show(context.MakeClient().GetUserState(*request), PrintUser);
   });
 }
 
@@ -382,7 +370,7 @@ void AddStatusCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("status", "What the server serves, and how far it is");
   command.footer("Example:\n  groundswell status --json");
   command.callback(
-      [&context] { Show(context, context.MakeClient().GetServerStatus({}), PrintStatus); });
+      [&context] { context.Show(context.MakeClient().GetServerStatus({}), PrintStatus); });
 }
 
 }  // namespace groundswell

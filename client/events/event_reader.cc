@@ -1,6 +1,5 @@
 #include "client/events/event_reader.h"
 
-#include <csv.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +19,6 @@ namespace {
 // The fields of a record in the order in which Fields holds them.
 enum Field { kTimestamp, kUser, kItem, kType, kWeight, kEventId, kFieldCount };
 
-constexpr size_t kChunkBytes = size_t{1} << 16;
 constexpr size_t kShownCharacters = 64;
 constexpr char kUnreadable[] = "the input cannot be read; check the file and its disk";
 constexpr double kLatestSeconds = 253'402'300'799;  // the end of the year 9999, as protobuf has it
@@ -64,26 +62,8 @@ std::optional<int64_t> ParseTimestamp(const std::string& text) {
   return micros;
 }
 
-// libcsv calls back with fields; finished rows wait here.
-struct EventReader::CsvState {
-  csv_parser parser;
-  std::deque<std::vector<std::string>> rows;
-  std::vector<std::string> row;
-  size_t row_bytes = 0;
-  bool too_long = false;
-  bool at_end = false;
-  bool unreadable = false;  // the input failed before its end
-  bool damaged = false;     // the bytes behind the finished rows are not CSV
-};
-
 EventReader::EventReader(std::istream& input, Options options)
-    : input_(input), options_(std::move(options)), csv_(std::make_unique<CsvState>()) {
-  if (csv_init(&csv_->parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0) {
-    fatal_ = absl::InternalError("cannot set up the CSV parser");
-  }
-}
-
-EventReader::~EventReader() { csv_free(&csv_->parser); }
+    : input_(input), options_(std::move(options)), csv_(input) {}
 
 absl::Status EventReader::Bad(std::string_view field, std::string_view value,
                               std::string_view remedy) const {
@@ -108,56 +88,20 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextRecord() {
   return options_.format == EventFormat::kCsv ? NextCsvRecord() : NextJsonRecord();
 }
 
-// Reads until at least one row is complete or the input ends. Rows in front of damage come first.
-absl::Status EventReader::FillCsv() {
-  const auto on_field = [](void* text, size_t size, void* data) {
-    auto& state = *static_cast<CsvState*>(data);
-    state.row_bytes += size;
-    state.too_long = state.too_long || state.row_bytes > kRecordBytesMax;
-    if (!state.too_long) state.row.emplace_back(static_cast<const char*>(text), size);
-  };
-  const auto on_row = [](int, void* data) {
-    auto& state = *static_cast<CsvState*>(data);
-    if (!state.too_long) state.rows.push_back(std::move(state.row));
-    state.row.clear();
-    state.row_bytes = 0;
-  };
-  std::array<char, kChunkBytes> chunk;
-  while (csv_->rows.empty() && !csv_->at_end) {
-    input_.read(chunk.data(), chunk.size());
-    const auto size = static_cast<size_t>(input_.gcount());
-    bytes_read_ += size;
-    csv_->unreadable = input_.bad();
-    csv_->damaged =
-        csv_parse(&csv_->parser, chunk.data(), size, on_field, on_row, csv_.get()) != size;
-    if (input_.eof() && !csv_->damaged) {
-      csv_->damaged = csv_fini(&csv_->parser, on_field, on_row, csv_.get()) != 0;
-    }
-    // A quotation that never closes would otherwise gather the rest of the file.
-    csv_->too_long = csv_->too_long || csv_->parser.entry_pos > kRecordBytesMax;
-    csv_->at_end = !input_ || csv_->damaged || csv_->too_long;
-  }
-  return csv_->rows.empty() ? CsvDamage() : absl::OkStatus();
-}
-
-// Why the input ended, when that was not its end.
-absl::Status EventReader::CsvDamage() const {
-  const char* const reason =
-      csv_->too_long     ? "a record is longer than 64 KiB; is a quotation left open?"
-      : csv_->damaged    ? "a quotation is not RFC 4180; close it, and double the quotes in it"
-      : csv_->unreadable ? kUnreadable
-                         : nullptr;
-  if (reason == nullptr) return absl::OkStatus();
+absl::Status EventReader::Behind(std::string_view reason) const {
   return absl::DataLossError(fmt::format("behind record {}: {}", record_, reason));
 }
 
 absl::Status EventReader::ReadHeader() {
-  if (csv_->rows.empty()) return absl::DataLossError("the input is empty; a CSV needs a header");
-  std::vector<std::string> header = std::move(csv_->rows.front());
-  csv_->rows.pop_front();
+  const auto header = csv_.Next();
+  if (!header.ok()) return Behind(std::string(header.status().message()));
+  if (!header->has_value()) {
+    return absl::DataLossError("the input is empty; a CSV needs a header");
+  }
+  columns_ = (*header)->size();
   for (const std::string* name : NamesOf(options_.columns)) {
-    const auto at = std::find(header.begin(), header.end(), *name);
-    positions_.push_back(at == header.end() ? -1 : static_cast<int>(at - header.begin()));
+    const auto at = std::find((*header)->begin(), (*header)->end(), *name);
+    positions_.push_back(at == (*header)->end() ? -1 : static_cast<int>(at - (*header)->begin()));
   }
   for (const Field field : {kTimestamp, kUser, kItem}) {
     if (positions_[field] < 0) {
@@ -169,22 +113,22 @@ absl::Status EventReader::ReadHeader() {
 }
 
 absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextCsvRecord() {
-  if (fatal_ = FillCsv(); !fatal_.ok()) return fatal_;
-  if (positions_.empty()) {
+  if (columns_ == 0) {
     if (fatal_ = ReadHeader(); !fatal_.ok()) return fatal_;
-    if (fatal_ = FillCsv(); !fatal_.ok()) return fatal_;
   }
-  if (csv_->rows.empty()) return std::optional<Fields>();
-  const std::vector<std::string> row = std::move(csv_->rows.front());
-  csv_->rows.pop_front();
+  const auto record = csv_.Next();
+  if (!record.ok()) return fatal_ = Behind(std::string(record.status().message()));
+  if (!record->has_value()) return std::optional<Fields>();
   ++record_;
+  if ((*record)->size() != columns_) {
+    return absl::InvalidArgumentError(
+        fmt::format("record {}: it has {} fields and the header {}; put quotation marks around a "
+                    "value with a comma",
+                    record_, (*record)->size(), columns_));
+  }
   Fields fields(kFieldCount);
   for (size_t i = 0; i < kFieldCount; ++i) {
-    if (positions_[i] < 0) continue;
-    if (static_cast<size_t>(positions_[i]) >= row.size()) {
-      return Bad(*NamesOf(options_.columns)[i], "", "the record has fewer fields than the header");
-    }
-    fields[i] = row[static_cast<size_t>(positions_[i])];
+    if (positions_[i] >= 0) fields[i] = (**record)[static_cast<size_t>(positions_[i])];
   }
   return std::optional<Fields>(std::move(fields));
 }
@@ -194,18 +138,13 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextJsonRecord()
   char byte = 0;
   while (input_.get(byte) && byte != '\n') {
     line.push_back(byte);
-    if (line.size() > kRecordBytesMax) {
-      fatal_ = absl::DataLossError(fmt::format("behind record {}: a line is longer than {} bytes",
-                                               record_, kRecordBytesMax));
-      return fatal_;
+    if (line.size() > kLineBytesMax) {
+      return fatal_ = Behind(fmt::format("a line is longer than {} bytes", kLineBytesMax));
     }
   }
-  if (input_.bad()) {
-    fatal_ = absl::DataLossError(fmt::format("behind record {}: {}", record_, kUnreadable));
-    return fatal_;
-  }
+  if (input_.bad()) return fatal_ = Behind(kUnreadable);
   if (!input_ && line.empty()) return std::optional<Fields>();
-  bytes_read_ += line.size() + 1;
+  json_bytes_read_ += line.size() + 1;
   ++record_;
   const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return Bad("the line", line, "it must be one JSON object");

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <istream>
 #include <memory>
 #include <optional>
@@ -12,9 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "csv/csv_reader.h"
 #include "groundswell/v1/interaction.pb.h"
-
-struct csv_parser;
 
 namespace groundswell {
 
@@ -53,39 +51,38 @@ class EventReader {
     // Empty: such a record is bad.
     std::string id_prefix;
   };
-  static constexpr size_t kRecordBytesMax = 65'536;
+  static constexpr size_t kLineBytesMax = 65'536;  // of JSON; see CsvReader for CSV
 
   // `input` must outlive the reader.
   EventReader(std::istream& input, Options options);
-  ~EventReader();
 
   // The next event; nullopt at the end. InvalidArgument for a record that is not an interaction,
-  // naming the record, the field, the value and what would be right: the next call goes on behind
-  // it. DataLoss when the rest of the file cannot be read (a broken quotation, no header, a
-  // failing disk): what precedes the damage was returned, and every further call says so again.
+  // naming the record, the field, the value and what would be right, and for a CSV record with
+  // more or fewer fields than the header: the next call goes on behind it. DataLoss when the rest
+  // of the file cannot be read (a broken or open quotation, no header, a failing disk): what
+  // precedes the damage was returned, and every further call says so again.
   absl::StatusOr<std::optional<ReadEvent>> Next();
 
-  uint64_t bytes_read() const { return bytes_read_; }
+  uint64_t bytes_read() const { return csv_.bytes_read() + json_bytes_read_; }
 
  private:
-  struct CsvState;
   using Fields = std::vector<std::string>;
 
   absl::StatusOr<std::optional<Fields>> NextRecord();
   absl::StatusOr<std::optional<Fields>> NextCsvRecord();
   absl::StatusOr<std::optional<Fields>> NextJsonRecord();
   absl::Status ReadHeader();
-  absl::Status FillCsv();
-  absl::Status CsvDamage() const;
+  absl::Status Behind(std::string_view reason) const;
   absl::StatusOr<v1::Interaction> MakeInteraction(const Fields& fields) const;
   absl::Status Bad(std::string_view field, std::string_view value, std::string_view remedy) const;
 
   std::istream& input_;
   const Options options_;
-  std::unique_ptr<CsvState> csv_;
+  CsvReader csv_;
+  size_t columns_ = 0;          // CSV: of the header; 0 before it was read
   std::vector<int> positions_;  // CSV: column of each field, -1 absent
   uint64_t record_ = 0;
-  uint64_t bytes_read_ = 0;
+  uint64_t json_bytes_read_ = 0;
   absl::Status fatal_;
 };
 

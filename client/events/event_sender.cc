@@ -14,9 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kFirstPause{50};
-constexpr milliseconds kLongestPause{5'000};
-constexpr milliseconds kPoll{50};
+constexpr milliseconds kFirstRetryPause{50};
+constexpr milliseconds kLongestRetryPause{5'000};
+constexpr milliseconds kWatchInterval{50};
 // How long outstanding acknowledgements are waited for once stopped.
 constexpr milliseconds kGrace{1'000};
 constexpr size_t kReasonsMax = 5;
@@ -189,7 +189,7 @@ absl::Status EventSender::WaitToRetry(const absl::Status& why) {
   const absl::Status reason = no_room || finished.ok() ? why : finished;
   if (options_.stopped()) return absl::CancelledError("stopped");
   if (!IsWorthARetry(reason)) return reason;
-  pause_ = std::min(std::max({pause_ * 2, kFirstPause, asked}), kLongestPause);
+  pause_ = std::min(std::max({pause_ * 2, kFirstRetryPause, asked}), kLongestRetryPause);
   {
     std::unique_lock<std::mutex> lock(mutex_);
     if (steady_clock::now() - last_ack_ > options_.retry_for) return reason;
@@ -205,7 +205,7 @@ absl::Status EventSender::Flush() {
     bool is_broken = false;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait_for(lock, kPoll, [this] { return window_.empty() || no_room_; });
+      changed_.wait_for(lock, kWatchInterval, [this] { return window_.empty() || no_room_; });
       if (window_.empty()) return absl::OkStatus();
       is_broken = no_room_;
     }
@@ -236,7 +236,7 @@ void EventSender::Watch() {
   std::unique_lock<std::mutex> lock(mutex_);
   std::optional<steady_clock::time_point> stopped_at;
   while (!finished_) {
-    changed_.wait_for(lock, kPoll);
+    changed_.wait_for(lock, kWatchInterval);
     if (!options_.stopped()) continue;
     if (!stopped_at.has_value()) stopped_at = steady_clock::now();
     if (steady_clock::now() - *stopped_at > kGrace && stream_ != nullptr) stream_->Cancel();

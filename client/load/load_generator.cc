@@ -1,6 +1,9 @@
 #include "client/load/load_generator.h"
 
 #include <fmt/format.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
 #include <boost/histogram.hpp>
@@ -12,6 +15,8 @@
 #include <utility>
 
 #include "client/client.h"
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
 #include "scheduling/thread_scheduling.h"
 
 namespace groundswell {

@@ -1,13 +1,18 @@
+#include "models/files/manifest.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "models/files/sha256.h"
 #include "models/files/strict_json.h"
-#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 namespace {
@@ -186,6 +191,23 @@ absl::Status ParseData(const json& data, Manifest& manifest) {
   return absl::OkStatus();
 }
 
+// The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
+std::optional<uint64_t> SizeOf(const std::string& path) {
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) return std::nullopt;
+  return size;
+}
+
+absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", directory, kManifestFile);
+  if (const auto size = SizeOf(path); size.has_value() && *size > kManifestBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json has {} bytes; at most {} are read", *size, kManifestBytesMax));
+  }
+  return ReadFileBytes(path);
+}
+
 }  // namespace
 
 std::string Manifest::FullVersion() const { return name + "@" + version; }
@@ -237,6 +259,41 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
     if (absl::Status s = ParseData(document["data"], manifest); !s.ok()) return s;
   }
   return manifest;
+}
+
+absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory) {
+  const auto manifest_bytes = ReadManifest(directory);
+  if (!manifest_bytes.ok()) return manifest_bytes.status();
+  return Sha256((*manifest_bytes)->view());
+}
+
+absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
+  SnapshotFiles files;
+  auto manifest_bytes = ReadManifest(directory);
+  if (!manifest_bytes.ok()) return manifest_bytes.status();
+  const absl::StatusOr<Manifest> manifest = ParseManifest((*manifest_bytes)->text());
+  if (!manifest.ok()) return manifest.status();
+  files.files.emplace(kManifestFile, *std::move(manifest_bytes));
+  for (const char* needed : {"users.jsonl", "items.jsonl"}) {
+    if (manifest->files.contains(needed)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", needed));
+  }
+  for (const auto& [name, expected] : manifest->files) {
+    const std::string path = fmt::format("{}/{}", directory, name);
+    if (const auto size = SizeOf(path); size.has_value() && *size != expected.bytes) {
+      return absl::DataLossError(fmt::format(
+          "\"{}\" has {} bytes, the manifest says {}; copy it again", name, *size, expected.bytes));
+    }
+    auto bytes = ReadFileBytes(path);
+    if (!bytes.ok()) return bytes.status();
+    if (Sha256((*bytes)->view()) != expected.sha256) {
+      return absl::DataLossError(
+          fmt::format("\"{}\" does not match the SHA-256 in the manifest; copy it again", name));
+    }
+    files.files.emplace(name, *std::move(bytes));
+  }
+  return files;
 }
 
 }  // namespace groundswell

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "models/files/manifest.h"
 #include "models/files/strict_json.h"
-#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 namespace {

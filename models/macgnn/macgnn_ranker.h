@@ -5,9 +5,9 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 #include "models/ranker.h"
-#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 #include "models/ranker.h"
 #include "models/snapshot/snapshot.h"

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <filesystem>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "models/embedding_range.h"
@@ -15,17 +13,8 @@
 namespace groundswell {
 namespace {
 
-constexpr std::string_view kManifestFile = "manifest.json";
 constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
 constexpr char kClustersFile[] = "clusters.safetensors";
-
-// The size of a file that is there; what cannot be looked at is left to ReadFileBytes to report.
-std::optional<uint64_t> SizeOf(const std::string& path) {
-  std::error_code error;
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) return std::nullopt;
-  return size;
-}
 
 // Macro nodes of every user or item, each below `clusters`.
 absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
@@ -66,15 +55,6 @@ absl::Status CheckShape(const Manifest& manifest, const Manifest::Model& model,
       manifest.item_clusters));
 }
 
-absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string& directory) {
-  const std::string path = fmt::format("{}/{}", directory, kManifestFile);
-  if (const auto size = SizeOf(path); size.has_value() && *size > kManifestBytesMax) {
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json has {} bytes; at most {} are read", *size, kManifestBytesMax));
-  }
-  return ReadFileBytes(path);
-}
-
 // The row of `centroids` that is nearest to `embedding`; the first on a tie.
 uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedding) {
   uint32_t nearest = 0;
@@ -96,43 +76,8 @@ uint32_t Nearest(std::span<const float> centroids, std::span<const float> embedd
 
 }  // namespace
 
-absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory) {
-  const auto manifest_bytes = ReadManifest(directory);
-  if (!manifest_bytes.ok()) return manifest_bytes.status();
-  return Sha256((*manifest_bytes)->view());
-}
-
-absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
-  SnapshotFiles files;
-  auto manifest_bytes = ReadManifest(directory);
-  if (!manifest_bytes.ok()) return manifest_bytes.status();
-  const absl::StatusOr<Manifest> manifest = ParseManifest((*manifest_bytes)->text());
-  if (!manifest.ok()) return manifest.status();
-  files.files.emplace(kManifestFile, *std::move(manifest_bytes));
-  for (const char* needed : {"users.jsonl", "items.jsonl"}) {
-    if (manifest->files.contains(needed)) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", needed));
-  }
-  for (const auto& [name, expected] : manifest->files) {
-    const std::string path = fmt::format("{}/{}", directory, name);
-    if (const auto size = SizeOf(path); size.has_value() && *size != expected.bytes) {
-      return absl::DataLossError(fmt::format(
-          "\"{}\" has {} bytes, the manifest says {}; copy it again", name, *size, expected.bytes));
-    }
-    auto bytes = ReadFileBytes(path);
-    if (!bytes.ok()) return bytes.status();
-    if (Sha256((*bytes)->view()) != expected.sha256) {
-      return absl::DataLossError(
-          fmt::format("\"{}\" does not match the SHA-256 in the manifest; copy it again", name));
-    }
-    files.files.emplace(name, *std::move(bytes));
-  }
-  return files;
-}
-
 absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotFiles& files) {
-  const auto manifest_bytes = files.files.find(std::string(kManifestFile));
+  const auto manifest_bytes = files.files.find(kManifestFile);
   if (manifest_bytes == files.files.end()) {
     return absl::InvalidArgumentError("the snapshot has no manifest.json");
   }

@@ -21,86 +21,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 #include "models/ranker.h"
 
 namespace groundswell {
-
-// manifest.json, parsed and checked against its schema. Unknown keys are refused.
-struct Manifest {
-  struct File {
-    std::string sha256;  // 64 hexadecimal digits, lower case
-    uint64_t bytes = 0;
-  };
-  struct Model {
-    std::string name;                            // how requests name it; unique
-    std::string kind;                            // which code serves it, e.g. "surge"
-    std::string file;                            // its weights, one of `files`
-    std::map<std::string, std::string> options;  // e.g. attention, tau, recent_len
-  };
-
-  int format_version = 0;  // 1
-  std::string name;        // e.g. "online-retail"
-  std::string version;     // e.g. "2011-11-11"
-  int64_t create_time_us = 0;
-  uint64_t users = 0;
-  uint64_t items = 0;
-  uint32_t embedding_dim = 0;
-  uint32_t user_clusters = 0;  // P
-  uint32_t item_clusters = 0;  // Q
-  // Interactions folded into graph.safetensors. Live offsets of a fresh log start behind it.
-  uint64_t graph_offset = 0;
-  std::vector<Model> models;  // the first is the default ranker
-  std::map<std::string, File> files;
-  std::map<std::string, double> metrics;    // e.g. "heldout.auc"
-  std::map<std::string, std::string> data;  // where it comes from: source, license, digest
-
-  // "name@version", as the API shows it.
-  std::string FullVersion() const;
-};
-
-inline constexpr uint64_t kManifestBytesMax = uint64_t{16} << 20;
-
-absl::StatusOr<Manifest> ParseManifest(std::string_view json);
-
-// The raw bytes of a snapshot's files by file name, "manifest.json" among them. Buffers are aligned
-// for tensors (64 bytes) and shared, so that views into them stay valid as long as someone holds
-// one.
-struct SnapshotFiles {
-  std::map<std::string, std::shared_ptr<const FileBytes>> files;
-};
-
-// Reads every file that the manifest lists and compares sizes (before reading) and SHA-256.
-// DataLoss on a difference, NotFound on a missing file. The result has users.jsonl and items.jsonl.
-absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory);
-
-// Snapshot::digest of what the directory holds, by its manifest alone.
-absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory);
-
-// One line of items.jsonl / users.jsonl. The line number (from 0) is the index.
-struct CatalogueItem {
-  std::string id;
-  std::string title;
-  std::string category;
-};
-
-absl::StatusOr<std::vector<CatalogueItem>> ParseItems(std::string_view jsonl);
-absl::StatusOr<std::vector<std::string>> ParseUsers(std::string_view jsonl);
-
-// graph.safetensors: the micro graph A of the training period in CSR form, user by user, edges of a
-// user in ascending item index.
-struct SnapshotGraph {
-  struct Edge {
-    uint32_t item = 0;
-    int64_t count = 0;         // A[u,i] > 0
-    int64_t last_time_us = 0;  // event time of the latest interaction
-    int64_t last_offset = 0;   // its offset, 1..graph_offset
-  };
-  std::vector<uint64_t> user_begin;  // users + 1 positions in `edges`
-  std::vector<Edge> edges;
-};
-
-absl::StatusOr<SnapshotGraph> ParseGraph(const Manifest& manifest, const SafetensorsFile& file);
 
 // What serves: the manifest, the matrices, and one ranker per model. Immutable; use from any
 // thread.

@@ -18,8 +18,9 @@ struct PastEvent {
 
 // Reads an RFC 4180 file whose header names at least `timestamp`, `user` and `item`; other columns
 // are ignored. `on_event` is told of one event after the other, and ends the reading with an error.
-// InvalidArgument, naming the line and the column, for anything else and for events that are not in
-// time order.
+// InvalidArgument, naming the line (of records, the header's being 1), for anything else: a
+// quotation that is broken or never closed, a record with more or fewer fields than the header, a
+// value that cannot be, an event before the one in front of it.
 absl::Status ReadEventCsv(const std::string& path,
                           const std::function<absl::Status(const PastEvent&)>& on_event);
 

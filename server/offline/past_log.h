@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
-#include "models/snapshot/snapshot.h"
+#include "models/files/manifest.h"
 
 namespace groundswell {
 

@@ -18,6 +18,7 @@
 #include "graph/state/macro_graph.h"
 #include "index/vectors/embedding_index.h"
 #include "index/vectors/live_vectors.h"
+#include "models/files/manifest.h"
 #include "models/snapshot/snapshot.h"
 #include "server/offline/feature_file.h"
 #include "server/offline/feature_rows.h"

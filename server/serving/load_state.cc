@@ -14,6 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "models/embedding_range.h"
+#include "models/files/manifest.h"
 #include "server/serving/graph_follower.h"
 
 namespace groundswell {

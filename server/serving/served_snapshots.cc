@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "groundswell/storage/v1/graph_state.pb.h"
-#include "models/snapshot/snapshot.h"
+#include "models/files/manifest.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {

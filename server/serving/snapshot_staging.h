@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "graph/store/generation.h"
 #include "graph/store/store.h"
+#include "models/files/manifest.h"
 #include "models/snapshot/examples.h"
 #include "models/snapshot/snapshot.h"
 

@@ -1,4 +1,4 @@
-#include "models/snapshot/snapshot.h"
+#include "models/files/manifest.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

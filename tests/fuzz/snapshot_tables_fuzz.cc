@@ -1,6 +1,6 @@
 #include <set>
 
-#include "models/snapshot/snapshot.h"
+#include "models/files/manifest.h"
 #include "tests/fuzz/seed_corpus.h"
 
 namespace groundswell {

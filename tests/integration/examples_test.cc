@@ -7,7 +7,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "models/snapshot/snapshot.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/sha256.h"

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "models/files/manifest.h"
 #include "models/snapshot/snapshot.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/surge_snapshot.h"

@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "models/files/manifest.h"
 #include "models/files/safetensors.h"
-#include "models/snapshot/snapshot.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/sha256.h"
 

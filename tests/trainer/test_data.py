@@ -4,6 +4,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
+
 from trainer import catalogue, data, evaluation
 
 _DAY = data.DAY_S
@@ -20,6 +22,16 @@ class LogTest(unittest.TestCase):
     def test_a_log_out_of_order_is_refused_by_its_row(self):
         with self.assertRaisesRegex(ValueError, "row 3"):
             _log((10, "a", "x"), (9, "a", "y"))
+
+    def test_ids_with_commas_and_quotation_marks_are_read_as_they_were_written(self):
+        log = data.Log(time_s=np.array([1, 2]), user=['a "b"', "c"], item=["Mug, 5 cl", "x"])
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "events.csv"
+            data.write_log(path, log)
+            read = data.read_log(path)
+        self.assertEqual(list(read.user), list(log.user))
+        self.assertEqual(list(read.item), list(log.item))
+        self.assertEqual(list(read.time_s), list(log.time_s))
 
     def test_a_missing_column_is_named(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -2,10 +2,14 @@
 
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
+
+#include "client/channel.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
 
 namespace groundswell {
 namespace {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <google/protobuf/util/time_util.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +14,9 @@
 #include <sstream>
 
 #include "client/evaluate/evaluation_report.h"
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
 
 namespace groundswell {
 namespace {

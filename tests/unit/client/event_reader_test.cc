@@ -155,10 +155,14 @@ TEST(EventReaderTest, ALongValueIsShownCutBetweenCharacters) {
   EXPECT_LT(read.bad[0].size(), 300u);
 }
 
-TEST(EventReaderTest, ARecordWithFewerFieldsThanTheHeaderIsRefused) {
-  const Read read = ReadAll("timestamp,user,item\n1,u\n2,v,j\n");
-  EXPECT_EQ(read.bad.size(), 1u);
-  EXPECT_EQ(read.interactions.size(), 1u);
+TEST(EventReaderTest, ARecordWithMoreOrFewerFieldsThanTheHeaderIsRefused) {
+  for (const char* record : {"1,u", "1,u,Mug, 5 cl", "1,u,i,"}) {
+    const Read read = ReadAll(std::string("timestamp,user,item\n") + record + "\n2,v,j\n");
+    ASSERT_EQ(read.bad.size(), 1u) << record;
+    EXPECT_NE(read.bad[0].find("record 1: "), std::string::npos) << read.bad[0];
+    EXPECT_NE(read.bad[0].find("the header 3"), std::string::npos) << read.bad[0];
+    EXPECT_EQ(read.interactions.size(), 1u) << record;
+  }
 }
 
 TEST(EventReaderTest, BrokenJsonLinesAreRefusedOneByOne) {

@@ -2,11 +2,14 @@
 
 #include <google/protobuf/util/time_util.h>
 #include <google/rpc/error_details.pb.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <set>
 #include <thread>
+
+#include "groundswell/v1/interaction.grpc.pb.h"
 
 namespace groundswell {
 namespace {

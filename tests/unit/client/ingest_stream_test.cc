@@ -1,11 +1,13 @@
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
 #include "client/client.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
 
 namespace groundswell {
 namespace {

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "models/files/manifest.h"
 #include "models/macgnn/weights.h"
-#include "models/snapshot/snapshot.h"
 #include "tests/support/macgnn_fixture.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"

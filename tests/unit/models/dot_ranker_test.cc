@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "models/snapshot/registry.h"
+#include "models/snapshot/snapshot.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"

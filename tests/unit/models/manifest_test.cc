@@ -1,8 +1,8 @@
+#include "models/files/manifest.h"
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-
-#include "models/snapshot/snapshot.h"
 
 namespace groundswell {
 namespace {

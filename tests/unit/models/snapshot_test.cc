@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "models/files/manifest.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"

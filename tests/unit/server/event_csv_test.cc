@@ -1,0 +1,84 @@
+#include "server/offline/event_csv.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class EventCsvTest : public testing::Test {
+ protected:
+  // Reads `text`; what came is in `events_`, e.g. "1 u i".
+  absl::Status Read(const std::string& text) {
+    const std::string path = directory_.File("log.csv");
+    std::ofstream(path, std::ios::binary) << text;
+    events_.clear();
+    return ReadEventCsv(path, [this](const PastEvent& event) {
+      events_.push_back(std::to_string(event.time_s) + " " + event.user_id + " " + event.item_id);
+      return absl::OkStatus();
+    });
+  }
+
+  void ExpectRefused(const std::string& text, const std::string& where, const std::string& why) {
+    const absl::Status status = Read(text);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("log.csv:" + where + ": ")) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(why)) << text;
+  }
+
+  TemporaryDirectory directory_;
+  std::vector<std::string> events_;
+};
+
+TEST_F(EventCsvTest, AQuotationThatIsOpenAtTheEndIsNoEndOfTheLog) {
+  ExpectRefused("timestamp,user,item\n1,u,i\n2,u,\"j\n3,u,k\n", "3", "quotation");
+  EXPECT_THAT(events_, ElementsAre("1 u i"));
+}
+
+TEST_F(EventCsvTest, ARecordWithMoreOrFewerFieldsThanTheHeaderIsRefused) {
+  ExpectRefused("timestamp,user,item\n1,u,Mug, 5 cl\n", "2", "4 fields and the header 3");
+  ExpectRefused("timestamp,user,item\n1,u,i\n2,u\n", "3", "2 fields and the header 3");
+}
+
+TEST_F(EventCsvTest, WhatIsNoEventIsRefusedByItsLine) {
+  ExpectRefused("", "1", "empty");
+  ExpectRefused("timestamp,user\n", "1", "\"item\"");
+  ExpectRefused("timestamp,user,item\n1.5,u,i\n", "2", "1.5");
+  ExpectRefused("timestamp,user,item\n-1,u,i\n", "2", "-1");
+  ExpectRefused("timestamp,user,item\n1,,i\n", "2", "empty");
+  ExpectRefused("timestamp,user,item\n2,u,i\n1,u,i\n", "3", "time order");
+  ExpectRefused("timestamp,user,item\n1,\"u\"x,i\n", "2", "quotation");
+}
+
+TEST_F(EventCsvTest, ColumnsStandInAnyOrderAndOthersAreIgnored) {
+  const absl::Status status =
+      Read("item,price,user,timestamp\r\n\"Mug, 5 cl\",1.5,u,7\r\n\r\ni,,v,7\r\n");
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(events_, ElementsAre("7 u Mug, 5 cl", "7 v i"));
+}
+
+TEST_F(EventCsvTest, TheReceiverEndsTheReading) {
+  const std::string path = directory_.File("log.csv");
+  std::ofstream(path) << "timestamp,user,item\n1,u,i\n2,u,j\n";
+  int calls = 0;
+  const absl::Status status = ReadEventCsv(path, [&](const PastEvent&) {
+    ++calls;
+    return absl::AbortedError("enough");
+  });
+  EXPECT_EQ(status, absl::AbortedError("enough"));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(ReadEventCsv(path + ".not", [](const PastEvent&) { return absl::OkStatus(); }).code(),
+            absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace groundswell
