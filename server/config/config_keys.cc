@@ -63,7 +63,8 @@ constexpr ConfigKey kKeys[] = {
      "Where /metrics, /healthz and /readyz listen. Port 0 takes a free one.", AddressRule},
     {"server.http_connections_max", GROUNDSWELL_MEMBER(server.http_connections_max), "connections",
      1, 10'000,
-     "Connections there at once; for one more, the oldest that has sent no whole request gives way."},
+     "Connections there at once; for one more, the oldest that has sent no whole request gives "
+     "way."},
     {"server.http_transfer_s", GROUNDSWELL_MEMBER(server.http_transfer_s), "s", 1, 3'600,
      "How long a request there may take as a whole, and then its answer, until the peer is cut "
      "off."},

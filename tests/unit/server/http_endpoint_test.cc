@@ -106,8 +106,11 @@ std::unique_ptr<HttpEndpoint> StartOrDie(HttpEndpoint::Sources sources,
 // True once `condition` is; false when it is not within ten seconds.
 bool Eventually(const std::function<bool()>& condition) {
   const auto end = steady_clock::now() + std::chrono::seconds(10);
-  while (!condition() && steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
-  return condition();
+  while (steady_clock::now() < end) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return false;
 }
 
 size_t CountDescriptors() {
