@@ -43,10 +43,6 @@ endif()
 # FAISS is a static library here and there: its BLAS and LAPACK have to be named.
 target_link_libraries(groundswell_faiss INTERFACE ${faiss_library} openblas OpenMP::OpenMP_CXX)
 
-# HTTP server of /metrics, /healthz and /readyz. (Not the civetweb that comes with prometheus-cpp: its
-# threads' stacks of 100 KB, less the thread-local storage of all our libraries, overflow.)
-add_library(groundswell_httplib INTERFACE)
-target_link_libraries(groundswell_httplib INTERFACE cpp-httplib)
 
 # Directory that holds google/rpc/error_details.proto (Debian: golang-github-gogo-googleapis-dev).
 find_path(GOOGLEAPIS_PROTO_DIR google/rpc/error_details.proto

@@ -133,7 +133,11 @@ absl::Status Server::Parts::StartHttp() {
   auto started = HttpEndpoint::Start(
       config.server.http_address,
       {.metrics = [this] { return metrics.Render(); },
-       .not_ready_because = [this] { return ready ? std::string() : std::string("not ready"); }});
+       .not_ready_because = [this] { return ready ? std::string() : std::string("not ready"); },
+       .on_cut_off = [this] { metrics.CountHttpCutOff(); }},
+      {.connections_max = static_cast<size_t>(config.server.http_connections_max),
+       .transfer = std::chrono::seconds(config.server.http_transfer_s),
+       .idle = std::chrono::seconds(config.server.http_idle_s)});
   if (!started.ok()) return started.status();
   http = *std::move(started);
   return absl::OkStatus();

@@ -18,6 +18,9 @@ struct Config {
   struct Server {
     std::string grpc_address = "127.0.0.1:7100";
     std::string http_address = "127.0.0.1:7101";
+    int64_t http_connections_max = 64;
+    int64_t http_transfer_s = 5;
+    int64_t http_idle_s = 75;
     std::string admin_address;           // empty: grpc_address
     std::string name_space = "default";  // key: server.namespace
     std::string data_dir;                // empty: not set, see config_reading.h

@@ -61,6 +61,15 @@ constexpr ConfigKey kKeys[] = {
      "Where the gRPC services listen. Port 0 takes a free one.", AddressRule},
     {"server.http_address", GROUNDSWELL_MEMBER(server.http_address), "host:port", 1, 255,
      "Where /metrics, /healthz and /readyz listen. Port 0 takes a free one.", AddressRule},
+    {"server.http_connections_max", GROUNDSWELL_MEMBER(server.http_connections_max), "connections",
+     1, 10'000,
+     "Connections there at once; for one more, the oldest that has sent no whole request gives "
+     "way."},
+    {"server.http_transfer_s", GROUNDSWELL_MEMBER(server.http_transfer_s), "s", 1, 3'600,
+     "How long a request there may take as a whole, and then its answer, until the peer is cut "
+     "off."},
+    {"server.http_idle_s", GROUNDSWELL_MEMBER(server.http_idle_s), "s", 1, 86'400,
+     "How long a connection there is kept for another request."},
     {"server.admin_address", GROUNDSWELL_MEMBER(server.admin_address), "host:port", 0, 255,
      "Where the admin service listens; empty: on server.grpc_address.", OptionalAddressRule},
     {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,

@@ -139,6 +139,10 @@ void Metrics::MakeRequestFamilies() {
       &CounterFamily(registry_, "groundswell_access_reload_failures_total",
                      "Times that access.clients_file had changed and could not be used.")
            .Add({});
+  http_cut_off_ = &CounterFamily(registry_, "groundswell_http_cut_off_total",
+                                 "HTTP connections refused or cut off: too many, too slow, or with "
+                                 "too much to say.")
+                       .Add({});
 }
 
 void Metrics::MakePipelineFamilies() {
@@ -329,6 +333,7 @@ void Metrics::CountShadow(ShadowOutcome outcome) {
 void Metrics::ObserveShadowOverlap(double share) { shadow_overlap_->Observe(share); }
 
 void Metrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
+void Metrics::CountHttpCutOff() { http_cut_off_->Increment(); }
 
 void Metrics::CountUnknownRuleItems(size_t count) {
   unknown_rule_items_->Increment(static_cast<double>(count));

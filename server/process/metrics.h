@@ -126,6 +126,7 @@ class Metrics {
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
   void CountRejected(Rejection reason);
   void CountAccessReloadFailure();
+  void CountHttpCutOff();
   // From the append to the log until every reader sees the event.
   void ObserveEventVisibleDelay(std::chrono::nanoseconds delay);
   void ObserveLogSync(std::chrono::nanoseconds duration);
@@ -202,6 +203,7 @@ class Metrics {
   std::array<prometheus::Counter*, kSize<ShadowOutcome>> shadows_{};
   prometheus::Histogram* shadow_overlap_ = nullptr;
   prometheus::Counter* access_reload_failures_ = nullptr;
+  prometheus::Counter* http_cut_off_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete
