@@ -210,6 +210,7 @@ Latency TimeWalks(const World& world, const RandomWalkSource::Options& options,
   const RandomWalkSource source(world.adjacency, std::move(counted));
   std::vector<double> times;
   std::vector<double> wall_times;
+  RandomWalkSource::Scratch scratch;
   size_t candidates = 0;
   double seconds = 0;
   const size_t warm_up = requests.size() / 10;
@@ -224,14 +225,15 @@ Latency TimeWalks(const World& world, const RandomWalkSource::Options& options,
                                         .filter = filter,
                                         .count = kCandidates,
                                         .recent = request.recent,
-                                        .seed = request.seed});
+                                        .seed = request.seed},
+                                       scratch);
     const double took = CpuSeconds() - cpu_begin;
     const double wall_took = Seconds(begin);
     if (at < warm_up) continue;
     wall_times.push_back(wall_took * 1e6);
     seconds += took;
     times.push_back(took * 1e6);
-    candidates += found->size();
+    candidates += found.size();
   }
   const auto timed = static_cast<double>(times.size());
   return {.steps_per_second = static_cast<double>(steps) / seconds,

@@ -1,4 +1,4 @@
-// CandidateSource: where the items that a ranker may choose from come from.
+// Candidate: an item that a ranker may choose, which sources proposed it, and what those are asked.
 #ifndef GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 #define GROUNDSWELL_INDEX_CANDIDATE_SOURCE_H_
 
@@ -7,10 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
-#include <vector>
 
-#include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "index/item_filter.h"
 
@@ -46,6 +43,8 @@ struct RecentItem {
   Count weight = 0;     // A[u,i]
 };
 
+// At most `count` admitted items are wanted, best first, without duplicates, each tagged with the
+// source's bit; an empty answer is not an error.
 struct CandidateQuery {
   // The user's or item's embedding; empty when there is none.
   std::span<const float> vector;
@@ -58,15 +57,6 @@ struct CandidateQuery {
   uint64_t seed = 0;
   // Sources that can stop with what they have do so then.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-};
-
-// Thread-safe. Returns at most query.count admitted items, best first, without duplicates, each
-// tagged with the source's bit. An empty result is not an error.
-class CandidateSource {
- public:
-  virtual ~CandidateSource() = default;
-  virtual std::string_view name() const = 0;
-  virtual absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const = 0;
 };
 
 }  // namespace groundswell

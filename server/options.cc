@@ -25,22 +25,11 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) 
 
 Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
   const auto& retrieval = config.retrieval;
-  const auto source = [](int64_t quota, int64_t weight) {
-    return Retrieval::Source{.quota = static_cast<size_t>(quota),
-                             .weight = static_cast<float>(weight) / 100};
-  };
   return {
       .candidates = static_cast<size_t>(retrieval.candidates),
       .rank_constant = static_cast<float>(retrieval.rank_constant),
       .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
-      .sources = {.embedding = source(retrieval.embedding, retrieval.embedding_weight),
-                  .random_walk = source(retrieval.random_walk, retrieval.random_walk_weight),
-                  .co_occurrence = source(retrieval.co_occurrence, retrieval.co_occurrence_weight),
-                  .similar_items = source(retrieval.similar_items, retrieval.similar_items_weight),
-                  .trending = source(retrieval.trending, retrieval.trending_weight),
-                  .macro_node = source(retrieval.macro_node, retrieval.macro_node_weight),
-                  .popular = source(retrieval.popular, retrieval.popular_weight),
-                  .history = source(retrieval.history, retrieval.history_weight)},
+      .sources = SourceLimits(retrieval),
       .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
       .random_walk = WalkOptionsOf(config, metrics),
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};

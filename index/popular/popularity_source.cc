@@ -36,14 +36,13 @@ std::shared_ptr<const PopularitySource::Order> PopularitySource::order() const {
   return order_;
 }
 
-absl::StatusOr<std::vector<Candidate>> PopularitySource::Retrieve(
-    const CandidateQuery& query) const {
+std::vector<Candidate> PopularitySource::Retrieve(const ItemFilter& filter, size_t count) const {
   const std::shared_ptr<const Order> now = order();
   std::vector<Candidate> found;
-  found.reserve(std::min(query.count, now->items.size()));
+  found.reserve(std::min(count, now->items.size()));
   for (const ItemIndex item : now->items) {
-    if (found.size() >= query.count) break;
-    if (!query.filter.Admits(item)) continue;
+    if (found.size() >= count) break;
+    if (!filter.Admits(item)) continue;
     found.push_back({item, now->score_of_item[ToInt(item)], kFromPopular});
   }
   return found;

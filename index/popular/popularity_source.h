@@ -4,13 +4,12 @@
 #ifndef GROUNDSWELL_INDEX_POPULAR_POPULARITY_SOURCE_H_
 #define GROUNDSWELL_INDEX_POPULAR_POPULARITY_SOURCE_H_
 
+#include <cstddef>
 #include <memory>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
@@ -18,7 +17,7 @@
 namespace groundswell {
 
 // Thread-safe: Update may run beside any number of readers, which see one whole order each.
-class PopularitySource final : public CandidateSource {
+class PopularitySource {
  public:
   // One state of affairs, immutable.
   struct Order {
@@ -36,11 +35,9 @@ class PopularitySource final : public CandidateSource {
   void Update(std::span<const float> fading, std::span<const Count> totals)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  std::string_view name() const override { return "popular"; }
-
-  // Uses the filter and the count of the query; its vector is ignored. Items that nobody ever took
-  // come last rather than not at all, so that a page is filled.
-  absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const override;
+  // At most `count` admitted items, best first. Items that nobody ever took come last rather than
+  // not at all, so that a page is filled.
+  std::vector<Candidate> Retrieve(const ItemFilter& filter, size_t count) const;
 
   // Never null.
   std::shared_ptr<const Order> order() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -37,7 +37,7 @@
 namespace groundswell {
 
 // Thread-safe throughout.
-class EmbeddingIndex final : public CandidateSource {
+class EmbeddingIndex {
  public:
   struct Options {
     size_t flat_max_items = 50'000;  // up to here, the search is an exact scan
@@ -61,11 +61,9 @@ class EmbeddingIndex final : public CandidateSource {
                                                                size_t threads = 1,
                                                                const Progress& progress = nullptr);
 
-  std::string_view name() const override { return "embedding"; }
-
   // Score: the inner product. Equal scores are in ascending order of item. InvalidArgument when the
   // query's vector is not `dim` finite numbers.
-  absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const override;
+  absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const;
 
   // Gives an item a vector, or another one: the next search finds it. InvalidArgument when the
   // vector is not `dim` finite numbers, OutOfRange when there is no room for the item's index.

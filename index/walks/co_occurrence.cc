@@ -20,6 +20,7 @@ void ReadNewest(const NeighborLists& lists, uint32_t node, size_t limit,
   const size_t count = std::min(limit, list.size());
   for (size_t i = 0; i < count; ++i) {
     const auto neighbor = lists.Read(list, list.size() - 1 - i);
+    // The writer moved the list: what there is already will do, beginning again could take forever.
     if (!neighbor.has_value()) return;
     out.push_back(neighbor->node);
   }
@@ -40,9 +41,11 @@ void CoOccurrence::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch)
   for (size_t i = 0; i < std::min(kAhead, scratch.users.size()); ++i) {
     items_of_users.Prefetch(scratch.users[i]);
   }
+  // Each user's list is somewhere else in memory: its handle is on its way while others are read.
   for (size_t at = 0; at < scratch.users.size(); ++at) {
     if (at + kAhead < scratch.users.size()) items_of_users.Prefetch(scratch.users[at + kAhead]);
     if (!ReadLater(items_of_users, scratch.users[at], item, scratch.later)) continue;
+    // Newest first, so the last of them came right after the item: d = 1.
     const size_t count = scratch.later.size();
     for (size_t i = 0; i < count; ++i) {
       const Neighbor& later = scratch.later[i];
@@ -75,8 +78,10 @@ std::vector<Candidate> CoOccurrence::Retrieve(const CandidateQuery& query, Scrat
   for (const RecentItem& recent :
        query.recent.first(std::min(options_.items_max, query.recent.size()))) {
     AddTakenAfter(recent.item, weight, scratch);
-    weight /= 2;
+    weight /= 2;  // 2^(-k_q)
   }
+  // t is known only once all are read: hence two passes. The newest of what is proposed, and not
+  // the clock, so that an idle server answers as before.
   uint32_t newest_s = 0;
   for (const Taken& taken : scratch.taken) newest_s = std::max(newest_s, taken.time_s);
   const float per_s = static_cast<float>(-1 / options_.half_life_s);

@@ -9,9 +9,11 @@ namespace groundswell {
 std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& filter,
                                        size_t count, HistoryScratch& scratch) {
   NewestEdges(user, kHistoryItemsMax, scratch.newest_edges);
+  // From the user's own record, which a request has at hand: nothing is stored or kept in order.
   scratch.scored.clear();
   for (size_t place = 0; place < scratch.newest_edges.size(); ++place) {
     const ItemIndex item = user.edges[scratch.newest_edges[place]].item;
+    // Of all edges to the item, where a window keeps each interaction.
     const auto taken = static_cast<float>(SumOf(user.EdgesTo(item)));
     scratch.scored.push_back({item, RankVote(place, taken)});
   }

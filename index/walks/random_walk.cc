@@ -31,7 +31,8 @@ class SplitMix64 {
   uint64_t state_;
 };
 
-// 0 to below 1, from the upper and from the lower half of a random word.
+// 0 to below 1, from the upper and from the lower half of a random word: one word serves two draws
+// that must not depend on each other.
 double UpperUniform(uint64_t random) { return static_cast<double>(random >> 32) * 0x1p-32; }
 double LowerUniform(uint64_t random) { return static_cast<double>(random & 0xFFFF'FFFF) * 0x1p-32; }
 
@@ -41,7 +42,7 @@ void AllocateSteps(std::span<const size_t> degrees, std::span<const double> weig
                    size_t degree_max, size_t steps, std::vector<size_t>& out) {
   const auto scaled = [&](size_t q) {
     const auto degree = static_cast<double>(degrees[q]);
-    if (degrees[q] == 0) return 0.0;
+    if (degrees[q] == 0) return 0.0;  // 0 log 0
     return weights[q] * degree * (static_cast<double>(degree_max) - std::log(degree));
   };
   double sum = 0;
@@ -62,11 +63,16 @@ class RandomWalk::Walkers {
         restart_(options.restart),
         bias_(options.recency_bias),
         start_(ToInt(start)),
+        // Of the start alone, so that its walks are the same whatever the others are; hashed, so
+        // that two starts' states are far apart.
         random_(SplitMix64(seed ^ start_)()) {
     at_.fill(start_);
   }
 
   // One step of each of the first `count` lanes; `visit` is told where they end.
+  //
+  // Each loop asks memory for what the next one reads, of all lanes: when a lane's turn comes
+  // again, its word has had the time of the others' to arrive.
   template <typename Visit>
   void Step(size_t count, const ItemTable<uint32_t>& visits, const Visit& visit) {
     for (size_t lane = 0; lane < count; ++lane) Propose(users_, at_[lane], lane);
@@ -74,6 +80,7 @@ class RandomWalk::Walkers {
       at_[lane] = Take(users_, at_[lane], lane);
       if (at_[lane] != kNowhere) items_.Prefetch(at_[lane]);
     }
+    // A lane that is nowhere finds an empty list, and stays there.
     for (size_t lane = 0; lane < count; ++lane) Propose(items_, at_[lane], lane);
     for (size_t lane = 0; lane < count; ++lane) {
       at_[lane] = Take(items_, at_[lane], lane);
@@ -92,6 +99,8 @@ class RandomWalk::Walkers {
   // Of a walk that came to a node whose neighbours have just left.
   static constexpr uint32_t kNowhere = std::numeric_limits<uint32_t>::max();
 
+  // The k-th newest with probability ((k+1)/n)^(1/b) - (k/n)^(1/b): the inverse of that is a power,
+  // and b a small whole number. Lists are oldest first.
   size_t Position(const NeighborLists::List& list, uint64_t random) const {
     const double uniform = UpperUniform(random);
     double share = uniform;
@@ -114,9 +123,12 @@ class RandomWalk::Walkers {
     for (int proposal = 1; list.size() > 0; ++proposal, drawn = random_()) {
       const auto neighbor = lists.Read(list, Position(list, drawn));
       if (!neighbor.has_value()) {
+        // The writer moved the list meanwhile; it may be empty now.
         list = lists.Find(node);
         continue;
       }
+      // The upper half was the position, the lower one decides on the weight; the first comparison
+      // spares the product.
       const bool taken =
           neighbor->weight >= list.weight_max() || proposal >= kProposalsMax ||
           LowerUniform(drawn) * list.weight_max() < static_cast<double>(neighbor->weight);
@@ -156,6 +168,7 @@ void RandomWalk::WalkFrom(ItemIndex start, size_t budget, uint64_t seed, SteadyT
       ++summary.ended_early;
       break;
     }
+    // Not in the first rounds: whoever is late gets some visits rather than none.
     summary.cut_off = round % kRoundsPerLook == 0 && std::chrono::steady_clock::now() >= deadline;
     if (summary.cut_off) break;
   }
@@ -181,8 +194,10 @@ WalkSummary RandomWalk::Run(std::span<const WalkStart> starts, uint64_t seed, St
   WalkSummary summary;
   for (size_t q = 0; q < starts.size() && !summary.cut_off; ++q) {
     if (scratch.steps[q] == 0) continue;
+    // Short walks never come to a look at the clock of their own. The first start begins always.
     summary.cut_off = summary.steps > 0 && std::chrono::steady_clock::now() >= deadline;
     if (summary.cut_off) break;
+    // One start after the other, so that one table serves all: V_q is added up before it is reused.
     WalkFrom(starts[q].item, scratch.steps[q], seed, deadline, scratch.visits, summary);
     scratch.visits.ForEach([&](ItemIndex item, uint32_t visits) {
       scratch.roots[item] += std::sqrt(static_cast<float>(visits));

@@ -11,20 +11,16 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <memory>
-#include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/status/statusor.h"
 #include "graph/fold/interaction_adjacency.h"
-#include "graph/mutex.h"
 #include "index/candidate_source.h"
 #include "index/walks/random_walk.h"
 
 namespace groundswell {
 
-class RandomWalkSource final : public CandidateSource {
+// Thread-safe, each call with a scratch of its own.
+class RandomWalkSource {
  public:
   struct Options {
     WalkOptions walk;
@@ -34,31 +30,25 @@ class RandomWalkSource final : public CandidateSource {
     std::function<void(const WalkSummary&)> on_walk;
   };
 
-  // `adjacency` must outlive it.
-  RandomWalkSource(const InteractionAdjacency& adjacency, Options options);
-  ~RandomWalkSource() override;
-
-  std::string_view name() const override { return "random_walk"; }
-
-  // Uses the filter, the count, the recent items, the seed and the deadline of the query. Score:
-  // V[p] of random_walk.h, ties in ascending order of item. Nothing for a user without items. Walks
-  // that the deadline cuts off give what they met until then.
-  absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const override;
-
- private:
+  // Memory of one call at a time; grown by the first calls, then reused.
   struct Scratch {
     std::vector<WalkStart> starts;
     WalkScratch walk;
   };
 
-  std::unique_ptr<Scratch> TakeScratch() const;
+  // `adjacency` must outlive it.
+  RandomWalkSource(const InteractionAdjacency& adjacency, Options options);
+
+  // Uses the filter, the count, the recent items, the seed and the deadline of the query. Score:
+  // V[p] of random_walk.h, ties in ascending order of item. Nothing for a user without items. Walks
+  // that the deadline cuts off give what they met until then.
+  std::vector<Candidate> Retrieve(const CandidateQuery& query, Scratch& scratch) const;
+
+ private:
   void FindStarts(const CandidateQuery& query, std::vector<WalkStart>& starts) const;
 
   const Options options_;
   const RandomWalk walk_;
-  // As many as there were calls at once; the lock is held for a push or a pop.
-  mutable Mutex mutex_;
-  mutable std::vector<std::unique_ptr<Scratch>> free_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace groundswell

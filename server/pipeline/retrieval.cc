@@ -9,26 +9,30 @@
 namespace groundswell {
 namespace {
 
-// Newest items whose neighbours are looked for, one search each.
-constexpr size_t kSimilarToItems = 3;
 // Of quotas and candidates where there are to be fewer.
 constexpr size_t kFewerDivisor = 4;
 // Newest items that a user's vector is made of, and the sources of the live graph may start from.
 constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
+// Who fills the list up.
+constexpr const CandidateSource& kFill =
+    *std::ranges::find(kCandidateSources, SourcePhase::kFill, &CandidateSource::phase);
 
 }  // namespace
 
 Retrieval::Retrieval(const LiveState& state, Metrics& metrics, Options options)
-    : state_(state),
-      metrics_(metrics),
+    : metrics_(metrics),
       options_(std::move(options)),
-      co_occurrence_(*state.adjacency, options_.co_occurrence),
-      walks_(*state.adjacency, options_.random_walk) {}
+      parts_{.state = state,
+             .co_occurrence = CoOccurrence(*state.adjacency, options_.co_occurrence),
+             .walks = RandomWalkSource(*state.adjacency, options_.random_walk),
+             .stage_reserve = options_.stage_reserve} {}
 
-void Retrieval::FindRecent(const UserState& user, Scratch& scratch) const {
-  NewestEdges(user, kRecentItems, scratch.newest_edges);
+void Retrieval::FindRecent(const OverlaidUser* known, Scratch& scratch) const {
   scratch.recent.clear();
   scratch.newest.clear();
+  if (known == nullptr) return;
+  const UserState& user = known->state;
+  NewestEdges(user, kRecentItems, scratch.newest_edges);
   for (const uint32_t at : scratch.newest_edges) {
     const Edge& edge = user.edges[at];
     scratch.newest.push_back(edge.item);
@@ -44,25 +48,13 @@ ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {
   return enough ? thread : ComputeThread{.number = thread.number};
 }
 
-const Retrieval::Source& Retrieval::SourceOf(uint32_t source) const {
-  const Sources& sources = options_.sources;
-  return source == kFromEmbedding      ? sources.embedding
-         : source == kFromWalk         ? sources.random_walk
-         : source == kFromCoOccurrence ? sources.co_occurrence
-         : source == kFromSimilarItems ? sources.similar_items
-         : source == kFromTrending     ? sources.trending
-         : source == kFromMacroNode    ? sources.macro_node
-         : source == kFromHistory      ? sources.history
-                                       : sources.popular;
-}
-
-size_t Retrieval::QuotaOf(uint32_t source, const Query& query) const {
-  const size_t quota = SourceOf(source).quota;
+size_t Retrieval::QuotaOf(const CandidateSource& source, const Query& query) const {
+  const size_t quota = options_.sources[source.bit].quota;
   if (query.only_sources == 0) {
     if (!query.fewer) return quota;
-    return source == kFromWalk ? 0 : (quota + kFewerDivisor - 1) / kFewerDivisor;
+    return source.spared_in_pressure ? 0 : (quota + kFewerDivisor - 1) / kFewerDivisor;
   }
-  if ((query.only_sources & source) == 0) return 0;
+  if ((query.only_sources & source.bit) == 0) return 0;
   return quota > 0 ? quota : options_.candidates;
 }
 
@@ -71,114 +63,66 @@ size_t Retrieval::CandidatesMax(const Query& query) const {
   return fewer ? (options_.candidates + kFewerDivisor - 1) / kFewerDivisor : options_.candidates;
 }
 
-void Retrieval::Add(std::vector<Candidate> found, uint32_t source,
-                    std::vector<ProposedList>& proposed) const {
-  metrics_.CountCandidates(source, found.size());
-  for (Candidate& candidate : found) candidate.sources = source;
-  proposed.push_back({.items = std::move(found), .weight = SourceOf(source).weight});
-}
-
-void Retrieval::Search(std::span<const float> vector, uint32_t source, size_t count,
-                       const Query& query, Scratch& scratch, Result& result) const {
-  if (count == 0) return;
-  if (std::chrono::steady_clock::now() + options_.stage_reserve >= query.deadline) {
-    result.skipped = true;
-    return;
-  }
-  auto found =
-      state_.embedding_index->Retrieve({.vector = vector, .filter = query.filter, .count = count});
-  if (found.ok()) {
-    Add(*std::move(found), source, scratch.proposed);
-  } else {
-    result.skipped = true;
+void Retrieval::Ask(const CandidateSource& source, size_t count, SourceQuery asked,
+                    SourceScratch& scratch, Proposals& proposals) const {
+  if (count == 0 || (source.of_user && asked.user == nullptr)) return;
+  asked.count = count;
+  const size_t before = proposals.lists.size();
+  source.propose(asked, scratch, proposals);
+  for (ProposedList& list : std::span(proposals.lists).subspan(before)) {
+    metrics_.CountCandidates(source.bit, list.items.size());
+    for (Candidate& candidate : list.items) candidate.sources = source.bit;
+    list.weight = options_.sources[source.bit].weight;
   }
 }
 
-void Retrieval::ProposeByEmbedding(const Query& query, Scratch& scratch, Result& result) const {
-  const size_t nearest = QuotaOf(kFromEmbedding, query);
-  const size_t similar = QuotaOf(kFromSimilarItems, query);
-  if (query.user == nullptr || nearest + similar == 0) return;
-  const EmbeddingIndex::View items = state_.embedding_index->Now();
-  const UserState& user = query.user->state;
-  scratch.vector.resize(state_.live_vectors->dim());
-  if (nearest > 0 && state_.live_vectors->OfUser(user.index, scratch.newest, user.item_count(),
-                                                 query.user->joined, items, scratch.vector)) {
-    Search(scratch.vector, kFromEmbedding, nearest, query, scratch, result);
+void Retrieval::AskAll(SourcePhase phase, const Query& query, const SourceQuery& asked,
+                       SourceScratch& scratch, Proposals& proposals) const {
+  for (const CandidateSource& source : kCandidateSources) {
+    if (source.phase == phase) Ask(source, QuotaOf(source, query), asked, scratch, proposals);
   }
-  if (similar == 0) return;
-  const size_t starts = std::min(kSimilarToItems, scratch.newest.size());
-  for (const ItemIndex item : std::span(scratch.newest).first(starts)) {
-    const std::span<const float> vector = items.VectorOf(item);
-    if (vector.empty()) continue;
-    Search(vector, kFromSimilarItems, similar / starts, query, scratch, result);
-  }
-}
-
-void Retrieval::ProposeFromNeighbors(const Query& query, Scratch& scratch) const {
-  scratch.from_neighbors.clear();
-  if (query.user == nullptr) return;
-  CandidateQuery of_recent{.vector = {},
-                           .filter = query.filter,
-                           .recent = scratch.recent,
-                           .seed = query.seed,
-                           .deadline = query.deadline};
-  if (of_recent.count = QuotaOf(kFromCoOccurrence, query); of_recent.count > 0) {
-    Add(co_occurrence_.Retrieve(of_recent, scratch.co_occurrence), kFromCoOccurrence,
-        scratch.from_neighbors);
-  }
-  if (of_recent.count = QuotaOf(kFromWalk, query); of_recent.count > 0) {
-    if (auto found = walks_.Retrieve(of_recent); found.ok()) {
-      Add(*std::move(found), kFromWalk, scratch.from_neighbors);
-    }
-  }
-  if (const size_t quota = QuotaOf(kFromHistory, query); quota > 0) {
-    Add(RetrieveHistory(query.user->state, query.filter_with_seen, quota, scratch.history),
-        kFromHistory, scratch.from_neighbors);
-  }
-}
-
-void Retrieval::ProposeTrending(const Query& query, Scratch& scratch) const {
-  if (const size_t quota = QuotaOf(kFromTrending, query); quota > 0) {
-    Add(state_.trending->Retrieve(query.categories, query.filter, quota), kFromTrending,
-        scratch.proposed);
-  }
-  if (const size_t quota = QuotaOf(kFromMacroNode, query); quota > 0 && query.user != nullptr) {
-    Add(state_.trending->RetrieveOfUserNode(query.user->state.cluster, query.filter, quota),
-        kFromMacroNode, scratch.proposed);
-  }
-}
-
-void Retrieval::ProposePopular(const Query& query, size_t count, Scratch& scratch) const {
-  if (count == 0) return;
-  auto popular = state_.popularity.Retrieve({.vector = {}, .filter = query.filter, .count = count});
-  Add(popular.ok() ? *std::move(popular) : std::vector<Candidate>(), kFromPopular,
-      scratch.proposed);
 }
 
 Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
                                      Scratch& scratch) const {
-  Result result;
-  scratch.proposed.clear();
-  if (query.user != nullptr) FindRecent(query.user->state, scratch);
-  RunSideBySide(
-      SiblingsFor(thread), [&] { ProposeByEmbedding(query, scratch, result); },
-      [&] { ProposeFromNeighbors(query, scratch); });
-  const bool fill = std::all_of(scratch.proposed.begin(), scratch.proposed.end(),
-                                [](const ProposedList& list) { return list.items.empty(); });
-  std::move(scratch.from_neighbors.begin(), scratch.from_neighbors.end(),
-            std::back_inserter(scratch.proposed));
-  ProposeTrending(query, scratch);
-  const size_t candidates_max = CandidatesMax(query);
-  size_t popular = QuotaOf(kFromPopular, query);
-  if (popular > 0 && fill) popular = std::max(popular, candidates_max);
-  ProposePopular(query, popular, scratch);
-  result.items = MergeCandidates(scratch.proposed, candidates_max, options_.rank_constant);
-  const size_t wanted = std::min(query.items_min, candidates_max);
-  if (result.items.size() < wanted && popular < wanted && query.only_sources == 0) {
-    if (popular > 0) scratch.proposed.pop_back();
-    ProposePopular(query, wanted, scratch);
-    result.items = MergeCandidates(scratch.proposed, candidates_max, options_.rank_constant);
+  SourceScratch& of_sources = scratch.of_sources;
+  Proposals& proposed = scratch.proposed;
+  Proposals& from_newest = scratch.from_newest;
+  for (Proposals* proposals : {&proposed, &from_newest}) {
+    proposals->lists.clear();
+    proposals->skipped = false;
   }
+  FindRecent(query.user, scratch);
+  const SourceQuery asked{.parts = parts_,
+                          .user = query.user,
+                          .recent = scratch.recent,
+                          .newest = scratch.newest,
+                          .filter = query.filter,
+                          .filter_with_seen = query.filter_with_seen,
+                          .categories = query.categories,
+                          .seed = query.seed,
+                          .deadline = query.deadline};
+  RunSideBySide(
+      SiblingsFor(thread),
+      [&] { AskAll(SourcePhase::kByEmbedding, query, asked, of_sources, proposed); },
+      [&] { AskAll(SourcePhase::kFromNewest, query, asked, of_sources, from_newest); });
+  const bool fill = std::ranges::all_of(
+      proposed.lists, [](const ProposedList& list) { return list.items.empty(); });
+  std::ranges::move(from_newest.lists, std::back_inserter(proposed.lists));
+  AskAll(SourcePhase::kOfOthers, query, asked, of_sources, proposed);
+  const size_t candidates_max = CandidatesMax(query);
+  size_t filling = QuotaOf(kFill, query);
+  if (filling > 0 && fill) filling = std::max(filling, candidates_max);
+  Ask(kFill, filling, asked, of_sources, proposed);
+  Result result;
+  result.items = MergeCandidates(proposed.lists, candidates_max, options_.rank_constant);
+  const size_t wanted = std::min(query.items_min, candidates_max);
+  if (result.items.size() < wanted && filling < wanted && query.only_sources == 0) {
+    if (filling > 0) proposed.lists.pop_back();
+    Ask(kFill, wanted, asked, of_sources, proposed);
+    result.items = MergeCandidates(proposed.lists, candidates_max, options_.rank_constant);
+  }
+  result.skipped = proposed.skipped || from_newest.skipped;
   return result;
 }
 

@@ -14,8 +14,7 @@ using ::testing::IsEmpty;
 std::vector<uint32_t> Retrieve(const PopularitySource& source, size_t count,
                                const ItemFilter& filter = {}) {
   std::vector<uint32_t> items;
-  const auto found = source.Retrieve({{}, filter, count});
-  for (const Candidate& candidate : *found) {
+  for (const Candidate& candidate : source.Retrieve(filter, count)) {
     EXPECT_EQ(candidate.sources, kFromPopular);
     items.push_back(ToInt(candidate.item));
   }

@@ -38,10 +38,9 @@ class RandomWalkSourceTest : public testing::Test {
                                                .on_walk = [this](const WalkSummary& summary) {
                                                  summaries_.push_back(summary);
                                                }});
-    auto found = source.Retrieve(
-        {.vector = {}, .filter = filter, .count = count, .recent = recent, .seed = 3});
-    EXPECT_TRUE(found.ok()) << found.status();
-    return *found;
+    RandomWalkSource::Scratch scratch;
+    return source.Retrieve(
+        {.vector = {}, .filter = filter, .count = count, .recent = recent, .seed = 3}, scratch);
   }
 
   InteractionAdjacency adjacency_;

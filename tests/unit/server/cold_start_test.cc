@@ -218,8 +218,9 @@ TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
                               .category = "rarities"});
   }
   sample_->Refresh();
-  Pipeline few_popular{
-      *sample_->state, metrics_, {.retrieval = {.sources = {.popular = {.quota = 2}}}}, 1};
+  Pipeline::Options options;
+  options.retrieval.sources[kFromPopular].quota = 2;
+  Pipeline few_popular{*sample_->state, metrics_, options, 1};
   RecommendQuery query = Query(kCustomer);
   query.rules.categories = {*sample_->state->catalogue->FindCategory("rarities")};
   StageDurations durations;

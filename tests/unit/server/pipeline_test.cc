@@ -279,7 +279,7 @@ TEST_F(PipelineTest, TheBlendHasItemsOfAllSources) {
   EXPECT_EQ(sources, Retrieval::kSources & ~uint32_t{kFromSimilarItems | kFromHistory})
       << "those are off";
   EXPECT_LE(list.items.size(), Retrieval::Options{}.candidates);
-  EXPECT_GT(list.items.size(), Retrieval::Options{}.sources.embedding.quota);
+  EXPECT_GT(list.items.size(), SourceLimits{}[kFromEmbedding].quota);
 }
 
 TEST_F(PipelineTest, HistoryAloneProposesWhatTheUserTookAndTheRulesAdmit) {
@@ -301,7 +301,7 @@ TEST_F(PipelineTest, HistoryAloneProposesWhatTheUserTookAndTheRulesAdmit) {
 
 TEST_F(PipelineTest, SeenItemsGetIntoABlendThroughHistoryAlone) {
   Pipeline::Options options;
-  options.retrieval.sources.history.quota = 20;
+  options.retrieval.sources[kFromHistory].quota = 20;
   Pipeline with_history{*loaded_->state, metrics_, options, 1};
   const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
   StageDurations durations;
@@ -442,11 +442,8 @@ TEST_F(PipelineTest, APageIsFullWheneverEnoughItemsAreAdmitted) {
   const auto categories = loaded_->state->catalogue->category_of_item();
   const auto size = static_cast<uint32_t>(categories.size());
   Pipeline::Options nothing_on;
-  Retrieval::Sources& sources = nothing_on.retrieval.sources;
-  for (Retrieval::Source* source :
-       {&sources.embedding, &sources.random_walk, &sources.co_occurrence, &sources.trending,
-        &sources.macro_node, &sources.popular}) {
-    source->quota = 0;
+  for (const CandidateSource& source : kCandidateSources) {
+    nothing_on.retrieval.sources[source.bit].quota = 0;
   }
   Pipeline bare{*loaded_->state, metrics_, nothing_on, 1};
   std::mt19937 random(3);

@@ -1,0 +1,85 @@
+#include "server/pipeline/source_table.h"
+
+#include <algorithm>
+
+namespace groundswell {
+namespace {
+
+// Newest items whose neighbours are looked for, one search each.
+constexpr size_t kSimilarToItems = 3;
+
+// A search takes what it takes: it is begun only where there is time for it.
+void Search(std::span<const float> vector, size_t count, const SourceQuery& query,
+            Proposals& proposals) {
+  if (count == 0) return;
+  if (std::chrono::steady_clock::now() + query.parts.stage_reserve >= query.deadline) {
+    proposals.skipped = true;
+    return;
+  }
+  auto found = query.parts.state.embedding_index->Retrieve(
+      {.vector = vector, .filter = query.filter, .count = count});
+  if (found.ok()) {
+    proposals.Add(*std::move(found));
+  } else {
+    proposals.skipped = true;
+  }
+}
+
+CandidateQuery FromRecent(const SourceQuery& query) {
+  return {.vector = {},
+          .filter = query.filter,
+          .count = query.count,
+          .recent = query.recent,
+          .seed = query.seed,
+          .deadline = query.deadline};
+}
+
+}  // namespace
+
+void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  const LiveState& state = query.parts.state;
+  const UserState& user = query.user->state;
+  scratch.vector.resize(state.live_vectors->dim());
+  if (state.live_vectors->OfUser(user.index, query.newest, user.item_count(), query.user->joined,
+                                 state.embedding_index->Now(), scratch.vector)) {
+    Search(scratch.vector, query.count, query, proposals);
+  }
+}
+
+void ProposeSimilar(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
+  const EmbeddingIndex::View items = query.parts.state.embedding_index->Now();
+  const size_t starts = std::min(kSimilarToItems, query.newest.size());
+  for (const ItemIndex item : query.newest.first(starts)) {
+    const std::span<const float> vector = items.VectorOf(item);
+    if (!vector.empty()) Search(vector, query.count / starts, query, proposals);
+  }
+}
+
+void ProposeTakenNext(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  proposals.Add(query.parts.co_occurrence.Retrieve(FromRecent(query), scratch.co_occurrence));
+}
+
+void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  proposals.Add(query.parts.walks.Retrieve(FromRecent(query), scratch.walk));
+}
+
+void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  proposals.Add(
+      RetrieveHistory(query.user->state, query.filter_with_seen, query.count, scratch.history));
+}
+
+void ProposeTrending(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
+  proposals.Add(query.parts.state.trending->Retrieve(query.categories, query.filter, query.count));
+}
+
+void ProposeOfMacroNode(const SourceQuery& query, SourceScratch& /*scratch*/,
+                        Proposals& proposals) {
+  proposals.Add(query.parts.state.trending->RetrieveOfUserNode(query.user->state.cluster,
+                                                               query.filter, query.count));
+}
+
+void ProposePopular(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
+  proposals.Add(query.parts.state.popularity.Retrieve(query.filter, query.count));
+}
+
+}  // namespace groundswell

@@ -1,0 +1,185 @@
+// The candidate sources: who proposes what a request's list is chosen from, in one table.
+//
+//   source         proposes                                                     reads
+//   embedding      the items nearest to the user's vector                       FAISS
+//   similar_items  the items nearest to each of the user's newest items         FAISS
+//   co_occurrence  what those who took the user's newest items took next        live graph
+//   random_walk    what walks from the user's newest items meet                 live graph
+//   history        what the user took before; the only one that proposes seen   live graph
+//                  items
+//   trending       what most users took of late                                 live graph
+//   macro_node     what most users of the user's macro node took of late        live graph
+//   popular        the items with the most interactions                         live graph
+//
+// docs/retrieval.md has their equations, docs/architecture.md what a new one takes.
+#ifndef GROUNDSWELL_SERVER_PIPELINE_SOURCE_TABLE_H_
+#define GROUNDSWELL_SERVER_PIPELINE_SOURCE_TABLE_H_
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "graph/fold/applier.h"
+#include "index/candidate_source.h"
+#include "index/merge.h"
+#include "index/walks/co_occurrence.h"
+#include "index/walks/history.h"
+#include "index/walks/random_walk_source.h"
+#include "server/config/config.h"
+#include "server/pipeline/live_state.h"
+
+namespace groundswell {
+
+// What sources work on beside the request, made once. `state` must outlive it.
+struct SourceParts {
+  const LiveState& state;
+  const CoOccurrence co_occurrence;
+  const RandomWalkSource walks;
+  std::chrono::nanoseconds stage_reserve;  // must remain to begin a search
+};
+
+// All that a source may read.
+struct SourceQuery {
+  const SourceParts& parts;
+  const OverlaidUser* user = nullptr;  // null: nobody knows them
+  std::span<const RecentItem> recent;  // their newest items, newest first
+  std::span<const ItemIndex> newest;   // the same
+  const ItemFilter& filter;
+  const ItemFilter& filter_with_seen;    // the same, but for the rule on seen items
+  std::span<const uint32_t> categories;  // the filter's own
+  uint64_t seed = 0;
+  std::chrono::steady_clock::time_point deadline;
+  size_t count = 0;  // items wanted, above 0
+};
+
+// Memory of one request at a time, grown by the first ones, then reused. A member belongs to one
+// source: others may run beside it.
+struct SourceScratch {
+  std::vector<float> vector;
+  CoOccurrence::Scratch co_occurrence;
+  RandomWalkSource::Scratch walk;
+  HistoryScratch history;
+};
+
+// What sources that run one after the other propose.
+struct Proposals {
+  std::vector<ProposedList> lists;  // each best first, without duplicates; may be empty
+  bool skipped = false;             // a search had no time, or failed
+
+  void Add(std::vector<Candidate> items) { lists.push_back({.items = std::move(items)}); }
+};
+
+// When a source is asked. The first two run side by side where a compute thread has nothing else to
+// do; the answer is the same as one after the other.
+enum class SourcePhase {
+  kByEmbedding,
+  kFromNewest,  // from the user's newest items
+  kOfOthers,    // what others take
+  kFill,        // one source, last: also where the others propose too little
+};
+
+// A source adds one list or several, together at most `count` admitted items. Whose they are and
+// what they weigh, the caller writes on them.
+struct CandidateSource {
+  SourceBit bit;
+  SourcePhase phase;
+  int64_t Config::Retrieval::*quota;   // items that it proposes; 0 switches it off
+  int64_t Config::Retrieval::*weight;  // of its votes, in percent
+  void (*propose)(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+  bool of_user = false;             // not asked where nobody knows the user
+  bool spared_in_pressure = false;  // not asked where there are to be fewer candidates
+};
+
+void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeSimilar(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeTakenNext(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeTrending(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeOfMacroNode(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposePopular(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+
+// In the order in which they are asked and merged, phase after phase. kSourceNames has their names.
+inline constexpr CandidateSource kCandidateSources[] = {
+    {.bit = kFromEmbedding,
+     .phase = SourcePhase::kByEmbedding,
+     .quota = &Config::Retrieval::embedding,
+     .weight = &Config::Retrieval::embedding_weight,
+     .propose = ProposeNearest,
+     .of_user = true},
+    {.bit = kFromSimilarItems,
+     .phase = SourcePhase::kByEmbedding,
+     .quota = &Config::Retrieval::similar_items,
+     .weight = &Config::Retrieval::similar_items_weight,
+     .propose = ProposeSimilar,
+     .of_user = true},
+    {.bit = kFromCoOccurrence,
+     .phase = SourcePhase::kFromNewest,
+     .quota = &Config::Retrieval::co_occurrence,
+     .weight = &Config::Retrieval::co_occurrence_weight,
+     .propose = ProposeTakenNext,
+     .of_user = true},
+    {.bit = kFromWalk,
+     .phase = SourcePhase::kFromNewest,
+     .quota = &Config::Retrieval::random_walk,
+     .weight = &Config::Retrieval::random_walk_weight,
+     .propose = ProposeWalked,
+     .of_user = true,
+     .spared_in_pressure = true},
+    {.bit = kFromHistory,
+     .phase = SourcePhase::kFromNewest,
+     .quota = &Config::Retrieval::history,
+     .weight = &Config::Retrieval::history_weight,
+     .propose = ProposeHistory,
+     .of_user = true},
+    {.bit = kFromTrending,
+     .phase = SourcePhase::kOfOthers,
+     .quota = &Config::Retrieval::trending,
+     .weight = &Config::Retrieval::trending_weight,
+     .propose = ProposeTrending},
+    {.bit = kFromMacroNode,
+     .phase = SourcePhase::kOfOthers,
+     .quota = &Config::Retrieval::macro_node,
+     .weight = &Config::Retrieval::macro_node_weight,
+     .propose = ProposeOfMacroNode,
+     .of_user = true},
+    {.bit = kFromPopular,
+     .phase = SourcePhase::kFill,
+     .quota = &Config::Retrieval::popular,
+     .weight = &Config::Retrieval::popular_weight,
+     .propose = ProposePopular},
+};
+
+// What each source may do; as configured by default, or as given.
+class SourceLimits {
+ public:
+  struct Limit {
+    size_t quota = 0;  // items that it proposes; 0 switches it off
+    float weight = 1;  // of its votes, see MergeCandidates
+  };
+
+  SourceLimits() : SourceLimits(Config::Retrieval{}) {}
+  explicit SourceLimits(const Config::Retrieval& config) {
+    for (const CandidateSource& source : kCandidateSources) {
+      (*this)[source.bit] = {.quota = static_cast<size_t>(config.*source.quota),
+                             .weight = static_cast<float>(config.*source.weight) / 100};
+    }
+  }
+
+  Limit& operator[](SourceBit source) { return limits_[std::countr_zero<uint32_t>(source)]; }
+  const Limit& operator[](SourceBit source) const {
+    return limits_[std::countr_zero<uint32_t>(source)];
+  }
+
+ private:
+  std::array<Limit, kSourceNames.size()> limits_{};
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_PIPELINE_SOURCE_TABLE_H_
