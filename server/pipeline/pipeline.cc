@@ -114,8 +114,9 @@ Pipeline::Run::Run(Pipeline& of_pipeline, const RecommendQuery& of_query, Comput
 absl::Status Pipeline::Run::ReadUser() {
   StageTimer timer(metrics, Stage::kUserState, &durations.user_state);
   auto read = ReadRequestUser(state, query.user_id, query.hypothetical_events);
-  if (read.ok()) user = *std::move(read);
-  return read.status();
+  if (!read.ok()) return read.status();
+  user = *std::move(read);
+  return absl::OkStatus();
 }
 
 void Pipeline::Run::Retrieve() {
