@@ -333,9 +333,9 @@ Pipeline::Pipeline(const LiveState& state, Metrics& metrics, Options options,
                    size_t compute_threads)
     : state_(state),
       metrics_(metrics),
-      options_(options),
-      retrieval_(state, metrics, options.retrieval),
-      scoring_(state, metrics, options.item_cache_bytes),
+      options_(std::move(options)),
+      retrieval_(state, metrics, options_.retrieval),
+      scoring_(state, metrics, options_.item_cache_bytes),
       scratch_(compute_threads) {
   for (Scratch& scratch : scratch_) scratch.scoring = scoring_.NewScratch();
 }
