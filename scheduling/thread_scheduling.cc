@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <thread>
+#include <utility>
 
 namespace groundswell {
 namespace {
@@ -58,6 +59,12 @@ void RequestShortSlices() {
   attributes.size = sizeof(attributes);
   attributes.runtime_ns = kShortSliceNs;
   syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void RequestShortSlicesOnce() {
+  thread_local bool requested = false;
+  if (std::exchange(requested, true)) return;
+  RequestShortSlices();
 }
 
 void Yielding::BetweenPieces() {

@@ -24,6 +24,10 @@ void RunAtLowestPriority(const std::function<void()>& work);
 // the processor than before. Older systems ignore it.
 void RequestShortSlices();
 
+// The same, where a thread comes by again and again and its start is not ours, such as a callback
+// of gRPC's threads: the first call of each thread asks, the others cost a look at a flag.
+void RequestShortSlicesOnce();
+
 // When one thread, for whose work nobody waits, offers its core to threads that somebody waits for.
 // Without it, one of those that was interrupted for a moment may wait until the kernel's next tick
 // (4 ms at 250 Hz), whatever the priorities: only then does it look who is due. Helps as far as the

@@ -25,11 +25,6 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
   for (const uint32_t at : buffers.newest_edges) {
     buffers.recent_items.push_back(EmbeddingRow(ToInt(user.edges[at].item), shape.item_rows));
   }
-  return UserFeaturesIn(buffers, shape, user);
-}
-
-UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,
-                            const UserState& user) {
   return UserFeatures{.row = EmbeddingRow(ToInt(user.index), shape.user_rows),
                       .one_hop = buffers.user_one_hop,
                       .two_hop = buffers.user_two_hop,

@@ -40,10 +40,6 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
                                 const UserState& user, FeatureBuffers& buffers,
                                 Count own_two_hop = 0);
 
-// What GatherUserFeatures put into `buffers` for this user, which no one changed since.
-UserFeatures UserFeaturesIn(const FeatureBuffers& buffers, const RankerShape& shape,
-                            const UserState& user);
-
 // The features of `items` that the shape reads; the spans hold until the buffers' next use for
 // items. No row of the graph is read for a shape that reads neither counts nor newest users.
 ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shape,

@@ -4,6 +4,7 @@
 #define GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_
 
 #include <memory>
+#include <utility>
 
 #include "graph/fold/applier.h"
 #include "graph/fold/interaction_adjacency.h"
@@ -26,7 +27,7 @@ namespace groundswell {
 // Members are used from any thread; the graph and the catalogue are written by the applier alone,
 // and the popularity order by whoever refreshes it.
 struct LiveState {
-  explicit LiveState(Generation which) : generation(which) {}
+  explicit LiveState(Generation which) : generation(std::move(which)) {}
 
   const Generation generation;
   std::shared_ptr<const Snapshot> snapshot;

@@ -8,32 +8,26 @@
 #ifndef GROUNDSWELL_SERVER_PIPELINE_PIPELINE_H_
 #define GROUNDSWELL_SERVER_PIPELINE_PIPELINE_H_
 
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "graph/fold/applier.h"
-#include "graph/log/interaction.h"
+#include "graph/ids.h"
+#include "index/candidate_source.h"
+#include "index/item_filter.h"
 #include "index/vectors/diversity.h"
-#include "models/explanations.h"
-#include "models/item_cache.h"
 #include "models/ranker.h"
 #include "server/pipeline/admission.h"
-#include "server/pipeline/applied_rules.h"
-#include "server/pipeline/features.h"
+#include "server/pipeline/list_order.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/page_layout.h"
-#include "server/pipeline/prepared_items.h"
 #include "server/pipeline/query.h"
 #include "server/pipeline/ranked_list.h"
 #include "server/pipeline/retrieval.h"
+#include "server/pipeline/scoring.h"
 #include "server/process/metrics.h"
 
 namespace groundswell {
@@ -80,57 +74,25 @@ class Pipeline {
  private:
   // Memory of one compute thread.
   struct Scratch {
-    FeatureBuffers features;
-    std::vector<std::unique_ptr<RankerScratch>> rankers;  // one per ranker of the snapshot
-    std::vector<ItemIndex> seen;
-    std::vector<ItemIndex> items;
-    ExplanationBuffers explanations;
-    std::vector<float> logits;
-    std::vector<uint32_t> order;
-    PreparedItemBuffers prepared_items;
+    Scoring::Scratch scoring;
     Retrieval::Scratch retrieval;
+    std::vector<ItemIndex> seen;
+    ListOrderScratch order;
     DiversityScratch diversity;
     PageLayoutScratch page_layout;
   };
+  // One request on its way through the stages.
+  struct Run;
 
   ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const;
-  bool HasTimeFor(std::chrono::steady_clock::time_point deadline) const;
-  RankedList NewList(bool stale) const;
-  void Degrade(RankedList& list, int degradation, DegradedStep step) const;
-  absl::StatusOr<std::optional<OverlaidUser>> ReadUser(const RecommendQuery& query,
-                                                       StageDurations& durations) const;
-  void Retrieve(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                ComputeThread thread, Scratch& scratch, RankedList& list,
-                StageDurations& durations) const;
-  void OrderItems(const RecommendQuery& query, const std::optional<OverlaidUser>& user,
-                  ComputeThread thread, Scratch& scratch, RankedList& list,
-                  StageDurations& durations) const;
-  absl::Status RankItems(const RecommendQuery& query, const OverlaidUser& user,
-                         float retrieval_weight, Scratch& scratch, RankedList& list,
-                         StageDurations& durations) const;
-  absl::Status ScoreItems(const Ranker& ranker, const OverlaidUser& user,
-                          std::span<const Candidate> items,
-                          std::chrono::steady_clock::time_point deadline, Scratch& scratch) const;
-  void ExplainItems(const RecommendQuery& query, const UserState& user, Scratch& scratch,
-                    RankedList& list, StageDurations& durations) const;
-  void OrderByRankerAndRetrieval(float retrieval_weight, const Boosts& boosts, Scratch& scratch,
-                                 RankedList& list) const;
-  void MultiplyByBoosts(const Boosts& boosts, std::span<float> votes,
-                        std::span<const Candidate> items) const;
-  void OrderByBoosts(const Boosts& boosts, Scratch& scratch, RankedList& list) const;
-  void ArrangeItems(const RecommendQuery& query, Scratch& scratch, RankedList& list,
-                    StageDurations& durations) const;
-  void LayOutItems(const RecommendQuery& query, Scratch& scratch, RankedList& list) const;
-  void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
-                  std::span<float> logits) const;
-  size_t NumberOf(const Ranker& ranker) const;
+  RankedList NewList() const;
 
   const LiveState& state_;
   Metrics& metrics_;
   const Options options_;
   const Retrieval retrieval_;
-  std::vector<std::unique_ptr<ItemCache>> item_caches_;  // one per ranker; some keep nothing
-  std::vector<Scratch> scratch_;                         // by compute thread
+  Scoring scoring_;
+  std::vector<Scratch> scratch_;  // by compute thread
 };
 
 }  // namespace groundswell

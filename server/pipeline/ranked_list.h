@@ -2,21 +2,27 @@
 #ifndef GROUNDSWELL_SERVER_PIPELINE_RANKED_LIST_H_
 #define GROUNDSWELL_SERVER_PIPELINE_RANKED_LIST_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "graph/ids.h"
 #include "graph/state/catalogue.h"
 #include "index/candidate_source.h"
 #include "models/explanations.h"
+#include "server/process/metrics.h"
 
 namespace groundswell {
 
 // By item macro node: the categories of its items with the most interactions, at most three.
 using ItemNodeCategories = std::vector<std::vector<std::string>>;
+
+// What an answer left out to be in time, each step once. It does not allocate.
+using Degradations = absl::InlinedVector<DegradedStep, static_cast<size_t>(DegradedStep::kCount)>;
 
 // One answer, whole: what every page of it says.
 struct RankedList {
@@ -34,8 +40,8 @@ struct RankedList {
   std::string ranker;  // empty: ranking was skipped
   Offset applied_offset = 0;
   int64_t newest_event_time_us = 0;
-  std::vector<int> degradations;  // groundswell.v1.Degradation
-  int fallback_reason = 0;        // groundswell.v1.FallbackReason
+  Degradations degradations;         // as they happened
+  std::optional<Fallback> fallback;  // why no ranker ordered it, where one was asked to
 };
 
 }  // namespace groundswell

@@ -4,12 +4,82 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "server/pipeline/retrieval.h"
+#include "server/rpc/event_checks.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
+namespace {
+
+// What was checked goes to `out`.
+template <typename T>
+absl::Status Take(absl::StatusOr<T> checked, T& out) {
+  if (!checked.ok()) return checked.status();
+  out = *std::move(checked);
+  return absl::OkStatus();
+}
+
+// Request: any of the read side.
+template <typename Request>
+absl::Status CheckCommon(const Request& request, const RequestTerms& terms) {
+  if (absl::Status s = CheckNamespace(request.namespace_(), terms.name_space); !s.ok()) return s;
+  return CheckRequestId(request.request_id());
+}
+
+// The user and what is laid over them. Request: RecommendRequest or RankRequest.
+template <typename Request>
+absl::Status CheckRequestUser(const Request& request, const Catalogue& catalogue,
+                              const RequestTerms& terms, RecommendQuery& query) {
+  const auto& events = request.hypothetical_events();
+  if (absl::Status s = CheckUser(request.user_id(), !events.empty()); !s.ok()) return s;
+  query.user_id = request.user_id();
+  if (events.empty()) return absl::OkStatus();
+  return Take(CheckHypotheticalEvents(events, request.user_id(), terms.event_types, catalogue,
+                                      terms.now_us()),
+              query.hypothetical_events);
+}
+
+absl::Status CheckRankedItems(const google::protobuf::RepeatedPtrField<std::string>& item_ids,
+                              const Catalogue& catalogue, RankQuery& query) {
+  const auto count = static_cast<size_t>(item_ids.size());
+  if (count == 0 || count > kRankItemsMax) {
+    return InvalidField("item_ids", std::to_string(count),
+                        fmt::format("must hold 1 to {} items", kRankItemsMax));
+  }
+  absl::flat_hash_set<std::string_view> listed;
+  for (const std::string& id : item_ids) {
+    if (absl::Status s = CheckId("item_ids", id); !s.ok()) return s;
+    if (!listed.insert(id).second) return InvalidField("item_ids", id, "must not be repeated");
+    if (const std::optional<ItemIndex> item = catalogue.Find(id); item.has_value()) {
+      query.items.push_back(*item);
+    } else {
+      query.unknown_item_ids.push_back(id);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ItemIndex> CheckItem(std::string_view item_id, const Catalogue& catalogue) {
+  if (const std::optional<ItemIndex> item = catalogue.Find(item_id)) return *item;
+  return UnknownResource("item", item_id, "ITEM_UNKNOWN",
+                         "the catalogue of the served snapshot does not have it");
+}
+
+absl::StatusOr<size_t> CheckRecentLimit(int32_t recent_limit) {
+  if (recent_limit < 0 || recent_limit > kRecentLimitMax) {
+    return InvalidField(
+        "recent_limit", std::to_string(recent_limit),
+        fmt::format("must be 1 to {}, or 0 for {}", kRecentLimitMax, kPageSizeDefault));
+  }
+  return static_cast<size_t>(recent_limit == 0 ? kPageSizeDefault : recent_limit);
+}
+
+}  // namespace
+
 absl::StatusOr<size_t> CheckPageSize(int32_t page_size) {
   if (page_size < 0) {
     return InvalidField(
@@ -95,6 +165,72 @@ absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapsho
   return UnknownResource(
       "ranker", ranker, "RANKER_UNKNOWN",
       known.empty() ? std::string("the snapshot has no models") : "the snapshot has " + known);
+}
+
+absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& request,
+                                              const LiveState& state, const RequestTerms& terms) {
+  const Catalogue& catalogue = *state.catalogue;
+  const std::string_view ranker =
+      request.ranker().empty() ? terms.shares.Of(request.user_id()) : request.ranker();
+  RecommendQuery query{.skip_ranking = request.skip_ranking()};
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok()) s = CheckRequestUser(request, catalogue, terms, query);
+  if (s.ok()) s = Take(CheckPageSize(request.page_size()), query.page_size);
+  if (s.ok()) s = Take(CheckFilter(request.filter(), catalogue, terms.now_us()), query.rules);
+  if (s.ok()) s = Take(CheckRanker(ranker, *state.snapshot), query.ranker);
+  if (s.ok()) s = Take(CheckExplainItems(request.explain_items()), query.explain_items);
+  if (s.ok()) s = Take(CheckOnlySources(request.only_sources()), query.only_sources);
+  if (s.ok()) s = Take(CheckDiversity(request.diversity()), query.diversity);
+  if (!s.ok()) return s;
+  return query;
+}
+
+absl::Status CheckBatchRecommend(const v1::BatchRecommendRequest& request) {
+  const int count = request.requests_size();
+  if (count > 0 && static_cast<size_t>(count) <= kBatchRequestsMax) return absl::OkStatus();
+  return InvalidField("requests", std::to_string(count),
+                      fmt::format("must hold 1 to {} requests", kBatchRequestsMax));
+}
+
+absl::StatusOr<RankQuery> CheckRank(const v1::RankRequest& request, const LiveState& state,
+                                    const RequestTerms& terms) {
+  RankQuery rank;
+  RecommendQuery& query = rank.query;
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok()) s = CheckRequestUser(request, *state.catalogue, terms, query);
+  if (s.ok()) s = Take(CheckRanker(request.ranker(), *state.snapshot), query.ranker);
+  if (s.ok() && query.ranker == nullptr) {
+    s = PreconditionFailed("RANKER_MISSING", "snapshot",
+                           "the snapshot has no models; import one that has");
+  }
+  if (s.ok()) s = CheckRankedItems(request.item_ids(), *state.catalogue, rank);
+  if (s.ok()) s = Take(CheckExplainItems(request.explain_items()), query.explain_items);
+  if (!s.ok()) return s;
+  return rank;
+}
+
+absl::StatusOr<SimilarItemsQuery> CheckSimilarItems(const v1::SimilarItemsRequest& request,
+                                                    const LiveState& state,
+                                                    const RequestTerms& terms) {
+  const Catalogue& catalogue = *state.catalogue;
+  SimilarItemsQuery query;
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok()) s = CheckId("item_id", request.item_id());
+  if (s.ok()) s = Take(CheckPageSize(request.page_size()), query.page_size);
+  if (s.ok()) s = Take(CheckFilter(request.filter(), catalogue, terms.now_us()), query.rules);
+  if (s.ok()) s = Take(CheckItem(request.item_id(), catalogue), query.item);
+  if (!s.ok()) return s;
+  return query;
+}
+
+absl::StatusOr<UserStateQuery> CheckGetUserState(const v1::GetUserStateRequest& request,
+                                                 const RequestTerms& terms) {
+  UserStateQuery query{.user_id = request.user_id()};
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok()) s = CheckId("user_id", request.user_id());
+  if (s.ok()) s = Take(CheckRecentLimit(request.recent_limit()), query.recent_items);
+  if (!s.ok()) return s;
+  return query;
 }
 
 }  // namespace groundswell

@@ -1,12 +1,12 @@
-// What a request for a list must be before anything is done with it. Each check names the field,
-// shows the value and says what would be right (InvalidArgument with BadRequest), or names what is
-// not there (NotFound).
+// From a request of the read side to what it asks, in the server's own terms: every field is
+// checked here, and nowhere else. Each check names the field, shows the value and says what would
+// be right (InvalidArgument with BadRequest), or names what is not there (NotFound).
 #ifndef GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_CHECKS_H_
 #define GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_CHECKS_H_
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,12 +16,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
-#include "graph/log/interaction.h"
 #include "graph/state/catalogue.h"
-#include "groundswell/v1/interaction.pb.h"
 #include "groundswell/v1/recommend.pb.h"
-#include "grpcpp/server_context.h"
-#include "server/pipeline/pipeline.h"
+#include "index/candidate_source.h"
+#include "models/snapshot/snapshot.h"
+#include "server/config/ranker_shares.h"
+#include "server/pipeline/live_state.h"
+#include "server/pipeline/query.h"
 
 namespace groundswell {
 
@@ -64,6 +65,47 @@ absl::StatusOr<Diversity> CheckDiversity(const v1::ListDiversity& diversity);
 // nullptr when the snapshot has no models and `ranker` is empty; NotFound (RANKER_UNKNOWN)
 // otherwise.
 absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapshot& snapshot);
+
+// What the checks go by, whichever state answers.
+struct RequestTerms {
+  std::string name_space;
+  std::map<std::string, int64_t> event_types;  // of hypothetical events, with their weights
+  std::function<int64_t()> now_us;             // when those without a time happen
+  RankerShares shares;                         // of users whose request names no ranker
+};
+
+// Whole requests. What comes from the call and not from its request (`applied_rules`, `deadline`,
+// `stale`) is left to the caller, and so are page tokens.
+absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& request,
+                                              const LiveState& state, const RequestTerms& terms);
+
+// How many requests it holds; each is for CheckRecommend.
+absl::Status CheckBatchRecommend(const v1::BatchRecommendRequest& request);
+
+struct RankQuery {
+  RecommendQuery query;  // with a ranker; of its lists' own fields it has the defaults
+  std::vector<ItemIndex> items;
+  std::vector<std::string> unknown_item_ids;  // the rest: not in the catalogue
+};
+// FailedPrecondition (RANKER_MISSING) when the snapshot has no models.
+absl::StatusOr<RankQuery> CheckRank(const v1::RankRequest& request, const LiveState& state,
+                                    const RequestTerms& terms);
+
+struct SimilarItemsQuery {
+  ItemIndex item{};
+  ItemRules rules;
+  size_t page_size = 0;
+};
+absl::StatusOr<SimilarItemsQuery> CheckSimilarItems(const v1::SimilarItemsRequest& request,
+                                                    const LiveState& state,
+                                                    const RequestTerms& terms);
+
+struct UserStateQuery {
+  std::string user_id;
+  size_t recent_items = 0;  // the newest ones to show
+};
+absl::StatusOr<UserStateQuery> CheckGetUserState(const v1::GetUserStateRequest& request,
+                                                 const RequestTerms& terms);
 
 }  // namespace groundswell
 

@@ -2,19 +2,13 @@
 #ifndef GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_SERVICE_H_
 #define GROUNDSWELL_SERVER_RECOMMEND_RECOMMEND_SERVICE_H_
 
-#include <cstdint>
-#include <functional>
-#include <map>
-#include <string>
-#include <vector>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "graph/log/interaction.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
-#include "server/config/ranker_shares.h"
+#include "server/pipeline/query.h"
 #include "server/recommend/list_rules.h"
 #include "server/recommend/ranked_lists.h"
+#include "server/recommend/recommend_checks.h"
 #include "server/recommend/shadow_ranking.h"
 #include "server/recommend/unary_runner.h"
 
@@ -22,15 +16,9 @@ namespace groundswell {
 
 class RecommendService final : public v1::RecommendationService::CallbackService {
  public:
-  struct Options {
-    std::string name_space;
-    std::map<std::string, int64_t> event_types;  // of hypothetical events, with their weights
-    std::function<int64_t()> now_us;             // when those without a time happen
-  };
-
   // All references must outlive the service.
-  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, const RankerShares& shares,
-                   ShadowRanking& shadow, UnaryRunner& runner, Options options);
+  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, ShadowRanking& shadow,
+                   UnaryRunner& runner, RequestTerms terms);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -61,20 +49,15 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   absl::Status DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
                               v1::GetUserStateResponse& response);
 
-  // The checks that every request shares.
-  absl::Status CheckCommon(std::string_view name_space, std::string_view request_id) const;
-
-  // Request: RecommendRequest or RankRequest.
-  template <typename Request>
-  absl::StatusOr<std::vector<Interaction>> CheckEvents(const Request& request,
-                                                       const ServingState& state) const;
+  // Of a list that is ranked for this request, and kept.
+  absl::StatusOr<Page> FirstPage(const v1::RecommendRequest& request, RecommendQuery query,
+                                 Call& call, StageDurations& durations);
 
   RankedLists& lists_;
   const ListRulesCell& list_rules_;
-  const RankerShares& shares_;
   ShadowRanking& shadow_;
   UnaryRunner& runner_;
-  const Options options_;
+  const RequestTerms terms_;
 };
 
 }  // namespace groundswell

@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "graph/mutex.h"
-#include "server/pipeline/pipeline.h"
+#include "server/pipeline/query.h"
 #include "server/process/metrics.h"
 #include "server/rpc/trace_context.h"
 

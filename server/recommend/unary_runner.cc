@@ -24,12 +24,14 @@ struct UnaryRunner::Pending {
           std::string_view call_id, Work call_work)
       : context(call_context),
         runner(unary_runner),
-        unary(call_context, unary_runner.metrics_, call_method),
+        unary(call_context, unary_runner.metrics_, call_method,
+              unary_runner.options_.default_deadline),
         method(call_method),
         request_id(call_id),
         trace(TraceOf(call_context)),
         work(std::move(call_work)) {
     call.arrival = unary.arrival();
+    call.deadline = unary.deadline();
     if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
   }
 
@@ -67,9 +69,7 @@ UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            std::string_view request_id,
                                            absl::StatusOr<Offset> consistency_offset, Work work) {
-  // The threads are gRPC's, which has no hook for their start.
-  thread_local const bool prompt = (RequestShortSlices(), true);
-  static_cast<void>(prompt);
+  RequestShortSlicesOnce();
   auto pending = std::make_shared<Pending>(*context, *this, method, request_id, std::move(work));
   grpc::ServerUnaryReactor* const reactor = pending->unary.reactor();
   if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
@@ -82,10 +82,6 @@ grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context,
   }
   Call& call = pending->call;
   call.state = serving_.Get();
-  call.deadline = call.arrival + options_.default_deadline;
-  if (context->deadline() != std::chrono::system_clock::time_point::max()) {
-    call.deadline = call.arrival + (context->deadline() - std::chrono::system_clock::now());
-  }
   Applier& applier = *call.state->applier;
   if (*consistency_offset <= applier.applied_offset()) {
     Enqueue(pending, /*reached=*/true);

@@ -1,5 +1,5 @@
-// UnaryRunner: the way of every computed unary call, from the gRPC thread to a compute thread and
-// back.
+// UnaryRunner: the way of every computed unary call (a UnaryCall), from the gRPC thread to a
+// compute thread and back.
 //
 //   arrival -> (wait for the caller's own write) -> queue -> compute thread -> finish
 //
@@ -19,7 +19,7 @@
 #include "graph/ids.h"
 #include "grpcpp/grpcpp.h"
 #include "server/pipeline/admission.h"
-#include "server/pipeline/pipeline.h"
+#include "server/pipeline/query.h"
 #include "server/process/metrics.h"
 #include "server/recommend/slow_call_log.h"
 #include "server/rpc/access.h"
@@ -53,8 +53,8 @@ class UnaryRunner {
 
   // Runs `work` on a compute thread once the graph contains `consistency_offset`, or the wait for
   // it is over, if the caller has the right to read. An error as `consistency_offset` finishes the
-  // call with it. Request and response
-  // may be used by `work`; they live until the call is finished. `request_id` is the request's.
+  // call with it. Request and response may be used by `work`; they live until the call is finished.
+  // `request_id` is the request's.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Method method,
                                 std::string_view request_id,
                                 absl::StatusOr<Offset> consistency_offset, Work work);

@@ -7,20 +7,21 @@
 namespace groundswell {
 namespace {
 
-std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerContext& context) {
-  const auto now = std::chrono::steady_clock::now();
-  const auto longest = now + std::chrono::hours(1);
-  if (context.deadline() == std::chrono::system_clock::time_point::max()) return longest;
-  return std::min(longest, now + (context.deadline() - std::chrono::system_clock::now()));
+std::chrono::nanoseconds TimeFor(const grpc::CallbackServerContext& context,
+                                 std::chrono::nanoseconds if_not_said) {
+  if (context.deadline() == std::chrono::system_clock::time_point::max()) return if_not_said;
+  return std::min<std::chrono::nanoseconds>(UnaryCall::kDeadlineMax,
+                                            context.deadline() - std::chrono::system_clock::now());
 }
 
 }  // namespace
 
-UnaryCall::UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method)
+UnaryCall::UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method,
+                     std::chrono::nanoseconds default_deadline)
     : reactor_(context.DefaultReactor()),
       scope_(std::in_place, metrics, method),
       arrival_(scope_->begin()),
-      deadline_(DeadlineOf(context)) {}
+      deadline_(arrival_ + TimeFor(context, default_deadline)) {}
 
 void UnaryCall::Finish(const absl::Status& outcome) {
   CountAndFinish(ToGrpcStatus(outcome), scope_, *reactor_);

@@ -23,10 +23,14 @@ void CountAndFinish(const grpc::Status& result, std::optional<RpcScope>& scope, 
 
 class UnaryCall {
  public:
-  // `metrics` must outlive the call, and the context is the caller's until Finish.
-  UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method);
+  static constexpr std::chrono::hours kDeadlineMax{1};
 
-  // When the caller stops waiting; an hour from now for one who did not say.
+  // `metrics` must outlive the call, and the context is the caller's until Finish.
+  // `default_deadline`: of a caller who names none.
+  UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method,
+            std::chrono::nanoseconds default_deadline = kDeadlineMax);
+
+  // When the caller stops waiting, at most kDeadlineMax after the arrival.
   std::chrono::steady_clock::time_point deadline() const { return deadline_; }
   std::chrono::steady_clock::time_point arrival() const { return arrival_; }
   // What a handler returns to gRPC.

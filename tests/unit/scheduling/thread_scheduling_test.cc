@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -63,6 +66,46 @@ TEST(YieldingTest, GivesTheCoreAwayManyTimesWithinASlice) {
   done = true;
   waiting.join();
   EXPECT_GT(switches * microseconds(500), kWork);
+}
+
+// sched_attr of sched_setattr(2) as numbers of 8 bytes, the first of which holds its size; the
+// slice is number 3, in nanoseconds. Before Linux 6.12 it is always 0.
+using SchedulingAttributes = std::array<uint64_t, 7>;
+
+SchedulingAttributes AttributesOfThisThread() {
+  SchedulingAttributes attributes{};
+  EXPECT_EQ(syscall(SYS_sched_getattr, 0, attributes.data(), sizeof(attributes), 0), 0);
+  return attributes;
+}
+
+uint64_t SliceOfThisThread() { return AttributesOfThisThread()[3]; }
+
+// A slice is inherited, so that this thread must not have asked.
+uint64_t SliceAfter(void (*request)()) {
+  uint64_t slice = 0;
+  std::thread([&] {
+    request();
+    slice = SliceOfThisThread();
+  }).join();
+  return slice;
+}
+
+TEST(ShortSlicesTest, EveryThreadThatComesByGetsThem) {
+  const uint64_t slice = SliceAfter(RequestShortSlices);
+  EXPECT_EQ(SliceAfter(RequestShortSlicesOnce), slice);
+  EXPECT_EQ(SliceAfter(RequestShortSlicesOnce), slice) << "another thread";
+}
+
+TEST(ShortSlicesTest, AThreadAsksOnceOnly) {
+  std::thread([] {
+    RequestShortSlicesOnce();
+    SchedulingAttributes attributes = AttributesOfThisThread();
+    attributes[3] = 1'000'000;
+    ASSERT_EQ(syscall(SYS_sched_setattr, 0, attributes.data(), 0), 0);
+    const uint64_t slice = SliceOfThisThread();
+    RequestShortSlicesOnce();
+    EXPECT_EQ(SliceOfThisThread(), slice);
+  }).join();
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <sstream>
 #include <thread>
 
-#include "groundswell/v1/recommend.pb.h"
 #include "server/pipeline/pipeline.h"
 #include "tests/unit/server/live_sample.h"
 
@@ -103,7 +102,7 @@ class ColdStartTest : public testing::Test {
   // Somebody of whom at least one interaction counts.
   void ExpectPersonal(const RecommendQuery& query, ItemIndex seen) {
     const RankedList list = Recommend(query);
-    EXPECT_EQ(list.fallback_reason, v1::FALLBACK_REASON_UNSPECIFIED);
+    EXPECT_EQ(list.fallback, std::nullopt);
     EXPECT_TRUE(list.degradations.empty());
     EXPECT_EQ(list.ranker, "macgnn");
     EXPECT_EQ(SourcesOf(list), kOfAUser);
@@ -112,7 +111,7 @@ class ColdStartTest : public testing::Test {
     RecommendQuery with_dot = query;
     with_dot.ranker = sample_->state->snapshot->FindRanker("dot");
     const RankedList unscored = Recommend(with_dot);
-    EXPECT_EQ(unscored.fallback_reason, v1::FALLBACK_REASON_USER_NOT_SCORED);
+    EXPECT_EQ(unscored.fallback, Fallback::kUserNotScored);
     EXPECT_TRUE(unscored.ranker.empty());
     EXPECT_EQ(SourcesOf(unscored), kOfAUser);
     EXPECT_EQ(Rank(with_dot, {seen}).status().code(), absl::StatusCode::kFailedPrecondition);
@@ -120,7 +119,7 @@ class ColdStartTest : public testing::Test {
   }
   void ExpectOfAnyone(const RecommendQuery& query) {
     const RankedList list = Recommend(query);
-    EXPECT_EQ(list.fallback_reason, v1::FALLBACK_REASON_UNKNOWN_USER);
+    EXPECT_EQ(list.fallback, Fallback::kUnknownUser);
     EXPECT_TRUE(list.degradations.empty());
     EXPECT_TRUE(list.ranker.empty());
     EXPECT_EQ(SourcesOf(list), kOfAnyone);
@@ -163,7 +162,7 @@ TEST_F(ColdStartTest, ATrainedUserWithoutEventsHasTheTrainedVector) {
         Event(user, std::string(sample_->state->catalogue->Id(edge.item)), -Count{edge.count}));
   }
   const RankedList list = Recommend(Query(user, all_back));
-  EXPECT_EQ(list.fallback_reason, v1::FALLBACK_REASON_UNSPECIFIED);
+  EXPECT_EQ(list.fallback, std::nullopt);
   EXPECT_EQ(list.ranker, "macgnn");
   EXPECT_EQ(SourcesOf(list), kOfAnyone | kFromEmbedding | kFromMacroNode);
 }

@@ -1,4 +1,5 @@
-// The sample snapshot with its live graph: everything that a pipeline works on, without a server.
+// The sample snapshot, or another one, with its live graph: everything that a pipeline works on,
+// without a server.
 #ifndef GROUNDSWELL_TESTS_UNIT_SERVER_LIVE_SAMPLE_H_
 #define GROUNDSWELL_TESTS_UNIT_SERVER_LIVE_SAMPLE_H_
 
@@ -20,9 +21,9 @@
 namespace groundswell {
 
 struct LiveSample {
-  LiveSample() {
+  explicit LiveSample(const std::string& snapshot = GROUNDSWELL_SAMPLE_SNAPSHOT) {
     const auto report = Import(
-        {.snapshot_directory = GROUNDSWELL_SAMPLE_SNAPSHOT, .data_dir = directory.File("db")},
+        {.snapshot_directory = snapshot, .data_dir = directory.File("db")},
         [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
     EXPECT_TRUE(report.ok()) << report.status();
     store = *GraphStore::Open({.path = directory.File("db")});

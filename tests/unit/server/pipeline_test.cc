@@ -7,7 +7,6 @@
 #include <random>
 #include <set>
 
-#include "groundswell/v1/recommend.pb.h"
 #include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
@@ -67,7 +66,7 @@ TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
 TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
   const RankedList list = Recommend(kCustomer, steady_clock::now() - hours(1));
   EXPECT_EQ(list.degradations,
-            (std::vector<int>{v1::DEGRADATION_RETRIEVAL_SKIPPED, v1::DEGRADATION_RANKING_SKIPPED}));
+            (Degradations{DegradedStep::kRetrievalSkipped, DegradedStep::kRankingSkipped}));
   EXPECT_TRUE(list.ranker.empty());
   ASSERT_FALSE(list.items.empty());
   for (const Candidate& candidate : list.items) {
@@ -130,7 +129,7 @@ TEST_F(PipelineTest, UnderPressureAnAnswerGetsCheaperAndSaysSo) {
   EXPECT_GT(calm.items.size(), 150u);
 
   const RankedList fewer = under(Pressure::kFewerCandidates);
-  EXPECT_EQ(fewer.degradations, (std::vector<int>{v1::DEGRADATION_FEWER_CANDIDATES}));
+  EXPECT_EQ(fewer.degradations, (Degradations{DegradedStep::kFewerCandidates}));
   EXPECT_FALSE(fewer.ranker.empty());
   EXPECT_GE(fewer.items.size(), 100u);
   EXPECT_LE(fewer.items.size(), 150u);
@@ -138,7 +137,7 @@ TEST_F(PipelineTest, UnderPressureAnAnswerGetsCheaperAndSaysSo) {
 
   const RankedList unranked = under(Pressure::kNoRanking);
   EXPECT_EQ(unranked.degradations,
-            (std::vector<int>{v1::DEGRADATION_FEWER_CANDIDATES, v1::DEGRADATION_RANKING_SKIPPED}));
+            (Degradations{DegradedStep::kFewerCandidates, DegradedStep::kRankingSkipped}));
   EXPECT_TRUE(unranked.ranker.empty());
   EXPECT_EQ(unranked.items.size(), fewer.items.size());
 
@@ -160,7 +159,7 @@ TEST_F(PipelineTest, RankWithoutTimeIsAnErrorNotAGuess) {
 
 TEST_F(PipelineTest, AnUnknownUserGetsPopularityInItsOrder) {
   const RankedList list = Recommend("nobody-ever-saw-me", steady_clock::now() + hours(1));
-  EXPECT_EQ(list.fallback_reason, v1::FALLBACK_REASON_UNKNOWN_USER);
+  EXPECT_EQ(list.fallback, Fallback::kUnknownUser);
   EXPECT_TRUE(list.degradations.empty());
   for (size_t i = 1; i < list.items.size(); ++i) {
     EXPECT_GE(list.items[i - 1].score, list.items[i].score);
@@ -237,7 +236,7 @@ TEST_F(PipelineTest, WithTimeToRankButNotToExplainTheListIsRankedAndSaysSo) {
       if (list.explanations.has_value()) break;
       if (list.ranker.empty()) continue;
       seen = true;
-      EXPECT_EQ(list.degradations, std::vector<int>{v1::DEGRADATION_EXPLANATIONS_SKIPPED});
+      EXPECT_EQ(list.degradations, Degradations{DegradedStep::kExplanationsSkipped});
       EXPECT_LT(list.items.front().score, 1.0f);
       EXPECT_NE(metrics_.Render().find("groundswell_degraded_total{step=\"explanations_skipped\"}"),
                 std::string::npos);
@@ -259,7 +258,7 @@ TEST_F(PipelineTest, EverySourceCanBeAskedAlone) {
     ASSERT_TRUE(list.ok()) << list.status();
     EXPECT_TRUE(list->ranker.empty());
     EXPECT_TRUE(list->degradations.empty());
-    EXPECT_EQ(list->fallback_reason, v1::FALLBACK_REASON_UNSPECIFIED);
+    EXPECT_EQ(list->fallback, std::nullopt);
     EXPECT_FALSE(list->items.empty()) << source;
     const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
     for (size_t i = 0; i < list->items.size(); ++i) {
@@ -510,8 +509,8 @@ TEST_F(PipelineTest, WithoutTimeThereIsNoDiversityAndTheListSaysSo) {
                                          .deadline = steady_clock::now() - hours(1)},
                                         ComputeThread{.number = 0}, durations);
   ASSERT_TRUE(list.ok()) << list.status();
-  EXPECT_EQ(list->degradations, (std::vector<int>{v1::DEGRADATION_RETRIEVAL_SKIPPED,
-                                                  v1::DEGRADATION_DIVERSITY_SKIPPED}));
+  EXPECT_EQ(list->degradations,
+            (Degradations{DegradedStep::kRetrievalSkipped, DegradedStep::kDiversitySkipped}));
 }
 
 TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {

@@ -1,0 +1,137 @@
+#include "server/recommend/list_response.h"
+
+#include <cstddef>
+#include <string>
+
+#include "google/protobuf/util/time_util.h"
+#include "server/recommend/recommend_checks.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+void WriteDuration(std::chrono::nanoseconds duration, google::protobuf::Duration& out) {
+  out = TimeUtil::NanosecondsToDuration(duration.count());
+}
+
+void WriteItem(const Candidate& candidate, const Catalogue& catalogue, v1::RecommendedItem& out) {
+  out.set_item_id(std::string(catalogue.Id(candidate.item)));
+  out.set_title(std::string(catalogue.Title(candidate.item)));
+  out.set_category(std::string(catalogue.Category(candidate.item)));
+  out.set_score(candidate.score);
+  for (const auto& [bit, source] : kSources) {
+    if (candidate.sources & bit) out.add_sources(source);
+  }
+}
+
+void WriteExplanation(const RankedList& list, const Explanation& explanation,
+                      v1::Explanation& out) {
+  out.set_contribution(explanation.contribution);
+  const auto [kind, number] = explanation.cause;
+  switch (kind) {
+    case Cause::Kind::kPastItem:
+      out.mutable_past_item()->set_item_id(std::string(list.catalogue->Id(ItemIndex{number})));
+      out.mutable_past_item()->set_title(std::string(list.catalogue->Title(ItemIndex{number})));
+      break;
+    case Cause::Kind::kItemNode:
+      out.mutable_item_node()->set_number(static_cast<int32_t>(number));
+      for (const std::string& category : (*list.item_node_categories)[number]) {
+        out.mutable_item_node()->add_categories(category);
+      }
+      break;
+    case Cause::Kind::kUserNode:
+      out.mutable_user_node()->set_number(static_cast<int32_t>(number));
+      break;
+  }
+}
+
+// The items at [begin, end) of the list, with their explanations if they have any. Response: any
+// that has items.
+template <typename Response>
+void WriteItems(const RankedList& list, size_t begin, size_t end, Response& response) {
+  for (size_t at = begin; at < end; ++at) {
+    v1::RecommendedItem& item = *response.add_items();
+    WriteItem(list.items[at], *list.catalogue, item);
+    if (!list.explanations.has_value() || at >= list.explanations->of_item.size()) continue;
+    for (const Explanation& explanation : list.explanations->of_item[at]) {
+      WriteExplanation(list, explanation, *item.add_explanations());
+    }
+  }
+}
+
+// What a list says of itself. Response: RecommendResponse or RankResponse.
+template <typename Response>
+void WriteOrigin(const RankedList& list, Response& response) {
+  response.set_snapshot_version(list.snapshot_version);
+  response.set_ranker(list.ranker);
+  v1::Freshness& freshness = *response.mutable_freshness();
+  freshness.set_applied_offset(list.applied_offset);
+  *freshness.mutable_newest_event_time() =
+      TimeUtil::MicrosecondsToTimestamp(list.newest_event_time_us);
+  for (const DegradedStep step : list.degradations) response.add_degradations(ToApi(step));
+  if (!list.explanations.has_value()) return;
+  v1::ExplanationCauses& causes = *response.mutable_explanation_causes();
+  causes.set_known(static_cast<int32_t>(list.explanations->causes));
+  causes.set_tried(static_cast<int32_t>(list.explanations->causes_tried));
+}
+
+}  // namespace
+
+v1::Degradation ToApi(DegradedStep step) {
+  switch (step) {
+    case DegradedStep::kFewerCandidates:
+      return v1::DEGRADATION_FEWER_CANDIDATES;
+    case DegradedStep::kRankingSkipped:
+      return v1::DEGRADATION_RANKING_SKIPPED;
+    case DegradedStep::kRetrievalSkipped:
+      return v1::DEGRADATION_RETRIEVAL_SKIPPED;
+    case DegradedStep::kStaleState:
+      return v1::DEGRADATION_STALE_STATE;
+    case DegradedStep::kExplanationsSkipped:
+      return v1::DEGRADATION_EXPLANATIONS_SKIPPED;
+    case DegradedStep::kDiversitySkipped:
+      return v1::DEGRADATION_DIVERSITY_SKIPPED;
+    case DegradedStep::kCount:
+      break;
+  }
+  return v1::DEGRADATION_UNSPECIFIED;
+}
+
+v1::FallbackReason ToApi(std::optional<Fallback> fallback) {
+  if (fallback == Fallback::kUnknownUser) return v1::FALLBACK_REASON_UNKNOWN_USER;
+  if (fallback == Fallback::kUserNotScored) return v1::FALLBACK_REASON_USER_NOT_SCORED;
+  return v1::FALLBACK_REASON_UNSPECIFIED;
+}
+
+void WritePage(const Page& page, v1::RecommendResponse& response) {
+  response.set_recommendation_id(page.recommendation_id);
+  WriteItems(*page.list, page.begin, page.end, response);
+  response.set_next_page_token(page.next_page_token);
+  WriteOrigin(*page.list, response);
+  response.set_fallback_reason(ToApi(page.list->fallback));
+}
+
+void WritePage(const Page& page, v1::SimilarItemsResponse& response) {
+  WriteItems(*page.list, page.begin, page.end, response);
+  response.set_next_page_token(page.next_page_token);
+  response.set_snapshot_version(page.list->snapshot_version);
+}
+
+void WriteRanking(const RankedList& list, v1::RankResponse& response) {
+  WriteItems(list, 0, list.items.size(), response);
+  WriteOrigin(list, response);
+}
+
+void WriteTimings(std::chrono::nanoseconds queued, const StageDurations& stages,
+                  std::chrono::nanoseconds total, v1::StageTimings& timings) {
+  WriteDuration(queued, *timings.mutable_queue());
+  WriteDuration(stages.user_state, *timings.mutable_user_state());
+  WriteDuration(stages.retrieval, *timings.mutable_retrieval());
+  WriteDuration(stages.rank, *timings.mutable_rank());
+  WriteDuration(stages.explain, *timings.mutable_explain());
+  WriteDuration(stages.arrange, *timings.mutable_arrange());
+  WriteDuration(total, *timings.mutable_total());
+}
+
+}  // namespace groundswell

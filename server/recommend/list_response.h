@@ -1,0 +1,30 @@
+// Lists as the API shows them.
+#ifndef GROUNDSWELL_SERVER_RECOMMEND_LIST_RESPONSE_H_
+#define GROUNDSWELL_SERVER_RECOMMEND_LIST_RESPONSE_H_
+
+#include <chrono>
+#include <optional>
+
+#include "groundswell/v1/recommend.pb.h"
+#include "server/pipeline/query.h"
+#include "server/pipeline/ranked_list.h"
+#include "server/process/metrics.h"
+#include "server/recommend/ranked_lists.h"
+
+namespace groundswell {
+
+v1::Degradation ToApi(DegradedStep step);
+v1::FallbackReason ToApi(std::optional<Fallback> fallback);
+
+// Into an empty response; its timings are WriteTimings'.
+void WritePage(const Page& page, v1::RecommendResponse& response);
+void WritePage(const Page& page, v1::SimilarItemsResponse& response);
+// The whole list. What was asked for and not found is the caller's to add.
+void WriteRanking(const RankedList& list, v1::RankResponse& response);
+
+void WriteTimings(std::chrono::nanoseconds queued, const StageDurations& stages,
+                  std::chrono::nanoseconds total, v1::StageTimings& timings);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RECOMMEND_LIST_RESPONSE_H_
