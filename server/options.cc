@@ -12,7 +12,7 @@ std::vector<std::string> EventTypeNames(const Config& config) {
   return names;
 }
 
-RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) {
+RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& metrics) {
   return {.walk = {.steps = static_cast<size_t>(config.walk.steps),
                    .restart = static_cast<double>(config.walk.restart_percent) / 100,
                    .goal_items = static_cast<size_t>(config.walk.goal_items),
@@ -23,7 +23,7 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) 
           .on_walk = [&metrics](const WalkSummary& summary) { metrics.CountWalk(summary); }};
 }
 
-Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
+Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
   const auto source = [](int64_t quota, int64_t weight) {
     return Retrieval::Source{.quota = static_cast<size_t>(quota),

@@ -16,8 +16,8 @@ namespace groundswell {
 std::vector<std::string> EventTypeNames(const Config& config);
 
 // `metrics` must outlive the options: it counts the walks.
-RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics);
-Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics);
+RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& metrics);
+Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics);
 
 LoadOptions LoadOptionsOf(const Config& config);
 

@@ -153,17 +153,18 @@ absl::Status Server::Parts::OpenStore() {
 absl::Status Server::Parts::OpenLog(Offset base) {
   const Durability durability =
       config.log.durability == "sync" ? Durability::kSync : Durability::kFlush;
-  auto opened = RocksdbLog::Open(
-      *store, base,
-      {.durability = durability,
-       .queue_max = static_cast<size_t>(config.ingest.queue_max),
-       .group_max = static_cast<size_t>(config.log.group_max),
-       .event_ids_max = config.log.event_ids_max,
-       .producers_max = static_cast<size_t>(config.log.producers_max),
-       .on_write = [this](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }});
+  auto opened = RocksdbLog::Open(*store, base,
+                                 {.durability = durability,
+                                  .queue_max = static_cast<size_t>(config.ingest.queue_max),
+                                  .group_max = static_cast<size_t>(config.log.group_max),
+                                  .event_ids_max = config.log.event_ids_max,
+                                  .producers_max = static_cast<size_t>(config.log.producers_max),
+                                  .on_write = [this](std::chrono::nanoseconds took) {
+                                    metrics.durability().ObserveLogSync(took);
+                                  }});
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
-  metrics.SetLost(log->lost());
+  metrics.durability().SetLost(log->lost());
   if (log->lost() > 0) {
     spdlog::warn("{} interactions were acknowledged (log.durability = \"flush\") and are lost",
                  log->lost());
@@ -172,7 +173,7 @@ absl::Status Server::Parts::OpenLog(Offset base) {
 }
 
 absl::Status Server::Parts::LoadListRules() {
-  auto loaded = ListRulesCell::Open(*store, metrics, NowMicros);
+  auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), NowMicros);
   if (loaded.ok()) list_rules = *std::move(loaded);
   return loaded.status();
 }
@@ -190,13 +191,13 @@ Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
     if (!serves()) return;
     const int64_t now_us = NowMicros();
     for (const auto& [interaction, outcome] : results) {
-      metrics.CountEvents(interaction->event_type, ToEventOutcome(outcome));
+      metrics.events().CountEvents(interaction->event_type, ToEventOutcome(outcome));
       const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
-      metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
+      metrics.events().ObserveVisibleDelay(std::chrono::microseconds(delay_us));
     }
   };
   options.on_expired = [this, serves](size_t edges) {
-    if (serves()) metrics.CountExpired(edges);
+    if (serves()) metrics.events().CountExpired(edges);
   };
   options.on_status = [](const absl::Status& status) {
     if (status.ok()) {
@@ -234,12 +235,13 @@ absl::Status Server::Parts::StartState(ServingState& state,
   if (!caught_up.ok()) return caught_up;
   RefreshPopularity(state);
   const Pipeline::Options options{
-      .retrieval = RetrievalOptionsOf(config, metrics),
+      .retrieval = RetrievalOptionsOf(config, metrics.pipeline()),
       .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
       .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
       .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
       .items_max = static_cast<size_t>(config.paging.items_max)};
-  state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
+  state.pipeline =
+      std::make_unique<Pipeline>(state, metrics.pipeline(), options, admission->thread_count());
   RunAtLowestPriority([&state] { state.pipeline->WarmUp(); });
   return absl::OkStatus();
 }
@@ -265,7 +267,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   options.cancelled = cancelled;
   auto loaded = LoadServingState(
       *generation, options, [&](std::string_view step, uint64_t done, uint64_t total) {
-        if (step == "index") metrics.SetIndexProgress(done, total);
+        if (step == "index") metrics.served().SetIndexProgress(done, total);
         const bool is_due = steady_clock::now() - last_report >= std::chrono::seconds(1);
         if (step == last_step && !is_due) return;
         last_step = step;
@@ -278,7 +280,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   if (from.checkpoint.has_value()) {
     spdlog::info("loaded the checkpoint of offset {} and {} users that changed since",
                  from.checkpoint->offset, from.users);
-    metrics.SetCheckpointOffset(from.checkpoint->offset);
+    metrics.durability().SetCheckpointOffset(from.checkpoint->offset);
   } else {
     spdlog::info("loaded the graph from {} users: there is no checkpoint", from.users);
   }
@@ -290,9 +292,9 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 }
 
 void Server::Parts::ShowServed(const ServingState& state) {
-  metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
+  metrics.served().SetSnapshot(state.snapshot->manifest().FullVersion());
   const EmbeddingIndex::Status index = state.embedding_index->status();
-  metrics.SetIndex(index.kind, FaissIndex::Simd());
+  metrics.served().SetIndex(index.kind, FaissIndex::Simd());
   spdlog::info("retrieval index: {} over {} items, by a FAISS for {}", index.kind, index.items,
                FaissIndex::Simd());
   std::vector<std::pair<std::string, std::string>> rankers;
@@ -300,8 +302,8 @@ void Server::Parts::ShowServed(const ServingState& state) {
     rankers.emplace_back(ranker->name(), ranker->arithmetic());
     spdlog::info("ranker {}: {}", rankers.back().first, rankers.back().second);
   }
-  metrics.SetRankers(rankers);
-  metrics.SetParity(state.examples.max_abs_error);
+  metrics.served().SetRankers(rankers);
+  metrics.served().SetParity(state.examples.max_abs_error);
   const auto level = state.examples.rows > 0 ? spdlog::level::info : spdlog::level::warn;
   spdlog::log(level, "{}: {}", state.snapshot->manifest().FullVersion(), Describe(state.examples));
 }
@@ -322,7 +324,7 @@ void Server::Parts::MakeRequestPath() {
   shadow = std::make_unique<ShadowRanking>(
       ShadowRanking::Options{.ranker = config.ranking.shadow,
                              .one_list_in = config.ranking.shadow_one_in},
-      *admission, metrics);
+      *admission, metrics.pipeline());
   runner = std::make_unique<UnaryRunner>(
       *access, *admission, serving, metrics,
       UnaryRunner::Options{
@@ -333,7 +335,7 @@ void Server::Parts::MakeRequestPath() {
 
 void Server::Parts::MakeBackground() {
   jobs = std::make_unique<GraphJobs>(
-      *store, *log, serving, metrics,
+      *store, *log, serving, metrics.durability(),
       GraphJobs::Options{.retention_s = config.log.retention_s,
                          .retention_bytes = config.log.retention_mb << 20,
                          .now_us = NowMicros});
@@ -384,7 +386,7 @@ void Server::Parts::MakeServices() {
                                                                      .jobs = *jobs,
                                                                      .removals = *removals,
                                                                      .activation = *activation,
-                                                                     .metrics = metrics,
+                                                                     .metrics = metrics.requests(),
                                                                      .now_us = NowMicros});
 }
 
@@ -409,7 +411,7 @@ absl::Status Server::Parts::StartGrpc() {
 absl::Status Server::Parts::OpenAccess() {
   auto opened = AccessControl::Create({.clients_file = config.access.clients_file,
                                        .reload = std::chrono::seconds(config.access.reload_s)},
-                                      metrics);
+                                      metrics.requests());
   if (!opened.ok()) return opened.status();
   access = *std::move(opened);
   for (const std::string& address : {config.server.grpc_address, config.server.admin_address}) {
@@ -423,14 +425,14 @@ absl::Status Server::Parts::OpenAccess() {
 }
 
 void Server::Parts::RefreshGauges(Metrics& out) const {
-  out.SetOffsets(log->end(), serving.Get()->applier->applied_offset());
-  out.SetLogBegin(log->begin());
-  out.SetQueueDepth(QueueName::kCompute, admission->queue_depth());
-  out.SetQueueDepth(QueueName::kLog, log->queued());
-  out.SetPageLists(lists->size());
-  out.SetAdjacency(*serving.Get()->adjacency);
+  out.levels().SetOffsets(log->end(), serving.Get()->applier->applied_offset());
+  out.durability().SetLogBegin(log->begin());
+  out.levels().SetQueueDepth(QueueName::kCompute, admission->queue_depth());
+  out.levels().SetQueueDepth(QueueName::kLog, log->queued());
+  out.levels().SetPageLists(lists->size());
+  out.levels().SetAdjacency(*serving.Get()->adjacency);
   const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
-  out.SetIndexSize(index.items, index.changed_items);
+  out.served().SetIndexSize(index.items, index.changed_items);
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -453,7 +455,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   parts.popularity = std::make_unique<GraphFollower>(
       parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
   parts.index_upkeep =
-      std::make_unique<IndexUpkeep>(parts.serving, parts.metrics, kIndexUpkeepInterval);
+      std::make_unique<IndexUpkeep>(parts.serving, parts.metrics.served(), kIndexUpkeepInterval);
   parts.MakeBackground();
   parts.MakeServices();
   parts.metrics.OnScrape([&parts](Metrics& out) { parts.RefreshGauges(out); });

@@ -29,7 +29,7 @@ LIBRARY_OWNERS = {
     "rocksdb/": {"graph/store/store.cc", "graph/store/store_settings.cc", "graph/store/write_ahead_check.cc",
                  "graph/store/write_ahead_check.h", "graph/store/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
-    "prometheus/": {"server/process/metrics.cc", "server/process/metrics.h"},
+    "prometheus/": {"server/process/metrics.cc"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},
     "httplib.h": {"server/process/http_endpoint.cc"},
     "torch/": {"bench/torch_bench.cc", "bench/baseline/torch_ranker.cc"},

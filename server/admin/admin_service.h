@@ -36,7 +36,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     GraphJobs& jobs;
     Removals& removals;
     const ActivationContext& activation;
-    Metrics& metrics;
+    RequestMetrics& metrics;
     std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
   };
 

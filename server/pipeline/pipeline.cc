@@ -68,7 +68,7 @@ float Probability(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
 
 }  // namespace
 
-Pipeline::Pipeline(const LiveState& state, Metrics& metrics, Options options,
+Pipeline::Pipeline(const LiveState& state, PipelineMetrics& metrics, Options options,
                    size_t compute_threads)
     : state_(state),
       metrics_(metrics),

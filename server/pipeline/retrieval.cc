@@ -18,7 +18,7 @@ constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
 
 }  // namespace
 
-Retrieval::Retrieval(const LiveState& state, Metrics& metrics, Options options)
+Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options)
     : state_(state),
       metrics_(metrics),
       options_(std::move(options)),

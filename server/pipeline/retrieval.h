@@ -100,7 +100,7 @@ class Retrieval {
                                        kFromPopular | kFromHistory;
 
   // The references must outlive it.
-  Retrieval(const LiveState& state, Metrics& metrics, Options options);
+  Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options);
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
@@ -124,7 +124,7 @@ class Retrieval {
   void ProposePopular(const Query& query, size_t count, Scratch& scratch) const;
 
   const LiveState& state_;
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   const Options options_;
   const CoOccurrence co_occurrence_;
   const RandomWalkSource walks_;

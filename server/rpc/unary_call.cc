@@ -16,7 +16,7 @@ std::chrono::steady_clock::time_point DeadlineOf(const grpc::CallbackServerConte
 
 }  // namespace
 
-UnaryCall::UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method)
+UnaryCall::UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metrics, Method method)
     : reactor_(context.DefaultReactor()),
       scope_(std::in_place, metrics, method),
       arrival_(scope_->begin()),

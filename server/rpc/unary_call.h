@@ -24,7 +24,7 @@ void CountAndFinish(const grpc::Status& result, std::optional<RpcScope>& scope, 
 class UnaryCall {
  public:
   // `metrics` must outlive the call, and the context is the caller's until Finish.
-  UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method);
+  UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metrics, Method method);
 
   // When the caller stops waiting; an hour from now for one who did not say.
   std::chrono::steady_clock::time_point deadline() const { return deadline_; }

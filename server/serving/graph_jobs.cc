@@ -21,7 +21,7 @@ constexpr int64_t kMicrosPerSecond = 1'000'000;
 }  // namespace
 
 GraphJobs::GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving,
-                     Metrics& metrics, Options options)
+                     DurabilityMetrics& metrics, Options options)
     : store_(store),
       log_(log),
       serving_(serving),

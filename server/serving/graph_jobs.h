@@ -30,8 +30,8 @@ class GraphJobs {
   using KeepGoing = BackgroundThread::KeepGoing;
 
   // All references must outlive the jobs.
-  GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving, Metrics& metrics,
-            Options options);
+  GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving,
+            DurabilityMetrics& metrics, Options options);
 
   // Writes a checkpoint, and cuts the log as the options say: never behind the checkpoint.
   absl::StatusOr<CheckpointInfo> Checkpoint(const KeepGoing& keep_going);
@@ -49,7 +49,7 @@ class GraphJobs {
   GraphStore& store_;
   RocksdbLog& log_;
   const ServingCell& serving_;
-  Metrics& metrics_;
+  DurabilityMetrics& metrics_;
   const Options options_;
 };
 

@@ -130,7 +130,8 @@ class ColdStartTest : public testing::Test {
 
   static inline LiveSample* sample_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*sample_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
+  Pipeline pipeline_{*sample_->state, metrics_.pipeline(), Pipeline::Options{},
+                     /*compute_threads=*/1};
 };
 
 TEST_F(ColdStartTest, AnUnknownUserGetsWhatAnyoneTakes) { ExpectOfAnyone(Query("nobody")); }
@@ -218,8 +219,10 @@ TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
                               .category = "rarities"});
   }
   sample_->Refresh();
-  Pipeline few_popular{
-      *sample_->state, metrics_, {.retrieval = {.sources = {.popular = {.quota = 2}}}}, 1};
+  Pipeline few_popular{*sample_->state,
+                       metrics_.pipeline(),
+                       {.retrieval = {.sources = {.popular = {.quota = 2}}}},
+                       1};
   RecommendQuery query = Query(kCustomer);
   query.rules.categories = {*sample_->state->catalogue->FindCategory("rarities")};
   StageDurations durations;

@@ -47,7 +47,7 @@ class IndexUpkeepTest : public ::testing::Test {
 };
 
 TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
-  const IndexUpkeep upkeep(serving_, metrics_, std::chrono::milliseconds(1));
+  const IndexUpkeep upkeep(serving_, metrics_.served(), std::chrono::milliseconds(1));
   for (uint32_t item = 0; item < 10; ++item) Upsert(item);
   EXPECT_TRUE(Becomes([&] { return state_->embedding_index->status().changed_items == 0; }));
   EXPECT_TRUE(Becomes([&] {
@@ -60,7 +60,7 @@ TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
 }
 
 TEST_F(IndexUpkeepTest, AnIndexThatCannotBeBuiltIsCountedAndNotTriedAgainAtOnce) {
-  const IndexUpkeep upkeep(serving_, metrics_, std::chrono::milliseconds(1));
+  const IndexUpkeep upkeep(serving_, metrics_.served(), std::chrono::milliseconds(1));
   for (uint32_t item = kItems; item < kItems + 10; ++item) Upsert(item);  // 60 items, 200 lists
   const std::string failed = "groundswell_index_builds_total{result=\"failed\"} ";
   EXPECT_TRUE(Becomes([&] { return metrics_.Render().find(failed + "1") != std::string::npos; }));
