@@ -284,10 +284,9 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   } else {
     spdlog::info("loaded the graph from {} users: there is no checkpoint", from.users);
   }
-  std::shared_ptr<ServingState> state = *std::move(loaded);
-  if (absl::Status s = StartState(*state, cancelled); !s.ok()) return s;
-  serving.Exchange(state);
-  ShowServed(*state);
+  if (absl::Status s = StartState(**loaded, cancelled); !s.ok()) return s;
+  serving.Exchange(*std::move(loaded));
+  ShowServed(*serving.Get());
   return absl::OkStatus();
 }
 
@@ -350,11 +349,11 @@ void Server::Parts::MakeBackground() {
                    const std::function<bool()>& cancelled) { return StartState(state, cancelled); },
       .on_served = [this](const ServingState& state) { ShowServed(state); },
       .now_us = NowMicros});
-  const auto upkeep = [this](const BackgroundThread::KeepGoing& keep_going) {
-    const auto redacted = jobs->Redact(keep_going);
+  const auto upkeep = [this](const std::stop_token& stop) {
+    const auto redacted = jobs->Redact(stop);
     absl::Status status = redacted.status();
-    if (status.ok()) status = jobs->Checkpoint(keep_going).status();
-    if (!status.ok() && keep_going()) {
+    if (status.ok()) status = jobs->Checkpoint(stop).status();
+    if (!status.ok() && !stop.stop_requested()) {
       spdlog::error("the checkpoint failed: {}", std::string(status.message()));
     }
   };

@@ -141,17 +141,14 @@ absl::Status AdminService::CheckAllowed(const grpc::CallbackServerContext& conte
   return CheckNamespace(name_space, parts_.config.server.name_space);
 }
 
-void AdminService::RunInBackground(
-    const std::shared_ptr<Call>& call,
-    std::function<absl::Status(const BackgroundThread::KeepGoing&)> job) {
+void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
+                                   std::function<absl::Status(const std::stop_token&)> job) {
   if (!call->status.ok()) {
     call->Finish(call->status);
     return;
   }
   const absl::Status submitted = parts_.background.Submit(
-      [call, job = std::move(job)](const BackgroundThread::KeepGoing& keep_going) {
-        call->Finish(job(keep_going));
-      });
+      [call, job = std::move(job)](const std::stop_token& stop) { call->Finish(job(stop)); });
   if (!submitted.ok()) call->Finish(submitted);
 }
 
@@ -182,8 +179,8 @@ grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerCon
                                                          v1::Checkpoint* response) {
   const auto call =
       Begin(*context, Method::kCreateCheckpoint, request->namespace_(), request->request_id());
-  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing& keep_going) {
-    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(keep_going);
+  RunInBackground(call, [this, response](const std::stop_token& stop) {
+    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(stop);
     if (info.ok()) WriteCheckpoint(*info, *response);
     return info.status();
   });
@@ -195,7 +192,7 @@ grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext*
                                                     v1::GraphVerification* response) {
   const auto call =
       Begin(*context, Method::kVerifyGraph, request->namespace_(), request->request_id());
-  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing&) {
+  RunInBackground(call, [this, response](const std::stop_token&) {
     const absl::StatusOr<Verification> verified = parts_.jobs.Verify();
     if (verified.ok()) WriteVerification(*verified, *response);
     return verified.status();
@@ -210,7 +207,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
       Begin(*context, Method::kCreateBackup, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
   const std::string directory = request->directory();
-  RunInBackground(call, [this, directory, response](const BackgroundThread::KeepGoing&) {
+  RunInBackground(call, [this, directory, response](const std::stop_token&) {
     response->set_directory(directory);
     response->set_log_end_offset(parts_.log.end());
     return parts_.jobs.Backup(directory);
@@ -227,13 +224,13 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const std::string directory = request->directory();
   const std::string event_id = OwnEventId(request->request_id());
   const bool validate_only = request->validate_only();
-  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+  RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
       const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
       if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
       return checked.status();
     }
-    return Activate({.directory = directory, .digest = ""}, event_id, keep_going, *response);
+    return Activate({.directory = directory, .digest = ""}, event_id, stop, *response);
   });
   return call->reactor();
 }
@@ -244,19 +241,18 @@ grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerCon
   const auto call =
       Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
   const std::string event_id = OwnEventId(request->request_id());
-  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+  RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
     if (!before.ok()) return before.status();
-    return Activate({.directory = before->directory, .digest = before->digest}, event_id,
-                    keep_going, *response);
+    return Activate({.directory = before->directory, .digest = before->digest}, event_id, stop,
+                    *response);
   });
   return call->reactor();
 }
 
 absl::Status AdminService::Activate(const Activated& activated, const std::string& event_id,
-                                    const BackgroundThread::KeepGoing& keep_going,
-                                    v1::SnapshotInfo& response) const {
-  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, keep_going);
+                                    const std::stop_token& stop, v1::SnapshotInfo& response) const {
+  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, stop);
   if (state.ok()) WriteSnapshot(*(*state)->snapshot, response);
   return state.status();
 }

@@ -18,11 +18,12 @@ class IndexUpkeepTest : public ::testing::Test {
  protected:
   IndexUpkeepTest() {
     store_ = *GraphStore::Open({.path = directory_.File("db"), .create = true});
-    state_ = std::make_shared<ServingState>(Generation(*store_, 1));
-    state_->embedding_index = *EmbeddingIndex::Build(
+    auto state = std::make_unique<ServingState>(Generation(*store_, 1));
+    state->embedding_index = *EmbeddingIndex::Build(
         rows_, kDim,
         {.flat_max_items = kItems, .factory = "IVF200,Flat", .changes_max = 10, .items_max = 100});
-    serving_.Exchange(state_);
+    serving_.Exchange(std::move(state));
+    state_ = serving_.Get();
   }
 
   void Upsert(uint32_t item) {
@@ -41,8 +42,8 @@ class IndexUpkeepTest : public ::testing::Test {
   TemporaryDirectory directory_;
   std::unique_ptr<GraphStore> store_;
   const std::vector<float> rows_ = std::vector<float>(kItems * kDim, 1);
-  std::shared_ptr<ServingState> state_;
   ServingCell serving_;
+  std::shared_ptr<ServingState> state_;
   Metrics metrics_{std::vector<std::string>{}};
 };
 
