@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <filesystem>
 #include <random>
 #include <utility>
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
+#include "server/admin/admin_checks.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
@@ -21,9 +20,6 @@ namespace groundswell {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-constexpr size_t kTitleBytesMax = 4'096;
-constexpr size_t kCategoryBytesMax = 256;
 
 void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
   const Manifest& manifest = snapshot.manifest();
@@ -67,45 +63,6 @@ void WriteVerification(const Verification& verified, v1::GraphVerification& out)
   out.set_counter_count(static_cast<int64_t>(verified.counters));
   out.set_difference_count(static_cast<int64_t>(verified.difference_count));
   for (const std::string& difference : verified.differences) out.add_differences(difference);
-}
-
-absl::StatusOr<Availability> CheckAvailability(const v1::UpsertItemRequest& request) {
-  Availability availability;
-  const auto read = [](const char* field, const google::protobuf::Timestamp& time, int64_t& out) {
-    const bool is_time = time.seconds() >= 0 && time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
-                         time.nanos() >= 0 && time.nanos() <= 999'999'999;
-    if (!is_time) {
-      return InvalidField(field,
-                          fmt::format("{} s and {} ns since 1970", time.seconds(), time.nanos()),
-                          "must be between 1970 and the end of the year 9999");
-    }
-    out = TimeUtil::TimestampToMicroseconds(time);
-    return absl::OkStatus();
-  };
-  if (request.has_available_from()) {
-    absl::Status s = read("available_from", request.available_from(), availability.from_us);
-    if (!s.ok()) return s;
-  }
-  if (request.has_available_until()) {
-    absl::Status s = read("available_until", request.available_until(), availability.until_us);
-    if (!s.ok()) return s;
-  }
-  if (availability.from_us >= availability.until_us) {
-    return InvalidField("available_until", TimeUtil::ToString(request.available_until()),
-                        "must be later than available_from");
-  }
-  return availability;
-}
-
-absl::Status CheckDirectory(std::string_view directory) {
-  if (std::filesystem::path(directory).is_absolute()) return absl::OkStatus();
-  return InvalidField("directory", directory, "must be an absolute path on the server's machine");
-}
-
-absl::Status CheckText(std::string_view field, std::string_view text, size_t bytes_max) {
-  if (text.size() <= bytes_max) return absl::OkStatus();
-  return InvalidField(field, text,
-                      fmt::format("must have at most {} bytes; it has {}", bytes_max, text.size()));
 }
 
 // For a request that named none: entries are told apart by their event ids.
@@ -274,37 +231,6 @@ grpc::ServerUnaryReactor* AdminService::ListSnapshots(grpc::CallbackServerContex
   return call->reactor();
 }
 
-absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
-    const v1::UpsertItemRequest& request, const ServingState& state) const {
-  if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
-  if (absl::Status s = CheckText("title", request.title(), kTitleBytesMax); !s.ok()) return s;
-  absl::Status category = CheckText("category", request.category(), kCategoryBytesMax);
-  if (!category.ok()) return category;
-  const uint32_t width = state.snapshot->manifest().embedding_dim;
-  const auto size = static_cast<size_t>(request.embedding_size());
-  if (size != 0 && size != width) {
-    return InvalidField("embedding", fmt::format("{} numbers", size),
-                        fmt::format("must have {} numbers, as the snapshot's, or none", width));
-  }
-  for (const float value : request.embedding()) {
-    if (!std::isfinite(value)) {
-      return InvalidField("embedding", std::to_string(value), "must be finite");
-    }
-  }
-  const absl::StatusOr<Availability> availability = CheckAvailability(request);
-  if (!availability.ok()) return availability.status();
-  groundswell::UpsertItem item{
-      .event_id = OwnEventId(request.request_id()),
-      .item_id = request.item_id(),
-      .title = request.title(),
-      .category = request.category(),
-      .embedding = {request.embedding().begin(), request.embedding().end()},
-      .clusters_of = state.snapshot->digest(),
-      .availability = *availability};
-  item.cluster = state.snapshot->ClusterOfNewItem(item.embedding);
-  return item;
-}
-
 grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* context,
                                                    const v1::UpsertItemRequest* request,
                                                    v1::UpsertItemResponse* response) {
@@ -312,7 +238,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
       Begin(*context, Method::kUpsertItem, request->namespace_(), request->request_id());
   const std::shared_ptr<ServingState> state = parts_.serving.Get();
   absl::StatusOr<groundswell::UpsertItem> item =
-      call->status.ok() ? CheckItem(*request, *state) : call->status;
+      call->status.ok() ? CheckUpsertItem(*request, *state->snapshot) : call->status;
   const Catalogue& catalogue = *state->catalogue;
   const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
   if (item.ok() && !known.has_value() && catalogue.size() == catalogue.capacity()) {
@@ -328,6 +254,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   response->set_created(!known.has_value());
   response->set_item_cluster(
       static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
+  item->event_id = OwnEventId(request->request_id());
   AppendRequest append;
   append.entries.push_back(*std::move(item));
   const absl::Status queued = parts_.log.Append(

@@ -90,8 +90,6 @@ class AdminService final : public v1::AdminService::CallbackService {
                        std::function<absl::Status(const std::stop_token&)> job);
   absl::Status Activate(const Activated& activated, const std::string& event_id,
                         const std::stop_token& stop, v1::SnapshotInfo& response) const;
-  absl::StatusOr<groundswell::UpsertItem> CheckItem(const v1::UpsertItemRequest& request,
-                                                    const ServingState& state) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
 
   const Parts parts_;
