@@ -109,6 +109,10 @@ class ActivationTest : public ::testing::Test {
                                          [&](bool reached) { applied.set_value(reached); });
     ASSERT_TRUE(applied.get_future().get());
   }
+  // What is applied is told a moment later.
+  void AwaitTold(size_t interactions) const {
+    while (told_ < interactions) std::this_thread::yield();
+  }
   // By item id, how often `user` took it, as the state that serves has it.
   std::map<std::string, Count> Taken(const std::string& user) {
     const std::shared_ptr<ServingState> state = serving_.Get();
@@ -138,6 +142,7 @@ TEST_F(ActivationTest, TheOtherSnapshotServesWithWhatEverybodyTook) {
   Take("zoe", "i2");
   const auto start = [this](ServingState& state, const std::function<bool()>& cancelled) {
     Take("bob", "i2");  // both states apply it
+    AwaitTold(3);
     return StartState(state, *start_, cancelled);
   };
   const absl::Status activated = Activate({.directory = other_}, start);
@@ -153,6 +158,7 @@ TEST_F(ActivationTest, TheOtherSnapshotServesWithWhatEverybodyTook) {
   ASSERT_EQ(snapshots.size(), 2u);
   EXPECT_EQ(snapshots[0].directory, other_);
   EXPECT_EQ(snapshots[0].activate_time_us, 7);
+  AwaitTold(4);
   serving_.Exchange(nullptr);
   EXPECT_EQ(told_, 4u) << "each interaction by the state that served then";
 }
