@@ -12,7 +12,7 @@ std::vector<std::string> EventTypeNames(const Config& config) {
   return names;
 }
 
-RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) {
+RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& metrics) {
   return {.walk = {.steps = static_cast<size_t>(config.walk.steps),
                    .restart = static_cast<double>(config.walk.restart_percent) / 100,
                    .goal_items = static_cast<size_t>(config.walk.goal_items),
@@ -23,7 +23,7 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics) 
           .on_walk = [&metrics](const WalkSummary& summary) { metrics.CountWalk(summary); }};
 }
 
-Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
+Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
   return {
       .candidates = static_cast<size_t>(retrieval.candidates),
@@ -33,6 +33,29 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics) {
       .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
       .random_walk = WalkOptionsOf(config, metrics),
       .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+}
+
+Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics) {
+  return {.retrieval = RetrievalOptionsOf(config, metrics),
+          .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
+          .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
+          .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
+          .items_max = static_cast<size_t>(config.paging.items_max)};
+}
+
+GraphStore::Options StoreOptionsOf(const Config& config) {
+  return {.path = config.server.data_dir,
+          .name_space = config.server.name_space,
+          .block_cache_bytes = static_cast<size_t>(config.storage.block_cache_mb) << 20};
+}
+
+RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics) {
+  return {.durability = config.log.durability == "sync" ? Durability::kSync : Durability::kFlush,
+          .queue_max = static_cast<size_t>(config.ingest.queue_max),
+          .group_max = static_cast<size_t>(config.log.group_max),
+          .event_ids_max = config.log.event_ids_max,
+          .producers_max = static_cast<size_t>(config.log.producers_max),
+          .on_write = [&metrics](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }};
 }
 
 LoadOptions LoadOptionsOf(const Config& config) {
@@ -46,6 +69,48 @@ LoadOptions LoadOptionsOf(const Config& config) {
           .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
           .popularity_half_life_s = static_cast<double>(config.retrieval.popularity_half_life_s),
           .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
+}
+
+Applier::Options ApplierOptionsOf(const Config& config) {
+  Applier::Options options;
+  options.batch_max = static_cast<size_t>(config.apply.batch_max);
+  options.niceness = static_cast<int>(config.apply.niceness);
+  options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
+  return options;
+}
+
+Admission::Options AdmissionOptionsOf(const Config& config) {
+  const auto of_queue = [&config](int64_t percent) {
+    return static_cast<size_t>((config.server.queue_max * percent + 99) / 100);
+  };
+  return {.threads = static_cast<size_t>(config.server.compute_threads),
+          .queue_max = static_cast<size_t>(config.server.queue_max),
+          .fewer_candidates_at = of_queue(config.server.fewer_candidates_percent),
+          .no_ranking_at = of_queue(config.server.no_ranking_percent)};
+}
+
+RankedLists::Options ListOptionsOf(const Config& config) {
+  return {.lists_max = static_cast<size_t>(config.paging.lists_max),
+          .items_max = static_cast<size_t>(config.paging.items_max),
+          .ttl = std::chrono::seconds(config.paging.ttl_s)};
+}
+
+UnaryRunner::Options RunnerOptionsOf(const Config& config) {
+  return {.default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
+          .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms),
+          .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)};
+}
+
+GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
+  return {.address = config.server.grpc_address,
+          .admin_address = config.server.admin_address,
+          .tls = {.certificate_file = config.tls.certificate_file,
+                  .key_file = config.tls.key_file,
+                  .client_ca_file = config.tls.client_ca_file,
+                  .reload = std::chrono::seconds(config.tls.reload_s)},
+          .reflection = config.server.reflection,
+          .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
+          .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms)};
 }
 
 }  // namespace groundswell

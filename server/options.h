@@ -5,10 +5,18 @@
 #include <string>
 #include <vector>
 
+#include "graph/fold/applier.h"
+#include "graph/store/rocksdb_log.h"
+#include "graph/store/store.h"
 #include "index/walks/random_walk_source.h"
 #include "server/config/config.h"
+#include "server/pipeline/admission.h"
+#include "server/pipeline/pipeline.h"
 #include "server/pipeline/retrieval.h"
 #include "server/process/metrics.h"
+#include "server/recommend/ranked_lists.h"
+#include "server/recommend/unary_runner.h"
+#include "server/rpc/grpc_endpoints.h"
 #include "server/serving/load_state.h"
 
 namespace groundswell {
@@ -16,10 +24,21 @@ namespace groundswell {
 std::vector<std::string> EventTypeNames(const Config& config);
 
 // `metrics` must outlive the options: it counts the walks.
-RandomWalkSource::Options WalkOptionsOf(const Config& config, Metrics& metrics);
-Retrieval::Options RetrievalOptionsOf(const Config& config, Metrics& metrics);
+RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& metrics);
+Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics);
 
+Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics);
+
+GraphStore::Options StoreOptionsOf(const Config& config);
+// `metrics` must outlive the log: it times the writes.
+RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics);
 LoadOptions LoadOptionsOf(const Config& config);
+Applier::Options ApplierOptionsOf(const Config& config);
+
+Admission::Options AdmissionOptionsOf(const Config& config);
+RankedLists::Options ListOptionsOf(const Config& config);
+UnaryRunner::Options RunnerOptionsOf(const Config& config);
+GrpcEndpoints::Options EndpointOptionsOf(const Config& config);
 
 }  // namespace groundswell
 

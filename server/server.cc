@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,14 +15,12 @@
 #include "graph/fold/applier.h"
 #include "graph/store/rocksdb_log.h"
 #include "graph/store/store.h"
-#include "scheduling/thread_scheduling.h"
 #include "server/admin/admin_service.h"
 #include "server/config/ranker_shares.h"
 #include "server/ingest/interaction_service.h"
 #include "server/ingest/removals.h"
 #include "server/options.h"
 #include "server/pipeline/admission.h"
-#include "server/pipeline/pipeline.h"
 #include "server/process/http_endpoint.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
@@ -34,12 +32,12 @@
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
-#include "server/serving/clustering.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/graph_jobs.h"
 #include "server/serving/index_upkeep.h"
 #include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
+#include "server/serving/start_state.h"
 
 namespace groundswell {
 namespace {
@@ -104,6 +102,7 @@ struct Server::Parts {
   RankerShares shares;
   std::unique_ptr<ShadowRanking> shadow;
   std::unique_ptr<UnaryRunner> runner;
+  std::unique_ptr<StartContext> start;
   std::unique_ptr<GraphJobs> jobs;
   std::unique_ptr<ActivationContext> activation;
   std::unique_ptr<BackgroundThread> background;
@@ -119,13 +118,13 @@ struct Server::Parts {
   absl::Status OpenLog(Offset base);
   absl::Status LoadListRules();
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
-  absl::Status StartState(ServingState& state, const std::function<bool()>& cancelled);
-  Applier::Options ApplierOptions(const ServingState& state);
+  void MakeStart();
+  absl::Status CheckConfigured(const Snapshot& snapshot) const;
+  void CountApplied(std::span<const Applier::Result> results);
   void MakeRequestPath();
   void MakeBackground();
   void MakeServices();
   absl::Status StartGrpc();
-  void ShowServed(const ServingState& state);
   void RefreshGauges(Metrics& out) const;
 };
 
@@ -134,7 +133,7 @@ absl::Status Server::Parts::StartHttp() {
       config.server.http_address,
       {.metrics = [this] { return metrics.Render(); },
        .not_ready_because = [this] { return ready ? std::string() : std::string("not ready"); },
-       .on_cut_off = [this] { metrics.CountHttpCutOff(); }},
+       .on_cut_off = [this] { metrics.requests().CountHttpCutOff(); }},
       {.connections_max = static_cast<size_t>(config.server.http_connections_max),
        .transfer = std::chrono::seconds(config.server.http_transfer_s),
        .idle = std::chrono::seconds(config.server.http_idle_s)});
@@ -144,10 +143,7 @@ absl::Status Server::Parts::StartHttp() {
 }
 
 absl::Status Server::Parts::OpenStore() {
-  const auto block_cache = static_cast<size_t>(config.storage.block_cache_mb) << 20;
-  auto opened = GraphStore::Open({.path = config.server.data_dir,
-                                  .name_space = config.server.name_space,
-                                  .block_cache_bytes = block_cache});
+  auto opened = GraphStore::Open(StoreOptionsOf(config));
   if (!opened.ok()) return opened.status();
   store = *std::move(opened);
   metrics.CollectRocksDb([this] { return store->Figures(); });
@@ -155,19 +151,10 @@ absl::Status Server::Parts::OpenStore() {
 }
 
 absl::Status Server::Parts::OpenLog(Offset base) {
-  const Durability durability =
-      config.log.durability == "sync" ? Durability::kSync : Durability::kFlush;
-  auto opened = RocksdbLog::Open(
-      *store, base,
-      {.durability = durability,
-       .queue_max = static_cast<size_t>(config.ingest.queue_max),
-       .group_max = static_cast<size_t>(config.log.group_max),
-       .event_ids_max = config.log.event_ids_max,
-       .producers_max = static_cast<size_t>(config.log.producers_max),
-       .on_write = [this](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }});
+  auto opened = RocksdbLog::Open(*store, base, LogOptionsOf(config, metrics.durability()));
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
-  metrics.SetLost(log->lost());
+  metrics.durability().SetLost(log->lost());
   if (log->lost() > 0) {
     spdlog::warn("{} interactions were acknowledged (log.durability = \"flush\") and are lost",
                  log->lost());
@@ -176,76 +163,38 @@ absl::Status Server::Parts::OpenLog(Offset base) {
 }
 
 absl::Status Server::Parts::LoadListRules() {
-  auto loaded = ListRulesCell::Open(*store, metrics, NowMicros);
+  auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), NowMicros);
   if (loaded.ok()) list_rules = *std::move(loaded);
   return loaded.status();
 }
 
-Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
-  Applier::Options options;
-  options.batch_max = static_cast<size_t>(config.apply.batch_max);
-  options.niceness = static_cast<int>(config.apply.niceness);
-  options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
-  options.clustering = ClusteringOf(state.snapshot);
-  FollowGraph(state, options);
-  // One that is made ready beside the one that serves is not counted.
-  const auto serves = [this, &state] { return serving.Get().get() == &state; };
-  options.on_applied = [this, serves](std::span<const Applier::Result> results) {
-    if (!serves()) return;
-    const int64_t now_us = NowMicros();
-    for (const auto& [interaction, outcome] : results) {
-      metrics.CountEvents(interaction->event_type, ToEventOutcome(outcome));
-      const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
-      metrics.ObserveEventVisibleDelay(std::chrono::microseconds(delay_us));
-    }
-  };
-  options.on_expired = [this, serves](size_t edges) {
-    if (serves()) metrics.CountExpired(edges);
-  };
-  options.on_status = [](const absl::Status& status) {
-    if (status.ok()) {
-      spdlog::info("applying interactions again");
-    } else {
-      spdlog::error("cannot apply interactions: {}", std::string(status.message()));
-    }
-  };
-  options.on_activate = [this](Offset, const ActivateSnapshot& change) {
-    activation_point.Reached(change, *store);
-  };
-  return options;
+void Server::Parts::CountApplied(std::span<const Applier::Result> results) {
+  const int64_t now_us = NowMicros();
+  for (const auto& [interaction, outcome] : results) {
+    metrics.events().CountEvents(interaction->event_type, ToEventOutcome(outcome));
+    const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
+    metrics.events().ObserveVisibleDelay(std::chrono::microseconds(delay_us));
+  }
 }
 
-// Gives a loaded state what makes it live.
-absl::Status Server::Parts::StartState(ServingState& state,
-                                       const std::function<bool()>& cancelled) {
-  if (absl::Status s = shares.Check(*state.snapshot); !s.ok()) return s;
-  if (absl::Status s = shadow->Check(*state.snapshot); !s.ok()) return s;
-  std::optional<Offset> checkpoint;
-  const auto stored = state.generation.ReadCheckpoint();
-  if (!stored.ok()) return stored.status();
-  if (stored->has_value()) checkpoint = (*stored)->offset;
-  state.applier =
-      std::make_unique<Applier>(*store, state.generation, *log, *state.catalogue, *state.graph,
-                                state.graph_state, checkpoint, ApplierOptions(state));
-  auto last_report = steady_clock::now();
-  absl::Status caught_up = state.applier->CatchUp(
-      [&](Offset applied, Offset end) {
-        if (steady_clock::now() - last_report < std::chrono::seconds(1)) return;
-        last_report = steady_clock::now();
-        spdlog::info("applying the log: offset {} of {}", applied, end);
-      },
-      cancelled);
-  if (!caught_up.ok()) return caught_up;
-  RefreshPopularity(state);
-  const Pipeline::Options options{
-      .retrieval = RetrievalOptionsOf(config, metrics),
-      .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
-      .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
-      .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
-      .items_max = static_cast<size_t>(config.paging.items_max)};
-  state.pipeline = std::make_unique<Pipeline>(state, metrics, options, admission->thread_count());
-  RunAtLowestPriority([&state] { state.pipeline->WarmUp(); });
-  return absl::OkStatus();
+absl::Status Server::Parts::CheckConfigured(const Snapshot& snapshot) const {
+  if (absl::Status s = shares.Check(snapshot); !s.ok()) return s;
+  return shadow->Check(snapshot);
+}
+
+void Server::Parts::MakeStart() {
+  start = std::make_unique<StartContext>(StartContext{
+      .store = *store,
+      .log = *log,
+      .serving = serving,
+      .point = activation_point,
+      .metrics = metrics.pipeline(),
+      .applier = ApplierOptionsOf(config),
+      .pipeline = PipelineOptionsOf(config, metrics.pipeline()),
+      .compute_threads = admission->thread_count(),
+      .check = [this](const Snapshot& snapshot) { return CheckConfigured(snapshot); },
+      .on_applied = [this](std::span<const Applier::Result> results) { CountApplied(results); },
+      .on_expired = [this](size_t edges) { metrics.events().CountExpired(edges); }});
 }
 
 absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
@@ -260,6 +209,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   const Offset kept = checkpoint->has_value() ? (*checkpoint)->offset : 0;
   if (absl::Status s = generation->KeepOnlyCheckpoint(kept); !s.ok()) return s;
   if (absl::Status s = OpenLog(graph_state->base_offset); !s.ok()) return s;
+  MakeStart();
 
   auto last_report = steady_clock::now() - std::chrono::hours(1);
   std::string last_step;
@@ -269,7 +219,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   options.cancelled = cancelled;
   auto loaded = LoadServingState(
       *generation, options, [&](std::string_view step, uint64_t done, uint64_t total) {
-        if (step == "index") metrics.SetIndexProgress(done, total);
+        if (step == "index") metrics.served().SetIndexProgress(done, total);
         const bool is_due = steady_clock::now() - last_report >= std::chrono::seconds(1);
         if (step == last_step && !is_due) return;
         last_step = step;
@@ -282,62 +232,30 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   if (from.checkpoint.has_value()) {
     spdlog::info("loaded the checkpoint of offset {} and {} users that changed since",
                  from.checkpoint->offset, from.users);
-    metrics.SetCheckpointOffset(from.checkpoint->offset);
+    metrics.durability().SetCheckpointOffset(from.checkpoint->offset);
   } else {
     spdlog::info("loaded the graph from {} users: there is no checkpoint", from.users);
   }
-  std::shared_ptr<ServingState> state = *std::move(loaded);
-  if (absl::Status s = StartState(*state, cancelled); !s.ok()) return s;
-  serving.Exchange(state);
-  ShowServed(*state);
+  if (absl::Status s = StartState(**loaded, *start, cancelled); !s.ok()) return s;
+  serving.Exchange(*std::move(loaded));
+  ShowServed(*serving.Get(), metrics.served());
   return absl::OkStatus();
 }
 
-void Server::Parts::ShowServed(const ServingState& state) {
-  metrics.SetSnapshot(state.snapshot->manifest().FullVersion());
-  const EmbeddingIndex::Status index = state.embedding_index->status();
-  metrics.SetIndex(index.kind, FaissIndex::Simd());
-  spdlog::info("retrieval index: {} over {} items, by a FAISS for {}", index.kind, index.items,
-               FaissIndex::Simd());
-  std::vector<std::pair<std::string, std::string>> rankers;
-  for (const auto& ranker : state.snapshot->rankers()) {
-    rankers.emplace_back(ranker->name(), ranker->arithmetic());
-    spdlog::info("ranker {}: {}", rankers.back().first, rankers.back().second);
-  }
-  metrics.SetRankers(rankers);
-  metrics.SetParity(state.examples.max_abs_error);
-  const auto level = state.examples.rows > 0 ? spdlog::level::info : spdlog::level::warn;
-  spdlog::log(level, "{}: {}", state.snapshot->manifest().FullVersion(), Describe(state.examples));
-}
-
 void Server::Parts::MakeRequestPath() {
-  const auto of_queue = [this](int64_t percent) {
-    return static_cast<size_t>((config.server.queue_max * percent + 99) / 100);
-  };
-  admission = std::make_unique<Admission>(
-      Admission::Options{.threads = static_cast<size_t>(config.server.compute_threads),
-                         .queue_max = static_cast<size_t>(config.server.queue_max),
-                         .fewer_candidates_at = of_queue(config.server.fewer_candidates_percent),
-                         .no_ranking_at = of_queue(config.server.no_ranking_percent)});
-  lists = std::make_unique<RankedLists>(
-      RankedLists::Options{.lists_max = static_cast<size_t>(config.paging.lists_max),
-                           .items_max = static_cast<size_t>(config.paging.items_max),
-                           .ttl = std::chrono::seconds(config.paging.ttl_s)});
+  admission = std::make_unique<Admission>(AdmissionOptionsOf(config));
+  lists = std::make_unique<RankedLists>(ListOptionsOf(config));
   shadow = std::make_unique<ShadowRanking>(
       ShadowRanking::Options{.ranker = config.ranking.shadow,
                              .one_list_in = config.ranking.shadow_one_in},
-      *admission, metrics);
-  runner = std::make_unique<UnaryRunner>(
-      *access, *admission, serving, metrics,
-      UnaryRunner::Options{
-          .default_deadline = std::chrono::milliseconds(config.request.default_deadline_ms),
-          .consistency_wait = std::chrono::milliseconds(config.request.consistency_wait_ms),
-          .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)});
+      *admission, metrics.pipeline());
+  runner =
+      std::make_unique<UnaryRunner>(*access, *admission, serving, metrics, RunnerOptionsOf(config));
 }
 
 void Server::Parts::MakeBackground() {
   jobs = std::make_unique<GraphJobs>(
-      *store, *log, serving, metrics,
+      *store, *log, serving, metrics.durability(),
       GraphJobs::Options{.retention_s = config.log.retention_s,
                          .retention_bytes = config.log.retention_mb << 20,
                          .now_us = NowMicros});
@@ -347,16 +265,17 @@ void Server::Parts::MakeBackground() {
       .serving = serving,
       .point = activation_point,
       .load = LoadOptionsOf(config),
-      .start = [this](
-                   ServingState& state,
-                   const std::function<bool()>& cancelled) { return StartState(state, cancelled); },
-      .on_served = [this](const ServingState& state) { ShowServed(state); },
+      .start =
+          [this](ServingState& state, const std::function<bool()>& cancelled) {
+            return StartState(state, *start, cancelled);
+          },
+      .on_served = [this](const ServingState& state) { ShowServed(state, metrics.served()); },
       .now_us = NowMicros});
-  const auto upkeep = [this](const BackgroundThread::KeepGoing& keep_going) {
-    const auto redacted = jobs->Redact(keep_going);
+  const auto upkeep = [this](const std::stop_token& stop) {
+    const auto redacted = jobs->Redact(stop);
     absl::Status status = redacted.status();
-    if (status.ok()) status = jobs->Checkpoint(keep_going).status();
-    if (!status.ok() && keep_going()) {
+    if (status.ok()) status = jobs->Checkpoint(stop).status();
+    if (!status.ok() && !stop.stop_requested()) {
       spdlog::error("the checkpoint failed: {}", std::string(status.message()));
     }
   };
@@ -389,24 +308,15 @@ void Server::Parts::MakeServices() {
                                                                      .jobs = *jobs,
                                                                      .removals = *removals,
                                                                      .activation = *activation,
-                                                                     .metrics = metrics,
+                                                                     .metrics = metrics.requests(),
                                                                      .now_us = NowMicros});
 }
 
 absl::Status Server::Parts::StartGrpc() {
-  auto started = GrpcEndpoints::Start(
-      {.address = config.server.grpc_address,
-       .admin_address = config.server.admin_address,
-       .tls = {.certificate_file = config.tls.certificate_file,
-               .key_file = config.tls.key_file,
-               .client_ca_file = config.tls.client_ca_file,
-               .reload = std::chrono::seconds(config.tls.reload_s)},
-       .reflection = config.server.reflection,
-       .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
-       .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms)},
-      {.recommend = *recommend_service,
-       .interaction = *interaction_service,
-       .admin = *admin_service});
+  auto started =
+      GrpcEndpoints::Start(EndpointOptionsOf(config), {.recommend = *recommend_service,
+                                                       .interaction = *interaction_service,
+                                                       .admin = *admin_service});
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();
@@ -415,7 +325,7 @@ absl::Status Server::Parts::StartGrpc() {
 absl::Status Server::Parts::OpenAccess() {
   auto opened = AccessControl::Create({.clients_file = config.access.clients_file,
                                        .reload = std::chrono::seconds(config.access.reload_s)},
-                                      metrics);
+                                      metrics.requests());
   if (!opened.ok()) return opened.status();
   access = *std::move(opened);
   for (const std::string& address : {config.server.grpc_address, config.server.admin_address}) {
@@ -429,14 +339,14 @@ absl::Status Server::Parts::OpenAccess() {
 }
 
 void Server::Parts::RefreshGauges(Metrics& out) const {
-  out.SetOffsets(log->end(), serving.Get()->applier->applied_offset());
-  out.SetLogBegin(log->begin());
-  out.SetQueueDepth(QueueName::kCompute, admission->queue_depth());
-  out.SetQueueDepth(QueueName::kLog, log->queued());
-  out.SetPageLists(lists->size());
-  out.SetAdjacency(*serving.Get()->adjacency);
+  out.levels().SetOffsets(log->end(), serving.Get()->applier->applied_offset());
+  out.durability().SetLogBegin(log->begin());
+  out.levels().SetQueueDepth(QueueName::kCompute, admission->queue_depth());
+  out.levels().SetQueueDepth(QueueName::kLog, log->queued());
+  out.levels().SetPageLists(lists->size());
+  out.levels().SetAdjacency(*serving.Get()->adjacency);
   const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
-  out.SetIndexSize(index.items, index.changed_items);
+  out.served().SetIndexSize(index.items, index.changed_items);
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -459,7 +369,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   parts.popularity = std::make_unique<GraphFollower>(
       parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
   parts.index_upkeep =
-      std::make_unique<IndexUpkeep>(parts.serving, parts.metrics, kIndexUpkeepInterval);
+      std::make_unique<IndexUpkeep>(parts.serving, parts.metrics.served(), kIndexUpkeepInterval);
   parts.MakeBackground();
   parts.MakeServices();
   parts.metrics.OnScrape([&parts](Metrics& out) { parts.RefreshGauges(out); });

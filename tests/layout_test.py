@@ -32,7 +32,7 @@ LIBRARY_OWNERS = {
     "rocksdb/": {"graph/store/store.cc", "graph/store/store_settings.cc", "graph/store/write_ahead_check.cc",
                  "graph/store/write_ahead_check.h", "graph/store/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
-    "prometheus/": {"server/process/metrics.cc", "server/process/metrics.h"},
+    "prometheus/": {"server/process/metrics.cc"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},
     "csv.h": {"csv/csv_reader.cc"},
     "boost/asio": {"server/process/http_endpoint.cc"},

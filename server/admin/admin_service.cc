@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <random>
 #include <utility>
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
-#include "models/embedding_range.h"
+#include "server/admin/admin_checks.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
@@ -21,9 +20,6 @@ namespace groundswell {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-constexpr size_t kTitleBytesMax = 4'096;
-constexpr size_t kCategoryBytesMax = 256;
 
 void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
   const Manifest& manifest = snapshot.manifest();
@@ -69,45 +65,6 @@ void WriteVerification(const Verification& verified, v1::GraphVerification& out)
   for (const std::string& difference : verified.differences) out.add_differences(difference);
 }
 
-absl::StatusOr<Availability> CheckAvailability(const v1::UpsertItemRequest& request) {
-  Availability availability;
-  const auto read = [](const char* field, const google::protobuf::Timestamp& time, int64_t& out) {
-    const bool is_time = time.seconds() >= 0 && time.seconds() <= TimeUtil::kTimestampMaxSeconds &&
-                         time.nanos() >= 0 && time.nanos() <= 999'999'999;
-    if (!is_time) {
-      return InvalidField(field,
-                          fmt::format("{} s and {} ns since 1970", time.seconds(), time.nanos()),
-                          "must be between 1970 and the end of the year 9999");
-    }
-    out = TimeUtil::TimestampToMicroseconds(time);
-    return absl::OkStatus();
-  };
-  if (request.has_available_from()) {
-    absl::Status s = read("available_from", request.available_from(), availability.from_us);
-    if (!s.ok()) return s;
-  }
-  if (request.has_available_until()) {
-    absl::Status s = read("available_until", request.available_until(), availability.until_us);
-    if (!s.ok()) return s;
-  }
-  if (availability.from_us >= availability.until_us) {
-    return InvalidField("available_until", TimeUtil::ToString(request.available_until()),
-                        "must be later than available_from");
-  }
-  return availability;
-}
-
-absl::Status CheckDirectory(std::string_view directory) {
-  if (std::filesystem::path(directory).is_absolute()) return absl::OkStatus();
-  return InvalidField("directory", directory, "must be an absolute path on the server's machine");
-}
-
-absl::Status CheckText(std::string_view field, std::string_view text, size_t bytes_max) {
-  if (text.size() <= bytes_max) return absl::OkStatus();
-  return InvalidField(field, text,
-                      fmt::format("must have at most {} bytes; it has {}", bytes_max, text.size()));
-}
-
 // For a request that named none: entries are told apart by their event ids.
 std::string OwnEventId(const std::string& request_id) {
   if (!request_id.empty()) return request_id;
@@ -141,17 +98,14 @@ absl::Status AdminService::CheckAllowed(const grpc::CallbackServerContext& conte
   return CheckNamespace(name_space, parts_.config.server.name_space);
 }
 
-void AdminService::RunInBackground(
-    const std::shared_ptr<Call>& call,
-    std::function<absl::Status(const BackgroundThread::KeepGoing&)> job) {
+void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
+                                   std::function<absl::Status(const std::stop_token&)> job) {
   if (!call->status.ok()) {
     call->Finish(call->status);
     return;
   }
   const absl::Status submitted = parts_.background.Submit(
-      [call, job = std::move(job)](const BackgroundThread::KeepGoing& keep_going) {
-        call->Finish(job(keep_going));
-      });
+      [call, job = std::move(job)](const std::stop_token& stop) { call->Finish(job(stop)); });
   if (!submitted.ok()) call->Finish(submitted);
 }
 
@@ -182,8 +136,8 @@ grpc::ServerUnaryReactor* AdminService::CreateCheckpoint(grpc::CallbackServerCon
                                                          v1::Checkpoint* response) {
   const auto call =
       Begin(*context, Method::kCreateCheckpoint, request->namespace_(), request->request_id());
-  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing& keep_going) {
-    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(keep_going);
+  RunInBackground(call, [this, response](const std::stop_token& stop) {
+    const absl::StatusOr<CheckpointInfo> info = parts_.jobs.Checkpoint(stop);
     if (info.ok()) WriteCheckpoint(*info, *response);
     return info.status();
   });
@@ -195,7 +149,7 @@ grpc::ServerUnaryReactor* AdminService::VerifyGraph(grpc::CallbackServerContext*
                                                     v1::GraphVerification* response) {
   const auto call =
       Begin(*context, Method::kVerifyGraph, request->namespace_(), request->request_id());
-  RunInBackground(call, [this, response](const BackgroundThread::KeepGoing&) {
+  RunInBackground(call, [this, response](const std::stop_token&) {
     const absl::StatusOr<Verification> verified = parts_.jobs.Verify();
     if (verified.ok()) WriteVerification(*verified, *response);
     return verified.status();
@@ -210,7 +164,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
       Begin(*context, Method::kCreateBackup, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
   const std::string directory = request->directory();
-  RunInBackground(call, [this, directory, response](const BackgroundThread::KeepGoing&) {
+  RunInBackground(call, [this, directory, response](const std::stop_token&) {
     response->set_directory(directory);
     response->set_log_end_offset(parts_.log.end());
     return parts_.jobs.Backup(directory);
@@ -227,13 +181,13 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const std::string directory = request->directory();
   const std::string event_id = OwnEventId(request->request_id());
   const bool validate_only = request->validate_only();
-  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+  RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
       const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
       if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
       return checked.status();
     }
-    return Activate({.directory = directory, .digest = ""}, event_id, keep_going, *response);
+    return Activate({.directory = directory, .digest = ""}, event_id, stop, *response);
   });
   return call->reactor();
 }
@@ -244,19 +198,18 @@ grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerCon
   const auto call =
       Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
   const std::string event_id = OwnEventId(request->request_id());
-  RunInBackground(call, [=, this](const BackgroundThread::KeepGoing& keep_going) -> absl::Status {
+  RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
     if (!before.ok()) return before.status();
-    return Activate({.directory = before->directory, .digest = before->digest}, event_id,
-                    keep_going, *response);
+    return Activate({.directory = before->directory, .digest = before->digest}, event_id, stop,
+                    *response);
   });
   return call->reactor();
 }
 
 absl::Status AdminService::Activate(const Activated& activated, const std::string& event_id,
-                                    const BackgroundThread::KeepGoing& keep_going,
-                                    v1::SnapshotInfo& response) const {
-  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, keep_going);
+                                    const std::stop_token& stop, v1::SnapshotInfo& response) const {
+  const auto state = ActivateSnapshotFrom(activated, event_id, parts_.activation, stop);
   if (state.ok()) WriteSnapshot(*(*state)->snapshot, response);
   return state.status();
 }
@@ -278,39 +231,6 @@ grpc::ServerUnaryReactor* AdminService::ListSnapshots(grpc::CallbackServerContex
   return call->reactor();
 }
 
-absl::StatusOr<groundswell::UpsertItem> AdminService::CheckItem(
-    const v1::UpsertItemRequest& request, const ServingState& state) const {
-  if (absl::Status s = CheckId("item_id", request.item_id()); !s.ok()) return s;
-  if (absl::Status s = CheckText("title", request.title(), kTitleBytesMax); !s.ok()) return s;
-  absl::Status category = CheckText("category", request.category(), kCategoryBytesMax);
-  if (!category.ok()) return category;
-  const uint32_t width = state.snapshot->manifest().embedding_dim;
-  const auto size = static_cast<size_t>(request.embedding_size());
-  if (size != 0 && size != width) {
-    return InvalidField("embedding", fmt::format("{} numbers", size),
-                        fmt::format("must have {} numbers, as the snapshot's, or none", width));
-  }
-  for (const float value : request.embedding()) {
-    if (!IsEmbeddingNumber(value)) {
-      return InvalidField(
-          "embedding", fmt::format("{}", value),
-          fmt::format("must hold numbers between -{0} and {0}", kEmbeddingNumberMax));
-    }
-  }
-  const absl::StatusOr<Availability> availability = CheckAvailability(request);
-  if (!availability.ok()) return availability.status();
-  groundswell::UpsertItem item{
-      .event_id = OwnEventId(request.request_id()),
-      .item_id = request.item_id(),
-      .title = request.title(),
-      .category = request.category(),
-      .embedding = {request.embedding().begin(), request.embedding().end()},
-      .clusters_of = state.snapshot->digest(),
-      .availability = *availability};
-  item.cluster = state.snapshot->ClusterOfNewItem(item.embedding);
-  return item;
-}
-
 grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* context,
                                                    const v1::UpsertItemRequest* request,
                                                    v1::UpsertItemResponse* response) {
@@ -318,7 +238,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
       Begin(*context, Method::kUpsertItem, request->namespace_(), request->request_id());
   const std::shared_ptr<ServingState> state = parts_.serving.Get();
   absl::StatusOr<groundswell::UpsertItem> item =
-      call->status.ok() ? CheckItem(*request, *state) : call->status;
+      call->status.ok() ? CheckUpsertItem(*request, *state->snapshot) : call->status;
   const Catalogue& catalogue = *state->catalogue;
   const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
   if (item.ok() && !known.has_value() && catalogue.size() == catalogue.capacity()) {
@@ -334,6 +254,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   response->set_created(!known.has_value());
   response->set_item_cluster(
       static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
+  item->event_id = OwnEventId(request->request_id());
   AppendRequest append;
   append.entries.push_back(*std::move(item));
   const absl::Status queued = parts_.log.Append(

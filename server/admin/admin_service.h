@@ -36,7 +36,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     GraphJobs& jobs;
     Removals& removals;
     const ActivationContext& activation;
-    Metrics& metrics;
+    RequestMetrics& metrics;
     std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
   };
 
@@ -87,12 +87,9 @@ class AdminService final : public v1::AdminService::CallbackService {
                             std::string_view name_space) const;
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
-                       std::function<absl::Status(const BackgroundThread::KeepGoing&)> job);
+                       std::function<absl::Status(const std::stop_token&)> job);
   absl::Status Activate(const Activated& activated, const std::string& event_id,
-                        const BackgroundThread::KeepGoing& keep_going,
-                        v1::SnapshotInfo& response) const;
-  absl::StatusOr<groundswell::UpsertItem> CheckItem(const v1::UpsertItemRequest& request,
-                                                    const ServingState& state) const;
+                        const std::stop_token& stop, v1::SnapshotInfo& response) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
 
   const Parts parts_;

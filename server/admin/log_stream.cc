@@ -40,7 +40,7 @@ std::string_view NameOf(const LogEntry& entry) {
 // Reads a message's worth of entries whenever the client has taken the one before.
 class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
  public:
-  LogStream(const RocksdbLog& log, Metrics& metrics, absl::Status allowed,
+  LogStream(const RocksdbLog& log, RequestMetrics& metrics, absl::Status allowed,
             const v1::ReadLogRequest& request)
       : log_(log), scope_(std::in_place, metrics, Method::kReadLog) {
     absl::Status status = std::move(allowed);
@@ -114,7 +114,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
 }  // namespace
 
 grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const RocksdbLog& log,
-                                                              Metrics& metrics,
+                                                              RequestMetrics& metrics,
                                                               absl::Status allowed,
                                                               const v1::ReadLogRequest& request) {
   return new LogStream(log, metrics, std::move(allowed), request);

@@ -13,7 +13,7 @@ namespace groundswell {
 // One stream, from now to its end; ends at once with `allowed` unless it is OK. The reactor deletes
 // itself. `log` and `metrics` must outlive it.
 grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const RocksdbLog& log,
-                                                              Metrics& metrics,
+                                                              RequestMetrics& metrics,
                                                               absl::Status allowed,
                                                               const v1::ReadLogRequest& request);
 

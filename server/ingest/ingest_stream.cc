@@ -28,7 +28,9 @@ constexpr int64_t kSequenceMax = int64_t{1} << 60;
 class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
  public:
   IngestStream(const IngestParts& parts, const grpc::CallbackServerContext& context)
-      : parts_(parts), context_(context), scope_(std::in_place, parts.metrics, Method::kIngest) {
+      : parts_(parts),
+        context_(context),
+        scope_(std::in_place, parts.metrics.requests(), Method::kIngest) {
     StartRead(&request_);
   }
 
@@ -82,7 +84,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
     v1::IngestResponse::Refusal& refusal = *ack.response.add_refusals();
     refusal.set_index(index);
     *refusal.mutable_status() = ToRpcStatus(status);
-    parts_.metrics.CountEvents(type, EventOutcome::kRefused);
+    parts_.metrics.events().CountEvents(type, EventOutcome::kRefused);
   }
 
   absl::Status CheckBatch() const {
@@ -196,7 +198,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
       }
       const Appended& one = appended->entries[i];
       const EventOutcome outcome = OutcomeOf(one);
-      parts_.metrics.CountEvents(ack.types[i], outcome);
+      parts_.metrics.events().CountEvents(ack.types[i], outcome);
       if (outcome == EventOutcome::kAccepted) {
         response.set_accepted_count(response.accepted_count() + 1);
       } else {

@@ -19,7 +19,8 @@ InteractionService::InteractionService(const AccessControl& access, InteractionL
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,
                                                          v1::RemovalReceipt* response) {
-  const auto call = std::make_shared<UnaryCall>(*context, parts_.metrics, Method::kForgetUser);
+  const auto call =
+      std::make_shared<UnaryCall>(*context, parts_.metrics.requests(), Method::kForgetUser);
   absl::Status status = parts_.access.Check(*context, Right::kWrite);
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = RequireRequestId(request->request_id());
@@ -48,11 +49,11 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
     grpc::CallbackServerContext* context, const v1::RecordInteractionRequest* request,
     v1::RecordInteractionResponse* response) {
   const auto call =
-      std::make_shared<UnaryCall>(*context, parts_.metrics, Method::kRecordInteraction);
+      std::make_shared<UnaryCall>(*context, parts_.metrics.requests(), Method::kRecordInteraction);
   v1::Interaction one = request->interaction();
   if (one.event_id().empty()) one.set_event_id(request->request_id());
   const auto refuse = [this, call, type = one.event_type()](const absl::Status& why) {
-    parts_.metrics.CountEvents(type, EventOutcome::kRefused);
+    parts_.metrics.events().CountEvents(type, EventOutcome::kRefused);
     call->Finish(why);
   };
   absl::Status status = parts_.access.Check(*context, Right::kWrite);
@@ -80,7 +81,7 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
         response->set_offset(one_appended.offset);
         response->set_duplicate(outcome == EventOutcome::kDuplicate);
         response->set_consistency_token(MakeConsistencyToken(one_appended.offset));
-        parts_.metrics.CountEvents(type, outcome);
+        parts_.metrics.events().CountEvents(type, outcome);
         call->Finish(absl::OkStatus());
       });
   if (!queued.ok()) refuse(LogError(queued));

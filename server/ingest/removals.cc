@@ -57,8 +57,8 @@ void Removals::Remove(LogEntry entry, steady_clock::time_point deadline, Done do
       return;
     }
     absl::Status submitted =
-        background_.Submit([this, kind, hash, shared](const BackgroundThread::KeepGoing& go_on) {
-          const absl::StatusOr<int64_t> redacted = jobs_.Redact(go_on);
+        background_.Submit([this, kind, hash, shared](const std::stop_token& stop) {
+          const absl::StatusOr<int64_t> redacted = jobs_.Redact(stop);
           (*shared)(redacted.ok() ? ReadReceipt(kind, hash) : redacted.status());
         });
     if (!submitted.ok()) (*shared)(submitted);

@@ -59,7 +59,7 @@ struct Pipeline::Run {
 
   const Pipeline& pipeline;
   const LiveState& state;
-  Metrics& metrics;
+  PipelineMetrics& metrics;
   const RecommendQuery& query;
   const ComputeThread thread;
   Scratch& scratch;
@@ -329,7 +329,7 @@ RankedList Pipeline::NewList() const {
   return list;
 }
 
-Pipeline::Pipeline(const LiveState& state, Metrics& metrics, Options options,
+Pipeline::Pipeline(const LiveState& state, PipelineMetrics& metrics, Options options,
                    size_t compute_threads)
     : state_(state),
       metrics_(metrics),

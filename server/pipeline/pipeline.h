@@ -45,7 +45,8 @@ class Pipeline {
   };
 
   // All references must outlive the pipeline; `state` has its applier.
-  Pipeline(const LiveState& state, Metrics& metrics, Options options, size_t compute_threads);
+  Pipeline(const LiveState& state, PipelineMetrics& metrics, Options options,
+           size_t compute_threads);
 
   // Runs every ranker once on a made-up user, so that the first request does not pay for what the
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
@@ -88,7 +89,7 @@ class Pipeline {
   RankedList NewList() const;
 
   const LiveState& state_;
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   const Options options_;
   const Retrieval retrieval_;
   Scoring scoring_;

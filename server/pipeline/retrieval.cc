@@ -19,7 +19,7 @@ constexpr const CandidateSource& kFill =
 
 }  // namespace
 
-Retrieval::Retrieval(const LiveState& state, Metrics& metrics, Options options)
+Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options)
     : metrics_(metrics),
       options_(std::move(options)),
       parts_{.state = state,

@@ -70,7 +70,7 @@ class Retrieval {
   }();
 
   // The references must outlive it.
-  Retrieval(const LiveState& state, Metrics& metrics, Options options);
+  Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options);
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
@@ -88,7 +88,7 @@ class Retrieval {
   void AskAll(SourcePhase phase, const Query& query, const SourceQuery& asked,
               SourceScratch& scratch, Proposals& proposals) const;
 
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   const Options options_;
   const SourceParts parts_;
 };

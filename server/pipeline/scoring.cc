@@ -16,7 +16,7 @@ void TakeItems(std::span<const Candidate> candidates, std::vector<ItemIndex>& it
 
 }  // namespace
 
-Scoring::Scoring(const LiveState& state, Metrics& metrics, size_t item_cache_bytes)
+Scoring::Scoring(const LiveState& state, PipelineMetrics& metrics, size_t item_cache_bytes)
     : state_(state), metrics_(metrics) {
   for (const auto& ranker : state_.snapshot->rankers()) {
     const size_t width = ranker->prepared_width();

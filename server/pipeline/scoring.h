@@ -50,7 +50,7 @@ class Scoring {
   using HasTime = absl::FunctionRef<bool()>;
 
   // The references must outlive it. `item_cache_bytes`: of each ranker that prepares items.
-  Scoring(const LiveState& state, Metrics& metrics, size_t item_cache_bytes);
+  Scoring(const LiveState& state, PipelineMetrics& metrics, size_t item_cache_bytes);
 
   Scratch NewScratch() const;
   // Takes the caches' memory, so that no request waits for the kernel to find it.
@@ -74,7 +74,7 @@ class Scoring {
   size_t NumberOf(const Ranker& ranker) const;
 
   const LiveState& state_;
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   std::vector<std::unique_ptr<ItemCache>> item_caches_;  // one per ranker; some keep nothing
 };
 

@@ -1,4 +1,4 @@
-// Metrics: every metric family of the server, in one place, with label values known up front.
+// Metrics: every metric family of the server, by subject, with label values known up front.
 //
 // The hot path touches pre-made counters through enums; no label is ever looked up by text.
 // Durations are histograms in seconds (never summaries, which cannot be added up), errors are timed
@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,17 +20,23 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "graph/fold/interaction_adjacency.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
-#include "index/candidate_source.h"
-#include "index/walks/random_walk.h"
-#include "prometheus/counter.h"
-#include "prometheus/gauge.h"
-#include "prometheus/histogram.h"
-#include "prometheus/registry.h"
+
+// The library's headers are metrics.cc's alone: nearly every file of the server includes this one.
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+class Registry;
+template <typename Metric>
+class Family;
+}  // namespace prometheus
 
 namespace groundswell {
+
+class InteractionAdjacency;
+struct WalkSummary;
 
 // Label values; kCount is the number of them. The texts stand in metrics.cc, in the same order.
 enum class Method {
@@ -94,19 +101,45 @@ enum class Rejection {
 
 enum class ShadowOutcome { kScored, kNotScored, kLeftOut, kCount };
 
-// Thread-safe throughout.
-class Metrics {
- public:
-  using Samples = std::vector<std::pair<std::string, double>>;
+template <typename Label>
+inline constexpr size_t kLabelValues = static_cast<size_t>(Label::kCount);
 
-  // `event_types`: the configured ones; any other is counted as type "other".
-  explicit Metrics(std::span<const std::string> event_types);
-  ~Metrics();
-  Metrics(const Metrics&) = delete;
-  Metrics& operator=(const Metrics&) = delete;
+// One pre-made metric per value of a label, in the order of the values.
+template <typename Metric, typename Label>
+using PerValue = std::array<Metric*, kLabelValues<Label>>;
+
+// Values by name.
+using NamedValues = std::vector<std::pair<std::string, double>>;
+
+// The parts of Metrics, further below: a component is given the one of its subject. Thread-safe
+// throughout.
+
+// Calls, as they come and end.
+class RequestMetrics {
+ public:
+  explicit RequestMetrics(prometheus::Registry& registry);
 
   // `code`: a gRPC status code, 0 to 16; others count as UNKNOWN. See RpcScope.
   void CountRequest(Method method, int code, std::chrono::nanoseconds duration);
+  void CountRejected(Rejection reason);
+  void CountAccessReloadFailure();
+  void CountHttpCutOff();
+
+ private:
+  static constexpr size_t kCodes = 17;
+
+  std::array<std::array<prometheus::Counter*, kCodes>, kLabelValues<Method>> ended_{};
+  PerValue<prometheus::Histogram, Method> duration_{};
+  PerValue<prometheus::Counter, Rejection> rejected_{};
+  prometheus::Counter* access_reload_failures_ = nullptr;
+  prometheus::Counter* http_cut_off_ = nullptr;
+};
+
+// What happens on the way from a request to its list.
+class PipelineMetrics {
+ public:
+  explicit PipelineMetrics(prometheus::Registry& registry);
+
   void ObserveStage(Stage stage, std::chrono::nanoseconds duration);
   // `source`: exactly one SourceBit.
   void CountCandidates(uint32_t source, size_t count);
@@ -123,14 +156,49 @@ class Metrics {
   void CountUnknownRuleItems(size_t count);
   void CountDegraded(DegradedStep step);
   void CountFallback(Fallback reason);
+
+ private:
+  PerValue<prometheus::Histogram, Stage> stage_duration_{};
+  std::vector<prometheus::Counter*> candidates_;  // by position of the SourceBit
+  prometheus::Histogram* list_candidates_ = nullptr;
+  prometheus::Histogram* first_score_ = nullptr;
+  PerValue<prometheus::Counter, ShadowOutcome> shadows_{};
+  prometheus::Histogram* shadow_overlap_ = nullptr;
+  PerValue<prometheus::Counter, DegradedStep> degraded_{};
+  PerValue<prometheus::Counter, Fallback> fallbacks_{};
+  prometheus::Counter* walk_steps_ = nullptr;
+  std::array<prometheus::Counter*, 2> walk_ends_{};       // goal, deadline
+  std::array<prometheus::Counter*, 2> prepared_items_{};  // made, kept
+  prometheus::Counter* unknown_rule_items_ = nullptr;
+};
+
+// Interactions, from their arrival to the graph and out of it.
+class EventMetrics {
+ public:
+  // `event_types`: the configured ones; any other is counted as type "other".
+  EventMetrics(prometheus::Registry& registry, std::span<const std::string> event_types);
+
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
-  void CountRejected(Rejection reason);
-  void CountAccessReloadFailure();
-  void CountHttpCutOff();
   // From the append to the log until every reader sees the event.
-  void ObserveEventVisibleDelay(std::chrono::nanoseconds delay);
-  void ObserveLogSync(std::chrono::nanoseconds duration);
+  void ObserveVisibleDelay(std::chrono::nanoseconds delay);
+  // Edges that left by the window.
   void CountExpired(size_t edges);
+
+ private:
+  using Outcomes = PerValue<prometheus::Counter, EventOutcome>;
+
+  std::map<std::string, Outcomes, std::less<>> events_;
+  Outcomes other_events_{};
+  prometheus::Histogram* visible_delay_ = nullptr;
+  prometheus::Counter* expired_ = nullptr;
+};
+
+// The log and its checkpoints.
+class DurabilityMetrics {
+ public:
+  explicit DurabilityMetrics(prometheus::Registry& registry);
+
+  void ObserveLogSync(std::chrono::nanoseconds duration);
   void CountRedacted(size_t records);
   // `duration` of one that failed is not observed.
   void CountCheckpoint(bool ok, std::chrono::nanoseconds duration);
@@ -139,78 +207,29 @@ class Metrics {
   // Acknowledged interactions that were not there any more at start (log.durability = "flush").
   void SetLost(int64_t interactions);
 
-  // Gauges; best set from OnScrape. The lag is `end` - `applied`.
-  void SetOffsets(Offset end, Offset applied);
-  void SetQueueDepth(QueueName queue, size_t depth);
-  void SetPageLists(size_t lists);
-  void SetAdjacency(const InteractionAdjacency& adjacency);
-  // Each replaces what was set before.
-  void SetSnapshot(const std::string& version);
-  void SetIndex(const std::string& kind, const std::string& simd);
-  // Items in the retrieval index, and items whose vector came or changed since it was built.
-  void SetIndexSize(size_t items, size_t changed_items);
-  // Of the index that is being built, or was built last.
-  void SetIndexProgress(size_t done, size_t total);
-  // `duration` of one that failed is not observed.
-  void CountIndexBuild(bool ok, std::chrono::nanoseconds duration);
-  // Names, and what each is computed in.
-  void SetRankers(std::span<const std::pair<std::string, std::string>> rankers);
-
-  // By model, how far its logits are from those of the snapshot's examples at most.
-  void SetParity(const Samples& max_abs_errors);
-
-  // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
-  void OnScrape(std::function<void(Metrics&)> refresh);
-  // Gauges named groundswell_rocksdb_<first>, read at every Render. Names: [a-z0-9_]+, with a unit.
-  void CollectRocksDb(std::function<Samples()> read);
-
-  // Everything in Prometheus' text format (version 0.0.4), the process's own figures included.
-  std::string Render();
-
  private:
-  template <typename Enum>
-  static constexpr size_t kSize = static_cast<size_t>(Enum::kCount);
-  static constexpr size_t kCodes = 17;
-  using EventCounters = std::array<prometheus::Counter*, kSize<EventOutcome>>;
-
-  void MakeRequestFamilies();
-  void MakePipelineFamilies();
-  void MakeEventFamilies(std::span<const std::string> event_types);
-  void MakeDurabilityFamilies();
-  void MakeGauges();
-  void MakeIndexFamilies();
-
-  prometheus::Registry registry_;
-  std::array<std::array<prometheus::Counter*, kCodes>, kSize<Method>> requests_{};
-  std::array<prometheus::Histogram*, kSize<Method>> request_duration_{};
-  std::array<prometheus::Histogram*, kSize<Stage>> stage_duration_{};
-  std::array<prometheus::Counter*, kSourceNames.size()> candidates_{};
-  std::array<prometheus::Counter*, kSize<DegradedStep>> degraded_{};
-  std::array<prometheus::Counter*, kSize<Fallback>> fallbacks_{};
-  std::map<std::string, EventCounters, std::less<>> events_;
-  EventCounters other_events_{};
-  std::array<prometheus::Counter*, kSize<Rejection>> rejected_{};
-  std::array<prometheus::Gauge*, kSize<QueueName>> queue_depth_{};
-  prometheus::Histogram* event_visible_delay_ = nullptr;
   prometheus::Histogram* log_sync_duration_ = nullptr;
-  prometheus::Counter* walk_steps_ = nullptr;
-  std::array<prometheus::Counter*, 2> walk_ends_{};  // goal, deadline
-  prometheus::Counter* items_made_ = nullptr;
-  prometheus::Counter* items_kept_ = nullptr;
-  prometheus::Counter* unknown_rule_items_ = nullptr;
-  prometheus::Histogram* list_candidates_ = nullptr;
-  prometheus::Histogram* first_score_ = nullptr;
-  std::array<prometheus::Counter*, kSize<ShadowOutcome>> shadows_{};
-  prometheus::Histogram* shadow_overlap_ = nullptr;
-  prometheus::Counter* access_reload_failures_ = nullptr;
-  prometheus::Counter* http_cut_off_ = nullptr;
-  prometheus::Counter* expired_ = nullptr;
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete
   prometheus::Histogram* checkpoint_duration_ = nullptr;
   prometheus::Gauge* checkpoint_offset_ = nullptr;
   prometheus::Gauge* log_begin_ = nullptr;
   prometheus::Gauge* lost_ = nullptr;
+};
+
+// How full things are; best set from Metrics::OnScrape.
+class LevelMetrics {
+ public:
+  explicit LevelMetrics(prometheus::Registry& registry);
+
+  // The lag is `end` - `applied`.
+  void SetOffsets(Offset end, Offset applied);
+  void SetQueueDepth(QueueName queue, size_t depth);
+  void SetPageLists(size_t lists);
+  void SetAdjacency(const InteractionAdjacency& adjacency);
+
+ private:
+  PerValue<prometheus::Gauge, QueueName> queue_depth_{};
   prometheus::Gauge* apply_lag_ = nullptr;
   prometheus::Gauge* log_end_ = nullptr;
   prometheus::Gauge* applied_ = nullptr;
@@ -218,30 +237,96 @@ class Metrics {
   std::array<prometheus::Gauge*, 2> adjacency_edges_{};  // users of items, items of users
   prometheus::Gauge* adjacency_evicted_ = nullptr;
   prometheus::Gauge* adjacency_bytes_ = nullptr;
+};
+
+// By model, how far its logits are from those of the snapshot's examples at most; and RocksDB's
+// figures by name.
+using NamedValues = std::vector<std::pair<std::string, double>>;
+
+// What answers: the snapshot, its index and its models.
+class ServedMetrics {
+ public:
+  explicit ServedMetrics(prometheus::Registry& registry);
+
+  // Each replaces what was set before.
+  void SetSnapshot(const std::string& version);
+  void SetIndex(const std::string& kind, const std::string& simd);
+  // Names, and what each is computed in.
+  void SetRankers(std::span<const std::pair<std::string, std::string>> rankers);
+  // By model, how far its logits are from those of the snapshot's examples at most.
+  void SetParity(const NamedValues& max_abs_errors);
+  // Items in the retrieval index, and items whose vector came or changed since it was built.
+  void SetIndexSize(size_t items, size_t changed_items);
+  // Of the index that is being built, or was built last.
+  void SetIndexProgress(size_t done, size_t total);
+  // `duration` of one that failed is not observed.
+  void CountIndexBuild(bool ok, std::chrono::nanoseconds duration);
+
+ private:
+  // A family whose label values are not known up front.
+  struct Changing {
+    prometheus::Family<prometheus::Gauge>* family = nullptr;
+    std::vector<prometheus::Gauge*> now;
+    void Clear();
+    void Add(const std::map<std::string, std::string>& labels, double value);
+  };
+
+  Mutex mutex_;
+  Changing snapshot_ ABSL_GUARDED_BY(mutex_);
+  Changing index_ ABSL_GUARDED_BY(mutex_);
   prometheus::Gauge* index_items_ = nullptr;
   prometheus::Gauge* index_changed_items_ = nullptr;
   prometheus::Gauge* index_progress_ = nullptr;
   std::array<prometheus::Counter*, 2> index_builds_{};  // failed, complete
   prometheus::Histogram* index_build_duration_ = nullptr;
-  prometheus::Family<prometheus::Gauge>* snapshot_family_ = nullptr;
-  prometheus::Family<prometheus::Gauge>* index_family_ = nullptr;
-  prometheus::Family<prometheus::Gauge>* ranker_family_ = nullptr;
-  prometheus::Family<prometheus::Gauge>* parity_family_ = nullptr;
+  Changing rankers_ ABSL_GUARDED_BY(mutex_);
+  Changing parity_ ABSL_GUARDED_BY(mutex_);
+};
+
+// All of them. Thread-safe throughout.
+class Metrics {
+ public:
+  // See EventMetrics.
+  explicit Metrics(std::span<const std::string> event_types);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  RequestMetrics& requests() { return requests_; }
+  PipelineMetrics& pipeline() { return pipeline_; }
+  EventMetrics& events() { return events_; }
+  DurabilityMetrics& durability() { return durability_; }
+  LevelMetrics& levels() { return levels_; }
+  ServedMetrics& served() { return served_; }
+
+  // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
+  void OnScrape(std::function<void(Metrics&)> refresh);
+  // Gauges named groundswell_rocksdb_<first>, read at every Render. Names: [a-z0-9_]+, with a unit.
+  void CollectRocksDb(std::function<NamedValues()> read);
+
+  // Everything in Prometheus' text format (version 0.0.4), the process's own figures included.
+  std::string Render();
+
+ private:
+  const std::unique_ptr<prometheus::Registry> registry_;
+  // In the order in which their families are rendered.
+  RequestMetrics requests_;
+  PipelineMetrics pipeline_;
+  EventMetrics events_;
+  DurabilityMetrics durability_;
+  LevelMetrics levels_;
+  ServedMetrics served_;
 
   Mutex mutex_;
-  prometheus::Gauge* snapshot_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  prometheus::Gauge* index_info_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  std::vector<prometheus::Gauge*> ranker_infos_ ABSL_GUARDED_BY(mutex_);
-  std::vector<prometheus::Gauge*> parity_ ABSL_GUARDED_BY(mutex_);
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
-  std::function<Samples()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
+  std::function<NamedValues()> read_rocksdb_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Counts and times one call, from its construction to its end, however it ends. A call that never
 // set a code counts as UNKNOWN.
 class RpcScope {
  public:
-  RpcScope(Metrics& metrics, Method method);
+  RpcScope(RequestMetrics& metrics, Method method);
   ~RpcScope();
   RpcScope(const RpcScope&) = delete;
   RpcScope& operator=(const RpcScope&) = delete;
@@ -251,7 +336,7 @@ class RpcScope {
   std::chrono::steady_clock::time_point begin() const { return begin_; }
 
  private:
-  Metrics& metrics_;
+  RequestMetrics& metrics_;
   const Method method_;
   const std::chrono::steady_clock::time_point begin_;
   int code_ = 2;  // UNKNOWN
@@ -261,13 +346,13 @@ class RpcScope {
 class StageTimer {
  public:
   // `elapsed` may be null; it is set when the timer ends.
-  StageTimer(Metrics& metrics, Stage stage, std::chrono::nanoseconds* elapsed);
+  StageTimer(PipelineMetrics& metrics, Stage stage, std::chrono::nanoseconds* elapsed);
   ~StageTimer();
   StageTimer(const StageTimer&) = delete;
   StageTimer& operator=(const StageTimer&) = delete;
 
  private:
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   const Stage stage_;
   std::chrono::nanoseconds* const elapsed_;
   const std::chrono::steady_clock::time_point begin_;

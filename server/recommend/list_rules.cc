@@ -150,7 +150,7 @@ AppliedRules ApplyListRules(const v1::ListRules& rules, int64_t now_us, const Na
 }
 
 absl::StatusOr<std::unique_ptr<ListRulesCell>> ListRulesCell::Open(
-    GraphStore& store, Metrics& metrics, std::function<int64_t()> now_us) {
+    GraphStore& store, PipelineMetrics& metrics, std::function<int64_t()> now_us) {
   const absl::StatusOr<std::string> stored = store.ReadSetting(kSetting);
   if (!stored.ok()) return stored.status();
   auto rules = std::make_shared<v1::ListRules>();

@@ -46,7 +46,8 @@ AppliedRules ApplyListRules(const v1::ListRules& rules, int64_t now_us, const Na
 class ListRulesCell {
  public:
   // Reads what is stored; DataLoss when that are no rules. `store` and `metrics` must outlive it.
-  static absl::StatusOr<std::unique_ptr<ListRulesCell>> Open(GraphStore& store, Metrics& metrics,
+  static absl::StatusOr<std::unique_ptr<ListRulesCell>> Open(GraphStore& store,
+                                                             PipelineMetrics& metrics,
                                                              std::function<int64_t()> now_us);
 
   // With their etag.
@@ -62,11 +63,11 @@ class ListRulesCell {
   AppliedRules Apply(const Names& categories, const Catalogue& catalogue) const;
 
  private:
-  ListRulesCell(GraphStore& store, Metrics& metrics, std::function<int64_t()> now_us)
+  ListRulesCell(GraphStore& store, PipelineMetrics& metrics, std::function<int64_t()> now_us)
       : store_(store), metrics_(metrics), now_us_(std::move(now_us)) {}
 
   GraphStore& store_;
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   const std::function<int64_t()> now_us_;
   Mutex writer_mutex_;   // held from the comparison of etags until the new rules hold
   mutable Mutex mutex_;  // leaf

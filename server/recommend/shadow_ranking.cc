@@ -40,7 +40,7 @@ double OverlapOfFirst(size_t first, std::span<const Candidate> items,
   return static_cast<double>(both.size()) / static_cast<double>(one.size());
 }
 
-ShadowRanking::ShadowRanking(Options options, Admission& admission, Metrics& metrics)
+ShadowRanking::ShadowRanking(Options options, Admission& admission, PipelineMetrics& metrics)
     : options_(std::move(options)), admission_(admission), metrics_(metrics) {}
 
 absl::Status ShadowRanking::Check(const Snapshot& snapshot) const {

@@ -36,7 +36,7 @@ class ShadowRanking {
   };
 
   // References must outlive it.
-  ShadowRanking(Options options, Admission& admission, Metrics& metrics);
+  ShadowRanking(Options options, Admission& admission, PipelineMetrics& metrics);
 
   // Scores the list again, after the call that it was made for, on a compute thread; if none of
   // them waits for work the list is left out, and counted. Not for lists that the shadow itself
@@ -53,7 +53,7 @@ class ShadowRanking {
 
   const Options options_;
   Admission& admission_;
-  Metrics& metrics_;
+  PipelineMetrics& metrics_;
   std::atomic<uint64_t> lists_{0};
 };
 

@@ -24,7 +24,7 @@ struct UnaryRunner::Pending {
           std::string_view call_id, Work call_work)
       : context(call_context),
         runner(unary_runner),
-        unary(call_context, unary_runner.metrics_, call_method,
+        unary(call_context, unary_runner.metrics_.requests(), call_method,
               unary_runner.options_.default_deadline),
         method(call_method),
         request_id(call_id),
@@ -100,20 +100,20 @@ void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached)
     Call& call = pending->call;
     call.thread = thread;
     call.queued = std::chrono::steady_clock::now() - call.arrival;
-    metrics_.ObserveStage(Stage::kQueue, call.queued);
+    metrics_.pipeline().ObserveStage(Stage::kQueue, call.queued);
     if (pending->context.IsCancelled()) {
-      metrics_.CountRejected(Rejection::kCancelled);
+      metrics_.requests().CountRejected(Rejection::kCancelled);
       pending->Finish(absl::CancelledError("the caller gave up before the call began"));
     } else if (call.arrival + call.queued >= call.deadline) {
-      metrics_.CountRejected(Rejection::kDeadline);
+      metrics_.requests().CountRejected(Rejection::kDeadline);
       pending->Finish(absl::DeadlineExceededError("the deadline passed while the call waited"));
     } else {
       pending->Finish(pending->work(call));
     }
   });
   if (submitted.ok()) return;
-  metrics_.CountRejected(absl::IsUnavailable(submitted) ? Rejection::kDraining
-                                                        : Rejection::kQueueFull);
+  metrics_.requests().CountRejected(absl::IsUnavailable(submitted) ? Rejection::kDraining
+                                                                   : Rejection::kQueueFull);
   pending->Finish(submitted);
 }
 

@@ -59,11 +59,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 
 }  // namespace
 
-AccessControl::AccessControl(Options options, Metrics& metrics)
+AccessControl::AccessControl(Options options, RequestMetrics& metrics)
     : options_(std::move(options)), metrics_(metrics) {}
 
 absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(Options options,
-                                                                     Metrics& metrics) {
+                                                                     RequestMetrics& metrics) {
   std::unique_ptr<AccessControl> access(new AccessControl(std::move(options), metrics));
   if (access->options_.clients_file.empty()) return access;
   if (absl::Status s = access->Reload(); !s.ok()) return s;

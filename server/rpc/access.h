@@ -32,7 +32,8 @@ class AccessControl {
   // Reads the file; an error is that of the file. From then on a changed file is read again; one
   // that is wrong is logged and counted, and the clients stay as they were. `metrics` must outlive
   // it.
-  static absl::StatusOr<std::unique_ptr<AccessControl>> Create(Options options, Metrics& metrics);
+  static absl::StatusOr<std::unique_ptr<AccessControl>> Create(Options options,
+                                                               RequestMetrics& metrics);
 
   // Whether this call may be made, which is counted. Unauthenticated (reason CREDENTIALS_MISSING or
   // CREDENTIALS_UNKNOWN), PermissionDenied (RIGHT_MISSING), or ResourceExhausted (RATE_LIMITED,
@@ -40,13 +41,13 @@ class AccessControl {
   absl::Status Check(const grpc::ServerContextBase& context, Right right) const;
 
  private:
-  AccessControl(Options options, Metrics& metrics);
+  AccessControl(Options options, RequestMetrics& metrics);
 
   absl::Status Reload();
   std::shared_ptr<const ClientList> clients() const;
 
   const Options options_;
-  Metrics& metrics_;
+  RequestMetrics& metrics_;
   std::optional<std::string> text_;  // as read last; the reloading thread's alone
   mutable Mutex mutex_;
   std::shared_ptr<const ClientList> clients_ ABSL_GUARDED_BY(mutex_);  // null: everybody

@@ -16,7 +16,7 @@ std::chrono::nanoseconds TimeFor(const grpc::CallbackServerContext& context,
 
 }  // namespace
 
-UnaryCall::UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method,
+UnaryCall::UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metrics, Method method,
                      std::chrono::nanoseconds default_deadline)
     : reactor_(context.DefaultReactor()),
       scope_(std::in_place, metrics, method),

@@ -27,7 +27,7 @@ class UnaryCall {
 
   // `metrics` must outlive the call, and the context is the caller's until Finish.
   // `default_deadline`: of a caller who names none.
-  UnaryCall(grpc::CallbackServerContext& context, Metrics& metrics, Method method,
+  UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metrics, Method method,
             std::chrono::nanoseconds default_deadline = kDeadlineMax);
 
   // When the caller stops waiting, at most kDeadlineMax after the arrival.

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <future>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,7 +20,8 @@
 namespace groundswell {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{10};
+// How long one wait for the applier may last: it tells of what it reached at once.
+constexpr std::chrono::hours kLookAgain{1};
 
 void LogProgress(std::string_view step, uint64_t done, uint64_t total) {
   if (total > 0 && done < total) return;
@@ -127,7 +127,7 @@ class Translation {
 // Logs the activation, and waits until exactly the entries up to it are applied.
 absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& event_id,
                                   const ActivationContext& context, const ServingState& serving,
-                                  const BackgroundThread::KeepGoing& keep_going) {
+                                  const std::stop_token& stop) {
   context.point.Expect(digest);
   std::promise<absl::Status> logged;
   AppendRequest request;
@@ -142,7 +142,7 @@ absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& 
       });
   absl::Status status = queued.ok() ? logged.get_future().get() : queued;
   if (!status.ok()) return status;
-  GraphStore::Moment moment = context.point.Await(keep_going);
+  GraphStore::Moment moment = context.point.Await(stop);
   if (moment == nullptr) return absl::CancelledError("the activation was cancelled");
   const absl::StatusOr<GraphState> state = serving.generation.ReadState(moment);
   if (!state.ok()) return state.status();
@@ -151,12 +151,12 @@ absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& 
 
 absl::Status WriteGeneration(const CheckedSnapshot& checked, const Source& source,
                              const Generation& generation, const ActivationContext& context,
-                             const BackgroundThread::KeepGoing& keep_going) {
+                             const std::stop_token& stop) {
   const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
   const absl::StatusOr<Gone> gone = GoneSince(context.store, base);
   if (!gone.ok()) return gone.status();
   const StagingProgress progress = LogProgress;
-  const std::function<bool()> cancelled = [&] { return !keep_going(); };
+  const std::function<bool()> cancelled = [&] { return stop.stop_requested(); };
   GenerationWriter writer(context.store, generation, progress, cancelled);
   Translation translation(checked, *gone, source, writer);
   if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
@@ -171,13 +171,39 @@ absl::Status WriteGeneration(const CheckedSnapshot& checked, const Source& sourc
                        /*serves=*/false);
 }
 
+// False when it is to stop first.
+bool AwaitApplied(Applier& applier, Offset offset, const std::stop_token& stop) {
+  // The applier may tell of it when this function has returned.
+  struct End {
+    Mutex mutex;
+    CondVar changed;
+    bool is_there ABSL_GUARDED_BY(mutex) = false;
+    void Tell() {
+      {
+        const MutexLock lock(mutex);
+        is_there = true;
+      }
+      changed.NotifyAll();
+    }
+  };
+  const auto end = std::make_shared<End>();
+  const std::stop_callback stopped(stop, [&end] { end->Tell(); });
+  applier.WhenApplied(offset, std::chrono::steady_clock::now() + kLookAgain,
+                      [end](bool) { end->Tell(); });
+  const MutexLock lock(end->mutex);
+  while (!end->is_there) end->changed.Wait(end->mutex);
+  return !stop.stop_requested();
+}
+
 // Puts `state` in the place of the one that serves, once no request would see an older graph.
-absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::string& directory,
-                    const ActivationContext& context,
-                    const BackgroundThread::KeepGoing& keep_going) {
-  while (state->applier->applied_offset() < context.serving.Get()->applier->applied_offset()) {
-    if (!keep_going()) return absl::CancelledError("the activation was cancelled");
-    std::this_thread::sleep_for(kPoll);
+absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& directory,
+                    const ActivationContext& context, const std::stop_token& stop) {
+  while (true) {
+    const Offset seen = context.serving.Get()->applier->applied_offset();
+    if (state->applier->applied_offset() >= seen) break;
+    if (!AwaitApplied(*state->applier, seen, stop)) {
+      return absl::CancelledError("the activation was cancelled");
+    }
   }
   auto served_before = ReadServedSnapshots(context.store);
   if (!served_before.ok()) return served_before.status();
@@ -189,12 +215,12 @@ absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::strin
                      .activate_time_us = context.now_us()},
                     *std::move(served_before), batch);
   if (absl::Status s = context.store.Commit(batch, /*sync=*/true); !s.ok()) return s;
-  std::shared_ptr<ServingState> retired = context.serving.Exchange(state);
-  context.on_served(*state);
-  // Requests that began before the swap end with the old state; it is freed here, not by them.
-  while (retired.use_count() > 1) std::this_thread::sleep_for(kPoll);
-  retired.reset();
-  return context.store.KeepOnlyGeneration(state->generation.number());
+  const uint32_t number = state->generation.number();
+  auto retired = context.serving.Exchange(std::move(state));
+  context.on_served(*context.serving.Get());
+  // Requests that began before the swap end with the old state.
+  retired.get().reset();
+  return context.store.KeepOnlyGeneration(number);
 }
 
 }  // namespace
@@ -215,18 +241,21 @@ void ActivationPoint::Reached(const ActivateSnapshot& activation, const GraphSto
   changed_.NotifyAll();
 }
 
-GraphStore::Moment ActivationPoint::Await(const BackgroundThread::KeepGoing& keep_going) {
+GraphStore::Moment ActivationPoint::Await(const std::stop_token& stop) {
+  const std::stop_callback stopped(stop, [this] {
+    { const MutexLock lock(mutex_); }  // who awaits has seen the token, or waits to be woken
+    changed_.NotifyAll();
+  });
   MutexLock lock(mutex_);
-  while (moment_ == nullptr && keep_going()) {
-    changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kPoll);
-  }
+  while (moment_ == nullptr && !stop.stop_requested()) changed_.Wait(mutex_);
   expected_.clear();
   return std::exchange(moment_, nullptr);
 }
 
-absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
-    const Activated& activated, const std::string& event_id, const ActivationContext& context,
-    const BackgroundThread::KeepGoing& keep_going) {
+absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activated& activated,
+                                                                   const std::string& event_id,
+                                                                   const ActivationContext& context,
+                                                                   const std::stop_token& stop) {
   absl::StatusOr<CheckedSnapshot> checked = absl::UnknownError("not checked");
   RunAtLowestPriority([&] { checked = CheckSnapshot(activated.directory); });
   if (!checked.ok()) return checked.status();
@@ -242,30 +271,31 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
   const std::string version = checked->snapshot->manifest().FullVersion();
   spdlog::info("activating {}", version);
   absl::StatusOr<Source> source =
-      TakeSource(checked->snapshot->digest(), event_id, context, *serving, keep_going);
+      TakeSource(checked->snapshot->digest(), event_id, context, *serving, stop);
   if (!source.ok()) return source.status();
   const Generation generation(context.store, serving->generation.number() + 1);
   const uint32_t serving_number = serving->generation.number();
   serving.reset();
-  std::shared_ptr<ServingState> state;
+  std::unique_ptr<ServingState> state;
   absl::Status status;
   RunAtLowestPriority([&] {
-    status = WriteGeneration(*checked, *source, generation, context, keep_going);
+    status = WriteGeneration(*checked, *source, generation, context, stop);
     source->moment.reset();
     if (!status.ok()) return;
     LoadOptions load = context.load;
-    load.cancelled = [&] { return !keep_going(); };
+    load.cancelled = [&] { return stop.stop_requested(); };
     auto loaded = LoadServingState(generation, load, LogProgress);
     status = loaded.status();
     if (loaded.ok()) state = *std::move(loaded);
   });
-  if (status.ok()) status = context.start(*state, [&] { return !keep_going(); });
-  if (status.ok()) status = SwapIn(state, activated.directory, context, keep_going);
+  if (status.ok()) status = context.start(*state, [&] { return stop.stop_requested(); });
+  if (status.ok()) status = SwapIn(std::move(state), activated.directory, context, stop);
   if (status.ok()) {
     spdlog::info("{} serves", version);
-    return state;
+    return context.serving.Get();
   }
-  if (context.serving.Get() == state) return status;  // it serves; only the clearing up failed
+  // It serves; only the clearing up failed.
+  if (context.serving.Get()->generation.number() == generation.number()) return status;
   state.reset();
   context.store.KeepOnlyGeneration(serving_number).IgnoreError();  // done again at the next start
   return status;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -16,7 +17,6 @@
 #include "graph/mutex.h"
 #include "graph/store/rocksdb_log.h"
 #include "graph/store/store.h"
-#include "server/serving/background.h"
 #include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
 
@@ -30,9 +30,8 @@ class ActivationPoint {
   // From the applier, when exactly the entries up to the activation are applied; see
   // Applier::Options::on_activate.
   void Reached(const ActivateSnapshot& activation, const GraphStore& store);
-  // The store as it was when the expected activation was reached; nullptr when `keep_going` answers
-  // false first.
-  GraphStore::Moment Await(const BackgroundThread::KeepGoing& keep_going);
+  // The store as it was when the expected activation was reached; nullptr when it is to stop first.
+  GraphStore::Moment Await(const std::stop_token& stop);
 
  private:
   Mutex mutex_;
@@ -61,11 +60,12 @@ struct Activated {
 };
 
 // Makes the snapshot in the directory serve. AlreadyExists when it does; FailedPrecondition when
-// the directory holds another one than it must. On an error, or when `keep_going` answers false,
-// everything is as before. On the background thread, after which nothing of the old state is left.
-absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
-    const Activated& activated, const std::string& event_id, const ActivationContext& context,
-    const BackgroundThread::KeepGoing& keep_going);
+// the directory holds another one than it must. On an error, or when it is to stop, everything is
+// as before. On the background thread, after which nothing of the old state is left.
+absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activated& activated,
+                                                                   const std::string& event_id,
+                                                                   const ActivationContext& context,
+                                                                   const std::stop_token& stop);
 
 }  // namespace groundswell
 

@@ -22,7 +22,7 @@ BackgroundThread::~BackgroundThread() { Stop(); }
 absl::Status BackgroundThread::Submit(Job job) {
   {
     MutexLock lock(mutex_);
-    if (stopping_) return absl::UnavailableError("the server is stopping");
+    if (stop_.stop_requested()) return absl::UnavailableError("the server is stopping");
     if (jobs_.size() >= options_.queue_max) {
       return Overloaded("the queue of background work", kRetryAfterFullQueue);
     }
@@ -33,41 +33,34 @@ absl::Status BackgroundThread::Submit(Job job) {
 }
 
 void BackgroundThread::Stop() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-  }
+  stop_.request_stop();
+  { MutexLock lock(mutex_); }  // the thread has seen that, or waits to be woken
   changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
 }
 
-bool BackgroundThread::stopping() const {
-  MutexLock lock(mutex_);
-  return stopping_;
-}
-
 void BackgroundThread::Loop() {
   const bool is_periodic = options_.interval.count() > 0;
-  const KeepGoing keep_going = [this] { return !stopping(); };
+  const std::stop_token stop = stop_.get_token();
   auto next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
   while (true) {
     Job job;
     {
       MutexLock lock(mutex_);
-      while (jobs_.empty() && !stopping_ && steady_clock::now() < next) {
+      while (jobs_.empty() && !stop.stop_requested() && steady_clock::now() < next) {
         changed_.WaitUntil(mutex_, next);
       }
       if (!jobs_.empty()) {
         job = std::move(jobs_.front());
         jobs_.pop_front();
-      } else if (stopping_) {
+      } else if (stop.stop_requested()) {
         return;
       }
     }
     if (job) {
-      job(keep_going);
+      job(stop);
     } else {
-      if (is_periodic) options_.periodic(keep_going);
+      if (is_periodic) options_.periodic(stop);
       next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
     }
   }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <stop_token>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -17,9 +18,8 @@ namespace groundswell {
 // Thread-safe.
 class BackgroundThread {
  public:
-  // A long job asks now and then whether to go on; false: the thread is being stopped.
-  using KeepGoing = std::function<bool()>;
-  using Job = std::function<void(const KeepGoing&)>;
+  // A long job asks now and then whether to stop, and one that waits is woken by a callback.
+  using Job = std::function<void(const std::stop_token&)>;
 
   struct Options {
     size_t queue_max = 64;
@@ -34,18 +34,17 @@ class BackgroundThread {
   // Queues a job. ResourceExhausted when too many wait, Unavailable once it is stopping.
   absl::Status Submit(Job job);
 
-  // Every job that was taken is run; those that begin after this are told not to go on.
+  // Every job that was taken is run; those that begin after this are told to stop.
   void Stop();
 
  private:
   void Loop();
-  bool stopping() const;
 
   const Options options_;
-  mutable Mutex mutex_;
+  std::stop_source stop_;
+  Mutex mutex_;
   CondVar changed_;
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: it uses everything above
 };
 

@@ -21,18 +21,18 @@ constexpr int64_t kMicrosPerSecond = 1'000'000;
 }  // namespace
 
 GraphJobs::GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving,
-                     Metrics& metrics, Options options)
+                     DurabilityMetrics& metrics, Options options)
     : store_(store),
       log_(log),
       serving_(serving),
       metrics_(metrics),
       options_(std::move(options)) {}
 
-absl::StatusOr<CheckpointInfo> GraphJobs::Checkpoint(const KeepGoing& keep_going) {
+absl::StatusOr<CheckpointInfo> GraphJobs::Checkpoint(const std::stop_token& stop) {
   const std::shared_ptr<ServingState> state = serving_.Get();
   const auto begin = std::chrono::steady_clock::now();
   auto checkpoint = WriteCheckpoint(store_, state->generation, *state->applier, *state->graph,
-                                    options_.now_us(), keep_going);
+                                    options_.now_us(), [&] { return !stop.stop_requested(); });
   if (!checkpoint.ok()) {
     metrics_.CountCheckpoint(/*ok=*/false, {});
     return checkpoint.status();
@@ -78,13 +78,14 @@ absl::Status GraphJobs::CutLog(Offset checkpoint) {
   return log_.TruncateBefore(std::min(begin, checkpoint + 1));
 }
 
-absl::StatusOr<int64_t> GraphJobs::Redact(const KeepGoing& keep_going) {
-  const absl::StatusOr<int64_t> redacted = RedactLog(store_, log_.begin(), keep_going);
+absl::StatusOr<int64_t> GraphJobs::Redact(const std::stop_token& stop) {
+  const absl::StatusOr<int64_t> redacted =
+      RedactLog(store_, log_.begin(), [&] { return !stop.stop_requested(); });
   if (!redacted.ok()) return redacted.status();
   if (*redacted == 0) return 0;
   metrics_.CountRedacted(static_cast<size_t>(*redacted));
   // The records of users as an older checkpoint knows them go with it.
-  if (const auto checkpoint = Checkpoint(keep_going); !checkpoint.ok()) return checkpoint.status();
+  if (const auto checkpoint = Checkpoint(stop); !checkpoint.ok()) return checkpoint.status();
   if (absl::Status s = store_.EraseDeleted(); !s.ok()) return s;
   return *redacted;
 }

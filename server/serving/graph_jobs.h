@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,7 +15,6 @@
 #include "graph/upkeep/checkpoint.h"
 #include "graph/upkeep/verification.h"
 #include "server/process/metrics.h"
-#include "server/serving/background.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
@@ -27,17 +27,16 @@ class GraphJobs {
     int64_t retention_bytes = 0;
     std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
   };
-  using KeepGoing = BackgroundThread::KeepGoing;
 
   // All references must outlive the jobs.
-  GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving, Metrics& metrics,
-            Options options);
+  GraphJobs(GraphStore& store, RocksdbLog& log, const ServingCell& serving,
+            DurabilityMetrics& metrics, Options options);
 
   // Writes a checkpoint, and cuts the log as the options say: never behind the checkpoint.
-  absl::StatusOr<CheckpointInfo> Checkpoint(const KeepGoing& keep_going);
+  absl::StatusOr<CheckpointInfo> Checkpoint(const std::stop_token& stop);
   // Takes the ids of forgotten users and removed items out of the log and, by compaction, out of
   // the database's files. Nothing to do is done at once.
-  absl::StatusOr<int64_t> Redact(const KeepGoing& keep_going);
+  absl::StatusOr<int64_t> Redact(const std::stop_token& stop);
   absl::StatusOr<Verification> Verify();
   // AlreadyExists when the directory is there.
   absl::Status Backup(const std::string& directory);
@@ -49,7 +48,7 @@ class GraphJobs {
   GraphStore& store_;
   RocksdbLog& log_;
   const ServingCell& serving_;
-  Metrics& metrics_;
+  DurabilityMetrics& metrics_;
   const Options options_;
 };
 

@@ -15,7 +15,7 @@ constexpr int kNiceness = 19;
 
 }  // namespace
 
-IndexUpkeep::IndexUpkeep(const ServingCell& serving, Metrics& metrics,
+IndexUpkeep::IndexUpkeep(const ServingCell& serving, ServedMetrics& metrics,
                          std::chrono::milliseconds interval)
     : serving_(serving),
       metrics_(metrics),

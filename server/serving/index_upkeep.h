@@ -18,7 +18,8 @@ namespace groundswell {
 class IndexUpkeep {
  public:
   // Looks once per interval. Both must outlive this object; `serving` holds a state.
-  IndexUpkeep(const ServingCell& serving, Metrics& metrics, std::chrono::milliseconds interval);
+  IndexUpkeep(const ServingCell& serving, ServedMetrics& metrics,
+              std::chrono::milliseconds interval);
 
  private:
   // How long to wait for the next look.
@@ -27,7 +28,7 @@ class IndexUpkeep {
                                       const PeriodicThread::KeepGoing& keep_going);
 
   const ServingCell& serving_;
-  Metrics& metrics_;
+  ServedMetrics& metrics_;
   PeriodicThread thread_;  // last: it uses everything above
 };
 

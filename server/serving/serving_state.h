@@ -3,6 +3,7 @@
 #ifndef GROUNDSWELL_SERVER_SERVING_SERVING_STATE_H_
 #define GROUNDSWELL_SERVER_SERVING_SERVING_STATE_H_
 
+#include <future>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -27,16 +28,16 @@ class ServingCell {
     MutexLock lock(mutex_);
     return state_;
   }
-  // Returns what was held.
-  std::shared_ptr<ServingState> Exchange(std::shared_ptr<ServingState> state) {
-    MutexLock lock(mutex_);
-    state_.swap(state);
-    return state;
-  }
+  // `state` (nullptr: nothing) serves from now on. What served before, if anything did, is there
+  // for whoever waits for it once the last request that took it has ended, and is freed by the
+  // waiter instead of by that request.
+  std::future<std::unique_ptr<ServingState>> Exchange(std::unique_ptr<ServingState> state);
 
  private:
   mutable Mutex mutex_;
   std::shared_ptr<ServingState> state_ ABSL_GUARDED_BY(mutex_);
+  // state_ itself, once nobody has it any more; without one, not valid.
+  std::future<std::unique_ptr<ServingState>> retired_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace groundswell

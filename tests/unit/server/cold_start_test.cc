@@ -129,7 +129,8 @@ class ColdStartTest : public testing::Test {
 
   static inline LiveSample* sample_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*sample_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
+  Pipeline pipeline_{*sample_->state, metrics_.pipeline(), Pipeline::Options{},
+                     /*compute_threads=*/1};
 };
 
 TEST_F(ColdStartTest, AnUnknownUserGetsWhatAnyoneTakes) { ExpectOfAnyone(Query("nobody")); }
@@ -219,7 +220,7 @@ TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
   sample_->Refresh();
   Pipeline::Options options;
   options.retrieval.sources[kFromPopular].quota = 2;
-  Pipeline few_popular{*sample_->state, metrics_, options, 1};
+  Pipeline few_popular{*sample_->state, metrics_.pipeline(), options, 1};
   RecommendQuery query = Query(kCustomer);
   query.rules.categories = {*sample_->state->catalogue->FindCategory("rarities")};
   StageDurations durations;

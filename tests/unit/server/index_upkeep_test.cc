@@ -18,11 +18,12 @@ class IndexUpkeepTest : public ::testing::Test {
  protected:
   IndexUpkeepTest() {
     store_ = *GraphStore::Open({.path = directory_.File("db"), .create = true});
-    state_ = std::make_shared<ServingState>(Generation(*store_, 1));
-    state_->embedding_index = *EmbeddingIndex::Build(
+    auto state = std::make_unique<ServingState>(Generation(*store_, 1));
+    state->embedding_index = *EmbeddingIndex::Build(
         rows_, kDim,
         {.flat_max_items = kItems, .factory = "IVF200,Flat", .changes_max = 10, .items_max = 100});
-    serving_.Exchange(state_);
+    serving_.Exchange(std::move(state));
+    state_ = serving_.Get();
   }
 
   void Upsert(uint32_t item) {
@@ -41,13 +42,13 @@ class IndexUpkeepTest : public ::testing::Test {
   TemporaryDirectory directory_;
   std::unique_ptr<GraphStore> store_;
   const std::vector<float> rows_ = std::vector<float>(kItems * kDim, 1);
-  std::shared_ptr<ServingState> state_;
   ServingCell serving_;
+  std::shared_ptr<ServingState> state_;
   Metrics metrics_{std::vector<std::string>{}};
 };
 
 TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
-  const IndexUpkeep upkeep(serving_, metrics_, std::chrono::milliseconds(1));
+  const IndexUpkeep upkeep(serving_, metrics_.served(), std::chrono::milliseconds(1));
   for (uint32_t item = 0; item < 10; ++item) Upsert(item);
   EXPECT_TRUE(Becomes([&] { return state_->embedding_index->status().changed_items == 0; }));
   EXPECT_TRUE(Becomes([&] {
@@ -60,7 +61,7 @@ TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
 }
 
 TEST_F(IndexUpkeepTest, AnIndexThatCannotBeBuiltIsCountedAndNotTriedAgainAtOnce) {
-  const IndexUpkeep upkeep(serving_, metrics_, std::chrono::milliseconds(1));
+  const IndexUpkeep upkeep(serving_, metrics_.served(), std::chrono::milliseconds(1));
   for (uint32_t item = kItems; item < kItems + 10; ++item) Upsert(item);  // 60 items, 200 lists
   const std::string failed = "groundswell_index_builds_total{result=\"failed\"} ";
   EXPECT_TRUE(Becomes([&] { return metrics_.Render().find(failed + "1") != std::string::npos; }));

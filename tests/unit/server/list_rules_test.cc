@@ -52,7 +52,7 @@ class ListRulesTest : public testing::Test {
   }
 
   std::unique_ptr<ListRulesCell> Open() {
-    auto cell = ListRulesCell::Open(*store_, metrics_, [] { return kNowUs; });
+    auto cell = ListRulesCell::Open(*store_, metrics_.pipeline(), [] { return kNowUs; });
     EXPECT_TRUE(cell.ok()) << cell.status();
     return *std::move(cell);
   }
@@ -188,8 +188,9 @@ TEST_F(ListRulesTest, TheyAreStoredAndReadBackAndDamageIsFound) {
   GraphStore::Batch batch(*store_);
   batch.PutSetting("list_rules", "\xff");
   ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
-  EXPECT_EQ(ListRulesCell::Open(*store_, metrics_, [] { return kNowUs; }).status().code(),
-            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(
+      ListRulesCell::Open(*store_, metrics_.pipeline(), [] { return kNowUs; }).status().code(),
+      absl::StatusCode::kDataLoss);
 }
 
 TEST_F(ListRulesTest, ReadersSeeOneWholeSetWhileItIsReplaced) {

@@ -7,7 +7,9 @@
 #include <sstream>
 #include <thread>
 
+#include "graph/fold/interaction_adjacency.h"
 #include "index/candidate_source.h"
+#include "index/walks/random_walk.h"
 
 namespace groundswell {
 namespace {
@@ -23,22 +25,22 @@ class MetricsTest : public ::testing::Test {
 };
 
 TEST_F(MetricsTest, ACallThatNeverSetACodeCountsAsUnknownAndIsTimed) {
-  { const RpcScope scope(metrics_, Method::kRank); }
+  { const RpcScope scope(metrics_.requests(), Method::kRank); }
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_requests_total{code=\"UNKNOWN\",method=\"Rank\"} 1"));
   EXPECT_THAT(text, HasSubstr("groundswell_request_duration_seconds_count{method=\"Rank\"} 1"));
 }
 
 TEST_F(MetricsTest, CodesOutsideGrpcsCountAsUnknown) {
-  metrics_.CountRequest(Method::kRank, 17, microseconds(1));
-  metrics_.CountRequest(Method::kRank, -1, microseconds(1));
+  metrics_.requests().CountRequest(Method::kRank, 17, microseconds(1));
+  metrics_.requests().CountRequest(Method::kRank, -1, microseconds(1));
   EXPECT_THAT(metrics_.Render(),
               HasSubstr("groundswell_requests_total{code=\"UNKNOWN\",method=\"Rank\"} 2"));
 }
 
 TEST_F(MetricsTest, EventTypesThatAreNotConfiguredShareOneLabel) {
-  metrics_.CountEvents("view", EventOutcome::kAccepted, 3);
-  metrics_.CountEvents("made up by a caller", EventOutcome::kRefused);
+  metrics_.events().CountEvents("view", EventOutcome::kAccepted, 3);
+  metrics_.events().CountEvents("made up by a caller", EventOutcome::kRefused);
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_events_total{outcome=\"accepted\",type=\"view\"} 3"));
   EXPECT_THAT(text, HasSubstr("groundswell_events_total{outcome=\"refused\",type=\"other\"} 1"));
@@ -46,19 +48,19 @@ TEST_F(MetricsTest, EventTypesThatAreNotConfiguredShareOneLabel) {
 }
 
 TEST_F(MetricsTest, UnknownSourcesAreNotCounted) {
-  metrics_.CountCandidates(0, 5);
-  metrics_.CountCandidates(1u << 31, 5);
-  metrics_.CountCandidates(kFromPopular, 7);
+  metrics_.pipeline().CountCandidates(0, 5);
+  metrics_.pipeline().CountCandidates(1u << 31, 5);
+  metrics_.pipeline().CountCandidates(kFromPopular, 7);
   EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_candidates_total{source=\"popular\"} 7"));
 }
 
 TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
-  metrics_.CountWalk({.steps = 700, .ended_early = 3, .cut_off = false});
-  metrics_.CountWalk({.steps = 50, .ended_early = 0, .cut_off = true});
+  metrics_.pipeline().CountWalk({.steps = 700, .ended_early = 3, .cut_off = false});
+  metrics_.pipeline().CountWalk({.steps = 50, .ended_early = 0, .cut_off = true});
   InteractionAdjacency adjacency(100);
   const Edge edge{.item = ItemIndex{1}, .count = 1};
   adjacency.Change({.user = UserIndex{2}, .item = edge.item, .before = {}, .after = {&edge, 1}});
-  metrics_.SetAdjacency(adjacency);
+  metrics_.levels().SetAdjacency(adjacency);
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_walk_steps_total 750"));
   EXPECT_THAT(text, HasSubstr("groundswell_walks_ended_early_total{by=\"goal\"} 3"));
@@ -70,9 +72,9 @@ TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
 
 TEST_F(MetricsTest, StagesAreTimedInSecondsAndToldToTheRequest) {
   std::chrono::nanoseconds elapsed{-1};
-  { const StageTimer timer(metrics_, Stage::kRank, &elapsed); }
+  { const StageTimer timer(metrics_.pipeline(), Stage::kRank, &elapsed); }
   EXPECT_GE(elapsed.count(), 0);
-  metrics_.ObserveStage(Stage::kRetrieval, microseconds(1'500));
+  metrics_.pipeline().ObserveStage(Stage::kRetrieval, microseconds(1'500));
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_stage_duration_seconds_count{stage=\"rank\"} 1"));
   EXPECT_THAT(text, HasSubstr("stage_duration_seconds_sum{stage=\"retrieval\"} 0.0015"));
@@ -81,9 +83,9 @@ TEST_F(MetricsTest, StagesAreTimedInSecondsAndToldToTheRequest) {
 }
 
 TEST_F(MetricsTest, ANewSnapshotReplacesTheOldLabel) {
-  metrics_.SetSnapshot("retail@1");
-  metrics_.SetSnapshot("retail@2");
-  metrics_.SetIndex("Flat", "AVX2");
+  metrics_.served().SetSnapshot("retail@1");
+  metrics_.served().SetSnapshot("retail@2");
+  metrics_.served().SetIndex("Flat", "AVX2");
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_snapshot_info{version=\"retail@2\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("retail@1")));
@@ -92,18 +94,18 @@ TEST_F(MetricsTest, ANewSnapshotReplacesTheOldLabel) {
 
 TEST_F(MetricsTest, RankersAreReplacedByThoseOfTheNextSnapshot) {
   const std::vector<std::pair<std::string, std::string>> before{{"macgnn", "f32"}, {"dot", "f32"}};
-  metrics_.SetRankers(before);
+  metrics_.served().SetRankers(before);
   const std::vector<std::pair<std::string, std::string>> now{{"macgnn", "bf16 (AMX)"}};
-  metrics_.SetRankers(now);
+  metrics_.served().SetRankers(now);
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("ranker_info{arithmetic=\"bf16 (AMX)\",ranker=\"macgnn\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("ranker=\"dot\"")));
 }
 
 TEST_F(MetricsTest, ParityIsThatOfTheServedModels) {
-  metrics_.SetParity({{"macgnn", 2e-6}, {"dot", 0}});
+  metrics_.served().SetParity({{"macgnn", 2e-6}, {"dot", 0}});
   EXPECT_THAT(metrics_.Render(), HasSubstr("parity_max_abs_error{model=\"dot\"} 0"));
-  metrics_.SetParity({{"macgnn", 0.5}});
+  metrics_.served().SetParity({{"macgnn", 0.5}});
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("groundswell_parity_max_abs_error{model=\"macgnn\"} 0.5"));
   EXPECT_THAT(text, Not(HasSubstr("model=\"dot\"")));
@@ -111,8 +113,8 @@ TEST_F(MetricsTest, ParityIsThatOfTheServedModels) {
 
 TEST_F(MetricsTest, GaugesAreFreshAtEveryScrape) {
   Offset applied = 5;
-  metrics_.OnScrape([&applied](Metrics& metrics) { metrics.SetOffsets(12, applied); });
-  metrics_.CollectRocksDb([] { return Metrics::Samples{{"block_cache_usage_bytes", 7}}; });
+  metrics_.OnScrape([&applied](Metrics& metrics) { metrics.levels().SetOffsets(12, applied); });
+  metrics_.CollectRocksDb([] { return NamedValues{{"block_cache_usage_bytes", 7}}; });
   EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_apply_lag_records 7"));
   applied = 12;
   const std::string text = metrics_.Render();
@@ -157,14 +159,14 @@ TEST_F(MetricsTest, ThreadsCountWhileAnotherScrapes) {
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([this] {
       for (int i = 0; i < 500; ++i) {
-        RpcScope scope(metrics_, Method::kRecommend);
+        RpcScope scope(metrics_.requests(), Method::kRecommend);
         scope.set_code(0);
-        metrics_.CountEvents("view", EventOutcome::kApplied);
+        metrics_.events().CountEvents("view", EventOutcome::kApplied);
       }
     });
   }
   for (int i = 0; i < 20; ++i) {
-    metrics_.SetSnapshot(std::to_string(i));
+    metrics_.served().SetSnapshot(std::to_string(i));
     EXPECT_FALSE(metrics_.Render().empty());
   }
   for (std::thread& thread : threads) thread.join();

@@ -39,7 +39,8 @@ class PipelineTest : public testing::Test {
 
   static inline LiveSample* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*loaded_->state, metrics_, Pipeline::Options{}, /*compute_threads=*/1};
+  Pipeline pipeline_{*loaded_->state, metrics_.pipeline(), Pipeline::Options{},
+                     /*compute_threads=*/1};
 };
 
 TEST_F(PipelineTest, AnItemIsAnsweredWithinItsTimeAndRankedAtAny) {
@@ -80,7 +81,7 @@ TEST_F(PipelineTest, WithoutAnyTimeTheAnswerIsWhatTheLiveGraphHasAndSaysSo) {
 
 TEST_F(PipelineTest, SourcesSideBySideProposeWhatTheyDoOneAfterTheOther) {
   constexpr size_t kThreads = 3;
-  Pipeline side_by_side(*loaded_->state, metrics_,
+  Pipeline side_by_side(*loaded_->state, metrics_.pipeline(),
                         {.retrieval = {.side_by_side_threads = kThreads}}, kThreads);
   Admission admission({.threads = kThreads, .queue_max = 10});
   std::vector<std::string> users;
@@ -301,7 +302,7 @@ TEST_F(PipelineTest, HistoryAloneProposesWhatTheUserTookAndTheRulesAdmit) {
 TEST_F(PipelineTest, SeenItemsGetIntoABlendThroughHistoryAlone) {
   Pipeline::Options options;
   options.retrieval.sources[kFromHistory].quota = 20;
-  Pipeline with_history{*loaded_->state, metrics_, options, 1};
+  Pipeline with_history{*loaded_->state, metrics_.pipeline(), options, 1};
   const UserState user = **loaded_->state->generation.ReadUser(kCustomer);
   StageDurations durations;
   const auto list = with_history.Recommend(
@@ -329,11 +330,11 @@ TEST_F(PipelineTest, TheOrderOfRetrievalMayOutvoteTheRanker) {
     for (const Candidate& candidate : list->items) items.push_back(candidate.item);
     return items;
   };
-  Pipeline retrieval_decides{*loaded_->state, metrics_, {.retrieval_weight = 1e6f}, 1};
+  Pipeline retrieval_decides{*loaded_->state, metrics_.pipeline(), {.retrieval_weight = 1e6f}, 1};
   const std::vector<ItemIndex> retrieved = items_of(pipeline_, unranked);
   EXPECT_EQ(items_of(retrieval_decides, ranked), retrieved);
   EXPECT_NE(items_of(pipeline_, ranked), retrieved);
-  Pipeline both_vote{*loaded_->state, metrics_, {.retrieval_weight = 1}, 1};
+  Pipeline both_vote{*loaded_->state, metrics_.pipeline(), {.retrieval_weight = 1}, 1};
   const std::vector<ItemIndex> fused = items_of(both_vote, ranked);
   EXPECT_NE(fused, retrieved);
   EXPECT_NE(fused, items_of(pipeline_, ranked));
@@ -444,7 +445,7 @@ TEST_F(PipelineTest, APageIsFullWheneverEnoughItemsAreAdmitted) {
   for (const CandidateSource& source : kCandidateSources) {
     nothing_on.retrieval.sources[source.bit].quota = 0;
   }
-  Pipeline bare{*loaded_->state, metrics_, nothing_on, 1};
+  Pipeline bare{*loaded_->state, metrics_.pipeline(), nothing_on, 1};
   std::mt19937 random(3);
   for (int round = 0; round < 60; ++round) {
     RecommendQuery query{.user_id = round % 3 == 0 ? "nobody-ever-saw-me" : kCustomer,

@@ -68,7 +68,7 @@ class RetrievalTest : public testing::Test {
     ItemFilter filter;
     filter.Exclude(seen);
     const ItemFilter with_seen;
-    const Retrieval retrieval(*sample_->state, metrics_, options);
+    const Retrieval retrieval(*sample_->state, metrics_.pipeline(), options);
     return retrieval.Propose({.user = user,
                               .filter = filter,
                               .filter_with_seen = with_seen,

@@ -1,0 +1,166 @@
+#include "server/offline/replay.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "models/files/safetensors.h"
+#include "tests/support/snapshot_fixture.h"
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Not;
+
+constexpr auto kNever = [] { return false; };
+
+// The fixture's users ann, bob, eve (macro nodes 0, 1, 1) and items i0 to i3 (0, 1, 2, 0).
+class ReplayTest : public ::testing::Test {
+ protected:
+  ReplayTest() {
+    std::filesystem::create_directory(directory_.File("snapshot"));
+    const SnapshotFixture snapshot(directory_.File("snapshot"));
+    WriteEvents(
+        "100,ann,i0\n200,bob,i0\n300,ann,i1\n400,joe,i0\n450,ann,i0\n500,ann,not in the "
+        "snapshot\n");
+    options_ = {.snapshot_directory = directory_.File("snapshot"),
+                .events_path = directory_.File("events.csv"),
+                .negatives = {.uniform = 1, .popular = 0},
+                .history_len = 2,
+                .recent_len = 2};
+  }
+
+  void WriteEvents(const std::string& lines) {
+    std::ofstream(directory_.File("events.csv")) << "timestamp,user,item\n" << lines;
+  }
+  void ReplayRows() {
+    options_.rows_out = directory_.File("rows");
+    const absl::Status replayed = Replay(options_, kNever);
+    ASSERT_TRUE(replayed.ok()) << replayed;
+  }
+  struct Column {
+    std::vector<size_t> shape;
+    std::vector<int64_t> values;
+  };
+  static Column Read(const std::string& path, const std::string& name) {
+    const SafetensorsFile file = *SafetensorsFile::Parse(path, *ReadFileBytes(path));
+    const std::vector<size_t> shape = file.tensors().at(name).shape;
+    return {shape, *file.Integers(name, shape)};
+  }
+  std::vector<int64_t> Rows(const std::string& name) {
+    return Read(options_.rows_out, name).values;
+  }
+  std::vector<int64_t> Graph(const std::string& name) {
+    return Read(options_.graph_out, name).values;
+  }
+  // What a row has of the user, or of the first item, at the event of this number.
+  std::vector<int64_t> At(int64_t event, const std::string& name) {
+    const auto [shape, values] = Read(options_.rows_out, name);
+    const size_t width = shape.back();
+    const size_t of_event = values.size() / shape[0];
+    const auto begin = values.begin() + (event - 1) * static_cast<int64_t>(of_event);
+    return {begin, begin + static_cast<int64_t>(width)};
+  }
+
+  TemporaryDirectory directory_;
+  ReplayOptions options_;
+};
+
+TEST_F(ReplayTest, RowsHaveTheFeaturesAsTheyWereJustBeforeTheirEvent) {
+  ReplayRows();
+  EXPECT_THAT(Rows("event"), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(Rows("user"), ElementsAre(1, 2, 1, 0, 1)) << "joe is nobody's row";
+  EXPECT_THAT(At(1, "u1"), ElementsAre(0, 0, 0));
+  EXPECT_THAT(At(3, "u1"), ElementsAre(1, 0, 0)) << "i0, and not yet i1";
+  EXPECT_THAT(At(5, "u1"), ElementsAre(1, 1, 0));
+  EXPECT_THAT(At(5, "urec"), ElementsAre(2, 1)) << "i1, then i0";
+  EXPECT_THAT(At(1, "i1"), ElementsAre(0, 0));
+  EXPECT_THAT(At(2, "i1"), ElementsAre(1, 0)) << "ann took it";
+  EXPECT_THAT(At(4, "i1"), ElementsAre(1, 1)) << "and bob";
+  EXPECT_THAT(At(4, "irec"), ElementsAre(2, 1)) << "bob, then ann";
+}
+
+TEST_F(ReplayTest, ThePositiveComesFirstAndTheNegativeIsNothingThatTheUserHas) {
+  ReplayRows();
+  const auto items = Rows("item");
+  const auto sources = Rows("source");
+  const std::vector<int64_t> positives{1, 1, 2, 1, 1};
+  for (size_t event = 0; event < positives.size(); ++event) {
+    EXPECT_EQ(items[2 * event], positives[event]);
+    EXPECT_EQ(sources[2 * event], 0);
+    EXPECT_EQ(sources[2 * event + 1], 1);
+    EXPECT_NE(items[2 * event + 1], positives[event]);
+  }
+  EXPECT_GT(items[5], 2) << "ann has i0 by then";
+}
+
+TEST_F(ReplayTest, AnExportOfOneMomentGivesEveryRowItsFeatures) {
+  options_.features_at_s = 300;
+  ReplayRows();
+  for (const int64_t event : {1, 3, 5}) EXPECT_THAT(At(event, "u1"), ElementsAre(1, 0, 0));
+  for (const int64_t event : {1, 4}) EXPECT_THAT(At(event, "i1"), ElementsAre(1, 1));
+}
+
+TEST_F(ReplayTest, ItemsOutsideTheSnapshotAreNewOnesIfAskedFor) {
+  options_.creates_items = true;
+  ReplayRows();
+  EXPECT_EQ(At(6, "item")[0], 0) << "a row of nothing learned";
+  EXPECT_THAT(At(6, "u1"), ElementsAre(2, 1, 0));
+}
+
+TEST_F(ReplayTest, ARangeOfTimeDoesNotChangeWhichEventsAreDrawn) {
+  std::string lines;
+  for (int second = 0; second < 200; ++second) lines += fmt::format("{},ann,i0\n", second);
+  WriteEvents(lines);
+  const auto drawn = [this](int64_t from_s) {
+    options_.rows_from_s = from_s;
+    ReplayRows();
+    return Rows("event");
+  };
+  options_.sample_rate = .5;
+  std::vector<int64_t> all = drawn(0);
+  EXPECT_GT(all.size(), 50u);
+  EXPECT_LT(all.size(), 150u);
+  std::erase_if(all, [](int64_t event) { return event <= 100; });
+  EXPECT_EQ(drawn(100), all);
+}
+
+TEST_F(ReplayTest, TheGraphIsThatOfTheSnapshotsUsersAtTheEnd) {
+  options_.graph_out = directory_.File("graph");
+  ASSERT_TRUE(Replay(options_, kNever).ok());
+  EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 2, 3, 3));
+  EXPECT_THAT(Graph("item"), ElementsAre(0, 1, 0));
+  EXPECT_THAT(Graph("count"), ElementsAre(2, 1, 1));
+  EXPECT_THAT(Graph("last_offset"), ElementsAre(5, 3, 2));
+  EXPECT_THAT(Graph("last_time_us"), ElementsAre(450'000'000, 300'000'000, 200'000'000));
+}
+
+TEST_F(ReplayTest, AGraphOfItemsThatTheSnapshotLacksOrOfOneMomentIsRefused) {
+  options_.graph_out = directory_.File("graph");
+  options_.creates_items = true;
+  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  options_.creates_items = false;
+  options_.features_at_s = 300;
+  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(std::filesystem::exists(options_.graph_out));
+}
+
+TEST_F(ReplayTest, AnInterruptionLeavesNoFile) {
+  std::string lines;
+  for (int second = 0; second < 10'000; ++second) lines += fmt::format("{},ann,i0\n", second);
+  WriteEvents(lines);
+  options_.rows_out = directory_.File("rows");
+  EXPECT_EQ(Replay(options_, [] { return true; }).code(), absl::StatusCode::kCancelled);
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.File("."))) {
+    EXPECT_THAT(entry.path().filename().string(), Not(::testing::StartsWith("rows")));
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
