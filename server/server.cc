@@ -59,19 +59,19 @@ int64_t NowMicros() {
       .count();
 }
 
-EventOutcome ToEventOutcome(Applier::Outcome outcome) {
+EventOutcome ToEventOutcome(FoldOutcome outcome) {
   switch (outcome) {
-    case Applier::Outcome::kApplied:
+    case FoldOutcome::kApplied:
       return EventOutcome::kApplied;
-    case Applier::Outcome::kBelowZero:
+    case FoldOutcome::kBelowZero:
       return EventOutcome::kBelowZero;
-    case Applier::Outcome::kOverflow:
+    case FoldOutcome::kOverflow:
       return EventOutcome::kOverflow;
-    case Applier::Outcome::kUnknownItem:
+    case FoldOutcome::kUnknownItem:
       return EventOutcome::kUnknownItem;
-    case Applier::Outcome::kOutsideWindow:
+    case FoldOutcome::kOutsideWindow:
       return EventOutcome::kOutsideWindow;
-    case Applier::Outcome::kForgotten:
+    case FoldOutcome::kForgotten:
       return EventOutcome::kForgotten;
   }
   return EventOutcome::kRefused;
@@ -179,10 +179,10 @@ absl::Status Server::Parts::LoadListRules() {
 
 Applier::Options Server::Parts::ApplierOptions(const ServingState& state) {
   Applier::Options options;
-  options.batch_max = static_cast<size_t>(config.apply.batch_max);
+  options.fold.batch_max = static_cast<size_t>(config.apply.batch_max);
   options.niceness = static_cast<int>(config.apply.niceness);
-  options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
-  options.clustering = ClusteringOf(state.snapshot);
+  options.fold.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
+  options.fold.clustering = ClusteringOf(state.snapshot);
   FollowGraph(state, options);
   // One that is made ready beside the one that serves is not counted.
   const auto serves = [this, &state] { return serving.Get().get() == &state; };
