@@ -82,7 +82,7 @@ void MakeDatabase(const std::string& path, size_t items) {
     batch.Clear();
   }
   generation.PutState(batch, {.snapshot_digest = "scale"});
-  batch.PutCurrentGeneration(1);
+  generation.PutCurrent(batch);
   OrEnd(store->Commit(batch, /*sync=*/true));
 }
 

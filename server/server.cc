@@ -252,7 +252,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   const auto checkpoint = generation->ReadCheckpoint();
   if (!checkpoint.ok()) return checkpoint.status();
   // What an activation or a checkpoint that was cut off has left.
-  if (absl::Status s = store->KeepOnlyGeneration(generation->number()); !s.ok()) return s;
+  if (absl::Status s = generation->KeepOnlyThis(); !s.ok()) return s;
   const Offset kept = checkpoint->has_value() ? (*checkpoint)->offset : 0;
   if (absl::Status s = generation->KeepOnlyCheckpoint(kept); !s.ok()) return s;
   if (absl::Status s = OpenLog(graph_state->base_offset); !s.ok()) return s;

@@ -82,6 +82,11 @@ class Generation {
   Generation(GraphStore& store, uint32_t number);
   // The one that serves; NotFound when nothing was imported.
   static absl::StatusOr<Generation> OpenCurrent(GraphStore& store);
+  // Makes it the one that serves.
+  void PutCurrent(GraphStore::Batch& batch) const;
+  // Deletes every other: what an activation that was cut off left behind, or what a finished one
+  // replaced.
+  absl::Status KeepOnlyThis() const;
 
   uint32_t number() const { return number_; }
 
@@ -145,7 +150,7 @@ class Generation {
   std::string CheckpointKey(Offset checkpoint) const;
   std::string ExpiryKey(Recency last, UserIndex user) const;
 
-  GraphStore* store_;
+  Database* database_;
   uint32_t number_;
   std::string prefix_;  // the namespace's number, then this one's
 };

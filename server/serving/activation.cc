@@ -182,7 +182,7 @@ absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::strin
   auto served_before = ReadServedSnapshots(context.store);
   if (!served_before.ok()) return served_before.status();
   GraphStore::Batch batch(context.store);
-  batch.PutCurrentGeneration(state->generation.number());
+  state->generation.PutCurrent(batch);
   PutServedSnapshot({.digest = state->snapshot->digest(),
                      .version = state->snapshot->manifest().FullVersion(),
                      .directory = directory,
@@ -194,7 +194,7 @@ absl::Status SwapIn(const std::shared_ptr<ServingState>& state, const std::strin
   // Requests that began before the swap end with the old state; it is freed here, not by them.
   while (retired.use_count() > 1) std::this_thread::sleep_for(kPoll);
   retired.reset();
-  return context.store.KeepOnlyGeneration(state->generation.number());
+  return state->generation.KeepOnlyThis();
 }
 
 }  // namespace
@@ -267,7 +267,9 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(
   }
   if (context.serving.Get() == state) return status;  // it serves; only the clearing up failed
   state.reset();
-  context.store.KeepOnlyGeneration(serving_number).IgnoreError();  // done again at the next start
+  Generation(context.store, serving_number)
+      .KeepOnlyThis()
+      .IgnoreError();  // done again at the next start
   return status;
 }
 
