@@ -82,7 +82,7 @@ void MakeDatabase(const std::string& path, size_t items) {
     batch.Clear();
   }
   generation.PutState(batch, {.snapshot_digest = "scale"});
-  batch.PutCurrentGeneration(1);
+  generation.PutCurrent(batch);
   OrEnd(store->Commit(batch, /*sync=*/true));
 }
 
@@ -116,13 +116,15 @@ struct Running {
     std::optional<Offset> checkpoint;
     if (loaded.checkpoint.has_value()) checkpoint = loaded.checkpoint->offset;
     Applier::Options options;
-    options.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
-                          .of_known_user = [](const UserState&) { return MacroNode{0}; },
-                          .of_new_item = [](const UpsertItem&) { return MacroNode{0}; },
-                          .trained_users = 0,
-                          .trained_items = items.size()};
+    options.fold.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
+                               .of_known_user = [](const UserState&) { return MacroNode{0}; },
+                               .of_new_item = [](const UpsertItem&) { return MacroNode{0}; },
+                               .trained_users = 0,
+                               .trained_items = items.size()};
     if (adjacency != nullptr) {
-      options.on_edges_changed = [this](const EdgeChange& change) { adjacency->Change(change); };
+      options.fold.on_edges_changed = [this](const EdgeChange& change) {
+        adjacency->Change(change);
+      };
     }
     applier = std::make_unique<Applier>(*store, *generation, *log, *catalogue, *graph, state,
                                         checkpoint, std::move(options));

@@ -73,9 +73,9 @@ LoadOptions LoadOptionsOf(const Config& config) {
 
 Applier::Options ApplierOptionsOf(const Config& config) {
   Applier::Options options;
-  options.batch_max = static_cast<size_t>(config.apply.batch_max);
+  options.fold.batch_max = static_cast<size_t>(config.apply.batch_max);
   options.niceness = static_cast<int>(config.apply.niceness);
-  options.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
+  options.fold.user_cache_bytes = static_cast<size_t>(config.apply.user_cache_mb) << 20;
   return options;
 }
 

@@ -57,19 +57,19 @@ int64_t NowMicros() {
       .count();
 }
 
-EventOutcome ToEventOutcome(Applier::Outcome outcome) {
+EventOutcome ToEventOutcome(FoldOutcome outcome) {
   switch (outcome) {
-    case Applier::Outcome::kApplied:
+    case FoldOutcome::kApplied:
       return EventOutcome::kApplied;
-    case Applier::Outcome::kBelowZero:
+    case FoldOutcome::kBelowZero:
       return EventOutcome::kBelowZero;
-    case Applier::Outcome::kOverflow:
+    case FoldOutcome::kOverflow:
       return EventOutcome::kOverflow;
-    case Applier::Outcome::kUnknownItem:
+    case FoldOutcome::kUnknownItem:
       return EventOutcome::kUnknownItem;
-    case Applier::Outcome::kOutsideWindow:
+    case FoldOutcome::kOutsideWindow:
       return EventOutcome::kOutsideWindow;
-    case Applier::Outcome::kForgotten:
+    case FoldOutcome::kForgotten:
       return EventOutcome::kForgotten;
   }
   return EventOutcome::kRefused;
@@ -205,7 +205,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   const auto checkpoint = generation->ReadCheckpoint();
   if (!checkpoint.ok()) return checkpoint.status();
   // What an activation or a checkpoint that was cut off has left.
-  if (absl::Status s = store->KeepOnlyGeneration(generation->number()); !s.ok()) return s;
+  if (absl::Status s = generation->KeepOnlyThis(); !s.ok()) return s;
   const Offset kept = checkpoint->has_value() ? (*checkpoint)->offset : 0;
   if (absl::Status s = generation->KeepOnlyCheckpoint(kept); !s.ok()) return s;
   if (absl::Status s = OpenLog(graph_state->base_offset); !s.ok()) return s;

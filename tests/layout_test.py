@@ -29,8 +29,9 @@ LIBRARY_OWNERS = {
     # search_bench has the bare calls beside ours.
     "faiss/": {"index/vectors/faiss_index.cc", "bench/search_bench.cc", "bench/baseline/item_search.cc"},
     # log_bench is the baseline without us.
-    "rocksdb/": {"graph/store/store.cc", "graph/store/store_settings.cc", "graph/store/write_ahead_check.cc",
-                 "graph/store/write_ahead_check.h", "graph/store/generation.cc", "bench/log_bench.cc"},
+    "rocksdb/": {"graph/store/database.cc", "graph/store/store.cc", "graph/store/store_settings.cc",
+                 "graph/store/write_ahead_check.cc", "graph/store/write_ahead_check.h",
+                 "graph/store/generation.cc", "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},

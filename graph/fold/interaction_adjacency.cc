@@ -24,10 +24,12 @@ Neighbor Merge(uint32_t node, std::span<const Edge> edges) {
               std::min<uint64_t>(weight, uint64_t{NeighborLists::kWeightMax}))};
 }
 
+// Beyond, a word of a list has no room for the node: then the walks do without it.
 bool Fits(UserIndex user, ItemIndex item) {
   return ToInt(user) < NeighborLists::kNodesMax && ToInt(item) < NeighborLists::kNodesMax;
 }
 
+// A list is in the order of time, so that an entry is found by what it was, not by its node alone.
 void ChangeOneWay(uint32_t node, uint32_t other, std::span<const Edge> before,
                   std::span<const Edge> after, NeighborLists& lists) {
   if (before.empty()) {

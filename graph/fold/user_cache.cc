@@ -32,6 +32,7 @@ std::optional<UserState> UserCache::Take(std::string_view user_id) {
   if (slots_.empty()) return std::nullopt;
   Slot& slot = SlotOf(user_id);
   if (slot.user_id != user_id) return std::nullopt;
+  // The slot stays vacant until Put: a batch that fails never leaves a user in it from before.
   bytes_ -= BytesOf(slot);
   slot.user_id.clear();
   slot.user_id.shrink_to_fit();
@@ -45,6 +46,8 @@ void UserCache::Put(std::string_view user_id, UserState user) {
   slot.user_id = user_id;
   slot.user = std::move(user);
   bytes_ += BytesOf(slot);
+  // Whoever the hand meets next goes, in the order of slots: that is no worse than chance, and no
+  // use has to be remembered for it.
   for (; bytes_ > bytes_max_; hand_ = (hand_ + 1) % slots_.size()) Vacate(slots_[hand_]);
 }
 

@@ -17,12 +17,15 @@ struct AssignedCluster {
   bool operator==(const AssignedCluster&) const = default;
 };
 
+// The largest weight of one interaction, given or taken back.
+inline constexpr Count kWeightMax = 1'000'000;
+
 struct Interaction {
   std::string event_id;  // made by the client; taken twice, it counts once
   std::string user_id;
   std::string item_id;
   std::string event_type;
-  Count weight = 0;              // never 0; negative takes back
+  Count weight = 0;              // never 0; at most kWeightMax; negative takes back
   int64_t event_time_us = 0;     // since 1970-01-01 UTC
   int64_t received_time_us = 0;  // server's clock; the fold never reads it
   std::optional<AssignedCluster> user_cluster;

@@ -89,34 +89,22 @@ void MacroGraph::FinishLoading() {
   }
   loading_ = {};
   for (uint32_t item = 0; item < item_count(); ++item) {
-    ReadNewestUsers(ItemIndex{item}, newest_users_);
+    ReadNewestUsers(ItemIndex{item}, items_.shape().recent_len, newest_users_);
     if (!newest_users_.empty()) {
       items_.Change(ItemIndex{item}, {.newest_users = &newest_users_});
     }
   }
 }
 
-void MacroGraph::ReadNewestUsers(ItemIndex item, std::vector<UserIndex>& out) const {
+void MacroGraph::ReadNewestUsers(ItemIndex item, size_t limit, std::vector<UserIndex>& out) const {
   out.clear();
   const ItemEdges& edges = EdgesOf(item);
   const ItemEdge newest{
       .item = item, .last = kNewest, .user = UserIndex{std::numeric_limits<uint32_t>::max()}};
   for (auto at = edges.lower_bound(newest); at != edges.end() && at->item == item; ++at) {
-    if (out.size() == items_.shape().recent_len) break;
+    if (out.size() == limit) break;
     out.push_back(at->user);
   }
-}
-
-std::vector<UserIndex> MacroGraph::UsersOf(ItemIndex item, size_t limit) const {
-  std::vector<UserIndex> users;
-  const ItemEdges& edges = EdgesOf(item);
-  const ItemEdge newest{
-      .item = item, .last = kNewest, .user = UserIndex{std::numeric_limits<uint32_t>::max()}};
-  for (auto at = edges.lower_bound(newest);
-       at != edges.end() && at->item == item && users.size() < limit; ++at) {
-    users.push_back(at->user);
-  }
-  return users;
 }
 
 void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
@@ -145,7 +133,7 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
   ItemEdges& edges = EdgesOf(item);
   if (before != nullptr) edges.erase({.item = item, .last = *before, .user = user.index});
   if (after != nullptr) edges.insert({.item = item, .last = *after, .user = user.index});
-  ReadNewestUsers(item, newest_users_);
+  ReadNewestUsers(item, items_.shape().recent_len, newest_users_);
 
   std::fill(one_hop_change_.begin(), one_hop_change_.end(), 0);
   one_hop_change_[user.cluster] = weight;
@@ -158,12 +146,9 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
   total_count_ += weight;
 }
 
-ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Recency when,
-                               EdgeDetail detail) {
+void MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Recency when,
+                       EdgeDetail detail) {
   const std::span<const Edge> present = user.EdgesTo(item);
-  const Count count = SumOf(present);
-  if (count + weight < 0) return ApplyOutcome::kBelowZero;
-  if (total_count_ + weight > kTotalCountMax) return ApplyOutcome::kOverflow;
   std::optional<Recency> before;
   if (!present.empty()) before = present.back().last;
   std::optional<Recency> after =
@@ -172,7 +157,6 @@ ApplyOutcome MacroGraph::Apply(UserState& user, ItemIndex item, Count weight, Re
             after.has_value() ? &*after : nullptr);
 
   AddToEdges(user, item, weight, when, detail);
-  return ApplyOutcome::kApplied;
 }
 
 void MacroGraph::RemoveEdge(UserState& user, size_t position) {
@@ -211,7 +195,7 @@ void MacroGraph::AddContribution(const UserState& user, Count sign) {
     } else {
       EdgesOf(item).erase(item_edge);
     }
-    ReadNewestUsers(item, newest_users_);
+    ReadNewestUsers(item, items_.shape().recent_len, newest_users_);
     std::fill(one_hop_change_.begin(), one_hop_change_.end(), 0);
     one_hop_change_[user.cluster] = weight;
     for (size_t q = 0; q < two_hop_change_.size(); ++q)

@@ -41,12 +41,6 @@ namespace groundswell {
 // at most the square of that sum, so none can overflow.
 inline constexpr Count kTotalCountMax = 3'037'000'499;
 
-enum class ApplyOutcome {
-  kApplied,
-  kBelowZero,  // would leave A[u,i] < 0: nothing was changed
-  kOverflow,   // would leave the sum of all A[u,i] above kTotalCountMax: nothing was changed
-};
-
 // Thread-safety: everything that is not const by one thread, the writer; the const methods by any,
 // at any time after loading, except where noted.
 class MacroGraph {
@@ -68,9 +62,10 @@ class MacroGraph {
 
   // Folds one event into the items and into `user`, the caller's copy of the user's state. A
   // negative weight takes back the newest interactions with the item first.
-  // REQUIRES: weight != 0; `user` as the last change of this user left it.
-  ApplyOutcome Apply(UserState& user, ItemIndex item, Count weight, Recency when,
-                     EdgeDetail detail = EdgeDetail::kPerItem);
+  // REQUIRES: weight != 0, A[u,item] + weight >= 0, total_count() + weight <= kTotalCountMax
+  // (Judge, graph/fold/judgement.h); `user` as the last change of this user left it.
+  void Apply(UserState& user, ItemIndex item, Count weight, Recency when,
+             EdgeDetail detail = EdgeDetail::kPerItem);
   // Takes out one edge, or all edges to one item, as if they had never been.
   void RemoveEdge(UserState& user, size_t position);
   void RemoveEdgesTo(UserState& user, ItemIndex item);
@@ -79,8 +74,9 @@ class MacroGraph {
   void RemoveUser(const UserState& user);
   void AddUser(const UserState& user);
 
-  // At most `limit` users with an edge to the item, newest first. The writer's alone.
-  std::vector<UserIndex> UsersOf(ItemIndex item, size_t limit) const;
+  // At most `limit` users with an edge to the item, newest first (`out`: its old content is
+  // dropped). The writer's alone.
+  void ReadNewestUsers(ItemIndex item, size_t limit, std::vector<UserIndex>& out) const;
 
   // H1_u (length Q) and H2_u (length P), overwritten. An empty span skips one.
   void GatherUser(const UserState& user, std::span<Count> one_hop, std::span<Count> two_hop) const;
@@ -104,7 +100,6 @@ class MacroGraph {
   using ItemEdges = absl::btree_set<ItemEdge>;
 
   void OneHopOf(const UserState& user, std::span<Count> one_hop) const;
-  void ReadNewestUsers(ItemIndex item, std::vector<UserIndex>& out) const;
   ItemEdges& EdgesOf(ItemIndex item) { return item_edges_[ToInt(item) / kItemsPerShard]; }
   const ItemEdges& EdgesOf(ItemIndex item) const {
     return item_edges_[ToInt(item) / kItemsPerShard];

@@ -1,8 +1,7 @@
 #include "graph/store/generation.h"
 
 #include <fmt/format.h>
-#include <rocksdb/db.h>
-#include <rocksdb/write_batch.h>
+#include <rocksdb/slice.h>
 
 #include <cstring>
 
@@ -12,12 +11,21 @@
 namespace groundswell {
 namespace {
 
+constexpr std::string_view kCurrentKey = "generation";
 constexpr std::string_view kStateKey = "state";
 constexpr std::string_view kCheckpointKey = "checkpoint";
+// Where every key begins with a generation's number.
+constexpr Column kColumns[] = {Column::kUsers,         Column::kUserIds,     Column::kItems,
+                               Column::kSnapshotFiles, Column::kCheckpoints, Column::kUsersBefore,
+                               Column::kExpiries};
 constexpr size_t kExpiryKeyBytes = 2 * sizeof(uint64_t) + sizeof(uint32_t);
 
-rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+template <typename Message>
+bool Parse(std::string_view bytes, Message& message) {
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
 
 storage::v1::GraphState ToMessage(const GraphState& state) {
   storage::v1::GraphState message;
@@ -58,7 +66,7 @@ GraphState ToState(const storage::v1::GraphState& message) {
 
 std::optional<StoredItem> ToItem(std::string_view record) {
   storage::v1::CatalogueItem item;
-  if (!item.ParseFromArray(record.data(), static_cast<int>(record.size()))) return std::nullopt;
+  if (!Parse(record, item)) return std::nullopt;
   return StoredItem{.id = item.item_id(),
                     .title = item.title(),
                     .category = item.category(),
@@ -71,6 +79,12 @@ std::optional<StoredItem> ToItem(std::string_view record) {
                     .availability = ReadAvailability(item)};
 }
 
+std::string IndexBytes(uint32_t index) {
+  std::string bytes;
+  AppendKeyU32(bytes, index);
+  return bytes;
+}
+
 // Smallest key behind all that begin with `prefix`.
 std::string Behind(std::string prefix) {
   while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
@@ -81,26 +95,49 @@ std::string Behind(std::string prefix) {
 }  // namespace
 
 Generation::Generation(GraphStore& store, uint32_t number)
-    : store_(&store), number_(number), prefix_(store.prefix_) {
+    : database_(&store.database()), number_(number), prefix_(database_->Key()) {
   AppendKeyU32(prefix_, number);
 }
 
 absl::StatusOr<Generation> Generation::OpenCurrent(GraphStore& store) {
-  const absl::StatusOr<uint32_t> number = store.CurrentGeneration();
-  if (!number.ok()) return number.status();
-  if (*number == 0) {
-    return absl::NotFoundError("the database holds no snapshot; import one first");
+  const Database& database = store.database();
+  rocksdb::PinnableSlice value;
+  const absl::StatusOr<bool> found = database.Get(Column::kDefault, database.Key(kCurrentKey),
+                                                  "cannot read which generation serves", value);
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError("the database holds no snapshot; import one first");
+  uint32_t number = 0;
+  for (const char byte : ToView(value)) number = number << 8 | static_cast<uint8_t>(byte);
+  return Generation(store, number);
+}
+
+void Generation::PutCurrent(GraphStore::Batch& batch) const {
+  std::string number;
+  AppendKeyU32(number, number_);
+  batch.changes().Put(Column::kDefault, database_->Key(kCurrentKey), number);
+}
+
+absl::Status Generation::KeepOnlyThis() const {
+  const auto prefix_of = [this](uint32_t number) {
+    std::string prefix = database_->Key();
+    AppendKeyU32(prefix, number);
+    return prefix;
+  };
+  Database::Batch batch(*database_);
+  for (const Column column : kColumns) {
+    batch.DeleteStored(column, prefix_of(0), prefix_);
+    batch.DeleteStored(column, prefix_of(number_ + 1), prefix_of(0xffffffff));
   }
-  return Generation(store, *number);
+  return database_->Commit(batch, /*sync=*/false, "cannot delete what another snapshot left");
 }
 
-std::string Generation::Key(std::string_view rest) const { return prefix_ + std::string(rest); }
-
-std::string Generation::IndexKey(uint32_t index) const {
-  std::string key = prefix_;
-  AppendKeyU32(key, index);
-  return key;
+std::string Generation::Key(std::string_view rest) const {
+  std::string key;
+  key.reserve(prefix_.size() + rest.size());
+  return key.append(prefix_).append(rest);
 }
+
+std::string Generation::IndexKey(uint32_t index) const { return Key(IndexBytes(index)); }
 
 std::string Generation::CheckpointKey(Offset checkpoint) const {
   std::string key = prefix_;
@@ -108,6 +145,7 @@ std::string Generation::CheckpointKey(Offset checkpoint) const {
   return key;
 }
 
+// They sort by time.
 std::string Generation::ExpiryKey(Recency last, UserIndex user) const {
   std::string key = prefix_;
   AppendKeyU64(key, static_cast<uint64_t>(last.time_us));
@@ -117,85 +155,70 @@ std::string Generation::ExpiryKey(Recency last, UserIndex user) const {
 }
 
 void Generation::PutState(GraphStore::Batch& batch, const GraphState& state) const {
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kDefault], Key(kStateKey),
-            ToMessage(state).SerializeAsString())
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kDefault, Key(kStateKey), ToMessage(state).SerializeAsString());
 }
 
 absl::StatusOr<GraphState> Generation::ReadState(const GraphStore::Moment& moment) const {
-  rocksdb::ReadOptions options;
-  options.snapshot = moment.get();
-  std::string value;
-  const rocksdb::Status got =
-      store_->db_->Get(options, store_->columns_[GraphStore::kDefault], Key(kStateKey), &value);
-  if (got.IsNotFound()) {
-    return absl::NotFoundError("the database holds no snapshot; import one first");
-  }
-  if (!got.ok()) return ToStatus(got, "cannot read the graph state");
+  rocksdb::PinnableSlice value;
+  const absl::StatusOr<bool> found = database_->Get(Column::kDefault, Key(kStateKey),
+                                                    "cannot read the graph state", value, moment);
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::NotFoundError("the database holds no snapshot; import one first");
   storage::v1::GraphState message;
-  if (!message.ParseFromString(value)) return absl::DataLossError("the graph state is damaged");
+  if (!Parse(ToView(value), message)) return absl::DataLossError("the graph state is damaged");
   return ToState(message);
 }
 
 void Generation::PutNewUser(GraphStore::Batch& batch, std::string_view user_id,
                             const UserState& user) const {
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kUserIds], IndexKey(ToInt(user.index)), ToSlice(user_id))
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kUserIds, IndexKey(ToInt(user.index)), user_id);
   PutUser(batch, user_id, user);
 }
 
 void Generation::PutUser(GraphStore::Batch& batch, std::string_view user_id,
                          const UserState& user) const {
-  EncodeUserState(user, batch.value_);
-  batch.batch_->Put(store_->columns_[GraphStore::kUsers], Key(user_id), batch.value_)
-      .PermitUncheckedError();
+  EncodeUserState(user, batch.changes().scratch());
+  batch.changes().Put(Column::kUsers, Key(user_id), batch.changes().scratch());
 }
 
 void Generation::DeleteUser(GraphStore::Batch& batch, std::string_view user_id,
                             UserIndex index) const {
-  batch.batch_->Delete(store_->columns_[GraphStore::kUsers], Key(user_id)).PermitUncheckedError();
-  batch.batch_->Delete(store_->columns_[GraphStore::kUserIds], IndexKey(ToInt(index)))
-      .PermitUncheckedError();
+  batch.changes().Delete(Column::kUsers, Key(user_id));
+  batch.changes().Delete(Column::kUserIds, IndexKey(ToInt(index)));
 }
 
 absl::StatusOr<std::optional<UserState>> Generation::ReadUser(std::string_view user_id) const {
   rocksdb::PinnableSlice value;
-  const rocksdb::Status got =
-      store_->db_->Get({}, store_->columns_[GraphStore::kUsers], Key(user_id), &value);
-  if (got.IsNotFound()) return std::nullopt;
-  if (!got.ok()) return ToStatus(got, "cannot read the user");
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kUsers, Key(user_id), "cannot read the user", value);
+  if (!found.ok()) return found.status();
+  if (!*found) return std::nullopt;
   absl::StatusOr<UserState> user = DecodeUserState(ToView(value));
   if (!user.ok()) return user.status();
   return std::optional<UserState>(*std::move(user));
 }
 
 absl::StatusOr<std::string> Generation::ReadUserId(UserIndex index) const {
-  std::string id;
-  const rocksdb::Status got =
-      store_->db_->Get({}, store_->columns_[GraphStore::kUserIds], IndexKey(ToInt(index)), &id);
-  if (got.IsNotFound()) {
+  rocksdb::PinnableSlice id;
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kUserIds, IndexKey(ToInt(index)), "cannot read a user's id", id);
+  if (!found.ok()) return found.status();
+  if (!*found) {
     return absl::DataLossError(fmt::format("no id is stored for the user {}", ToInt(index)));
   }
-  if (!got.ok()) return ToStatus(got, "cannot read a user's id");
-  return id;
+  return id.ToString();
 }
 
 absl::Status Generation::ForEachUser(
     const std::function<absl::Status(std::string_view, UserState)>& visit,
     const GraphStore::Moment& moment) const {
-  rocksdb::ReadOptions options;
-  options.snapshot = moment.get();
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator(options, store_->columns_[GraphStore::kUsers]));
-  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    const std::string_view id = ToView(it->key()).substr(prefix_.size());
-    absl::StatusOr<UserState> user = DecodeUserState(ToView(it->value()));
+  auto at = database_->Read(Column::kUsers, prefix_, {}, moment);
+  for (; at.Valid(); at.Next()) {
+    absl::StatusOr<UserState> user = DecodeUserState(at.value());
     if (!user.ok()) return user.status();
-    if (absl::Status s = visit(id, *std::move(user)); !s.ok()) return s;
+    if (absl::Status s = visit(at.rest(), *std::move(user)); !s.ok()) return s;
   }
-  return ToStatus(it->status(), "cannot read the users");
+  return at.Check("cannot read the users");
 }
 
 void Generation::PutItem(GraphStore::Batch& batch, ItemIndex item, const StoredItem& stored) const {
@@ -210,34 +233,30 @@ void Generation::PutItem(GraphStore::Batch& batch, ItemIndex item, const StoredI
   if (!stored.embedding.empty()) message.set_clusters_of(stored.clusters_of);
   message.set_upserted(stored.upserted);
   WriteAvailability(stored.availability, message);
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kItems], IndexKey(ToInt(item)),
-            message.SerializeAsString())
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kItems, IndexKey(ToInt(item)), message.SerializeAsString());
 }
 
 absl::StatusOr<std::vector<StoredItem>> Generation::ReadItems() const {
   std::vector<StoredItem> items;
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kItems]));
-  for (it->Seek(prefix_); it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    const bool is_next = ToView(it->key()) == IndexKey(static_cast<uint32_t>(items.size()));
-    std::optional<StoredItem> item = is_next ? ToItem(ToView(it->value())) : std::nullopt;
+  auto at = database_->Read(Column::kItems, prefix_);
+  for (; at.Valid(); at.Next()) {
+    const bool is_next = at.rest() == IndexBytes(static_cast<uint32_t>(items.size()));
+    std::optional<StoredItem> item = is_next ? ToItem(at.value()) : std::nullopt;
     if (!item.has_value()) {
       return absl::DataLossError(fmt::format("item {} is damaged or missing", items.size()));
     }
     items.push_back(*std::move(item));
   }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the catalogue"); !s.ok()) return s;
+  if (absl::Status s = at.Check("cannot read the catalogue"); !s.ok()) return s;
   return items;
 }
 
 absl::StatusOr<StoredItem> Generation::ReadItem(ItemIndex item) const {
-  std::string record;
-  const rocksdb::Status read =
-      store_->db_->Get({}, store_->columns_[GraphStore::kItems], IndexKey(ToInt(item)), &record);
-  if (!read.ok() && !read.IsNotFound()) return ToStatus(read, "cannot read the catalogue");
-  std::optional<StoredItem> stored = read.ok() ? ToItem(record) : std::nullopt;
+  rocksdb::PinnableSlice record;
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kItems, IndexKey(ToInt(item)), "cannot read the catalogue", record);
+  if (!found.ok()) return found.status();
+  std::optional<StoredItem> stored = *found ? ToItem(ToView(record)) : std::nullopt;
   if (!stored.has_value()) {
     return absl::DataLossError(fmt::format("item {} is damaged or missing", ToInt(item)));
   }
@@ -249,63 +268,57 @@ void Generation::PutSnapshotFileChunk(GraphStore::Batch& batch, std::string_view
   std::string key = Key(file);
   key.push_back('\0');
   AppendKeyU32(key, chunk);
-  batch.batch_->Put(store_->columns_[GraphStore::kSnapshotFiles], key, ToSlice(bytes))
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kSnapshotFiles, key, bytes);
 }
 
 absl::StatusOr<std::vector<std::string>> Generation::ListSnapshotFiles() const {
   std::vector<std::string> files;
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kSnapshotFiles]));
-  it->Seek(prefix_);
-  while (it->Valid() && it->key().starts_with(prefix_)) {
-    const std::string_view rest = ToView(it->key()).substr(prefix_.size());
-    files.emplace_back(rest.substr(0, rest.find('\0')));
-    it->Seek(Key(files.back() + "\x01"));
+  auto at = database_->Read(Column::kSnapshotFiles, prefix_);
+  while (at.Valid()) {
+    files.emplace_back(at.rest().substr(0, at.rest().find('\0')));
+    at.Seek(files.back() + "\x01");  // past the other chunks of the file
   }
-  if (absl::Status s = ToStatus(it->status(), "cannot list the snapshot"); !s.ok()) return s;
+  if (absl::Status s = at.Check("cannot list the snapshot"); !s.ok()) return s;
   return files;
 }
 
 absl::StatusOr<uint64_t> Generation::SnapshotFileBytes(std::string_view file) const {
   const std::string first = Key(std::string(file) + '\0');
   uint64_t bytes = 0;
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kSnapshotFiles]));
-  for (it->Seek(first); it->Valid() && it->key().starts_with(first); it->Next()) {
-    bytes += it->value().size();
+  auto at = database_->Read(Column::kSnapshotFiles, first);
+  for (; at.Valid(); at.Next()) {
+    bytes += at.value().size();
   }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the snapshot"); !s.ok()) return s;
+  if (absl::Status s = at.Check("cannot read the snapshot"); !s.ok()) return s;
   return bytes;
 }
 
 absl::Status Generation::ReadSnapshotFile(std::string_view file, std::span<std::byte> out) const {
   const std::string first = Key(std::string(file) + '\0');
-  size_t at = 0;
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kSnapshotFiles]));
-  for (it->Seek(first); it->Valid() && it->key().starts_with(first); it->Next()) {
-    const rocksdb::Slice chunk = it->value();
-    if (chunk.size() > out.size() - at) break;
-    std::memcpy(out.data() + at, chunk.data(), chunk.size());
-    at += chunk.size();
+  size_t filled = 0;
+  auto chunk = database_->Read(Column::kSnapshotFiles, first);
+  for (; chunk.Valid(); chunk.Next()) {
+    const std::string_view bytes = chunk.value();
+    if (bytes.size() > out.size() - filled) break;
+    std::memcpy(out.data() + filled, bytes.data(), bytes.size());
+    filled += bytes.size();
   }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the snapshot"); !s.ok()) return s;
-  if (at != out.size()) {
+  if (absl::Status s = chunk.Check("cannot read the snapshot"); !s.ok()) return s;
+  if (filled != out.size()) {
     return absl::DataLossError(fmt::format(
-        "snapshot file \"{}\" holds {} bytes where {} were expected", file, at, out.size()));
+        "snapshot file \"{}\" holds {} bytes where {} were expected", file, filled, out.size()));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<CheckpointInfo>> Generation::ReadCheckpoint() const {
-  std::string value;
-  const rocksdb::Status got =
-      store_->db_->Get({}, store_->columns_[GraphStore::kDefault], Key(kCheckpointKey), &value);
-  if (got.IsNotFound()) return std::nullopt;
-  if (!got.ok()) return ToStatus(got, "cannot read the checkpoint");
+  rocksdb::PinnableSlice value;
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kDefault, Key(kCheckpointKey), "cannot read the checkpoint", value);
+  if (!found.ok()) return found.status();
+  if (!*found) return std::nullopt;
   storage::v1::Checkpoint message;
-  if (!message.ParseFromString(value)) return absl::DataLossError("the checkpoint is damaged");
+  if (!Parse(ToView(value), message)) return absl::DataLossError("the checkpoint is damaged");
   return std::optional<CheckpointInfo>({.offset = message.offset(),
                                         .shards = message.shards(),
                                         .items = message.items(),
@@ -331,7 +344,7 @@ size_t Generation::PutCheckpointShard(GraphStore::Batch& batch, Offset checkpoin
   std::string key = CheckpointKey(checkpoint);
   AppendKeyU32(key, shard.number);
   const std::string bytes = message.SerializeAsString();
-  batch.batch_->Put(store_->columns_[GraphStore::kCheckpoints], key, bytes).PermitUncheckedError();
+  batch.changes().Put(Column::kCheckpoints, key, bytes);
   return key.size() + bytes.size();
 }
 
@@ -339,12 +352,11 @@ absl::StatusOr<ItemShard> Generation::ReadCheckpointShard(Offset checkpoint, uin
   std::string key = CheckpointKey(checkpoint);
   AppendKeyU32(key, shard);
   rocksdb::PinnableSlice value;
-  const rocksdb::Status got =
-      store_->db_->Get({}, store_->columns_[GraphStore::kCheckpoints], key, &value);
-  if (!got.ok() && !got.IsNotFound()) return ToStatus(got, "cannot read the checkpoint");
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kCheckpoints, key, "cannot read the checkpoint", value);
+  if (!found.ok()) return found.status();
   storage::v1::CheckpointShard message;
-  const bool parsed =
-      got.ok() && message.ParseFromArray(value.data(), static_cast<int>(value.size()));
+  const bool parsed = *found && Parse(ToView(value), message);
   const int edges = message.item_size();
   if (!parsed || message.time_us_size() != edges || message.offset_size() != edges ||
       message.user_size() != edges) {
@@ -374,70 +386,57 @@ void Generation::PutCheckpoint(GraphStore::Batch& batch, const CheckpointInfo& i
   message.set_item_clusters(info.item_clusters);
   message.set_create_time_us(info.create_time_us);
   message.set_bytes(info.bytes);
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kDefault], Key(kCheckpointKey),
-            message.SerializeAsString())
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kDefault, Key(kCheckpointKey), message.SerializeAsString());
 }
 
 absl::Status Generation::KeepOnlyCheckpoint(Offset checkpoint) const {
-  rocksdb::WriteBatch batch;
-  for (const auto column : {GraphStore::kCheckpoints, GraphStore::kUsersBefore}) {
-    store_->DeleteRange(column, prefix_, CheckpointKey(checkpoint), batch);
-    store_->DeleteRange(column, CheckpointKey(checkpoint + 1), Behind(prefix_), batch);
+  Database::Batch batch(*database_);
+  for (const Column column : {Column::kCheckpoints, Column::kUsersBefore}) {
+    batch.DeleteStored(column, prefix_, CheckpointKey(checkpoint));
+    batch.DeleteStored(column, CheckpointKey(checkpoint + 1), Behind(prefix_));
   }
-  return ToStatus(store_->db_->Write({}, &batch), "cannot delete an old checkpoint");
+  return database_->Commit(batch, /*sync=*/false, "cannot delete an old checkpoint");
 }
 
 void Generation::PutUserBefore(GraphStore::Batch& batch, Offset checkpoint,
                                std::string_view user_id, const UserState* user) const {
-  batch.value_.clear();
-  if (user != nullptr) EncodeUserState(*user, batch.value_);
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kUsersBefore],
-            CheckpointKey(checkpoint) + std::string(user_id), batch.value_)
-      .PermitUncheckedError();
+  batch.changes().scratch().clear();
+  if (user != nullptr) EncodeUserState(*user, batch.changes().scratch());
+  batch.changes().Put(Column::kUsersBefore, CheckpointKey(checkpoint) + std::string(user_id),
+                      batch.changes().scratch());
 }
 
 absl::Status Generation::ForEachUserBefore(
     Offset checkpoint,
     const std::function<absl::Status(std::string_view, std::optional<UserState>)>& visit) const {
   const std::string prefix = CheckpointKey(checkpoint);
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kUsersBefore]));
-  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+  auto at = database_->Read(Column::kUsersBefore, prefix);
+  for (; at.Valid(); at.Next()) {
     std::optional<UserState> user;
-    if (!it->value().empty()) {
-      absl::StatusOr<UserState> decoded = DecodeUserState(ToView(it->value()));
+    if (!at.value().empty()) {
+      absl::StatusOr<UserState> decoded = DecodeUserState(at.value());
       if (!decoded.ok()) return decoded.status();
       user = *std::move(decoded);
     }
-    const std::string_view id = ToView(it->key()).substr(prefix.size());
-    if (absl::Status s = visit(id, std::move(user)); !s.ok()) return s;
+    if (absl::Status s = visit(at.rest(), std::move(user)); !s.ok()) return s;
   }
-  return ToStatus(it->status(), "cannot read the users of the checkpoint");
+  return at.Check("cannot read the users of the checkpoint");
 }
 
 void Generation::PutExpiry(GraphStore::Batch& batch, const Expiry& expiry) const {
-  batch.batch_
-      ->Put(store_->columns_[GraphStore::kExpiries], ExpiryKey(expiry.last, expiry.user),
-            expiry.user_id)
-      .PermitUncheckedError();
+  batch.changes().Put(Column::kExpiries, ExpiryKey(expiry.last, expiry.user), expiry.user_id);
 }
 
 void Generation::DeleteExpiry(GraphStore::Batch& batch, Recency last, UserIndex user) const {
-  batch.batch_->Delete(store_->columns_[GraphStore::kExpiries], ExpiryKey(last, user))
-      .PermitUncheckedError();
+  batch.changes().Delete(Column::kExpiries, ExpiryKey(last, user));
 }
 
 absl::StatusOr<std::vector<Expiry>> Generation::ReadExpiries(int64_t from_us, size_t limit) const {
   std::vector<Expiry> expiries;
-  std::unique_ptr<rocksdb::Iterator> it(
-      store_->db_->NewIterator({}, store_->columns_[GraphStore::kExpiries]));
-  for (it->Seek(ExpiryKey({.time_us = from_us}, UserIndex{0}));
-       it->Valid() && it->key().starts_with(prefix_); it->Next()) {
-    if (expiries.size() == limit) break;
-    const std::string_view rest = ToView(it->key()).substr(prefix_.size());
+  const std::string from = ExpiryKey({.time_us = from_us}, UserIndex{0});
+  auto at = database_->Read(Column::kExpiries, prefix_, from.substr(prefix_.size()));
+  for (; at.Valid() && expiries.size() < limit; at.Next()) {
+    const std::string_view rest = at.rest();
     if (rest.size() != kExpiryKeyBytes)
       return absl::DataLossError("a key of the window is damaged");
     constexpr size_t kWord = sizeof(uint64_t);
@@ -445,9 +444,9 @@ absl::StatusOr<std::vector<Expiry>> Generation::ReadExpiries(int64_t from_us, si
         {.last = {.time_us = static_cast<int64_t>(KeySuffixU64(rest.substr(0, kWord))),
                   .offset = static_cast<Offset>(KeySuffixU64(rest.substr(0, 2 * kWord)))},
          .user = UserIndex{static_cast<uint32_t>(KeySuffixU64(rest))},
-         .user_id = std::string(ToView(it->value()))});
+         .user_id = std::string(at.value())});
   }
-  if (absl::Status s = ToStatus(it->status(), "cannot read the window"); !s.ok()) return s;
+  if (absl::Status s = at.Check("cannot read the window"); !s.ok()) return s;
   return expiries;
 }
 

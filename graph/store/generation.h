@@ -25,22 +25,11 @@
 #include "graph/state/catalogue.h"
 #include "graph/state/shard_capture.h"
 #include "graph/state/state_digest.h"
+#include "graph/state/user_edges.h"
 #include "graph/state/user_state.h"
 #include "graph/store/store.h"
 
 namespace groundswell {
-
-// What is kept of a user's past. Each limit at 0 is off. Time is event time, never a clock:
-// replaying the log gives the same graph.
-struct Window {
-  int64_t age_us = 0;        // interactions older than the log's newest event time less this leave
-  int64_t interactions = 0;  // the newest so many of a user stay
-  int64_t items = 0;         // the newest so many items of a user stay
-  bool operator==(const Window&) const = default;
-
-  // Whether interactions must be told apart; see Edge.
-  bool keeps_interactions() const { return age_us > 0 || interactions > 0; }
-};
 
 // How far the fold has come; see groundswell.storage.v1.GraphState.
 struct GraphState {
@@ -93,6 +82,11 @@ class Generation {
   Generation(GraphStore& store, uint32_t number);
   // The one that serves; NotFound when nothing was imported.
   static absl::StatusOr<Generation> OpenCurrent(GraphStore& store);
+  // Makes it the one that serves.
+  void PutCurrent(GraphStore::Batch& batch) const;
+  // Deletes every other: what an activation that was cut off left behind, or what a finished one
+  // replaced.
+  absl::Status KeepOnlyThis() const;
 
   uint32_t number() const { return number_; }
 
@@ -156,7 +150,7 @@ class Generation {
   std::string CheckpointKey(Offset checkpoint) const;
   std::string ExpiryKey(Recency last, UserIndex user) const;
 
-  GraphStore* store_;
+  Database* database_;
   uint32_t number_;
   std::string prefix_;  // the namespace's number, then this one's
 };

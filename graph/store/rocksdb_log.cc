@@ -21,11 +21,14 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
   if (!last.ok()) return last.status();
   auto producers = store.ReadProducers();
   if (!producers.ok()) return producers.status();
+  // A log may be empty and yet have had entries, all cut off or none of them carried over from
+  // before `base`: no offset is given twice.
   const Offset first = *begin > 0 ? *begin : base + 1;
   const Offset end = std::max({*last, first - 1, base});
   const auto acknowledged = AcknowledgedMark::Read(store.path());
   if (!acknowledged.ok()) return acknowledged.status();
   const AcknowledgedMark::Value mark = acknowledged->value_or(AcknowledgedMark::Value{});
+  // RocksDB opened, so its files are whole as far as they reach; the mark tells how far that was.
   const int64_t lost = std::max<int64_t>(mark.offset - end, 0);
   if (lost > 0 && mark.durability == Durability::kSync) {
     return absl::DataLossError(fmt::format(
@@ -110,6 +113,7 @@ absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> RocksdbLog::Read(Offset
   return entries;
 }
 
+// The records of the window stay: ForgetEventIdsBefore reads from them which ids leave it.
 absl::Status RocksdbLog::TruncateBefore(Offset offset) {
   const Offset begin = std::min(offset, end() - options_.event_ids_max + 1);
   if (begin <= begin_) return absl::OkStatus();
@@ -120,6 +124,8 @@ absl::Status RocksdbLog::TruncateBefore(Offset offset) {
   return status;
 }
 
+// Whole requests, since a request is all in the log or not at all; so also one that is longer than
+// group_max, alone.
 std::vector<RocksdbLog::Pending> RocksdbLog::TakeGroup() {
   std::vector<Pending> group;
   size_t size = 0;
@@ -139,8 +145,9 @@ void RocksdbLog::WriteLoop() {
     std::vector<Pending> group;
     {
       MutexLock lock(mutex_);
+      // No delay that waits for more: while one group is synced the next one gathers.
       while (queue_.empty() && !closing_) changed_.Wait(mutex_);
-      if (queue_.empty()) return;
+      if (queue_.empty()) return;  // closing, and nothing is left
       group = TakeGroup();
     }
     WriteGroup(group);
@@ -149,6 +156,7 @@ void RocksdbLog::WriteLoop() {
 
 absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& group) {
   const std::string event_id(EventIdOf(entry));
+  // The database does not know yet what the group itself brings.
   if (const auto at = group.event_ids.find(event_id); at != group.event_ids.end()) {
     return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = at->second};
   }
@@ -165,6 +173,9 @@ absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& gr
   return Appended{.outcome = Appended::Outcome::kAppended, .offset = offset};
 }
 
+// Of a producer that is forgotten, the next number would be a gap, and it would be stuck: only one
+// of which nothing has come for a whole window may go. One per group: the database and `producers_`
+// have it until the group is written, so a second look would find the same one.
 absl::Status RocksdbLog::MakeRoomForProducer(Group& group) {
   if (producers_.size() + group.producers.size() < options_.producers_max) return absl::OkStatus();
   const auto silent = std::min_element(
@@ -183,7 +194,7 @@ absl::Status RocksdbLog::MakeRoomForProducer(Group& group) {
   return absl::OkStatus();
 }
 
-// The producer as it stands before the request.
+// The producer as it stands before the request, behind the group's earlier ones.
 absl::StatusOr<Producer> RocksdbLog::FindProducer(const AppendRequest& request, Group& group) {
   if (const auto at = group.producers.find(request.producer_id); at != group.producers.end()) {
     return at->second;
@@ -195,6 +206,8 @@ absl::StatusOr<Producer> RocksdbLog::FindProducer(const AppendRequest& request, 
   return Producer{};
 }
 
+// What forbids a request is found before its first entry is staged, so that one which fails alone
+// leaves nothing in the group's batch.
 absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& request, Group& group) {
   AppendResult result;
   Producer producer;
@@ -210,6 +223,7 @@ absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& reque
     }
   }
   for (size_t i = 0; i < request.entries.size(); ++i) {
+    // Sent again after a broken stream: known by its number, however long ago its id was forgotten.
     if (has_producer && request.sequences[i] <= producer.last_sequence) {
       result.entries.push_back(
           {.outcome = Appended::Outcome::kDuplicate, .offset = producer.last_offset});
@@ -220,6 +234,7 @@ absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& reque
     result.entries.push_back(*appended);
   }
   if (has_producer) {
+    // Also when no entry was new: numbers of refused entries count as dealt with.
     if (request.last_sequence > producer.last_sequence) {
       producer = {.last_sequence = request.last_sequence, .last_offset = group.next - 1};
       group.batch.PutProducer(request.producer_id, producer);
@@ -231,7 +246,8 @@ absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& reque
   return result;
 }
 
-// The ids that leave the window when offsets first..last enter it.
+// The ids that leave the window when offsets first..last enter it. The log itself says which: no
+// second list of ids in the order of their age has to be kept.
 absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch) {
   const Offset from = std::max(first - options_.event_ids_max, begin());
   const Offset until = last - options_.event_ids_max;
@@ -259,6 +275,7 @@ absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& 
   return ForgetEventIdsBefore(first, group.next - 1, group.batch);
 }
 
+// The one sync that the whole group shares.
 absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
   const auto start = std::chrono::steady_clock::now();
   absl::Status status = store_.Commit(batch, options_.durability == Durability::kSync);
@@ -273,12 +290,15 @@ void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
   if (status.ok()) status = StageGroup(pending, group);
   if (status.ok() && group.writes) status = CommitGroup(group.batch);
   failed_ = !status.ok();
+  // What is remembered in memory, and what others are told, only now that it is on disk.
   if (status.ok()) {
     producers_.erase(group.silent_producer);
     for (auto& [id, producer] : group.producers) producers_[id] = producer;
   }
   if (status.ok() && group.next - 1 > end()) {
     end_.store(group.next - 1, std::memory_order_release);
+    // Behind the commit, so that it never claims more than is on disk, and before the
+    // acknowledgements.
     mark_->Write({.offset = group.next - 1, .durability = options_.durability});
     MutexLock lock(listeners_mutex_);
     for (const auto& [number, listener] : listeners_) listener();

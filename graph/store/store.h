@@ -1,10 +1,7 @@
-// GraphStore: the RocksDB database of one server, and the only way to change it.
-//
-// Every key begins with the number of its namespace, so that several tenants can share one
-// database; an open store reads and writes one namespace. The log and what belongs to it (event
-// ids, producers, tombstones) are one per namespace. What is folded over a snapshot is a Generation
-// (generation.h): the one that serves, and while another snapshot is made ready a second one.
-// docs/formats.md gives every key and value.
+// GraphStore: the database of one server (database.h), and in it the log and what belongs to it:
+// event ids, producers, tombstones, and what an operator set. They are one per namespace. What is
+// folded over a snapshot is a Generation (generation.h): the one that serves, and while another
+// snapshot is made ready a second one. docs/formats.md gives every key and value.
 //
 // Thread-safety: all methods may be called from any thread. Errors: NotFound and FailedPrecondition
 // as documented, DataLoss for bytes that are not what was written, ResourceExhausted when the disk
@@ -12,7 +9,6 @@
 #ifndef GROUNDSWELL_GRAPH_STORE_STORE_H_
 #define GROUNDSWELL_GRAPH_STORE_STORE_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,19 +25,9 @@
 #include "graph/ids.h"
 #include "graph/log/log_entry.h"
 #include "graph/state/state_digest.h"
-
-namespace rocksdb {
-class ColumnFamilyHandle;
-class DB;
-class Env;
-class Snapshot;
-class Status;
-class WriteBatch;
-}  // namespace rocksdb
+#include "graph/store/database.h"
 
 namespace groundswell {
-
-class WriteAheadCheck;
 
 // What was taken out of the graph.
 struct Removed {
@@ -69,29 +55,16 @@ struct Producer {
 
 class GraphStore {
  public:
-  struct Options {
-    std::string path;
-    std::string name_space = "default";
-    bool create = false;  // make the database, or the namespace in it, when it is not there
-    size_t block_cache_bytes = size_t{256} << 20;
-    // All column families together; they are flushed together, so that none runs ahead of another.
-    // Events go on while full buffers are written: beside a slow disk it can be as much again.
-    size_t write_buffer_bytes = size_t{256} << 20;
-    rocksdb::Env* env = nullptr;  // the file system; nullptr: the machine's. Must outlive the store
-    // Opens also a database whose write-ahead log is damaged: what is behind the damage is dropped.
-    bool drops_damaged_end = false;
-  };
+  using Options = Database::Options;
+  using Moment = Database::Moment;
 
-  // NotFound when there is no database and `create` is false; FailedPrecondition when the database
-  // has another schema version; Unavailable when another process holds it.
+  // As Database::Open.
   static absl::StatusOr<std::unique_ptr<GraphStore>> Open(const Options& options);
-  ~GraphStore();
 
   // Collects changes that become visible together or not at all.
   class Batch {
    public:
-    explicit Batch(const GraphStore& store);
-    ~Batch();
+    explicit Batch(const GraphStore& store) : database_(*store.database_), changes_(database_) {}
     void PutLogEntry(Offset offset, const LogEntry& entry);
     void PutLogBytes(Offset offset, std::string_view record);
     // Takes the records before `offset` out of the log, which then begins there.
@@ -103,35 +76,29 @@ class GraphStore {
     void PutProducer(std::string_view id, const Producer& producer);
     void DeleteProducer(std::string_view id);
     void PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
-    // Makes this generation the one that serves.
-    void PutCurrentGeneration(uint32_t generation);
     // What an operator set while the server ran; kept as it is by everything that replaces a
     // snapshot or cuts the log.
     void PutSetting(std::string_view name, std::string_view value);
-    size_t bytes() const;
-    void Clear();
+    size_t bytes() const { return changes_.bytes(); }
+    void Clear() { changes_.Clear(); }
+    // What others keep in the same database goes here.
+    Database::Batch& changes() { return changes_; }
 
    private:
-    friend class GraphStore;
-    friend class Generation;
-    const GraphStore& store_;
-    std::unique_ptr<rocksdb::WriteBatch> batch_;
-    std::string value_;  // reused for encoding
+    const Database& database_;
+    Database::Batch changes_;
   };
 
-  // Applies the batch atomically; with `sync` it is on disk when this returns. On an error nothing
-  // of it is visible, and the same batch may be committed again.
-  absl::Status Commit(Batch& batch, bool sync);
-
-  // A moment of the whole store, for reads that belong together. Must not outlive the store.
-  using Moment = std::shared_ptr<const rocksdb::Snapshot>;
-  Moment Now() const;
-
-  // Number of the generation that serves; 0 when nothing was imported.
-  absl::StatusOr<uint32_t> CurrentGeneration() const;
-  // Deletes every generation but this one: what an activation that was cut off left behind, or what
-  // a finished one replaced.
-  absl::Status KeepOnlyGeneration(uint32_t generation);
+  Database& database() const { return *database_; }
+  // These are the database's.
+  absl::Status Commit(Batch& batch, bool sync) { return database_->Commit(batch.changes(), sync); }
+  Moment Now() const { return database_->Now(); }
+  absl::Status EraseDeleted() { return database_->EraseDeleted(); }
+  absl::Status Backup(const std::string& directory) const { return database_->Backup(directory); }
+  absl::Status VerifyFiles() const { return database_->VerifyFiles(); }
+  absl::Status Resume() { return database_->Resume(); }
+  std::vector<std::pair<std::string, double>> Figures() const { return database_->Figures(); }
+  const std::string& path() const { return database_->path(); }
 
   // What PutSetting wrote; empty when it never did.
   absl::StatusOr<std::string> ReadSetting(std::string_view name) const;
@@ -164,58 +131,11 @@ class GraphStore {
   // lost, are not known any more.
   absl::Status ForgetAcknowledgedBehind(Offset offset, Batch& batch) const;
 
-  // Writes everything that was deleted or replaced out of the files of the log and the users.
-  absl::Status EraseDeleted();
-  // A consistent copy of the whole database into a directory that is not there yet; on the same
-  // disk it costs no space (hard links). Writing goes on meanwhile.
-  absl::Status Backup(const std::string& directory) const;
-  // Reads every block and compares checksums.
-  absl::Status VerifyFiles() const;
-
-  // Lets a database that stopped after a full disk write again. OK when there was nothing to do.
-  absl::Status Resume();
-
-  // RocksDB's own figures, by name, for the metrics.
-  std::vector<std::pair<std::string, double>> Figures() const;
-
-  const std::string& path() const { return path_; }
-
  private:
-  friend class Generation;
-  enum Column {
-    kDefault,
-    kLog,
-    kEventIds,
-    kProducers,
-    kTombstones,
-    kUsers,
-    kUserIds,
-    kItems,
-    kSnapshotFiles,
-    kCheckpoints,
-    kUsersBefore,
-    kExpiries,
-    kColumnCount
-  };
+  explicit GraphStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
-  GraphStore();
-  absl::Status CheckSchema(const Options& options, bool is_new);
-  absl::Status BindNamespace(const Options& options);
-  void DeleteRange(Column column, const std::string& begin, const std::string& end,
-                   rocksdb::WriteBatch& batch) const;
-  std::string Key(std::string_view rest = {}) const;
-  std::string LogKey(Offset offset) const;
-  std::string TombstoneKey(Tombstone::Kind kind, const IdHash& hash) const;
-
-  std::string path_;
-  std::unique_ptr<WriteAheadCheck> check_;  // RocksDB keeps its address
-  std::unique_ptr<rocksdb::DB> db_;
-  std::array<rocksdb::ColumnFamilyHandle*, kColumnCount> columns_{};
-  std::string prefix_;  // the namespace's number, big-endian
+  const std::unique_ptr<Database> database_;
 };
-
-// A RocksDB error in our terms; `doing` says what failed.
-absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing);
 
 }  // namespace groundswell
 

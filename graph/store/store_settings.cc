@@ -1,7 +1,6 @@
 // What an operator set while the server ran, by name.
 #include <fmt/format.h>
-#include <rocksdb/db.h>
-#include <rocksdb/write_batch.h>
+#include <rocksdb/slice.h>
 
 #include "graph/store/store.h"
 
@@ -15,29 +14,23 @@ std::string NameOf(std::string_view setting) { return fmt::format("{}{}", kPrefi
 }  // namespace
 
 void GraphStore::Batch::PutSetting(std::string_view name, std::string_view value) {
-  batch_
-      ->Put(store_.columns_[kDefault], store_.Key(NameOf(name)),
-            rocksdb::Slice(value.data(), value.size()))
-      .PermitUncheckedError();  // only fails on values of 4 GiB
+  changes_.Put(Column::kDefault, database_.Key(NameOf(name)), value);
 }
 
 absl::StatusOr<std::string> GraphStore::ReadSetting(std::string_view name) const {
-  std::string value;
-  const rocksdb::Status got = db_->Get({}, columns_[kDefault], Key(NameOf(name)), &value);
-  if (got.IsNotFound()) return std::string();
-  if (!got.ok()) return ToStatus(got, fmt::format("cannot read the setting {}", name));
-  return value;
+  rocksdb::PinnableSlice value;
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kDefault, database_->Key(NameOf(name)),
+                     fmt::format("cannot read the setting {}", name), value);
+  if (!found.ok()) return found.status();
+  return *found ? value.ToString() : std::string();
 }
 
 absl::Status GraphStore::ForEachSetting(
     const std::function<void(std::string_view name, std::string_view value)>& visit) const {
-  const std::string begin = Key(kPrefix);
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, columns_[kDefault]));
-  for (it->Seek(begin); it->Valid() && it->key().starts_with(begin); it->Next()) {
-    const std::string_view key(it->key().data(), it->key().size());
-    visit(key.substr(begin.size()), {it->value().data(), it->value().size()});
-  }
-  return ToStatus(it->status(), "cannot read the settings");
+  auto at = database_->Read(Column::kDefault, database_->Key(kPrefix));
+  for (; at.Valid(); at.Next()) visit(at.rest(), at.value());
+  return at.Check("cannot read the settings");
 }
 
 }  // namespace groundswell

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/log/interaction.h"
 #include "server/config/config_keys.h"
 #include "server/rpc/status_details.h"
 
@@ -32,7 +33,6 @@ constexpr std::string_view kEventTypesHelp =
     "replaces all.";
 constexpr size_t kEventTypesMax = 32;
 constexpr size_t kEventTypeBytesMax = 32;
-constexpr int64_t kWeightMax = 1'000'000;
 constexpr size_t kFileBytesMax = 1 << 20;
 
 std::string_view SectionOf(std::string_view key) { return key.substr(0, key.find('.')); }

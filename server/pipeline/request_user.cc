@@ -19,7 +19,7 @@ absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& ev
   const auto field = [&](std::string_view name) {
     return fmt::format("hypothetical_events[{}].{}", refusal.position, name);
   };
-  using Outcome = Applier::Outcome;
+  using Outcome = FoldOutcome;
   switch (refusal.outcome) {
     case Outcome::kBelowZero:
       return InvalidField(field("weight"), std::to_string(event.weight),

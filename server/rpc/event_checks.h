@@ -21,7 +21,6 @@ namespace groundswell {
 
 inline constexpr size_t kInteractionsMax = 1'000;
 inline constexpr size_t kHypotheticalEventsMax = 100;
-inline constexpr int64_t kWeightMax = 1'000'000;
 
 // The interaction as the log stores it. `event_types` gives the types and their weights, `now_us`
 // is the server's clock.

@@ -208,7 +208,7 @@ absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& dire
   auto served_before = ReadServedSnapshots(context.store);
   if (!served_before.ok()) return served_before.status();
   GraphStore::Batch batch(context.store);
-  batch.PutCurrentGeneration(state->generation.number());
+  state->generation.PutCurrent(batch);
   PutServedSnapshot({.digest = state->snapshot->digest(),
                      .version = state->snapshot->manifest().FullVersion(),
                      .directory = directory,
@@ -220,7 +220,7 @@ absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& dire
   context.on_served(*context.serving.Get());
   // Requests that began before the swap end with the old state.
   retired.get().reset();
-  return context.store.KeepOnlyGeneration(number);
+  return Generation(context.store, number).KeepOnlyThis();
 }
 
 }  // namespace
@@ -297,7 +297,9 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activat
   // It serves; only the clearing up failed.
   if (context.serving.Get()->generation.number() == generation.number()) return status;
   state.reset();
-  context.store.KeepOnlyGeneration(serving_number).IgnoreError();  // done again at the next start
+  Generation(context.store, serving_number)
+      .KeepOnlyThis()
+      .IgnoreError();  // done again at the next start
   return status;
 }
 

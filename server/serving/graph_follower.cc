@@ -7,14 +7,14 @@
 namespace groundswell {
 
 void FollowGraph(const LiveState& state, Applier::Options& options) {
-  options.on_edges_changed = [&state](const EdgeChange& change) {
+  options.fold.on_edges_changed = [&state](const EdgeChange& change) {
     state.adjacency->Change(change);
     state.fading_counts->Change(change);
     state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
     state.new_item_vectors->Change(change);
   };
-  options.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
-                                 std::optional<uint32_t> category_before) {
+  options.fold.on_upserted = [&state](ItemIndex item, const UpsertItem& upserted,
+                                      std::optional<uint32_t> category_before) {
     const bool has_vector =
         upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
     if (has_vector && state.embedding_index->Upsert(item, upserted.embedding).ok()) {
@@ -24,7 +24,7 @@ void FollowGraph(const LiveState& state, Applier::Options& options) {
       state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));
     }
   };
-  options.on_removed = [&state](ItemIndex item) {
+  options.fold.on_removed = [&state](ItemIndex item) {
     // The catalogue hides it already; this gives back its place in the index.
     state.embedding_index->Remove(item).IgnoreError();
   };

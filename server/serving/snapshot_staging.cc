@@ -173,7 +173,7 @@ absl::Status GenerationWriter::Finish(GraphState state, bool serves) {
   state.newest_event_time_us = std::max(state.newest_event_time_us, newest_time_us_);
   state.digest = digest_;
   generation_.PutState(batch_, state);
-  if (serves) batch_.PutCurrentGeneration(generation_.number());
+  if (serves) generation_.PutCurrent(batch_);
   return store_.Commit(batch_, /*sync=*/true);
 }
 

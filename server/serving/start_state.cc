@@ -20,7 +20,7 @@ using std::chrono::steady_clock;
 
 Applier::Options OptionsFor(const ServingState& state, const StartContext& context) {
   Applier::Options options = context.applier;
-  options.clustering = ClusteringOf(state.snapshot);
+  options.fold.clustering = ClusteringOf(state.snapshot);
   FollowGraph(state, options);
   const auto serves = [&serving = context.serving, &state] {
     return serving.Get().get() == &state;

@@ -73,7 +73,7 @@ class OverlayTrial {
 
   // Lays random events over a random user, then ingests them, and compares. The history's time goes
   // on to `now_us`.
-  void Run(std::mt19937_64& random, int64_t now_us, std::vector<Applier::Outcome>& expected) {
+  void Run(std::mt19937_64& random, int64_t now_us, std::vector<FoldOutcome>& expected) {
     const std::string user = RandomUser(random);
     const int64_t newest_us = live_.progress().newest_event_time_us;
     std::vector<Interaction> events;
@@ -92,7 +92,7 @@ class OverlayTrial {
                                                          overlaid->state, overlaid->own_two_hop);
 
     if (refusal.has_value()) events.resize(refusal->position + 1);
-    expected.insert(expected.end(), events.size(), Applier::Outcome::kApplied);
+    expected.insert(expected.end(), events.size(), FoldOutcome::kApplied);
     if (refusal.has_value()) expected.back() = refusal->outcome;
     live_.Apply({events.begin(), events.end()});
     if (!input.has_value()) return;
@@ -134,7 +134,7 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
     MakeStore(directory.File("db"), kItems, window);
     LiveGraph live(directory.File("db"), {.shape = kShape, .spare_items = 200});
     OverlayTrial trial(live, window);
-    std::vector<Applier::Outcome> expected;
+    std::vector<FoldOutcome> expected;
     std::vector<bool> is_expected;  // by interaction; those of the history are not foretold
     int64_t now_us = 100 * kTickUs;
     for (int round = 0; round < 40; ++round) {
@@ -143,7 +143,7 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
         now_us += static_cast<int64_t>(random() % 4) * kTickUs;
         entries.push_back(RandomEntry(random, now_us));
         if (std::holds_alternative<Interaction>(entries.back())) {
-          expected.push_back(Applier::Outcome::kApplied);
+          expected.push_back(FoldOutcome::kApplied);
           is_expected.push_back(false);
         }
       }
@@ -154,7 +154,7 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
     }
     live.ExpectVerified();
     compared += trial.compared();
-    const std::vector<Applier::Outcome> outcomes = live.StopAndTakeOutcomes();
+    const std::vector<FoldOutcome> outcomes = live.StopAndTakeOutcomes();
     ASSERT_EQ(outcomes.size(), expected.size());
     for (size_t at = 0; at < outcomes.size(); ++at) {
       if (!is_expected[at]) continue;
@@ -163,7 +163,7 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
     }
   }
   EXPECT_GT(compared, 200);
-  using Outcome = Applier::Outcome;
+  using Outcome = FoldOutcome;
   for (const Outcome outcome :
        {Outcome::kBelowZero, Outcome::kUnknownItem, Outcome::kOutsideWindow, Outcome::kForgotten}) {
     EXPECT_GT(refused[static_cast<size_t>(outcome)], 5) << static_cast<int>(outcome);

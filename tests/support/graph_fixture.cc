@@ -32,7 +32,7 @@ void MakeStore(const std::string& path, size_t items, const Window& window, rock
                         .category = "things"});
   }
   generation.PutState(batch, {.snapshot_digest = "test", .window = window});
-  batch.PutCurrentGeneration(generation.number());
+  generation.PutCurrent(batch);
   ThrowIfBad((*store)->Commit(batch, /*sync=*/true));
 }
 

@@ -80,18 +80,19 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   const auto checkpoint = ValueOrThrow(generation.ReadCheckpoint());
   std::optional<Offset> checkpoint_offset;
   if (checkpoint.has_value()) checkpoint_offset = checkpoint->offset;
-  Applier::Options applier_options{.batch_max = options.batch_max,
-                                   .user_cache_bytes = options.user_cache_bytes,
-                                   .clustering = TestClustering(options.shape, trained_items)};
+  Applier::Options applier_options{
+      .fold = {.batch_max = options.batch_max,
+               .user_cache_bytes = options.user_cache_bytes,
+               .clustering = TestClustering(options.shape, trained_items)}};
   applier_options.on_applied = [this](std::span<const Applier::Result> results) {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [interaction, outcome] : results) outcomes_.push_back(outcome);
   };
-  applier_options.on_edges_changed = [this,
-                                      also = options.on_edges_changed](const EdgeChange& change) {
-    adjacency->Change(change);
-    if (also) also(change);
-  };
+  applier_options.fold.on_edges_changed =
+      [this, also = options.on_edges_changed](const EdgeChange& change) {
+        adjacency->Change(change);
+        if (also) also(change);
+      };
   applier = std::make_unique<Applier>(*store, generation, *log, *catalogue, *graph, state,
                                       checkpoint_offset, std::move(applier_options));
   const absl::Status caught_up = applier->CatchUp([](Offset, Offset) {}, [] { return false; });
@@ -129,7 +130,7 @@ Offset LiveGraph::Apply(std::vector<LogEntry> entries) {
   return offset;
 }
 
-std::vector<Applier::Outcome> LiveGraph::StopAndTakeOutcomes() {
+std::vector<FoldOutcome> LiveGraph::StopAndTakeOutcomes() {
   log->Close();
   applier.reset();
   const std::lock_guard<std::mutex> lock(mutex_);

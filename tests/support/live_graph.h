@@ -48,7 +48,7 @@ class LiveGraph {
   Offset Apply(std::vector<LogEntry> entries);
   Offset Apply(LogEntry entry) { return Apply(std::vector<LogEntry>{std::move(entry)}); }
   // What became of the interactions, in order. They are all told once the applier has stopped.
-  std::vector<Applier::Outcome> StopAndTakeOutcomes();
+  std::vector<FoldOutcome> StopAndTakeOutcomes();
 
   Applier::Progress progress() const { return applier->progress(); }
   std::string Digest() const { return progress().digest.ToString(); }
@@ -71,7 +71,7 @@ class LiveGraph {
  private:
   const size_t neighbors_max_;
   std::mutex mutex_;
-  std::vector<Applier::Outcome> outcomes_;  // guarded by mutex_
+  std::vector<FoldOutcome> outcomes_;  // guarded by mutex_
 };
 
 }  // namespace groundswell

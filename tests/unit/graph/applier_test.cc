@@ -16,7 +16,7 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kItems = 4;
-using Outcome = Applier::Outcome;
+using Outcome = FoldOutcome;
 
 class ApplierTest : public testing::Test {
  protected:

@@ -28,9 +28,9 @@ class MacroGraphTest : public testing::Test {
     graph_.items().ReadRows(std::vector{item}, {}, {}, users, 99);
     return users;
   }
-  ApplyOutcome Apply(UserState& user, uint32_t item, Count weight) {
+  void Apply(UserState& user, uint32_t item, Count weight) {
     ++offset_;
-    return graph_.Apply(user, ItemIndex{item}, weight, {.time_us = offset_, .offset = offset_});
+    graph_.Apply(user, ItemIndex{item}, weight, {.time_us = offset_, .offset = offset_});
   }
 
   MacroGraph graph_{kShape, std::vector<MacroNode>{0, 1, 1}};
@@ -40,26 +40,16 @@ class MacroGraphTest : public testing::Test {
   Offset offset_ = 0;
 };
 
-TEST_F(MacroGraphTest, RemovalBelowZeroIsRefusedWhole) {
-  Apply(ann_, 1, 2);
-  EXPECT_EQ(Apply(ann_, 1, -3), ApplyOutcome::kBelowZero);
-  EXPECT_EQ(Apply(ann_, 0, -1), ApplyOutcome::kBelowZero);
-  ASSERT_EQ(ann_.edges.size(), 1u);
-  EXPECT_EQ(ann_.edges[0].count, 2u);
-  EXPECT_EQ(OneHop(ItemIndex{1}), (std::vector<Count>{2, 0}));
-  EXPECT_EQ(TwoHop(ItemIndex{1}), (std::vector<Count>{0, 4}));
-}
-
 // The largest total makes the largest macro edges, which must still be exact.
-TEST_F(MacroGraphTest, ATotalWhoseSquareWouldOverflowIsRefusedWhole) {
-  EXPECT_EQ(Apply(ann_, 0, kTotalCountMax), ApplyOutcome::kApplied);
-  EXPECT_EQ(Apply(ann_, 0, 1), ApplyOutcome::kOverflow);
-  EXPECT_EQ(Apply(bob_, 1, 1), ApplyOutcome::kOverflow);
-  EXPECT_TRUE(bob_.edges.empty());
+TEST_F(MacroGraphTest, TheLargestTotalIsExact) {
+  Apply(ann_, 0, kTotalCountMax);
+  EXPECT_EQ(graph_.total_count(), kTotalCountMax);
   EXPECT_EQ(OneHop(ItemIndex{0})[0], kTotalCountMax);
   EXPECT_EQ(TwoHop(ItemIndex{0})[0], kTotalCountMax * kTotalCountMax);
-  EXPECT_EQ(Apply(ann_, 0, -1), ApplyOutcome::kApplied);
-  EXPECT_EQ(Apply(bob_, 1, 1), ApplyOutcome::kApplied);
+  Apply(ann_, 0, -1);
+  Apply(bob_, 1, 1);
+  EXPECT_EQ(graph_.total_count(), kTotalCountMax);
+  EXPECT_EQ(TwoHop(ItemIndex{0})[0], (kTotalCountMax - 1) * (kTotalCountMax - 1));
 }
 
 // By hand: ann takes i0 once and i1 twice; bob takes i1 once.

@@ -193,7 +193,7 @@ TEST_F(StoreTest, OtherGenerationsAreDeletedWhole) {
   other.PutNewUser(batch, "u", {.index = UserIndex{0}});
   other.PutItem(batch, ItemIndex{0}, {.id = "x"});
   ASSERT_TRUE(store->Commit(batch, false).ok());
-  ASSERT_TRUE(store->KeepOnlyGeneration(1).ok());
+  ASSERT_TRUE(Generation(*store, 1).KeepOnlyThis().ok());
   EXPECT_FALSE(other.ReadUser("u")->has_value());
   EXPECT_TRUE(other.ReadItems()->empty());
   EXPECT_EQ(Generation(*store, 1).ReadItems()->size(), 3u);
@@ -223,7 +223,9 @@ TEST_F(StoreTest, TheCacheThatAllColumnsShareIsCountedOnce) {
                                          [](const auto& figure) { return figure.first; });
     ASSERT_NE(found, figures.end());
     EXPECT_LE(found->second, kCacheBytes * 1.1);
-    if (opening == 1) EXPECT_GE(found->second, kCacheBytes / 4.0);
+    if (opening == 1) {
+      EXPECT_GE(found->second, kCacheBytes / 4.0);
+    }
   }
 }
 

@@ -348,7 +348,7 @@ TEST_F(ColdStartTest, SupposingRunsBesideTheFold) {
       EXPECT_TRUE(user.ok()) << user.status();
       ASSERT_TRUE(refusal.has_value());
       EXPECT_EQ(refusal->position, 1u);
-      EXPECT_EQ(refusal->outcome, Applier::Outcome::kBelowZero);
+      EXPECT_EQ(refusal->outcome, FoldOutcome::kBelowZero);
     }
   });
   for (int i = 0; i < 50; ++i) {

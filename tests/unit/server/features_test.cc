@@ -20,8 +20,7 @@ class FeaturesTest : public testing::Test {
   FeaturesTest() {
     for (Offset offset = 1; offset <= 3; ++offset) {
       const ItemIndex item{static_cast<uint32_t>(offset - 1)};
-      EXPECT_EQ(graph_.Apply(user_, item, offset, {.time_us = offset, .offset = offset}),
-                ApplyOutcome::kApplied);
+      graph_.Apply(user_, item, offset, {.time_us = offset, .offset = offset});
     }
   }
 

@@ -30,7 +30,7 @@ struct LiveSample {
     state = *LoadServingState(*Generation::OpenCurrent(*store), {.new_items_max = 100},
                               [](std::string_view, uint64_t, uint64_t) {});
     log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
-    Applier::Options options{.clustering = ClusteringOf(state->snapshot)};
+    Applier::Options options{.fold = {.clustering = ClusteringOf(state->snapshot)}};
     FollowGraph(*state, options);
     state->applier =
         std::make_unique<Applier>(*store, state->generation, *log, *state->catalogue, *state->graph,

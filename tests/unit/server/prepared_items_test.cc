@@ -48,9 +48,7 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
 
   void Interact(uint32_t user, uint32_t item) {
     ++offset_;
-    ASSERT_EQ(
-        graph_->Apply(users_[user], ItemIndex{item}, 1, {.time_us = offset_, .offset = offset_}),
-        ApplyOutcome::kApplied);
+    graph_->Apply(users_[user], ItemIndex{item}, 1, {.time_us = offset_, .offset = offset_});
   }
 
   // Logits by what is kept; `made` is how many items had to be prepared.

@@ -1,0 +1,61 @@
+// Judgement: what an interaction would do to its user. The rules of the fold on values alone, for
+// interactions that are folded and for those that a request only supposes (Fold::Overlay).
+#ifndef GROUNDSWELL_GRAPH_FOLD_JUDGEMENT_H_
+#define GROUNDSWELL_GRAPH_FOLD_JUDGEMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "graph/ids.h"
+#include "graph/log/interaction.h"
+#include "graph/state/user_edges.h"
+#include "graph/state/user_state.h"
+
+namespace groundswell {
+
+// What applying one interaction comes to.
+enum class FoldOutcome {
+  kApplied,
+  kBelowZero,      // would leave A[u,i] < 0
+  kOverflow,       // would leave the sum of all A[u,i] above kTotalCountMax
+  kUnknownItem,    // not in the catalogue
+  kOutsideWindow,  // older than the window
+  kForgotten       // late: its user was forgotten, or its item removed, after it happened
+};
+
+// What the world around the user is when the interaction comes.
+struct Surroundings {
+  std::optional<ItemIndex> item;  // that the catalogue has by the interaction's item id
+  // Events until then are late, by the tombstones of the user and of the item.
+  int64_t late_until_us = std::numeric_limits<int64_t>::min();
+  // Where the window of age begins, once this event is counted among the log's.
+  int64_t window_begin_us = std::numeric_limits<int64_t>::min();
+  Count total_count = 0;  // sum of all A[u,i]
+};
+
+struct Judgement {
+  FoldOutcome outcome = FoldOutcome::kApplied;
+  // What the interaction fell short of. kBelowZero: A[u,i]. kOutsideWindow: the time at which the
+  // window begins. kForgotten: the time until which events are late. Otherwise 0.
+  int64_t bound = 0;
+};
+
+// `user` as it is before the interaction; nullptr: not known. What is applied goes into its edges
+// by AddToEdges, and then LeaveWindows takes out what no longer fits.
+Judgement Judge(const Interaction& interaction, const Surroundings& around, const UserState* user);
+
+// The windows by count, after an interaction came into `user`: its oldest edges leave, then its
+// oldest items. `take_edge` is called with an edge's position, `take_item` with an item; each takes
+// it out of `user`, and out of what follows the user.
+template <typename TakeEdge, typename TakeItem>
+void LeaveWindows(const Window& window, const UserState& user, const TakeEdge& take_edge,
+                  const TakeItem& take_item) {
+  while (const std::optional<size_t> at = EdgeBeyond(user, window.interactions)) take_edge(*at);
+  for (const ItemIndex item : ItemsBeyond(user, window.items)) take_item(item);
+}
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_FOLD_JUDGEMENT_H_
