@@ -11,7 +11,10 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <stdexcept>
+
+#include "tests/support/temporary_directory.h"
 
 namespace groundswell {
 namespace {
@@ -55,6 +58,20 @@ int Wait(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+// Lives as long as the process.
+class ImportedSample {
+ public:
+  ImportedSample() {
+    const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
+                                        GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", data_dir()});
+    if (import.exit_code != 0) throw std::runtime_error("import failed: " + import.output);
+  }
+  std::string data_dir() const { return directory_.File("db"); }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
 }  // namespace
 
 Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment) {
@@ -72,9 +89,8 @@ Finished RunProgram(const std::vector<std::string>& arguments, const Environment
 }
 
 void ImportSample(const std::string& data_dir) {
-  const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
-                                      GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", data_dir});
-  if (import.exit_code != 0) throw std::runtime_error("import failed: " + import.output);
+  static const ImportedSample sample;
+  std::filesystem::copy(sample.data_dir(), data_dir, std::filesystem::copy_options::recursive);
 }
 
 std::string HttpGet(int port, const std::string& path) {
