@@ -17,12 +17,11 @@ class MisbehavingClientTest : public SampleServerTest {
     v1::GetUserStateRequest request;
     request.set_user_id(user);
     v1::GetUserStateResponse state;
-    for (int i = 0; i < 500; ++i) {
+    EXPECT_TRUE(Becomes([&] {
       state.Clear();
       stubs_->recommend->GetUserState(NewContext().get(), request, &state);
-      if (state.total_count() >= at_least) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+      return state.total_count() >= at_least;
+    }));
     return state.total_count();
   }
 

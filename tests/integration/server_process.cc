@@ -120,8 +120,9 @@ ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::strin
       GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + data_dir,
       "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
       "--logging.level=warn",
-      // Long, since what a test has just written must be in the answer on a busy machine too.
-      "--request.consistency_wait_ms=3000",
+      // As long as the caller's deadline allows, since what a test has just written must be in the
+      // answer on a busy machine too.
+      "--request.consistency_wait_ms=600000",
       // Lists in the ranker's order alone can be checked score by score.
       "--ranking.retrieval_weight=0"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
