@@ -19,7 +19,7 @@
 namespace groundswell {
 namespace {
 
-constexpr std::chrono::seconds kStartLimit{60};
+constexpr std::chrono::seconds kStartLimit{300};
 
 // Starts a program with stdout (and stderr, if asked) going to the returned descriptor.
 pid_t Spawn(const std::vector<std::string>& arguments, const Environment& environment,
