@@ -42,7 +42,7 @@ struct Stubs {
 // A context with a deadline that no healthy call reaches.
 inline std::unique_ptr<grpc::ClientContext> NewContext() {
   auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
   return context;
 }
 
