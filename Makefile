@@ -3,7 +3,7 @@
 
 help:
 	@echo "make demo    install, build, import the sample, serve, recommend, ingest, show the change"
-	@echo "make test    install, build and run every test, sanitizers included"
+	@echo "make test    install, build and run every test, sanitizers included, and lint what changed"
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
 	@echo "make train   train the sample snapshot again (needs PyTorch; two to three minutes)"
@@ -15,7 +15,7 @@ demo:
 	scripts/demo
 
 test:
-	scripts/install-packages --trainer
+	scripts/install-packages --test
 	scripts/test
 
 bench:

@@ -210,21 +210,80 @@ std::pair<double, double> Fill(const MacroGraph& graph) {
           static_cast<double>(two_hop) / items / kShape.item_clusters};
 }
 
-int Main(int argc, char** argv) {
+struct Scale {
   size_t users = 1'000'000;
   size_t items = 1'000'000;
   size_t interactions = 20'000'000;
   size_t neighbors_max = 4'096;
+};
+
+void MeasureIngest(const std::string& path, const Scale& scale, nlohmann::ordered_json& report) {
+  Running running(path, LoadFrom::kUsers, scale.neighbors_max);
+  const auto begin = steady_clock::now();
+  Ingest(running, scale.users, scale.items, scale.interactions);
+  const auto interactions = static_cast<double>(scale.interactions);
+  report["ingest_and_fold_per_second"] = interactions / Seconds(begin);
+  report["fold_cpu_us_per_interaction"] = FoldCpuSeconds(running) * 1e6 / interactions;
+  report["edges"] = running.applier->progress().edge_count;
+  if (running.adjacency != nullptr) {
+    report["adjacency_gb"] = static_cast<double>(running.adjacency->bytes()) / (1 << 30);
+    report["adjacency_evicted"] = running.adjacency->evicted_count();
+  }
+  report["memory_gb"] = Gigabytes();
+  const auto checkpoint_begin = steady_clock::now();
+  const CheckpointInfo info =
+      OrEnd(WriteCheckpoint(*running.store, *running.generation, *running.applier, *running.graph,
+                            0, [] { return true; }));
+  report["checkpoint_seconds"] = Seconds(checkpoint_begin);
+  report["checkpoint_gb"] = static_cast<double>(info.bytes) / (1 << 30);
+  report["item_row_bytes"] = running.graph->items().row_bytes();
+  const auto [one_hop_fill, two_hop_fill] = Fill(*running.graph);
+  report["one_hop_fill"] = one_hop_fill;
+  report["two_hop_fill"] = two_hop_fill;
+}
+
+void MeasureStarts(const std::string& path, const Scale& scale, nlohmann::ordered_json& report) {
+  {
+    // What was not in RocksDB's tables yet comes from its write-ahead log, once.
+    const auto begin = steady_clock::now();
+    OrEnd(GraphStore::Open({.path = path}));
+    report["write_ahead_log_seconds"] = Seconds(begin);
+  }
+  {
+    const Running running(path, LoadFrom::kCheckpoint, scale.neighbors_max);
+    report["start_from_checkpoint_seconds"] = running.start_seconds;
+    report["of_them_adjacency_seconds"] = running.adjacency_seconds;
+    report["digest"] = running.applier->progress().digest.ToString();
+  }
+  Running running(path, LoadFrom::kUsers, scale.neighbors_max);
+  report["start_from_users_seconds"] = running.start_seconds;
+  const auto begin = steady_clock::now();
+  const Verification verified = OrEnd(VerifyGraph(
+      *running.store, *running.generation, *running.applier, *running.catalogue, *running.graph));
+  report["verify_seconds"] = Seconds(begin);
+  report["differences"] = verified.difference_count;
+}
+
+double GigabytesAtMost() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / (1 << 20);
+  }
+  return 0.0;
+}
+
+int Main(int argc, char** argv) {
+  Scale scale;
   std::string directory = "/tmp";
   bool json = false;
   CLI::App app("Loads one machine's worth of interactions and starts from what is on disk.",
                "scale_bench");
-  app.add_option("--users", users)->capture_default_str();
-  app.add_option("--items", items)->capture_default_str();
-  app.add_option("--interactions", interactions)->capture_default_str();
+  app.add_option("--users", scale.users)->capture_default_str();
+  app.add_option("--items", scale.items)->capture_default_str();
+  app.add_option("--interactions", scale.interactions)->capture_default_str();
   app.add_option("--directory", directory, "Where the database is made and deleted")
       ->capture_default_str();
-  app.add_option("--neighbors-max", neighbors_max,
+  app.add_option("--neighbors-max", scale.neighbors_max,
                  "Edges of a node kept for walks; 0: no adjacency, for comparison")
       ->capture_default_str();
   app.add_flag("--json", json, "Print JSON");
@@ -233,61 +292,12 @@ int Main(int argc, char** argv) {
 
   const std::string path = fmt::format("{}/scale_bench.{}", directory, getpid());
   nlohmann::ordered_json report = {
-      {"users", users}, {"items", items}, {"interactions", interactions}};
-  MakeDatabase(path, items);
-  {
-    Running running(path, LoadFrom::kUsers, neighbors_max);
-    const auto begin = steady_clock::now();
-    Ingest(running, users, items, interactions);
-    report["ingest_and_fold_per_second"] = static_cast<double>(interactions) / Seconds(begin);
-    report["fold_cpu_us_per_interaction"] =
-        FoldCpuSeconds(running) * 1e6 / static_cast<double>(interactions);
-    report["edges"] = running.applier->progress().edge_count;
-    if (running.adjacency != nullptr) {
-      report["adjacency_gb"] = static_cast<double>(running.adjacency->bytes()) / (1 << 30);
-      report["adjacency_evicted"] = running.adjacency->evicted_count();
-    }
-    report["memory_gb"] = Gigabytes();
-    const auto checkpoint_begin = steady_clock::now();
-    const CheckpointInfo info =
-        OrEnd(WriteCheckpoint(*running.store, *running.generation, *running.applier, *running.graph,
-                              0, [] { return true; }));
-    report["checkpoint_seconds"] = Seconds(checkpoint_begin);
-    report["checkpoint_gb"] = static_cast<double>(info.bytes) / (1 << 30);
-    report["item_row_bytes"] = running.graph->items().row_bytes();
-    const auto [one_hop_fill, two_hop_fill] = Fill(*running.graph);
-    report["one_hop_fill"] = one_hop_fill;
-    report["two_hop_fill"] = two_hop_fill;
-  }
+      {"users", scale.users}, {"items", scale.items}, {"interactions", scale.interactions}};
+  MakeDatabase(path, scale.items);
+  MeasureIngest(path, scale, report);
   report["database_gb"] = DirectoryGigabytes(path);
-  {
-    // What was not in RocksDB's tables yet comes from its write-ahead log, once.
-    const auto begin = steady_clock::now();
-    OrEnd(GraphStore::Open({.path = path}));
-    report["write_ahead_log_seconds"] = Seconds(begin);
-  }
-  {
-    const Running running(path, LoadFrom::kCheckpoint, neighbors_max);
-    report["start_from_checkpoint_seconds"] = running.start_seconds;
-    report["of_them_adjacency_seconds"] = running.adjacency_seconds;
-    report["digest"] = running.applier->progress().digest.ToString();
-  }
-  {
-    Running running(path, LoadFrom::kUsers, neighbors_max);
-    report["start_from_users_seconds"] = running.start_seconds;
-    const auto begin = steady_clock::now();
-    const Verification verified = OrEnd(VerifyGraph(
-        *running.store, *running.generation, *running.applier, *running.catalogue, *running.graph));
-    report["verify_seconds"] = Seconds(begin);
-    report["differences"] = verified.difference_count;
-  }
-  report["memory_gb_at_most"] = [] {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);) {
-      if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / (1 << 20);
-    }
-    return 0.0;
-  }();
+  MeasureStarts(path, scale, report);
+  report["memory_gb_at_most"] = GigabytesAtMost();
   std::filesystem::remove_all(path);
   if (json) {
     fmt::print("{}\n", report.dump());

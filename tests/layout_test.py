@@ -3,6 +3,7 @@
     layout_test.py ROOT
 """
 
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -24,6 +25,55 @@ MAY_INCLUDE = {
     "client": {"client", "csv", "program", "scheduling", "groundswell", "google"},
     "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
 }
+# Which sub-folders the files of a sub-folder may include from, beside their own; "." has the files of
+# the folder itself. Without circles: read from top to bottom, each includes from above it alone.
+SUBFOLDERS = {
+    "models": {
+        ".": {},
+        "math": {},
+        "files": {"math"},
+        "dot": {".", "files", "math"},
+        "macgnn": {".", "files", "math"},
+        "surge": {".", "files", "math"},
+        "snapshot": {".", "dot", "files", "macgnn", "surge"},
+    },
+    "graph": {
+        ".": {},
+        "log": {"."},
+        "state": {".", "log"},
+        "store": {".", "log", "state"},
+        "fold": {".", "log", "state", "store"},
+        "upkeep": {".", "fold", "log", "state", "store"},
+    },
+    "index": {
+        ".": {},
+        "vectors": {"."},
+        "walks": {"."},
+        "popular": {"."},
+    },
+    "server": {
+        "process": {},
+        "rpc": {"process"},
+        "config": {"rpc"},
+        "pipeline": {"config", "process", "rpc"},
+        "serving": {"pipeline", "process", "rpc"},
+        "offline": {"pipeline", "process", "serving"},
+        "recommend": {"config", "pipeline", "process", "rpc", "serving"},
+        "ingest": {"process", "rpc", "serving"},
+        "admin": {"config", "ingest", "process", "recommend", "rpc", "serving"},
+        ".": {"admin", "config", "ingest", "offline", "pipeline", "process", "recommend", "rpc",
+              "serving"},
+    },
+    "client": {
+        ".": {},
+        "terminal": {},
+        "events": {".", "terminal"},
+        "load": {"."},
+        "evaluate": {".", "events", "load", "terminal"},
+        "commands": {".", "evaluate", "events", "load", "terminal"},
+        "example": {"."},
+    },
+}
 # Which files alone may include a library.
 LIBRARY_OWNERS = {
     # search_bench has the bare calls beside ours.
@@ -43,6 +93,7 @@ LIBRARY_OWNERS = {
     "hiredis/": {"bench/baseline/feature_store.cc"},
 }
 LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
 VAGUE_NAME = re.compile(r"(^|[_/])(utils?|helpers?|manager|misc|common)([_./]|$)")
 
 
@@ -55,6 +106,25 @@ def tracked(*patterns):
 def includes(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     return re.findall(r'^#include ([<"])([^>"]+)[>"]', text, re.MULTILINE)
+
+
+def subfolder(name):
+    parts = name.split("/")
+    return parts[1] if len(parts) > 2 else "."
+
+
+def blocks(lines):
+    """(first line, lines within) of what `}` alone ends: functions, and blocks in them. Wants the
+    indentation of clang-format; classes, tables and namespaces end otherwise."""
+    open_at = {}
+    for number, line in enumerate(lines):
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        if not text or text.startswith("#"):
+            continue
+        if text == "}" and indent in open_at:
+            yield open_at[indent] + 1, number - open_at[indent] - 1
+        open_at[indent] = number
 
 
 class LayoutTest(unittest.TestCase):
@@ -71,6 +141,41 @@ class LayoutTest(unittest.TestCase):
                     if folder in OURS or folder == "groundswell":
                         self.assertIn(folder, MAY_INCLUDE[name.split("/")[0]],
                                       f"{name} includes {included}")
+
+    def test_subfolders_include_what_they_may(self):
+        for name in self.sources():
+            folder = name.split("/")[0]
+            for _, included in includes(name):
+                if folder in SUBFOLDERS and included.split("/")[0] == folder:
+                    own = subfolder(name)
+                    self.assertIn(own, SUBFOLDERS[folder], f"no such sub-folder is planned: {name}")
+                    self.assertIn(subfolder(included), {own, *SUBFOLDERS[folder][own]},
+                                  f"{name} includes {included}")
+
+    def test_subfolders_may_include_from_above_alone(self):
+        for folder, table in SUBFOLDERS.items():
+            above = set()
+            for own, allowed in table.items():
+                self.assertLessEqual(set(allowed), above, f"{folder}/{own}")
+                above.add(own)
+
+    def test_no_circle_of_files(self):
+        graph = {}
+        for name in self.sources():
+            stem = name.rsplit(".", 1)[0]
+            for _, included in includes(name):
+                if included.endswith(".h") and included != stem + ".h":
+                    graph.setdefault(stem, set()).add(included[:-2])
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+        except graphlib.CycleError as error:
+            self.fail("a circle of includes: " + " <- ".join(error.args[1]))
+
+    def test_functions_fit_on_a_screen(self):
+        for name in tracked("*.cc", "*.h"):
+            lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+            for first, count in blocks(lines):
+                self.assertLessEqual(count, FUNCTION_LINES_MAX, f"{name}:{first}")
 
     def test_each_library_ends_in_its_own_file(self):
         for name in self.sources():

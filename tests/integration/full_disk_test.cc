@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "tests/integration/sample_server.h"
 
@@ -66,12 +65,8 @@ TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
 
     FreeDisk();
     grpc::Status again;
-    for (int attempt = 0; attempt < 300; ++attempt) {
-      again = Record(stubs, "after", response);
-      if (again.ok()) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-    ASSERT_TRUE(again.ok()) << again.error_message();
+    ASSERT_TRUE(Becomes([&] { return (again = Record(stubs, "after", response)).ok(); }))
+        << again.error_message();
     token = response.consistency_token();
     EXPECT_EQ(Count(stubs, token), 2) << "what was refused does not count";
     ASSERT_TRUE(Record(stubs, "while-full-0", response).ok());

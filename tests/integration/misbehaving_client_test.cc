@@ -17,12 +17,11 @@ class MisbehavingClientTest : public SampleServerTest {
     v1::GetUserStateRequest request;
     request.set_user_id(user);
     v1::GetUserStateResponse state;
-    for (int i = 0; i < 500; ++i) {
+    EXPECT_TRUE(Becomes([&] {
       state.Clear();
       stubs_->recommend->GetUserState(NewContext().get(), request, &state);
-      if (state.total_count() >= at_least) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+      return state.total_count() >= at_least;
+    }));
     return state.total_count();
   }
 
@@ -48,6 +47,23 @@ class MisbehavingClientTest : public SampleServerTest {
       stream->WritesDone();
     }
     stream->Finish();
+  }
+
+  // One interaction that counts, and many that are refused one by one: the answer is long.
+  static constexpr int kRefused = 99;
+  static v1::IngestRequest BatchWithLongAnswer(const std::string& user, int batch) {
+    v1::IngestRequest request;
+    *request.add_interactions() = NewInteraction(user + "-" + std::to_string(batch), user, kItem);
+    for (int i = 0; i < kRefused; ++i) *request.add_interactions() = NewInteraction("", user, "");
+    return request;
+  }
+
+  // Such batches that the server has read.
+  static int BatchesRead() {
+    const std::string text = HttpGet(server_->http_port(), "/metrics");
+    const std::string name = R"(groundswell_events_total{outcome="refused",type="purchase"} )";
+    const size_t at = text.find("\n" + name);
+    return at == std::string::npos ? 0 : std::stoi(text.substr(at + 1 + name.size())) / kRefused;
   }
 
   static std::vector<int> Numbers(int count) {
@@ -85,29 +101,38 @@ TEST_F(MisbehavingClientTest, OneThatDiesInTheMiddleIsFinishedByTheNext) {
   EXPECT_EQ(Total("dying", 200), 200);
 }
 
-// It writes and never reads: it is not read from any more, and others go on.
-TEST_F(MisbehavingClientTest, OneThatNeverReadsHoldsUpNobodyElse) {
-  const auto context = NewContext();
-  const auto stream = stubs_->interaction->Ingest(context.get());
+// It writes and never reads. It is not read from any more once 64 acknowledgements wait for it,
+// then its connection is full, and it cannot write any more either; others go on.
+TEST_F(MisbehavingClientTest, OneThatNeverReadsIsHeldUpAndHoldsUpNobodyElse) {
+  constexpr int kBatches = 20'000;
+  grpc::ChannelArguments fixed_window;  // of 64 KiB for a stream; else gRPC widens it
+  fixed_window.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto stub = v1::InteractionService::NewStub(grpc::CreateCustomChannel(
+      server_->grpc_address(), grpc::InsecureChannelCredentials(), fixed_window));
+  grpc::ClientContext context;
+  const auto stream = stub->Ingest(&context);
   std::atomic<int> written{0};
   std::thread writer([&] {
-    for (int batch = 0; batch < 20'000; ++batch) {
-      v1::IngestRequest request;
-      for (int i = 0; i < 100; ++i) {
-        *request.add_interactions() =
-            NewInteraction("deaf-" + std::to_string(batch * 100 + i), "deaf", kItem);
-      }
-      if (!stream->Write(request)) break;
+    for (int batch = 0; batch < kBatches; ++batch) {
+      if (!stream->Write(BatchWithLongAnswer("deaf", batch))) break;
       ++written;
     }
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  // Until neither has moved for a second: of the one who is not held up, one always does.
+  int stopped_at = -1;
+  int read = -1;
+  while (stopped_at != written || read != BatchesRead()) {
+    stopped_at = written;
+    read = BatchesRead();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  EXPECT_LT(stopped_at, kBatches);
   Send("polite", Numbers(20), 20);
   EXPECT_EQ(Total("polite", 200), 200);
-  context->TryCancel();
+  EXPECT_LT(BatchesRead(), 64 + 16) << "a window holds the answers of a few";
+  context.TryCancel();
   writer.join();
   stream->Finish();
-  EXPECT_LT(written, 20'000) << "flow control never held it up";
 }
 
 // A client whose clock was put back: events keep their own times, and order by them.

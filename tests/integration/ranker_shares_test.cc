@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "tests/integration/sample_server.h"
 
@@ -72,13 +71,13 @@ TEST_F(RankerSharesTest, TheShadowScoresAndChangesNothing) {
   RankerOf(users_[0], "dot");  // not compared with itself
   const double lists = static_cast<double>(users_.size());
   double seen = 0;
-  for (int i = 0; i < 100 && seen < lists; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_TRUE(Becomes([&] {
     seen = 0;
     for (const char* outcome : {"scored", "not_scored", "left_out"}) {
       seen += Metric(std::string("groundswell_shadow_lists_total{outcome=\"") + outcome + "\"}");
     }
-  }
+    return seen >= lists;
+  }));
   EXPECT_EQ(seen, lists);
   const double scored = Metric("groundswell_shadow_lists_total{outcome=\"scored\"}");
   EXPECT_GT(scored, 0);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
@@ -41,8 +42,20 @@ struct Stubs {
 // A context with a deadline that no healthy call reaches.
 inline std::unique_ptr<grpc::ClientContext> NewContext() {
   auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
   return context;
+}
+
+// Whether it comes true. What a server does beside answering takes a busy machine a while: a minute
+// is only waited for when it never does.
+template <typename Condition>
+bool Becomes(const Condition& condition) {
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > patience) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
 }
 
 // A detail message of an error; nullopt when it has none of that type.

@@ -3,9 +3,7 @@
 
 #include <csignal>
 #include <fstream>
-#include <functional>
 #include <optional>
-#include <thread>
 
 #include "tests/integration/sample_server.h"
 
@@ -15,14 +13,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr char kOpenssl[] = "/usr/bin/openssl";
-
-bool Until(const std::function<bool()>& reached) {
-  for (int i = 0; i < 150; ++i) {
-    if (reached()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return false;
-}
 
 class SecurityTest : public testing::Test {
  protected:
@@ -152,7 +142,7 @@ TEST_F(SecurityTest, AClientThatCallsTooOftenIsToldWhenToComeBack) {
   const auto retry = DetailOf<google::rpc::RetryInfo>(RichStatus(status));
   ASSERT_TRUE(retry.has_value());
   EXPECT_LE(retry->retry_delay().seconds(), 1);
-  EXPECT_TRUE(Until([&] { return call().ok(); }));
+  EXPECT_TRUE(Becomes([&] { return call().ok(); }));
 
   // A stream is told of the interactions that came too soon, and nothing of them is kept.
   const auto context = NewContext();
@@ -187,13 +177,13 @@ TEST_F(SecurityTest, ClientsAreReadAgainAndABrokenFileChangesNothing) {
   ExpectAnswered(Run("old", kRecommend));
   ExpectRefused(Run("new", kRecommend), "CREDENTIALS_UNKNOWN");
   Write("clients.toml", "[[client]]\nname = ");
-  EXPECT_TRUE(Until([&] {
+  EXPECT_TRUE(Becomes([&] {
     return HttpGet(server_->http_port(), "/metrics")
                .find("groundswell_access_reload_failures_total 0") == std::string::npos;
   }));
   ExpectAnswered(Run("old", kRecommend));
   Write("clients.toml", ByToken("new", "\"read\""));
-  EXPECT_TRUE(Until([&] { return Run("new", kRecommend).exit_code == 0; }));
+  EXPECT_TRUE(Becomes([&] { return Run("new", kRecommend).exit_code == 0; }));
   ExpectRefused(Run("old", kRecommend), "CREDENTIALS_UNKNOWN");
 }
 
@@ -214,7 +204,7 @@ TEST_F(SecurityTest, AStreamOfAClientWhoseRightsWereTakenEnds) {
   };
   ASSERT_TRUE(send());
   Write("clients.toml", ByToken("feeder", "\"read\""));
-  EXPECT_TRUE(Until([&] { return !send(); }));
+  EXPECT_TRUE(Becomes([&] { return !send(); }));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
 }
 
@@ -233,7 +223,7 @@ TEST_F(SecurityTest, TlsIsSpokenAndItsFilesAreReadAgain) {
   MakeRoot("other");
   EXPECT_EQ(run("other").exit_code, 1) << "a root that did not sign the certificate was believed";
   MakeCertificate("other", "server", "localhost");
-  EXPECT_TRUE(Until([&] { return run("other").exit_code == 0; }));
+  EXPECT_TRUE(Becomes([&] { return run("other").exit_code == 0; }));
   EXPECT_EQ(run("root").exit_code, 1);
 }
 

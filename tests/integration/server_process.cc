@@ -11,12 +11,15 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <stdexcept>
+
+#include "tests/support/temporary_directory.h"
 
 namespace groundswell {
 namespace {
 
-constexpr std::chrono::seconds kStartLimit{60};
+constexpr std::chrono::seconds kStartLimit{300};
 
 // Starts a program with stdout (and stderr, if asked) going to the returned descriptor.
 pid_t Spawn(const std::vector<std::string>& arguments, const Environment& environment,
@@ -55,6 +58,20 @@ int Wait(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+// Lives as long as the process.
+class ImportedSample {
+ public:
+  ImportedSample() {
+    const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
+                                        GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", data_dir()});
+    if (import.exit_code != 0) throw std::runtime_error("import failed: " + import.output);
+  }
+  std::string data_dir() const { return directory_.File("db"); }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
 }  // namespace
 
 Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment) {
@@ -72,9 +89,8 @@ Finished RunProgram(const std::vector<std::string>& arguments, const Environment
 }
 
 void ImportSample(const std::string& data_dir) {
-  const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
-                                      GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", data_dir});
-  if (import.exit_code != 0) throw std::runtime_error("import failed: " + import.output);
+  static const ImportedSample sample;
+  std::filesystem::copy(sample.data_dir(), data_dir, std::filesystem::copy_options::recursive);
 }
 
 std::string HttpGet(int port, const std::string& path) {
@@ -104,8 +120,9 @@ ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::strin
       GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + data_dir,
       "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
       "--logging.level=warn",
-      // Long, since what a test has just written must be in the answer on a busy machine too.
-      "--request.consistency_wait_ms=3000",
+      // As long as the caller's deadline allows, since what a test has just written must be in the
+      // answer on a busy machine too.
+      "--request.consistency_wait_ms=600000",
       // Lists in the ranker's order alone can be checked score by score.
       "--ranking.retrieval_weight=0"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());

@@ -22,7 +22,8 @@ using Environment = std::map<std::string, std::string>;
 // Runs a program to its end.
 Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment = {});
 
-// Imports the sample snapshot into `data_dir` with the real command.
+// Makes `data_dir` what the real command makes of the sample snapshot: imported once in a process,
+// copied from then on.
 void ImportSample(const std::string& data_dir);
 
 // The body of an HTTP response of the server, with its status line; "" when nothing answers.

@@ -1,7 +1,6 @@
 // Hypothetical events, anonymous sessions and cold starts against a real server.
 #include <algorithm>
 #include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -173,10 +172,10 @@ TEST_F(WhatIfTest, AnItemThatNobodyTookIsFoundByAVectorOrByItsFirstUser) {
   request.mutable_filter()->add_categories("novelties");
   // A category exists once its first item is applied.
   v1::RecommendResponse response;
-  for (int i = 0; i < 500 && response.items_size() == 0; ++i) {
+  EXPECT_TRUE(Becomes([&] {
     stubs_->recommend->Recommend(NewContext().get(), request, &response);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+    return response.items_size() > 0;
+  }));
   ASSERT_EQ(response.items_size(), 1);
   EXPECT_EQ(response.items(0).item_id(), "with-vector");
   EXPECT_EQ(response.ranker(), "macgnn");

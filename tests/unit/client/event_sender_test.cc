@@ -159,7 +159,7 @@ TEST_F(EventSenderTest, AHangingServerIsLeftWhenStopped) {
   const auto begin = steady_clock::now();
   EXPECT_EQ(SendAll(sender, 100).code(), absl::StatusCode::kCancelled);
   EXPECT_TRUE(absl::IsCancelled(sender.Finish()) || sender.Finish().ok());
-  EXPECT_LT(steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_LT(steady_clock::now() - begin, std::chrono::seconds(30)) << "the server hangs for ever";
   stopper.join();
 }
 

@@ -104,7 +104,8 @@ TEST_F(IngestStreamTest, SendWaitsWhenTheWindowIsFull) {
       ++sent;
     }
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  while (sent < 2) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // time to send a third
   EXPECT_EQ(sent, 2);
   service_.hold = false;
   sender.join();

@@ -1,0 +1,124 @@
+#include "server/rpc/access.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/test/server_context_test_spouse.h>
+
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "server/rpc/status_details.h"
+#include "tests/support/sha256.h"
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Client(const std::string& name, const std::string& token, const std::string& rest) {
+  return "[[client]]\nname = \"" + name + "\"\ntoken_sha256 = \"" + Sha256(token) + "\"\n" + rest +
+         "\n";
+}
+
+class AccessTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& clients) { std::ofstream(file_, std::ios::trunc) << clients; }
+  absl::StatusOr<std::unique_ptr<AccessControl>> Create(
+      std::chrono::seconds reload = std::chrono::hours(1)) {
+    return AccessControl::Create({.clients_file = file_, .reload = reload}, metrics_);
+  }
+  // Of a caller who sends this as "authorization"; "" sends none.
+  static absl::Status Check(const AccessControl& access, const std::string& authorization,
+                            Right right) {
+    grpc::ServerContext context;
+    grpc::testing::ServerContextTestSpouse call(&context);
+    if (!authorization.empty()) call.AddClientMetadata("authorization", authorization);
+    return access.Check(context, right);
+  }
+  static std::string ReasonOfCheck(const AccessControl& access, const std::string& authorization,
+                                   Right right) {
+    return ReasonOf(Check(access, authorization, right));
+  }
+
+  TemporaryDirectory directory_;
+  const std::string file_ = directory_.File("clients.toml");
+  Metrics metrics_{std::vector<std::string>{}};
+};
+
+TEST_F(AccessTest, WithoutAFileEverybodyMayDoEverything) {
+  const auto access = AccessControl::Create({}, metrics_);
+  ASSERT_TRUE(access.ok()) << access.status();
+  for (const Right right : {Right::kRead, Right::kWrite, Right::kAdmin}) {
+    EXPECT_TRUE(Check(**access, "", right).ok());
+    EXPECT_TRUE(Check(**access, "Bearer anything", right).ok());
+  }
+}
+
+TEST_F(AccessTest, ATokenGivesItsRightsAndEveryRefusalItsReason) {
+  Write(Client("shop", "secret", R"(rights = ["read", "write"])"));
+  const auto access = Create();
+  ASSERT_TRUE(access.ok()) << access.status();
+  EXPECT_TRUE(Check(**access, "Bearer secret", Right::kRead).ok());
+  EXPECT_TRUE(Check(**access, "Bearer secret", Right::kWrite).ok());
+  EXPECT_EQ(ReasonOfCheck(**access, "Bearer secret", Right::kAdmin), "RIGHT_MISSING");
+  EXPECT_EQ(ReasonOfCheck(**access, "", Right::kRead), "CREDENTIALS_MISSING");
+  EXPECT_EQ(ReasonOfCheck(**access, "Basic secret", Right::kRead), "CREDENTIALS_MISSING");
+  EXPECT_EQ(ReasonOfCheck(**access, "Bearer ", Right::kRead), "CREDENTIALS_UNKNOWN");
+  EXPECT_EQ(ReasonOfCheck(**access, "Bearer secret ", Right::kRead), "CREDENTIALS_UNKNOWN");
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_rejected_total{reason=\"unauthenticated\"} 4"));
+  EXPECT_THAT(text, HasSubstr("groundswell_rejected_total{reason=\"forbidden\"} 1"));
+}
+
+TEST_F(AccessTest, WhoCallsTooOftenIsToldWhenToComeBackAndNobodyElseIs) {
+  Write(Client("busy", "busy", "rights = [\"read\"]\ncalls_per_s = 1") +
+        Client("calm", "calm", R"(rights = ["read"])"));
+  const auto access = Create();
+  ASSERT_TRUE(access.ok()) << access.status();
+  absl::Status refused;
+  for (int call = 0; call < 10 && refused.ok(); ++call) {
+    refused = Check(**access, "Bearer busy", Right::kRead);
+  }
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused), "RATE_LIMITED");
+  EXPECT_EQ(ToRpcStatus(refused).details_size(), 2);  // ErrorInfo and RetryInfo
+  for (int call = 0; call < 10; ++call) {
+    EXPECT_TRUE(Check(**access, "Bearer calm", Right::kRead).ok());
+  }
+}
+
+TEST_F(AccessTest, AFileThatCannotBeUsedStopsTheStartAndIsNamed) {
+  for (const char* text : {"", "[[client]]\nname = 3\n", "not toml"}) {
+    Write(text);
+    if (*text == '\0') std::remove(file_.c_str());
+    const auto access = Create();
+    ASSERT_FALSE(access.ok()) << text;
+    EXPECT_THAT(std::string(access.status().message()), HasSubstr(file_));
+  }
+}
+
+TEST_F(AccessTest, AChangedFileIsReadAgainAndABrokenOneChangesNothing) {
+  Write(Client("shop", "old", R"(rights = ["read"])"));
+  const auto access = Create(std::chrono::seconds(1));
+  ASSERT_TRUE(access.ok()) << access.status();
+  const auto becomes = [](const auto& condition) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition() && std::chrono::steady_clock::now() < patience) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return condition();
+  };
+  Write("not toml");
+  EXPECT_TRUE(becomes([&] {
+    return metrics_.Render().find("groundswell_access_reload_failures_total 0") ==
+           std::string::npos;
+  }));
+  EXPECT_TRUE(Check(**access, "Bearer old", Right::kRead).ok());
+  Write(Client("shop", "new", R"(rights = ["read"])"));
+  EXPECT_TRUE(becomes([&] { return Check(**access, "Bearer new", Right::kRead).ok(); }));
+  EXPECT_EQ(ReasonOfCheck(**access, "Bearer old", Right::kRead), "CREDENTIALS_UNKNOWN");
+}
+
+}  // namespace
+}  // namespace groundswell

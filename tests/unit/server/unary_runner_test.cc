@@ -1,0 +1,159 @@
+// A unary call's way without a server: gRPC's own test double stands for the connection.
+#include "server/recommend/unary_runner.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/test/default_reactor_test_peer.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "tests/support/live_graph.h"
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+// A call that may be waited for.
+class TestCall {
+ public:
+  grpc::CallbackServerContext* context() { return &context_; }
+  grpc::StatusCode Wait() { return finished_.get_future().get(); }
+
+ private:
+  grpc::CallbackServerContext context_;
+  std::promise<grpc::StatusCode> finished_;
+  grpc::testing::DefaultReactorTestPeer peer_{
+      &context_, [this](const grpc::Status& status) { finished_.set_value(status.error_code()); }};
+};
+
+class UnaryRunnerTest : public ::testing::Test {
+ protected:
+  UnaryRunnerTest() {
+    auto state = std::make_shared<ServingState>(live_.generation);
+    state->applier = std::move(live_.applier);
+    serving_.Exchange(std::move(state));
+  }
+  ~UnaryRunnerTest() override {
+    admission_.Drain();
+    live_.log->Close();
+  }
+
+  UnaryRunner Runner(milliseconds deadline = seconds(30), milliseconds wait = seconds(30)) {
+    return {*access_,
+            admission_,
+            serving_,
+            metrics_,
+            {.default_deadline = deadline, .consistency_wait = wait}};
+  }
+  static void Run(UnaryRunner& runner, TestCall& call, absl::StatusOr<Offset> offset,
+                  UnaryRunner::Work work) {
+    runner.Run(call.context(), Method::kRecommend, "", std::move(offset), std::move(work));
+  }
+  // Keeps the only compute thread busy until the promise is kept.
+  void Occupy(std::promise<void>& release) {
+    std::promise<void> started;
+    ASSERT_TRUE(admission_
+                    .Submit([&](ComputeThread) {
+                      started.set_value();
+                      release.get_future().wait();
+                    })
+                    .ok());
+    started.get_future().wait();
+  }
+
+  TemporaryDirectory directory_;
+  const std::string path_ = (MakeStore(directory_.File("db"), 4), directory_.File("db"));
+  LiveGraph live_{path_};
+  ServingCell serving_;
+  Metrics metrics_{std::vector<std::string>{}};
+  Admission admission_{{.threads = 1, .queue_max = 1}};
+  std::unique_ptr<AccessControl> access_ = *AccessControl::Create({}, metrics_);
+};
+
+TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
+  UnaryRunner runner = Runner();
+  TestCall fine;
+  TestCall failing;
+  Run(runner, fine, Offset{0}, [this](UnaryRunner::Call& call) {
+    EXPECT_EQ(call.state, serving_.Get());
+    EXPECT_FALSE(call.stale);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(fine.Wait(), grpc::StatusCode::OK);
+  Run(runner, failing, Offset{0}, [](UnaryRunner::Call&) { return absl::NotFoundError("none"); });
+  EXPECT_EQ(failing.Wait(), grpc::StatusCode::NOT_FOUND);
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("code=\"OK\",method=\"Recommend\"} 1"));
+  EXPECT_THAT(text, HasSubstr("code=\"NOT_FOUND\",method=\"Recommend\"} 1"));
+}
+
+TEST_F(UnaryRunnerTest, AWrongTokenIsTheAnswerAndNothingRuns) {
+  UnaryRunner runner = Runner();
+  TestCall call;
+  Run(runner, call, absl::InvalidArgumentError("no token"), [](UnaryRunner::Call&) {
+    ADD_FAILURE();
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(UnaryRunnerTest, ACallWaitsForItsOwnWrite) {
+  UnaryRunner runner = Runner();
+  TestCall call;
+  Run(runner, call, Offset{1}, [this](UnaryRunner::Call& running) {
+    EXPECT_FALSE(running.stale);
+    EXPECT_EQ(serving_.Get()->applier->applied_offset(), Offset{1});
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(live_.Append(MakeInteraction("ann", "i1")), Offset{1});
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::OK);
+}
+
+TEST_F(UnaryRunnerTest, AWriteThatDoesNotComeInTimeMakesTheAnswerStale) {
+  UnaryRunner runner = Runner(seconds(30), milliseconds(1));
+  TestCall call;
+  Run(runner, call, Offset{1'000}, [](UnaryRunner::Call& running) {
+    EXPECT_TRUE(running.stale);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::OK);
+}
+
+TEST_F(UnaryRunnerTest, AFullQueueIsToldAtOnce) {
+  UnaryRunner runner = Runner();
+  std::promise<void> release;
+  Occupy(release);
+  TestCall waiting;
+  TestCall refused;
+  const auto fine = [](UnaryRunner::Call&) { return absl::OkStatus(); };
+  Run(runner, waiting, Offset{0}, fine);
+  Run(runner, refused, Offset{0}, fine);
+  EXPECT_EQ(refused.Wait(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  release.set_value();
+  EXPECT_EQ(waiting.Wait(), grpc::StatusCode::OK);
+}
+
+TEST_F(UnaryRunnerTest, ACallWhoseTimeIsOverInTheQueueIsNotBegun) {
+  UnaryRunner runner = Runner(milliseconds(1));
+  std::promise<void> release;
+  Occupy(release);
+  TestCall call;
+  Run(runner, call, Offset{0}, [](UnaryRunner::Call&) {
+    ADD_FAILURE();
+    return absl::OkStatus();
+  });
+  std::this_thread::sleep_for(milliseconds(1));  // its time, which began before
+  release.set_value();
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_rejected_total{reason=\"deadline\"} 1"));
+}
+
+}  // namespace
+}  // namespace groundswell
