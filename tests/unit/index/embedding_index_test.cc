@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "models/embedding_range.h"
 #include "tests/support/random_rows.h"
 
 namespace groundswell {
@@ -160,11 +161,13 @@ TEST_P(EmbeddingIndexTest, AQueryThatIsNotFiniteIsRefused) {
   }
 }
 
-TEST_P(EmbeddingIndexTest, ScoresThatOverflowDoNotCrash) {
-  const std::vector<float> query(kDim, std::numeric_limits<float>::max());
-  const auto found = source_->Retrieve({query, ItemFilter(), 10});
+TEST_P(EmbeddingIndexTest, TheLargestVectorsHaveFiniteScoresAndLargerOnesAreRefused) {
+  const std::vector<float> largest(kDim, kEmbeddingNumberMax);
+  const auto found = source_->Retrieve({largest, ItemFilter(), 10});
   ASSERT_TRUE(found.ok());
-  for (const Candidate& candidate : *found) EXPECT_FALSE(std::isnan(candidate.score));
+  for (const Candidate& candidate : *found) EXPECT_TRUE(std::isfinite(candidate.score));
+  const std::vector<float> larger(kDim, std::numeric_limits<float>::max());
+  EXPECT_TRUE(absl::IsInvalidArgument(source_->Retrieve({larger, ItemFilter(), 10}).status()));
 }
 
 TEST_P(EmbeddingIndexTest, AFilterThatAdmitsNothingAnswersNothing) {
