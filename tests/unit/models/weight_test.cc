@@ -65,7 +65,8 @@ TEST_P(WeightTest, ProductsAreWithinTheBoundOnOddShapes) {
 
 // What makes a score independent of its batch.
 TEST_P(WeightTest, ARowIsTheSameBitsWhateverTheBatch) {
-  for (const Shape s : {Shape{70, 200}, Shape{200, 80}, Shape{40, 80}, Shape{13, 7}}) {
+  for (const Shape s :
+       {Shape{1, 2}, Shape{13, 7}, Shape{24, 8}, Shape{40, 80}, Shape{70, 200}, Shape{200, 80}}) {
     constexpr size_t kRows = 264;
     const Weight weight = Make(Random(s.in * s.out), s.in, s.out);
     const std::vector<float> x = Random(kRows * s.in);

@@ -93,10 +93,11 @@ TEST_F(MetricsTest, ANewSnapshotReplacesTheOldLabel) {
 TEST_F(MetricsTest, RankersAreReplacedByThoseOfTheNextSnapshot) {
   const std::vector<std::pair<std::string, std::string>> before{{"macgnn", "f32"}, {"dot", "f32"}};
   metrics_.SetRankers(before);
-  const std::vector<std::pair<std::string, std::string>> now{{"macgnn", "bf16 (AMX)"}};
+  const std::vector<std::pair<std::string, std::string>> now{{"macgnn", "bf16 (AVX512_BF16)"}};
   metrics_.SetRankers(now);
   const std::string text = metrics_.Render();
-  EXPECT_THAT(text, HasSubstr("ranker_info{arithmetic=\"bf16 (AMX)\",ranker=\"macgnn\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("ranker_info{arithmetic=\"bf16 (AVX512_BF16)\",ranker=\"macgnn\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("ranker=\"dot\"")));
 }
 
