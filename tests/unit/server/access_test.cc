@@ -26,7 +26,7 @@ class AccessTest : public ::testing::Test {
   void Write(const std::string& clients) { std::ofstream(file_, std::ios::trunc) << clients; }
   absl::StatusOr<std::unique_ptr<AccessControl>> Create(
       std::chrono::seconds reload = std::chrono::hours(1)) {
-    return AccessControl::Create({.clients_file = file_, .reload = reload}, metrics_);
+    return AccessControl::Create({.clients_file = file_, .reload = reload}, metrics_.requests());
   }
   // Of a caller who sends this as "authorization"; "" sends none.
   static absl::Status Check(const AccessControl& access, const std::string& authorization,
@@ -47,7 +47,7 @@ class AccessTest : public ::testing::Test {
 };
 
 TEST_F(AccessTest, WithoutAFileEverybodyMayDoEverything) {
-  const auto access = AccessControl::Create({}, metrics_);
+  const auto access = AccessControl::Create({}, metrics_.requests());
   ASSERT_TRUE(access.ok()) << access.status();
   for (const Right right : {Right::kRead, Right::kWrite, Right::kAdmin}) {
     EXPECT_TRUE(Check(**access, "", right).ok());

@@ -19,7 +19,7 @@ using std::chrono::steady_clock;
 class RemovalsTest : public ::testing::Test {
  protected:
   RemovalsTest() {
-    auto state = std::make_shared<ServingState>(live_.generation);
+    auto state = std::make_unique<ServingState>(live_.generation);
     state->graph = std::move(live_.graph);
     state->applier = std::move(live_.applier);
     serving_.Exchange(std::move(state));
@@ -59,7 +59,8 @@ class RemovalsTest : public ::testing::Test {
                   }}};
   ServingCell serving_;
   Metrics metrics_{std::vector<std::string>{}};
-  GraphJobs jobs_{*live_.store, *live_.log, serving_, metrics_, {.now_us = [] { return 1; }}};
+  GraphJobs jobs_{
+      *live_.store, *live_.log, serving_, metrics_.durability(), {.now_us = [] { return 1; }}};
   BackgroundThread background_{{}};
   Removals removals_{*live_.log, *live_.store, serving_, background_, jobs_};
 };

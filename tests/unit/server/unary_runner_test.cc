@@ -36,7 +36,7 @@ class TestCall {
 class UnaryRunnerTest : public ::testing::Test {
  protected:
   UnaryRunnerTest() {
-    auto state = std::make_shared<ServingState>(live_.generation);
+    auto state = std::make_unique<ServingState>(live_.generation);
     state->applier = std::move(live_.applier);
     serving_.Exchange(std::move(state));
   }
@@ -74,7 +74,7 @@ class UnaryRunnerTest : public ::testing::Test {
   ServingCell serving_;
   Metrics metrics_{std::vector<std::string>{}};
   Admission admission_{{.threads = 1, .queue_max = 1}};
-  std::unique_ptr<AccessControl> access_ = *AccessControl::Create({}, metrics_);
+  std::unique_ptr<AccessControl> access_ = *AccessControl::Create({}, metrics_.requests());
 };
 
 TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
