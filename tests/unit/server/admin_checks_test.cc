@@ -49,7 +49,7 @@ TEST_F(UpsertItemCheckTest, AnEmbeddingIsAsWideAsTheSnapshotsAndFinite) {
   request_.add_embedding(1);
   EXPECT_THAT(Refusal(), HasSubstr("must have 2 numbers"));
   request_.add_embedding(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT(Refusal(), HasSubstr("must be finite"));
+  EXPECT_THAT(Refusal(), HasSubstr("must hold numbers between"));
 }
 
 TEST_F(UpsertItemCheckTest, TextsAreBounded) {
