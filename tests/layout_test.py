@@ -11,19 +11,20 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
-OURS = ("bench", "client", "csv", "graph", "index", "models", "program", "scheduling", "server")
+OURS = ("bench", "blend", "client", "csv", "graph", "index", "models", "program", "scheduling", "server")
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
     "program": {"program"},
     "scheduling": {"scheduling"},
     "csv": {"csv"},
+    "blend": {"blend", "models"},
     "graph": {"graph", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},
-    "server": {"server", "csv", "index", "graph", "models", "program", "scheduling", "groundswell",
+    "server": {"server", "blend", "csv", "index", "graph", "models", "program", "scheduling", "groundswell",
                "google"},
     "client": {"client", "csv", "program", "scheduling", "groundswell", "google"},
-    "bench": {"bench", "client", "graph", "index", "models", "groundswell"},
+    "bench": {"bench", "blend", "client", "graph", "index", "models", "groundswell"},
 }
 # Which sub-folders the files of a sub-folder may include from, beside their own; "." has the files of
 # the folder itself. Without circles: read from top to bottom, each includes from above it alone.
