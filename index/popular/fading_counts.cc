@@ -7,51 +7,117 @@ namespace groundswell {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-// A weight grows by so many powers of two before the landmark moves; a double holds twice as many.
-constexpr double kExponentMax = 500;
+constexpr int kUnitBits = 14;
+// Between two powers of two a weight is read off this table, and linearly between its entries:
+// within half a unit of 2^-14, and integers from end to end.
+constexpr int64_t kSteps = 64;
+
+std::array<int64_t, kSteps + 1> PowersOfTwo() {
+  std::array<int64_t, kSteps + 1> powers;
+  for (int64_t step = 0; step <= kSteps; ++step) {
+    powers[static_cast<size_t>(step)] =
+        std::llround(std::ldexp(std::exp2(static_cast<double>(step) / kSteps), kUnitBits));
+  }
+  return powers;
+}
+
+int64_t FloorOf(int64_t dividend, int64_t divisor) {
+  return dividend / divisor - static_cast<int64_t>(dividend % divisor < 0);
+}
+
+void Add(std::atomic<int64_t>& sum, int64_t term) {
+  sum.store(sum.load(kRelaxed) + term, kRelaxed);
+}
 
 }  // namespace
 
-FadingCounts::FadingCounts(double half_life_s, size_t items_max)
-    : half_life_us_(half_life_s * 1e6), value_of_item_(items_max) {}
-
-double FadingCounts::Weight(int64_t time_us) const {
-  return std::exp2(static_cast<double>(time_us - landmark_us_.load(kRelaxed)) / half_life_us_);
+int64_t FadingCounts::Scale::SpanOf(int64_t time_us) const {
+  return FloorOf(FloorOf(time_us, half_life_us), kSpan);
 }
 
-double FadingCounts::ValueOf(std::span<const Edge> edges) const {
-  double value = 0;
-  for (const Edge& edge : edges) value += edge.count * Weight(edge.last.time_us);
-  return value;
+int64_t FadingCounts::Scale::Weight(int64_t time_us) const {
+  static const std::array<int64_t, kSteps + 1> kPowers = PowersOfTwo();
+  const int64_t half_lives = FloorOf(time_us, half_life_us);
+  const int64_t part = (time_us - half_lives * half_life_us) * kSteps;
+  const auto step = static_cast<size_t>(part / half_life_us);
+  const int64_t power =
+      kPowers[step] + (kPowers[step + 1] - kPowers[step]) * (part % half_life_us) / half_life_us;
+  return power << (half_lives - FloorOf(half_lives, kSpan) * kSpan);
 }
+
+// Relative to the beginning of the present span.
+double FadingCounts::Scale::Value(const Sums& sums) const {
+  const int64_t now = span.load(std::memory_order_acquire) & 1;
+  return std::ldexp(static_cast<double>(sums[static_cast<size_t>(now)].load(kRelaxed)),
+                    -kUnitBits) +
+         std::ldexp(static_cast<double>(sums[static_cast<size_t>(1 - now)].load(kRelaxed)),
+                    -kUnitBits - static_cast<int>(kSpan));
+}
+
+FadingCounts::FadingCounts(std::span<const double> half_lives_s, size_t items_max)
+    : scales_(half_lives_s.begin(), half_lives_s.end()), sums_(items_max * half_lives_s.size()) {}
 
 void FadingCounts::Change(const EdgeChange& change) {
-  if (!change.after.empty()) {
-    now_us_.store(std::max(now_us_.load(kRelaxed), change.after.back().last.time_us), kRelaxed);
+  if (!change.after.empty()) Advance(change.after.back().last.time_us);
+  // Most changes leave most edges as they were.
+  const auto [before, after] = std::ranges::mismatch(change.before, change.after);
+  for (size_t scale = 0; scale < scales_.size(); ++scale) {
+    Add(scale, change.item, {before, change.before.end()}, -1);
+    Add(scale, change.item, {after, change.after.end()}, 1);
   }
-  const auto since = now_us_.load(kRelaxed) - landmark_us_.load(kRelaxed);
-  if (static_cast<double>(since) > kExponentMax * half_life_us_) MoveLandmark();
-  std::atomic<double>& value = value_of_item_[ToInt(change.item)];
-  const double moved = ValueOf(change.after) - ValueOf(change.before);
-  if (moved != 0) value.store(value.load(kRelaxed) + moved, kRelaxed);
 }
 
-void FadingCounts::MoveLandmark() {
-  const MutexLock lock(mutex_);
-  const double factor = 1 / Weight(now_us_.load(kRelaxed));
-  for (std::atomic<double>& value : value_of_item_) {
-    value.store(value.load(kRelaxed) * factor, kRelaxed);
+void FadingCounts::Add(size_t scale, ItemIndex item, std::span<const Edge> edges, int64_t sign) {
+  Scale& at = scales_[scale];
+  const int64_t present = at.span.load(kRelaxed);
+  for (const Edge& edge : edges) {
+    const int64_t span = at.SpanOf(edge.last.time_us);
+    if (span + 1 < present) continue;
+    const int64_t term = sign * edge.count * at.Weight(edge.last.time_us);
+    const auto slot = static_cast<size_t>(span & 1);
+    groundswell::Add(SumsOf(scale, ToInt(item))[slot], term);
+    groundswell::Add(at.total[slot], term);
   }
-  landmark_us_.store(now_us_.load(kRelaxed), kRelaxed);
 }
 
-void FadingCounts::Read(std::span<float> out) const {
-  const MutexLock lock(mutex_);
-  const double factor = 1 / Weight(now_us_.load(kRelaxed));
+void FadingCounts::Advance(int64_t now_us) {
+  if (now_us <= now_us_.load(kRelaxed)) return;
+  now_us_.store(now_us, kRelaxed);
+  for (size_t scale = 0; scale < scales_.size(); ++scale) {
+    const int64_t span = scales_[scale].SpanOf(now_us);
+    if (span > scales_[scale].span.load(kRelaxed)) BeginSpan(scale, span);
+  }
+}
+
+void FadingCounts::BeginSpan(size_t scale, int64_t span) {
+  Scale& at = scales_[scale];
+  const auto clear = [&](Sums& sums) {
+    sums[static_cast<size_t>(span & 1)].store(0, kRelaxed);
+    if (span > at.span.load(kRelaxed) + 1)
+      sums[static_cast<size_t>(1 - (span & 1))].store(0, kRelaxed);
+  };
+  for (size_t item = 0; item * scales_.size() < sums_.size(); ++item) clear(SumsOf(scale, item));
+  clear(at.total);
+  at.span.store(span, std::memory_order_release);
+}
+
+void FadingCounts::Read(size_t scale, std::span<float> out) const {
+  const Scale& at = scales_[scale];
+  const auto begin_us =
+      static_cast<double>(at.span.load(kRelaxed)) * static_cast<double>(kSpan * at.half_life_us);
+  const auto since_us = static_cast<double>(now_us_.load(kRelaxed)) - begin_us;
+  const double faded = std::exp2(-since_us / static_cast<double>(at.half_life_us));
   for (size_t item = 0; item < out.size(); ++item) {
-    const double value = value_of_item_[item].load(kRelaxed) * factor;
+    const double value = at.Value(SumsOf(scale, item)) * faded;
     out[item] = value < kFloor ? 0.0f : static_cast<float>(value);
   }
+}
+
+float FadingCounts::Share(size_t scale, ItemIndex item) const {
+  const Scale& at = scales_[scale];
+  const double all = at.Value(at.total);
+  const double share = all > 0 ? at.Value(SumsOf(scale, ToInt(item))) / all : 0;
+  return static_cast<float>(std::clamp(share, 0.0, 1.0));
 }
 
 }  // namespace groundswell

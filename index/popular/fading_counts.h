@@ -1,56 +1,88 @@
-// FadingCounts: how much each item was taken, where what was taken long ago counts for little.
+// FadingCounts: how much each item was taken, at several time scales at once, where what was taken
+// long ago counts for little.
 //
 //   value(i) = sum over the edges (u, i) of A * 2^((t - now) / half_life)
 //
-// A is the weight of all interactions of an edge, t the event time of its newest, now the newest
-// event time seen. A function of the graph's edges alone, so that what is forgotten, removed or
-// leaves the window is taken out, and a restart finds it again.
+// for each half-life; A is the weight of all interactions of an edge, t the event time of its
+// newest, now the newest event time seen. A function of the graph's edges alone, to the bit: what
+// is forgotten, removed or leaves the window is taken out, and a restart finds it again, in
+// whatever order it reads the edges. (So a model may learn from it that is to be the same
+// everywhere.)
 //
-// Forward decay, as in TrendingItems, which counts users instead of interactions, fades within
-// hours, and is in order at every moment; here an event changes one number, and whoever wants an
-// order sorts.
+// How: values are integers. The time of a scale goes by spans of kSpan half-lives, and an edge
+// counts for the span of its t, with the weight 2^((t - begin of the span) / half_life) in units of
+// 2^-14. Of an item only the present span's sum and the one before are kept; what is older, by
+// kSpan half-lives at least, counts 0. Time alone moves nothing until the next span begins, when
+// one pass over the items clears what the last but one left (forward decay: Cormode, Shkapenyuk,
+// Srivastava, Xu, ICDE 2009). 16 bytes per item and scale.
+//
+// TrendingItems counts users instead of interactions and is in order at every moment; here an event
+// changes one item's numbers, and whoever wants an order sorts.
 #ifndef GROUNDSWELL_INDEX_POPULAR_FADING_COUNTS_H_
 #define GROUNDSWELL_INDEX_POPULAR_FADING_COUNTS_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "graph/mutex.h"
 #include "graph/state/edge_change.h"
 
 namespace groundswell {
 
-// One writer beside any number of readers, who do not hold it up.
+// One writer beside any number of readers, who do not hold it up. A reader beside the beginning of
+// a span may miss what is kSpan half-lives old.
 class FadingCounts {
  public:
-  // Below it a value is 0: what one user took once, 20 half-lives ago. So what rounding leaves of
-  // a sum whose parts were taken out again has no place in an order.
-  static constexpr double kFloor = 1.0 / (1 << 20);
+  static constexpr int64_t kSpan = 16;
+  // Below it a value is 0: what one user took once, so many half-lives ago.
+  static constexpr double kFloor = 1.0 / (1 << kSpan);
 
-  // REQUIRES: half_life_s > 0; items with an index below `items_max`.
-  FadingCounts(double half_life_s, size_t items_max);
+  // REQUIRES: half-lives of at least a microsecond, in seconds; items with an index below
+  // `items_max`; weights that add up to at most kTotalCountMax (graph/state/macro_graph.h), so that
+  // no sum overflows.
+  FadingCounts(std::span<const double> half_lives_s, size_t items_max);
 
   // By the writer.
-  void Change(const EdgeChange& change) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Change(const EdgeChange& change);
+  // By the writer: time has come so far, though no edge says so.
+  void Advance(int64_t now_us);
 
-  // The values of the first items, as many as `out` has room for.
-  void Read(std::span<float> out) const ABSL_LOCKS_EXCLUDED(mutex_);
+  size_t scales() const { return scales_.size(); }
+
+  // The values of the first items at a scale, as many as `out` has room for.
+  void Read(size_t scale, std::span<float> out) const;
+  // The item's share of the sum of all values at a scale, 0 to 1; 0 where nothing is left.
+  float Share(size_t scale, ItemIndex item) const;
 
  private:
-  double Weight(int64_t time_us) const;
-  double ValueOf(std::span<const Edge> edges) const;
-  void MoveLandmark() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sums in units of 2^-14: [span % 2] of the present span and of the one before.
+  using Sums = std::array<std::atomic<int64_t>, 2>;
+  struct Scale {
+    explicit Scale(double half_life_s) : half_life_us(static_cast<int64_t>(half_life_s * 1e6)) {}
+    Scale(Scale&& other) noexcept : half_life_us(other.half_life_us) {}  // before its first use
+    int64_t SpanOf(int64_t time_us) const;
+    // In its own span, in units of 2^-14.
+    int64_t Weight(int64_t time_us) const;
+    double Value(const Sums& sums) const;
 
-  const double half_life_us_;
-  // Relative to the landmark, which moves only with the mutex.
-  std::vector<std::atomic<double>> value_of_item_;
-  std::atomic<int64_t> landmark_us_ = 0;
+    const int64_t half_life_us;
+    std::atomic<int64_t> span = 0;
+    Sums total{};
+  };
+
+  void BeginSpan(size_t scale, int64_t span);
+  void Add(size_t scale, ItemIndex item, std::span<const Edge> edges, int64_t sign);
+  Sums& SumsOf(size_t scale, size_t item) { return sums_[item * scales_.size() + scale]; }
+  const Sums& SumsOf(size_t scale, size_t item) const {
+    return sums_[item * scales_.size() + scale];
+  }
+
+  std::vector<Scale> scales_;
+  std::vector<Sums> sums_;  // by item, then by scale: a candidate's lie together
   std::atomic<int64_t> now_us_ = 0;
-  mutable Mutex mutex_;
 };
 
 }  // namespace groundswell

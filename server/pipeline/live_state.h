@@ -3,9 +3,12 @@
 #ifndef GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_
 #define GROUNDSWELL_SERVER_PIPELINE_LIVE_STATE_H_
 
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <utility>
 
+#include "blend/features.h"
 #include "graph/fold/applier.h"
 #include "graph/fold/interaction_adjacency.h"
 #include "graph/state/catalogue.h"
@@ -23,6 +26,12 @@
 #include "server/pipeline/ranked_list.h"
 
 namespace groundswell {
+
+// The scales of LiveState::fading_counts, in seconds: those that the blend reads
+// (blend/features.h), and behind them the one by which popular items are ordered.
+inline constexpr std::array<double, kBlendScales.size()> kBlendHalfLivesS = {300, 3'600, 86'400,
+                                                                             604'800, 2'592'000};
+inline constexpr size_t kPopularScale = kBlendHalfLivesS.size();
 
 // Members are used from any thread; the graph and the catalogue are written by the applier alone,
 // and the popularity order by whoever refreshes it.

@@ -33,7 +33,7 @@ void FollowGraph(const LiveState& state, Applier::Options& options) {
 void RefreshPopularity(LiveState& state) {
   std::vector<Count> totals(state.catalogue->size());
   std::vector<float> fading(totals.size());
-  state.fading_counts->Read(fading);
+  state.fading_counts->Read(kPopularScale, fading);
   for (uint32_t item = 0; item < totals.size(); ++item) {
     totals[item] = state.graph->items().Total(ItemIndex{item});
   }

@@ -132,8 +132,11 @@ void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_ite
 // references must outlive the loading.
 std::future<absl::Status> LoadFollowers(const LoadOptions& options,
                                         std::atomic<uint64_t>& users_read, LiveState& state) {
-  state.fading_counts =
-      std::make_unique<FadingCounts>(options.popularity_half_life_s, state.catalogue->capacity());
+  std::vector<double> half_lives_s(kBlendHalfLivesS.begin(), kBlendHalfLivesS.end());
+  half_lives_s.push_back(options.popularity_half_life_s);
+  state.fading_counts = std::make_unique<FadingCounts>(half_lives_s, state.catalogue->capacity());
+  // What has left since may have been newer than all edges: time goes on from there.
+  state.fading_counts->Advance(state.graph_state.newest_event_time_us);
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
                                                    state.snapshot->manifest().user_clusters);
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
