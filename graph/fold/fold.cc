@@ -60,7 +60,8 @@ Fold::Progress Fold::progress() const {
 
 absl::Status Fold::Next(Entries entries, const std::function<void()>& between_entries,
                         Batch& batch) {
-  const auto& [offset, entry] = entries.front();
+  const Offset offset = entries.front().first;
+  const LogEntry& entry = entries.front().second;
   return std::visit(
       [&](const auto& one) -> absl::Status {
         using Kind = std::decay_t<decltype(one)>;
