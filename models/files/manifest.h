@@ -18,6 +18,9 @@
 
 namespace groundswell {
 
+// The file of the vectors that retrieval searches: "user" (users, d) and "item" (items, d).
+inline constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
+
 // manifest.json, parsed and checked against its schema. Unknown keys are refused.
 struct Manifest {
   struct File {
