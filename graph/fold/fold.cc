@@ -31,7 +31,7 @@ const std::string& UserIdOf(const LogEntry& entry) {
 Fold::Fold(GraphStore& store, Generation generation, Catalogue& catalogue, MacroGraph& graph,
            GraphState state, Options options)
     : store_(store),
-      generation_(generation),
+      generation_(std::move(generation)),
       catalogue_(catalogue),
       graph_(graph),
       options_(std::move(options)),

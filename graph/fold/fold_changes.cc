@@ -24,7 +24,7 @@ absl::Status Fold::FoldChange(Offset offset, const ForgetUser& forget, Batch& ba
     }
   }
   batch.users_.clear();  // deleted, not written
-  PutTombstone(Tombstone::Kind::kUser, forget.user_hash, *earlier, std::move(tombstone), batch);
+  PutTombstone(Tombstone::Kind::kUser, forget.user_hash, *earlier, tombstone, batch);
   return absl::OkStatus();
 }
 
@@ -96,7 +96,7 @@ absl::Status Fold::FoldChange(Offset offset, const RemoveItem& removal, Batch& b
   if (item.has_value()) RetireItem(*item, batch);
   Tombstone tombstone{
       .offset = offset, .time_us = removal.time_us, .removed = std::exchange(state_.removing, {})};
-  PutTombstone(Tombstone::Kind::kItem, removal.item_hash, *earlier, std::move(tombstone), batch);
+  PutTombstone(Tombstone::Kind::kItem, removal.item_hash, *earlier, tombstone, batch);
   return absl::OkStatus();
 }
 

@@ -142,10 +142,10 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
   if (!options.create_if_missing) {
     // Held until the tables' end is known: another process would move it.
     rocksdb::FileLock* lock = nullptr;
-    const rocksdb::Status locked = options.env->LockFile(path + "/LOCK", &lock);
+    rocksdb::Status locked = options.env->LockFile(path + "/LOCK", &lock);
     if (!locked.ok()) return locked;
     uint64_t until = 0;
-    const rocksdb::Status read = WriteAheadCheck::ReadTablesUntil(options, path, columns, until);
+    rocksdb::Status read = WriteAheadCheck::ReadTablesUntil(options, path, columns, until);
     options.env->UnlockFile(lock).PermitUncheckedError();
     if (!read.ok()) return read;
     const bool drops = options.wal_recovery_mode == rocksdb::WALRecoveryMode::kPointInTimeRecovery;
@@ -154,7 +154,7 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
     options.wal_filter = opened.check.get();
   }
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options, path, columns, &opened.columns, &db);
+  rocksdb::Status status = rocksdb::DB::Open(options, path, columns, &opened.columns, &db);
   opened.db.reset(db);
   if (status.ok() || opened.check == nullptr || opened.check->hole().empty()) return status;
   return rocksdb::Status::Corruption(opened.check->hole());
