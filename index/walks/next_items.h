@@ -1,21 +1,29 @@
-// CoOccurrence: what those who took the user's newest items took after them, counted on the live
-// graph.
+// NextItems: what users took right after the user's newest items, read on the live graph.
 //
-//   score(p) = sum over the user's newest items q, over the newest users v of q who took p after q,
-//   of
-//              2^(-k_q) / log2(1 + d) * 2^((t_vp - t) / half_life)
+//   score(p) = sum over the user's newest items q, over the newest users v of q, over the places of
+//   q in what v took, over the items p that v took up to 8 interactions later in the same visit, of
 //
-// k_q is the place of q among the user's newest items (from 0), d how many items after q v took p:
-// what came next counts most. t_vp is when v took p, t the newest such time: what is taken now
-// counts more. The counts are those of an item-to-item table (Linden, Smith, York,
-// IEEE Internet Computing 2003) with a direction, but nothing is stored that could be old: the work
-// is bounded by the numbers of items and users that are read.
-#ifndef GROUNDSWELL_INDEX_WALKS_CO_OCCURRENCE_H_
-#define GROUNDSWELL_INDEX_WALKS_CO_OCCURRENCE_H_
+//              5^-k_q * (3/5)^(d-1) * (1 + (t - t_vp) / 600 s)^(-1/2)
+//
+// k_q is the place of q among the user's newest items (from 0), d by how many interactions p came
+// after q, t_vp when v took p, t the newest such time. A visit ends at a pause of more than
+// `visit_gap_s`. So it has a direction and counts repeats: an item may follow itself, and a user
+// who took p after q five times counts five times.
+//
+// These are the sequential rules of Ludewig and Jannach, "Evaluation of session-based
+// recommendation algorithms", UMUAI 2018 (arXiv 1803.09587), with a weight for age. Memory forgets,
+// and items come back, by a power of the time and not by half-lives (Anderson and Schooler,
+// "Reflections of the environment in memory", Psychological Science 1991; the exponent is theirs
+// too): so one weight serves news, which are read for hours, and a shop, where a year counts. The
+// other constants were found on both logs of docs/retrieval.md.
+//
+// Nothing is stored that could be old: it is read from the traces (graph/fold/user_traces.h) when
+// it is asked for, and the work is bounded by Options.
+#ifndef GROUNDSWELL_INDEX_WALKS_NEXT_ITEMS_H_
+#define GROUNDSWELL_INDEX_WALKS_NEXT_ITEMS_H_
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "graph/fold/interaction_adjacency.h"
@@ -25,13 +33,13 @@
 namespace groundswell {
 
 // Thread-safe, each call with a scratch of its own.
-class CoOccurrence {
+class NextItems {
  public:
   struct Options {
-    size_t items_max = 3;        // newest items of the user
-    size_t users_max = 256;      // newest users of each
-    size_t user_items_max = 32;  // newest items of each of those
-    double half_life_s = 7'776'000;
+    size_t items_max = 3;    // newest items of the user
+    size_t users_max = 256;  // newest users of each
+    size_t places_max = 4;   // newest places of an item in what one user took
+    uint32_t visit_gap_s = 604'800;
   };
   struct Scored {
     ItemIndex item{};
@@ -46,14 +54,14 @@ class CoOccurrence {
   // Memory of one call at a time; grown by the first calls, then reused.
   struct Scratch {
     std::vector<uint32_t> users;
-    std::vector<Neighbor> later;
     std::vector<Taken> taken;
     ItemTable<float> scores;
     std::vector<Scored> scored;
   };
 
   // `adjacency` must outlive it.
-  CoOccurrence(const InteractionAdjacency& adjacency, const Options& options);
+  NextItems(const InteractionAdjacency& adjacency, const Options& options)
+      : adjacency_(adjacency), options_(options) {}
 
   // At most query.count admitted items, best first, ties by ascending item. Uses the filter, the
   // count and the recent items of the query; nothing for a user without items.
@@ -61,14 +69,14 @@ class CoOccurrence {
 
  private:
   void AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) const;
-  bool ReadLater(const NeighborLists& items_of_users, uint32_t user, ItemIndex item,
-                 std::vector<Neighbor>& later) const;
+  void AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& scratch) const;
+  bool AddFrom(const NeighborLists::List& trace, size_t place, uint32_t time_s, float weight,
+               Scratch& scratch) const;
 
   const InteractionAdjacency& adjacency_;
   const Options options_;
-  std::vector<float> by_distance_;  // 1 / log2(1 + d), by d - 1
 };
 
 }  // namespace groundswell
 
-#endif  // GROUNDSWELL_INDEX_WALKS_CO_OCCURRENCE_H_
+#endif  // GROUNDSWELL_INDEX_WALKS_NEXT_ITEMS_H_
