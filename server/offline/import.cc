@@ -107,6 +107,7 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
                             .count = static_cast<uint32_t>(edge.count),
                             .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
     }
+    MergeBehindTrace(user, window);
     if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
   }
   progress("users", checked.users.size(), checked.users.size());

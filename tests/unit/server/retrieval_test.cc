@@ -133,7 +133,7 @@ TEST_F(RetrievalTest, EachSourceAloneProposesUpToItsQuota) {
       EXPECT_EQ(user_->state.Has(candidate.item), source.bit == kFromHistory) << source.bit;
     }
   }
-  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromHistory}) {
+  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromHistory}) {
     EXPECT_EQ(Propose(Only(source, 9), user_).items.size(), 9u) << source;
   }
 }
