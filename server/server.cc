@@ -164,8 +164,9 @@ absl::Status Server::Parts::OpenLog(Offset base) {
 
 absl::Status Server::Parts::LoadListRules() {
   auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), NowMicros);
-  if (loaded.ok()) list_rules = *std::move(loaded);
-  return loaded.status();
+  if (!loaded.ok()) return loaded.status();
+  list_rules = *std::move(loaded);
+  return absl::OkStatus();
 }
 
 void Server::Parts::CountApplied(std::span<const Applier::Result> results) {
