@@ -114,6 +114,17 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
   return absl::OkStatus();
 }
 
+// Pairs of a user and an item.
+size_t PairsIn(const SnapshotGraph& graph) {
+  size_t pairs = 0;
+  for (size_t user = 0; user + 1 < graph.user_begin.size(); ++user) {
+    for (size_t e = graph.user_begin[user]; e < graph.user_begin[user + 1]; ++e) {
+      pairs += e == graph.user_begin[user] || graph.edges[e].item != graph.edges[e - 1].item;
+    }
+  }
+  return pairs;
+}
+
 // What the old database was told while it served, and which snapshots it served.
 absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapshot,
                            const GraphStore* old, GraphStore& store) {
@@ -185,7 +196,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
   ImportReport report{.snapshot_version = manifest.FullVersion(),
                       .users = manifest.users,
                       .items = manifest.items,
-                      .edges = checked->graph.edges.size(),
+                      .edges = PairsIn(checked->graph),
                       .examples = checked->examples};
 
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);
