@@ -285,12 +285,12 @@ void Server::Parts::MakeBackground() {
 }
 
 void Server::Parts::MakeServices() {
-  recommend_service = std::make_unique<RecommendService>(
-      *lists, *list_rules, *shadow, *runner,
-      RequestTerms{.name_space = config.server.name_space,
-                   .event_types = config.event_types,
-                   .now_us = NowMicros,
-                   .shares = shares});
+  recommend_service =
+      std::make_unique<RecommendService>(*store, *lists, *list_rules, *shadow, *runner,
+                                         RequestTerms{.name_space = config.server.name_space,
+                                                      .event_types = config.event_types,
+                                                      .now_us = NowMicros,
+                                                      .shares = shares});
   interaction_service = std::make_unique<InteractionService>(
       *access, *log, serving, *removals, metrics,
       InteractionService::Options{

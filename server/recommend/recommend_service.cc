@@ -29,9 +29,11 @@ uint64_t QueryHashOf(Request request) {
 
 }  // namespace
 
-RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list_rules,
-                                   ShadowRanking& shadow, UnaryRunner& runner, RequestTerms terms)
-    : lists_(lists),
+RecommendService::RecommendService(const GraphStore& store, RankedLists& lists,
+                                   const ListRulesCell& list_rules, ShadowRanking& shadow,
+                                   UnaryRunner& runner, RequestTerms terms)
+    : store_(store),
+      lists_(lists),
       list_rules_(list_rules),
       shadow_(shadow),
       runner_(runner),
@@ -85,12 +87,11 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   absl::StatusOr<RecommendQuery> query = CheckRecommend(request, *call.state, terms_);
   if (!query.ok()) return query.status();
   StageDurations durations;
-  const absl::StatusOr<Page> page =
-      request.page_token().empty()
-          ? FirstPage(request, *std::move(query), call, durations)
-          : lists_.Resume(request.page_token(), QueryHashOf(request), query->page_size);
+  const absl::StatusOr<Page> page = request.page_token().empty()
+                                        ? FirstPage(request, *std::move(query), call, durations)
+                                        : NextPage(request, query->page_size);
   if (!page.ok()) return page.status();
-  WritePage(*page, response);
+  WritePage(*page, {.catalogue = *call.state->catalogue, .now_us = terms_.now_us()}, response);
   WriteTimings(call.queued, durations, std::chrono::steady_clock::now() - call.arrival,
                *response.mutable_timings());
   return absl::OkStatus();
@@ -108,6 +109,19 @@ absl::StatusOr<Page> RecommendService::FirstPage(const v1::RecommendRequest& req
   Page page = lists_.Begin(*std::move(list), QueryHashOf(request), query.page_size);
   if (query.hypothetical_events.empty()) shadow_.Offer(call.state, query.user_id, page.list);
   return page;
+}
+
+absl::StatusOr<Page> RecommendService::NextPage(const v1::RecommendRequest& request,
+                                                size_t page_size) {
+  const std::string& token = request.page_token();
+  absl::StatusOr<Page> page = lists_.Resume(token, QueryHashOf(request), page_size);
+  if (!page.ok() || request.user_id().empty()) return page;
+  const auto forgotten = store_.FindTombstone(Tombstone::Kind::kUser, HashId(request.user_id()));
+  if (!forgotten.ok()) return forgotten.status();
+  if (!forgotten->has_value() || (*forgotten)->offset <= page->list->applied_offset) return page;
+  // What the list says of the user may not be said any more.
+  lists_.Drop(token);
+  return lists_.Resume(token, QueryHashOf(request), page_size);
 }
 
 absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest& request,
@@ -160,7 +174,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
     page = lists_.Resume(request.page_token(), query_hash, query->page_size);
   }
   if (!page.ok()) return page.status();
-  WritePage(*page, response);
+  WritePage(*page, {.catalogue = *call.state->catalogue, .now_us = terms_.now_us()}, response);
   return absl::OkStatus();
 }
 
