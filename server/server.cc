@@ -313,10 +313,11 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
-  auto started =
-      GrpcEndpoints::Start(EndpointOptionsOf(config), {.recommend = *recommend_service,
-                                                       .interaction = *interaction_service,
-                                                       .admin = *admin_service});
+  auto started = GrpcEndpoints::Start(EndpointOptionsOf(config),
+                                      {.recommend = *recommend_service,
+                                       .interaction = *interaction_service,
+                                       .admin = *admin_service},
+                                      metrics.requests());
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();

@@ -7,6 +7,16 @@
 
 namespace groundswell {
 
+namespace {
+
+Appended AsRepeated(const LogEntry& logged, const LogEntry& again, Offset offset) {
+  return {.outcome = IsSameAgain(logged, again) ? Appended::Outcome::kDuplicate
+                                                : Appended::Outcome::kConflict,
+          .offset = offset};
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Offset base,
                                                              Options options) {
   if (options.event_ids_max < static_cast<int64_t>(options.group_max)) {
@@ -154,21 +164,28 @@ void RocksdbLog::WriteLoop() {
   }
 }
 
+absl::StatusOr<Appended> RocksdbLog::Repeated(const LogEntry& entry, Offset offset) const {
+  const auto logged = store_.ReadLog(offset, 1);
+  if (!logged.ok()) return logged.status();
+  if (logged->empty()) {
+    return absl::DataLossError(fmt::format("an event id leads to {}, behind the log", offset));
+  }
+  return AsRepeated(logged->front().second, entry, offset);
+}
+
 absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& group) {
   const std::string event_id(EventIdOf(entry));
   // The database does not know yet what the group itself brings.
   if (const auto at = group.event_ids.find(event_id); at != group.event_ids.end()) {
-    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = at->second};
+    return AsRepeated(*at->second.second, entry, at->second.first);
   }
   const absl::StatusOr<std::optional<Offset>> earlier = store_.FindEventId(event_id);
   if (!earlier.ok()) return earlier.status();
-  if (earlier->has_value()) {
-    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = **earlier};
-  }
+  if (earlier->has_value()) return Repeated(entry, **earlier);
   const Offset offset = group.next++;
   group.batch.PutLogEntry(offset, entry);
   group.batch.PutEventId(event_id, offset);
-  group.event_ids.emplace(event_id, offset);
+  group.event_ids.emplace(event_id, std::pair(offset, &entry));
   group.writes = true;
   return Appended{.outcome = Appended::Outcome::kAppended, .offset = offset};
 }

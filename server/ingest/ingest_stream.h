@@ -11,6 +11,7 @@
 #include "graph/log/interaction_log.h"
 #include "groundswell/v1/interaction.pb.h"
 #include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/process/metrics.h"
 #include "server/rpc/access.h"
@@ -37,8 +38,9 @@ struct IngestParts {
 // What the log did with one entry, as it is counted.
 EventOutcome OutcomeOf(const Appended& appended);
 
-// One stream, from now to its end. The reactor deletes itself.
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* StartIngestStream(
+// One stream of IngestRequest and IngestResponse, serialized, from now to its end. The reactor
+// deletes itself.
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartIngestStream(
     const IngestParts& parts, const grpc::CallbackServerContext& context);
 
 }  // namespace groundswell

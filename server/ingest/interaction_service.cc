@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
   return call->reactor();
 }
 
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* InteractionService::Ingest(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* InteractionService::Ingest(
     grpc::CallbackServerContext* context) {
   return StartIngestStream(parts_, *context);
 }
@@ -69,15 +69,19 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   }
   AppendRequest append;
   append.entries.emplace_back(*std::move(interaction));
-  const absl::Status queued =
-      parts_.log.Append(std::move(append), [this, call, refuse, response, type = one.event_type()](
-                                               const absl::StatusOr<AppendResult>& appended) {
+  const absl::Status queued = parts_.log.Append(
+      std::move(append), [this, call, refuse, response, type = one.event_type(),
+                          id = one.event_id()](const absl::StatusOr<AppendResult>& appended) {
         if (!appended.ok()) {
           refuse(LogError(appended.status()));
           return;
         }
         const Appended& one_appended = appended->entries.front();
         const EventOutcome outcome = OutcomeOf(one_appended);
+        if (outcome == EventOutcome::kRefused) {
+          refuse(EventIdReused("event_id", id, one_appended.offset));
+          return;
+        }
         response->set_offset(one_appended.offset);
         response->set_duplicate(outcome == EventOutcome::kDuplicate);
         response->set_consistency_token(MakeConsistencyToken(one_appended.offset));

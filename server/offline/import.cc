@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "graph/log/record.h"
 #include "graph/store/store.h"
@@ -87,9 +88,38 @@ absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base, Generation
   return carried;
 }
 
+// What users hid, by user id and in the new snapshot's items. The log from the snapshot's offset on
+// says it again; what was hidden before is in no snapshot.
+using HiddenItems = absl::flat_hash_map<std::string, std::vector<HiddenItem>>;
+
+absl::StatusOr<HiddenItems> ReadHidden(GraphStore& old, const CheckedSnapshot& checked) {
+  const absl::StatusOr<Generation> generation = Generation::OpenCurrent(old);
+  if (!generation.ok()) return generation.status();
+  const auto items = generation->ReadItems();
+  if (!items.ok()) return items.status();
+  absl::flat_hash_map<std::string, ItemIndex> index_of;
+  for (uint32_t i = 0; i < checked.items.size(); ++i) {
+    index_of.emplace(checked.items[i].id, ItemIndex{i});
+  }
+  HiddenItems hidden;
+  absl::Status read = generation->ForEachUser([&](std::string_view user_id, const UserState& user) {
+    for (const HiddenItem& one : user.hidden) {
+      const StoredItem& item = (*items)[ToInt(one.item)];
+      const auto at = index_of.find(item.id);
+      if (item.removed || at == index_of.end()) continue;
+      hidden[std::string(user_id)].push_back({.item = at->second, .time_us = one.time_us});
+    }
+    return absl::OkStatus();
+  });
+  if (!read.ok()) return read;
+  for (auto& [user_id, its] : hidden) std::ranges::sort(its, {}, &HiddenItem::item);
+  return hidden;
+}
+
 // The users of the snapshot with the snapshot's own graph, less who and what was taken out since.
 absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const Window& window,
-                        GenerationWriter& writer, const ImportProgress& progress) {
+                        const HiddenItems& hidden, GenerationWriter& writer,
+                        const ImportProgress& progress) {
   std::vector<bool> item_is_gone(checked.items.size());
   for (size_t i = 0; i < checked.items.size() && !gone.items.empty(); ++i) {
     item_is_gone[i] = gone.items.contains(HashId(checked.items[i].id));
@@ -107,6 +137,8 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
                             .count = static_cast<uint32_t>(edge.count),
                             .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
     }
+    const auto hidden_at = hidden.find(checked.users[u]);
+    user.hidden = hidden_at == hidden.end() ? std::vector<HiddenItem>() : hidden_at->second;
     if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
   }
   progress("users", checked.users.size(), checked.users.size());
@@ -136,22 +168,26 @@ absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapsho
 }
 
 absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& options,
-                               const CheckedSnapshot& checked, const GraphStore* old,
+                               const CheckedSnapshot& checked, GraphStore* old,
                                const ImportProgress& progress,
                                const std::function<bool()>& cancelled) {
   auto store = GraphStore::Open({.path = staged, .name_space = options.name_space, .create = true});
   if (!store.ok()) return store.status();
   const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
   Gone gone;
+  HiddenItems hidden;
   if (old != nullptr) {
     absl::StatusOr<Gone> found = GoneSince(*old, base);
     if (!found.ok()) return found.status();
     gone = *std::move(found);
+    absl::StatusOr<HiddenItems> read = ReadHidden(*old, checked);
+    if (!read.ok()) return read.status();
+    hidden = *std::move(read);
   }
   GenerationWriter writer(**store, Generation(**store, 1), progress, cancelled);
   if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
   if (absl::Status s = writer.WriteItems(checked.items, gone, {}); !s.ok()) return s;
-  absl::Status users = WriteUsers(checked, gone, options.window, writer, progress);
+  absl::Status users = WriteUsers(checked, gone, options.window, hidden, writer, progress);
   if (!users.ok()) return users;
   uint64_t carried = 0;
   if (old != nullptr) {

@@ -1,5 +1,6 @@
 #include "server/recommend/list_response.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -79,6 +80,7 @@ void WriteItems(const Page& page, const Present& present, Response& response) {
   for (size_t at = page.begin; at < page.end; ++at) {
     const auto item = FindNow(page.list->items[at].item, *page.list, present.catalogue);
     if (!item.has_value() || !present.catalogue.IsAvailable(*item, present.now_us)) continue;
+    if (std::ranges::binary_search(present.hidden, *item)) continue;
     WriteItemAt(*page.list, at, *item, present.catalogue, response);
   }
 }

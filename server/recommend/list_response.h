@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 
 #include "graph/state/catalogue.h"
 #include "groundswell/v1/recommend.pb.h"
@@ -22,6 +23,7 @@ v1::FallbackReason ToApi(std::optional<Fallback> fallback);
 struct Present {
   const Catalogue& catalogue;
   int64_t now_us = 0;
+  std::span<const ItemIndex> hidden = {};  // ascending; what the user is not to see
 };
 
 // Into an empty response; its timings are WriteTimings'. Items that may not be answered any more

@@ -43,7 +43,7 @@ grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContex
                                                       const v1::RecommendRequest* request,
                                                       v1::RecommendResponse* response) {
   return runner_.Run(context, Method::kRecommend, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoRecommend(*request, call, *response); });
 }
 
@@ -55,7 +55,7 @@ grpc::ServerUnaryReactor* RecommendService::BatchRecommend(grpc::CallbackServerC
   for (const v1::RecommendRequest& one : request->requests()) {
     newest = std::max(newest, CheckConsistencyToken(one.consistency_token()).value_or(0));
   }
-  return runner_.Run(context, Method::kBatchRecommend, /*request_id=*/"", newest,
+  return runner_.Run(context, Method::kBatchRecommend, /*request_id=*/"", newest, *response,
                      [=, this](Call& call) { return DoBatchRecommend(*request, call, *response); });
 }
 
@@ -63,14 +63,14 @@ grpc::ServerUnaryReactor* RecommendService::Rank(grpc::CallbackServerContext* co
                                                  const v1::RankRequest* request,
                                                  v1::RankResponse* response) {
   return runner_.Run(context, Method::kRank, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoRank(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerContext* context,
                                                          const v1::SimilarItemsRequest* request,
                                                          v1::SimilarItemsResponse* response) {
-  return runner_.Run(context, Method::kSimilarItems, request->request_id(), Offset{0},
+  return runner_.Run(context, Method::kSimilarItems, request->request_id(), Offset{0}, *response,
                      [=, this](Call& call) { return DoSimilarItems(*request, call, *response); });
 }
 
@@ -78,7 +78,7 @@ grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerCon
                                                          const v1::GetUserStateRequest* request,
                                                          v1::GetUserStateResponse* response) {
   return runner_.Run(context, Method::kGetUserState, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoGetUserState(*request, call, *response); });
 }
 
@@ -91,7 +91,16 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
                                         ? FirstPage(request, *std::move(query), call, durations)
                                         : NextPage(request, query->page_size);
   if (!page.ok()) return page.status();
-  WritePage(*page, {.catalogue = *call.state->catalogue, .now_us = terms_.now_us()}, response);
+  // The list itself leaves out what was hidden before it.
+  RequestUser user;
+  if (!request.page_token().empty()) {
+    absl::StatusOr<RequestUser> read = ReadRequestUser(*call.state, request.user_id(), {});
+    if (!read.ok()) return read.status();
+    user = *std::move(read);
+  }
+  WritePage(*page,
+            {.catalogue = *call.state->catalogue, .now_us = terms_.now_us(), .hidden = user.hidden},
+            response);
   WriteTimings(call.queued, durations, std::chrono::steady_clock::now() - call.arrival,
                *response.mutable_timings());
   return absl::OkStatus();
@@ -184,14 +193,14 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
   if (!query.ok()) return query.status();
   const ServingState& state = *call.state;
   const Applier::Progress progress = state.applier->progress();
-  const absl::StatusOr<std::optional<OverlaidUser>> user =
-      ReadRequestUser(state, query->user_id, {});
+  const auto user = state.generation.ReadUser(query->user_id);
   if (!user.ok()) return user.status();
-  if (!user->has_value()) {
+  const bool is_there = user->has_value() && (IsKnown(**user, state) || !(*user)->hidden.empty());
+  if (!is_there) {
     return UnknownResource("user", query->user_id, "USER_UNKNOWN",
                            "it has no interaction and is not in the snapshot");
   }
-  WriteUserState(state, progress, *query, (*user)->state, call.stale, response);
+  WriteUserState(state, progress, *query, **user, call.stale, response);
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/rpc/undecodable_requests.h"
 
 namespace groundswell {
 namespace {
@@ -23,7 +24,7 @@ using NamedServices = std::vector<std::pair<const char*, grpc::Service*>>;
 absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
     const GrpcEndpoints::Options& options, std::string_view setting, const std::string& address,
     const std::shared_ptr<grpc::ServerCredentials>& credentials, const NamedServices& services,
-    int& port) {
+    RequestMetrics& metrics, int& port) {
   grpc::ServerBuilder builder;
   // Without this a second server on the same port would silently take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -37,6 +38,9 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>(options.ping_interval_min.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeUndecodableInterceptors(metrics));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   builder.AddListeningPort(address, credentials, &port);
   for (const auto& [name, service] : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -55,7 +59,8 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Options& options,
-                                                                    Services services) {
+                                                                    Services services,
+                                                                    RequestMetrics& metrics) {
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   grpc::EnableDefaultHealthCheckService(true);
@@ -66,14 +71,14 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Option
   auto endpoints = std::make_unique<GrpcEndpoints>();
   if (!options.admin_address.empty()) {
     auto admin = Listen(options, "server.admin_address", options.admin_address, *credentials,
-                        of_operators, endpoints->admin_port_);
+                        of_operators, metrics, endpoints->admin_port_);
     if (!admin.ok()) return admin.status();
     endpoints->admin_server_ = *std::move(admin);
   } else {
     of_callers.push_back(of_operators.front());
   }
   auto server = Listen(options, "server.grpc_address", options.address, *credentials, of_callers,
-                       endpoints->port_);
+                       metrics, endpoints->port_);
   if (!server.ok()) return server.status();
   endpoints->server_ = *std::move(server);
   if (options.admin_address.empty()) endpoints->admin_port_ = endpoints->port_;

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server.h"
+#include "server/process/metrics.h"
 #include "server/rpc/tls.h"
 
 namespace groundswell {
@@ -29,10 +30,12 @@ class GrpcEndpoints {
     grpc::Service& admin;
   };
 
-  // Listens, with the health service on every address. The services must outlive it. Unavailable,
-  // naming the setting, when an address cannot be listened on; errors of MakeServerCredentials.
+  // Listens, with the health service on every address. The services and the metrics must outlive
+  // it. Unavailable, naming the setting, when an address cannot be listened on; errors of
+  // MakeServerCredentials.
   static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(const Options& options,
-                                                              Services services);
+                                                              Services services,
+                                                              RequestMetrics& metrics);
 
   int port() const { return port_; }
   int admin_port() const { return admin_port_; }  // that of port() without an address of its own
