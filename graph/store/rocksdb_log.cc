@@ -9,6 +9,8 @@ namespace groundswell {
 
 namespace {
 
+constexpr std::chrono::seconds kTryAgainInterval{1};
+
 Appended AsRepeated(const LogEntry& logged, const LogEntry& again, Offset offset) {
   return {.outcome = IsSameAgain(logged, again) ? Appended::Outcome::kDuplicate
                                                 : Appended::Outcome::kConflict,
@@ -156,8 +158,12 @@ void RocksdbLog::WriteLoop() {
     {
       MutexLock lock(mutex_);
       // No delay that waits for more: while one group is synced the next one gathers.
-      while (queue_.empty() && !closing_) changed_.Wait(mutex_);
-      if (queue_.empty()) return;  // closing, and nothing is left
+      while (queue_.empty() && !closing_ && !failing_) changed_.Wait(mutex_);
+      // A server that is not ready for want of writes gets none: whether they work again is tried.
+      if (queue_.empty() && !closing_) {
+        changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kTryAgainInterval);
+      }
+      if (queue_.empty() && closing_) return;  // nothing is left
       group = TakeGroup();
     }
     WriteGroup(group);
@@ -302,11 +308,11 @@ absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
 
 void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
   Group group(store_);
-  // A full disk stops RocksDB; this lets it try again once space is back.
-  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
+  // An error stops RocksDB; this lets it try again once its cause is gone.
+  absl::Status status = failing_ ? store_.Resume() : absl::OkStatus();
   if (status.ok()) status = StageGroup(pending, group);
   if (status.ok() && group.writes) status = CommitGroup(group.batch);
-  failed_ = !status.ok();
+  failing_ = !status.ok();
   // What is remembered in memory, and what others are told, only now that it is on disk.
   if (status.ok()) {
     producers_.erase(group.silent_producer);

@@ -61,6 +61,8 @@ class RocksdbLog final : public InteractionLog {
   void RemoveListener(int number) override;
   size_t queued() const override;
 
+  // The last write failed, and the database has not recovered: nothing is taken.
+  bool failing() const { return failing_.load(std::memory_order_relaxed); }
   // Acknowledged entries that were gone at Open, which Durability::kFlush allows.
   int64_t lost() const { return lost_; }
   // Offset of the oldest entry kept, or of the first that will come.
@@ -105,12 +107,12 @@ class RocksdbLog final : public InteractionLog {
   const Options options_;
   std::atomic<Offset> begin_;
   std::atomic<Offset> end_;
+  std::atomic<bool> failing_{false};  // the writer's alone to change
   const int64_t lost_;
   // The writer's alone:
   std::map<std::string, Producer> producers_;
   const std::unique_ptr<AcknowledgedMark> mark_;
-  bool failed_ = false;  // the last write failed
-  Yielding yielding_;    // between two requests of a group
+  Yielding yielding_;  // between two requests of a group
 
   Mutex listeners_mutex_;
   std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);

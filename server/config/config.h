@@ -106,6 +106,7 @@ struct Config {
   } paging;
   struct Ingest {
     int64_t stream_inflight_max = 2'000;
+    std::string trained_events = "refuse";
     int64_t queue_max = 20'000;
   } ingest;
   struct Log {

@@ -33,8 +33,10 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       : parts_(parts),
         context_(context),
         scope_(std::in_place, parts.metrics.requests(), Method::kIngest) {
+    parts_.streams.Add(this, [this] { GoAway(); });
     StartRead(&received_);
   }
+  ~IngestStream() override { parts_.streams.Remove(this); }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -43,7 +45,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       FinishWhenDone();
       return;
     }
-    AcceptBatch();
+    if (!IsFinished()) AcceptBatch();
     MutexLock lock(mutex_);
     reading_ = false;
     Advance();
@@ -82,6 +84,22 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     bool complete = false;
     bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
   };
+
+  bool IsFinished() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return finished_;
+  }
+
+  // What was read is still acknowledged; what was sent beyond it comes again, on another stream.
+  void GoAway() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    if (failure_.ok()) {
+      failure_ = WithReason(
+          absl::UnavailableError("the server is stopping: send what is not acknowledged again"),
+          "STOPPING");
+    }
+    FinishWhenDone();
+  }
 
   void Refuse(Ack& ack, int32_t index, const std::string& type, const absl::Status& status) {
     v1::IngestResponse::Refusal& refusal = *ack.response.add_refusals();
@@ -146,8 +164,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     ack.response.set_batch_index(next_batch_++);
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = CheckInteraction(
-          one, parts_.options.event_types, *state->catalogue, parts_.options.now_us());
+      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_.options, *state);
       if (interaction.ok()) {
         ack.types.push_back(one.event_type());
         ack.positions.push_back(i);
@@ -229,6 +246,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   // Starts whatever can start: the next write, the next read, the end.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) return;
     while (!writing_ && !acks_.empty() && acks_.front()->complete && acks_.front()->dropped) {
       acks_.pop_front();
     }
@@ -284,6 +302,34 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 };
 
 }  // namespace
+
+absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
+                                        const IngestOptions& options, const ServingState& state) {
+  absl::StatusOr<Interaction> checked =
+      CheckInteraction(interaction, options.event_types, *state.catalogue, options.now_us());
+  if (!checked.ok()) return checked;
+  const auto graph_offset = static_cast<Offset>(state.snapshot->manifest().graph_offset);
+  absl::Status trained = CheckNotTrained(options.trained, graph_offset, *checked);
+  if (!trained.ok()) return trained;
+  return checked;
+}
+
+void OpenStreams::Add(const void* stream, std::function<void()> end) {
+  MutexLock lock(mutex_);
+  if (ended_) end();
+  streams_.emplace(stream, std::move(end));
+}
+
+void OpenStreams::Remove(const void* stream) {
+  MutexLock lock(mutex_);
+  streams_.erase(stream);
+}
+
+void OpenStreams::End() {
+  MutexLock lock(mutex_);
+  ended_ = true;
+  for (const auto& [stream, end] : streams_) end();
+}
 
 EventOutcome OutcomeOf(const Appended& appended) {
   switch (appended.outcome) {

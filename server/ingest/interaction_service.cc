@@ -14,7 +14,7 @@ namespace groundswell {
 InteractionService::InteractionService(const AccessControl& access, InteractionLog& log,
                                        const ServingCell& serving, Removals& removals,
                                        Metrics& metrics, Options options)
-    : parts_{access, log, serving, metrics, std::move(options)}, removals_(removals) {}
+    : parts_{access, log, serving, metrics, streams_, std::move(options)}, removals_(removals) {}
 
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,
@@ -60,9 +60,7 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
   absl::StatusOr<Interaction> interaction =
-      status.ok() ? CheckInteraction(one, parts_.options.event_types,
-                                     *parts_.serving.Get()->catalogue, parts_.options.now_us())
-                  : status;
+      status.ok() ? CheckForLog(one, parts_.options, *parts_.serving.Get()) : status;
   if (!interaction.ok()) {
     refuse(interaction.status());
     return call->reactor();

@@ -35,7 +35,12 @@ class InteractionService final : public v1::InteractionService::WithRawCallbackM
                                        const v1::ForgetUserRequest* request,
                                        v1::RemovalReceipt* response) override;
 
+  // Ends the Ingest streams there are, and those that still come, once what was read of them is
+  // acknowledged.
+  void EndStreams() { streams_.End(); }
+
  private:
+  OpenStreams streams_;
   const IngestParts parts_;
   Removals& removals_;
 };

@@ -17,6 +17,7 @@
 #include "server/offline/directory_swap.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/snapshot_staging.h"
+#include "server/serving/trained_log.h"
 
 namespace groundswell {
 namespace {
@@ -147,7 +148,7 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
 
 // What the old database was told while it served, and which snapshots it served.
 absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapshot,
-                           const GraphStore* old, GraphStore& store) {
+                           const TrainedLog& trained, const GraphStore* old, GraphStore& store) {
   GraphStore::Batch batch(store);
   std::vector<ServedSnapshot> before;
   if (old != nullptr) {
@@ -158,6 +159,7 @@ absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapsho
     if (!served.ok()) return served.status();
     before = *std::move(served);
   }
+  if (old == nullptr) PutTrainedLog(trained, batch);
   PutServedSnapshot(
       {.digest = snapshot.digest(),
        .version = snapshot.manifest().FullVersion(),
@@ -195,7 +197,12 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
     if (!copied.ok()) return copied.status();
     carried = *copied;
   }
-  if (absl::Status s = CarrySettings(options, *checked.snapshot, old, **store); !s.ok()) return s;
+  TrainedLog trained{.offset = base};
+  for (const SnapshotGraph::Edge& edge : checked.graph.edges) {
+    trained.until_us = std::max(trained.until_us, edge.last_time_us);
+  }
+  absl::Status settings = CarrySettings(options, *checked.snapshot, trained, old, **store);
+  if (!settings.ok()) return settings;
   absl::Status finished = writer.Finish({.snapshot_digest = checked.snapshot->digest(),
                                          .base_offset = base,
                                          .applied_offset = base,
