@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/process/descriptor_limit.h"
+
 namespace groundswell {
 
 std::vector<std::string> EventTypeNames(const Config& config) {
@@ -109,7 +111,8 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
                   .reload = std::chrono::seconds(config.tls.reload_s)},
           .reflection = config.server.reflection,
           .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
-          .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms)};
+          .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms),
+          .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
 }
 
 }  // namespace groundswell

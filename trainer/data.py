@@ -57,9 +57,9 @@ class Interactions:
 def open_text(path):
     """A text stream of a file; one that ends in .zst is decompressed by the `zstd` program."""
     if not str(path).endswith(".zst"):
-        return open(path, encoding="utf-8", newline="")
+        return open(path, encoding="utf-8-sig", newline="")
     bytes_ = subprocess.run(["zstd", "-dc", str(path)], check=True, stdout=subprocess.PIPE).stdout
-    return io.StringIO(bytes_.decode("utf-8"), newline="")
+    return io.StringIO(bytes_.decode("utf-8-sig"), newline="")
 
 
 def read_log(path):

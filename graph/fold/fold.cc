@@ -275,11 +275,16 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
       touched.state.has_value()
           ? *touched.state
           : Create(user_id, ClusterOfNewUser(offset, interaction, item, batch), touched);
+  touched.changed = true;
+  if (interaction.weight == 0) {
+    Hide(user, item, interaction.event_time_us);
+    return outcome;
+  }
+  if (interaction.weight > 0) Reveal(user, item, interaction.event_time_us);
   ChangeEdges(user_id, user, item, batch, [&] {
     graph_.Apply(user, item, interaction.weight,
                  {.time_us = interaction.event_time_us, .offset = offset}, detail_);
   });
-  touched.changed = true;
   LeaveWindows(
       window_, user,
       [&](size_t at) {

@@ -38,6 +38,11 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
                      .cluster = options_.clustering.of_new_user(*around.item),
                      .edges = {}};
   }
+  if (interaction.weight == 0) {
+    Hide(*user, *around.item, interaction.event_time_us);
+    return std::optional<Refusal>();
+  }
+  if (interaction.weight > 0) Reveal(*user, *around.item, interaction.event_time_us);
   AddToEdges(*user, *around.item, interaction.weight, when, detail_);
   std::vector<Edge>& edges = user->edges;
   LeaveWindows(

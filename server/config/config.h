@@ -106,6 +106,7 @@ struct Config {
   } paging;
   struct Ingest {
     int64_t stream_inflight_max = 2'000;
+    std::string trained_events = "refuse";
     int64_t queue_max = 20'000;
   } ingest;
   struct Log {
@@ -136,10 +137,10 @@ struct Config {
     std::string format = "text";
     int64_t slow_call_ms = 0;  // 0: none is logged
   } logging;
-  // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
-  // replaces the default table.
+  // The weight of one interaction of each type; 0 hides the item from the user. At most 32. Set as
+  // a whole: naming one type replaces the default table.
   std::map<std::string, int64_t> event_types = {
-      {"cart", 1}, {"hide", -1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
+      {"cart", 1}, {"hide", 0}, {"purchase", 1}, {"return", -1}, {"view", 1}};
 };
 
 }  // namespace groundswell

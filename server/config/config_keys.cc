@@ -50,6 +50,11 @@ std::optional<std::string> FormatRule(std::string_view value) {
   return "must be text or json";
 }
 
+std::optional<std::string> TrainedEventsRule(std::string_view value) {
+  if (value == "refuse" || value == "count") return std::nullopt;
+  return "must be refuse or count";
+}
+
 std::optional<std::string> DurabilityRule(std::string_view value) {
   if (value == "sync" || value == "flush") return std::nullopt;
   return "must be sync or flush";
@@ -220,6 +225,10 @@ constexpr ConfigKey kKeys[] = {
      "Longest list; all of its pages together hold no more."},
     {"ingest.stream_inflight_max", GROUNDSWELL_MEMBER(ingest.stream_inflight_max), "interactions",
      1'000, 1'000'000, "Interactions of one stream that may wait for the disk."},
+    {"ingest.trained_events", GROUNDSWELL_MEMBER(ingest.trained_events), "", 1, 8,
+     "refuse or count: interactions from the time that the snapshot was trained on, where that was "
+     "another log than the server's. Its graph counts them already.",
+     TrainedEventsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
     {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,

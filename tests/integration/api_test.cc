@@ -57,6 +57,28 @@ TEST_F(ApiTest, FiltersByCategoryAndExclusionAndSeen) {
   }
 }
 
+TEST_F(ApiTest, WhatAUserHidIsNotRecommendedAnyMore) {
+  v1::RecommendRequest request;
+  request.set_user_id("13680");
+  request.set_page_size(5);
+  const v1::RecommendResponse before = Recommend(request);
+  const std::string shown = before.items(0).item_id();
+  v1::Interaction hide = NewInteraction("hide-1", "13680", shown);
+  hide.set_event_type("hide");
+  request.set_consistency_token(Record(hide).consistency_token());
+  request.mutable_filter()->set_include_seen(true);
+  request.set_page_size(100);
+  for (const v1::RecommendedItem& item : Recommend(request).items()) {
+    EXPECT_NE(item.item_id(), shown);
+  }
+  v1::GetUserStateRequest state_request;
+  state_request.set_user_id("13680");
+  v1::GetUserStateResponse state;
+  ASSERT_TRUE(stubs_->recommend->GetUserState(NewContext().get(), state_request, &state).ok());
+  ASSERT_EQ(state.hidden_item_ids_size(), 1);
+  EXPECT_EQ(state.hidden_item_ids(0), shown);
+}
+
 TEST_F(ApiTest, PagesNeitherRepeatNorSkipWhileTheGraphMoves) {
   v1::RecommendRequest request;
   request.set_user_id(kCustomer);
