@@ -256,7 +256,7 @@ class TrainingTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no ranker macgn; there are macgnn, surge"):
             training.compare(config, [1], "heldout", only=["macgn"])
         with mock.patch.object(training, "_measure_rows", return_value={}), \
-                mock.patch.object(training, "_measure_lists", return_value={}) as measured:
+                mock.patch.object(training, "_measure_lists", return_value=({}, [])) as measured:
             self._printed(functools.partial(training.compare, lists_of=5, only=["macgnn"]), config, [1],
                           "heldout")
         self.assertEqual(list(measured.call_args.args[1]), ["macgnn"])
