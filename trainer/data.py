@@ -199,12 +199,14 @@ def graph_offset(log, cut_s):
     interactions, last = int(past.sum()), int(log.offset[past].max(initial=0))
     warnings = []
     if 0 < last < interactions:
-        warnings.append(f"warning: there are {interactions} interactions before the cut, but the server's offsets end at "
-                        f"{last} there: its log does not continue this snapshot, import it into a new directory")
+        warnings.append(f"warning: there are {interactions} interactions before the cut, but the server's "
+                        f"offsets end at {last} there: its log does not continue this snapshot, import it "
+                        "into a new directory")
     behind = int((~past & (log.offset > 0) & (log.offset < last)).sum())
     if behind:
-        warnings.append(f"warning: {behind} interactions of the held-out time came to the server before others of the "
-                        "time before: a server that takes this snapshot over its own log will not have them")
+        warnings.append(f"warning: {behind} interactions of the held-out time came to the server before "
+                        "others of the time before: a server that takes this snapshot over its own log will "
+                        "not have them")
     return max(interactions, last), warnings
 
 
@@ -225,11 +227,12 @@ def described(log):
     """Lines for people: what reading the log left out or moved."""
     lines = [f"data: {count} records {reason} left out" for reason, count in log.left_out.items()]
     if log.moved:
-        lines.append(f"data: {log.moved} records of a server's log came after later ones: put in order of time")
+        lines.append(f"data: {log.moved} records of a server's log came after later ones: put in order of "
+                     "time")
     if log.perhaps_twice:
-        lines.append(f"warning: {log.perhaps_twice} records without an event id are of the same user, item and second as "
-                     "one of another file: where that is the same interaction it counts twice. Give the files "
-                     "event ids, or cut one where the other begins")
+        lines.append(f"warning: {log.perhaps_twice} records without an event id are of the same user, item "
+                     "and second as one of another file: where that is the same interaction it counts twice. "
+                     "Give the files event ids, or cut one where the other begins")
     return lines
 
 

@@ -75,7 +75,8 @@ def comparison(found):
                       f"standard deviation of {len(found['seeds'])} seeds", *table(of_scorers)]
         lines += ["AUC of each purchase among its negatives, by length of history",
                   *table(found["by_history"][sampling])]
-    lines += ["", "recommended lists at the cut; the known users are asked", *found["asked"]] if found["asked"] else []
+    if found["asked"]:
+        lines += ["", "recommended lists at the cut; the known users are asked", *found["asked"]]
     for order, of_scorers in found["lists"].items():
         lines += ["", f"recommended lists, {order}", *table(of_scorers)]
     return lines

@@ -54,8 +54,9 @@ def evaluate(config_path, address, write):
     print("\n".join(asked(truth)))
     found = {**truth.judgement.metrics("heldout.lists"), "heldout.lists.misses": truth.misses}
     for name, values in measured.items():
-        print(f"{name:12s} Recall@{_K} {values[f'recall_at_{_K}']:.4f}  NDCG@{_K} {values[f'ndcg_at_{_K}']:.4f}"
-              f"   known: {values[f'known.recall_at_{_K}']:.4f}  {values[f'known.ndcg_at_{_K}']:.4f}")
+        print(f"{name:12s} Recall@{_K} {values[f'recall_at_{_K}']:.4f}  "
+              f"NDCG@{_K} {values[f'ndcg_at_{_K}']:.4f}   known: "
+              f"{values[f'known.recall_at_{_K}']:.4f}  {values[f'known.ndcg_at_{_K}']:.4f}")
         prefix = {"server": "heldout", "dot, exact": "heldout.dot"}.get(name, f"heldout.{name}")
         found |= {f"{prefix}.{metric}": value for metric, value in values.items()}
     if write:
@@ -64,10 +65,13 @@ def evaluate(config_path, address, write):
 
 def asked(truth):
     """Lines for people: of whom and what the figures are."""
-    each = lambda users: f"{len(users)} users, {np.mean([len(items) for items in users.values()]):.1f} new items each"
+    def each(users):
+        items = sum(map(len, users.values())) / max(len(users), 1)
+        return f"{len(users)} users, {items:.1f} new items each"
+
     return [f"judged: {truth.judgement}",
-            f"{each(truth.everything)}; {truth.misses} of these are sure misses: the user had no past or the item "
-            "was not there at the cut",
+            f"{each(truth.everything)}; {truth.misses} of these are sure misses: the user had no past or the "
+            "item was not there at the cut",
             f"known: {each(truth.relevant)}"]
 
 
@@ -98,13 +102,14 @@ class OrderOfCandidates:
 
     def line(self):
         """For people."""
-        figures = (f"NDCG@{_K} {self.alone:.4f} alone and {self.fused:.4f} fused, retrieval {self.retrieval:.4f}; "
-                   f"alone less retrieval {self.difference:+.4f} ± {self.interval:.4f}, {self.users} users at the "
-                   "cut")
+        figures = (f"NDCG@{_K} {self.alone:.4f} alone and {self.fused:.4f} fused, retrieval "
+                   f"{self.retrieval:.4f}; alone less retrieval {self.difference:+.4f} ± {self.interval:.4f}, "
+                   f"{self.users} users at the cut")
         if not self.is_worse:
             return f"{self.ranker} on the server's own candidates: {figures}"
-        return (f"warning: {self.ranker} orders the server's own candidates worse than retrieval does: {figures}. "
-                "Do not serve lists in its order; docs/training.md, Where a ranker does harm, says what to do")
+        return (f"warning: {self.ranker} orders the server's own candidates worse than retrieval does: "
+                f"{figures}. Do not serve lists in its order; docs/training.md, Where a ranker does harm, says "
+                "what to do")
 
 
 def orders_of_candidates(lists, truth):
@@ -125,7 +130,8 @@ def orders_of_candidates(lists, truth):
     return found
 
 
-def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers, with_popularity=True):
+def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers,
+                     with_popularity=True):
     """{order: {ranker: user -> list}}, UNRANKED and, alone, if asked for, POPULARITY among the rankers: what a server
     of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
     each ranker's order alone, and in that fused with the order of retrieval, which is the default."""
@@ -142,8 +148,9 @@ def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, ra
 
 def replayed_lists_of_rankers(server, directory, settings, log, every, seed, rankers, type_):
     """(events, {order: {ranker: {metric: value}}}): likewise, and of POPULARITY's own candidates, for the
-    item of one event in `every` of the log, asked for just before the event, by `groundswell evaluate`, which then tells the server
-    the event, new items included. `events` is how many were asked for."""
+    item of one event in `every` of the log, asked for just before the event, by `groundswell evaluate`,
+    which then tells the server the event, new items included. `events` is how many were asked for, `type_`
+    is a type that the server knows."""
     client = Path(server).with_name("groundswell")
     lists = {"blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}}
     found = {}

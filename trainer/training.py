@@ -382,12 +382,16 @@ class _Training:
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
         found = {}
         for sampling, rows in self.rows_after(past, "heldout"):
+            if len(rows) == 0:
+                print(f"held out, {rows.judgement}: nothing to measure the rankers on")
+                return rows.judgement.metrics("heldout")
             measured = {name: row_quality.measure(rows, ranking.score(model, rows))
                         for name, model in models.items()} | _measure_baselines(rows, catalogue_)
             print(f"held out, {rows.judgement}, {sampling} negatives:")
             print("\n".join(row_quality.table(measured)))
-            found |= {f"heldout.{scorer}.{sampling}.{metric}": value
-                      for scorer, values in measured.items() for metric, value in values.items()}
+            # A figure that is no number, as where an event has no negatives, is none.
+            found |= {f"heldout.{scorer}.{sampling}.{metric}": value for scorer, values in measured.items()
+                      for metric, value in values.items() if np.isfinite(value)}
         return found | self._headline(past, models)
 
     def _headline(self, past, models):
@@ -401,7 +405,7 @@ class _Training:
         misses = int((rows.batch(np.flatnonzero(rows.label))["item"] == 0).sum())
         print(f"held out, {rows.judgement}, {misses} on items outside the snapshot as misses: {ranker} has AUC "
               f"{found['auc']:.4f}, GAUC {found['gauc']:.4f} with popular negatives")
-        return {"heldout.auc": found["auc"], "heldout.gauc": found["gauc"],
+        return {**{f"heldout.{metric}": found[metric] for metric in ("auc", "gauc") if np.isfinite(found[metric])},
                 **rows.judgement.metrics("heldout"), "heldout.misses": misses}
 
     def _manifest_fields(self):
