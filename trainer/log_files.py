@@ -166,7 +166,7 @@ def _weight(place, text, type_, weights):
     name = type_ or weights.default_type
     if name not in weights.of_type:
         raise place.bad("type", name, f"it must be one of the configured types, {', '.join(weights.of_type)}: "
-                                      "give those of your server ([serving.event_types])")
+                                      "give those of your server ([serving.event_types] or --event-types)")
     return weights.of_type[name]
 
 

@@ -182,6 +182,22 @@ class TrainingTest(unittest.TestCase):
         self.assertLess(order_of_one.difference, 0)
         self.assertFalse(order_of_one.is_worse)
 
+    def test_lists_of_a_server_are_judged_of_all_and_of_what_was_known(self):
+        config = self._config("whole")
+        manifest = self.work / "whole/manifest.json"
+        before = manifest.read_bytes()
+        with serving_quality._serving(_SERVER, self.work / "whole", {}) as address:
+            printed = self._printed(serving_quality.evaluate, config, address, True)
+        metrics = snapshot.read_manifest(self.work / "whole")["metrics"]
+        manifest.write_bytes(before)
+        judged, misses = metrics["heldout.lists.judged"], metrics["heldout.lists.misses"]
+        self.assertEqual(judged + metrics["heldout.lists.left_out.repeat"], metrics["heldout.lists.events"])
+        self.assertTrue(0 < misses < judged)
+        self.assertIn(f"judged: {judged} of {metrics['heldout.lists.events']} events (left out: ", printed)
+        self.assertIn(f"{misses} of these are sure misses", printed)
+        for name in ("heldout", "heldout.dot", "heldout.popularity"):
+            self.assertTrue(0 <= metrics[f"{name}.recall_at_20"] < metrics[f"{name}.known.recall_at_20"], name)
+
     def test_a_killed_run_goes_on_to_the_same_snapshot(self):
         config, checkpoints = self._config("resumed"), self.work / "checkpoints"
         train = ranking.train

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const EventWeights kWeights{.of_type = {{"purchase", 3}, {"view", 1}, {"return", -3}}};
+EventWeights Weights() { return {.of_type = {{"purchase", 3}, {"view", 1}, {"return", -3}}}; }
 
 class EventCsvTest : public testing::Test {
  protected:
@@ -25,7 +25,7 @@ class EventCsvTest : public testing::Test {
     std::ofstream(path, std::ios::binary) << text;
     events_.clear();
     sum_ = 0;
-    return ReadEventCsv(path, kWeights, [this](const PastEvent& event) {
+    return ReadEventCsv(path, Weights(), [this](const PastEvent& event) {
       events_.push_back(std::to_string(event.time_s) + " " + event.user_id + " " + event.item_id);
       sum_ += event.weight;
       return absl::OkStatus();
@@ -98,15 +98,16 @@ TEST_F(EventCsvTest, TheReceiverEndsTheReading) {
   const std::string path = directory_.File("log.csv");
   std::ofstream(path) << "timestamp,user,item\n1,u,i\n2,u,j\n";
   int calls = 0;
-  const absl::Status status = ReadEventCsv(path, kWeights, [&](const PastEvent&) {
+  const absl::Status status = ReadEventCsv(path, Weights(), [&](const PastEvent&) {
     ++calls;
     return absl::AbortedError("enough");
   });
   EXPECT_EQ(status, absl::AbortedError("enough"));
   EXPECT_EQ(calls, 1);
-  EXPECT_EQ(ReadEventCsv(path + ".not", kWeights, [](const PastEvent&) { return absl::OkStatus(); })
-                .code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(
+      ReadEventCsv(path + ".not", Weights(), [](const PastEvent&) { return absl::OkStatus(); })
+          .code(),
+      absl::StatusCode::kNotFound);
 }
 
 }  // namespace
