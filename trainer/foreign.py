@@ -155,7 +155,8 @@ def _manifest_fields(given, user, item, sides, interactions):
         "users": len(user), "items": len(item), "embedding_dim": user.shape[1],
         "user_clusters": len(sides["user"][1]), "item_clusters": len(sides["item"][1]),
         "graph_offset": interactions, "models": [], "metrics": {},
-        "data": {"events_sha256": snapshot.sha256_of_all(given.events), "users_sha256": snapshot.sha256(given.users),
+        "data": {"events_sha256": snapshot.sha256_of_all(given.events),
+                 "users_sha256": snapshot.sha256(given.users),
                  "items_sha256": snapshot.sha256(given.items)},
     }
 

@@ -132,8 +132,8 @@ def orders_of_candidates(lists, truth):
 
 def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers,
                      with_popularity=True):
-    """{order: {ranker: user -> list}}, UNRANKED and, alone, if asked for, POPULARITY among the rankers: what a server
-    of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
+    """{order: {ranker: user -> list}}, UNRANKED and, alone, if asked for, POPULARITY among the rankers: what
+    a server of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
     each ranker's order alone, and in that fused with the order of retrieval, which is the default."""
     counts = evaluation.popularity(interactions, len(interactions.item_ids), cut_s)
     found = {}
@@ -163,7 +163,8 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
                 printed = subprocess.run(
                     [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
-                     "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE, text=True).stdout
+                     "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE,
+                    text=True).stdout
             evaluated = json.loads(printed)
             print("\n".join(evaluated["warnings"]), file=sys.stderr)
             found[order] = {lists[entry["name"]]: _of_replayed(entry) for entry in evaluated["lists"]}

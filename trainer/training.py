@@ -405,7 +405,8 @@ class _Training:
         misses = int((rows.batch(np.flatnonzero(rows.label))["item"] == 0).sum())
         print(f"held out, {rows.judgement}, {misses} on items outside the snapshot as misses: {ranker} has AUC "
               f"{found['auc']:.4f}, GAUC {found['gauc']:.4f} with popular negatives")
-        return {**{f"heldout.{metric}": found[metric] for metric in ("auc", "gauc") if np.isfinite(found[metric])},
+        return {**{f"heldout.{metric}": found[metric] for metric in ("auc", "gauc")
+                   if np.isfinite(found[metric])},
                 **rows.judgement.metrics("heldout"), "heldout.misses": misses}
 
     def _manifest_fields(self):
