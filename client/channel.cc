@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
+#include <grpc/grpc.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -10,8 +11,10 @@
 #include <grpcpp/support/client_interceptor.h>
 #include <grpcpp/support/status.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -27,32 +30,39 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// gRPC's own call credentials refuse a connection without TLS, also on loopback.
-class SendToken final : public experimental::Interceptor {
+constexpr int kAnswerBytesMax = 64 << 20;
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+// What goes with every call. gRPC's own call credentials refuse a connection without TLS, also on
+// loopback.
+class SendMetadata final : public experimental::Interceptor {
  public:
-  explicit SendToken(const std::string& value) : value_(value) {}
+  explicit SendMetadata(const Metadata& metadata) : metadata_(metadata) {}
 
   void Intercept(experimental::InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(
             experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
-      methods->GetSendInitialMetadata()->emplace("authorization", value_);
+      for (const auto& [key, value] : metadata_) {
+        methods->GetSendInitialMetadata()->emplace(key, value);
+      }
     }
     methods->Proceed();
   }
 
  private:
-  const std::string& value_;
+  const Metadata& metadata_;
 };
 
-class SendTokenFactory final : public experimental::ClientInterceptorFactoryInterface {
+class SendMetadataFactory final : public experimental::ClientInterceptorFactoryInterface {
  public:
-  explicit SendTokenFactory(const std::string& token) : value_("Bearer " + token) {}
+  explicit SendMetadataFactory(Metadata metadata) : metadata_(std::move(metadata)) {}
   experimental::Interceptor* CreateClientInterceptor(experimental::ClientRpcInfo*) override {
-    return new SendToken(value_);  // gRPC deletes it
+    return new SendMetadata(metadata_);  // gRPC deletes it
   }
 
  private:
-  const std::string value_;
+  const Metadata metadata_;
 };
 
 // Addresses and no names, but for the one that is loopback by definition (RFC 6761): a name like
@@ -111,14 +121,29 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
     const Connection& connection, const grpc::ChannelArguments& arguments) {
   const auto credentials = MakeCredentials(connection);
   if (!credentials.ok()) return credentials.status();
-  std::vector<std::unique_ptr<experimental::ClientInterceptorFactoryInterface>> interceptors;
+  Metadata metadata = {{"groundswell-answer-bytes-max", std::to_string(kAnswerBytesMax)}};
   if (!connection.token_file.empty()) {
     const absl::StatusOr<std::string> token = ReadToken(connection);
     if (!token.ok()) return token.status();
-    interceptors.push_back(std::make_unique<SendTokenFactory>(*token));
+    metadata.emplace_back("authorization", "Bearer " + *token);
   }
-  return experimental::CreateCustomChannelWithInterceptors(connection.address, *credentials,
-                                                           arguments, std::move(interceptors));
+  std::vector<std::unique_ptr<experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<SendMetadataFactory>(std::move(metadata)));
+  grpc::ChannelArguments all = arguments;
+  all.SetMaxReceiveMessageSize(kAnswerBytesMax);
+  // A proxy reaches its own loopback, not this machine's.
+  if (IsLoopback(connection.address)) all.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return experimental::CreateCustomChannelWithInterceptors(connection.address, *credentials, all,
+                                                           std::move(interceptors));
+}
+
+std::string ProxyOf(const std::string& address) {
+  if (IsLoopback(address)) return "";
+  for (const char* name : {"grpc_proxy", "https_proxy", "http_proxy"}) {
+    const char* const value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return fmt::format("{}={}", name, value);
+  }
+  return "";
 }
 
 absl::Status ToStatus(const grpc::Status& status) {

@@ -24,11 +24,16 @@ struct Connection {
   std::string token_file;        // first line: the bearer token; empty: none
 };
 
-// A channel that connects when it is first used and sends the token with every call. NotFound when
-// a file cannot be read, InvalidArgument when files do not go together, or when a token would
-// travel in the clear to another machine.
+// A channel that connects when it is first used, takes answers of up to 64 MiB (and tells the
+// server), and sends the token with every call. Loopback is never asked for by way of a proxy.
+// NotFound when a file cannot be read, InvalidArgument when files do not go together, or when a
+// token would travel in the clear to another machine.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const Connection& connection,
                                                            const grpc::ChannelArguments& arguments);
+
+// The variable, with its value, by which gRPC calls a proxy for this address, unless no_proxy names
+// it; empty: there is none.
+std::string ProxyOf(const std::string& address);
 
 // How a call ended as one readable status: code, message, and the ErrorInfo's reason.
 absl::Status ToStatus(const grpc::Status& status);

@@ -1,8 +1,6 @@
 #include "client/client.h"
 
 #include <grpcpp/channel.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <utility>
@@ -69,8 +67,8 @@ Client::Client(Options options)
     : options_(std::move(options)),
       channel_(options_.channel != nullptr
                    ? options_.channel
-                   : grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(),
-                                               RetryPolicy())),
+                   // Without files there is nothing that could be wrong.
+                   : *MakeChannel({.address = options_.address}, RetryPolicy())),
       stubs_(std::make_unique<Stubs>(channel_)) {}
 
 Client::~Client() = default;

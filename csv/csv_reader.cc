@@ -22,6 +22,7 @@ struct CsvReader::State {
   void AddField(std::string_view field);
   void EndRecord();
   void Fill();
+  std::string_view ReadChunk();
   // Why the input ended, when that was not its end.
   absl::Status Damage() const;
 
@@ -57,6 +58,17 @@ void CsvReader::State::EndRecord() {
   record_begin = text.size();
 }
 
+// Up to a line's end behind which nothing is there yet: a pipe's writer may be a while with more.
+std::string_view CsvReader::State::ReadChunk() {
+  size_t size = 0;
+  char byte = 0;
+  while (size < chunk.size() && input.get(byte)) {
+    chunk[size++] = byte;
+    if (byte == '\n' && input.rdbuf()->in_avail() <= 0) break;
+  }
+  return {chunk.data(), size};
+}
+
 // Reads until at least one record is whole or the input ends.
 void CsvReader::State::Fill() {
   const auto on_field = [](void* field, size_t size, void* data) {
@@ -71,11 +83,15 @@ void CsvReader::State::Fill() {
   record_ends.clear();
   record_begin = next_record = next_field = 0;
   while (record_ends.empty() && !at_end) {
-    input.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    const auto size = static_cast<size_t>(input.gcount());
-    bytes_read += size;
+    std::string_view bytes = ReadChunk();
+    if (bytes_read == 0 && bytes.starts_with(kByteOrderMark)) {
+      bytes_read += kByteOrderMark.size();
+      bytes.remove_prefix(kByteOrderMark.size());
+    }
+    bytes_read += bytes.size();
     unreadable = input.bad();
-    damaged = csv_parse(&parser, chunk.data(), size, on_field, on_record, this) != size;
+    damaged =
+        csv_parse(&parser, bytes.data(), bytes.size(), on_field, on_record, this) != bytes.size();
     if (input.eof() && !damaged) damaged = csv_fini(&parser, on_field, on_record, this) != 0;
     // A quotation that never closes would otherwise gather the rest of the file.
     too_long = too_long || parser.entry_pos > kRecordBytesMax;

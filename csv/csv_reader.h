@@ -22,7 +22,12 @@
 
 namespace groundswell {
 
-// Lines without anything are passed over, as are blanks around a field without quotation marks.
+// What spreadsheets put in front of UTF-8.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+// Lines without anything are passed over, as are blanks around a field without quotation marks, and
+// a byte order mark at the beginning. A record is there as soon as its line can be read, also where
+// the input waits for the next one.
 class CsvReader {
  public:
   static constexpr size_t kRecordBytesMax = 65'536;

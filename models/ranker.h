@@ -34,6 +34,7 @@ struct RankerShape {
   size_t item_clusters = 0;  // Q: of H1_u and H2_i
   size_t recent_items = 0;   // newest items of the user
   size_t recent_users = 0;   // newest users of each candidate
+  size_t vector_width = 0;   // numbers of a vector in the space of the snapshot's embeddings
 };
 
 // What a ranker reads of the user. Rows index the model's embedding tables; 0 is "unknown".
@@ -43,6 +44,9 @@ struct UserFeatures {
   std::span<const int64_t> two_hop;  // H2_u, length P
   // Newest first, at most shape().recent_items; rows of the item table.
   std::span<const uint32_t> recent_items;
+  // As the graph has it now, in the space of the snapshot's embeddings
+  // (index/vectors/live_vectors.h makes it); empty: none is known.
+  std::span<const float> vector;
 };
 
 // What a ranker reads of n candidates; every matrix is row-major, one row per candidate.
@@ -52,6 +56,8 @@ struct ItemFeatures {
   std::span<const int64_t> two_hop;  // n x Q, H2_i
   // n x shape().recent_users, newest first, 0 where there is none; rows of the user table.
   std::span<const uint32_t> recent_users;
+  // n, or none where nobody gathers them: the vector that each item has now, empty for one without.
+  std::span<const std::span<const float>> vectors;
 };
 
 // Working memory of one thread. Each ranker derives its own and accepts no other's.

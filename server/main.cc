@@ -13,6 +13,7 @@
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
 #include "server/offline/replay_command.h"
+#include "server/process/descriptor_limit.h"
 #include "server/process/logging.h"
 #include "server/process/signals.h"
 #include "server/server.h"
@@ -47,6 +48,9 @@ int Serve(const ConfigFlags& flags) {
   if (absl::Status s = RequireDataDir(*config); !s.ok()) return FailServing(s);
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
+  const int descriptors = RaiseDescriptorLimit();
+  spdlog::info("{} descriptors, of them {} for connections", descriptors,
+               ConnectionDescriptorsEnd(descriptors));
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config, Interrupted);
   if (!server.ok()) return FailServing(server.status());
   // For scripts that asked for port 0.

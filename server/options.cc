@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/process/descriptor_limit.h"
+
 namespace groundswell {
 
 std::vector<std::string> EventTypeNames(const Config& config) {
@@ -25,14 +27,13 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& m
 
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
-  return {
-      .candidates = static_cast<size_t>(retrieval.candidates),
-      .rank_constant = static_cast<float>(retrieval.rank_constant),
-      .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
-      .sources = SourceLimits(retrieval),
-      .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
-      .random_walk = WalkOptionsOf(config, metrics),
-      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+  return {.candidates = static_cast<size_t>(retrieval.candidates),
+          .rank_constant = static_cast<float>(retrieval.rank_constant),
+          .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
+          .sources = SourceLimits(retrieval),
+          .next_items = {.visit_gap_s = static_cast<uint32_t>(retrieval.visit_gap_s)},
+          .random_walk = WalkOptionsOf(config, metrics),
+          .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
 Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics) {
@@ -110,7 +111,8 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
                   .reload = std::chrono::seconds(config.tls.reload_s)},
           .reflection = config.server.reflection,
           .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
-          .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms)};
+          .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms),
+          .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
 }
 
 }  // namespace groundswell

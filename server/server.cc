@@ -91,6 +91,7 @@ struct Server::Parts {
   std::atomic<bool> ready{false};
   std::unique_ptr<HttpEndpoint> http;
   std::unique_ptr<GraphStore> store;
+  TrainedLog trained;  // whose interactions are refused
   std::unique_ptr<RocksdbLog> log;
   std::unique_ptr<ListRulesCell> list_rules;
   ActivationPoint activation_point;
@@ -113,6 +114,7 @@ struct Server::Parts {
   std::unique_ptr<GrpcEndpoints> grpc;
 
   absl::Status StartHttp();
+  std::string NotReadyBecause() const;
   absl::Status OpenAccess();
   absl::Status OpenStore();
   absl::Status OpenLog(Offset base);
@@ -132,7 +134,7 @@ absl::Status Server::Parts::StartHttp() {
   auto started = HttpEndpoint::Start(
       config.server.http_address,
       {.metrics = [this] { return metrics.Render(); },
-       .not_ready_because = [this] { return ready ? std::string() : std::string("not ready"); },
+       .not_ready_because = [this] { return NotReadyBecause(); },
        .on_cut_off = [this] { metrics.requests().CountHttpCutOff(); }},
       {.connections_max = static_cast<size_t>(config.server.http_connections_max),
        .transfer = std::chrono::seconds(config.server.http_transfer_s),
@@ -142,10 +144,20 @@ absl::Status Server::Parts::StartHttp() {
   return absl::OkStatus();
 }
 
+std::string Server::Parts::NotReadyBecause() const {
+  if (!ready) return "not ready";
+  return log->failing() ? "not ready: the log cannot be written" : "";
+}
+
 absl::Status Server::Parts::OpenStore() {
   auto opened = GraphStore::Open(StoreOptionsOf(config));
   if (!opened.ok()) return opened.status();
   store = *std::move(opened);
+  if (config.ingest.trained_events == "refuse") {
+    const absl::StatusOr<TrainedLog> read = ReadTrainedLog(*store);
+    if (!read.ok()) return read.status();
+    trained = *read;
+  }
   metrics.CollectRocksDb([this] { return store->Figures(); });
   return absl::OkStatus();
 }
@@ -164,8 +176,9 @@ absl::Status Server::Parts::OpenLog(Offset base) {
 
 absl::Status Server::Parts::LoadListRules() {
   auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), NowMicros);
-  if (loaded.ok()) list_rules = *std::move(loaded);
-  return loaded.status();
+  if (!loaded.ok()) return loaded.status();
+  list_rules = *std::move(loaded);
+  return absl::OkStatus();
 }
 
 void Server::Parts::CountApplied(std::span<const Applier::Result> results) {
@@ -285,18 +298,19 @@ void Server::Parts::MakeBackground() {
 }
 
 void Server::Parts::MakeServices() {
-  recommend_service = std::make_unique<RecommendService>(
-      *lists, *list_rules, *shadow, *runner,
-      RequestTerms{.name_space = config.server.name_space,
-                   .event_types = config.event_types,
-                   .now_us = NowMicros,
-                   .shares = shares});
+  recommend_service =
+      std::make_unique<RecommendService>(*store, *lists, *list_rules, *shadow, *runner,
+                                         RequestTerms{.name_space = config.server.name_space,
+                                                      .event_types = config.event_types,
+                                                      .now_us = NowMicros,
+                                                      .shares = shares});
   interaction_service = std::make_unique<InteractionService>(
       *access, *log, serving, *removals, metrics,
       InteractionService::Options{
           .name_space = config.server.name_space,
           .event_types = config.event_types,
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
+          .trained = trained,
           .now_us = NowMicros});
   admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
                                                                      .access = *access,
@@ -313,10 +327,11 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
-  auto started =
-      GrpcEndpoints::Start(EndpointOptionsOf(config), {.recommend = *recommend_service,
-                                                       .interaction = *interaction_service,
-                                                       .admin = *admin_service});
+  auto started = GrpcEndpoints::Start(EndpointOptionsOf(config),
+                                      {.recommend = *recommend_service,
+                                       .interaction = *interaction_service,
+                                       .admin = *admin_service},
+                                      metrics.requests());
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();
@@ -382,6 +397,7 @@ void Server::Drain() {
   Parts& parts = *parts_;
   parts.ready = false;
   if (parts.background != nullptr) parts.background->Stop();  // its calls are finished by that
+  if (parts.interaction_service != nullptr) parts.interaction_service->EndStreams();
   if (parts.grpc != nullptr) {
     parts.grpc->Shutdown(std::chrono::system_clock::now() +
                          std::chrono::seconds(parts.config.server.drain_s));

@@ -58,7 +58,7 @@ SUBFOLDERS = {
         "config": {"rpc"},
         "pipeline": {"config", "process", "rpc"},
         "serving": {"pipeline", "process", "rpc"},
-        "offline": {"pipeline", "process", "serving"},
+        "offline": {"config", "pipeline", "process", "serving"},
         "recommend": {"config", "pipeline", "process", "rpc", "serving"},
         "ingest": {"process", "rpc", "serving"},
         "admin": {"config", "ingest", "process", "recommend", "rpc", "serving"},
@@ -82,7 +82,8 @@ LIBRARY_OWNERS = {
     # log_bench is the baseline without us.
     "rocksdb/": {"graph/store/database.cc", "graph/store/store.cc", "graph/store/store_settings.cc",
                  "graph/store/write_ahead_check.cc", "graph/store/write_ahead_check.h",
-                 "graph/store/generation.cc", "bench/log_bench.cc"},
+                 "graph/store/generation.cc", "graph/store/recoverable_files.cc",
+                 "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},

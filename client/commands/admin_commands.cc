@@ -99,13 +99,13 @@ void PrintReceipt(const v1::RemovalReceipt& receipt) {
 // As `groundswell ingest` reads it.
 void PrintLogEntry(const v1::LogEntry& entry) {
   const v1::Interaction& interaction = entry.interaction();
-  const nlohmann::ordered_json line = {{"timestamp", TimeUtil::ToString(interaction.event_time())},
-                                       {"user", interaction.user_id()},
-                                       {"item", interaction.item_id()},
-                                       {"type", interaction.event_type()},
-                                       {"weight", interaction.weight()},
-                                       {"event_id", interaction.event_id()},
-                                       {"offset", entry.offset()}};
+  nlohmann::ordered_json line = {{"timestamp", TimeUtil::ToString(interaction.event_time())},
+                                 {"user", interaction.user_id()},
+                                 {"item", interaction.item_id()},
+                                 {"type", interaction.event_type()}};
+  if (interaction.has_weight()) line["weight"] = interaction.weight();
+  line["event_id"] = interaction.event_id();
+  line["offset"] = entry.offset();
   fmt::print("{}\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

@@ -39,7 +39,10 @@ Client CommandContext::MakeClient() const {
 void CommandContext::Fail(const absl::Status& status) {
   std::string message(status.message());
   if (absl::IsUnavailable(status)) {
-    message += fmt::format(" (server {}; is it running? set --server)", connection.address);
+    const std::string proxy = ProxyOf(connection.address);
+    message += fmt::format(" (server {}{}; is it running? set --server{})", connection.address,
+                           proxy.empty() ? "" : " by way of the proxy " + proxy,
+                           proxy.empty() ? "" : ", or no_proxy");
   }
   fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
   exit_code = kExitError;

@@ -1,31 +1,27 @@
 // ingest: sends a file of interactions to the server, with progress, and resumes where it was.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/commands/commands.h"
+#include "client/events/content_ids.h"
 #include "client/events/event_file.h"
 #include "client/events/event_sender.h"
+#include "client/events/resume_file.h"
 #include "client/terminal/progress_bar.h"
 
 namespace groundswell {
 namespace {
 
 constexpr size_t kReasonsShown = 5;
-constexpr std::chrono::milliseconds kResumeInterval{50};
 
 struct IngestFlags {
   EventFileFlags events;
@@ -36,90 +32,110 @@ struct IngestFlags {
   uint64_t limit = 0;
 };
 
-// Remembers, in a file, up to which record everything is dealt with. Thread-safe.
-class ResumeFile {
- public:
-  explicit ResumeFile(std::string path) : path_(std::move(path)) {}
-
-  absl::StatusOr<uint64_t> Read() const {
-    if (path_.empty() || !std::filesystem::exists(path_)) return uint64_t{0};
-    uint64_t record = 0;
-    std::ifstream file(path_);
-    if (!(file >> record)) {
-      return absl::InvalidArgumentError(fmt::format(
-          "--resume-file \"{}\" does not hold a record number; delete it to begin anew", path_));
-    }
-    return record;
-  }
-
-  // Now and then; the first error stays.
-  void Note(uint64_t record) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return;
-    next_ = now + kResumeInterval;
-    status_.Update(Write(record));
-  }
-
-  absl::Status Finish(uint64_t record) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    absl::Status status = Write(record);
-    return status_.ok() ? status : status_;
-  }
-
- private:
-  // Written whole, on disk, and then put in the place of the old one: a crash or a full disk leaves
-  // the previous state.
-  absl::Status Write(uint64_t record) const {
-    if (path_.empty()) return absl::OkStatus();
-    const std::string partial = path_ + ".partial";
-    const std::string text = fmt::format("{}\n", record);
-    const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    bool written = file >= 0 &&
-                   ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                   ::fsync(file) == 0;
-    if (file >= 0) written = ::close(file) == 0 && written;
-    if (written && ::rename(partial.c_str(), path_.c_str()) == 0) return absl::OkStatus();
-    return absl::UnavailableError(
-        fmt::format("cannot write --resume-file \"{}\": {}", path_, std::strerror(errno)));
-  }
-
-  const std::string path_;
-  std::mutex mutex_;
-  absl::Status status_;
-  std::chrono::steady_clock::time_point next_;
-};
-
 // Records that are no interactions, with --skip-bad-records.
 struct BadRecords {
   uint64_t count = 0;
   std::vector<std::string> reasons;  // of the first
 };
 
-// Reads and sends until the end, an error, or an interruption. Interactions up to `known_sequence`
-// (in the order of sending) and records up to `resume_from` are there already.
-absl::Status SendAll(const IngestFlags& flags, EventReader& reader, uint64_t resume_from,
-                     int64_t known_sequence, EventSender& sender, BadRecords& bad,
-                     ProgressBar& bar) {
-  uint64_t sent = 0;
-  int64_t sequence = 0;
-  while (!Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
+// The next interaction, past records that may be left out.
+absl::StatusOr<std::optional<ReadEvent>> NextEvent(const IngestFlags& flags, EventReader& reader,
+                                                   BadRecords& bad) {
+  while (true) {
     absl::StatusOr<std::optional<ReadEvent>> event = reader.Next();
-    if (absl::IsInvalidArgument(event.status()) && flags.events.skip_bad_records) {
-      ++bad.count;
-      if (bad.reasons.size() < kReasonsShown) bad.reasons.emplace_back(event.status().message());
-      continue;
-    }
+    if (!absl::IsInvalidArgument(event.status()) || !flags.events.skip_bad_records) return event;
+    ++bad.count;
+    if (bad.reasons.size() < kReasonsShown) bad.reasons.emplace_back(event.status().message());
+  }
+}
+
+// One reading of the events, and what was read so far.
+struct Reading {
+  explicit Reading(const IngestFlags& ingest_flags) : flags(ingest_flags) {}
+
+  absl::Status Open() {
+    if (absl::Status s = file.Open(flags.events); !s.ok()) return s;
+    reader.emplace(file.stream(), flags.events.ReaderOptions());
+    return absl::OkStatus();
+  }
+
+  // As NextEvent; `at` is then this record.
+  absl::StatusOr<std::optional<ReadEvent>> Next() {
+    auto event = NextEvent(flags, *reader, bad);
+    if (!event.ok() || !event->has_value()) return event;
+    at.record = (*event)->record;
+    at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
+    return event;
+  }
+
+  const IngestFlags& flags;
+  EventFile file;
+  std::optional<EventReader> reader;
+  BadRecords bad;
+  ResumePoint at;
+};
+
+// Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
+// than those.
+absl::Status PassOver(const ResumePoint& dealt_with, Reading& reading) {
+  while (reading.at.record < dealt_with.record) {
+    const auto event = reading.Next();
     if (!event.ok()) return event.status();
     if (!event->has_value()) break;
-    if (++sequence <= known_sequence || (*event)->record <= resume_from) continue;
-    absl::Status status = sender.Send((*event)->record, std::move((*event)->interaction));
-    if (!status.ok()) return status;
-    if (++sent % flags.batch_size == 0) {
-      bar.Update(reader.bytes_read(), fmt::format("{} acknowledged", sender.totals().sum()));
-    }
   }
-  return absl::OkStatus();
+  if (reading.at.chain_hash == dealt_with.chain_hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("the first {} records are others than those that --resume-file \"{}\" tells of; "
+                  "give every input a resume file of its own",
+                  dealt_with.record, reading.flags.resume_file));
+}
+
+// At the first record that is not dealt with. A file that is another than the resume file's is read
+// from its beginning: what it has in common with that one has the same event ids.
+absl::Status Begin(const IngestFlags& flags, const ResumePoint& dealt_with,
+                   std::optional<Reading>& reading) {
+  reading.emplace(flags);
+  if (absl::Status s = reading->Open(); !s.ok()) return s;
+  absl::Status passed = PassOver(dealt_with, *reading);
+  if (!absl::IsFailedPrecondition(passed) || flags.events.IsStandardInput()) return passed;
+  fmt::print(stderr, "--resume-file \"{}\" is of another file: beginning at the first record\n",
+             flags.resume_file);
+  reading.emplace(flags);
+  return reading->Open();
+}
+
+// A producer's numbers are those of one source. What comes first tells sources apart, and stays as
+// a log grows.
+std::string ProducerOf(const IngestFlags& flags, const v1::Interaction& first) {
+  return fmt::format("{}/{}", flags.producer_id, ContentHash(first));
+}
+
+// Sends `next` and what follows until the end, an error, or an interruption. The first
+// `known_sequence` interactions are there already.
+absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
+                     int64_t known_sequence, Reading& reading, ResumeFile& resume,
+                     EventSender& sender, ProgressBar& bar) {
+  uint64_t sent = 0;
+  int64_t sequence = 0;
+  while (next.has_value() && !Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
+    if (++sequence > known_sequence) {
+      resume.Sending(reading.at);
+      absl::Status status = sender.Send(next->record, std::move(next->interaction));
+      if (!status.ok()) return status;
+      if (++sent % flags.batch_size == 0) {
+        bar.Update(reading.reader->bytes_read(),
+                   fmt::format("{} acknowledged", sender.totals().sum()));
+      }
+    }
+    absl::StatusOr<std::optional<ReadEvent>> event = reading.Next();
+    if (!event.ok()) return event.status();
+    next = *std::move(event);
+  }
+  if (sequence >= known_sequence || next.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "the server has {} interactions of this producer and source, which has {}: it was "
+      "cut; give what it is now another --producer-id",
+      known_sequence, sequence));
 }
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
@@ -156,39 +172,51 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   }
 }
 
-void Ingest(const IngestFlags& flags, CommandContext& context) {
-  ResumeFile resume(flags.resume_file);
-  const absl::StatusOr<uint64_t> resume_from = resume.Read();
-  if (!resume_from.ok()) return context.Fail(resume_from.status());
-  EventFile file;
-  if (absl::Status s = file.Open(flags.events); !s.ok()) return context.Fail(s);
-  EventReader reader(file.stream(), flags.events.ReaderOptions());
-  ProgressBar bar("ingest", file.bytes());
-  const auto begin = std::chrono::steady_clock::now();
-  Client client = context.MakeClient();
-  EventSender sender(client,
-                     {.batch_size = flags.batch_size,
-                      .producer_id = flags.producer_id,
-                      .retry_for = std::chrono::seconds(flags.retry_for_s),
-                      .stopped = Interrupted,
-                      .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
-                     *resume_from);
+// From `first` on; what was good before an error still counts.
+absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Reading& reading,
+                  ResumeFile& resume, EventSender& sender, ProgressBar& bar) {
   int64_t known_sequence = 0;
-  if (!flags.producer_id.empty()) {
+  if (!flags.producer_id.empty() && first.has_value()) {
     const absl::StatusOr<int64_t> last = sender.AskLastSequence();
-    if (!last.ok()) return context.Fail(last.status());
+    if (!last.ok()) return last.status();
     known_sequence = *last;
   }
-  BadRecords bad;
-  absl::Status status = SendAll(flags, reader, *resume_from, known_sequence, sender, bad, bar);
-  const absl::Status finished = sender.Finish();  // what was good before a bad record still counts
-  if (status.ok()) status = finished;
+  absl::Status status =
+      SendAll(flags, std::move(first), known_sequence, reading, resume, sender, bar);
+  const absl::Status finished = sender.Finish();
+  return status.ok() ? finished : status;
+}
+
+void Ingest(const IngestFlags& flags, CommandContext& context) {
+  ResumeFile resume(flags.resume_file);
+  const absl::StatusOr<ResumePoint> dealt_with = resume.Read();
+  if (!dealt_with.ok()) return context.Fail(dealt_with.status());
+  std::optional<Reading> reading;
+  if (absl::Status s = Begin(flags, *dealt_with, reading); !s.ok()) return context.Fail(s);
+  const uint64_t begun_behind = reading->at.record;
+  resume.Sending(reading->at);
+  absl::StatusOr<std::optional<ReadEvent>> first = reading->Next();
+  const bool is_numbered = !flags.producer_id.empty() && first.ok() && first->has_value();
+
+  ProgressBar bar("ingest", reading->file.bytes());
+  const auto begin = std::chrono::steady_clock::now();
+  Client client = context.MakeClient();
+  EventSender sender(
+      client,
+      {.batch_size = flags.batch_size,
+       .producer_id = is_numbered ? ProducerOf(flags, (*first)->interaction) : std::string(),
+       .retry_for = std::chrono::seconds(flags.retry_for_s),
+       .stopped = Interrupted,
+       .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
+      begun_behind);
+  absl::Status status = first.status();
+  if (first.ok()) status = Send(flags, *std::move(first), *reading, resume, sender, bar);
   const EventSender::Totals totals = sender.totals();
   const absl::Status noted = resume.Finish(totals.acknowledged_record);
   if (status.ok() || (absl::IsCancelled(status) && Interrupted())) status = noted;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  bar.Finish(reader.bytes_read(), fmt::format("{} acknowledged", totals.sum()));
-  PrintSummary(context, flags, totals, bad, elapsed.count());
+  bar.Finish(reading->reader->bytes_read(), fmt::format("{} acknowledged", totals.sum()));
+  PrintSummary(context, flags, totals, reading->bad, elapsed.count());
   if (!status.ok()) return context.Fail(status);
   if (totals.refused > 0 || Interrupted()) context.exit_code = kExitError;
 }
@@ -205,10 +233,12 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--limit", flags->limit, "Send at most so many; 0: all")
       ->capture_default_str();
   command.add_option("--resume-file", flags->resume_file,
-                     "Remembers here how far it came, and goes on from there");
+                     "Remembers here how far it came with this file, and goes on from there");
   command
-      .add_option("--producer-id", flags->producer_id,
-                  "Number what is sent under this name; a later run goes on where the server is")
+      .add_option(
+          "--producer-id", flags->producer_id,
+          "Number what is sent under this name; a later run of the same file goes on where the "
+          "server is")
       ->excludes("--resume-file");
   command
       .add_option("--retry-for-s", flags->retry_for_s,

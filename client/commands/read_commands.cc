@@ -272,7 +272,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
                      "Items of one category on a page at most; 0: any number");
   filter->AddTo(command, /*with_seen=*/true);
   command.footer(
-      "Example:\n  groundswell recommend 17850 -n 5 --category Bag\n"
+      "Example:\n  groundswell recommend 17850 -n 5 --category bags\n"
       "  groundswell recommend 17850 --what-if 85123A:view,22423:purchase\n"
       "  groundswell recommend --anonymous --what-if 85123A:view");
   command.callback([=, &context] {

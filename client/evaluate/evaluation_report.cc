@@ -117,8 +117,10 @@ std::string ListTable(const EvaluatedLists& lists) {
         columns.push_back({.title = "+-", .right = true});
     }
   }
-  for (const char* title :
-       {"MRR", "empty", "degraded", "stale", "failed", "no user", "unranked", "p50 ms"}) {
+  const std::string of_new_items = fmt::format("new HR@{}", ListMetrics::kCutoffs[kTableCutoff]);
+  for (const std::string& title :
+       std::vector<std::string>{"MRR", of_new_items, "empty", "degraded", "stale", "failed",
+                                "no user", "unranked", "p50 ms"}) {
     columns.push_back({.title = title, .right = true});
   }
   Table table(std::move(columns));

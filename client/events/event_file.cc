@@ -25,7 +25,8 @@ void EventFileFlags::AddTo(CLI::App& command) {
   command.add_option("--event-id-column", columns.event_id)->capture_default_str();
   command.add_option(
       "--id-prefix", id_prefix,
-      "Event ids of records without one are PREFIX:RECORD (default: the file's name; - needs one)");
+      "Event ids of records without one are PREFIX:RECORD (default: made of what the record says, "
+      "so that it counts once wherever it is read from)");
   command.add_flag("--skip-bad-records", skip_bad_records,
                    "Count records that are no interactions instead of stopping at the first");
 }
@@ -38,9 +39,6 @@ EventReader::Options EventFileFlags::ReaderOptions() const {
   options.format = format == "jsonl" || (format == "auto" && is_json) ? EventFormat::kJsonLines
                                                                       : EventFormat::kCsv;
   options.id_prefix = id_prefix;
-  // Whatever comes by standard input has no name of its own, and under a common one the second log
-  // would be taken for the first come again.
-  if (options.id_prefix.empty() && !IsStandardInput()) options.id_prefix = path.stem().string();
   return options;
 }
 

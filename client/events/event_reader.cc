@@ -144,6 +144,7 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextJsonRecord()
   }
   if (input_.bad()) return fatal_ = Behind(kUnreadable);
   if (!input_ && line.empty()) return std::optional<Fields>();
+  if (record_ == 0 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   json_bytes_read_ += line.size() + 1;
   ++record_;
   const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
@@ -162,7 +163,7 @@ absl::StatusOr<std::optional<EventReader::Fields>> EventReader::NextJsonRecord()
   return std::optional<Fields>(std::move(fields));
 }
 
-absl::StatusOr<v1::Interaction> EventReader::MakeInteraction(const Fields& fields) const {
+absl::StatusOr<v1::Interaction> EventReader::MakeInteraction(const Fields& fields) {
   const auto names = NamesOf(options_.columns);
   for (size_t i = 0; i < kFieldCount; ++i) {
     if (!IsUtf8(fields[i])) return Bad(*names[i], fields[i], "it must be UTF-8");
@@ -170,10 +171,6 @@ absl::StatusOr<v1::Interaction> EventReader::MakeInteraction(const Fields& field
   v1::Interaction interaction;
   for (const Field field : {kUser, kItem}) {
     if (fields[field].empty()) return Bad(*names[field], "", "it must not be empty");
-  }
-  if (fields[kEventId].empty() && options_.id_prefix.empty()) {
-    return Bad(*names[kEventId], "",
-               "it must not be empty where the input has no name to make ids of; give --id-prefix");
   }
   const std::optional<int64_t> time = ParseTimestamp(fields[kTimestamp]);
   if (!time.has_value()) {
@@ -190,14 +187,18 @@ absl::StatusOr<v1::Interaction> EventReader::MakeInteraction(const Fields& field
     }
     interaction.set_weight(weight);
   }
-  interaction.set_event_id(fields[kEventId].empty()
-                               ? fmt::format("{}:{}", options_.id_prefix, record_)
-                               : fields[kEventId]);
   interaction.set_user_id(fields[kUser]);
   interaction.set_item_id(fields[kItem]);
   interaction.set_event_type(fields[kType].empty() ? options_.default_type : fields[kType]);
   *interaction.mutable_event_time() =
       google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(*time);
+  if (!fields[kEventId].empty()) {
+    interaction.set_event_id(fields[kEventId]);
+  } else if (!options_.id_prefix.empty()) {
+    interaction.set_event_id(fmt::format("{}:{}", options_.id_prefix, record_));
+  } else {
+    interaction.set_event_id(content_ids_.IdOf(interaction));
+  }
   return interaction;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/events/content_ids.h"
 #include "csv/csv_reader.h"
 #include "groundswell/v1/interaction.pb.h"
 
@@ -47,8 +48,8 @@ class EventReader {
     EventFormat format = EventFormat::kCsv;
     EventColumns columns;
     std::string default_type = "purchase";
-    // Event ids of records without one: "<id_prefix>:<record>", the same whenever the file is read.
-    // Empty: such a record is bad.
+    // Event ids of records without one: "<id_prefix>:<record>". Empty: by what they say, see
+    // ContentIds.
     std::string id_prefix;
   };
   static constexpr size_t kLineBytesMax = 65'536;  // of JSON; see CsvReader for CSV
@@ -73,7 +74,7 @@ class EventReader {
   absl::StatusOr<std::optional<Fields>> NextJsonRecord();
   absl::Status ReadHeader();
   absl::Status Behind(std::string_view reason) const;
-  absl::StatusOr<v1::Interaction> MakeInteraction(const Fields& fields) const;
+  absl::StatusOr<v1::Interaction> MakeInteraction(const Fields& fields);
   absl::Status Bad(std::string_view field, std::string_view value, std::string_view remedy) const;
 
   std::istream& input_;
@@ -82,6 +83,7 @@ class EventReader {
   size_t columns_ = 0;          // CSV: of the header; 0 before it was read
   std::vector<int> positions_;  // CSV: column of each field, -1 absent
   uint64_t record_ = 0;
+  ContentIds content_ids_;
   uint64_t json_bytes_read_ = 0;
   absl::Status fatal_;
 };

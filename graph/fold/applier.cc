@@ -29,7 +29,7 @@ Applier::Applier(GraphStore& store, Generation generation, InteractionLog& log,
       log_(log),
       graph_(graph),
       options_(std::move(options)),
-      fold_(store, generation, catalogue, graph, std::move(state), options_.fold),
+      fold_(store, std::move(generation), catalogue, graph, std::move(state), options_.fold),
       checkpoint_(checkpoint),
       applied_(fold_.progress().applied_offset),
       progress_(fold_.progress()) {

@@ -31,13 +31,12 @@ const std::string& UserIdOf(const LogEntry& entry) {
 Fold::Fold(GraphStore& store, Generation generation, Catalogue& catalogue, MacroGraph& graph,
            GraphState state, Options options)
     : store_(store),
-      generation_(generation),
+      generation_(std::move(generation)),
       catalogue_(catalogue),
       graph_(graph),
       options_(std::move(options)),
       window_(state.window),
-      detail_(state.window.keeps_interactions() ? EdgeDetail::kPerInteraction
-                                                : EdgeDetail::kPerItem),
+      detail_(DetailOf(state.window)),
       state_(std::move(state)),
       users_(options_.user_cache_bytes) {}
 
@@ -60,7 +59,8 @@ Fold::Progress Fold::progress() const {
 
 absl::Status Fold::Next(Entries entries, const std::function<void()>& between_entries,
                         Batch& batch) {
-  const auto& [offset, entry] = entries.front();
+  const Offset offset = entries.front().first;
+  const LogEntry& entry = entries.front().second;
   return std::visit(
       [&](const auto& one) -> absl::Status {
         using Kind = std::decay_t<decltype(one)>;
@@ -275,11 +275,16 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
       touched.state.has_value()
           ? *touched.state
           : Create(user_id, ClusterOfNewUser(offset, interaction, item, batch), touched);
+  touched.changed = true;
+  if (interaction.weight == 0) {
+    Hide(user, item, interaction.event_time_us);
+    return outcome;
+  }
+  if (interaction.weight > 0) Reveal(user, item, interaction.event_time_us);
   ChangeEdges(user_id, user, item, batch, [&] {
     graph_.Apply(user, item, interaction.weight,
                  {.time_us = interaction.event_time_us, .offset = offset}, detail_);
   });
-  touched.changed = true;
   LeaveWindows(
       window_, user,
       [&](size_t at) {
@@ -290,6 +295,10 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
       [&](ItemIndex beyond) {
         ChangeEdges(user_id, user, beyond, batch, [&] { graph_.RemoveEdgesTo(user, beyond); });
         ++batch.expired;
+      },
+      [&](size_t at) {
+        // The sums of the macro graph stay, and so does the newest interaction with the item.
+        ChangeEdges(user_id, user, user.edges[at].item, batch, [&] { MergeIntoOlder(user, at); });
       });
   return outcome;
 }

@@ -24,7 +24,7 @@ absl::Status Fold::FoldChange(Offset offset, const ForgetUser& forget, Batch& ba
     }
   }
   batch.users_.clear();  // deleted, not written
-  PutTombstone(Tombstone::Kind::kUser, forget.user_hash, *earlier, std::move(tombstone), batch);
+  PutTombstone(Tombstone::Kind::kUser, forget.user_hash, *earlier, tombstone, batch);
   return absl::OkStatus();
 }
 
@@ -44,7 +44,8 @@ Removed Fold::RemoveUser(const std::string& user_id, const UserState& user, Batc
           .cluster_before = user.cluster,
           .cluster_after = user.cluster,
           .before = edges,
-          .after = {}});
+          .after = {},
+          .of_user = {}});
   });
   state_.edge_count -= removed.edges;
   --state_.live_user_count;
@@ -96,7 +97,7 @@ absl::Status Fold::FoldChange(Offset offset, const RemoveItem& removal, Batch& b
   if (item.has_value()) RetireItem(*item, batch);
   Tombstone tombstone{
       .offset = offset, .time_us = removal.time_us, .removed = std::exchange(state_.removing, {})};
-  PutTombstone(Tombstone::Kind::kItem, removal.item_hash, *earlier, std::move(tombstone), batch);
+  PutTombstone(Tombstone::Kind::kItem, removal.item_hash, *earlier, tombstone, batch);
   return absl::OkStatus();
 }
 
@@ -238,7 +239,8 @@ absl::Status Fold::ClusterUsersAnew(Batch& batch) {
             .cluster_before = before,
             .cluster_after = user.cluster,
             .before = edges,
-            .after = edges});
+            .after = edges,
+            .of_user = user.edges});
     });
     touched.changed = true;
   }

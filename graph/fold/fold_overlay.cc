@@ -38,13 +38,19 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
                      .cluster = options_.clustering.of_new_user(*around.item),
                      .edges = {}};
   }
+  if (interaction.weight == 0) {
+    Hide(*user, *around.item, interaction.event_time_us);
+    return std::optional<Refusal>();
+  }
+  if (interaction.weight > 0) Reveal(*user, *around.item, interaction.event_time_us);
   AddToEdges(*user, *around.item, interaction.weight, when, detail_);
   std::vector<Edge>& edges = user->edges;
   LeaveWindows(
       window_, *user, [&](size_t at) { edges.erase(edges.begin() + static_cast<ptrdiff_t>(at)); },
       [&](ItemIndex item) {
         std::erase_if(edges, [item](const Edge& edge) { return edge.item == item; });
-      });
+      },
+      [&](size_t at) { MergeIntoOlder(*user, at); });
   return std::optional<Refusal>();
 }
 

@@ -10,6 +10,7 @@ Judgement Judge(const Interaction& interaction, const Surroundings& around, cons
     return {FoldOutcome::kForgotten, around.late_until_us};
   }
   if (!around.item.has_value()) return {FoldOutcome::kUnknownItem};
+  if (interaction.weight == 0) return {};  // hides the item: the graph stays as it is
   if (interaction.event_time_us < around.window_begin_us) {
     return {FoldOutcome::kOutsideWindow, around.window_begin_us};
   }

@@ -19,7 +19,8 @@ UserCache::Slot& UserCache::SlotOf(std::string_view user_id) {
 }
 
 size_t UserCache::BytesOf(const Slot& slot) {
-  return slot.user_id.capacity() + slot.user.edges.capacity() * sizeof(Edge);
+  return slot.user_id.capacity() + slot.user.edges.capacity() * sizeof(Edge) +
+         slot.user.hidden.capacity() * sizeof(HiddenItem);
 }
 
 void UserCache::Vacate(Slot& slot) {

@@ -25,7 +25,8 @@ struct Interaction {
   std::string user_id;
   std::string item_id;
   std::string event_type;
-  Count weight = 0;              // never 0; at most kWeightMax; negative takes back
+  // At most kWeightMax; negative takes back; 0 hides the item from the user and counts nothing.
+  Count weight = 0;
   int64_t event_time_us = 0;     // since 1970-01-01 UTC
   int64_t received_time_us = 0;  // server's clock; the fold never reads it
   std::optional<AssignedCluster> user_cluster;

@@ -30,7 +30,8 @@ struct AppendRequest {
 
 // What became of one entry that was handed to Append, in the expected cases.
 struct Appended {
-  enum class Outcome { kAppended, kDuplicate };
+  // kConflict: not taken, since its event id is that of an earlier, different entry.
+  enum class Outcome { kAppended, kDuplicate, kConflict };
   Outcome outcome = Outcome::kAppended;
   // Of this entry, or of the earlier one with the same event id; for one that its sequence number
   // shows to be a duplicate, an offset that is not before it.

@@ -71,6 +71,10 @@ using LogEntry =
 // The id under which it is de-duplicated; empty for a redacted one.
 std::string_view EventIdOf(const LogEntry& entry);
 
+// Whether `again`, under the same id, asks for what `logged` did: when each came, and what the
+// server itself added to it, is left aside. A redacted one says no more what it was: true.
+bool IsSameAgain(const LogEntry& logged, const LogEntry& again);
+
 }  // namespace groundswell
 
 #endif  // GROUNDSWELL_GRAPH_LOG_LOG_ENTRY_H_

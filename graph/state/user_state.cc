@@ -12,6 +12,7 @@ namespace groundswell {
 namespace {
 
 constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersionWithHidden = 3;
 
 struct Header {
   uint8_t version = kVersion;
@@ -25,10 +26,50 @@ struct Header {
 static_assert(std::endian::native == std::endian::little, "records are copied, not converted");
 static_assert(sizeof(Header) == 24 && std::is_trivially_copyable_v<Header>);
 static_assert(sizeof(Edge) == 24 && std::is_trivially_copyable_v<Edge>);
+static_assert(sizeof(HiddenItem) == 16 && std::is_trivially_copyable_v<HiddenItem>);
 
 // The edges to one item ascend by recency.
 bool IsNewestOfItem(const UserState& user, size_t i) {
   return i + 1 == user.edges.size() || user.edges[i + 1].item != user.edges[i].item;
+}
+
+// Where the item is among the hidden ones, or would be.
+std::vector<HiddenItem>::iterator PlaceOf(UserState& user, ItemIndex item) {
+  return std::lower_bound(
+      user.hidden.begin(), user.hidden.end(), item,
+      [](const HiddenItem& one, ItemIndex wanted) { return one.item < wanted; });
+}
+
+template <typename T>
+char* Append(const std::vector<T>& values, char* out) {
+  if (!values.empty()) std::memcpy(out, values.data(), values.size() * sizeof(T));
+  return out + values.size() * sizeof(T);
+}
+
+template <typename T>
+void TakeFrom(std::string_view& record, size_t count, std::vector<T>& out) {
+  out.resize(count);
+  if (count > 0) std::memcpy(out.data(), record.data(), count * sizeof(T));
+  record.remove_prefix(count * sizeof(T));
+}
+
+absl::Status CheckOrder(const UserState& user) {
+  for (size_t i = 0; i < user.edges.size(); ++i) {
+    const Edge& edge = user.edges[i];
+    const bool in_order =
+        i == 0 || user.edges[i - 1].item < edge.item ||
+        (user.edges[i - 1].item == edge.item && user.edges[i - 1].last < edge.last);
+    if (edge.count == 0 || !in_order) {
+      return absl::DataLossError(fmt::format("user record has a broken edge at position {}", i));
+    }
+  }
+  for (size_t i = 0; i < user.hidden.size(); ++i) {
+    if (user.hidden[i].reserved != 0 || (i > 0 && user.hidden[i].item <= user.hidden[i - 1].item)) {
+      return absl::DataLossError(
+          fmt::format("user record has a broken hidden item at position {}", i));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -44,6 +85,23 @@ size_t UserState::item_count() const {
   size_t count = 0;
   for (size_t i = 0; i < edges.size(); ++i) count += IsNewestOfItem(*this, i);
   return count;
+}
+
+void Hide(UserState& user, ItemIndex item, int64_t time_us) {
+  for (const Edge& edge : user.EdgesTo(item)) {
+    if (edge.last.time_us > time_us) return;
+  }
+  const auto at = PlaceOf(user, item);
+  if (at == user.hidden.end() || at->item != item) {
+    user.hidden.insert(at, {.item = item, .time_us = time_us});
+  } else {
+    at->time_us = std::max(at->time_us, time_us);
+  }
+}
+
+void Reveal(UserState& user, ItemIndex item, int64_t time_us) {
+  const auto at = PlaceOf(user, item);
+  if (at != user.hidden.end() && at->item == item && at->time_us < time_us) user.hidden.erase(at);
 }
 
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out) {
@@ -62,15 +120,15 @@ void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out
 }
 
 void EncodeUserState(const UserState& user, std::string& out) {
-  const Header header{.index = ToInt(user.index),
+  const Header header{.version = user.hidden.empty() ? kVersion : kVersionWithHidden,
+                      .index = ToInt(user.index),
                       .cluster = user.cluster,
                       .edge_count = static_cast<uint32_t>(user.edges.size()),
                       .changed_at = user.changed_at};
-  out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge));
+  out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge) +
+             user.hidden.size() * sizeof(HiddenItem));
   std::memcpy(out.data(), &header, sizeof(Header));
-  if (!user.edges.empty()) {
-    std::memcpy(out.data() + sizeof(Header), user.edges.data(), user.edges.size() * sizeof(Edge));
-  }
+  Append(user.hidden, Append(user.edges, out.data() + sizeof(Header)));
 }
 
 absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
@@ -80,16 +138,20 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
         fmt::format("user record of {} bytes is shorter than its header", record.size()));
   }
   std::memcpy(&header, record.data(), sizeof(Header));
-  if (header.version != kVersion) {
-    return absl::DataLossError(fmt::format(
-        "user record has version {}; this server reads version {}", header.version, kVersion));
+  if (header.version != kVersion && header.version != kVersionWithHidden) {
+    return absl::DataLossError(
+        fmt::format("user record has version {}; this server reads {} and {}", header.version,
+                    kVersion, kVersionWithHidden));
   }
   if (std::any_of(std::begin(header.reserved), std::end(header.reserved),
                   [](uint8_t byte) { return byte != 0; })) {
     return absl::DataLossError("user record has a reserved byte that is not 0");
   }
-  if ((record.size() - sizeof(Header)) / sizeof(Edge) != header.edge_count ||
-      (record.size() - sizeof(Header)) % sizeof(Edge) != 0) {
+  std::string_view rest = record.substr(sizeof(Header));
+  const size_t edge_bytes = size_t{header.edge_count} * sizeof(Edge);
+  const size_t hidden_bytes = rest.size() < edge_bytes ? 0 : rest.size() - edge_bytes;
+  if (rest.size() < edge_bytes || hidden_bytes % sizeof(HiddenItem) != 0 ||
+      (hidden_bytes > 0) != (header.version == kVersionWithHidden)) {
     return absl::DataLossError(
         fmt::format("user record of {} bytes does not hold the {} edges that it announces",
                     record.size(), header.edge_count));
@@ -98,20 +160,9 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
                  .cluster = header.cluster,
                  .changed_at = header.changed_at,
                  .edges = {}};
-  user.edges.resize(header.edge_count);
-  if (header.edge_count > 0) {
-    std::memcpy(user.edges.data(), record.data() + sizeof(Header),
-                header.edge_count * sizeof(Edge));
-  }
-  for (size_t i = 0; i < user.edges.size(); ++i) {
-    const Edge& edge = user.edges[i];
-    const bool in_order =
-        i == 0 || user.edges[i - 1].item < edge.item ||
-        (user.edges[i - 1].item == edge.item && user.edges[i - 1].last < edge.last);
-    if (edge.count == 0 || !in_order) {
-      return absl::DataLossError(fmt::format("user record has a broken edge at position {}", i));
-    }
-  }
+  TakeFrom(rest, header.edge_count, user.edges);
+  TakeFrom(rest, rest.size() / sizeof(HiddenItem), user.hidden);
+  if (absl::Status s = CheckOrder(user); !s.ok()) return s;
   return user;
 }
 

@@ -14,15 +14,23 @@
 
 namespace groundswell {
 
-// A part of A[u,i] > 0. Without a window that looks back in time a user has one edge per item,
-// which sums all interactions; with such a window one per interaction, so that each can leave by
-// itself. The layout in memory is the layout on disk (little-endian, 24 bytes), so that reading a
-// user is one copy.
+// A part of A[u,i] > 0. The newest interactions of a user (Window::traced) have an edge each, older
+// ones are summed up in one edge per item. With a window that looks back in time all have one each,
+// so that each can leave by itself (graph/state/user_edges.h). The layout in memory is the layout
+// on disk (little-endian, 24 bytes), so that reading a user is one copy.
 struct Edge {
   ItemIndex item{};
   uint32_t count = 0;  // at least 1
   Recency last;        // the latest interaction of positive weight in it
   bool operator==(const Edge&) const = default;
+};
+
+// An item that is not to be recommended to the user.
+struct HiddenItem {
+  ItemIndex item{};
+  uint32_t reserved = 0;
+  int64_t time_us = 0;  // when it was hidden
+  bool operator==(const HiddenItem&) const = default;
 };
 
 // A value: copy it, change the copy, write it back. H1_u, H2_u and the newest items are functions
@@ -32,7 +40,8 @@ struct UserState {
   MacroNode cluster = 0;  // uc(u)
   // The applied offset of the batch that wrote this last: tells whether a checkpoint knows it.
   Offset changed_at = 0;
-  std::vector<Edge> edges;  // ascending by item, then by recency
+  std::vector<Edge> edges;              // ascending by item, then by recency
+  std::vector<HiddenItem> hidden = {};  // ascending by item, each once; no part of the graph
 
   // The edges to `item`: as many as there are, none when A[u,item] is 0.
   std::span<const Edge> EdgesTo(ItemIndex item) const;
@@ -53,16 +62,21 @@ void ForEachItem(const UserState& user, const Visit& visit) {
   }
 }
 
+// The item is hidden from `time_us` on, unless it is since later, or the user took it since.
+void Hide(UserState& user, ItemIndex item, int64_t time_us);
+// The user took the item at `time_us`: what was hidden before is not hidden any more.
+void Reveal(UserState& user, ItemIndex item, int64_t time_us);
+
 // The `limit` newest items, newest first, as positions in `user.edges` of their newest edges
 // (`out`: its old content is dropped; its capacity is reused).
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out);
 
-// Record: version (u8, 2), 3 bytes 0, index (u32), cluster (u32), edge count (u32), changed_at
-// (i64), then the edges.
+// Record: version (u8), 3 bytes 0, index (u32), cluster (u32), edge count (u32), changed_at (i64),
+// then the edges. Version 2 ends there; with hidden items it is version 3, and they follow.
 void EncodeUserState(const UserState& user, std::string& out);
 
 // DataLoss when the bytes are not such a record: wrong version, wrong length, edges out of order or
-// with a count of 0.
+// with a count of 0, hidden items out of order.
 absl::StatusOr<UserState> DecodeUserState(std::string_view record);
 
 }  // namespace groundswell

@@ -18,6 +18,7 @@
 #include <filesystem>
 
 #include "graph/log/record.h"
+#include "graph/store/recoverable_files.h"
 #include "graph/store/write_ahead_check.h"
 
 namespace groundswell {
@@ -89,7 +90,7 @@ rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>
   return options;
 }
 
-rocksdb::DBOptions OptionsOf(const Database::Options& options) {
+rocksdb::DBOptions OptionsOf(const Database::Options& options, rocksdb::Env& env) {
   rocksdb::DBOptions db_options;
   db_options.create_if_missing = options.create;
   db_options.create_missing_column_families = options.create;
@@ -98,7 +99,7 @@ rocksdb::DBOptions OptionsOf(const Database::Options& options) {
   db_options.max_total_wal_size = uint64_t{512} << 20;
   db_options.db_write_buffer_size = options.write_buffer_bytes;
   db_options.atomic_flush = true;
-  if (options.env != nullptr) db_options.env = options.env;
+  db_options.env = &env;
   // Flushes and compactions can wait for the cores, callers cannot.
   for (const auto pool : {rocksdb::Env::Priority::LOW, rocksdb::Env::Priority::HIGH}) {
     db_options.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow)
@@ -142,10 +143,10 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
   if (!options.create_if_missing) {
     // Held until the tables' end is known: another process would move it.
     rocksdb::FileLock* lock = nullptr;
-    const rocksdb::Status locked = options.env->LockFile(path + "/LOCK", &lock);
+    rocksdb::Status locked = options.env->LockFile(path + "/LOCK", &lock);
     if (!locked.ok()) return locked;
     uint64_t until = 0;
-    const rocksdb::Status read = WriteAheadCheck::ReadTablesUntil(options, path, columns, until);
+    rocksdb::Status read = WriteAheadCheck::ReadTablesUntil(options, path, columns, until);
     options.env->UnlockFile(lock).PermitUncheckedError();
     if (!read.ok()) return read;
     const bool drops = options.wal_recovery_mode == rocksdb::WALRecoveryMode::kPointInTimeRecovery;
@@ -154,7 +155,7 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
     options.wal_filter = opened.check.get();
   }
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options, path, columns, &opened.columns, &db);
+  rocksdb::Status status = rocksdb::DB::Open(options, path, columns, &opened.columns, &db);
   opened.db.reset(db);
   if (status.ok() || opened.check == nullptr || opened.check->hole().empty()) return status;
   return rocksdb::Status::Corruption(opened.check->hole());
@@ -170,9 +171,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
                     "import --snapshot DIR`",
                     options.path));
   }
+  std::unique_ptr<Database> database(new Database);
+  database->env_ =
+      MakeRecoverableFiles(options.env != nullptr ? *options.env : *rocksdb::Env::Default());
   OpenedFiles files;
   const rocksdb::Status opened =
-      OpenFiles(OptionsOf(options), options.path, ColumnsOf(options), files);
+      OpenFiles(OptionsOf(options, *database->env_), options.path, ColumnsOf(options), files);
   if (opened.IsInvalidArgument()) {  // other column families: not ours, or of another time
     return absl::FailedPreconditionError(
         fmt::format("\"{}\" is not a Groundswell database of schema version {}: {}", options.path,
@@ -180,7 +184,6 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
   }
   if (!opened.ok()) return ToStatus(opened, fmt::format("cannot open \"{}\"", options.path));
 
-  std::unique_ptr<Database> database(new Database);
   database->path_ = options.path;
   database->check_ = std::move(files.check);
   database->db_ = std::move(files.db);
@@ -289,7 +292,9 @@ void Database::Batch::Clear() { batch_->Clear(); }
 absl::Status Database::Commit(Batch& batch, bool sync, std::string_view doing) {
   rocksdb::WriteOptions options;
   options.sync = sync;
-  return ToStatus(db_->Write(options, batch.batch_.get()), doing);
+  absl::Status written = ToStatus(db_->Write(options, batch.batch_.get()), doing);
+  if (!written.ok()) disk_was_full_ = absl::IsResourceExhausted(written);
+  return written;
 }
 
 Database::Moment Database::Now() const {
@@ -378,11 +383,15 @@ absl::Status Database::VerifyFiles() const {
 
 absl::Status Database::Resume() {
   const rocksdb::Status resumed = db_->Resume();
-  // After a full disk RocksDB looks for space itself, every few seconds; until then it is busy.
-  if (resumed.IsBusy()) {
+  // RocksDB looks itself whether the error has passed, every few seconds; until then it is busy.
+  if (resumed.IsBusy() && disk_was_full_) {
     return absl::ResourceExhaustedError(
         "the disk was full and the database has not recovered yet; free space on the disk of "
         "server.data_dir");
+  }
+  if (resumed.IsBusy()) {
+    return absl::UnavailableError(
+        "a write failed and the database has not recovered yet; the log says why");
   }
   return ToStatus(resumed, "the database cannot write again yet");
 }

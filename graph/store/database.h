@@ -7,6 +7,7 @@
 #define GROUNDSWELL_GRAPH_STORE_DATABASE_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -162,10 +163,12 @@ class Database {
   rocksdb::ColumnFamilyHandle* HandleOf(Column column) const;
 
   std::string path_;
+  std::unique_ptr<rocksdb::Env> env_;       // RocksDB's own
   std::unique_ptr<WriteAheadCheck> check_;  // RocksDB keeps its address
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, static_cast<size_t>(Column::kCount)> columns_{};
-  std::string prefix_;  // the namespace's number, big-endian
+  std::string prefix_;                      // the namespace's number, big-endian
+  std::atomic<bool> disk_was_full_{false};  // when the last write failed
 };
 
 }  // namespace groundswell

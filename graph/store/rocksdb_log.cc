@@ -7,6 +7,18 @@
 
 namespace groundswell {
 
+namespace {
+
+constexpr std::chrono::seconds kTryAgainInterval{1};
+
+Appended AsRepeated(const LogEntry& logged, const LogEntry& again, Offset offset) {
+  return {.outcome = IsSameAgain(logged, again) ? Appended::Outcome::kDuplicate
+                                                : Appended::Outcome::kConflict,
+          .offset = offset};
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, Offset base,
                                                              Options options) {
   if (options.event_ids_max < static_cast<int64_t>(options.group_max)) {
@@ -146,29 +158,40 @@ void RocksdbLog::WriteLoop() {
     {
       MutexLock lock(mutex_);
       // No delay that waits for more: while one group is synced the next one gathers.
-      while (queue_.empty() && !closing_) changed_.Wait(mutex_);
-      if (queue_.empty()) return;  // closing, and nothing is left
+      while (queue_.empty() && !closing_ && !failing_) changed_.Wait(mutex_);
+      // A server that is not ready for want of writes gets none: whether they work again is tried.
+      if (queue_.empty() && !closing_) {
+        changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kTryAgainInterval);
+      }
+      if (queue_.empty() && closing_) return;  // nothing is left
       group = TakeGroup();
     }
     WriteGroup(group);
   }
 }
 
+absl::StatusOr<Appended> RocksdbLog::Repeated(const LogEntry& entry, Offset offset) const {
+  const auto logged = store_.ReadLog(offset, 1);
+  if (!logged.ok()) return logged.status();
+  if (logged->empty()) {
+    return absl::DataLossError(fmt::format("an event id leads to {}, behind the log", offset));
+  }
+  return AsRepeated(logged->front().second, entry, offset);
+}
+
 absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& group) {
   const std::string event_id(EventIdOf(entry));
   // The database does not know yet what the group itself brings.
   if (const auto at = group.event_ids.find(event_id); at != group.event_ids.end()) {
-    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = at->second};
+    return AsRepeated(*at->second.second, entry, at->second.first);
   }
   const absl::StatusOr<std::optional<Offset>> earlier = store_.FindEventId(event_id);
   if (!earlier.ok()) return earlier.status();
-  if (earlier->has_value()) {
-    return Appended{.outcome = Appended::Outcome::kDuplicate, .offset = **earlier};
-  }
+  if (earlier->has_value()) return Repeated(entry, **earlier);
   const Offset offset = group.next++;
   group.batch.PutLogEntry(offset, entry);
   group.batch.PutEventId(event_id, offset);
-  group.event_ids.emplace(event_id, offset);
+  group.event_ids.emplace(event_id, std::pair(offset, &entry));
   group.writes = true;
   return Appended{.outcome = Appended::Outcome::kAppended, .offset = offset};
 }
@@ -285,11 +308,11 @@ absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
 
 void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
   Group group(store_);
-  // A full disk stops RocksDB; this lets it try again once space is back.
-  absl::Status status = failed_ ? store_.Resume() : absl::OkStatus();
+  // An error stops RocksDB; this lets it try again once its cause is gone.
+  absl::Status status = failing_ ? store_.Resume() : absl::OkStatus();
   if (status.ok()) status = StageGroup(pending, group);
   if (status.ok() && group.writes) status = CommitGroup(group.batch);
-  failed_ = !status.ok();
+  failing_ = !status.ok();
   // What is remembered in memory, and what others are told, only now that it is on disk.
   if (status.ok()) {
     producers_.erase(group.silent_producer);

@@ -2,9 +2,9 @@
 // one atomic, synced batch, so that many clients share the cost of a sync.
 //
 // De-duplication: the ids of the newest `event_ids_max` entries are kept; an entry whose id is
-// among them is not written again. A producer's sequence needs one number per producer, and so has
-// no window. Ids, sequences and records are written in the same batch: a crash never separates
-// them.
+// among them is not written again, and one that says something else under it is a conflict. A
+// producer's sequence needs one number per producer, and so has no window. Ids, sequences and
+// records are written in the same batch: a crash never separates them.
 #ifndef GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
 #define GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
 
@@ -61,6 +61,8 @@ class RocksdbLog final : public InteractionLog {
   void RemoveListener(int number) override;
   size_t queued() const override;
 
+  // The last write failed, and the database has not recovered: nothing is taken.
+  bool failing() const { return failing_.load(std::memory_order_relaxed); }
   // Acknowledged entries that were gone at Open, which Durability::kFlush allows.
   int64_t lost() const { return lost_; }
   // Offset of the oldest entry kept, or of the first that will come.
@@ -78,7 +80,8 @@ class RocksdbLog final : public InteractionLog {
     explicit Group(const GraphStore& store) : batch(store) {}
     GraphStore::Batch batch;
     Offset next = 0;
-    absl::flat_hash_map<std::string, Offset> event_ids;
+    // Of the entries that are to be written, which their requests hold.
+    absl::flat_hash_map<std::string, std::pair<Offset, const LogEntry*>> event_ids;
     std::map<std::string, Producer> producers;  // as they will be
     std::string silent_producer;                // makes room for a new one; may be empty
     std::vector<absl::StatusOr<AppendResult>> results;
@@ -93,6 +96,8 @@ class RocksdbLog final : public InteractionLog {
   absl::Status StageGroup(const std::vector<Pending>& pending, Group& group);
   absl::StatusOr<AppendResult> StageRequest(const AppendRequest& request, Group& group);
   absl::StatusOr<Appended> StageEntry(const LogEntry& entry, Group& group);
+  // What to say of an entry whose event id the entry at `offset` has.
+  absl::StatusOr<Appended> Repeated(const LogEntry& entry, Offset offset) const;
   absl::StatusOr<Producer> FindProducer(const AppendRequest& request, Group& group);
   absl::Status MakeRoomForProducer(Group& group);
   absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
@@ -102,12 +107,12 @@ class RocksdbLog final : public InteractionLog {
   const Options options_;
   std::atomic<Offset> begin_;
   std::atomic<Offset> end_;
+  std::atomic<bool> failing_{false};  // the writer's alone to change
   const int64_t lost_;
   // The writer's alone:
   std::map<std::string, Producer> producers_;
   const std::unique_ptr<AcknowledgedMark> mark_;
-  bool failed_ = false;  // the last write failed
-  Yielding yielding_;    // between two requests of a group
+  Yielding yielding_;  // between two requests of a group
 
   Mutex listeners_mutex_;
   std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(listeners_mutex_);

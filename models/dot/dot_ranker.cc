@@ -25,18 +25,25 @@ struct Embeddings {
 };
 
 struct DotScratch final : RankerScratch {
+  // Which hold as long as the prepared user's features do.
   std::span<const float> user;
 };
 
 class DotRanker final : public Ranker {
  public:
-  DotRanker(std::string name, SafetensorsFile file, Embeddings users, Embeddings items)
-      : name_(std::move(name)), file_(std::move(file)), users_(users), items_(items) {}
+  DotRanker(const Manifest::Model& model, SafetensorsFile file, Embeddings users, Embeddings items)
+      : name_(model.name),
+        reads_live_vectors_(model.file == kEmbeddingsFile),
+        file_(std::move(file)),
+        users_(users),
+        items_(items) {}
 
   std::string_view name() const override { return name_; }
 
   RankerShape shape() const override {
-    return {.user_rows = users_.rows() + 1, .item_rows = items_.rows() + 1};
+    return {.user_rows = users_.rows() + 1,
+            .item_rows = items_.rows() + 1,
+            .vector_width = reads_live_vectors_ ? users_.width : 0};
   }
 
   std::unique_ptr<RankerScratch> NewScratch(size_t /*block_size*/) const override {
@@ -44,11 +51,12 @@ class DotRanker final : public Ranker {
   }
 
   absl::Status PrepareUser(const UserFeatures& user, RankerScratch& scratch) const override {
-    if (user.row == 0) {
+    if (user.vector.empty() && user.row == 0) {
       return absl::FailedPreconditionError(
-          "the user came after the snapshot, which has no embedding of it");
+          "the user came after the snapshot and took nothing that has an embedding");
     }
-    static_cast<DotScratch&>(scratch).user = users_.Row(user.row);
+    static_cast<DotScratch&>(scratch).user =
+        user.vector.empty() ? users_.Row(user.row) : user.vector;
     return absl::OkStatus();
   }
 
@@ -56,13 +64,19 @@ class DotRanker final : public Ranker {
                   std::span<float> logits) const override {
     const std::span<const float> user = static_cast<DotScratch&>(scratch).user;
     for (size_t i = 0; i < logits.size(); ++i) {
-      logits[i] = items.rows[i] == 0 ? -std::numeric_limits<float>::infinity()
-                                     : Dot(user, items_.Row(items.rows[i]));
+      const std::span<const float> item = ItemVector(items, i);
+      logits[i] = item.empty() ? -std::numeric_limits<float>::infinity() : Dot(user, item);
     }
   }
 
  private:
+  std::span<const float> ItemVector(const ItemFeatures& items, size_t i) const {
+    if (!items.vectors.empty()) return items.vectors[i];
+    return items.rows[i] == 0 ? std::span<const float>() : items_.Row(items.rows[i]);
+  }
+
   const std::string name_;
+  const bool reads_live_vectors_;
   const SafetensorsFile file_;  // holds what the tables below view
   const Embeddings users_;
   const Embeddings items_;
@@ -106,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Ranker>> MakeDotRanker(const Manifest::Model& mod
                     "needs them alike",
                     file.name(), users->width, items->width));
   }
-  return std::unique_ptr<Ranker>(new DotRanker(model.name, file, *users, *items));
+  return std::unique_ptr<Ranker>(new DotRanker(model, file, *users, *items));
 }
 
 }  // namespace groundswell

@@ -1,11 +1,13 @@
-// The dot product of the snapshot's embeddings, as retrieval orders items: the baseline that a
-// trained ranker has to beat.
+// The dot product of embeddings, as retrieval orders items: the baseline that a trained ranker has
+// to beat.
 //
 //   logit(u, i) = <user_u, item_i>
 //
-// Its file holds `user` (users, d) and `item` (items, d): embeddings.safetensors does. Row r of the
-// model is row r - 1 of the tensor. A user without a trained embedding has no score, an item
-// without one comes last.
+// Its file holds `user` (users, d) and `item` (items, d); row r of the model is row r - 1 of the
+// tensor. Where the file is the snapshot's embeddings.safetensors, both are the vectors that the
+// live graph has now (UserFeatures::vector, ItemFeatures::vectors): users and items that came or
+// moved since the training are scored like all others. Other tables are another space, which the
+// live graph has no vectors in: a user without a row has no score, an item without one comes last.
 #ifndef GROUNDSWELL_MODELS_DOT_DOT_RANKER_H_
 #define GROUNDSWELL_MODELS_DOT_DOT_RANKER_H_
 

@@ -9,8 +9,9 @@
 // bf16 has f32's range with 8 bits of precision. The weight is rounded and packed once, in the
 // order in which oneDNN's kernels read it; the other factor is rounded at every product; products
 // are exact and sums f32. Its error is at most 2^-7 (1 + 2^-9) sum_k |x_k w_k|, beside that of the
-// f32 sum. It is computed where the processor has AVX512_BF16, and never on AMX tiles (docs/models.md
-// has why); a processor without serves f32, since to emulate bf16 takes longer than that.
+// f32 sum. It is computed where the processor has AVX512_BF16, and never on AMX tiles
+// (docs/models.md has why); a processor without serves f32, since to emulate bf16 takes longer than
+// that.
 #ifndef GROUNDSWELL_MODELS_MATH_WEIGHT_H_
 #define GROUNDSWELL_MODELS_MATH_WEIGHT_H_
 

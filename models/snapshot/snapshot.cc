@@ -13,7 +13,6 @@
 namespace groundswell {
 namespace {
 
-constexpr char kEmbeddingsFile[] = "embeddings.safetensors";
 constexpr char kClustersFile[] = "clusters.safetensors";
 
 // Macro nodes of every user or item, each below `clusters`.

@@ -258,7 +258,12 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   AppendRequest append;
   append.entries.push_back(*std::move(item));
   const absl::Status queued = parts_.log.Append(
-      std::move(append), [call, response](const absl::StatusOr<AppendResult>& appended) {
+      std::move(append), [call, request, response](const absl::StatusOr<AppendResult>& appended) {
+        if (appended.ok() && appended->entries[0].outcome == Appended::Outcome::kConflict) {
+          call->Finish(
+              EventIdReused("request_id", request->request_id(), appended->entries[0].offset));
+          return;
+        }
         if (appended.ok()) {
           response->set_offset(appended->entries[0].offset);
           response->set_consistency_token(MakeConsistencyToken(response->offset()));
@@ -341,6 +346,7 @@ void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) con
   *out.mutable_window_age() = TimeUtil::MicrosecondsToDuration(window.age_us);
   out.set_window_interactions(window.interactions);
   out.set_window_items(window.items);
+  out.set_traced_interactions(window.traced);
 }
 
 }  // namespace groundswell

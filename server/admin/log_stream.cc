@@ -26,7 +26,8 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
   out.set_user_id(interaction.user_id);
   out.set_item_id(interaction.item_id);
   out.set_event_type(interaction.event_type);
-  out.set_weight(static_cast<int32_t>(interaction.weight));
+  // 0 belongs to its type alone.
+  if (interaction.weight != 0) out.set_weight(static_cast<int32_t>(interaction.weight));
   *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
 }
 

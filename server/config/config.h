@@ -54,8 +54,8 @@ struct Config {
     int64_t embedding_weight = 100;
     int64_t random_walk = 100;
     int64_t random_walk_weight = 100;
-    int64_t co_occurrence = 100;
-    int64_t co_occurrence_weight = 100;
+    int64_t next_items = 100;
+    int64_t next_items_weight = 100;
     int64_t similar_items = 0;
     int64_t similar_items_weight = 100;
     int64_t trending = 100;
@@ -68,7 +68,7 @@ struct Config {
     int64_t history_weight = 100;
     int64_t rank_constant = 10;
     int64_t side_by_side_threads = 4;
-    int64_t co_occurrence_half_life_s = 7'776'000;
+    int64_t visit_gap_s = 604'800;
     int64_t trending_half_life_s = 21'600;
     int64_t popularity_half_life_s = 2'592'000;
     int64_t flat_max_items = 50'000;
@@ -106,6 +106,7 @@ struct Config {
   } paging;
   struct Ingest {
     int64_t stream_inflight_max = 2'000;
+    std::string trained_events = "refuse";
     int64_t queue_max = 20'000;
   } ingest;
   struct Log {
@@ -136,10 +137,10 @@ struct Config {
     std::string format = "text";
     int64_t slow_call_ms = 0;  // 0: none is logged
   } logging;
-  // The weight of one interaction of each type; at most 32. Set as a whole: naming one type
-  // replaces the default table.
+  // The weight of one interaction of each type; 0 hides the item from the user. At most 32. Set as
+  // a whole: naming one type replaces the default table.
   std::map<std::string, int64_t> event_types = {
-      {"cart", 1}, {"hide", -1}, {"purchase", 1}, {"return", -1}, {"view", 1}};
+      {"cart", 1}, {"hide", 0}, {"purchase", 1}, {"return", -1}, {"view", 1}};
 };
 
 }  // namespace groundswell

@@ -50,6 +50,11 @@ std::optional<std::string> FormatRule(std::string_view value) {
   return "must be text or json";
 }
 
+std::optional<std::string> TrainedEventsRule(std::string_view value) {
+  if (value == "refuse" || value == "count") return std::nullopt;
+  return "must be refuse or count";
+}
+
 std::optional<std::string> DurabilityRule(std::string_view value) {
   if (value == "sync" || value == "flush") return std::nullopt;
   return "must be sync or flush";
@@ -124,10 +129,10 @@ constexpr ConfigKey kKeys[] = {
      "Proposed per request: what random walks from the user's newest items meet."},
     {"retrieval.random_walk_weight", GROUNDSWELL_MEMBER(retrieval.random_walk_weight), "%", 1,
      10'000, "Weight of its places where the sources' lists are merged."},
-    {"retrieval.co_occurrence", GROUNDSWELL_MEMBER(retrieval.co_occurrence), "items", 0, 10'000,
-     "Proposed per request: what those who took the user's newest items took next."},
-    {"retrieval.co_occurrence_weight", GROUNDSWELL_MEMBER(retrieval.co_occurrence_weight), "%", 1,
-     10'000, "Weight of its places where the sources' lists are merged."},
+    {"retrieval.next_items", GROUNDSWELL_MEMBER(retrieval.next_items), "items", 0, 10'000,
+     "Proposed per request: what users took right after the user's newest items."},
+    {"retrieval.next_items_weight", GROUNDSWELL_MEMBER(retrieval.next_items_weight), "%", 1, 10'000,
+     "Weight of its places where the sources' lists are merged."},
     {"retrieval.similar_items", GROUNDSWELL_MEMBER(retrieval.similar_items), "items", 0, 10'000,
      "Proposed per request: items nearest to the user's three newest items."},
     {"retrieval.similar_items_weight", GROUNDSWELL_MEMBER(retrieval.similar_items_weight), "%", 1,
@@ -155,9 +160,8 @@ constexpr ConfigKey kKeys[] = {
      "Compute threads from which on a request's sources run side by side, on those that have "
      "nothing "
      "else to do; 0: never."},
-    {"retrieval.co_occurrence_half_life_s", GROUNDSWELL_MEMBER(retrieval.co_occurrence_half_life_s),
-     "s", 1, 1'000'000'000,
-     "Event time in which what others took counts half as much for co-occurrence."},
+    {"retrieval.visit_gap_s", GROUNDSWELL_MEMBER(retrieval.visit_gap_s), "s", 0, 1'000'000'000,
+     "A longer pause ends a visit: what a user took behind it is not next to what came before."},
     {"retrieval.trending_half_life_s", GROUNDSWELL_MEMBER(retrieval.trending_half_life_s), "s", 1,
      1'000'000'000, "Event time in which a user counts half as much for what is trending."},
     {"retrieval.popularity_half_life_s", GROUNDSWELL_MEMBER(retrieval.popularity_half_life_s), "s",
@@ -221,6 +225,10 @@ constexpr ConfigKey kKeys[] = {
      "Longest list; all of its pages together hold no more."},
     {"ingest.stream_inflight_max", GROUNDSWELL_MEMBER(ingest.stream_inflight_max), "interactions",
      1'000, 1'000'000, "Interactions of one stream that may wait for the disk."},
+    {"ingest.trained_events", GROUNDSWELL_MEMBER(ingest.trained_events), "", 1, 8,
+     "refuse or count: interactions from the time that the snapshot was trained on, where that was "
+     "another log than the server's. Its graph counts them already.",
+     TrainedEventsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
     {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,
@@ -242,7 +250,7 @@ constexpr ConfigKey kKeys[] = {
     {"checkpoint.interval_s", GROUNDSWELL_MEMBER(checkpoint.interval_s), "s", 0, 31'536'000,
      "How often the item side of the graph is written, if it changed; 0: only when asked for."},
     {"graph.neighbors_max", GROUNDSWELL_MEMBER(graph.neighbors_max), "edges", 8, 16'384,
-     "Newest neighbours of a user or an item that walks and co-occurrence see."},
+     "Newest neighbours of a user or an item that walks and next items see."},
     {"graph.new_items_max", GROUNDSWELL_MEMBER(graph.new_items_max), "items", 0, 100'000'000,
      "Items that may be created behind those of the snapshot, until the next start."},
     {"apply.batch_max", GROUNDSWELL_MEMBER(apply.batch_max), "interactions", 1, 100'000,

@@ -29,8 +29,8 @@ namespace {
 constexpr std::string_view kEnvironmentPrefix = "GROUNDSWELL_";
 constexpr std::string_view kEventTypes = "event_types";
 constexpr std::string_view kEventTypesHelp =
-    "Types of interactions and the integer weight that one of each adds to the graph. Setting any "
-    "replaces all.";
+    "Types of interactions and the integer weight that one of each adds to the graph; one of 0 "
+    "hides its item from its user. Setting any replaces all.";
 constexpr size_t kEventTypesMax = 32;
 constexpr size_t kEventTypeBytesMax = 32;
 constexpr size_t kFileBytesMax = 1 << 20;
@@ -110,9 +110,9 @@ absl::Status AddEventType(std::string_view name, int64_t weight,
         kEventTypes, name,
         fmt::format("a type's name must be 1 to {} of a-z, 0-9 and _", kEventTypeBytesMax));
   }
-  if (weight == 0 || weight < -kWeightMax || weight > kWeightMax) {
+  if (weight < -kWeightMax || weight > kWeightMax) {
     return Invalid(fmt::format("{}.{}", kEventTypes, name), std::to_string(weight),
-                   fmt::format("must be -{0} to {0}, not 0", kWeightMax));
+                   fmt::format("must be -{0} to {0}", kWeightMax));
   }
   types[std::string(name)] = weight;
   if (types.size() > kEventTypesMax) {
@@ -408,8 +408,8 @@ std::string DocsTable() {
   for (const auto& [name, weight] : defaults.event_types) {
     types += fmt::format("{}`{} = {}`", types.empty() ? "" : ", ", name, weight);
   }
-  text += fmt::format("| `[{}]` | {} | weight | -{} to {}, not 0 | {} |\n", kEventTypes, types,
-                      kWeightMax, kWeightMax, kEventTypesHelp);
+  text += fmt::format("| `[{}]` | {} | weight | -{} to {} | {} |\n", kEventTypes, types, kWeightMax,
+                      kWeightMax, kEventTypesHelp);
   return text;
 }
 

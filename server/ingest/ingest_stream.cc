@@ -1,6 +1,7 @@
 #include "server/ingest/ingest_stream.h"
 
 #include <fmt/format.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <deque>
@@ -14,6 +15,7 @@
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
+#include "server/rpc/undecodable_requests.h"
 
 namespace groundswell {
 namespace {
@@ -25,14 +27,16 @@ constexpr int64_t kSequenceMax = int64_t{1} << 60;
 //
 // gRPC calls the On* methods one at a time per operation; log threads call Complete. Everything
 // shared is guarded by mutex_, and the log is never called with it held.
-class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
+class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   IngestStream(const IngestParts& parts, const grpc::CallbackServerContext& context)
       : parts_(parts),
         context_(context),
         scope_(std::in_place, parts.metrics.requests(), Method::kIngest) {
-    StartRead(&request_);
+    parts_.streams.Add(this, [this] { GoAway(); });
+    StartRead(&received_);
   }
+  ~IngestStream() override { parts_.streams.Remove(this); }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -41,7 +45,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
       FinishWhenDone();
       return;
     }
-    AcceptBatch();
+    if (!IsFinished()) AcceptBatch();
     MutexLock lock(mutex_);
     reading_ = false;
     Advance();
@@ -76,15 +80,39 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
     v1::IngestResponse response;
     std::vector<std::string> types;  // of the interactions handed to the log
     std::vector<int32_t> positions;  // of those in the request
+    std::vector<std::string> event_ids;
     bool complete = false;
     bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
   };
+
+  bool IsFinished() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return finished_;
+  }
+
+  // What was read is still acknowledged; what was sent beyond it comes again, on another stream.
+  void GoAway() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    if (failure_.ok()) {
+      failure_ = WithReason(
+          absl::UnavailableError("the server is stopping: send what is not acknowledged again"),
+          "STOPPING");
+    }
+    FinishWhenDone();
+  }
 
   void Refuse(Ack& ack, int32_t index, const std::string& type, const absl::Status& status) {
     v1::IngestResponse::Refusal& refusal = *ack.response.add_refusals();
     refusal.set_index(index);
     *refusal.mutable_status() = ToRpcStatus(status);
     parts_.metrics.events().CountEvents(type, EventOutcome::kRefused);
+  }
+
+  absl::Status Decode() {
+    const bool decoded =
+        grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&received_, &request_).ok();
+    received_.Clear();
+    return decoded ? absl::OkStatus() : UndecodableRequest("groundswell.v1.IngestRequest");
   }
 
   absl::Status CheckBatch() const {
@@ -123,6 +151,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
     const absl::Status allowed = parts_.access.Check(context_, Right::kWrite);
     const bool may_come_later = absl::IsResourceExhausted(allowed);
     absl::Status status = may_come_later ? absl::OkStatus() : allowed;
+    if (status.ok()) status = Decode();
     if (status.ok()) status = CheckBatch();
     if (!status.ok()) {
       MutexLock lock(mutex_);
@@ -135,11 +164,11 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
     ack.response.set_batch_index(next_batch_++);
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = CheckInteraction(
-          one, parts_.options.event_types, *state->catalogue, parts_.options.now_us());
+      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_.options, *state);
       if (interaction.ok()) {
         ack.types.push_back(one.event_type());
         ack.positions.push_back(i);
+        ack.event_ids.push_back(one.event_id());
         append.entries.emplace_back(*std::move(interaction));
         append.sequences.push_back(append.first_sequence + i);
       } else {
@@ -198,6 +227,11 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
       }
       const Appended& one = appended->entries[i];
       const EventOutcome outcome = OutcomeOf(one);
+      if (outcome == EventOutcome::kRefused) {
+        Refuse(ack, ack.positions[i], ack.types[i],
+               EventIdReused("event_id", ack.event_ids[i], one.offset));
+        continue;
+      }
       parts_.metrics.events().CountEvents(ack.types[i], outcome);
       if (outcome == EventOutcome::kAccepted) {
         response.set_accepted_count(response.accepted_count() + 1);
@@ -212,18 +246,24 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
   // Starts whatever can start: the next write, the next read, the end.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) return;
     while (!writing_ && !acks_.empty() && acks_.front()->complete && acks_.front()->dropped) {
       acks_.pop_front();
     }
     if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
       writing_ = true;
-      StartWrite(&acks_.front()->response);
+      bool own_buffer = false;
+      // Bytes that cannot be made are an empty message, in place of an acknowledgement.
+      grpc::SerializationTraits<v1::IngestResponse>::Serialize(acks_.front()->response, &sent_,
+                                                               &own_buffer)
+          .IgnoreError();
+      StartWrite(&sent_);
     }
     const bool may_read = !reading_ && !reading_done_ && !broken_ && failure_.ok() &&
                           inflight_ < parts_.options.stream_inflight_max && acks_.size() < kAcksMax;
     if (may_read) {
       reading_ = true;
-      StartRead(&request_);
+      StartRead(&received_);
     }
     FinishWhenDone();
   }
@@ -242,11 +282,13 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
   const IngestParts& parts_;
   const grpc::CallbackServerContext& context_;
-  v1::IngestRequest request_;  // the read in progress
+  grpc::ByteBuffer received_;  // the read in progress
+  v1::IngestRequest request_;  // what was read
   int64_t next_batch_ = 0;     // the reading side's alone
 
   Mutex mutex_;
   std::optional<RpcScope> scope_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer sent_ ABSL_GUARDED_BY(mutex_);  // the write in progress
   std::deque<std::unique_ptr<Ack>> acks_ ABSL_GUARDED_BY(mutex_);
   size_t inflight_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t pending_batches_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -261,12 +303,47 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
 }  // namespace
 
-EventOutcome OutcomeOf(const Appended& appended) {
-  return appended.outcome == Appended::Outcome::kAppended ? EventOutcome::kAccepted
-                                                          : EventOutcome::kDuplicate;
+absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
+                                        const IngestOptions& options, const ServingState& state) {
+  absl::StatusOr<Interaction> checked =
+      CheckInteraction(interaction, options.event_types, *state.catalogue, options.now_us());
+  if (!checked.ok()) return checked;
+  const auto graph_offset = static_cast<Offset>(state.snapshot->manifest().graph_offset);
+  absl::Status trained = CheckNotTrained(options.trained, graph_offset, *checked);
+  if (!trained.ok()) return trained;
+  return checked;
 }
 
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* StartIngestStream(
+void OpenStreams::Add(const void* stream, std::function<void()> end) {
+  MutexLock lock(mutex_);
+  if (ended_) end();
+  streams_.emplace(stream, std::move(end));
+}
+
+void OpenStreams::Remove(const void* stream) {
+  MutexLock lock(mutex_);
+  streams_.erase(stream);
+}
+
+void OpenStreams::End() {
+  MutexLock lock(mutex_);
+  ended_ = true;
+  for (const auto& [stream, end] : streams_) end();
+}
+
+EventOutcome OutcomeOf(const Appended& appended) {
+  switch (appended.outcome) {
+    case Appended::Outcome::kAppended:
+      return EventOutcome::kAccepted;
+    case Appended::Outcome::kDuplicate:
+      return EventOutcome::kDuplicate;
+    case Appended::Outcome::kConflict:
+      break;
+  }
+  return EventOutcome::kRefused;
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartIngestStream(
     const IngestParts& parts, const grpc::CallbackServerContext& context) {
   return new IngestStream(parts, context);  // deletes itself when the stream is done
 }

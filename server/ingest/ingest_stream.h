@@ -8,13 +8,18 @@
 #include <map>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "graph/log/interaction_log.h"
+#include "graph/mutex.h"
 #include "groundswell/v1/interaction.pb.h"
 #include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/process/metrics.h"
 #include "server/rpc/access.h"
 #include "server/serving/serving_state.h"
+#include "server/serving/trained_log.h"
 
 namespace groundswell {
 
@@ -22,7 +27,23 @@ struct IngestOptions {
   std::string name_space;
   std::map<std::string, int64_t> event_types;
   size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
+  TrainedLog trained;                  // whose interactions are refused
   std::function<int64_t()> now_us;     // the clock, in microseconds since 1970
+};
+
+// The streams there are, so that a server that stops can end them. Thread-safe.
+class OpenStreams {
+ public:
+  // `end` is called from End, unless the stream was removed; a stream that comes after End is ended
+  // at once.
+  void Add(const void* stream, std::function<void()> end) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Remove(const void* stream) ABSL_LOCKS_EXCLUDED(mutex_);
+  void End() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<const void*, std::function<void()>> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
 // What the way of an interaction from a call to the log goes through; all must outlive the calls.
@@ -31,14 +52,20 @@ struct IngestParts {
   InteractionLog& log;
   const ServingCell& serving;
   Metrics& metrics;
+  OpenStreams& streams;
   const IngestOptions options;
 };
 
 // What the log did with one entry, as it is counted.
 EventOutcome OutcomeOf(const Appended& appended);
 
-// One stream, from now to its end. The reactor deletes itself.
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* StartIngestStream(
+// CheckInteraction, and that the snapshot that serves does not have it already.
+absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
+                                        const IngestOptions& options, const ServingState& state);
+
+// One stream of IngestRequest and IngestResponse, serialized, from now to its end. The reactor
+// deletes itself.
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StartIngestStream(
     const IngestParts& parts, const grpc::CallbackServerContext& context);
 
 }  // namespace groundswell

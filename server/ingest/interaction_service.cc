@@ -14,7 +14,7 @@ namespace groundswell {
 InteractionService::InteractionService(const AccessControl& access, InteractionLog& log,
                                        const ServingCell& serving, Removals& removals,
                                        Metrics& metrics, Options options)
-    : parts_{access, log, serving, metrics, std::move(options)}, removals_(removals) {}
+    : parts_{access, log, serving, metrics, streams_, std::move(options)}, removals_(removals) {}
 
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,
@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
   return call->reactor();
 }
 
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* InteractionService::Ingest(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* InteractionService::Ingest(
     grpc::CallbackServerContext* context) {
   return StartIngestStream(parts_, *context);
 }
@@ -60,24 +60,26 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
   absl::StatusOr<Interaction> interaction =
-      status.ok() ? CheckInteraction(one, parts_.options.event_types,
-                                     *parts_.serving.Get()->catalogue, parts_.options.now_us())
-                  : status;
+      status.ok() ? CheckForLog(one, parts_.options, *parts_.serving.Get()) : status;
   if (!interaction.ok()) {
     refuse(interaction.status());
     return call->reactor();
   }
   AppendRequest append;
   append.entries.emplace_back(*std::move(interaction));
-  const absl::Status queued =
-      parts_.log.Append(std::move(append), [this, call, refuse, response, type = one.event_type()](
-                                               const absl::StatusOr<AppendResult>& appended) {
+  const absl::Status queued = parts_.log.Append(
+      std::move(append), [this, call, refuse, response, type = one.event_type(),
+                          id = one.event_id()](const absl::StatusOr<AppendResult>& appended) {
         if (!appended.ok()) {
           refuse(LogError(appended.status()));
           return;
         }
         const Appended& one_appended = appended->entries.front();
         const EventOutcome outcome = OutcomeOf(one_appended);
+        if (outcome == EventOutcome::kRefused) {
+          refuse(EventIdReused("event_id", id, one_appended.offset));
+          return;
+        }
         response->set_offset(one_appended.offset);
         response->set_duplicate(outcome == EventOutcome::kDuplicate);
         response->set_consistency_token(MakeConsistencyToken(one_appended.offset));

@@ -13,7 +13,12 @@
 
 namespace groundswell {
 
-class InteractionService final : public v1::InteractionService::CallbackService {
+// Ingest takes its messages as bytes: gRPC tells a stream nothing of one that it cannot decode, and
+// the stream would seem to be at its end.
+class InteractionService final : public v1::InteractionService::WithRawCallbackMethod_Ingest<
+                                     v1::InteractionService::WithCallbackMethod_RecordInteraction<
+                                         v1::InteractionService::WithCallbackMethod_ForgetUser<
+                                             v1::InteractionService::Service>>> {
  public:
   using Options = IngestOptions;
 
@@ -21,7 +26,7 @@ class InteractionService final : public v1::InteractionService::CallbackService 
   InteractionService(const AccessControl& access, InteractionLog& log, const ServingCell& serving,
                      Removals& removals, Metrics& metrics, Options options);
 
-  grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Ingest(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Ingest(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* RecordInteraction(grpc::CallbackServerContext* context,
                                               const v1::RecordInteractionRequest* request,
@@ -30,7 +35,12 @@ class InteractionService final : public v1::InteractionService::CallbackService 
                                        const v1::ForgetUserRequest* request,
                                        v1::RemovalReceipt* response) override;
 
+  // Ends the Ingest streams there are, and those that still come, once what was read of them is
+  // acknowledged.
+  void EndStreams() { streams_.End(); }
+
  private:
+  OpenStreams streams_;
   const IngestParts parts_;
   Removals& removals_;
 };

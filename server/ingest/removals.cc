@@ -63,13 +63,18 @@ void Removals::Remove(LogEntry entry, steady_clock::time_point deadline, Done do
         });
     if (!submitted.ok()) (*shared)(submitted);
   };
+  const std::string event_id(EventIdOf(entry));
   AppendRequest request;
   request.entries.push_back(std::move(entry));
   const absl::Status queued = log_.Append(
       std::move(request),
-      [this, shared, deadline, redact](const absl::StatusOr<AppendResult>& appended) {
+      [this, shared, deadline, redact, event_id](const absl::StatusOr<AppendResult>& appended) {
         if (!appended.ok()) {
           (*shared)(LogError(appended.status()));
+          return;
+        }
+        if (appended->entries[0].outcome == Appended::Outcome::kConflict) {
+          (*shared)(EventIdReused("request_id", event_id, appended->entries[0].offset));
           return;
         }
         serving_.Get()->applier->WhenApplied(appended->entries[0].offset, deadline, redact);

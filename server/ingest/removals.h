@@ -29,8 +29,9 @@ class Removals {
   Removals(InteractionLog& log, const GraphStore& store, const ServingCell& serving,
            BackgroundThread& background, GraphJobs& jobs);
 
-  // `entry` is a ForgetUser or a RemoveItem. DeadlineExceeded when the receipt is not ready at
-  // `deadline`; what was begun is finished all the same.
+  // `entry` is a ForgetUser or a RemoveItem. AlreadyExists when its id is that of another,
+  // different entry; DeadlineExceeded when the receipt is not ready at `deadline`; what was begun
+  // is finished all the same.
   void Remove(LogEntry entry, std::chrono::steady_clock::time_point deadline, Done done);
 
  private:

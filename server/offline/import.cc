@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "graph/log/record.h"
 #include "graph/store/store.h"
 #include "server/offline/directory_swap.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/snapshot_staging.h"
+#include "server/serving/trained_log.h"
 
 namespace groundswell {
 namespace {
@@ -87,9 +89,38 @@ absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base, Generation
   return carried;
 }
 
+// What users hid, by user id and in the new snapshot's items. The log from the snapshot's offset on
+// says it again; what was hidden before is in no snapshot.
+using HiddenItems = absl::flat_hash_map<std::string, std::vector<HiddenItem>>;
+
+absl::StatusOr<HiddenItems> ReadHidden(GraphStore& old, const CheckedSnapshot& checked) {
+  const absl::StatusOr<Generation> generation = Generation::OpenCurrent(old);
+  if (!generation.ok()) return generation.status();
+  const auto items = generation->ReadItems();
+  if (!items.ok()) return items.status();
+  absl::flat_hash_map<std::string, ItemIndex> index_of;
+  for (uint32_t i = 0; i < checked.items.size(); ++i) {
+    index_of.emplace(checked.items[i].id, ItemIndex{i});
+  }
+  HiddenItems hidden;
+  absl::Status read = generation->ForEachUser([&](std::string_view user_id, const UserState& user) {
+    for (const HiddenItem& one : user.hidden) {
+      const StoredItem& item = (*items)[ToInt(one.item)];
+      const auto at = index_of.find(item.id);
+      if (item.removed || at == index_of.end()) continue;
+      hidden[std::string(user_id)].push_back({.item = at->second, .time_us = one.time_us});
+    }
+    return absl::OkStatus();
+  });
+  if (!read.ok()) return read;
+  for (auto& [user_id, its] : hidden) std::ranges::sort(its, {}, &HiddenItem::item);
+  return hidden;
+}
+
 // The users of the snapshot with the snapshot's own graph, less who and what was taken out since.
 absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const Window& window,
-                        GenerationWriter& writer, const ImportProgress& progress) {
+                        const HiddenItems& hidden, GenerationWriter& writer,
+                        const ImportProgress& progress) {
   std::vector<bool> item_is_gone(checked.items.size());
   for (size_t i = 0; i < checked.items.size() && !gone.items.empty(); ++i) {
     item_is_gone[i] = gone.items.contains(HashId(checked.items[i].id));
@@ -107,15 +138,29 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
                             .count = static_cast<uint32_t>(edge.count),
                             .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
     }
+    MergeBehindTrace(user, window);
+    const auto hidden_at = hidden.find(checked.users[u]);
+    user.hidden = hidden_at == hidden.end() ? std::vector<HiddenItem>() : hidden_at->second;
     if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
   }
   progress("users", checked.users.size(), checked.users.size());
   return absl::OkStatus();
 }
 
+// Pairs of a user and an item.
+size_t PairsIn(const SnapshotGraph& graph) {
+  size_t pairs = 0;
+  for (size_t user = 0; user + 1 < graph.user_begin.size(); ++user) {
+    for (size_t e = graph.user_begin[user]; e < graph.user_begin[user + 1]; ++e) {
+      pairs += e == graph.user_begin[user] || graph.edges[e].item != graph.edges[e - 1].item;
+    }
+  }
+  return pairs;
+}
+
 // What the old database was told while it served, and which snapshots it served.
 absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapshot,
-                           const GraphStore* old, GraphStore& store) {
+                           const TrainedLog& trained, const GraphStore* old, GraphStore& store) {
   GraphStore::Batch batch(store);
   std::vector<ServedSnapshot> before;
   if (old != nullptr) {
@@ -126,6 +171,7 @@ absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapsho
     if (!served.ok()) return served.status();
     before = *std::move(served);
   }
+  if (old == nullptr) PutTrainedLog(trained, batch);
   PutServedSnapshot(
       {.digest = snapshot.digest(),
        .version = snapshot.manifest().FullVersion(),
@@ -136,22 +182,26 @@ absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapsho
 }
 
 absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& options,
-                               const CheckedSnapshot& checked, const GraphStore* old,
+                               const CheckedSnapshot& checked, GraphStore* old,
                                const ImportProgress& progress,
                                const std::function<bool()>& cancelled) {
   auto store = GraphStore::Open({.path = staged, .name_space = options.name_space, .create = true});
   if (!store.ok()) return store.status();
   const auto base = static_cast<Offset>(checked.snapshot->manifest().graph_offset);
   Gone gone;
+  HiddenItems hidden;
   if (old != nullptr) {
     absl::StatusOr<Gone> found = GoneSince(*old, base);
     if (!found.ok()) return found.status();
     gone = *std::move(found);
+    absl::StatusOr<HiddenItems> read = ReadHidden(*old, checked);
+    if (!read.ok()) return read.status();
+    hidden = *std::move(read);
   }
   GenerationWriter writer(**store, Generation(**store, 1), progress, cancelled);
   if (absl::Status s = writer.WriteFiles(checked.files); !s.ok()) return s;
   if (absl::Status s = writer.WriteItems(checked.items, gone, {}); !s.ok()) return s;
-  absl::Status users = WriteUsers(checked, gone, options.window, writer, progress);
+  absl::Status users = WriteUsers(checked, gone, options.window, hidden, writer, progress);
   if (!users.ok()) return users;
   uint64_t carried = 0;
   if (old != nullptr) {
@@ -159,7 +209,12 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
     if (!copied.ok()) return copied.status();
     carried = *copied;
   }
-  if (absl::Status s = CarrySettings(options, *checked.snapshot, old, **store); !s.ok()) return s;
+  TrainedLog trained{.offset = base};
+  for (const SnapshotGraph::Edge& edge : checked.graph.edges) {
+    trained.until_us = std::max(trained.until_us, edge.last_time_us);
+  }
+  absl::Status settings = CarrySettings(options, *checked.snapshot, trained, old, **store);
+  if (!settings.ok()) return settings;
   absl::Status finished = writer.Finish({.snapshot_digest = checked.snapshot->digest(),
                                          .base_offset = base,
                                          .applied_offset = base,
@@ -184,7 +239,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
   ImportReport report{.snapshot_version = manifest.FullVersion(),
                       .users = manifest.users,
                       .items = manifest.items,
-                      .edges = checked->graph.edges.size(),
+                      .edges = PairsIn(checked->graph),
                       .examples = checked->examples};
 
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);

@@ -68,6 +68,7 @@ struct Pipeline::Run {
   RankedList list;
   std::optional<OverlaidUser> user;  // nullopt: nothing is known
   std::span<const ItemIndex> seen;   // the user's, which the list leaves out
+  std::vector<ItemIndex> hidden;     // likewise, also where seen items are asked for
   Scoring::Scores scores;            // of the ranked list
 };
 
@@ -115,7 +116,8 @@ absl::Status Pipeline::Run::ReadUser() {
   StageTimer timer(metrics, Stage::kUserState, &durations.user_state);
   auto read = ReadRequestUser(state, query.user_id, query.hypothetical_events);
   if (!read.ok()) return read.status();
-  user = *std::move(read);
+  user = std::move(read->known);
+  hidden = std::move(read->hidden);
   return absl::OkStatus();
 }
 
@@ -126,8 +128,8 @@ void Pipeline::Run::Retrieve() {
     for (const Edge& edge : user->state.edges) scratch.seen.push_back(edge.item);
   }
   seen = scratch.seen;
-  const ItemFilter filter = pipeline.FilterOf(query.rules, seen);
-  const ItemFilter with_seen = pipeline.FilterOf(query.rules, {});
+  const ItemFilter filter = pipeline.FilterOf(query.rules, seen, hidden);
+  const ItemFilter with_seen = pipeline.FilterOf(query.rules, {}, hidden);
   const bool fewer = thread.pressure != Pressure::kNone && query.only_sources == 0;
   if (fewer) Degrade(DegradedStep::kFewerCandidates);
   Retrieval::Result found =
@@ -208,7 +210,7 @@ void Pipeline::Run::Arrange() {
 
 void Pipeline::Run::LayOut() {
   const Catalogue& catalogue = *state.catalogue;
-  const ItemFilter filter = pipeline.FilterOf(query.rules, seen);
+  const ItemFilter filter = pipeline.FilterOf(query.rules, seen, hidden);
   const std::optional<uint32_t> no_category = catalogue.FindCategory("");
   PageRules rules{.page_size = query.page_size,
                   .category_max = query.diversity.category_max,
@@ -283,7 +285,7 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
         "and no user with a vector has taken it yet");
   }
   const ItemIndex itself[] = {item};
-  const ItemFilter filter = FilterOf(rules, itself);
+  const ItemFilter filter = FilterOf(rules, itself, {});
   auto found = state_.embedding_index->Retrieve(
       {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
   if (!found.ok()) return found.status();
@@ -296,21 +298,23 @@ absl::StatusOr<std::vector<float>> Pipeline::ScoreAgain(const Ranker& ranker,
                                                         const std::string& user_id,
                                                         std::span<const Candidate> items,
                                                         ComputeThread thread) {
-  const absl::StatusOr<std::optional<OverlaidUser>> user = ReadRequestUser(state_, user_id, {});
+  const absl::StatusOr<RequestUser> user = ReadRequestUser(state_, user_id, {});
   if (!user.ok()) return user.status();
   const auto scored = scoring_.Score(
-      ranker, user->has_value() ? **user : Nobody(), items, [] { return true; },
+      ranker, user->known.has_value() ? *user->known : Nobody(), items, [] { return true; },
       scratch_[thread.number].scoring);
   if (!scored.ok()) return scored.status();
   return std::vector<float>(scored->logits.begin(), scored->logits.end());
 }
 
-ItemFilter Pipeline::FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const {
+ItemFilter Pipeline::FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out,
+                              std::span<const ItemIndex> hidden) const {
   const Catalogue& catalogue = *state_.catalogue;
   ItemFilter filter;
   filter.RequireAvailable(catalogue, rules.now_us);
   if (!rules.excluded.empty()) filter.Exclude(rules.excluded);
   if (!left_out.empty()) filter.Exclude(left_out);
+  if (!hidden.empty()) filter.Exclude(hidden);
   if (!rules.categories.empty()) {
     filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
   }

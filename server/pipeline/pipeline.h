@@ -85,7 +85,8 @@ class Pipeline {
   // One request on its way through the stages.
   struct Run;
 
-  ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out) const;
+  ItemFilter FilterOf(const ItemRules& rules, std::span<const ItemIndex> left_out,
+                      std::span<const ItemIndex> hidden) const;
   RankedList NewList() const;
 
   const LiveState& state_;

@@ -48,9 +48,12 @@ absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& ev
 
 }  // namespace
 
-absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
-    const LiveState& state, const std::string& user_id,
-    std::span<const Interaction> hypothetical_events) {
+bool IsKnown(const UserState& user, const LiveState& state) {
+  return !user.edges.empty() || ToInt(user.index) < state.snapshot->user_clusters().size();
+}
+
+absl::StatusOr<RequestUser> ReadRequestUser(const LiveState& state, const std::string& user_id,
+                                            std::span<const Interaction> hypothetical_events) {
   std::optional<OverlaidUser> user;
   if (!user_id.empty()) {
     absl::StatusOr<std::optional<UserState>> stored = state.generation.ReadUser(user_id);
@@ -68,10 +71,12 @@ absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
     }
     user = *std::move(overlaid);
   }
-  const bool is_empty = user.has_value() && user->state.edges.empty() &&
-                        ToInt(user->state.index) >= state.snapshot->user_clusters().size();
-  if (is_empty) user.reset();
-  return user;
+  RequestUser found;
+  if (user.has_value()) {
+    for (const HiddenItem& one : user->state.hidden) found.hidden.push_back(one.item);
+  }
+  if (user.has_value() && IsKnown(user->state, state)) found.known = std::move(user);
+  return found;
 }
 
 }  // namespace groundswell

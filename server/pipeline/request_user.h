@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,13 +15,20 @@
 
 namespace groundswell {
 
-// nullopt: nothing is known. That is a user who was never seen, and one without a trained embedding
-// of whom every interaction was taken back. An empty `user_id` is a user who was never seen.
+struct RequestUser {
+  std::optional<OverlaidUser> known;  // nullopt: nothing that the graph knows
+  std::vector<ItemIndex> hidden;      // ascending; the user is not to see them
+};
+
+// False for a user without a trained embedding who never took anything, or of whom every
+// interaction was taken back.
+bool IsKnown(const UserState& user, const LiveState& state);
+
+// An empty `user_id` is a user who was never seen.
 // InvalidArgument, naming the field, for a hypothetical event that would not be applied.
 // REQUIRES: the state has its applier.
-absl::StatusOr<std::optional<OverlaidUser>> ReadRequestUser(
-    const LiveState& state, const std::string& user_id,
-    std::span<const Interaction> hypothetical_events);
+absl::StatusOr<RequestUser> ReadRequestUser(const LiveState& state, const std::string& user_id,
+                                            std::span<const Interaction> hypothetical_events);
 
 }  // namespace groundswell
 

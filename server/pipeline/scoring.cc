@@ -43,27 +43,44 @@ absl::StatusOr<Scoring::Scores> Scoring::Score(const Ranker& ranker, const Overl
   if (!has_time()) return TooLittleTime();
   TakeItems(items, scratch.items);
   scratch.logits.resize(items.size());
-  const UserFeatures features = GatherUserFeatures(*state_.graph, ranker.shape(), user.state,
-                                                   scratch.features, user.own_two_hop);
+  const RankerShape shape = ranker.shape();
+  UserFeatures features =
+      GatherUserFeatures(*state_.graph, shape, user.state, scratch.features, user.own_two_hop);
+  const std::optional<EmbeddingIndex::View> vectors = VectorsFor(shape);
+  if (vectors) GatherUserVector(state_, *vectors, user, scratch.vectors, features);
   absl::Status prepared = ranker.PrepareUser(features, *scratch.rankers[NumberOf(ranker)]);
   if (!prepared.ok()) return prepared;
   for (size_t begin = 0; begin < items.size(); begin += kBlock) {
     if (!has_time()) return TooLittleTime();
     const size_t count = std::min(kBlock, items.size() - begin);
     const auto block = std::span<const ItemIndex>(scratch.items).subspan(begin, count);
-    ScoreBlock(ranker, block, scratch, std::span(scratch.logits).subspan(begin, count));
+    ScoreBlock(ranker, block, vectors ? &*vectors : nullptr, scratch,
+               std::span(scratch.logits).subspan(begin, count));
   }
   return Scores{
       .logits = scratch.logits, .user = features, .newest_edges = scratch.features.newest_edges};
 }
 
-void Scoring::ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
+std::optional<EmbeddingIndex::View> Scoring::VectorsFor(const RankerShape& shape) const {
+  if (shape.vector_width == 0) return std::nullopt;
+  return state_.embedding_index->Now();
+}
+
+ItemFeatures Scoring::FeaturesOf(const RankerShape& shape, std::span<const ItemIndex> items,
+                                 const EmbeddingIndex::View* items_now, Scratch& scratch) const {
+  ItemFeatures features = GatherItemFeatures(*state_.graph, shape, items, scratch.features);
+  if (items_now != nullptr) GatherItemVectors(*items_now, items, scratch.vectors, features);
+  return features;
+}
+
+void Scoring::ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block,
+                         const EmbeddingIndex::View* items_now, Scratch& scratch,
                          std::span<float> logits) const {
   const size_t number = NumberOf(ranker);
   RankerScratch& ranker_scratch = *scratch.rankers[number];
   if (ranker.prepared_width() == 0) {
-    ranker.ScoreItems(GatherItemFeatures(*state_.graph, ranker.shape(), block, scratch.features),
-                      ranker_scratch, logits);
+    ranker.ScoreItems(FeaturesOf(ranker.shape(), block, items_now, scratch), ranker_scratch,
+                      logits);
     return;
   }
   const std::span<const float> prepared =
@@ -77,10 +94,11 @@ bool Scoring::Explain(const Ranker& ranker, const UserState& user, const Scores&
                       std::span<const Candidate> items, HasTime has_time, Scratch& scratch,
                       Explanations& explanations) const {
   TakeItems(items, scratch.items);
+  const std::optional<EmbeddingIndex::View> vectors = VectorsFor(ranker.shape());
   const ExplanationQuery query{
       .ranker = ranker,
       .user = scores.user,
-      .items = GatherItemFeatures(*state_.graph, ranker.shape(), scratch.items, scratch.features)};
+      .items = FeaturesOf(ranker.shape(), scratch.items, vectors ? &*vectors : nullptr, scratch)};
   if (!groundswell::Explain(
           query, *scratch.rankers[NumberOf(ranker)], scratch.explanations,
           [&] { return has_time(); }, explanations)) {

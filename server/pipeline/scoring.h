@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "server/pipeline/features.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/prepared_items.h"
+#include "server/pipeline/vector_features.h"
 #include "server/process/metrics.h"
 
 namespace groundswell {
@@ -33,6 +35,7 @@ class Scoring {
   struct Scratch {
     std::vector<std::unique_ptr<RankerScratch>> rankers;  // one per ranker of the snapshot
     FeatureBuffers features;
+    VectorBuffers vectors;
     PreparedItemBuffers prepared_items;
     ExplanationBuffers explanations;
     std::vector<ItemIndex> items;
@@ -69,7 +72,13 @@ class Scoring {
                Explanations& explanations) const;
 
  private:
-  void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block, Scratch& scratch,
+  // Of items as `items_now` has them, which may be null for a shape that reads no vectors.
+  ItemFeatures FeaturesOf(const RankerShape& shape, std::span<const ItemIndex> items,
+                          const EmbeddingIndex::View* items_now, Scratch& scratch) const;
+  // For such a shape.
+  std::optional<EmbeddingIndex::View> VectorsFor(const RankerShape& shape) const;
+  void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block,
+                  const EmbeddingIndex::View* items_now, Scratch& scratch,
                   std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;
 

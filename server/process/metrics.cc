@@ -157,9 +157,9 @@ RequestMetrics::RequestMetrics(Registry& registry) {
   access_reload_failures_ =
       OneCounter(registry, "groundswell_access_reload_failures_total",
                  "Times that access.clients_file had changed and could not be used.");
-  http_cut_off_ =
-      OneCounter(registry, "groundswell_http_cut_off_total",
-                 "HTTP connections refused or cut off: too many, too slow, or with too much to say.");
+  http_cut_off_ = OneCounter(
+      registry, "groundswell_http_cut_off_total",
+      "HTTP connections refused or cut off: too many, too slow, or with too much to say.");
 }
 
 void RequestMetrics::CountRequest(Method method, int code, nanoseconds duration) {

@@ -1,6 +1,8 @@
 #include "server/recommend/list_response.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "google/protobuf/util/time_util.h"
@@ -15,24 +17,38 @@ void WriteDuration(std::chrono::nanoseconds duration, google::protobuf::Duration
   out = TimeUtil::NanosecondsToDuration(duration.count());
 }
 
-void WriteItem(const Candidate& candidate, const Catalogue& catalogue, v1::RecommendedItem& out) {
-  out.set_item_id(std::string(catalogue.Id(candidate.item)));
-  out.set_title(std::string(catalogue.Title(candidate.item)));
-  out.set_category(std::string(catalogue.Category(candidate.item)));
+// The item as the present catalogue has it; nullopt when it was removed, or is not in the snapshot
+// that serves now.
+std::optional<ItemIndex> FindNow(ItemIndex item, const RankedList& list, const Catalogue& now) {
+  if (list.catalogue.get() != &now) return now.Find(list.catalogue->Id(item));
+  return now.IsRemoved(item) ? std::nullopt : std::optional(item);
+}
+
+void WriteItem(const Candidate& candidate, ItemIndex item, const Catalogue& catalogue,
+               v1::RecommendedItem& out) {
+  out.set_item_id(std::string(catalogue.Id(item)));
+  out.set_title(catalogue.Title(item));
+  out.set_category(std::string(catalogue.Category(item)));
   out.set_score(candidate.score);
   for (const auto& [bit, source] : kSources) {
     if (candidate.sources & bit) out.add_sources(source);
   }
 }
 
-void WriteExplanation(const RankedList& list, const Explanation& explanation,
-                      v1::Explanation& out) {
-  out.set_contribution(explanation.contribution);
+void WriteExplanation(const RankedList& list, const Explanation& explanation, const Catalogue& now,
+                      v1::RecommendedItem& item) {
   const auto [kind, number] = explanation.cause;
+  std::optional<ItemIndex> past_item;
+  if (kind == Cause::Kind::kPastItem) {
+    past_item = FindNow(ItemIndex{number}, list, now);
+    if (!past_item.has_value()) return;
+  }
+  v1::Explanation& out = *item.add_explanations();
+  out.set_contribution(explanation.contribution);
   switch (kind) {
     case Cause::Kind::kPastItem:
-      out.mutable_past_item()->set_item_id(std::string(list.catalogue->Id(ItemIndex{number})));
-      out.mutable_past_item()->set_title(std::string(list.catalogue->Title(ItemIndex{number})));
+      out.mutable_past_item()->set_item_id(std::string(now.Id(*past_item)));
+      out.mutable_past_item()->set_title(now.Title(*past_item));
       break;
     case Cause::Kind::kItemNode:
       out.mutable_item_node()->set_number(static_cast<int32_t>(number));
@@ -46,17 +62,26 @@ void WriteExplanation(const RankedList& list, const Explanation& explanation,
   }
 }
 
-// The items at [begin, end) of the list, with their explanations if they have any. Response: any
-// that has items.
+// The item at `at` of the list, with its explanations if it has any. Response: any that has items.
 template <typename Response>
-void WriteItems(const RankedList& list, size_t begin, size_t end, Response& response) {
-  for (size_t at = begin; at < end; ++at) {
-    v1::RecommendedItem& item = *response.add_items();
-    WriteItem(list.items[at], *list.catalogue, item);
-    if (!list.explanations.has_value() || at >= list.explanations->of_item.size()) continue;
-    for (const Explanation& explanation : list.explanations->of_item[at]) {
-      WriteExplanation(list, explanation, *item.add_explanations());
-    }
+void WriteItemAt(const RankedList& list, size_t at, ItemIndex item_now, const Catalogue& now,
+                 Response& response) {
+  v1::RecommendedItem& item = *response.add_items();
+  WriteItem(list.items[at], item_now, now, item);
+  if (!list.explanations.has_value() || at >= list.explanations->of_item.size()) return;
+  for (const Explanation& explanation : list.explanations->of_item[at]) {
+    WriteExplanation(list, explanation, now, item);
+  }
+}
+
+// The items of a page that may still be answered.
+template <typename Response>
+void WriteItems(const Page& page, const Present& present, Response& response) {
+  for (size_t at = page.begin; at < page.end; ++at) {
+    const auto item = FindNow(page.list->items[at].item, *page.list, present.catalogue);
+    if (!item.has_value() || !present.catalogue.IsAvailable(*item, present.now_us)) continue;
+    if (std::ranges::binary_search(present.hidden, *item)) continue;
+    WriteItemAt(*page.list, at, *item, present.catalogue, response);
   }
 }
 
@@ -104,22 +129,24 @@ v1::FallbackReason ToApi(std::optional<Fallback> fallback) {
   return v1::FALLBACK_REASON_UNSPECIFIED;
 }
 
-void WritePage(const Page& page, v1::RecommendResponse& response) {
+void WritePage(const Page& page, const Present& present, v1::RecommendResponse& response) {
   response.set_recommendation_id(page.recommendation_id);
-  WriteItems(*page.list, page.begin, page.end, response);
+  WriteItems(page, present, response);
   response.set_next_page_token(page.next_page_token);
   WriteOrigin(*page.list, response);
   response.set_fallback_reason(ToApi(page.list->fallback));
 }
 
-void WritePage(const Page& page, v1::SimilarItemsResponse& response) {
-  WriteItems(*page.list, page.begin, page.end, response);
+void WritePage(const Page& page, const Present& present, v1::SimilarItemsResponse& response) {
+  WriteItems(page, present, response);
   response.set_next_page_token(page.next_page_token);
   response.set_snapshot_version(page.list->snapshot_version);
 }
 
 void WriteRanking(const RankedList& list, v1::RankResponse& response) {
-  WriteItems(list, 0, list.items.size(), response);
+  for (size_t at = 0; at < list.items.size(); ++at) {
+    WriteItemAt(list, at, list.items[at].item, *list.catalogue, response);
+  }
   WriteOrigin(list, response);
 }
 

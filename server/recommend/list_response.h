@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 
+#include "graph/state/catalogue.h"
 #include "groundswell/v1/recommend.pb.h"
 #include "server/pipeline/query.h"
 #include "server/pipeline/ranked_list.h"
@@ -16,9 +18,18 @@ namespace groundswell {
 v1::Degradation ToApi(DegradedStep step);
 v1::FallbackReason ToApi(std::optional<Fallback> fallback);
 
-// Into an empty response; its timings are WriteTimings'.
-void WritePage(const Page& page, v1::RecommendResponse& response);
-void WritePage(const Page& page, v1::SimilarItemsResponse& response);
+// The catalogue that serves, at the moment of the answer. It may be another one than the list's,
+// and know of removals and of other titles that came after the list was ranked.
+struct Present {
+  const Catalogue& catalogue;
+  int64_t now_us = 0;
+  std::span<const ItemIndex> hidden = {};  // ascending; what the user is not to see
+};
+
+// Into an empty response; its timings are WriteTimings'. Items that may not be answered any more
+// are left out, and so are explanations by removed ones.
+void WritePage(const Page& page, const Present& present, v1::RecommendResponse& response);
+void WritePage(const Page& page, const Present& present, v1::SimilarItemsResponse& response);
 // The whole list. What was asked for and not found is the caller's to add.
 void WriteRanking(const RankedList& list, v1::RankResponse& response);
 

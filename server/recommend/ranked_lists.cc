@@ -91,6 +91,17 @@ absl::StatusOr<Page> RankedLists::Resume(std::string_view token, uint64_t query_
   return MakePage(position->id, std::move(list), position->begin, page_size);
 }
 
+void RankedLists::Drop(std::string_view token) {
+  const absl::StatusOr<Position> position = DecodeToken(token);
+  if (!position.ok()) return;
+  std::list<Entry> dropped;
+  const MutexLock lock(mutex_);
+  const auto found = by_id_.find(position->id);
+  if (found == by_id_.end()) return;
+  dropped.splice(dropped.begin(), by_use_, found->second);
+  by_id_.erase(found);
+}
+
 size_t RankedLists::size() const {
   const MutexLock lock(mutex_);
   return by_use_.size();

@@ -69,6 +69,10 @@ class RankedLists {
   // REQUIRES: page_size > 0.
   absl::StatusOr<Page> Resume(std::string_view token, uint64_t query_hash, size_t page_size);
 
+  // Lets go of the list behind `token`: its pages are then PAGE_TOKEN_EXPIRED. Nothing happens when
+  // there is none.
+  void Drop(std::string_view token) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Lists held now.
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -29,9 +29,11 @@ uint64_t QueryHashOf(Request request) {
 
 }  // namespace
 
-RecommendService::RecommendService(RankedLists& lists, const ListRulesCell& list_rules,
-                                   ShadowRanking& shadow, UnaryRunner& runner, RequestTerms terms)
-    : lists_(lists),
+RecommendService::RecommendService(const GraphStore& store, RankedLists& lists,
+                                   const ListRulesCell& list_rules, ShadowRanking& shadow,
+                                   UnaryRunner& runner, RequestTerms terms)
+    : store_(store),
+      lists_(lists),
       list_rules_(list_rules),
       shadow_(shadow),
       runner_(runner),
@@ -41,7 +43,7 @@ grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContex
                                                       const v1::RecommendRequest* request,
                                                       v1::RecommendResponse* response) {
   return runner_.Run(context, Method::kRecommend, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoRecommend(*request, call, *response); });
 }
 
@@ -53,7 +55,7 @@ grpc::ServerUnaryReactor* RecommendService::BatchRecommend(grpc::CallbackServerC
   for (const v1::RecommendRequest& one : request->requests()) {
     newest = std::max(newest, CheckConsistencyToken(one.consistency_token()).value_or(0));
   }
-  return runner_.Run(context, Method::kBatchRecommend, /*request_id=*/"", newest,
+  return runner_.Run(context, Method::kBatchRecommend, /*request_id=*/"", newest, *response,
                      [=, this](Call& call) { return DoBatchRecommend(*request, call, *response); });
 }
 
@@ -61,14 +63,14 @@ grpc::ServerUnaryReactor* RecommendService::Rank(grpc::CallbackServerContext* co
                                                  const v1::RankRequest* request,
                                                  v1::RankResponse* response) {
   return runner_.Run(context, Method::kRank, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoRank(*request, call, *response); });
 }
 
 grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerContext* context,
                                                          const v1::SimilarItemsRequest* request,
                                                          v1::SimilarItemsResponse* response) {
-  return runner_.Run(context, Method::kSimilarItems, request->request_id(), Offset{0},
+  return runner_.Run(context, Method::kSimilarItems, request->request_id(), Offset{0}, *response,
                      [=, this](Call& call) { return DoSimilarItems(*request, call, *response); });
 }
 
@@ -76,7 +78,7 @@ grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerCon
                                                          const v1::GetUserStateRequest* request,
                                                          v1::GetUserStateResponse* response) {
   return runner_.Run(context, Method::kGetUserState, request->request_id(),
-                     CheckConsistencyToken(request->consistency_token()),
+                     CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoGetUserState(*request, call, *response); });
 }
 
@@ -85,12 +87,20 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   absl::StatusOr<RecommendQuery> query = CheckRecommend(request, *call.state, terms_);
   if (!query.ok()) return query.status();
   StageDurations durations;
-  const absl::StatusOr<Page> page =
-      request.page_token().empty()
-          ? FirstPage(request, *std::move(query), call, durations)
-          : lists_.Resume(request.page_token(), QueryHashOf(request), query->page_size);
+  const absl::StatusOr<Page> page = request.page_token().empty()
+                                        ? FirstPage(request, *std::move(query), call, durations)
+                                        : NextPage(request, query->page_size);
   if (!page.ok()) return page.status();
-  WritePage(*page, response);
+  // The list itself leaves out what was hidden before it.
+  RequestUser user;
+  if (!request.page_token().empty()) {
+    absl::StatusOr<RequestUser> read = ReadRequestUser(*call.state, request.user_id(), {});
+    if (!read.ok()) return read.status();
+    user = *std::move(read);
+  }
+  WritePage(*page,
+            {.catalogue = *call.state->catalogue, .now_us = terms_.now_us(), .hidden = user.hidden},
+            response);
   WriteTimings(call.queued, durations, std::chrono::steady_clock::now() - call.arrival,
                *response.mutable_timings());
   return absl::OkStatus();
@@ -108,6 +118,19 @@ absl::StatusOr<Page> RecommendService::FirstPage(const v1::RecommendRequest& req
   Page page = lists_.Begin(*std::move(list), QueryHashOf(request), query.page_size);
   if (query.hypothetical_events.empty()) shadow_.Offer(call.state, query.user_id, page.list);
   return page;
+}
+
+absl::StatusOr<Page> RecommendService::NextPage(const v1::RecommendRequest& request,
+                                                size_t page_size) {
+  const std::string& token = request.page_token();
+  absl::StatusOr<Page> page = lists_.Resume(token, QueryHashOf(request), page_size);
+  if (!page.ok() || request.user_id().empty()) return page;
+  const auto forgotten = store_.FindTombstone(Tombstone::Kind::kUser, HashId(request.user_id()));
+  if (!forgotten.ok()) return forgotten.status();
+  if (!forgotten->has_value() || (*forgotten)->offset <= page->list->applied_offset) return page;
+  // What the list says of the user may not be said any more.
+  lists_.Drop(token);
+  return lists_.Resume(token, QueryHashOf(request), page_size);
 }
 
 absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest& request,
@@ -160,7 +183,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
     page = lists_.Resume(request.page_token(), query_hash, query->page_size);
   }
   if (!page.ok()) return page.status();
-  WritePage(*page, response);
+  WritePage(*page, {.catalogue = *call.state->catalogue, .now_us = terms_.now_us()}, response);
   return absl::OkStatus();
 }
 
@@ -170,14 +193,14 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
   if (!query.ok()) return query.status();
   const ServingState& state = *call.state;
   const Applier::Progress progress = state.applier->progress();
-  const absl::StatusOr<std::optional<OverlaidUser>> user =
-      ReadRequestUser(state, query->user_id, {});
+  const auto user = state.generation.ReadUser(query->user_id);
   if (!user.ok()) return user.status();
-  if (!user->has_value()) {
+  const bool is_there = user->has_value() && (IsKnown(**user, state) || !(*user)->hidden.empty());
+  if (!is_there) {
     return UnknownResource("user", query->user_id, "USER_UNKNOWN",
                            "it has no interaction and is not in the snapshot");
   }
-  WriteUserState(state, progress, *query, (*user)->state, call.stale, response);
+  WriteUserState(state, progress, *query, **user, call.stale, response);
   return absl::OkStatus();
 }
 

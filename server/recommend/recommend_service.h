@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/store/store.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
 #include "server/pipeline/query.h"
 #include "server/recommend/list_rules.h"
@@ -17,8 +18,8 @@ namespace groundswell {
 class RecommendService final : public v1::RecommendationService::CallbackService {
  public:
   // All references must outlive the service.
-  RecommendService(RankedLists& lists, const ListRulesCell& list_rules, ShadowRanking& shadow,
-                   UnaryRunner& runner, RequestTerms terms);
+  RecommendService(const GraphStore& store, RankedLists& lists, const ListRulesCell& list_rules,
+                   ShadowRanking& shadow, UnaryRunner& runner, RequestTerms terms);
 
   grpc::ServerUnaryReactor* Recommend(grpc::CallbackServerContext* context,
                                       const v1::RecommendRequest* request,
@@ -52,7 +53,10 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   // Of a list that is ranked for this request, and kept.
   absl::StatusOr<Page> FirstPage(const v1::RecommendRequest& request, RecommendQuery query,
                                  Call& call, StageDurations& durations);
+  // Of a list that was kept.
+  absl::StatusOr<Page> NextPage(const v1::RecommendRequest& request, size_t page_size);
 
+  const GraphStore& store_;
   RankedLists& lists_;
   const ListRulesCell& list_rules_;
   ShadowRanking& shadow_;

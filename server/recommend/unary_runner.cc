@@ -1,10 +1,16 @@
 #include "server/recommend/unary_runner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "scheduling/thread_scheduling.h"
+#include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
 
 namespace groundswell {
@@ -16,12 +22,38 @@ std::optional<TraceContext> TraceOf(const grpc::CallbackServerContext& context) 
   return ParseTraceParent({found->second.data(), found->second.size()});
 }
 
+constexpr size_t kAnswerBytesMax = size_t{4} << 20;  // what gRPC's clients take by default
+
+size_t AnswerBytesMax(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find("groundswell-answer-bytes-max");
+  if (found == context.client_metadata().end()) return kAnswerBytesMax;
+  size_t bytes = 0;
+  const char* const end = found->second.data() + found->second.size();
+  const auto [read_until, error] = std::from_chars(found->second.data(), end, bytes);
+  return error == std::errc() && read_until == end ? bytes : kAnswerBytesMax;
+}
+
+absl::Status CheckAnswer(const grpc::CallbackServerContext& context,
+                         const google::protobuf::Message& answer) {
+  const size_t bytes = answer.ByteSizeLong();
+  if (bytes <= kAnswerBytesMax) return absl::OkStatus();
+  const size_t bytes_max = AnswerBytesMax(context);
+  if (bytes <= bytes_max) return absl::OkStatus();
+  return WithReason(
+      absl::ResourceExhaustedError(fmt::format(
+          "the answer has {} bytes and this client takes {}: ask for less at once, or let the "
+          "client "
+          "take larger messages and say so in the metadata groundswell-answer-bytes-max",
+          bytes, bytes_max)),
+      "ANSWER_TOO_LARGE", {{"answer_bytes", std::to_string(bytes)}});
+}
+
 }  // namespace
 
 // One call on its way.
 struct UnaryRunner::Pending {
   Pending(grpc::CallbackServerContext& call_context, UnaryRunner& unary_runner, Method call_method,
-          std::string_view call_id, Work call_work)
+          std::string_view call_id, const google::protobuf::Message& call_response, Work call_work)
       : context(call_context),
         runner(unary_runner),
         unary(call_context, unary_runner.metrics_.requests(), call_method,
@@ -29,6 +61,7 @@ struct UnaryRunner::Pending {
         method(call_method),
         request_id(call_id),
         trace(TraceOf(call_context)),
+        response(call_response),
         work(std::move(call_work)) {
     call.arrival = unary.arrival();
     call.deadline = unary.deadline();
@@ -53,6 +86,7 @@ struct UnaryRunner::Pending {
   const Method method;
   const std::string_view request_id;
   const std::optional<TraceContext> trace;
+  const google::protobuf::Message& response;
   Work work;
   Call call;
 };
@@ -68,9 +102,11 @@ UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
 
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            std::string_view request_id,
-                                           absl::StatusOr<Offset> consistency_offset, Work work) {
+                                           absl::StatusOr<Offset> consistency_offset,
+                                           const google::protobuf::Message& response, Work work) {
   RequestShortSlicesOnce();
-  auto pending = std::make_shared<Pending>(*context, *this, method, request_id, std::move(work));
+  auto pending =
+      std::make_shared<Pending>(*context, *this, method, request_id, response, std::move(work));
   grpc::ServerUnaryReactor* const reactor = pending->unary.reactor();
   if (absl::Status s = access_.Check(*context, Right::kRead); !s.ok()) {
     pending->Finish(s);
@@ -108,7 +144,9 @@ void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached)
       metrics_.requests().CountRejected(Rejection::kDeadline);
       pending->Finish(absl::DeadlineExceededError("the deadline passed while the call waited"));
     } else {
-      pending->Finish(pending->work(call));
+      absl::Status status = pending->work(call);
+      if (status.ok()) status = CheckAnswer(pending->context, pending->response);
+      pending->Finish(status);
     }
   });
   if (submitted.ok()) return;

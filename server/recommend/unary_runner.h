@@ -4,6 +4,9 @@
 //   arrival -> (wait for the caller's own write) -> queue -> compute thread -> finish
 //
 // Whatever happens the call is finished exactly once, counted and timed, and logged if it was slow.
+// gRPC's clients take answers of 4 MiB unless they are told otherwise; one that takes more says so
+// in its metadata, `groundswell-answer-bytes-max`.
+//
 // A caller's `traceparent` (W3C Trace Context) stands in the log, and is answered by a
 // `traceresponse`.
 #ifndef GROUNDSWELL_SERVER_RECOMMEND_UNARY_RUNNER_H_
@@ -16,6 +19,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
 #include "graph/ids.h"
 #include "grpcpp/grpcpp.h"
 #include "server/pipeline/admission.h"
@@ -54,10 +58,12 @@ class UnaryRunner {
   // Runs `work` on a compute thread once the graph contains `consistency_offset`, or the wait for
   // it is over, if the caller has the right to read. An error as `consistency_offset` finishes the
   // call with it. Request and response may be used by `work`; they live until the call is finished.
-  // `request_id` is the request's.
+  // `request_id` is the request's. A `response` that is larger than the caller takes becomes an
+  // error that says so: ResourceExhausted, reason ANSWER_TOO_LARGE.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Method method,
                                 std::string_view request_id,
-                                absl::StatusOr<Offset> consistency_offset, Work work);
+                                absl::StatusOr<Offset> consistency_offset,
+                                const google::protobuf::Message& response, Work work);
 
  private:
   struct Pending;

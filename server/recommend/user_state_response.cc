@@ -48,6 +48,10 @@ void WriteUserState(const LiveState& state, const Applier::Progress& progress,
   for (const uint32_t at : newest) {
     WriteRecentItem(state, user, user.edges[at], *response.add_recent_items());
   }
+  for (const HiddenItem& hidden : user.hidden) {
+    if (state.catalogue->IsRemoved(hidden.item)) continue;
+    response.add_hidden_item_ids(std::string(state.catalogue->Id(hidden.item)));
+  }
   std::vector<Count> one_hop(manifest.item_clusters);
   std::vector<Count> two_hop(manifest.user_clusters);
   state.graph->GatherUser(user, one_hop, two_hop);

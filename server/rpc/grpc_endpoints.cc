@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/rpc/undecodable_requests.h"
 
 namespace groundswell {
 namespace {
@@ -18,15 +19,14 @@ constexpr const char* kRecommendName = "groundswell.v1.RecommendationService";
 constexpr const char* kInteractionName = "groundswell.v1.InteractionService";
 constexpr const char* kAdminName = "groundswell.v1.AdminService";
 
-using NamedServices = std::vector<std::pair<const char*, grpc::Service*>>;
+}  // namespace
 
-absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
-    const GrpcEndpoints::Options& options, std::string_view setting, const std::string& address,
-    const std::shared_ptr<grpc::ServerCredentials>& credentials, const NamedServices& services,
-    int& port) {
+absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view setting,
+                                   const std::string& address,
+                                   const std::shared_ptr<grpc::ServerCredentials>& credentials,
+                                   const NamedServices& services, RequestMetrics& metrics,
+                                   Endpoint& endpoint) {
   grpc::ServerBuilder builder;
-  // Without this a second server on the same port would silently take half of the calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
   // Half a megabyte of gzip can become 500 MB, before its size is looked at and its sender is
   // known.
@@ -37,25 +37,40 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>(options.ping_interval_min.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddListeningPort(address, credentials, &port);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeUndecodableInterceptors(metrics));
+  interceptors.push_back(idle_calls_.MakeInterceptors());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  endpoint.acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
   for (const auto& [name, service] : services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return absl::UnavailableError(
-        fmt::format("cannot listen on {} \"{}\": is the port in use? Choose another, or port 0 for "
-                    "any free one",
-                    setting, address));
-  }
+  endpoint.server = builder.BuildAndStart();
+  if (endpoint.server == nullptr) return absl::UnavailableError("gRPC's server does not start");
   for (const auto& [name, service] : services) {
-    server->GetHealthCheckService()->SetServingStatus(name, true);
+    endpoint.server->GetHealthCheckService()->SetServingStatus(name, true);
   }
-  return server;
+  auto listener = Listener::Start(
+      address, options.descriptors_end,
+      [acceptor = endpoint.acceptor.get()](int listener_fd, int connection_fd) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+        connection.listener_fd = listener_fd;
+        connection.fd = connection_fd;
+        acceptor->HandleNewConnection(&connection);
+      });
+  if (listener.ok()) {
+    endpoint.listener = *std::move(listener);
+    return absl::OkStatus();
+  }
+  endpoint.server->Shutdown();
+  return absl::UnavailableError(fmt::format(
+      "cannot listen on {} \"{}\", {}: is the port in use? Choose another, or port 0 for "
+      "any free one",
+      setting, address, std::string(listener.status().message())));
 }
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Options& options,
-                                                                    Services services) {
+                                                                    Services services,
+                                                                    RequestMetrics& metrics) {
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   grpc::EnableDefaultHealthCheckService(true);
@@ -65,28 +80,28 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Option
   const NamedServices of_operators = {{kAdminName, &services.admin}};
   auto endpoints = std::make_unique<GrpcEndpoints>();
   if (!options.admin_address.empty()) {
-    auto admin = Listen(options, "server.admin_address", options.admin_address, *credentials,
-                        of_operators, endpoints->admin_port_);
-    if (!admin.ok()) return admin.status();
-    endpoints->admin_server_ = *std::move(admin);
+    absl::Status admin =
+        endpoints->Listen(options, "server.admin_address", options.admin_address, *credentials,
+                          of_operators, metrics, endpoints->operators_);
+    if (!admin.ok()) return admin;
   } else {
     of_callers.push_back(of_operators.front());
   }
-  auto server = Listen(options, "server.grpc_address", options.address, *credentials, of_callers,
-                       endpoints->port_);
-  if (!server.ok()) return server.status();
-  endpoints->server_ = *std::move(server);
-  if (options.admin_address.empty()) endpoints->admin_port_ = endpoints->port_;
+  absl::Status callers = endpoints->Listen(options, "server.grpc_address", options.address,
+                                           *credentials, of_callers, metrics, endpoints->callers_);
+  if (!callers.ok()) return callers;
   return endpoints;
 }
 
 void GrpcEndpoints::Shutdown(std::chrono::system_clock::time_point deadline) {
-  for (const auto& server : {server_.get(), admin_server_.get()}) {
-    if (server == nullptr) continue;
-    if (auto* health = server->GetHealthCheckService()) health->Shutdown();
+  for (Endpoint* endpoint : {&callers_, &operators_}) {
+    endpoint->listener.reset();
+    if (endpoint->server == nullptr) continue;
+    if (auto* health = endpoint->server->GetHealthCheckService()) health->Shutdown();
   }
-  for (const auto& server : {server_.get(), admin_server_.get()}) {
-    if (server != nullptr) server->Shutdown(deadline);
+  idle_calls_.End();
+  for (Endpoint* endpoint : {&callers_, &operators_}) {
+    if (endpoint->server != nullptr) endpoint->server->Shutdown(deadline);
   }
 }
 

@@ -3,12 +3,21 @@
 #define GROUNDSWELL_SERVER_RPC_GRPC_ENDPOINTS_H_
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/process/metrics.h"
+#include "server/rpc/idle_calls.h"
+#include "server/rpc/listener.h"
 #include "server/rpc/tls.h"
 
 namespace groundswell {
@@ -21,7 +30,8 @@ class GrpcEndpoints {
     TlsOptions tls;
     bool reflection = true;
     int message_bytes_max = 4 << 20;
-    std::chrono::milliseconds ping_interval_min{5'000};  // of keepalive pings of one client
+    std::chrono::milliseconds ping_interval_min{5'000};     // of keepalive pings of one client
+    int descriptors_end = std::numeric_limits<int>::max();  // see Listener
   };
   struct Services {
     grpc::Service& recommend;
@@ -29,22 +39,39 @@ class GrpcEndpoints {
     grpc::Service& admin;
   };
 
-  // Listens, with the health service on every address. The services must outlive it. Unavailable,
-  // naming the setting, when an address cannot be listened on; errors of MakeServerCredentials.
+  // Listens, with the health service on every address. The services and the metrics must outlive
+  // it. Unavailable, naming the setting, when an address cannot be listened on; errors of
+  // MakeServerCredentials.
   static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(const Options& options,
-                                                              Services services);
+                                                              Services services,
+                                                              RequestMetrics& metrics);
 
-  int port() const { return port_; }
-  int admin_port() const { return admin_port_; }  // that of port() without an address of its own
+  int port() const { return callers_.listener->port(); }
+  // That of port() without an address of its own.
+  int admin_port() const {
+    return operators_.listener == nullptr ? port() : operators_.listener->port();
+  }
 
-  // Takes no new calls, and returns when those in progress ended or were cancelled at `deadline`.
+  // Takes no new connections and calls, and returns when those in progress ended or were cancelled
+  // at `deadline`. Health watches are told first, and then ended.
   void Shutdown(std::chrono::system_clock::time_point deadline);
 
  private:
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<grpc::Server> admin_server_;  // null: server_ does it
-  int port_ = 0;
-  int admin_port_ = 0;
+  // In the order of construction: connections stop before the server goes.
+  struct Endpoint {
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+    std::unique_ptr<grpc::Server> server;
+    std::unique_ptr<Listener> listener;
+  };
+  using NamedServices = std::vector<std::pair<const char*, grpc::Service*>>;
+
+  absl::Status Listen(const Options& options, std::string_view setting, const std::string& address,
+                      const std::shared_ptr<grpc::ServerCredentials>& credentials,
+                      const NamedServices& services, RequestMetrics& metrics, Endpoint& endpoint);
+
+  IdleCalls idle_calls_;
+  Endpoint callers_;
+  Endpoint operators_;  // null: callers_ does it
 };
 
 }  // namespace groundswell

@@ -143,6 +143,17 @@ absl::Status LogError(const absl::Status& status) {
   return status;
 }
 
+absl::Status EventIdReused(std::string_view field, std::string_view id, int64_t offset) {
+  return WithReason(
+      absl::AlreadyExistsError(fmt::format("{} is {}: the log has something else under this id, at "
+                                           "offset {}; nothing was done. Give "
+                                           "every interaction and every call an id of its own, and "
+                                           "the same one only to send the same "
+                                           "again",
+                                           field, QuoteValue(id), offset)),
+      "EVENT_ID_REUSED", {{"offset", std::to_string(offset)}});
+}
+
 absl::Status WithReason(absl::Status status, std::string_view reason,
                         const std::map<std::string, std::string>& metadata) {
   if (status.ok()) return status;

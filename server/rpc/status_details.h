@@ -42,6 +42,10 @@ absl::Status Overloaded(std::string_view what, std::chrono::milliseconds retry_a
 // LOG_FULL and a RetryInfo, unless it has a reason of its own; others stay as they are.
 absl::Status LogError(const absl::Status& status);
 
+// AlreadyExists, reason EVENT_ID_REUSED: `field` ("event_id" or "request_id") holds an id under
+// which the log has another, different entry, at `offset`.
+absl::Status EventIdReused(std::string_view field, std::string_view id, int64_t offset);
+
 // `status` with an ErrorInfo in place of any it had. `reason`: UPPER_SNAKE_CASE, at most 63 bytes.
 // OK stays OK.
 absl::Status WithReason(absl::Status status, std::string_view reason,

@@ -113,6 +113,9 @@ class Translation {
     std::sort(user.edges.begin(), user.edges.end(), [](const Edge& a, const Edge& b) {
       return a.item != b.item ? a.item < b.item : a.last < b.last;
     });
+    for (HiddenItem& hidden : user.hidden) hidden.item = new_index_[ToInt(hidden.item)];
+    std::sort(user.hidden.begin(), user.hidden.end(),
+              [](const HiddenItem& a, const HiddenItem& b) { return a.item < b.item; });
     user.changed_at = source_.state.applied_offset;
   }
 
@@ -135,7 +138,7 @@ absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& 
   absl::Status queued =
       context.log.Append(std::move(request), [&](const absl::StatusOr<AppendResult>& result) {
         const bool repeats =
-            result.ok() && result->entries[0].outcome == Appended::Outcome::kDuplicate;
+            result.ok() && result->entries[0].outcome != Appended::Outcome::kAppended;
         logged.set_value(
             repeats ? absl::AlreadyExistsError("this request_id was used before; choose another")
                     : result.status());

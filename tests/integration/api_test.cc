@@ -57,6 +57,28 @@ TEST_F(ApiTest, FiltersByCategoryAndExclusionAndSeen) {
   }
 }
 
+TEST_F(ApiTest, WhatAUserHidIsNotRecommendedAnyMore) {
+  v1::RecommendRequest request;
+  request.set_user_id("13680");
+  request.set_page_size(5);
+  const v1::RecommendResponse before = Recommend(request);
+  const std::string shown = before.items(0).item_id();
+  v1::Interaction hide = NewInteraction("hide-1", "13680", shown);
+  hide.set_event_type("hide");
+  request.set_consistency_token(Record(hide).consistency_token());
+  request.mutable_filter()->set_include_seen(true);
+  request.set_page_size(100);
+  for (const v1::RecommendedItem& item : Recommend(request).items()) {
+    EXPECT_NE(item.item_id(), shown);
+  }
+  v1::GetUserStateRequest state_request;
+  state_request.set_user_id("13680");
+  v1::GetUserStateResponse state;
+  ASSERT_TRUE(stubs_->recommend->GetUserState(NewContext().get(), state_request, &state).ok());
+  ASSERT_EQ(state.hidden_item_ids_size(), 1);
+  EXPECT_EQ(state.hidden_item_ids(0), shown);
+}
+
 TEST_F(ApiTest, PagesNeitherRepeatNorSkipWhileTheGraphMoves) {
   v1::RecommendRequest request;
   request.set_user_id(kCustomer);
@@ -190,18 +212,37 @@ TEST_F(ApiTest, TheDotProductIsARankerOfTheSnapshot) {
   }
 }
 
-TEST_F(ApiTest, ARankerWithoutAScoreForTheUserFallsBackAndNeverInventsOne) {
+TEST_F(ApiTest, TheDotProductRanksWhoCameAfterTheSnapshot) {
   v1::RecommendRequest request;
   request.set_user_id("came-after-the-snapshot");
   request.set_ranker("dot");
   request.set_consistency_token(
       Record(NewInteraction("dot-1", request.user_id(), kItem)).consistency_token());
   const v1::RecommendResponse response = Recommend(request);
+  EXPECT_EQ(response.ranker(), "dot");
+  EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_UNSPECIFIED);
+  ASSERT_EQ(response.items_size(), 20);
+  for (int i = 1; i < response.items_size(); ++i) {
+    EXPECT_GE(response.items(i - 1).score(), response.items(i).score());
+  }
+}
+
+TEST_F(ApiTest, ARankerWithoutAScoreForTheUserFallsBackAndNeverInventsOne) {
+  v1::UpsertItemRequest item;
+  item.set_item_id("without-a-vector");
+  item.set_title("A new item, of which nothing is known");
+  v1::UpsertItemResponse upserted;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), item, &upserted).ok());
+  v1::RecommendRequest request;
+  request.set_user_id("took-nothing-with-a-vector");
+  request.set_ranker("dot");
+  request.set_consistency_token(
+      Record(NewInteraction("dot-2", request.user_id(), item.item_id())).consistency_token());
+  const v1::RecommendResponse response = Recommend(request);
   EXPECT_EQ(response.fallback_reason(), v1::FALLBACK_REASON_USER_NOT_SCORED);
   EXPECT_TRUE(response.ranker().empty());
   EXPECT_EQ(response.degradations_size(), 0);
   ASSERT_EQ(response.items_size(), 20);
-  EXPECT_EQ(response.items(0).sources(0), v1::CANDIDATE_SOURCE_EMBEDDING) << "retrieval's order";
 
   v1::RankRequest rank;
   rank.add_item_ids(kItem);

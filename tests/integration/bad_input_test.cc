@@ -217,13 +217,16 @@ TEST_F(BadInputTest, AnIngestBatchOverTheLimitEndsTheStreamAndAppliesNothing) {
             grpc::StatusCode::NOT_FOUND);
 }
 
+grpc::ByteBuffer BufferOf(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return {&slice, 1};
+}
+
 // A message that C++ stubs would never send: proto3 strings must be UTF-8, so the bytes are written
 // by hand. Field 3 (user_id) of RecommendRequest holds 0xff.
 TEST_F(BadInputTest, BytesThatAreNotUtf8AreRefused) {
   grpc::GenericStub stub(stubs_->channel);
-  const std::string bytes = "\x1a\x02\xff\xfe";
-  const grpc::Slice slice(bytes);
-  const grpc::ByteBuffer request(&slice, 1);
+  const grpc::ByteBuffer request = BufferOf("\x1a\x02\xff\xfe");
   grpc::ByteBuffer response;
   grpc::CompletionQueue queue;
   const auto context = NewContext();
@@ -235,7 +238,60 @@ TEST_F(BadInputTest, BytesThatAreNotUtf8AreRefused) {
   void* tag = nullptr;
   bool ok = false;
   queue.Next(&tag, &ok);
-  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(RichStatus(status)), "UNDECODABLE_REQUEST");
+  EXPECT_NE(status.error_message().find("groundswell.v1.RecommendRequest"), std::string::npos)
+      << status.error_message();
+}
+
+// Interaction.event_id holds 0xe9, "é" in Latin-1: a stream that ended with OK would have lost it.
+TEST_F(BadInputTest, ABatchThatCannotBeDecodedDoesNotEndItsStreamWithOk) {
+  grpc::GenericStub stub(stubs_->channel);
+  grpc::CompletionQueue queue;
+  const auto context = NewContext();
+  const auto stream =
+      stub.PrepareCall(context.get(), "/groundswell.v1.InteractionService/Ingest", &queue);
+  void* tag = nullptr;
+  bool ok = false;
+  stream->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  stream->WriteLast(BufferOf("\x12\x06\x0a\x04"
+                             "caf\xe9"),
+                    grpc::WriteOptions(), nullptr);
+  queue.Next(&tag, &ok);
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+  EXPECT_EQ(ReasonOf(RichStatus(status)), "UNDECODABLE_REQUEST");
+}
+
+TEST_F(BadInputTest, AnIdThatSaysSomethingElseIsRefused) {
+  v1::RecordInteractionRequest request;
+  *request.mutable_interaction() = NewInteraction("said-before", "one", kItem);
+  v1::RecordInteractionResponse response;
+  const auto record = [&] {
+    return stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
+  };
+  ASSERT_TRUE(record().ok());
+  ASSERT_TRUE(record().ok());
+  EXPECT_TRUE(response.duplicate());
+  request.mutable_interaction()->set_user_id("another");
+  const grpc::Status refused = record();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(ReasonOf(RichStatus(refused)), "EVENT_ID_REUSED");
+}
+
+TEST_F(BadInputTest, WhatTheSnapshotWasTrainedOnIsRefused) {
+  v1::RecordInteractionRequest request;
+  *request.mutable_interaction() = NewInteraction("long-ago", kCustomer, kItem);
+  request.mutable_interaction()->mutable_event_time()->set_seconds(1'300'000'000);
+  v1::RecordInteractionResponse response;
+  const grpc::Status refused =
+      stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(RichStatus(refused)), "ALREADY_TRAINED");
+  EXPECT_EQ(FieldOf(RichStatus(refused)), "event_time");
 }
 
 TEST_F(BadInputTest, AnOversizedMessageIsRefused) {

@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/integration/sample_server.h"
 
@@ -65,6 +67,56 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell-server " + std::string(command)));
   }
+}
+
+TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
+  for (const char* command : {"recommend", "rank", "similar", "user", "status"}) {
+    const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
+    std::istringstream lines(help.output.substr(help.output.find("Example:")));
+    size_t examples = 0;
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string word;
+      if (!(words >> word) || word != "groundswell") continue;
+      std::vector<std::string> arguments;
+      while (words >> word) arguments.push_back(word);
+      ++examples;
+      const Finished shown = Cli(arguments);
+      EXPECT_EQ(shown.exit_code, 0) << line << "\n" << shown.output;
+    }
+    EXPECT_GT(examples, 0u) << command;
+  }
+}
+
+TEST_F(CliTest, FilesOfOneNameAndTheNextFileOfAProducerAreNotTakenForTheFirst) {
+  const std::string header = "timestamp,user,item\n";
+  const std::string first = WriteFile("day1.csv", header + "1322000000,d1," + kItem + "\n");
+  const std::string second = WriteFile("day2.csv", header + "1322000001,d2," + kItem + "\n");
+  const std::string resume = files_.File("day.at");
+  const std::vector<std::vector<std::string>> ways = {{"--producer-id", "shop"},
+                                                      {"--resume-file", resume}};
+  for (size_t way = 0; way < ways.size(); ++way) {
+    for (const std::string& file : {first, second}) {
+      std::vector<std::string> arguments = {"ingest", file, "--type", way == 0 ? "view" : "cart"};
+      arguments.insert(arguments.end(), ways[way].begin(), ways[way].end());
+      EXPECT_EQ(CliJson(arguments)["accepted"], 1) << file << " " << ways[way][0];
+    }
+  }
+  std::filesystem::create_directory(files_.File("other"));
+  const std::string same_name = WriteFile("other/day1.csv", header + "1322000002,d3,22423\n");
+  EXPECT_EQ(CliJson({"ingest", same_name})["accepted"], 1);
+  EXPECT_EQ(CliJson({"ingest", first, "--type", "view"})["duplicates"], 1) << "sent before";
+}
+
+TEST_F(CliTest, LoopbackIsNotAskedForByWayOfAProxy) {
+  const Finished status =
+      RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", server_->grpc_address(), "status"},
+                 {{"http_proxy", "http://127.0.0.1:9"}, {"no_proxy", ""}});
+  EXPECT_EQ(status.exit_code, 0) << status.output;
+  const Finished away =
+      RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", "groundswell.invalid:1", "status"},
+                 {{"http_proxy", "http://127.0.0.1:9"}, {"no_proxy", ""}});
+  EXPECT_THAT(away.output, HasSubstr("http_proxy=http://127.0.0.1:9"));
 }
 
 TEST_F(CliTest, TablesForPeopleAndJsonForPrograms) {

@@ -188,6 +188,46 @@ TEST_F(GraphChangesTest, ARemovedItemIsGoneEverywhereAndACreatedOneCounts) {
   for (const auto& item : response.items()) EXPECT_NE(item.item_id(), kItem);
 }
 
+TEST_F(GraphChangesTest, APageOfAnEarlierListDoesNotShowWhatWasRemovedSince) {
+  Start();
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_page_size(10);
+  v1::RecommendResponse whole;
+  ASSERT_TRUE(stubs_->recommend->Recommend(NewContext().get(), request, &whole).ok());
+  request.set_page_size(5);
+  v1::RecommendResponse first;
+  ASSERT_TRUE(stubs_->recommend->Recommend(NewContext().get(), request, &first).ok());
+
+  v1::RemoveItemRequest remove;
+  remove.set_item_id(whole.items(7).item_id());
+  remove.set_request_id(kRequestId);
+  v1::RemovalReceipt receipt;
+  ASSERT_TRUE(stubs_->admin->RemoveItem(NewContext().get(), remove, &receipt).ok());
+  request.set_page_token(first.next_page_token());
+  v1::RecommendResponse second;
+  ASSERT_TRUE(stubs_->recommend->Recommend(NewContext().get(), request, &second).ok());
+  ASSERT_EQ(second.items_size(), 4);
+  for (const v1::RecommendedItem& item : second.items()) {
+    EXPECT_NE(item.item_id(), remove.item_id());
+  }
+}
+
+TEST_F(GraphChangesTest, TheListOfAForgottenUserHasNoFurtherPages) {
+  Start();
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  v1::RecommendResponse first;
+  ASSERT_TRUE(stubs_->recommend->Recommend(NewContext().get(), request, &first).ok());
+  Forget(kCustomer, kRequestId);
+  request.set_page_token(first.next_page_token());
+  v1::RecommendResponse second;
+  const grpc::Status status = stubs_->recommend->Recommend(NewContext().get(), request, &second);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(RichStatus(status)), "PAGE_TOKEN_EXPIRED");
+  EXPECT_EQ(second.items_size(), 0);
+}
+
 TEST_F(GraphChangesTest, AProducerGoesOnWhereTheServerWas) {
   Start();
   const auto send = [&](int64_t first, int count) {

@@ -53,6 +53,26 @@ TEST(DatabaseRightsTest, ADirectoryThatCannotBeReadIsAnError) {
   EXPECT_EQ(failed.exit_code, 1) << failed.output;
 }
 
+// With a drain that a test would not wait for.
+TEST(DrainTest, AnIdleStreamDoesNotHoldUpTheEnd) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  ServerProcess server(directory.File("db"), {"--server.drain_s=3600"});
+  Stubs stubs(server.grpc_address());
+  const auto context = NewContext();
+  const auto stream = stubs.interaction->Ingest(context.get());
+  v1::IngestRequest request;
+  *request.add_interactions() = NewInteraction("drain-1", "ann", kItem);
+  ASSERT_TRUE(stream->Write(request));
+  v1::IngestResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_FALSE(stream->Read(&response));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+  EXPECT_EQ(ReasonOf(RichStatus(status)), "STOPPING");
+}
+
 class SurroundingsTest : public SampleServerTest {};
 
 TEST_F(SurroundingsTest, AHangupWithoutATerminalChangesNothing) {

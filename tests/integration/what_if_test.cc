@@ -140,9 +140,9 @@ TEST_F(WhatIfTest, AUserComesAndGoesWithTheEvents) {
   EXPECT_EQ(Recommend(request).ranker(), "macgnn");
   EXPECT_EQ(UserStateCode("comes-and-goes", came.consistency_token()), grpc::StatusCode::OK);
   request.set_ranker("dot");
-  const v1::RecommendResponse unscored = Recommend(request);
-  EXPECT_EQ(unscored.fallback_reason(), v1::FALLBACK_REASON_USER_NOT_SCORED);
-  EXPECT_EQ(unscored.items_size(), 20);
+  const v1::RecommendResponse by_vector = Recommend(request);
+  EXPECT_EQ(by_vector.ranker(), "dot");
+  EXPECT_EQ(by_vector.items_size(), 20);
 
   v1::Interaction back = NewInteraction("goes", "comes-and-goes", kItem);
   back.set_weight(-1);

@@ -6,12 +6,14 @@
 #include <cstdlib>
 #include <new>
 
+#include "tests/support/sanitized.h"
+
 namespace {
 std::atomic<int64_t> allocations{0};
 std::atomic<int64_t> aligned_blocks{0};
 }  // namespace
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef GROUNDSWELL_SANITIZED
 
 void* operator new(size_t size) {
   ++allocations;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -382,6 +383,14 @@ TEST_F(EvaluationTest, TheReportsSayTheSameForPeopleAndPrograms) {
   EXPECT_EQ(json["interrupted"], false);
   const std::string table = EvaluationTable(result);
   EXPECT_THAT(table, HasSubstr(".5000"));
+  // Two blanks and more lie between columns.
+  const std::regex cell("\\S+( \\S+)*");
+  std::istringstream lines(table);
+  std::vector<ptrdiff_t> counts;
+  for (std::string line; counts.size() < 3 && std::getline(lines, line);) {
+    counts.push_back(std::distance(std::sregex_iterator(line.begin(), line.end(), cell), {}));
+  }
+  EXPECT_THAT(counts, testing::Each(counts[0])) << "a title for every column\n" << table;
   EXPECT_THAT(table, HasSubstr("live: 4 of 4 test events asked for behind 0 events"));
 }
 
@@ -390,12 +399,12 @@ TEST(ParseEvaluatedListTest, NamesSaySourcesAndRanking) {
   ASSERT_TRUE(blend.ok());
   EXPECT_TRUE(blend->request.skip_ranking());
   EXPECT_TRUE(blend->request.only_sources().empty());
-  const auto two = ParseEvaluatedList("random-walk+co-occurrence-ranked:dot");
+  const auto two = ParseEvaluatedList("random-walk+next-items-ranked:dot");
   ASSERT_TRUE(two.ok()) << two.status();
   EXPECT_FALSE(two->request.skip_ranking());
   EXPECT_EQ(two->request.ranker(), "dot");
   EXPECT_THAT(two->request.only_sources(),
-              ElementsAre(v1::CANDIDATE_SOURCE_RANDOM_WALK, v1::CANDIDATE_SOURCE_CO_OCCURRENCE));
+              ElementsAre(v1::CANDIDATE_SOURCE_RANDOM_WALK, v1::CANDIDATE_SOURCE_NEXT_ITEMS));
   EXPECT_EQ(ParseEvaluatedList("macro-node-ranked")->request.only_sources(0),
             v1::CANDIDATE_SOURCE_MACRO_NODE);
 }

@@ -99,14 +99,20 @@ TEST(EventReaderTest, ARecordLongerThanTheLimitEndsTheReadingAndStaysTheEnd) {
   }
 }
 
-TEST(EventReaderTest, WithoutAPrefixARecordNeedsItsOwnId) {
-  std::istringstream input("timestamp,user,item,event_id\n1,u,i,one\n2,u,j,\n3,u,k,three\n");
+TEST(EventReaderTest, WithoutAPrefixARecordsIdIsMadeOfWhatItSays) {
+  std::istringstream input("timestamp,user,item,event_id\n1,u,i,one\n2,u,j,\n2,u,j,\n");
   EventReader reader(input, {});
   EXPECT_EQ((*reader.Next())->interaction.event_id(), "one");
-  const absl::Status bad = reader.Next().status();
-  EXPECT_EQ(bad.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(bad.message().find("--id-prefix"), std::string::npos) << bad;
-  EXPECT_EQ((*reader.Next())->interaction.event_id(), "three");
+  const v1::Interaction second = (*reader.Next())->interaction;
+  EXPECT_EQ(second.event_id(), ContentHash(second));
+  EXPECT_EQ((*reader.Next())->interaction.event_id(), ContentHash(second) + ":2");
+}
+
+TEST(EventReaderTest, AByteOrderMarkIsNoPartOfTheFirstRecord) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(ReadAll(mark + "timestamp,user,item\n1,u,i\n").interactions.size(), 1u);
+  const std::string line = R"({"timestamp": 1, "user": "u", "item": "i"})";
+  EXPECT_EQ(ReadAll(mark + line + "\n", EventFormat::kJsonLines).interactions.size(), 1u);
 }
 
 TEST(EventReaderTest, ADiskThatFailsIsNotTheEndOfTheFile) {

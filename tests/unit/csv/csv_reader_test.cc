@@ -32,6 +32,44 @@ Read ReadAll(const std::string& text) {
   }
 }
 
+TEST(CsvReaderTest, AByteOrderMarkIsPassedOver) {
+  const Read read = ReadAll(
+      "\xEF\xBB\xBF"
+      "a,b\n1,2\n");
+  EXPECT_TRUE(read.end.ok()) << read.end;
+  EXPECT_THAT(read.records, ElementsAre(ElementsAre("a", "b"), ElementsAre("1", "2")));
+}
+
+// A pipe whose writer waits behind each line: who asks for more than the line would wait with it.
+class SlowPipe final : public std::streambuf {
+ public:
+  explicit SlowPipe(std::vector<std::string> lines) : lines_(std::move(lines)) {}
+  size_t asked_beyond_line() const { return next_; }
+
+ protected:
+  int_type underflow() override {
+    if (next_ == lines_.size()) return traits_type::eof();
+    std::string& line = lines_[next_++];
+    setg(line.data(), line.data(), line.data() + line.size());
+    return traits_type::to_int_type(line.front());
+  }
+
+ private:
+  std::vector<std::string> lines_;
+  size_t next_ = 0;
+};
+
+TEST(CsvReaderTest, ARecordIsThereBeforeTheNextOneWasWritten) {
+  SlowPipe pipe({"a,b\n", "1,2\n", "3,4\n"});
+  std::istream input(&pipe);
+  CsvReader reader(input);
+  for (size_t lines = 1; lines <= 3; ++lines) {
+    ASSERT_TRUE((*reader.Next()).has_value());
+    EXPECT_EQ(pipe.asked_beyond_line(), lines);
+  }
+  EXPECT_FALSE((*reader.Next()).has_value());
+}
+
 TEST(CsvReaderTest, AQuotationThatIsOpenAtTheEndIsDamage) {
   for (const char* text : {"a,b\n1,\"2", "a,b\n1,\"2\n3,4\n", "a,b\n1,\"2,3\n"}) {
     const Read read = ReadAll(text);

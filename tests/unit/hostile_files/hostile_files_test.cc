@@ -8,6 +8,7 @@
 #include "models/files/manifest.h"
 #include "models/macgnn/weights.h"
 #include "tests/support/macgnn_fixture.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -69,7 +70,7 @@ TEST_F(HostileFilesTest, AFileOfAnotherSizeIsRefusedBeforeItIsRead) {
 }
 
 TEST_F(HostileFilesTest, AFileLargerThanTheMemoryIsAnError) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef GROUNDSWELL_SANITIZED
   GTEST_SKIP() << "a sanitizer's allocator ends the process instead";
 #endif
   Resize("users.jsonl", kMoreThanAnyMemory);

@@ -93,7 +93,29 @@ TEST_F(DotOfSnapshotTest, LogitsAreInnerProductsAndItemsWithoutEmbeddingComeLast
 TEST_F(DotOfSnapshotTest, AUserWithoutEmbeddingHasNoScore) {
   const absl::Status status = ranker().PrepareUser({.row = 0}, *scratch_);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(std::string(status.message()).find("no embedding"), std::string::npos) << status;
+  EXPECT_NE(std::string(status.message()).find("has an embedding"), std::string::npos) << status;
+}
+
+TEST_F(DotOfSnapshotTest, TheVectorsOfTheMomentAreReadWhereTheyAreGathered) {
+  EXPECT_EQ(ranker().shape().vector_width, 2u);
+  const std::vector<float> user{2, 1}, item{3, -1};
+  ASSERT_TRUE(ranker().PrepareUser({.row = 0, .vector = user}, *scratch_).ok());
+  const std::vector<uint32_t> rows{0, 1, 1};
+  const std::vector<std::span<const float>> vectors{item, {}, item};
+  std::vector<float> logits(rows.size());
+  ranker().ScoreItems({.rows = rows, .vectors = vectors}, *scratch_, logits);
+  EXPECT_EQ(logits, (std::vector<float>{5, -std::numeric_limits<float>::infinity(), 5}));
+}
+
+TEST(DotRankerTest, TablesOfItsOwnAreAnotherSpaceThanTheVectorsOfTheMoment) {
+  SafetensorsWriter tables;
+  tables.Add("user", {1, 2}, std::vector<float>{1, 2});
+  tables.Add("item", {1, 2}, std::vector<float>{3, 4});
+  Manifest::Model model = kModel;
+  model.file = "two_towers.safetensors";
+  const auto ranker = MakeRanker(model, *SafetensorsFile::Parse(model.file, tables.Bytes()));
+  ASSERT_TRUE(ranker.ok()) << ranker.status();
+  EXPECT_EQ((*ranker)->shape().vector_width, 0u);
 }
 
 }  // namespace

@@ -166,8 +166,9 @@ TEST_P(LoadingTest, WeightsThatAreNotFiniteAreRefusedByNameAndPosition) {
 TEST_P(LoadingTest, IntegersInPlaceOfWeightsAreRefused) {
   for (const auto& [name, tensor] : good_.tensors) {
     const auto status =
-        Load(good_, [&](SafetensorsWriter& writer, const std::string& at, const FloatTensor& one) {
-          if (at != name) return AddFloats(writer, at, one);
+        Load(good_, [&spoiled = name](SafetensorsWriter& writer, const std::string& at,
+                                      const FloatTensor& one) {
+          if (at != spoiled) return AddFloats(writer, at, one);
           writer.Add(at, one.shape, std::vector<int64_t>(one.values.size(), 1));
         }).status();
     ExpectRefused(status, name, HasSubstr("export it as F32, F16, BF16 or F64"));

@@ -21,7 +21,7 @@ constexpr char kCustomer[] = "17850";
 constexpr char kItem[] = "85123A";
 constexpr uint32_t kOfAnyone = kFromTrending | kFromPopular;
 constexpr uint32_t kOfAUser =
-    kOfAnyone | kFromEmbedding | kFromWalk | kFromCoOccurrence | kFromMacroNode;
+    kOfAnyone | kFromEmbedding | kFromWalk | kFromNextItems | kFromMacroNode;
 
 class ColdStartTest : public testing::Test {
  protected:
@@ -110,11 +110,11 @@ class ColdStartTest : public testing::Test {
 
     RecommendQuery with_dot = query;
     with_dot.ranker = sample_->state->snapshot->FindRanker("dot");
-    const RankedList unscored = Recommend(with_dot);
-    EXPECT_EQ(unscored.fallback, Fallback::kUserNotScored);
-    EXPECT_TRUE(unscored.ranker.empty());
-    EXPECT_EQ(SourcesOf(unscored), kOfAUser);
-    EXPECT_EQ(Rank(with_dot, {seen}).status().code(), absl::StatusCode::kFailedPrecondition);
+    const RankedList by_vector = Recommend(with_dot);
+    EXPECT_EQ(by_vector.fallback, std::nullopt) << "by the vector that the live graph has";
+    EXPECT_EQ(by_vector.ranker, "dot");
+    EXPECT_EQ(SourcesOf(by_vector), kOfAUser);
+    EXPECT_TRUE(Rank(with_dot, {seen}).ok());
     EXPECT_TRUE(Rank(query, {seen}).ok());
   }
   void ExpectOfAnyone(const RecommendQuery& query) {
@@ -211,6 +211,25 @@ TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
             uint32_t{kFromTrending | kFromEmbedding});
 }
 
+TEST_F(ColdStartTest, ANewItemWithTheBestVectorOfAllIsFirstByTheDotProduct) {
+  const ServingState& state = *sample_->state;
+  const UserState user = **state.generation.ReadUser(kCustomer);
+  const size_t dim = state.live_vectors->dim();
+  const auto trained = state.snapshot->user_embeddings().subspan(ToInt(user.index) * dim, dim);
+  std::vector<float> like_the_user(trained.begin(), trained.end());
+  for (float& value : like_the_user) value *= 100;
+  sample_->Apply(UpsertItem{.event_id = "create-best",
+                            .item_id = "best-of-all",
+                            .category = "novelties",
+                            .embedding = like_the_user,
+                            .clusters_of = state.snapshot->digest()});
+  RecommendQuery query = Query(kCustomer);
+  query.ranker = state.snapshot->FindRanker("dot");
+  const RankedList list = Recommend(query);
+  EXPECT_EQ(list.ranker, "dot");
+  EXPECT_EQ(state.catalogue->Id(list.items.front().item), "best-of-all");
+}
+
 TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
   for (int i = 0; i < 9; ++i) {
     sample_->Apply(UpsertItem{.event_id = "create-rare-" + std::to_string(i),
@@ -292,7 +311,7 @@ TEST_F(ColdStartTest, EverySourceReadsTheSupposedEvents) {
   const std::string user = "12583";
   const Interaction event = Event(user, "22114");
   ASSERT_FALSE((*sample_->state->generation.ReadUser(user))->Has(Find("22114")));
-  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromSimilarItems}) {
+  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromSimilarItems}) {
     RecommendQuery query = Query(user);
     query.only_sources = source;
     query.skip_ranking = true;

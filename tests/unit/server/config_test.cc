@@ -73,7 +73,7 @@ TEST(ConfigTest, OneBadKeyLeavesEverythingAsItWas) {
 }
 
 TEST(ConfigTest, EventTypesAreChecked) {
-  EXPECT_THAT(Toml("[event_types]\nview = 0"), HasSubstr("event_types.view"));
+  EXPECT_THAT(Toml("[event_types]\nview = 1000001"), HasSubstr("event_types.view"));
   EXPECT_THAT(Toml("[event_types]\nView = 1"), HasSubstr("a-z"));
   EXPECT_THAT(Toml("[event_types]\nview = 1.5"), HasSubstr("whole number"));
   EXPECT_THAT(Toml("[event_types]"), HasSubstr("at least one"));

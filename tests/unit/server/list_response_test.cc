@@ -21,6 +21,7 @@ class ListResponseTest : public testing::Test {
     catalogue->Add("i1", "Item 1", "bags");
     catalogue->Add("i2", "Item 2", "mugs");
     catalogue->FinishLoading();
+    catalogue_ = catalogue;
     list_.catalogue = std::move(catalogue);
     list_.items = {{ItemIndex{2}, 0.75f, kFromTrending | kFromPopular},
                    {ItemIndex{0}, 0.5f, kFromEmbedding},
@@ -52,13 +53,16 @@ class ListResponseTest : public testing::Test {
             .next_page_token = "more"};
   }
 
+  Present Now() const { return {.catalogue = *catalogue_, .now_us = 1'000}; }
+
+  std::shared_ptr<Catalogue> catalogue_;
   RankedList list_;
 };
 
 TEST_F(ListResponseTest, APageHasItsItemsAndWhatItsListSaysOfItself) {
   list_.fallback = Fallback::kUserNotScored;
   v1::RecommendResponse response;
-  WritePage(SecondPage(), response);
+  WritePage(SecondPage(), Now(), response);
   EXPECT_EQ(response.recommendation_id(), "list");
   EXPECT_EQ(response.next_page_token(), "more");
   ASSERT_EQ(response.items_size(), 2);
@@ -82,7 +86,7 @@ TEST_F(ListResponseTest, APageHasItsItemsAndWhatItsListSaysOfItself) {
 TEST_F(ListResponseTest, ExplanationsStayWithTheirItemsOnEveryPage) {
   Explain();
   v1::RecommendResponse response;
-  WritePage(SecondPage(), response);
+  WritePage(SecondPage(), Now(), response);
   ASSERT_EQ(response.items(0).explanations_size(), 3);
   const v1::Explanation& past = response.items(0).explanations(0);
   EXPECT_EQ(past.contribution(), 2);
@@ -95,6 +99,39 @@ TEST_F(ListResponseTest, ExplanationsStayWithTheirItemsOnEveryPage) {
   EXPECT_EQ(response.items(1).explanations_size(), 0) << "only the first items are explained";
   EXPECT_EQ(response.explanation_causes().known(), 9);
   EXPECT_EQ(response.explanation_causes().tried(), 3);
+}
+
+TEST_F(ListResponseTest, WhatWasRemovedSinceIsNeitherAnsweredNorACause) {
+  Explain();
+  catalogue_->Remove(ItemIndex{1});
+  v1::RecommendResponse response;
+  WritePage(SecondPage(), Now(), response);
+  ASSERT_EQ(response.items_size(), 1);
+  EXPECT_EQ(response.items(0).item_id(), "i0");
+  EXPECT_EQ(response.items(0).explanations_size(), 2);
+  EXPECT_FALSE(response.items(0).explanations(0).has_past_item());
+  EXPECT_EQ(response.next_page_token(), "more") << "the pages behind it are where they were";
+}
+
+TEST_F(ListResponseTest, AnItemWhoseTimeIsOverIsLeftOut) {
+  catalogue_->SetAvailability(ItemIndex{0}, {.from_us = 0, .until_us = 1'000});
+  v1::SimilarItemsResponse response;
+  WritePage(SecondPage(), Now(), response);
+  ASSERT_EQ(response.items_size(), 1);
+  EXPECT_EQ(response.items(0).item_id(), "i1");
+}
+
+TEST_F(ListResponseTest, AListOfAnotherSnapshotShowsWhatTheServedOneSaysOfItsItems) {
+  Catalogue served(10);
+  served.Add("i1", "Item 1, renamed", "boxes");
+  served.FinishLoading();
+  v1::RecommendResponse response;
+  WritePage(SecondPage(), {.catalogue = served, .now_us = 1'000}, response);
+  ASSERT_EQ(response.items_size(), 1) << "i0 is not in it";
+  EXPECT_EQ(response.items(0).item_id(), "i1");
+  EXPECT_EQ(response.items(0).title(), "Item 1, renamed");
+  EXPECT_EQ(response.items(0).category(), "boxes");
+  EXPECT_EQ(response.items(0).score(), 0.25f);
 }
 
 TEST_F(ListResponseTest, ARankingIsTheWholeList) {
@@ -111,7 +148,7 @@ TEST_F(ListResponseTest, ARankingIsTheWholeList) {
 
 TEST_F(ListResponseTest, SimilarItemsSayWhichSnapshotTheyAreOf) {
   v1::SimilarItemsResponse response;
-  WritePage(SecondPage(), response);
+  WritePage(SecondPage(), Now(), response);
   ASSERT_EQ(response.items_size(), 2);
   EXPECT_EQ(response.items(1).item_id(), "i1");
   EXPECT_EQ(response.next_page_token(), "more");

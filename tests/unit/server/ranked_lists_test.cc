@@ -74,6 +74,17 @@ TEST_F(RankedListsTest, AnUnusedListExpires) {
   EXPECT_EQ(lists_.size(), 0u);
 }
 
+TEST_F(RankedListsTest, AListThatWasLetGoIsGone) {
+  const std::string token = lists_.Begin(ListOf(10), kQuery, 4).next_page_token;
+  const std::string other = lists_.Begin(ListOf(10), kQuery, 4).next_page_token;
+  lists_.Drop(token);
+  EXPECT_EQ(ReasonOf(ResumeStatus(token)), "PAGE_TOKEN_EXPIRED");
+  EXPECT_TRUE(ResumeStatus(other).ok());
+  lists_.Drop(token);
+  lists_.Drop("not ours");
+  EXPECT_EQ(lists_.size(), 1u);
+}
+
 TEST_F(RankedListsTest, TheListUsedLongestAgoMakesRoom) {
   const std::string first = lists_.Begin(ListOf(10), kQuery, 4).next_page_token;
   const std::string second = lists_.Begin(ListOf(10), kQuery, 4).next_page_token;

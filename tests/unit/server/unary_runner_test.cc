@@ -52,9 +52,10 @@ class UnaryRunnerTest : public ::testing::Test {
             metrics_,
             {.default_deadline = deadline, .consistency_wait = wait}};
   }
-  static void Run(UnaryRunner& runner, TestCall& call, absl::StatusOr<Offset> offset,
-                  UnaryRunner::Work work) {
-    runner.Run(call.context(), Method::kRecommend, "", std::move(offset), std::move(work));
+  void Run(UnaryRunner& runner, TestCall& call, absl::StatusOr<Offset> offset,
+           UnaryRunner::Work work) {
+    runner.Run(call.context(), Method::kRecommend, "", std::move(offset), response_,
+               std::move(work));
   }
   // Keeps the only compute thread busy until the promise is kept.
   void Occupy(std::promise<void>& release) {
@@ -75,6 +76,7 @@ class UnaryRunnerTest : public ::testing::Test {
   Metrics metrics_{std::vector<std::string>{}};
   Admission admission_{{.threads = 1, .queue_max = 1}};
   std::unique_ptr<AccessControl> access_ = *AccessControl::Create({}, metrics_.requests());
+  v1::RecommendResponse response_;
 };
 
 TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
@@ -92,6 +94,14 @@ TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
   const std::string text = metrics_.Render();
   EXPECT_THAT(text, HasSubstr("code=\"OK\",method=\"Recommend\"} 1"));
   EXPECT_THAT(text, HasSubstr("code=\"NOT_FOUND\",method=\"Recommend\"} 1"));
+}
+
+TEST_F(UnaryRunnerTest, AnAnswerThatClientsDoNotTakeIsAnError) {
+  UnaryRunner runner = Runner();
+  TestCall call;
+  response_.add_items()->set_title(std::string(size_t{5} << 20, 'x'));
+  Run(runner, call, Offset{0}, [](UnaryRunner::Call&) { return absl::OkStatus(); });
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(UnaryRunnerTest, AWrongTokenIsTheAnswerAndNothingRuns) {

@@ -1,0 +1,52 @@
+// ResumeFile: remembers, in a file, up to which record of a source everything is dealt with, and
+// what those records were: another source is not taken for the same one.
+#ifndef GROUNDSWELL_CLIENT_EVENTS_RESUME_FILE_H_
+#define GROUNDSWELL_CLIENT_EVENTS_RESUME_FILE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace groundswell {
+
+// A record of a source, and all before it.
+struct ResumePoint {
+  uint64_t record = 0;
+  std::string chain_hash;  // see ChainHash; empty at the beginning
+};
+
+// Thread-safe. The file holds the record's number, a blank and the hash.
+class ResumeFile {
+ public:
+  // An empty path: nothing is remembered.
+  explicit ResumeFile(std::string path) : path_(std::move(path)) {}
+
+  // The beginning when there is no file yet; InvalidArgument when it holds something else.
+  absl::StatusOr<ResumePoint> Read() const;
+
+  // Before the record is sent, in order: what it is.
+  void Sending(ResumePoint point);
+  // Every record up to this one is dealt with. Written now and then; the first error stays.
+  void Note(uint64_t record);
+  // As Note, written at once; returns the first error.
+  absl::Status Finish(uint64_t record);
+
+ private:
+  ResumePoint TakeUpTo(uint64_t record);
+  absl::Status Write(const ResumePoint& point) const;
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::deque<ResumePoint> sent_;  // in order; the first may be dealt with
+  absl::Status status_;
+  std::chrono::steady_clock::time_point next_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_EVENTS_RESUME_FILE_H_

@@ -1,0 +1,58 @@
+// Listener: accepts connections at one address and hands them over.
+//
+// gRPC's own stops for good when a connection comes that no descriptor is left for, while the
+// server goes on and seems well. This one turns away what comes beyond a bound, which leaves
+// descriptors to the rest of the process, and goes on.
+#ifndef GROUNDSWELL_SERVER_RPC_LISTENER_H_
+#define GROUNDSWELL_SERVER_RPC_LISTENER_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace groundswell {
+
+class Listener {
+ public:
+  // Gets connections one after the other, from the listener's thread, and owns them.
+  using OnConnection = std::function<void(int listener_fd, int connection_fd)>;
+
+  // Listens at host:port, port 0 being any free one; a host of several addresses at all of them.
+  // Connections whose descriptor would be `descriptors_end` or above are closed. Unavailable when
+  // the address cannot be had.
+  static absl::StatusOr<std::unique_ptr<Listener>> Start(const std::string& address,
+                                                         int descriptors_end,
+                                                         OnConnection on_connection);
+  // Stops listening; connections stay.
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  Listener(int descriptors_end, OnConnection on_connection);
+  absl::Status Bind(const std::string& address);
+  void AcceptLoop();
+  void AcceptAll(int listening);
+  void TurnAway(int listening);
+  void TellTurnedAway();
+
+  const int descriptors_end_;
+  const OnConnection on_connection_;
+  std::vector<int> listening_;
+  int port_ = 0;
+  int stop_ = -1;   // an event: readable once the thread is to end
+  int spare_ = -1;  // given up to accept, and so close, a connection that no other is left for
+  std::chrono::steady_clock::time_point told_at_;
+  std::thread thread_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RPC_LISTENER_H_

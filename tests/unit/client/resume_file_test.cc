@@ -1,0 +1,48 @@
+#include "client/events/resume_file.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/temporary_directory.h"
+
+namespace groundswell {
+namespace {
+
+class ResumeFileTest : public testing::Test {
+ protected:
+  static ResumePoint Point(uint64_t record) {
+    return {record, std::string(32, static_cast<char>('a' + record))};
+  }
+
+  TemporaryDirectory directory_;
+  std::string path_ = directory_.File("at");
+};
+
+TEST_F(ResumeFileTest, TheHashBelongsToTheRecordThatIsDealtWith) {
+  ResumeFile file(path_);
+  EXPECT_EQ(file.Read()->record, 0u);
+  for (uint64_t record : {1, 2, 5}) file.Sending(Point(record));
+  ASSERT_TRUE(file.Finish(2).ok());
+  EXPECT_EQ(file.Read()->record, 2u);
+  EXPECT_EQ(file.Read()->chain_hash, Point(2).chain_hash);
+  ASSERT_TRUE(file.Finish(5).ok());
+  EXPECT_EQ(ResumeFile(path_).Read()->chain_hash, Point(5).chain_hash);
+}
+
+TEST_F(ResumeFileTest, NothingDealtWithWritesNothing) {
+  ResumeFile file(path_);
+  file.Sending(Point(3));
+  ASSERT_TRUE(file.Finish(0).ok());
+  EXPECT_FALSE(std::ifstream(path_).good());
+}
+
+TEST_F(ResumeFileTest, AnotherFileIsNoResumeFile) {
+  for (const char* text : {"", "x", "12", "12 short", "-1"}) {
+    std::ofstream(path_) << text;
+    EXPECT_EQ(ResumeFile(path_).Read().status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+}  // namespace
+}  // namespace groundswell

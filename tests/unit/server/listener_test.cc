@@ -1,0 +1,104 @@
+#include "server/rpc/listener.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <limits>
+#include <mutex>
+#include <vector>
+
+#include "server/process/descriptor_limit.h"
+
+namespace groundswell {
+namespace {
+
+int ConnectTo(int port) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{.sin_family = AF_INET,
+                      .sin_port = htons(static_cast<uint16_t>(port)),
+                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    return connection;
+  }
+  close(connection);
+  return -1;
+}
+
+// Whether the other side has closed it; waits for that, or for a byte.
+bool IsTurnedAway(int connection) {
+  char byte = 0;
+  return read(connection, &byte, 1) <= 0;
+}
+
+// Greets every connection, and closes it.
+void Greet(int, int connection) {
+  EXPECT_EQ(write(connection, "!", 1), 1);
+  close(connection);
+}
+
+TEST(ListenerTest, HandsConnectionsOverAndStopsListening) {
+  auto listener = *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet);
+  const int port = listener->port();
+  ASSERT_GT(port, 0);
+  const int connection = ConnectTo(port);
+  ASSERT_GE(connection, 0);
+  EXPECT_FALSE(IsTurnedAway(connection));
+  close(connection);
+  listener.reset();
+  EXPECT_EQ(ConnectTo(port), -1);
+}
+
+TEST(ListenerTest, APortThatIsTakenIsAnErrorThatSaysSo) {
+  const auto listener = *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet);
+  const auto second = Listener::Start("127.0.0.1:" + std::to_string(listener->port()),
+                                      std::numeric_limits<int>::max(), Greet);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(second.status().message().find("in use"), std::string::npos) << second.status();
+}
+
+TEST(ListenerTest, ABurstBeyondTheDescriptorsIsTurnedAwayAndTheNextIsServed) {
+  // Descriptors from here on are kept: this many more connections fit.
+  const int first_free = dup(0);
+  close(first_free);
+  const int end = first_free + 40;
+  std::mutex mutex;
+  std::vector<int> accepted;
+  const auto listener = *Listener::Start("127.0.0.1:0", end, [&](int, int connection) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    accepted.push_back(connection);
+    EXPECT_LT(connection, end);
+  });
+  std::vector<int> burst;
+  for (int i = 0; i < 100; ++i) burst.push_back(ConnectTo(listener->port()));
+  EXPECT_TRUE(IsTurnedAway(burst.back()));
+  for (const int connection : burst) close(connection);
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    EXPECT_FALSE(accepted.empty());
+    for (const int connection : accepted) close(connection);
+    accepted.clear();
+  }
+  const int next = ConnectTo(listener->port());
+  ASSERT_GE(next, 0);
+  bool is_served = false;
+  while (!is_served) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    is_served = !accepted.empty();
+  }
+  for (const int connection : accepted) close(connection);
+  close(next);
+}
+
+TEST(DescriptorLimitTest, AShareIsKeptForTheDatabase) {
+  EXPECT_EQ(ConnectionDescriptorsEnd(100), 75);
+  EXPECT_EQ(ConnectionDescriptorsEnd(1'024), 768);
+  EXPECT_EQ(ConnectionDescriptorsEnd(1'048'576), 1'048'320);
+  EXPECT_GT(RaiseDescriptorLimit(), 0);
+}
+
+}  // namespace
+}  // namespace groundswell
