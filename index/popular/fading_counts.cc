@@ -45,13 +45,17 @@ int64_t FadingCounts::Scale::Weight(int64_t time_us) const {
   return power << (half_lives - FloorOf(half_lives, kSpan) * kSpan);
 }
 
-// Relative to the beginning of the present span.
+// Relative to the beginning of the present span. Powers of two: no product is rounded.
 double FadingCounts::Scale::Value(const Sums& sums) const {
+  constexpr double kUnit = 1.0 / (1 << kUnitBits);
   const int64_t now = span.load(std::memory_order_acquire) & 1;
-  return std::ldexp(static_cast<double>(sums[static_cast<size_t>(now)].load(kRelaxed)),
-                    -kUnitBits) +
-         std::ldexp(static_cast<double>(sums[static_cast<size_t>(1 - now)].load(kRelaxed)),
-                    -kUnitBits - static_cast<int>(kSpan));
+  return static_cast<double>(sums[static_cast<size_t>(now)].load(kRelaxed)) * kUnit +
+         static_cast<double>(sums[static_cast<size_t>(1 - now)].load(kRelaxed)) * (kUnit * kFloor);
+}
+
+float FadingCounts::Scale::Share(const Sums& sums, double all) const {
+  const double share = all > 0 ? Value(sums) / all : 0;
+  return static_cast<float>(std::clamp(share, 0.0, 1.0));
 }
 
 FadingCounts::FadingCounts(std::span<const double> half_lives_s, size_t items_max)
@@ -115,9 +119,16 @@ void FadingCounts::Read(size_t scale, std::span<float> out) const {
 
 float FadingCounts::Share(size_t scale, ItemIndex item) const {
   const Scale& at = scales_[scale];
+  return at.Share(SumsOf(scale, ToInt(item)), at.Value(at.total));
+}
+
+void FadingCounts::Shares(size_t scale, std::span<const Candidate> items,
+                          std::span<float> shares) const {
+  const Scale& at = scales_[scale];
   const double all = at.Value(at.total);
-  const double share = all > 0 ? at.Value(SumsOf(scale, ToInt(item))) / all : 0;
-  return static_cast<float>(std::clamp(share, 0.0, 1.0));
+  for (size_t i = 0; i < items.size(); ++i) {
+    shares[i] = at.Share(SumsOf(scale, ToInt(items[i].item)), all);
+  }
 }
 
 }  // namespace groundswell

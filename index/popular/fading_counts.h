@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "graph/state/edge_change.h"
+#include "index/candidate_source.h"
 
 namespace groundswell {
 
@@ -56,6 +57,8 @@ class FadingCounts {
   void Read(size_t scale, std::span<float> out) const;
   // The item's share of the sum of all values at a scale, 0 to 1; 0 where nothing is left.
   float Share(size_t scale, ItemIndex item) const;
+  // Likewise of several items. REQUIRES: as many of `shares`.
+  void Shares(size_t scale, std::span<const Candidate> items, std::span<float> shares) const;
 
  private:
   // Sums in units of 2^-14: [span % 2] of the present span and of the one before.
@@ -67,6 +70,7 @@ class FadingCounts {
     // In its own span, in units of 2^-14.
     int64_t Weight(int64_t time_us) const;
     double Value(const Sums& sums) const;
+    float Share(const Sums& sums, double all) const;
 
     const int64_t half_life_us;
     std::atomic<int64_t> span = 0;

@@ -2,9 +2,14 @@
 
 #include "graph/state/user_edges.h"
 #include "index/best_admitted.h"
-#include "index/merge.h"
 
 namespace groundswell {
+namespace {
+
+// The smaller, the more the newest items count beside those taken often.
+constexpr float kPlaceConstant = 60;
+
+}  // namespace
 
 std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& filter,
                                        size_t count, HistoryScratch& scratch) {
@@ -15,7 +20,7 @@ std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& 
     const ItemIndex item = user.edges[scratch.newest_edges[place]].item;
     // Of all edges to the item, where a window keeps each interaction.
     const auto taken = static_cast<float>(SumOf(user.EdgesTo(item)));
-    scratch.scored.push_back({item, RankVote(place, taken)});
+    scratch.scored.push_back({item, taken / (kPlaceConstant + 1 + static_cast<float>(place))});
   }
   return BestAdmitted(scratch.scored, filter, count, kFromHistory);
 }

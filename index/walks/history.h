@@ -5,8 +5,8 @@
 // k_i is the place of i among the user's items, the newest first, from 1. Which item is taken again
 // is told by how long ago it was taken last, counted in items and not in time, and by how much the
 // user likes it: the product of the two (Anderson, Kumar, Tomkins, Vassilvitskii, "The dynamics of
-// repeat consumption", WWW 2014). The user's own count stands for the liking, and the weight of a
-// place is the one that the lists are merged with (merge.h).
+// repeat consumption", WWW 2014). The user's own count stands for the liking; docs/retrieval.md
+// has what else was tried.
 #ifndef GROUNDSWELL_INDEX_WALKS_HISTORY_H_
 #define GROUNDSWELL_INDEX_WALKS_HISTORY_H_
 

@@ -116,6 +116,18 @@ TEST_F(FadingCountsTest, EveryScaleFadesByItsOwn) {
   EXPECT_EQ(counts_.Share(0, ItemIndex{0}), 0);
 }
 
+TEST_F(FadingCountsTest, SharesOfSeveralItemsAreTheirShares) {
+  Change(1, {}, {EdgeAt(1, 5, 3)});
+  Change(2, {}, {EdgeAt(2, 300)});
+  const Candidate items[] = {
+      {.item = ItemIndex{2}}, {.item = ItemIndex{0}}, {.item = ItemIndex{1}}};
+  for (size_t scale = 0; scale < counts_.scales(); ++scale) {
+    std::array<float, 3> shares;
+    counts_.Shares(scale, items, shares);
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(shares[i], counts_.Share(scale, items[i].item));
+  }
+}
+
 TEST_F(FadingCountsTest, WithoutAnythingTakenNoShareIsAnything) {
   EXPECT_EQ(counts_.Share(0, ItemIndex{0}), 0);
   Change(0, {}, {EdgeAt(0, 0)});
