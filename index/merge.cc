@@ -7,19 +7,22 @@
 namespace groundswell {
 namespace {
 
-std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed,
-                            float rank_constant) {
+// The paper's is 60; 10, where the first places count more, was better on both logs of
+// docs/retrieval.md.
+constexpr float kRankConstant = 10;
+
+std::vector<Candidate> Fuse(std::span<const std::vector<Candidate>> lists, size_t proposed) {
   std::vector<Candidate> fused;
   fused.reserve(proposed);
   absl::flat_hash_map<ItemIndex, size_t> place_of_item;
   place_of_item.reserve(proposed);
-  for (const auto& [items, weight] : lists) {
+  for (const std::vector<Candidate>& items : lists) {
     for (size_t at = 0; at < items.size(); ++at) {
       const auto [place, is_new] = place_of_item.emplace(items[at].item, fused.size());
       if (is_new) fused.push_back({.item = items[at].item, .score = 0, .sources = 0});
       Candidate& candidate = fused[place->second];
       candidate.sources |= items[at].sources;
-      candidate.score += RankVote(at, weight, rank_constant);
+      candidate.score += 1 / (kRankConstant + 1 + static_cast<float>(at));
     }
   }
   return fused;
@@ -27,11 +30,11 @@ std::vector<Candidate> Fuse(std::span<const ProposedList> lists, size_t proposed
 
 }  // namespace
 
-std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size_t count,
-                                       float rank_constant) {
+std::vector<Candidate> MergeCandidates(std::span<const std::vector<Candidate>> lists,
+                                       size_t count) {
   size_t proposed = 0;
   const std::vector<Candidate>* alone = nullptr;
-  for (const auto& [items, weight] : lists) {
+  for (const std::vector<Candidate>& items : lists) {
     if (!items.empty()) alone = proposed == 0 ? &items : nullptr;
     proposed += items.size();
   }
@@ -39,7 +42,7 @@ std::vector<Candidate> MergeCandidates(std::span<const ProposedList> lists, size
   if (alone != nullptr) {
     merged = *alone;
   } else {
-    merged = Fuse(lists, proposed, rank_constant);
+    merged = Fuse(lists, proposed);
     const auto is_better = [](const Candidate& a, const Candidate& b) {
       return a.score != b.score ? a.score > b.score : a.item < b.item;
     };

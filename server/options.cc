@@ -28,9 +28,8 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& m
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
   return {.candidates = static_cast<size_t>(retrieval.candidates),
-          .rank_constant = static_cast<float>(retrieval.rank_constant),
           .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
-          .sources = SourceLimits(retrieval),
+          .quotas = SourceQuotas(retrieval),
           .next_items = {.visit_gap_s = static_cast<uint32_t>(retrieval.visit_gap_s)},
           .random_walk = WalkOptionsOf(config, metrics),
           .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
@@ -39,7 +38,6 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& met
 Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics) {
   return {.retrieval = RetrievalOptionsOf(config, metrics),
           .item_cache_bytes = static_cast<size_t>(config.ranking.item_cache_mb) << 20,
-          .retrieval_weight = static_cast<float>(config.ranking.retrieval_weight) / 100,
           .diversity_items_max = static_cast<size_t>(config.diversity.items_max),
           .items_max = static_cast<size_t>(config.paging.items_max)};
 }

@@ -51,22 +51,13 @@ struct Config {
   struct Retrieval {
     int64_t candidates = 600;
     int64_t embedding = 400;
-    int64_t embedding_weight = 100;
     int64_t random_walk = 100;
-    int64_t random_walk_weight = 100;
     int64_t next_items = 100;
-    int64_t next_items_weight = 100;
     int64_t similar_items = 0;
-    int64_t similar_items_weight = 100;
     int64_t trending = 100;
-    int64_t trending_weight = 100;
     int64_t macro_node = 50;
-    int64_t macro_node_weight = 100;
     int64_t popular = 100;
-    int64_t popular_weight = 100;
-    int64_t history = 0;
-    int64_t history_weight = 100;
-    int64_t rank_constant = 10;
+    int64_t history = 100;
     int64_t side_by_side_threads = 4;
     int64_t visit_gap_s = 604'800;
     int64_t trending_half_life_s = 21'600;
@@ -90,7 +81,6 @@ struct Config {
   } walk;
   struct Ranking {
     int64_t item_cache_mb = 256;
-    int64_t retrieval_weight = 100;
     std::string shares;      // empty: everybody gets the snapshot's default
     std::string experiment;  // divides the users
     std::string shadow;      // empty: none

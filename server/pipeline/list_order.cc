@@ -6,69 +6,54 @@
 #include <numeric>
 #include <utility>
 
-#include "index/merge.h"
-
 namespace groundswell {
 namespace {
+
+constexpr float kPlaceConstant = 60;
 
 // A score that is not finite sinks below every one that is.
 bool IsHigher(float a, float b) { return std::isfinite(a) && (!std::isfinite(b) || a > b); }
 
-void MultiplyByBoosts(const ListBoosts& boosts, std::span<const Candidate> items,
-                      std::span<float> votes) {
-  if (boosts.factors.empty()) return;
-  for (size_t i = 0; i < items.size(); ++i) {
-    votes[i] *= boosts.factors.Of(items[i].item, boosts.category_of_item);
-  }
-}
-
-// By scratch.votes of their present places; equal ones stay in their order.
-void OrderByVotes(ListOrderScratch& scratch, std::vector<Candidate>& items) {
-  const std::vector<float>& votes = scratch.votes;
-  scratch.order.resize(items.size());
-  std::iota(scratch.order.begin(), scratch.order.end(), 0);
-  std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
-    return votes[a] != votes[b] ? votes[a] > votes[b] : a < b;
-  });
-  std::vector<Candidate> ordered;
-  ordered.reserve(items.size());
-  for (const uint32_t at : scratch.order) ordered.push_back(items[at]);
-  items = std::move(ordered);
+// The items in the order of scratch.order, which has their present places.
+void Rearrange(ListOrderScratch& scratch, std::vector<Candidate>& items) {
+  scratch.ordered.clear();
+  for (const uint32_t at : scratch.order) scratch.ordered.push_back(items[at]);
+  std::swap(scratch.ordered, items);
 }
 
 }  // namespace
 
-void OrderByScore(std::vector<Candidate>& items) {
-  std::sort(items.begin(), items.end(), [](const Candidate& a, const Candidate& b) {
-    if (IsHigher(a.score, b.score)) return true;
-    return !IsHigher(b.score, a.score) && a.item < b.item;
-  });
-}
-
-void OrderByScoreAndStanding(float standing_weight, const ListBoosts& boosts,
-                             ListOrderScratch& scratch, std::vector<Candidate>& items) {
+void OrderByScores(std::span<const float> scores, const ListBoosts& boosts,
+                   ListOrderScratch& scratch, std::vector<Candidate>& items) {
+  scratch.votes.assign(scores.begin(), scores.end());
+  if (!boosts.factors.empty()) {
+    for (size_t i = 0; i < items.size(); ++i) {
+      scratch.votes[i] += std::log(boosts.factors.Of(items[i].item, boosts.category_of_item));
+    }
+  }
   scratch.order.resize(items.size());
   std::iota(scratch.order.begin(), scratch.order.end(), 0);
-  std::sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
-    if (IsHigher(items[a].score, items[b].score)) return true;
-    return !IsHigher(items[b].score, items[a].score) && a < b;
+  std::ranges::sort(scratch.order, [&](uint32_t a, uint32_t b) {
+    if (IsHigher(scratch.votes[a], scratch.votes[b])) return true;
+    return !IsHigher(scratch.votes[b], scratch.votes[a]) && items[a].item < items[b].item;
   });
-  scratch.votes.resize(items.size());
-  for (size_t place = 0; place < items.size(); ++place) {
-    const uint32_t at = scratch.order[place];
-    scratch.votes[at] = RankVote(place, 1) + RankVote(at, standing_weight);
-  }
-  MultiplyByBoosts(boosts, items, scratch.votes);
-  OrderByVotes(scratch, items);
+  Rearrange(scratch, items);
 }
 
 void OrderByBoosts(const ListBoosts& boosts, ListOrderScratch& scratch,
                    std::vector<Candidate>& items) {
   if (boosts.factors.empty()) return;
   scratch.votes.resize(items.size());
-  for (size_t place = 0; place < items.size(); ++place) scratch.votes[place] = RankVote(place, 1);
-  MultiplyByBoosts(boosts, items, scratch.votes);
-  OrderByVotes(scratch, items);
+  for (size_t at = 0; at < items.size(); ++at) {
+    scratch.votes[at] = boosts.factors.Of(items[at].item, boosts.category_of_item) /
+                        (kPlaceConstant + 1 + static_cast<float>(at));
+  }
+  scratch.order.resize(items.size());
+  std::iota(scratch.order.begin(), scratch.order.end(), 0);
+  std::ranges::sort(scratch.order, [&](uint32_t a, uint32_t b) {
+    return scratch.votes[a] != scratch.votes[b] ? scratch.votes[a] > scratch.votes[b] : a < b;
+  });
+  Rearrange(scratch, items);
 }
 
 }  // namespace groundswell

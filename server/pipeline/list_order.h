@@ -1,4 +1,4 @@
-// The order of a list: by a ranker's scores, or by votes for places times the operator's boosts.
+// The order of a list: by scores, or as it stands, with the operator's boosts.
 #ifndef GROUNDSWELL_SERVER_PIPELINE_LIST_ORDER_H_
 #define GROUNDSWELL_SERVER_PIPELINE_LIST_ORDER_H_
 
@@ -21,17 +21,17 @@ struct ListBoosts {
 struct ListOrderScratch {
   std::vector<float> votes;
   std::vector<uint32_t> order;
+  std::vector<Candidate> ordered;
 };
 
-// By score, highest first, ties by item; a score that is not finite comes after all that are.
-void OrderByScore(std::vector<Candidate>& items);
+// By `scores`, one per item, highest first, ties by item; a score that is not finite comes after
+// all that are. Scores are logarithms of odds, so that a boost, which multiplies the odds, adds its
+// logarithm.
+void OrderByScores(std::span<const float> scores, const ListBoosts& boosts,
+                   ListOrderScratch& scratch, std::vector<Candidate>& items);
 
-// Reciprocal rank fusion of two orders: by score, whose weight is 1, and as the items stand, of
-// weight `standing_weight`. Each item's vote is multiplied by its boost.
-void OrderByScoreAndStanding(float standing_weight, const ListBoosts& boosts,
-                             ListOrderScratch& scratch, std::vector<Candidate>& items);
-
-// As they stand, each one's vote multiplied by its boost.
+// As they stand, for scores of any scale: an item at place p, from 1, has the vote 1 / (60 + p),
+// multiplied by its boost.
 void OrderByBoosts(const ListBoosts& boosts, ListOrderScratch& scratch,
                    std::vector<Candidate>& items);
 

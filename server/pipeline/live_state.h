@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "blend/features.h"
+#include "blend/model.h"
 #include "graph/fold/applier.h"
 #include "graph/fold/interaction_adjacency.h"
 #include "graph/state/catalogue.h"
@@ -16,6 +17,7 @@
 #include "graph/store/generation.h"
 #include "graph/upkeep/checkpoint.h"
 #include "index/popular/fading_counts.h"
+#include "index/popular/item_ages.h"
 #include "index/popular/popularity_source.h"
 #include "index/popular/trending_items.h"
 #include "index/vectors/embedding_index.h"
@@ -40,7 +42,8 @@ struct LiveState {
 
   const Generation generation;
   std::shared_ptr<const Snapshot> snapshot;
-  ExampleAgreement examples;  // of this machine's arithmetic, as loaded
+  ExampleAgreement examples;                           // of this machine's arithmetic, as loaded
+  BlendWeights blend_weights = BuiltInBlendWeights();  // what orders lists
   std::shared_ptr<Catalogue> catalogue;
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
@@ -49,6 +52,7 @@ struct LiveState {
   PopularitySource popularity;
   // These follow the graph; the applier changes them.
   std::unique_ptr<FadingCounts> fading_counts;
+  std::unique_ptr<ItemAges> item_ages;
   std::unique_ptr<TrendingItems> trending;
   std::unique_ptr<InteractionAdjacency> adjacency;
   std::unique_ptr<LiveVectors> live_vectors;

@@ -1,6 +1,7 @@
 #include "server/pipeline/pipeline.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -45,9 +46,10 @@ struct Pipeline::Run {
 
   absl::Status ReadUser();
   void Retrieve();
+  void ChooseCandidates(size_t count);
   void TakeItems(std::span<const ItemIndex> items);
   void Order();
-  absl::Status RankItems(float retrieval_weight);
+  absl::Status RankItems();
   void Arrange();
   void LayOut();
   void Explain();
@@ -69,6 +71,7 @@ struct Pipeline::Run {
   std::optional<OverlaidUser> user;  // nullopt: nothing is known
   std::span<const ItemIndex> seen;   // the user's, which the list leaves out
   std::vector<ItemIndex> hidden;     // likewise, also where seen items are asked for
+  bool blended = false;              // the blend chose the items: scratch.blend has them
   Scoring::Scores scores;            // of the ranked list
 };
 
@@ -90,7 +93,7 @@ absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
   if (absl::Status s = run.ReadUser(); !s.ok()) return s;
   if (!run.user.has_value()) run.user = Nobody();
   run.TakeItems(items);
-  const absl::Status ranked = run.RankItems(/*retrieval_weight=*/0);
+  const absl::Status ranked = run.RankItems();
   if (absl::IsFailedPrecondition(ranked)) {
     return PreconditionFailed("USER_NOT_SCORED", "user_id", std::string(ranked.message()));
   }
@@ -132,10 +135,11 @@ void Pipeline::Run::Retrieve() {
   const ItemFilter with_seen = pipeline.FilterOf(query.rules, {}, hidden);
   const bool fewer = thread.pressure != Pressure::kNone && query.only_sources == 0;
   if (fewer) Degrade(DegradedStep::kFewerCandidates);
-  Retrieval::Result found =
+  const Retrieval::Result found =
       pipeline.retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
                                    .filter = filter,
                                    .filter_with_seen = with_seen,
+                                   .include_seen = query.rules.include_seen,
                                    .categories = query.rules.categories,
                                    .seed = std::hash<std::string>{}(query.user_id),
                                    .only_sources = query.only_sources,
@@ -144,8 +148,28 @@ void Pipeline::Run::Retrieve() {
                                    .deadline = query.deadline},
                                   thread, scratch.retrieval);
   if (found.skipped) Degrade(DegradedStep::kRetrievalSkipped);
-  list.items = std::move(found.items);
+  ChooseCandidates(found.candidates_max);
   metrics.ObserveListCandidates(list.items.size());
+}
+
+// Of what was proposed. A source that is asked alone, by its name, is taken at its word.
+void Pipeline::Run::ChooseCandidates(size_t count) {
+  Retrieval::Scratch& retrieved = scratch.retrieval;
+  blended = std::popcount(query.only_sources) != 1;
+  if (blended) {
+    const BlendOrder::Asker asker{
+        .user = user.has_value() ? &*user : nullptr,
+        .vector = retrieved.vector,
+        .newest = retrieved.newest,
+        .newest_item_us = retrieved.recent.empty() ? 0 : retrieved.recent.front().time_us,
+        .now_us = list.newest_event_time_us};
+    pipeline.blend_.Choose(retrieved.table, asker, count, scratch.blend, list.items);
+    return;
+  }
+  const auto rows = retrieved.table.rows().first(std::min(count, retrieved.table.rows().size()));
+  const CandidateTable::Column own = retrieved.table.Of(static_cast<SourceBit>(query.only_sources));
+  list.items.assign(rows.begin(), rows.end());
+  for (size_t i = 0; i < rows.size(); ++i) list.items[i].score = own.score[i];
 }
 
 // In place of Retrieve, where the request names the items.
@@ -154,14 +178,13 @@ void Pipeline::Run::TakeItems(std::span<const ItemIndex> items) {
   metrics.CountCandidates(kFromRequest, items.size());
 }
 
-// By the ranker, which the list then names; where there is none, or it cannot, as retrieved.
+// With the ranker, which the list then names; where there is none, or it cannot, without.
 void Pipeline::Run::Order() {
   if (!user.has_value()) {
     FallBack(Fallback::kUnknownUser);
   } else if (query.ranker != nullptr && !query.skip_ranking && !list.items.empty()) {
-    const absl::Status ranked = thread.pressure == Pressure::kNoRanking
-                                    ? TooManyWait()
-                                    : RankItems(pipeline.options_.retrieval_weight);
+    const absl::Status ranked =
+        thread.pressure == Pressure::kNoRanking ? TooManyWait() : RankItems();
     if (ranked.ok()) {
       metrics.ObserveFirstScore(list.items.front().score);
       return;
@@ -172,24 +195,31 @@ void Pipeline::Run::Order() {
       Degrade(DegradedStep::kRankingSkipped);
     }
   }
-  OrderByBoosts(Boosts(), scratch.order, list.items);
+  if (blended) {
+    OrderByScores(scratch.blend.scores, Boosts(), scratch.order, list.items);
+  } else {
+    OrderByBoosts(Boosts(), scratch.order, list.items);
+  }
 }
 
-// Scores the list, sorts it and names the ranker. On an error, which is one of Scoring::Score, the
-// list is as it was. REQUIRES: a ranker and a user.
-absl::Status Pipeline::Run::RankItems(float retrieval_weight) {
+// Scores the list, sorts it and names the ranker: by the blend, in which the ranker has its vote,
+// or by the ranker alone where it was named, or nothing was blended. On an error, which is one of
+// Scoring::Score, the list is as it was. REQUIRES: a ranker and a user.
+absl::Status Pipeline::Run::RankItems() {
   StageTimer timer(metrics, Stage::kRank, &durations.rank);
   const auto scored = pipeline.scoring_.Score(
       *query.ranker, *user, list.items, [this] { return HasTime(); }, scratch.scoring);
   if (!scored.ok()) return scored.status();
   scores = *scored;
-  for (size_t i = 0; i < list.items.size(); ++i) list.items[i].score = scores.logits[i];
-  if (retrieval_weight > 0 || !query.applied_rules.boosts.empty()) {
-    OrderByScoreAndStanding(retrieval_weight, Boosts(), scratch.order, list.items);
-  } else {
-    OrderByScore(list.items);
+  std::span<const float> ordering = scores.logits;
+  if (blended && !query.ranker_alone) {
+    pipeline.blend_.AddRanker(list.items, scores.logits, scratch.blend);
+    ordering = scratch.blend.scores;
   }
-  for (Candidate& candidate : list.items) candidate.score = Probability(candidate.score);
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    list.items[i].score = Probability(scores.logits[i]);
+  }
+  OrderByScores(ordering, Boosts(), scratch.order, list.items);
   list.ranker = query.ranker->name();
   return absl::OkStatus();
 }
@@ -339,6 +369,7 @@ Pipeline::Pipeline(const LiveState& state, PipelineMetrics& metrics, Options opt
       metrics_(metrics),
       options_(std::move(options)),
       retrieval_(state, metrics, options_.retrieval),
+      blend_(state),
       scoring_(state, metrics, options_.item_cache_bytes),
       scratch_(compute_threads) {
   for (Scratch& scratch : scratch_) scratch.scoring = scoring_.NewScratch();
@@ -357,7 +388,7 @@ void Pipeline::WarmUp() {
       run.list.items.push_back({.item = ItemIndex{item}});
     }
     // A model that has no score for such a user has nothing to warm up.
-    if (run.RankItems(options_.retrieval_weight).ok()) run.Explain();
+    if (run.RankItems().ok()) run.Explain();
   }
 }
 

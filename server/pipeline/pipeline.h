@@ -1,10 +1,10 @@
 // Pipeline: one request from the user's state to a ranked list, inside its deadline.
 //
-//   user state -> candidate sources -> merge & filter -> ranker -> ranked list
+//   user state -> candidate sources -> blend -> ranker -> blend -> ranked list
 //
 // When the time runs short, or a stage fails, the answer gets cheaper instead of failing: the
-// ranker's order, else the order of retrieval, else popularity; and the list says so. So it does
-// when many requests wait (Pressure): fewer candidates, then none ranked.
+// blend of everything, else without a ranker, else without searches; and the list says so. So it
+// does when many requests wait (Pressure): fewer candidates, then none ranked.
 #ifndef GROUNDSWELL_SERVER_PIPELINE_PIPELINE_H_
 #define GROUNDSWELL_SERVER_PIPELINE_PIPELINE_H_
 
@@ -21,6 +21,7 @@
 #include "index/vectors/diversity.h"
 #include "models/ranker.h"
 #include "server/pipeline/admission.h"
+#include "server/pipeline/blend_order.h"
 #include "server/pipeline/list_order.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/page_layout.h"
@@ -37,11 +38,8 @@ class Pipeline {
   struct Options {
     Retrieval::Options retrieval;
     size_t item_cache_bytes = size_t{256} << 20;  // of each ranker that prepares items
-    // Of the order of retrieval beside the ranker's, whose weight is 1, in a ranked list; 0: the
-    // ranker decides alone.
-    float retrieval_weight = 0;
-    size_t diversity_items_max = 200;  // first items of a list that diversity reorders
-    size_t items_max = 500;            // of a list that is laid out in pages
+    size_t diversity_items_max = 200;             // first items of a list that diversity reorders
+    size_t items_max = 500;                       // of a list that is laid out in pages
   };
 
   // All references must outlive the pipeline; `state` has its applier.
@@ -52,7 +50,9 @@ class Pipeline {
   // dense kernels prepare (tens of milliseconds of code generation). Before the first request.
   void WarmUp();
 
-  // Probabilities, best first, at most retrieval.candidates items. InvalidArgument for a
+  // Best first, at most retrieval.candidates items. What is first, the blend says (BlendOrder), or
+  // alone what the caller named: a ranker, or else one source. Scores are probabilities of the
+  // ranker, if one ordered the list, else the blend's or the one source's. InvalidArgument for a
   // hypothetical event that would not be applied; so also Rank.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
@@ -77,6 +77,7 @@ class Pipeline {
   struct Scratch {
     Scoring::Scratch scoring;
     Retrieval::Scratch retrieval;
+    BlendOrder::Scratch blend;
     std::vector<ItemIndex> seen;
     ListOrderScratch order;
     DiversityScratch diversity;
@@ -93,6 +94,7 @@ class Pipeline {
   PipelineMetrics& metrics_;
   const Options options_;
   const Retrieval retrieval_;
+  const BlendOrder blend_;
   Scoring scoring_;
   std::vector<Scratch> scratch_;  // by compute thread
 };

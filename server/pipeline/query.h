@@ -54,7 +54,8 @@ struct RecommendQuery {
   Diversity diversity;
   // So many items at least, where they exist; and pages end by it where categories are limited.
   size_t page_size = 20;
-  const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the order of retrieval counts
+  const Ranker* ranker = nullptr;  // nullptr: the snapshot has none; the blend decides without
+  bool ranker_alone = false;       // the caller named it: the list is in its order
   std::chrono::steady_clock::time_point deadline;
   uint32_t only_sources = 0;  // SourceBits; 0: the configured ones
   bool skip_ranking = false;

@@ -1,7 +1,6 @@
 #include "server/pipeline/retrieval.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "graph/state/user_edges.h"
@@ -13,6 +12,18 @@ namespace {
 constexpr size_t kFewerDivisor = 4;
 // Newest items that a user's vector is made of, and the sources of the live graph may start from.
 constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
+// Of those that were proposed so far.
+void FillTable(Retrieval::Scratch& scratch) {
+  size_t proposed = 0;
+  for (const Proposals* proposals : {&scratch.proposed, &scratch.from_newest}) {
+    for (const ProposedList& list : proposals->lists) proposed += list.items.size();
+  }
+  scratch.table.Reset(proposed);
+  for (const Proposals* proposals : {&scratch.proposed, &scratch.from_newest}) {
+    for (const ProposedList& list : proposals->lists) scratch.table.Add(list.source, list.items);
+  }
+}
+
 // Who fills the list up.
 constexpr const CandidateSource& kFill =
     *std::ranges::find(kCandidateSources, SourcePhase::kFill, &CandidateSource::phase);
@@ -42,6 +53,18 @@ void Retrieval::FindRecent(const OverlaidUser* known, Scratch& scratch) const {
   }
 }
 
+void Retrieval::FindVector(const OverlaidUser* known, Scratch& scratch) const {
+  scratch.vector.clear();
+  if (known == nullptr) return;
+  const UserState& user = known->state;
+  const LiveVectors& live = *parts_.state.live_vectors;
+  scratch.vector.resize(live.dim());
+  if (!live.OfUser(user.index, scratch.newest, user.item_count(), known->joined,
+                   parts_.state.embedding_index->Now(), scratch.vector)) {
+    scratch.vector.clear();
+  }
+}
+
 ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {
   const bool enough = thread.siblings != nullptr && options_.side_by_side_threads > 0 &&
                       thread.siblings->thread_count() >= options_.side_by_side_threads;
@@ -49,8 +72,9 @@ ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {
 }
 
 size_t Retrieval::QuotaOf(const CandidateSource& source, const Query& query) const {
-  const size_t quota = options_.sources[source.bit].quota;
+  const size_t quota = options_.quotas[source.bit];
   if (query.only_sources == 0) {
+    if (source.of_seen_items && !query.include_seen) return 0;
     if (!query.fewer) return quota;
     return source.spared_in_pressure ? 0 : (quota + kFewerDivisor - 1) / kFewerDivisor;
   }
@@ -71,8 +95,7 @@ void Retrieval::Ask(const CandidateSource& source, size_t count, SourceQuery ask
   source.propose(asked, scratch, proposals);
   for (ProposedList& list : std::span(proposals.lists).subspan(before)) {
     metrics_.CountCandidates(source.bit, list.items.size());
-    for (Candidate& candidate : list.items) candidate.sources = source.bit;
-    list.weight = options_.sources[source.bit].weight;
+    list.source = source.bit;
   }
 }
 
@@ -93,10 +116,11 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
     proposals->skipped = false;
   }
   FindRecent(query.user, scratch);
+  FindVector(query.user, scratch);
   const SourceQuery asked{.parts = parts_,
                           .user = query.user,
                           .recent = scratch.recent,
-                          .newest = scratch.newest,
+                          .vector = scratch.vector,
                           .filter = query.filter,
                           .filter_with_seen = query.filter_with_seen,
                           .categories = query.categories,
@@ -108,21 +132,18 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
       [&] { AskAll(SourcePhase::kFromNewest, query, asked, of_sources, from_newest); });
   const bool fill = std::ranges::all_of(
       proposed.lists, [](const ProposedList& list) { return list.items.empty(); });
-  std::ranges::move(from_newest.lists, std::back_inserter(proposed.lists));
   AskAll(SourcePhase::kOfOthers, query, asked, of_sources, proposed);
-  const size_t candidates_max = CandidatesMax(query);
+  const Result result{.candidates_max = CandidatesMax(query),
+                      .skipped = proposed.skipped || from_newest.skipped};
   size_t filling = QuotaOf(kFill, query);
-  if (filling > 0 && fill) filling = std::max(filling, candidates_max);
+  if (filling > 0 && fill) filling = std::max(filling, result.candidates_max);
   Ask(kFill, filling, asked, of_sources, proposed);
-  Result result;
-  result.items = MergeCandidates(proposed.lists, candidates_max, options_.rank_constant);
-  const size_t wanted = std::min(query.items_min, candidates_max);
-  if (result.items.size() < wanted && filling < wanted && query.only_sources == 0) {
-    if (filling > 0) proposed.lists.pop_back();
+  FillTable(scratch);
+  const size_t wanted = std::min(query.items_min, result.candidates_max);
+  if (scratch.table.rows().size() < wanted && filling < wanted && query.only_sources == 0) {
     Ask(kFill, wanted, asked, of_sources, proposed);
-    result.items = MergeCandidates(proposed.lists, candidates_max, options_.rank_constant);
+    FillTable(scratch);
   }
-  result.skipped = proposed.skipped || from_newest.skipped;
   return result;
 }
 

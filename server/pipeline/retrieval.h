@@ -1,4 +1,4 @@
-// Retrieval: what a request's list is chosen from, proposed by several sources and merged.
+// Retrieval: what a request's list is chosen from, proposed by several sources.
 // source_table.h lists them; docs/retrieval.md has their equations.
 #ifndef GROUNDSWELL_SERVER_PIPELINE_RETRIEVAL_H_
 #define GROUNDSWELL_SERVER_PIPELINE_RETRIEVAL_H_
@@ -12,6 +12,7 @@
 #include "graph/fold/applier.h"
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
+#include "index/candidate_table.h"
 #include "index/walks/next_items.h"
 #include "index/walks/random_walk_source.h"
 #include "server/pipeline/admission.h"
@@ -25,12 +26,11 @@ namespace groundswell {
 class Retrieval {
  public:
   struct Options {
-    size_t candidates = 600;   // of the merged list, at most
-    float rank_constant = 10;  // see MergeCandidates
+    size_t candidates = 600;  // that a list is made of, at most
     // Compute threads from which on sources run side by side; 0: never. With few cores, those that
     // receive calls need what a compute thread leaves.
     size_t side_by_side_threads = 4;
-    SourceLimits sources;
+    SourceQuotas quotas;
     NextItems::Options next_items;
     RandomWalkSource::Options random_walk;
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
@@ -39,6 +39,7 @@ class Retrieval {
     const OverlaidUser* user = nullptr;  // null: nobody knows them
     const ItemFilter& filter;
     const ItemFilter& filter_with_seen;    // the same, but for the rule on seen items
+    bool include_seen = false;             // the two are the same
     std::span<const uint32_t> categories;  // the filter's own
     uint64_t seed = 0;                     // of the walks
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
@@ -53,13 +54,15 @@ class Retrieval {
     std::vector<uint32_t> newest_edges;
     std::vector<RecentItem> recent;  // the user's newest items, newest first
     std::vector<ItemIndex> newest;   // the same
+    std::vector<float> vector;       // the user's; empty: nothing is known
+    CandidateTable table;            // what all sources proposed
     SourceScratch of_sources;
     Proposals proposed;
     Proposals from_newest;
   };
   struct Result {
-    std::vector<Candidate> items;  // best first, without duplicates
-    bool skipped = false;          // a search had no time, or failed
+    size_t candidates_max = 0;  // to keep of the table
+    bool skipped = false;       // a search had no time, or failed
   };
 
   // Those that propose; the others are never in `only_sources`.
@@ -75,6 +78,7 @@ class Retrieval {
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
   // was proposed is less than items_min. There are fewer then only if no others are admitted.
+  // The proposals are in scratch.table, and the user's newest items and vector beside it.
   Result Propose(const Query& query, ComputeThread thread, Scratch& scratch) const;
 
  private:
@@ -83,6 +87,7 @@ class Retrieval {
   size_t QuotaOf(const CandidateSource& source, const Query& query) const;
   size_t CandidatesMax(const Query& query) const;
   void FindRecent(const OverlaidUser* known, Scratch& scratch) const;
+  void FindVector(const OverlaidUser* known, Scratch& scratch) const;
   void Ask(const CandidateSource& source, size_t count, SourceQuery asked, SourceScratch& scratch,
            Proposals& proposals) const;
   void AskAll(SourcePhase phase, const Query& query, const SourceQuery& asked,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "index/merge.h"
+
 namespace groundswell {
 namespace {
 
@@ -9,20 +11,18 @@ namespace {
 constexpr size_t kSimilarToItems = 3;
 
 // A search takes what it takes: it is begun only where there is time for it.
-void Search(std::span<const float> vector, size_t count, const SourceQuery& query,
-            Proposals& proposals) {
-  if (count == 0) return;
+std::vector<Candidate> Search(std::span<const float> vector, size_t count, const SourceQuery& query,
+                              Proposals& proposals) {
+  if (count == 0) return {};
   if (std::chrono::steady_clock::now() + query.parts.stage_reserve >= query.deadline) {
     proposals.skipped = true;
-    return;
+    return {};
   }
   auto found = query.parts.state.embedding_index->Retrieve(
       {.vector = vector, .filter = query.filter, .count = count});
-  if (found.ok()) {
-    proposals.Add(*std::move(found));
-  } else {
-    proposals.skipped = true;
-  }
+  if (found.ok()) return *std::move(found);
+  proposals.skipped = true;
+  return {};
 }
 
 CandidateQuery FromRecent(const SourceQuery& query) {
@@ -36,23 +36,21 @@ CandidateQuery FromRecent(const SourceQuery& query) {
 
 }  // namespace
 
-void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
-  const LiveState& state = query.parts.state;
-  const UserState& user = query.user->state;
-  scratch.vector.resize(state.live_vectors->dim());
-  if (state.live_vectors->OfUser(user.index, query.newest, user.item_count(), query.user->joined,
-                                 state.embedding_index->Now(), scratch.vector)) {
-    Search(scratch.vector, query.count, query, proposals);
-  }
+void ProposeNearest(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
+  if (query.vector.empty()) return;
+  proposals.Add(Search(query.vector, query.count, query, proposals));
 }
 
 void ProposeSimilar(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
   const EmbeddingIndex::View items = query.parts.state.embedding_index->Now();
-  const size_t starts = std::min(kSimilarToItems, query.newest.size());
-  for (const ItemIndex item : query.newest.first(starts)) {
-    const std::span<const float> vector = items.VectorOf(item);
-    if (!vector.empty()) Search(vector, query.count / starts, query, proposals);
+  const size_t starts = std::min(kSimilarToItems, query.recent.size());
+  std::vector<std::vector<Candidate>> lists;
+  for (const RecentItem& recent : query.recent.first(starts)) {
+    const std::span<const float> vector = items.VectorOf(recent.item);
+    if (vector.empty()) continue;
+    lists.push_back(Search(vector, query.count / starts, query, proposals));
   }
+  proposals.Add(MergeCandidates(lists, query.count));
 }
 
 void ProposeNextItems(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {

@@ -5,8 +5,7 @@
 //   similar_items  the items nearest to each of the user's newest items         FAISS
 //   next_items     what users took right after the user's newest items          live graph
 //   random_walk    what walks from the user's newest items meet                 live graph
-//   history        what the user took before; the only one that proposes seen   live graph
-//                  items
+//   history        what the user took before                                    live graph
 //   trending       what most users took of late                                 live graph
 //   macro_node     what most users of the user's macro node took of late        live graph
 //   popular        the items with the most interactions                         live graph
@@ -26,7 +25,6 @@
 
 #include "graph/fold/applier.h"
 #include "index/candidate_source.h"
-#include "index/merge.h"
 #include "index/walks/history.h"
 #include "index/walks/next_items.h"
 #include "index/walks/random_walk_source.h"
@@ -48,7 +46,7 @@ struct SourceQuery {
   const SourceParts& parts;
   const OverlaidUser* user = nullptr;  // null: nobody knows them
   std::span<const RecentItem> recent;  // their newest items, newest first
-  std::span<const ItemIndex> newest;   // the same
+  std::span<const float> vector;       // theirs as it is now; empty: nothing is known
   const ItemFilter& filter;
   const ItemFilter& filter_with_seen;    // the same, but for the rule on seen items
   std::span<const uint32_t> categories;  // the filter's own
@@ -60,16 +58,21 @@ struct SourceQuery {
 // Memory of one request at a time, grown by the first ones, then reused. A member belongs to one
 // source: others may run beside it.
 struct SourceScratch {
-  std::vector<float> vector;
   NextItems::Scratch next_items;
   RandomWalkSource::Scratch walk;
   HistoryScratch history;
 };
 
+// What one source proposes, best first, without duplicates; may be empty.
+struct ProposedList {
+  std::vector<Candidate> items;
+  SourceBit source{};
+};
+
 // What sources that run one after the other propose.
 struct Proposals {
-  std::vector<ProposedList> lists;  // each best first, without duplicates; may be empty
-  bool skipped = false;             // a search had no time, or failed
+  std::vector<ProposedList> lists;
+  bool skipped = false;  // a search had no time, or failed
 
   void Add(std::vector<Candidate> items) { lists.push_back({.items = std::move(items)}); }
 };
@@ -83,16 +86,17 @@ enum class SourcePhase {
   kFill,        // one source, last: also where the others propose too little
 };
 
-// A source adds one list or several, together at most `count` admitted items. Whose they are and
-// what they weigh, the caller writes on them.
+// A source adds one list of at most `count` admitted items, or none. Whose it is, the caller writes
+// on it.
 struct CandidateSource {
   SourceBit bit;
   SourcePhase phase;
-  int64_t Config::Retrieval::*quota;   // items that it proposes; 0 switches it off
-  int64_t Config::Retrieval::*weight;  // of its votes, in percent
+  int64_t Config::Retrieval::*quota;  // items that it proposes; 0 switches it off
   void (*propose)(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
   bool of_user = false;             // not asked where nobody knows the user
   bool spared_in_pressure = false;  // not asked where there are to be fewer candidates
+  // Not asked, but by its name, where seen items are left out: it proposes no others.
+  bool of_seen_items = false;
 };
 
 void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
@@ -104,80 +108,66 @@ void ProposeTrending(const SourceQuery& query, SourceScratch& scratch, Proposals
 void ProposeOfMacroNode(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposePopular(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 
-// In the order in which they are asked and merged, phase after phase. kSourceNames has their names.
+// In the order in which they are asked, phase after phase. kSourceNames has their names.
 inline constexpr CandidateSource kCandidateSources[] = {
     {.bit = kFromEmbedding,
      .phase = SourcePhase::kByEmbedding,
      .quota = &Config::Retrieval::embedding,
-     .weight = &Config::Retrieval::embedding_weight,
      .propose = ProposeNearest,
      .of_user = true},
     {.bit = kFromSimilarItems,
      .phase = SourcePhase::kByEmbedding,
      .quota = &Config::Retrieval::similar_items,
-     .weight = &Config::Retrieval::similar_items_weight,
      .propose = ProposeSimilar,
      .of_user = true},
     {.bit = kFromNextItems,
      .phase = SourcePhase::kFromNewest,
      .quota = &Config::Retrieval::next_items,
-     .weight = &Config::Retrieval::next_items_weight,
      .propose = ProposeNextItems,
      .of_user = true},
     {.bit = kFromWalk,
      .phase = SourcePhase::kFromNewest,
      .quota = &Config::Retrieval::random_walk,
-     .weight = &Config::Retrieval::random_walk_weight,
      .propose = ProposeWalked,
      .of_user = true,
      .spared_in_pressure = true},
     {.bit = kFromHistory,
      .phase = SourcePhase::kFromNewest,
      .quota = &Config::Retrieval::history,
-     .weight = &Config::Retrieval::history_weight,
      .propose = ProposeHistory,
-     .of_user = true},
+     .of_user = true,
+     .of_seen_items = true},
     {.bit = kFromTrending,
      .phase = SourcePhase::kOfOthers,
      .quota = &Config::Retrieval::trending,
-     .weight = &Config::Retrieval::trending_weight,
      .propose = ProposeTrending},
     {.bit = kFromMacroNode,
      .phase = SourcePhase::kOfOthers,
      .quota = &Config::Retrieval::macro_node,
-     .weight = &Config::Retrieval::macro_node_weight,
      .propose = ProposeOfMacroNode,
      .of_user = true},
     {.bit = kFromPopular,
      .phase = SourcePhase::kFill,
      .quota = &Config::Retrieval::popular,
-     .weight = &Config::Retrieval::popular_weight,
      .propose = ProposePopular},
 };
 
-// What each source may do; as configured by default, or as given.
-class SourceLimits {
+// The items that each source proposes at most, 0 for one that is off; as configured by default, or
+// as given.
+class SourceQuotas {
  public:
-  struct Limit {
-    size_t quota = 0;  // items that it proposes; 0 switches it off
-    float weight = 1;  // of its votes, see MergeCandidates
-  };
-
-  SourceLimits() : SourceLimits(Config::Retrieval{}) {}
-  explicit SourceLimits(const Config::Retrieval& config) {
+  SourceQuotas() : SourceQuotas(Config::Retrieval{}) {}
+  explicit SourceQuotas(const Config::Retrieval& config) {
     for (const CandidateSource& source : kCandidateSources) {
-      (*this)[source.bit] = {.quota = static_cast<size_t>(config.*source.quota),
-                             .weight = static_cast<float>(config.*source.weight) / 100};
+      (*this)[source.bit] = static_cast<size_t>(config.*source.quota);
     }
   }
 
-  Limit& operator[](SourceBit source) { return limits_[std::countr_zero<uint32_t>(source)]; }
-  const Limit& operator[](SourceBit source) const {
-    return limits_[std::countr_zero<uint32_t>(source)];
-  }
+  size_t& operator[](SourceBit source) { return quotas_[std::countr_zero<uint32_t>(source)]; }
+  size_t operator[](SourceBit source) const { return quotas_[std::countr_zero<uint32_t>(source)]; }
 
  private:
-  std::array<Limit, kSourceNames.size()> limits_{};
+  std::array<size_t, kSourceNames.size()> quotas_{};
 };
 
 }  // namespace groundswell

@@ -172,7 +172,8 @@ absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& reques
   const Catalogue& catalogue = *state.catalogue;
   const std::string_view ranker =
       request.ranker().empty() ? terms.shares.Of(request.user_id()) : request.ranker();
-  RecommendQuery query{.skip_ranking = request.skip_ranking()};
+  RecommendQuery query{.ranker_alone = !request.ranker().empty(),
+                       .skip_ranking = request.skip_ranking()};
   absl::Status s = CheckCommon(request, terms);
   if (s.ok()) s = CheckRequestUser(request, catalogue, terms, query);
   if (s.ok()) s = Take(CheckPageSize(request.page_size()), query.page_size);

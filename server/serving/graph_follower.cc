@@ -10,6 +10,7 @@ void FollowGraph(const LiveState& state, Applier::Options& options) {
   options.fold.on_edges_changed = [&state](const EdgeChange& change) {
     state.adjacency->Change(change);
     state.fading_counts->Change(change);
+    state.item_ages->Change(change);
     state.trending->Change(change, state.catalogue->CategoryNumber(change.item));
     state.new_item_vectors->Change(change);
   };

@@ -16,6 +16,7 @@
 #include "models/embedding_range.h"
 #include "models/files/manifest.h"
 #include "server/serving/graph_follower.h"
+#include "server/serving/snapshot_staging.h"
 
 namespace groundswell {
 namespace {
@@ -36,6 +37,21 @@ absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
     files.files.emplace(name, std::move(file));
   }
   return files;
+}
+
+absl::Status LoadSnapshot(const Generation& generation, LiveState& state) {
+  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(generation);
+  if (!files.ok()) return files.status();
+  auto snapshot = Snapshot::Create(*files);
+  if (!snapshot.ok()) return snapshot.status();
+  state.snapshot = *std::move(snapshot);
+  auto examples = CheckExamples(*state.snapshot, *files);
+  if (!examples.ok()) return examples.status();
+  state.examples = *std::move(examples);
+  const auto weights = BlendWeightsOf(*files);
+  if (!weights.ok()) return weights.status();
+  state.blend_weights = *weights;
+  return absl::OkStatus();
 }
 
 MacroShape ShapeOf(const Snapshot& snapshot) {
@@ -123,6 +139,7 @@ void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_ite
                           .before = {},
                           .after = edges};
     state.fading_counts->Change(came);
+    state.item_ages->Change(came);
     state.trending->Change(came, category_of_item[ToInt(item)]);
   });
 }
@@ -135,6 +152,7 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   std::vector<double> half_lives_s(kBlendHalfLivesS.begin(), kBlendHalfLivesS.end());
   half_lives_s.push_back(options.popularity_half_life_s);
   state.fading_counts = std::make_unique<FadingCounts>(half_lives_s, state.catalogue->capacity());
+  state.item_ages = std::make_unique<ItemAges>(state.catalogue->capacity());
   // What has left since may have been newer than all edges: time goes on from there.
   state.fading_counts->Advance(state.graph_state.newest_event_time_us);
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
@@ -190,14 +208,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   state->graph_state = *std::move(graph_state);
 
   progress("snapshot", 0, 0);
-  const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(generation);
-  if (!files.ok()) return files.status();
-  auto snapshot = Snapshot::Create(*files);
-  if (!snapshot.ok()) return snapshot.status();
-  state->snapshot = *std::move(snapshot);
-  auto examples = CheckExamples(*state->snapshot, *files);
-  if (!examples.ok()) return examples.status();
-  state->examples = *std::move(examples);
+  if (absl::Status s = LoadSnapshot(generation, *state); !s.ok()) return s;
 
   progress("catalogue", 0, 0);
   std::vector<MacroNode> clusters;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "blend/weights_file.h"
+
 namespace groundswell {
 namespace {
 
@@ -60,10 +62,18 @@ absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory) {
   auto graph = ParseGraph(manifest, *graph_file);
   if (!graph.ok()) return graph.status();
   checked.graph = *std::move(graph);
+  const auto blend = BlendWeightsOf(checked.files);
+  if (!blend.ok()) return blend.status();
   auto examples = CheckExamples(*checked.snapshot, checked.files);
   if (!examples.ok()) return examples.status();
   checked.examples = *std::move(examples);
   return checked;
+}
+
+absl::StatusOr<BlendWeights> BlendWeightsOf(const SnapshotFiles& files) {
+  const auto at = files.files.find(kBlendWeightsFile);
+  if (at == files.files.end()) return BuiltInBlendWeights();
+  return ParseBlendWeights(at->second->text());
 }
 
 absl::StatusOr<Gone> GoneSince(const GraphStore& store, Offset offset) {

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "blend/model.h"
 #include "graph/store/generation.h"
 #include "graph/store/store.h"
 #include "models/files/manifest.h"
@@ -34,6 +35,9 @@ struct CheckedSnapshot {
 
 // Reads everything, and scores the snapshot's examples.
 absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory);
+
+// What the snapshot's blend.json says; the built-in weights where it has none.
+absl::StatusOr<BlendWeights> BlendWeightsOf(const SnapshotFiles& files);
 
 // Hashes of the users and items that were taken out behind the snapshot: it still has them.
 struct Gone {

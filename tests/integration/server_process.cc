@@ -122,9 +122,7 @@ ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::strin
       "--logging.level=warn",
       // As long as the caller's deadline allows, since what a test has just written must be in the
       // answer on a busy machine too.
-      "--request.consistency_wait_ms=600000",
-      // Lists in the ranker's order alone can be checked score by score.
-      "--ranking.retrieval_weight=0"};
+      "--request.consistency_wait_ms=600000"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, environment, /*with_stderr=*/false, &output_);
   WaitUntilReady();

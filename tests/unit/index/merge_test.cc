@@ -10,7 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-using Lists = std::vector<ProposedList>;
+using Lists = std::vector<std::vector<Candidate>>;
 
 Candidate Of(uint32_t item, float score, uint32_t sources) {
   return {static_cast<ItemIndex>(item), score, sources};
@@ -26,41 +26,35 @@ TEST(MergeTest, NothingMergesToNothing) {
   EXPECT_THAT(MergeCandidates({}, 10), IsEmpty());
   const Lists empty(2);
   EXPECT_THAT(MergeCandidates(empty, 10), IsEmpty());
-  EXPECT_THAT(MergeCandidates(Lists{{{Of(1, 1, kFromPopular)}}}, 0), IsEmpty());
+  EXPECT_THAT(MergeCandidates(Lists{{Of(1, 1, kFromPopular)}}, 0), IsEmpty());
 }
 
 TEST(MergeTest, AListThatIsAloneStaysAsItIs) {
-  const Lists lists = {{}, {{Of(3, .9f, kFromEmbedding), Of(1, -8, kFromEmbedding)}}, {}};
+  const Lists lists = {{}, {Of(3, .9f, kFromEmbedding), Of(1, -8, kFromEmbedding)}, {}};
   EXPECT_THAT(MergeCandidates(lists, 10),
               ElementsAre(Is(3, .9, kFromEmbedding), Is(1, -8, kFromEmbedding)));
   EXPECT_THAT(MergeCandidates(lists, 1), ElementsAre(Is(3, .9, kFromEmbedding)));
 }
 
 TEST(MergeTest, ScoresAreSumsOfReciprocalRanks) {
-  const Lists lists = {{{Of(3, .9f, kFromEmbedding), Of(1, .8f, kFromEmbedding)}},
-                       {{Of(2, 50, kFromPopular), Of(1, 40, kFromPopular)}}};
+  const Lists lists = {{Of(3, .9f, kFromEmbedding), Of(1, .8f, kFromEmbedding)},
+                       {Of(2, 50, kFromPopular), Of(1, 40, kFromPopular)}};
   EXPECT_THAT(MergeCandidates(lists, 10),
-              ElementsAre(Is(1, 1. / 62 + 1. / 62, kFromEmbedding | kFromPopular),
-                          Is(2, 1. / 61, kFromPopular), Is(3, 1. / 61, kFromEmbedding)));
-}
-
-TEST(MergeTest, AListOfTwiceTheWeightHasTwoVotes) {
-  const Lists lists = {{{Of(3, .9f, kFromEmbedding)}}, {{Of(7, 50, kFromPopular)}, 2}};
-  EXPECT_THAT(MergeCandidates(lists, 10),
-              ElementsAre(Is(7, 2. / 61, kFromPopular), Is(3, 1. / 61, kFromEmbedding)));
+              ElementsAre(Is(1, 1. / 12 + 1. / 12, kFromEmbedding | kFromPopular),
+                          Is(2, 1. / 11, kFromPopular), Is(3, 1. / 11, kFromEmbedding)));
 }
 
 TEST(MergeTest, TheBestAreKept) {
   const Lists lists = {
-      {{Of(5, 3, kFromEmbedding), Of(4, 2, kFromEmbedding), Of(9, 1, kFromEmbedding)}},
-      {{Of(4, 2, kFromPopular), Of(9, 1, kFromPopular)}}};
+      {Of(5, 3, kFromEmbedding), Of(4, 2, kFromEmbedding), Of(9, 1, kFromEmbedding)},
+      {Of(4, 2, kFromPopular), Of(9, 1, kFromPopular)}};
   EXPECT_THAT(MergeCandidates(lists, 2),
-              ElementsAre(Is(4, 1. / 62 + 1. / 61, kFromEmbedding | kFromPopular),
-                          Is(9, 1. / 63 + 1. / 62, kFromEmbedding | kFromPopular)));
+              ElementsAre(Is(4, 1. / 12 + 1. / 11, kFromEmbedding | kFromPopular),
+                          Is(9, 1. / 13 + 1. / 12, kFromEmbedding | kFromPopular)));
 }
 
 TEST(MergeTest, AHugeCountCostsNothing) {
-  EXPECT_THAT(MergeCandidates(Lists{{{Of(1, 1, kFromPopular)}}}, size_t{1} << 60),
+  EXPECT_THAT(MergeCandidates(Lists{{Of(1, 1, kFromPopular)}}, size_t{1} << 60),
               ElementsAre(Is(1, 1, kFromPopular)));
 }
 

@@ -225,6 +225,7 @@ TEST_F(ColdStartTest, ANewItemWithTheBestVectorOfAllIsFirstByTheDotProduct) {
                             .clusters_of = state.snapshot->digest()});
   RecommendQuery query = Query(kCustomer);
   query.ranker = state.snapshot->FindRanker("dot");
+  query.ranker_alone = true;
   const RankedList list = Recommend(query);
   EXPECT_EQ(list.ranker, "dot");
   EXPECT_EQ(state.catalogue->Id(list.items.front().item), "best-of-all");
@@ -238,7 +239,7 @@ TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
   }
   sample_->Refresh();
   Pipeline::Options options;
-  options.retrieval.sources[kFromPopular].quota = 2;
+  options.retrieval.quotas[kFromPopular] = 2;
   Pipeline few_popular{*sample_->state, metrics_.pipeline(), options, 1};
   RecommendQuery query = Query(kCustomer);
   query.rules.categories = {*sample_->state->catalogue->FindCategory("rarities")};

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <limits>
 
 namespace groundswell {
@@ -34,31 +35,31 @@ class ListOrderTest : public testing::Test {
 };
 
 TEST_F(ListOrderTest, ScoresThatAreNotFiniteComeLastAndTiesAreByItem) {
-  std::vector<Candidate> items = ItemsOf({-kInfinity, 1, 2, std::nanf(""), 1, kInfinity});
-  OrderByScore(items);
+  const std::vector<float> scores = {-kInfinity, 1, 2, std::nanf(""), 1, kInfinity};
+  std::vector<Candidate> items = ItemsOf({0, 0, 0, 0, 0, 0});
+  OrderByScores(scores, OfRequest(), scratch_, items);
   EXPECT_THAT(Numbers(items), ElementsAre(2, 1, 4, 0, 3, 5));
 }
 
-TEST_F(ListOrderTest, TheMoreTheStandingWeighsTheLessTheScoresChange) {
-  std::vector<Candidate> by_score = ItemsOf({1, 2, 3, 4});
-  OrderByScoreAndStanding(0, OfRequest(), scratch_, by_score);
-  EXPECT_THAT(Numbers(by_score), ElementsAre(3, 2, 1, 0));
-  std::vector<Candidate> as_it_stands = ItemsOf({1, 2, 3, 4});
-  OrderByScoreAndStanding(100, OfRequest(), scratch_, as_it_stands);
-  EXPECT_THAT(Numbers(as_it_stands), ElementsAre(0, 1, 2, 3));
+TEST_F(ListOrderTest, ABoostAddsItsLogarithmToAScore) {
+  const std::vector<float> scores = {4, 3, 2, 1};
+  boosts_.of_category[1] = std::exp(1.5f);
+  std::vector<Candidate> items = ItemsOf(scores);
+  OrderByScores(scores, OfRequest(), scratch_, items);
+  EXPECT_THAT(Numbers(items), ElementsAre(0, 2, 1, 3));
+  EXPECT_EQ(items[1].score, 2) << "the item's own score stays";
+  boosts_.of_item[ItemIndex{0}] = std::exp(-1.4f);
+  OrderByScores(scores, OfRequest(), scratch_, items = ItemsOf(scores));
+  EXPECT_THAT(Numbers(items), ElementsAre(2, 1, 0, 3));
 }
 
-TEST_F(ListOrderTest, BoostsLiftItemsAndCategoriesInEitherOrder) {
+TEST_F(ListOrderTest, WithoutAScaleBoostsMultiplyVotesForPlaces) {
   std::vector<Candidate> items = ItemsOf({4, 3, 2, 1});
   OrderByBoosts(OfRequest(), scratch_, items);
   EXPECT_THAT(Numbers(items), ElementsAre(0, 1, 2, 3)) << "without any, as they stand";
   boosts_.of_category[1] = 10;
   OrderByBoosts(OfRequest(), scratch_, items);
   EXPECT_THAT(Numbers(items), ElementsAre(2, 3, 0, 1));
-  boosts_.of_item[ItemIndex{2}] = 0.01f;
-  std::vector<Candidate> ranked = ItemsOf({4, 3, 2, 1});
-  OrderByScoreAndStanding(0, OfRequest(), scratch_, ranked);
-  EXPECT_THAT(Numbers(ranked), ElementsAre(3, 0, 1, 2));
 }
 
 }  // namespace

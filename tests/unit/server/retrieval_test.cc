@@ -1,4 +1,4 @@
-// The sources' proposals as one list: quotas, weights, who may be asked, and what fills a list.
+// The sources' proposals as one table: quotas, who may be asked, and what fills a list.
 #include "server/pipeline/retrieval.h"
 
 #include <gtest/gtest.h>
@@ -23,13 +23,13 @@ constexpr char kCustomer[] = "17850";
 
 Retrieval::Options NothingOn() {
   Retrieval::Options options;
-  for (const CandidateSource& source : kCandidateSources) options.sources[source.bit].quota = 0;
+  for (const CandidateSource& source : kCandidateSources) options.quotas[source.bit] = 0;
   return options;
 }
 
 Retrieval::Options Only(SourceBit source, size_t quota) {
   Retrieval::Options options = NothingOn();
-  options.sources[source].quota = quota;
+  options.quotas[source] = quota;
   return options;
 }
 
@@ -43,6 +43,7 @@ uint32_t SourcesOf(const std::vector<Candidate>& items) {
 struct Asked {
   uint32_t only_sources = 0;
   bool fewer = false;
+  bool include_seen = false;
   size_t items_min = 0;
   steady_clock::time_point deadline = steady_clock::now() + hours(1);
 };
@@ -59,26 +60,38 @@ class RetrievalTest : public testing::Test {
     delete sample_;
   }
 
-  Retrieval::Result Propose(const Retrieval::Options& options, const OverlaidUser* user,
-                            const Asked& asked = {}) {
+  // The rows of the table, and whether a search was skipped.
+  struct Found {
+    std::vector<Candidate> items;
+    size_t candidates_max = 0;
+    bool skipped = false;
+  };
+
+  Found Propose(const Retrieval::Options& options, const OverlaidUser* user,
+                const Asked& asked = {}) {
     std::vector<ItemIndex> seen;
-    if (user != nullptr) {
+    if (user != nullptr && !asked.include_seen) {
       for (const Edge& edge : user->state.edges) seen.push_back(edge.item);
     }
     ItemFilter filter;
     filter.Exclude(seen);
     const ItemFilter with_seen;
     const Retrieval retrieval(*sample_->state, metrics_.pipeline(), options);
-    return retrieval.Propose({.user = user,
-                              .filter = filter,
-                              .filter_with_seen = with_seen,
-                              .categories = {},
-                              .seed = 3,
-                              .only_sources = asked.only_sources,
-                              .fewer = asked.fewer,
-                              .items_min = asked.items_min,
-                              .deadline = asked.deadline},
-                             {.number = 0}, scratch_);
+    const Retrieval::Result result = retrieval.Propose({.user = user,
+                                                        .filter = filter,
+                                                        .filter_with_seen = with_seen,
+                                                        .include_seen = asked.include_seen,
+                                                        .categories = {},
+                                                        .seed = 3,
+                                                        .only_sources = asked.only_sources,
+                                                        .fewer = asked.fewer,
+                                                        .items_min = asked.items_min,
+                                                        .deadline = asked.deadline},
+                                                       {.number = 0}, scratch_);
+    const auto rows = scratch_.table.rows();
+    return {.items = {rows.begin(), rows.end()},
+            .candidates_max = result.candidates_max,
+            .skipped = result.skipped};
   }
 
   static inline LiveSample* sample_ = nullptr;
@@ -109,32 +122,51 @@ TEST(SourceTableTest, TheApiHasEverySourceByItsName) {
   }
 }
 
-TEST(SourceTableTest, LimitsAreThoseOfTheConfiguration) {
+TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
   Config::Retrieval config;
-  EXPECT_EQ(SourceLimits()[kFromEmbedding].quota, 400u);
-  EXPECT_EQ(SourceLimits()[kFromHistory].quota, 0u);
-  EXPECT_EQ(SourceLimits()[kFromWalk].weight, 1);
+  EXPECT_EQ(SourceQuotas()[kFromEmbedding], 400u);
+  EXPECT_EQ(SourceQuotas()[kFromSimilarItems], 0u);
   config.macro_node = 7;
-  config.macro_node_weight = 250;
-  EXPECT_EQ(SourceLimits(config)[kFromMacroNode].quota, 7u);
-  EXPECT_EQ(SourceLimits(config)[kFromMacroNode].weight, 2.5f);
+  EXPECT_EQ(SourceQuotas(config)[kFromMacroNode], 7u);
 }
 
 TEST_F(RetrievalTest, EachSourceAloneProposesUpToItsQuota) {
   for (const CandidateSource& source : kCandidateSources) {
-    const Retrieval::Result found = Propose(Only(source.bit, 9), user_);
+    const Asked asked{.include_seen = source.of_seen_items};
+    const Found found = Propose(Only(source.bit, 9), user_, asked);
     EXPECT_FALSE(found.skipped);
     EXPECT_EQ(SourcesOf(found.items), uint32_t{source.bit});
     EXPECT_LE(found.items.size(), source.phase == SourcePhase::kFill ? 600u : 9u) << source.bit;
-    for (size_t i = 1; i < found.items.size(); ++i) {
-      EXPECT_GE(found.items[i - 1].score, found.items[i].score) << source.bit;
-    }
-    for (const Candidate& candidate : found.items) {
-      EXPECT_EQ(user_->state.Has(candidate.item), source.bit == kFromHistory) << source.bit;
+    const CandidateTable::Column column = scratch_.table.Of(source.bit);
+    for (size_t i = 0; i < found.items.size(); ++i) {
+      EXPECT_EQ(column.place[i], i + 1) << source.bit;
+      if (i > 0) {
+        EXPECT_GE(column.score[i - 1], column.score[i]) << source.bit;
+      }
+      EXPECT_EQ(user_->state.Has(found.items[i].item), source.of_seen_items) << source.bit;
     }
   }
-  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromHistory}) {
+  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromNextItems}) {
     EXPECT_EQ(Propose(Only(source, 9), user_).items.size(), 9u) << source;
+  }
+}
+
+TEST_F(RetrievalTest, HistoryIsAskedWhereSeenItemsAreLetInOrByItsName) {
+  const Retrieval::Options options = Only(kFromHistory, 9);
+  EXPECT_EQ(SourcesOf(Propose(options, user_).items) & kFromHistory, 0u);
+  EXPECT_EQ(Propose(options, user_, {.include_seen = true}).items.size(), 9u);
+  EXPECT_EQ(Propose(options, user_, {.only_sources = kFromHistory}).items.size(), 9u);
+}
+
+TEST_F(RetrievalTest, AnItemHasThePlacesThatItsProposersGaveIt) {
+  const Found found = Propose({}, user_);
+  for (const CandidateSource& source : kCandidateSources) {
+    const CandidateTable::Column column = scratch_.table.Of(source.bit);
+    const bool asked = SourceQuotas{}[source.bit] > 0 && !source.of_seen_items;
+    ASSERT_EQ(column.place.size(), asked ? found.items.size() : 0) << source.bit;
+    for (size_t row = 0; row < column.place.size(); ++row) {
+      EXPECT_EQ(column.place[row] > 0, (found.items[row].sources & source.bit) != 0);
+    }
   }
 }
 
@@ -167,19 +199,21 @@ TEST(NextItemsOfTheLiveGraphTest, TheNextLineOfAnInvoiceIsTheOneThatFollowed) {
                                         .only_sources = kFromNextItems,
                                         .deadline = steady_clock::now() + hours(1)},
                                        {.number = 0}, scratch);
-  ASSERT_EQ(found.items.size(), 2u);
-  EXPECT_EQ(found.items[0].item, lines[1]) << "next, and once more two lines later";
-  EXPECT_EQ(found.items[1].item, lines[2]);
+  EXPECT_FALSE(found.skipped);
+  const auto rows = scratch.table.rows();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].item, lines[1]) << "next, and once more two lines later";
+  EXPECT_EQ(rows[1].item, lines[2]);
 }
 
 TEST_F(RetrievalTest, OnlySourcesAsksThoseAloneAlsoWhereTheyAreOff) {
   Retrieval::Options options;
   options.candidates = 30;
-  options.sources[kFromTrending].quota = 0;
+  options.quotas[kFromTrending] = 0;
   for (const CandidateSource& source : kCandidateSources) {
-    const Retrieval::Result found = Propose(options, user_, {.only_sources = source.bit});
+    const Found found = Propose(options, user_, {.only_sources = source.bit});
     EXPECT_EQ(SourcesOf(found.items), uint32_t{source.bit});
-    EXPECT_LE(found.items.size(), 30u);
+    EXPECT_EQ(found.candidates_max, 30u);
   }
   const uint32_t two = kFromWalk | kFromPopular;
   EXPECT_EQ(SourcesOf(Propose(options, user_, {.only_sources = two}).items), two);
@@ -193,9 +227,11 @@ TEST_F(RetrievalTest, FewerAreAQuarterWithoutWalksButNotOfSourcesThatAreNamed) {
   EXPECT_TRUE(Propose(Only(kFromWalk, 10), user_, {.fewer = true}).items.empty());
   Retrieval::Options options;
   options.candidates = 41;
-  EXPECT_EQ(Propose(options, user_).items.size(), 41u);
-  EXPECT_EQ(Propose(options, user_, {.fewer = true}).items.size(), 11u);
-  EXPECT_EQ(Propose(options, user_, {.only_sources = kFromWalk, .fewer = true}).items.size(), 41u);
+  EXPECT_EQ(Propose(options, user_).candidates_max, 41u);
+  EXPECT_EQ(Propose(options, user_, {.fewer = true}).candidates_max, 11u);
+  const Asked walks{.only_sources = kFromWalk, .fewer = true};
+  EXPECT_EQ(Propose(options, user_, walks).candidates_max, 41u);
+  EXPECT_FALSE(scratch_.table.rows().empty());
 }
 
 TEST_F(RetrievalTest, PopularItemsFillAListThatTheSearchesLeaveEmpty) {
@@ -203,24 +239,26 @@ TEST_F(RetrievalTest, PopularItemsFillAListThatTheSearchesLeaveEmpty) {
   options.candidates = 50;
   EXPECT_EQ(Propose(options, nullptr).items.size(), 50u) << "nobody known";
   EXPECT_EQ(Propose(options, user_).items.size(), 50u) << "the search is off";
-  options.sources[kFromEmbedding].quota = 10;
+  options.quotas[kFromEmbedding] = 10;
   EXPECT_LE(Propose(options, user_).items.size(), 15u) << "the search found something";
   EXPECT_GE(Propose(options, user_, {.items_min = 40}).items.size(), 40u) << "too little";
-  options.sources[kFromPopular].quota = 0;
+  options.quotas[kFromPopular] = 0;
   EXPECT_EQ(Propose(options, user_).items.size(), 10u);
   EXPECT_EQ(Propose(options, nullptr, {.items_min = 40}).items.size(), 40u) << "off, but needed";
 }
 
-TEST_F(RetrievalTest, AFilledListIsMergedAsIfPopularItemsHadBeenAskedForOnce) {
+TEST_F(RetrievalTest, AFilledListIsAsIfPopularItemsHadBeenAskedForOnce) {
   Retrieval::Options options = Only(kFromEmbedding, 10);
-  options.sources[kFromPopular].quota = 5;
+  options.quotas[kFromPopular] = 5;
   const std::vector<Candidate> filled = Propose(options, user_, {.items_min = 40}).items;
-  options.sources[kFromPopular].quota = 40;
+  const CandidateTable::Column column = scratch_.table.Of(kFromPopular);
+  const std::vector<uint16_t> places(column.place.begin(), column.place.end());
+  options.quotas[kFromPopular] = 40;
   const std::vector<Candidate> asked = Propose(options, user_).items;
-  ASSERT_LE(filled.size(), asked.size());
+  ASSERT_EQ(filled.size(), asked.size());
   for (size_t i = 0; i < filled.size(); ++i) {
     EXPECT_EQ(filled[i].item, asked[i].item);
-    EXPECT_EQ(filled[i].score, asked[i].score);
+    EXPECT_EQ(places[i], scratch_.table.Of(kFromPopular).place[i]);
     EXPECT_EQ(filled[i].sources, asked[i].sources);
   }
 }
@@ -228,24 +266,13 @@ TEST_F(RetrievalTest, AFilledListIsMergedAsIfPopularItemsHadBeenAskedForOnce) {
 TEST_F(RetrievalTest, WithoutTimeTheSearchesAreSkippedAndSaidToBe) {
   const auto past = steady_clock::now() - hours(1);
   Retrieval::Options options;
-  const Retrieval::Result found = Propose(options, user_, {.deadline = past});
+  const Found found = Propose(options, user_, {.deadline = past});
   EXPECT_TRUE(found.skipped);
   EXPECT_EQ(SourcesOf(found.items) & (kFromEmbedding | kFromSimilarItems), 0u);
   EXPECT_NE(SourcesOf(found.items) & kFromPopular, 0u);
   EXPECT_FALSE(Propose(options, nullptr, {.deadline = past}).skipped) << "nothing to search for";
   const Asked popular{.only_sources = kFromPopular, .deadline = past};
   EXPECT_FALSE(Propose(options, user_, popular).skipped) << "nobody asked for a search";
-}
-
-TEST_F(RetrievalTest, AListThatWeighsMoreComesFirst) {
-  Retrieval::Options options = Only(kFromEmbedding, 10);
-  options.sources[kFromPopular].quota = 10;
-  for (const SourceBit heavy : {kFromEmbedding, kFromPopular}) {
-    options.sources[heavy].weight = 1'000;
-    const std::vector<Candidate> items = Propose(options, user_).items;
-    for (size_t i = 0; i < 10; ++i) EXPECT_NE(items[i].sources & heavy, 0u) << i;
-    options.sources[heavy].weight = 1;
-  }
 }
 
 }  // namespace

@@ -1,0 +1,170 @@
+#include "server/pipeline/blend_order.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "graph/state/user_edges.h"
+#include "models/math/elementwise.h"
+
+namespace groundswell {
+namespace {
+
+// By BlendList; the ranker is no source.
+constexpr std::array<SourceBit, kBlendLists.size() - 1> kSourceOfList = {
+    kFromEmbedding, kFromSimilarItems, kFromNextItems, kFromWalk,
+    kFromHistory,   kFromTrending,     kFromMacroNode, kFromPopular};
+constexpr auto kRankerList = static_cast<size_t>(BlendList::kRanker);
+static_assert(kRankerList == kSourceOfList.size());
+
+constexpr float kNever = -1;  // in place of an age
+
+// What a user supposes may lie ahead of the newest event that was applied.
+float AgeInSeconds(int64_t time_us, int64_t now_us) {
+  return std::max(static_cast<float>(static_cast<double>(now_us - time_us) / 1e6), 0.0f);
+}
+
+// The best `count` rows by score, ties by item, ascending.
+void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, size_t count,
+                std::vector<uint32_t>& chosen) {
+  chosen.resize(rows.size());
+  std::iota(chosen.begin(), chosen.end(), 0);
+  if (count >= rows.size()) return;
+  std::nth_element(chosen.begin(), chosen.begin() + static_cast<ptrdiff_t>(count), chosen.end(),
+                   [&](uint32_t a, uint32_t b) {
+                     return scores[a] != scores[b] ? scores[a] > scores[b]
+                                                   : rows[a].item < rows[b].item;
+                   });
+  chosen.resize(count);
+  std::ranges::sort(chosen);
+}
+
+}  // namespace
+
+BlendContext ContextOf(const BlendOrder::Asker& asker) {
+  if (asker.newest.size() < BlendOrder::kNewUserItems) return BlendContext::kNewUser;
+  return asker.now_us - asker.newest_item_us < BlendOrder::kVisitUs ? BlendContext::kInVisit
+                                                                    : BlendContext::kReturning;
+}
+
+void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,
+                        std::vector<Candidate>& items) const {
+  const std::span<const Candidate> rows = table.rows();
+  Extract(table, asker, scratch);
+  scratch.context = ContextOf(asker);
+  scratch.scores.resize(rows.size());
+  ScoreBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
+  ChooseRows(rows, scratch.scores, count, scratch.rows);
+  scratch.features.Keep(scratch.rows);
+  items.clear();
+  items.reserve(scratch.rows.size());
+  for (size_t at = 0; at < scratch.rows.size(); ++at) {
+    const uint32_t row = scratch.rows[at];
+    scratch.scores[at] = scratch.scores[row];
+    items.push_back({rows[row].item, scratch.scores[at], rows[row].sources});
+  }
+  scratch.scores.resize(items.size());
+}
+
+void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const float> logits,
+                           Scratch& scratch) const {
+  std::vector<uint32_t>& order = scratch.rows;
+  order.resize(items.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::erase_if(order, [&](uint32_t at) { return !std::isfinite(logits[at]); });
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : items[a].item < items[b].item;
+  });
+  scratch.ranker_place.assign(items.size(), 0);
+  for (size_t place = 0; place < order.size(); ++place) {
+    scratch.ranker_place[order[place]] =
+        static_cast<uint16_t>(std::min<size_t>(place + 1, std::numeric_limits<uint16_t>::max()));
+  }
+  scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = logits});
+  AddRankerToBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
+}
+
+void BlendOrder::Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const {
+  const std::span<const Candidate> rows = table.rows();
+  BlendColumns columns{.count = rows.size()};
+  for (size_t list = 0; list < kSourceOfList.size(); ++list) {
+    const CandidateTable::Column column = table.Of(kSourceOfList[list]);
+    columns.lists[list] = {.place = column.place, .score = column.score};
+  }
+  for (size_t scale = 0; scale < kBlendScales.size(); ++scale) {
+    scratch.share[scale].resize(rows.size());
+    state_.fading_counts->Shares(scale, rows, scratch.share[scale]);
+    columns.share[scale] = scratch.share[scale];
+  }
+  FindOfItems(rows, asker, scratch);
+  columns.mean_age = scratch.mean_age;
+  if (!asker.vector.empty()) columns.live_product = scratch.live_product;
+  if (asker.user != nullptr) {
+    FindOwn(rows, asker, scratch);
+    FindOwnOfCategories(rows, asker, scratch);
+    columns.own_count = scratch.own_count;
+    columns.own_age = scratch.own_age;
+    columns.own_category_count = scratch.own_category_count;
+    columns.own_category_age = scratch.own_category_age;
+  }
+  scratch.features.Extract(columns);
+}
+
+void BlendOrder::FindOfItems(std::span<const Candidate> rows, const Asker& asker,
+                             Scratch& scratch) const {
+  scratch.mean_age.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    scratch.mean_age[i] = state_.item_ages->MeanAge(rows[i].item, asker.now_us);
+  }
+  if (asker.vector.empty()) return;
+  const EmbeddingIndex::View vectors = state_.embedding_index->Now();
+  scratch.live_product.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> vector = vectors.VectorOf(rows[i].item);
+    scratch.live_product[i] = vector.empty() ? 0.0f : Dot(asker.vector, vector);
+  }
+}
+
+void BlendOrder::FindOwn(std::span<const Candidate> rows, const Asker& asker,
+                         Scratch& scratch) const {
+  scratch.own_count.resize(rows.size());
+  scratch.own_age.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const Edge> edges = asker.user->state.EdgesTo(rows[i].item);
+    scratch.own_count[i] = static_cast<float>(SumOf(edges));
+    scratch.own_age[i] =
+        edges.empty() ? kNever : AgeInSeconds(edges.back().last.time_us, asker.now_us);
+  }
+}
+
+// Items without a category are of one, too: what all candidates have changes no order.
+void BlendOrder::FindOwnOfCategories(std::span<const Candidate> rows, const Asker& asker,
+                                     Scratch& scratch) const {
+  const std::span<const uint32_t> category_of_item = state_.catalogue->category_of_item();
+  std::vector<OfCategory>& of_category = scratch.of_category;
+  const auto category_of = [&](ItemIndex item) {
+    const uint32_t category = CategoryIn(category_of_item, item);
+    if (category >= of_category.size()) of_category.resize(category + 1);
+    return category;
+  };
+  for (const Edge& edge : asker.user->state.edges) {
+    const uint32_t category = category_of(edge.item);
+    OfCategory& own = of_category[category];
+    if (own.count == 0) scratch.categories.push_back(category);
+    own.newest_us = own.count == 0 ? edge.last.time_us : std::max(own.newest_us, edge.last.time_us);
+    own.count += static_cast<float>(edge.count);
+  }
+  scratch.own_category_count.resize(rows.size());
+  scratch.own_category_age.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const OfCategory& own = of_category[category_of(rows[i].item)];
+    scratch.own_category_count[i] = own.count;
+    scratch.own_category_age[i] =
+        own.count > 0 ? AgeInSeconds(own.newest_us, asker.now_us) : kNever;
+  }
+  for (const uint32_t category : scratch.categories) of_category[category] = {};
+  scratch.categories.clear();
+}
+
+}  // namespace groundswell

@@ -1,0 +1,93 @@
+// BlendOrder: a request's candidates in the order of the blend (blend/), out of what the sources
+// say of them and what the live graph knows.
+//
+//   proposals + live graph -> features -> scores -> the best, which a ranker may score
+//                                     + the ranker's features -> scores -> the list
+//
+// Time is event time, and now is the newest that was applied: the same graph gives the same list,
+// whatever a clock says.
+#ifndef GROUNDSWELL_SERVER_PIPELINE_BLEND_ORDER_H_
+#define GROUNDSWELL_SERVER_PIPELINE_BLEND_ORDER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "blend/features.h"
+#include "blend/model.h"
+#include "graph/fold/applier.h"
+#include "index/candidate_source.h"
+#include "index/candidate_table.h"
+#include "server/pipeline/live_state.h"
+
+namespace groundswell {
+
+// Immutable and thread-safe; each thread has its own scratch.
+class BlendOrder {
+ public:
+  // Who asks.
+  struct Asker {
+    const OverlaidUser* user = nullptr;  // null: nobody knows them
+    std::span<const float> vector;       // as it is now; empty: nothing is known
+    std::span<const ItemIndex> newest;   // items, newest first
+    int64_t newest_item_us = 0;          // when the first of them was taken
+    int64_t now_us = 0;
+  };
+  // What a user took of one category.
+  struct OfCategory {
+    float count = 0;
+    int64_t newest_us = 0;
+  };
+  // Memory of one request at a time, grown by the first ones, then reused. It holds what is known
+  // of the candidates until the next Choose.
+  struct Scratch {
+    BlendFeatures features;
+    BlendContext context{};
+    std::vector<float> scores;  // of the candidates that were chosen, in their order
+    std::vector<uint32_t> rows;
+    std::vector<uint16_t> ranker_place;
+    std::array<std::vector<float>, kBlendScales.size()> share;
+    std::vector<float> own_count;
+    std::vector<float> own_age;
+    std::vector<float> own_category_count;
+    std::vector<float> own_category_age;
+    std::vector<float> mean_age;
+    std::vector<float> live_product;
+    std::vector<OfCategory> of_category;  // by category; all 0 between requests
+    std::vector<uint32_t> categories;     // that are not
+  };
+
+  // A user with fewer items is new, and one who took something so short ago is in a visit.
+  static constexpr size_t kNewUserItems = 3;
+  static constexpr int64_t kVisitUs = int64_t{1'800} * 1'000'000;
+
+  // `state` must outlive it.
+  explicit BlendOrder(const LiveState& state) : state_(state) {}
+
+  // The `count` best rows of the table, in its order, each with its score, to `items`; ties are by
+  // item. They are in scratch.features and scratch.scores from then on.
+  void Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,
+              std::vector<Candidate>& items) const;
+
+  // Adds to scratch.scores what a ranker makes of the candidates, as Choose left them.
+  void AddRanker(std::span<const Candidate> items, std::span<const float> logits,
+                 Scratch& scratch) const;
+
+ private:
+  void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;
+  void FindOwn(std::span<const Candidate> rows, const Asker& asker, Scratch& scratch) const;
+  void FindOwnOfCategories(std::span<const Candidate> rows, const Asker& asker,
+                           Scratch& scratch) const;
+  void FindOfItems(std::span<const Candidate> rows, const Asker& asker, Scratch& scratch) const;
+
+  const LiveState& state_;
+};
+
+// The context that somebody asks in.
+BlendContext ContextOf(const BlendOrder::Asker& asker);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_PIPELINE_BLEND_ORDER_H_

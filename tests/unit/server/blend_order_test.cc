@@ -1,0 +1,225 @@
+// Lists in the order of the blend, with and without a ranker, and what decides alone when it is
+// named; what the blend is fed with, and where its weights come from.
+#include "server/pipeline/blend_order.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <string_view>
+
+#include "blend/weights_file.h"
+#include "graph/state/user_edges.h"
+#include "server/pipeline/pipeline.h"
+#include "server/serving/snapshot_staging.h"
+#include "tests/support/snapshot_fixture.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/unit/server/live_sample.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::steady_clock;
+
+constexpr char kCustomer[] = "17850";
+
+class BlendOrderTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { loaded_ = new LiveSample; }
+  static void TearDownTestSuite() { delete loaded_; }
+
+  RankedList RecommendOf(const RecommendQuery& query) {
+    StageDurations durations;
+    const auto list = pipeline_.Recommend(query, ComputeThread{.number = 0}, durations);
+    EXPECT_TRUE(list.ok()) << list.status();
+    return *list;
+  }
+  static std::vector<std::pair<ItemIndex, float>> ScoresOf(const RankedList& list) {
+    std::vector<std::pair<ItemIndex, float>> scores;
+    for (const Candidate& candidate : list.items) {
+      scores.emplace_back(candidate.item, candidate.score);
+    }
+    return scores;
+  }
+  static std::vector<std::pair<ItemIndex, float>> SortedScoresOf(const RankedList& list) {
+    auto scores = ScoresOf(list);
+    std::ranges::sort(scores);
+    return scores;
+  }
+
+  static inline LiveSample* loaded_ = nullptr;
+  Metrics metrics_{std::vector<std::string>{"purchase"}};
+  Pipeline pipeline_{*loaded_->state, metrics_.pipeline(), Pipeline::Options{},
+                     /*compute_threads=*/1};
+};
+
+TEST_F(BlendOrderTest, ARankerThatWasNamedDecidesAloneAmongTheSameItems) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker("macgnn"),
+                       .ranker_alone = true,
+                       .deadline = steady_clock::now() + hours(1)};
+  const RankedList alone = RecommendOf(query);
+  EXPECT_EQ(alone.ranker, "macgnn");
+  for (size_t i = 1; i < alone.items.size(); ++i) {
+    EXPECT_GE(alone.items[i - 1].score, alone.items[i].score);
+  }
+  query.ranker_alone = false;
+  const RankedList blended = RecommendOf(query);
+  EXPECT_NE(ScoresOf(blended), ScoresOf(alone));
+  EXPECT_EQ(SortedScoresOf(blended), SortedScoresOf(alone)) << "the probabilities are the same";
+}
+
+// Choose and then rank, by the blend's own functions over all features at once.
+TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
+  const ServingState& state = *loaded_->state;
+  const OverlaidUser user{.state = **state.generation.ReadUser(kCustomer), .joined = {}};
+  for (const bool skip_ranking : {true, false}) {
+    const RecommendQuery query{.user_id = kCustomer,
+                               .rules = {.include_seen = true},
+                               .ranker = state.snapshot->FindRanker(""),
+                               .deadline = steady_clock::now() + hours(1),
+                               .skip_ranking = skip_ranking};
+    const RankedList list = RecommendOf(query);
+    Retrieval::Scratch retrieved;
+    const Retrieval retrieval(state, metrics_.pipeline(), {});
+    const ItemFilter all;
+    const auto found = retrieval.Propose({.user = &user,
+                                          .filter = all,
+                                          .filter_with_seen = all,
+                                          .include_seen = true,
+                                          .categories = {},
+                                          .seed = std::hash<std::string>{}(kCustomer),
+                                          .items_min = query.page_size,
+                                          .deadline = query.deadline},
+                                         {.number = 0}, retrieved);
+    BlendOrder::Scratch scratch;
+    std::vector<Candidate> items;
+    BlendOrder(state).Choose(retrieved.table,
+                             {.user = &user,
+                              .vector = retrieved.vector,
+                              .newest = retrieved.newest,
+                              .newest_item_us = retrieved.recent.front().time_us,
+                              .now_us = list.newest_event_time_us},
+                             found.candidates_max, scratch, items);
+    std::vector<float> logits;
+    if (!skip_ranking) {
+      logits = *pipeline_.ScoreAgain(*query.ranker, kCustomer, items, {.number = 0});
+      BlendOrder(state).AddRanker(items, logits, scratch);
+    }
+    std::vector<float> scores(items.size());
+    ScoreBlend(state.blend_weights, scratch.features, scratch.context, scores);
+    std::vector<uint32_t> order(items.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+      return scores[a] != scores[b] ? scores[a] > scores[b] : items[a].item < items[b].item;
+    });
+    ASSERT_EQ(list.items.size(), items.size());
+    for (size_t at = 0; at < order.size(); ++at) {
+      EXPECT_EQ(list.items[at].item, items[order[at]].item) << at;
+      EXPECT_EQ(list.items[at].sources, items[order[at]].sources);
+      const float score = skip_ranking ? scores[order[at]] : 1 / (1 + std::exp(-logits[order[at]]));
+      EXPECT_EQ(list.items[at].score, score) << at;
+    }
+  }
+}
+
+TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {
+  const ServingState& state = *loaded_->state;
+  const OverlaidUser user{.state = **state.generation.ReadUser(kCustomer), .joined = {}};
+  const ItemIndex own = user.state.edges[0].item;
+  const std::span<const Edge> edges = user.state.EdgesTo(own);
+  const int64_t now_us = edges.back().last.time_us + 3'600'000'000;
+  CandidateTable table;
+  table.Reset(2);
+  const Candidate proposed[] = {{.item = own, .score = 8}, {.item = ItemIndex{1}, .score = 2}};
+  table.Add(kFromTrending, proposed);
+  BlendOrder::Scratch scratch;
+  std::vector<Candidate> items;
+  BlendOrder(state).Choose(table, {.user = &user, .now_us = now_us}, 10, scratch, items);
+  const auto value = [&](std::string_view name, size_t candidate) {
+    for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+      if (BlendFeatureName(feature) == name) return scratch.features.Feature(feature)[candidate];
+    }
+    ADD_FAILURE() << name;
+    return 0.0f;
+  };
+  EXPECT_EQ(value("own.taken", 0), 1);
+  EXPECT_EQ(value("own.taken", 1), user.state.Has(ItemIndex{1}) ? 1 : 0);
+  EXPECT_NEAR(value("own.often", 0), std::log2(1.0 + static_cast<double>(SumOf(edges))) / 8, 1e-5);
+  EXPECT_NEAR(value("own.lately", 0), 1 - std::log2(3601.0) / 25, 1e-5);
+  EXPECT_EQ(value("own_category.taken", 0), 1);
+  EXPECT_NEAR(value("item.young", 0),
+              1 - std::log2(1.0 + state.item_ages->MeanAge(own, now_us)) / 25, 1e-5);
+  EXPECT_NEAR(value("popularity.month", 0), 1 + std::log2(state.fading_counts->Share(4, own)) / 20,
+              1e-5);
+  EXPECT_EQ(value("trending.first", 1), .5f);
+  EXPECT_EQ(value("trending.share_of_best", 1), .25f);
+  EXPECT_EQ(value("popular.proposed", 0), 0);
+  EXPECT_EQ(value("live_vector.product", 0), 0) << "nothing is known of the vector";
+}
+
+TEST_F(BlendOrderTest, TheContextIsHowMuchIsKnownAndHowLongAgoItWas) {
+  const std::vector<ItemIndex> newest(3);
+  BlendOrder::Asker asker{.newest = std::span(newest).first(2)};
+  EXPECT_EQ(ContextOf(asker), BlendContext::kNewUser);
+  asker.newest = newest;
+  asker.newest_item_us = 5;
+  asker.now_us = 4 + BlendOrder::kVisitUs;
+  EXPECT_EQ(ContextOf(asker), BlendContext::kInVisit);
+  asker.now_us = 5 + BlendOrder::kVisitUs;
+  EXPECT_EQ(ContextOf(asker), BlendContext::kReturning);
+}
+
+TEST_F(BlendOrderTest, WhatIsNamedAloneIsTakenAtItsWord) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1),
+                       .only_sources = kFromEmbedding};
+  const RankedList ranked = RecommendOf(query);
+  EXPECT_EQ(ranked.ranker, "macgnn");
+  for (size_t i = 1; i < ranked.items.size(); ++i) {
+    EXPECT_GE(ranked.items[i - 1].score, ranked.items[i].score) << "by the ranker alone";
+  }
+  query.skip_ranking = true;
+  const ServingState& state = *loaded_->state;
+  const ItemIndex best = RecommendOf(query).items.front().item;
+  const auto vectors = state.embedding_index->Now();
+  EXPECT_FALSE(vectors.VectorOf(best).empty());
+  query.only_sources = kFromEmbedding | kFromTrending;
+  const RankedList two = RecommendOf(query);
+  for (size_t i = 1; i < two.items.size(); ++i) {
+    EXPECT_GE(two.items[i - 1].score, two.items[i].score) << "by the blend of both";
+  }
+}
+
+TEST(BlendWeightsTest, AreThoseOfTheSnapshotOrBuiltIn) {
+  const TemporaryDirectory directory;
+  SnapshotFixture fixture(directory.path());
+  fixture.WriteManifest();
+  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights, BuiltInBlendWeights());
+  BlendWeights weights;
+  weights.rows[0][0] = 2;
+  weights.rows[1][kBlendListsBegin] = -.5f;
+  fixture.WriteFile(kBlendWeightsFile, PrintBlendWeights(weights));
+  fixture.WriteManifest();
+  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights, weights);
+}
+
+TEST(BlendWeightsTest, AFileThatNamesNoFeatureIsRefusedWithTheSnapshot) {
+  const TemporaryDirectory directory;
+  SnapshotFixture fixture(directory.path());
+  fixture.WriteFile(kBlendWeightsFile,
+                    R"({"format_version": 1, "weights": {"shared": {"popularity.year": 1}}})");
+  fixture.WriteManifest();
+  const absl::Status refused = CheckSnapshot(directory.path()).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  for (const char* part : {"blend.json", "popularity.year"}) {
+    EXPECT_NE(std::string(refused.message()).find(part), std::string::npos) << refused;
+  }
+}
+
+}  // namespace
+}  // namespace groundswell
