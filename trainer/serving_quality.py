@@ -28,8 +28,9 @@ _PAGE_MAX = 100  # of the API
 _CANDIDATES_MAX = 10_000  # more than are retrieved
 _GOOGLE_PROTOS = "/usr/share/gocode/src/github.com/gogo/googleapis"  # golang-github-gogo-googleapis-dev
 _DEADLINE_S = 5.0  # generous: quality is measured here, not latency
-# The orders that a ranker's candidates can have, and the ranking.retrieval_weight of each.
-_ORDERS = (("in the ranker's order alone", 0), ("fused with retrieval's order", 100))
+# The orders that a ranker's candidates can have: that of requests which name it, and that of the blend in which
+# it votes, for which a server is started that gives it all users (ranking.shares).
+_ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
 # Time runs faster in a replay than when the log was written, so popularity is renewed more often; waiting
 # is better than a stale answer; and the database is thrown away.
 _REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
@@ -134,16 +135,22 @@ def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, ra
                      with_popularity=True):
     """{order: {ranker: user -> list}}, UNRANKED and, alone, if asked for, POPULARITY among the rankers: what
     a server of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
-    each ranker's order alone, and in that fused with the order of retrieval, which is the default."""
+    each ranker's order alone, and in that of the blend with its vote, which is the default."""
     counts = evaluation.popularity(interactions, len(interactions.item_ids), cut_s)
-    found = {}
-    for order, weight in _ORDERS:
-        of_run = {**settings, "ranking.retrieval_weight": weight, "paging.items_max": _CANDIDATES_MAX}
-        untrained = [UNRANKED] if weight or not with_popularity else [UNRANKED, POPULARITY]
-        with _serving(server, directory, of_run) as address:
-            lists = _ask(address, interactions, truth, [*untrained, *rankers], counts)
-        found[order] = lists
-    return found
+    of_run = {**settings, "paging.items_max": _CANDIDATES_MAX}
+    untrained = [UNRANKED, POPULARITY] if with_popularity else [UNRANKED]
+    with _serving(server, directory, of_run) as address:
+        alone = _ask(address, interactions, truth, [*untrained, *rankers], counts)
+    fused = {UNRANKED: alone[UNRANKED]}
+    for ranker in rankers:
+        with _serving(server, directory, {**of_run, **_voting(ranker)}) as address:
+            fused[ranker] = _ask(address, interactions, truth, [""])[""]
+    return {_ALONE: alone, _FUSED: fused}
+
+
+def _voting(ranker):
+    """Settings of a server whose blend has this ranker's vote."""
+    return {"ranking.shares": f"{ranker}=100"}
 
 
 def replayed_lists_of_rankers(server, directory, settings, log, every, seed, rankers, type_):
@@ -152,23 +159,28 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
     which then tells the server the event, new items included. `events` is how many were asked for, `type_`
     is a type that the server knows."""
     client = Path(server).with_name("groundswell")
-    lists = {"blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}}
-    found = {}
+    of_run = {**settings, **_REPLAY_SETTINGS}
     with tempfile.TemporaryDirectory(prefix="groundswell-replayed-") as work:
         events = Path(work) / "events.csv"
         data.write_log(events, log)
-        for order, weight in _ORDERS:
-            of_run = {**settings, **_REPLAY_SETTINGS, "ranking.retrieval_weight": weight}
-            with _serving(server, directory, of_run) as address:
+
+        def evaluated(more, lists):
+            with _serving(server, directory, {**of_run, **more}) as address:
                 printed = subprocess.run(
                     [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
                      "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE,
                     text=True).stdout
-            evaluated = json.loads(printed)
-            print("\n".join(evaluated["warnings"]), file=sys.stderr)
-            found[order] = {lists[entry["name"]]: _of_replayed(entry) for entry in evaluated["lists"]}
-    return evaluated["asked_events"], found
+            answer = json.loads(printed)
+            print("\n".join(answer["warnings"]), file=sys.stderr)
+            return answer["asked_events"], {lists[entry["name"]]: _of_replayed(entry) for entry in answer["lists"]}
+
+        asked_events, alone = evaluated({}, {
+            "blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}})
+        fused = {name: alone[name] for name in (UNRANKED, POPULARITY)}
+        for ranker in rankers:
+            fused |= evaluated(_voting(ranker), {"blend-ranked": ranker})[1]
+    return asked_events, {_ALONE: alone, _FUSED: fused}
 
 
 def _of_replayed(entry):

@@ -337,7 +337,8 @@ class TrainingTest(unittest.TestCase):
             found = self._compared(compare, rows="measured_share = 0.3",
                                    more="[serving.retrieval]\ntrending_half_life_s = 600")
         settings = [call.args[2] for call in serving.call_args_list]
-        self.assertEqual([of["ranking.retrieval_weight"] for of in settings], [0, 100])
+        self.assertEqual([of.get("ranking.shares") for of in settings],
+                         [None, "dot=100", "macgnn=100", "surge=100"])
         self.assertEqual({of["retrieval.trending_half_life_s"] for of in settings}, {600})
         later = int((data.read_log(self.work / "events.csv").time_s >= self._cut_s()).sum())
         lists = {title.partition(", ")[2]: (title, values) for title, values in found["lists"].items()}
