@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -57,11 +58,13 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
   ScoreBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
   ChooseRows(rows, scratch.scores, count, scratch.rows);
   scratch.features.Keep(scratch.rows);
+  scratch.chosen.clear();
   items.clear();
   items.reserve(scratch.rows.size());
   for (size_t at = 0; at < scratch.rows.size(); ++at) {
     const uint32_t row = scratch.rows[at];
     scratch.scores[at] = scratch.scores[row];
+    scratch.chosen.push_back(rows[row].item);
     items.push_back({rows[row].item, scratch.scores[at], rows[row].sources});
   }
   scratch.scores.resize(items.size());
@@ -83,6 +86,21 @@ void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const flo
   }
   scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = logits});
   AddRankerToBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
+}
+
+std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& scratch) const {
+  std::vector<BlendTermOfItem> terms;
+  const auto at = std::ranges::find(scratch.chosen, item);
+  if (at == scratch.chosen.end()) return terms;
+  const auto row = static_cast<size_t>(at - scratch.chosen.begin());
+  for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+    const float term =
+        BlendTerm(state_.blend_weights, scratch.features, scratch.context, feature, row);
+    if (term != 0) terms.push_back({.feature = feature, .contribution = term});
+  }
+  std::ranges::stable_sort(terms, std::ranges::greater(),
+                           [](const BlendTermOfItem& term) { return std::abs(term.contribution); });
+  return terms;
 }
 
 void BlendOrder::Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const {

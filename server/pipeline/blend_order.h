@@ -21,6 +21,7 @@
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
 #include "server/pipeline/live_state.h"
+#include "server/pipeline/ranked_list.h"
 
 namespace groundswell {
 
@@ -45,7 +46,8 @@ class BlendOrder {
   struct Scratch {
     BlendFeatures features;
     BlendContext context{};
-    std::vector<float> scores;  // of the candidates that were chosen, in their order
+    std::vector<ItemIndex> chosen;
+    std::vector<float> scores;  // of the chosen items
     std::vector<uint32_t> rows;
     std::vector<uint16_t> ranker_place;
     std::array<std::vector<float>, kBlendScales.size()> share;
@@ -74,6 +76,10 @@ class BlendOrder {
   // Adds to scratch.scores what a ranker makes of the candidates, as Choose left them.
   void AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                  Scratch& scratch) const;
+
+  // The terms of an item's score that are not 0, the largest (whatever its sign) first; none for an
+  // item that was not chosen.
+  std::vector<BlendTermOfItem> Explain(ItemIndex item, const Scratch& scratch) const;
 
  private:
   void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;

@@ -53,6 +53,7 @@ struct Pipeline::Run {
   void Arrange();
   void LayOut();
   void Explain();
+  void ExplainBlend();
 
   void Degrade(DegradedStep step);
   void FallBack(Fallback reason);
@@ -267,8 +268,9 @@ void Pipeline::Run::LayOut() {
   if (result.cut_short && !is_known) Degrade(DegradedStep::kRetrievalSkipped);
 }
 
-// The first items of a list that a ranker ordered.
+// The first items, by what the blend made of them and by what a ranker did.
 void Pipeline::Run::Explain() {
+  ExplainBlend();
   if (query.explain_items == 0 || list.items.empty() || list.ranker.empty()) return;
   StageTimer timer(metrics, Stage::kExplain, &durations.explain);
   const auto first = std::span(list.items).first(std::min(query.explain_items, list.items.size()));
@@ -279,6 +281,15 @@ void Pipeline::Run::Explain() {
     list.explanations = std::move(explanations);
   } else {
     Degrade(DegradedStep::kExplanationsSkipped);
+  }
+}
+
+void Pipeline::Run::ExplainBlend() {
+  const bool by_ranker = query.ranker_alone && !list.ranker.empty();
+  if (!blended || by_ranker) return;
+  for (const Candidate& candidate :
+       std::span(list.items).first(std::min(query.explain_items, list.items.size()))) {
+    list.blend_terms.push_back(pipeline.blend_.Explain(candidate.item, scratch.blend));
   }
 }
 

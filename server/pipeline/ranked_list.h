@@ -24,6 +24,13 @@ using ItemNodeCategories = std::vector<std::vector<std::string>>;
 // What an answer left out to be in time, each step once. It does not allocate.
 using Degradations = absl::InlinedVector<DegradedStep, static_cast<size_t>(DegradedStep::kCount)>;
 
+// A term of the blend's score of an item.
+struct BlendTermOfItem {
+  size_t feature = 0;  // BlendFeatureName
+  float contribution = 0;
+  bool operator==(const BlendTermOfItem&) const = default;
+};
+
 // One answer, whole: what every page of it says.
 struct RankedList {
   std::vector<Candidate> items;  // best first
@@ -32,6 +39,8 @@ struct RankedList {
   std::vector<uint32_t> page_ends;
   // Of the first items, past items by their ItemIndex; absent unless asked for.
   std::optional<Explanations> explanations;
+  // Of the first items, the largest first; none unless asked for, and in the order of the blend.
+  std::vector<std::vector<BlendTermOfItem>> blend_terms;
   // Whose items they are, also once another snapshot serves.
   std::shared_ptr<const Catalogue> catalogue;
   // What its item macro nodes are called; may be null without explanations.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "blend/features.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/recommend/recommend_checks.h"
 
@@ -62,12 +63,20 @@ void WriteExplanation(const RankedList& list, const Explanation& explanation, co
   }
 }
 
-// The item at `at` of the list, with its explanations if it has any. Response: any that has items.
+// The item at `at` of the list, with what explains it if there is anything. Response: any that has
+// items.
 template <typename Response>
 void WriteItemAt(const RankedList& list, size_t at, ItemIndex item_now, const Catalogue& now,
                  Response& response) {
   v1::RecommendedItem& item = *response.add_items();
   WriteItem(list.items[at], item_now, now, item);
+  if (at < list.blend_terms.size()) {
+    for (const auto& [feature, contribution] : list.blend_terms[at]) {
+      v1::BlendTerm& term = *item.add_blend_terms();
+      term.set_feature(BlendFeatureName(feature));
+      term.set_contribution(contribution);
+    }
+  }
   if (!list.explanations.has_value() || at >= list.explanations->of_item.size()) return;
   for (const Explanation& explanation : list.explanations->of_item[at]) {
     WriteExplanation(list, explanation, now, item);

@@ -161,6 +161,31 @@ TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {
   EXPECT_EQ(value("live_vector.product", 0), 0) << "nothing is known of the vector";
 }
 
+TEST_F(BlendOrderTest, TheTermsOfAnItemAddUpToItsScore) {
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1),
+                       .skip_ranking = true,
+                       .explain_items = 5};
+  const RankedList list = RecommendOf(query);
+  ASSERT_EQ(list.blend_terms.size(), 5u);
+  for (size_t at = 0; at < 5; ++at) {
+    double sum = 0;
+    for (const BlendTermOfItem& term : list.blend_terms[at]) sum += double{term.contribution};
+    EXPECT_NEAR(sum, list.items[at].score, 1e-4);
+    EXPECT_TRUE(std::ranges::is_sorted(
+        list.blend_terms[at], std::ranges::greater(),
+        [](const BlendTermOfItem& term) { return std::abs(term.contribution); }));
+  }
+  query.skip_ranking = false;
+  const RankedList ranked = RecommendOf(query);
+  EXPECT_TRUE(std::ranges::any_of(ranked.blend_terms[0], [](const BlendTermOfItem& term) {
+    return term.feature >= kBlendRankerBegin;
+  }));
+  query.ranker_alone = true;
+  EXPECT_TRUE(RecommendOf(query).blend_terms.empty());
+}
+
 TEST_F(BlendOrderTest, TheContextIsHowMuchIsKnownAndHowLongAgoItWas) {
   const std::vector<ItemIndex> newest(3);
   BlendOrder::Asker asker{.newest = std::span(newest).first(2)};
