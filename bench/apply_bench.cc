@@ -28,6 +28,7 @@ constexpr size_t kCandidates = 500;
 // Interactions are a second apart: no two of the same time.
 constexpr int64_t kSecond = 1'000'000;
 constexpr size_t kNeighborsMax = 4'096;  // the server's default
+constexpr Window kWindow{.traced = Window::kTraceLengthDefault};
 
 struct Event {
   uint32_t user, item;
@@ -116,7 +117,7 @@ double Apply(World& world, std::span<const Event> events) {
   return static_cast<double>(events.size()) / elapsed.count();
 }
 
-// Likewise, with the adjacency following.
+// Likewise, with the adjacency following, and edges as they are kept by default.
 double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacency& adjacency) {
   std::vector<Edge> before;
   const auto begin = std::chrono::steady_clock::now();
@@ -127,9 +128,14 @@ double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacen
     const std::span<const Edge> present = user.EdgesTo(item);
     before.assign(present.begin(), present.end());
     world.graph.Apply(user, item, 1,
-                      {.time_us = (1'000'000 + world.offset) * kSecond, .offset = world.offset});
-    adjacency.Change(
-        {.user = user.index, .item = item, .before = before, .after = user.EdgesTo(item)});
+                      {.time_us = (1'000'000 + world.offset) * kSecond, .offset = world.offset},
+                      DetailOf(kWindow));
+    adjacency.Change({.user = user.index,
+                      .item = item,
+                      .before = before,
+                      .after = user.EdgesTo(item),
+                      .of_user = user.edges});
+    while (const auto at = EdgeBehindTrace(user, kWindow)) MergeIntoOlder(user, *at);
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   return static_cast<double>(events.size()) / elapsed.count();

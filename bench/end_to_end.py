@@ -55,7 +55,7 @@ CHECKED_USERS, CHECKED_ITEMS = 10, 100
 # Candidates are the items nearest to the user, and the ranker alone orders them: what the baseline does.
 PLAIN = (f"--retrieval.candidates={CANDIDATES}", f"--retrieval.embedding={CANDIDATES}",
          *(f"--retrieval.{source}=0" for source in
-           ("random_walk", "co_occurrence", "trending", "macro_node", "popular")),
+           ("random_walk", "next_items", "trending", "macro_node", "popular")),
          "--ranking.retrieval_weight=0")
 ALL_SOURCES = (f"--retrieval.candidates={CANDIDATES}",)
 

@@ -22,13 +22,13 @@ enum SourceBit : uint32_t {
   kFromMacroNode = 1u << 4,     // most users of late of the user's behaviour cluster
   kFromSimilarItems = 1u << 5,  // nearest to the user's newest items
   kFromWalk = 1u << 6,          // met on random walks from the user's newest items
-  kFromCoOccurrence = 1u << 7,  // taken by those who took the user's newest items
+  kFromNextItems = 1u << 7,     // taken right after the user's newest items
   kFromHistory = 1u << 8,       // the user's own items
   kFromPinned = 1u << 9,        // placed by a rule
 };
 inline constexpr std::array kSourceNames = {
-    "embedding",     "popular",     "request",       "trending", "macro_node",
-    "similar_items", "random_walk", "co_occurrence", "history",  "pinned"};
+    "embedding",     "popular",     "request",    "trending", "macro_node",
+    "similar_items", "random_walk", "next_items", "history",  "pinned"};
 
 struct Candidate {
   ItemIndex item{};

@@ -25,14 +25,13 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& m
 
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
-  return {
-      .candidates = static_cast<size_t>(retrieval.candidates),
-      .rank_constant = static_cast<float>(retrieval.rank_constant),
-      .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
-      .sources = SourceLimits(retrieval),
-      .co_occurrence = {.half_life_s = static_cast<double>(retrieval.co_occurrence_half_life_s)},
-      .random_walk = WalkOptionsOf(config, metrics),
-      .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
+  return {.candidates = static_cast<size_t>(retrieval.candidates),
+          .rank_constant = static_cast<float>(retrieval.rank_constant),
+          .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
+          .sources = SourceLimits(retrieval),
+          .next_items = {.visit_gap_s = static_cast<uint32_t>(retrieval.visit_gap_s)},
+          .random_walk = WalkOptionsOf(config, metrics),
+          .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 
 Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics) {

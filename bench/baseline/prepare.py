@@ -73,11 +73,16 @@ class Graph:
         clusters, _ = safetensors.read(snapshot / "clusters.safetensors")
         self.user_count, self.item_count = manifest["users"], manifest["items"]
         self.user_clusters, self.item_clusters = manifest["user_clusters"], manifest["item_clusters"]
-        self.begin, self.item = edges["user_begin"], edges["item"].astype(np.int64)
-        self.user = np.repeat(np.arange(self.user_count), np.diff(self.begin))
-        self.count = edges["count"].astype(np.float64)
+        user = np.repeat(np.arange(self.user_count), np.diff(edges["user_begin"]))
+        # The newest interactions of a user have an edge each: one per item here, the newest's time.
+        is_last = np.append((np.diff(user) != 0) | (np.diff(edges["item"]) != 0), True)
+        sums = np.cumsum(edges["count"].astype(np.float64))[is_last]
+        self.count = np.diff(sums, prepend=0)
+        self.user, self.item = user[is_last], edges["item"][is_last].astype(np.int64)
+        self.begin = np.searchsorted(self.user, np.arange(self.user_count + 1))
         self.when = np.empty(len(self.item), dtype=np.int64)  # places in the order of time
-        self.when[np.lexsort((edges["last_offset"], edges["last_time_us"]))] = np.arange(len(self.item))
+        self.when[np.lexsort((edges["last_offset"][is_last],
+                              edges["last_time_us"][is_last]))] = np.arange(len(self.item))
         self.cluster_of_user, self.cluster_of_item = clusters["user"], clusters["item"]
 
     def one_hop(self, row, rows, cluster, clusters):

@@ -36,8 +36,7 @@ Fold::Fold(GraphStore& store, Generation generation, Catalogue& catalogue, Macro
       graph_(graph),
       options_(std::move(options)),
       window_(state.window),
-      detail_(state.window.keeps_interactions() ? EdgeDetail::kPerInteraction
-                                                : EdgeDetail::kPerItem),
+      detail_(DetailOf(state.window)),
       state_(std::move(state)),
       users_(options_.user_cache_bytes) {}
 
@@ -291,6 +290,10 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
       [&](ItemIndex beyond) {
         ChangeEdges(user_id, user, beyond, batch, [&] { graph_.RemoveEdgesTo(user, beyond); });
         ++batch.expired;
+      },
+      [&](size_t at) {
+        // The sums of the macro graph stay, and so does the newest interaction with the item.
+        ChangeEdges(user_id, user, user.edges[at].item, batch, [&] { MergeIntoOlder(user, at); });
       });
   return outcome;
 }

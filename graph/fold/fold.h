@@ -251,7 +251,8 @@ void Fold::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex it
         .cluster_before = user.cluster,
         .cluster_after = user.cluster,
         .before = edges_before_,
-        .after = after});
+        .after = after,
+        .of_user = user.edges});
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
   if (window_.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
 }

@@ -44,7 +44,8 @@ Removed Fold::RemoveUser(const std::string& user_id, const UserState& user, Batc
           .cluster_before = user.cluster,
           .cluster_after = user.cluster,
           .before = edges,
-          .after = {}});
+          .after = {},
+          .of_user = {}});
   });
   state_.edge_count -= removed.edges;
   --state_.live_user_count;
@@ -238,7 +239,8 @@ absl::Status Fold::ClusterUsersAnew(Batch& batch) {
             .cluster_before = before,
             .cluster_after = user.cluster,
             .before = edges,
-            .after = edges});
+            .after = edges,
+            .of_user = user.edges});
     });
     touched.changed = true;
   }

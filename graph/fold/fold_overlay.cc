@@ -44,7 +44,8 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
       window_, *user, [&](size_t at) { edges.erase(edges.begin() + static_cast<ptrdiff_t>(at)); },
       [&](ItemIndex item) {
         std::erase_if(edges, [item](const Edge& edge) { return edge.item == item; });
-      });
+      },
+      [&](size_t at) { MergeIntoOlder(*user, at); });
   return std::optional<Refusal>();
 }
 

@@ -1,25 +1,17 @@
 #include "graph/fold/interaction_adjacency.h"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 
 namespace groundswell {
 namespace {
-
-constexpr int64_t kMicrosPerSecond = 1'000'000;
-
-uint32_t ToSeconds(int64_t time_us) {
-  return static_cast<uint32_t>(
-      std::clamp<int64_t>(time_us / kMicrosPerSecond, 0, std::numeric_limits<uint32_t>::max()));
-}
 
 // What the edges between a user and an item are to one of the two. REQUIRES: there is one.
 Neighbor Merge(uint32_t node, std::span<const Edge> edges) {
   uint64_t weight = 0;
   for (const Edge& edge : edges) weight += edge.count;
   return {.node = node,
-          .time_s = ToSeconds(edges.back().last.time_us),
+          .time_s = NeighborTime(edges.back().last),
           .weight = static_cast<uint32_t>(
               std::min<uint64_t>(weight, uint64_t{NeighborLists::kWeightMax}))};
 }
@@ -43,8 +35,8 @@ void ChangeOneWay(uint32_t node, uint32_t other, std::span<const Edge> before,
 
 }  // namespace
 
-InteractionAdjacency::InteractionAdjacency(size_t neighbors_max)
-    : users_(neighbors_max), items_(neighbors_max) {}
+InteractionAdjacency::InteractionAdjacency(size_t neighbors_max, size_t trace_length)
+    : users_(neighbors_max), items_(neighbors_max), traces_(trace_length) {}
 
 void InteractionAdjacency::LoadUser(const UserState& user) {
   ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
@@ -52,6 +44,7 @@ void InteractionAdjacency::LoadUser(const UserState& user) {
     users_.Load(ToInt(item), Merge(ToInt(user.index), edges));
     items_.Load(ToInt(user.index), Merge(ToInt(item), edges));
   });
+  traces_.LoadUser(user);
 }
 
 void InteractionAdjacency::FinishLoading() {
@@ -60,10 +53,11 @@ void InteractionAdjacency::FinishLoading() {
 }
 
 void InteractionAdjacency::Change(const EdgeChange& change) {
-  const auto [user, item, cluster_before, cluster_after, before, after] = change;
+  const auto [user, item, cluster_before, cluster_after, before, after, of_user] = change;
   if (!Fits(user, item) || (before.empty() && after.empty())) return;
   ChangeOneWay(ToInt(item), ToInt(user), before, after, users_);
   ChangeOneWay(ToInt(user), ToInt(item), before, after, items_);
+  traces_.Change(change);
 }
 
 absl::Status LoadAdjacency(const Generation& generation,

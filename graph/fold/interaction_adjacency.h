@@ -7,7 +7,8 @@
 // choice by weight is one among interactions, and what the window lets go, what is taken back and
 // who is forgotten is gone from here with the change of the macro graph. Of a node with very many
 // edges the newest are kept (NeighborLists); both directions drop theirs on their own. 16 bytes per
-// edge and what the blocks have to spare; bench/walk_bench measures it.
+// edge and what the blocks have to spare; bench/walk_bench measures it. Beside them, what each user
+// took in its order (UserTraces), where repeats are.
 //
 // It depends on indices, not on macro nodes: users that are clustered anew leave it as it is.
 // Another snapshot has other indices, and so an adjacency of its own.
@@ -22,9 +23,11 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "graph/fold/user_traces.h"
 #include "graph/ids.h"
 #include "graph/state/edge_change.h"
 #include "graph/state/neighbor_lists.h"
+#include "graph/state/user_edges.h"
 #include "graph/state/user_state.h"
 #include "graph/store/generation.h"
 
@@ -32,8 +35,9 @@ namespace groundswell {
 
 class InteractionAdjacency {
  public:
-  // `neighbors_max`: see NeighborLists.
-  explicit InteractionAdjacency(size_t neighbors_max);
+  // `neighbors_max`: see NeighborLists. `trace_length`: see UserTraces.
+  explicit InteractionAdjacency(size_t neighbors_max,
+                                size_t trace_length = Window::kTraceLengthDefault);
 
   // Every user once, in any order, then FinishLoading.
   void LoadUser(const UserState& user);
@@ -45,14 +49,17 @@ class InteractionAdjacency {
   // Neighbours' nodes are the index of a user, and of an item.
   const NeighborLists& users_of_items() const { return users_; }
   const NeighborLists& items_of_users() const { return items_; }
+  const NeighborLists& traces() const { return traces_.items(); }
 
-  // Of both directions.
-  size_t bytes() const { return users_.bytes() + items_.bytes(); }
+  // Of both directions and the traces.
+  size_t bytes() const { return users_.bytes() + items_.bytes() + traces().bytes(); }
+  // Of both directions: a trace is as long as it is.
   size_t evicted_count() const { return users_.evicted_count() + items_.evicted_count(); }
 
  private:
   NeighborLists users_;  // by item
   NeighborLists items_;  // by user
+  UserTraces traces_;
 };
 
 // Fills it, while nobody writes to the generation, from the users' records. `also` sees each of

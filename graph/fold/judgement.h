@@ -48,12 +48,14 @@ Judgement Judge(const Interaction& interaction, const Surroundings& around, cons
 
 // The windows by count, after an interaction came into `user`: its oldest edges leave, then its
 // oldest items. `take_edge` is called with an edge's position, `take_item` with an item; each takes
-// it out of `user`, and out of what follows the user.
-template <typename TakeEdge, typename TakeItem>
+// it out of `user`, and out of what follows the user. What is then behind the trace is told to
+// `merge_edge`, which calls MergeIntoOlder.
+template <typename TakeEdge, typename TakeItem, typename MergeEdge>
 void LeaveWindows(const Window& window, const UserState& user, const TakeEdge& take_edge,
-                  const TakeItem& take_item) {
+                  const TakeItem& take_item, const MergeEdge& merge_edge) {
   while (const std::optional<size_t> at = EdgeBeyond(user, window.interactions)) take_edge(*at);
   for (const ItemIndex item : ItemsBeyond(user, window.items)) take_item(item);
+  while (const std::optional<size_t> at = EdgeBehindTrace(user, window)) merge_edge(*at);
 }
 
 }  // namespace groundswell

@@ -50,18 +50,17 @@ void MacroGraph::OneHopOf(const UserState& user, std::span<Count> one_hop) const
 
 void MacroGraph::LoadUser(const UserState& user) {
   OneHopOf(user, user_one_hop_);
-  for (size_t at = 0; at < user.edges.size(); ++at) {
-    const Edge& edge = user.edges[at];
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    const Count count = SumOf(edges);
     std::fill(one_hop_change_.begin(), one_hop_change_.end(), 0);
-    one_hop_change_[user.cluster] = edge.count;
+    one_hop_change_[user.cluster] = count;
     for (size_t q = 0; q < two_hop_change_.size(); ++q) {
-      two_hop_change_[q] = edge.count * user_one_hop_[q];
+      two_hop_change_[q] = count * user_one_hop_[q];
     }
-    items_.Change(edge.item, {.one_hop = one_hop_change_, .two_hop = two_hop_change_});
-    total_count_ += edge.count;
-    const bool is_newest = at + 1 == user.edges.size() || user.edges[at + 1].item != edge.item;
-    if (is_newest) loading_.push_back({.item = edge.item, .last = edge.last, .user = user.index});
-  }
+    items_.Change(item, {.one_hop = one_hop_change_, .two_hop = two_hop_change_});
+    total_count_ += count;
+    loading_.push_back({.item = item, .last = edges.back().last, .user = user.index});
+  });
 }
 
 void MacroGraph::LoadShard(const ItemShard& shard) {
@@ -116,19 +115,18 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
   }
   OneHopOf(user, user_one_hop_);
   Count own = 0;
-  for (size_t i = 0; i < user.edges.size(); ++i) {
-    const Edge& edge = user.edges[i];
-    if (i + kPrefetchAhead < user.edges.size()) {
-      items_.PrefetchTwoHop(user.edges[i + kPrefetchAhead].item, item_node);
-    }
-    if (edge.item == item) {
+  ForEachItem(user, [&](ItemIndex other, std::span<const Edge> edges) {
+    const auto behind = static_cast<size_t>(&edges.back() - user.edges.data()) + kPrefetchAhead;
+    if (behind < user.edges.size()) items_.PrefetchTwoHop(user.edges[behind].item, item_node);
+    const Count count = SumOf(edges);
+    if (other == item) {
       // The item's own row changes once, below, so that no reader sees half of the event in it.
-      own += edge.count;
+      own = count;
     } else {
-      CaptureBeforeChange(edge.item);
-      items_.AddTwoHop(edge.item, item_node, weight * edge.count);
+      CaptureBeforeChange(other);
+      items_.AddTwoHop(other, item_node, weight * count);
     }
-  }
+  });
   CaptureBeforeChange(item);
   ItemEdges& edges = EdgesOf(item);
   if (before != nullptr) edges.erase({.item = item, .last = *before, .user = user.index});
@@ -217,7 +215,9 @@ void MacroGraph::GatherUser(const UserState& user, std::span<Count> one_hop,
   if (two_hop.empty()) return;
   std::fill(two_hop.begin(), two_hop.end(), 0);
   for (const Edge& edge : user.edges) items_.Prefetch(edge.item);
-  for (const Edge& edge : user.edges) items_.AddOneHopTo(edge.item, edge.count, two_hop);
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    items_.AddOneHopTo(item, SumOf(edges), two_hop);
+  });
 }
 
 ItemShard MacroGraph::CopyShard(uint32_t number, size_t items) const {

@@ -203,7 +203,10 @@ void NeighborLists::Insert(uint32_t node, const Neighbor& neighbor) {
     }
     Evict(neighbors_max_ / kEvictedShare, handle);
   }
-  const size_t position = handle.size == 0 ? 0 : LowerBound(handle, word);
+  InsertAt(handle.size == 0 ? 0 : LowerBound(handle, word), word, handle, cell);
+}
+
+void NeighborLists::InsertAt(size_t position, uint64_t word, Handle& handle, Word& cell) {
   if (handle.size == handle.capacity()) {
     ReadWords(handle, scratch_);
     scratch_.insert(scratch_.begin() + static_cast<ptrdiff_t>(position), word);
@@ -213,7 +216,7 @@ void NeighborLists::Insert(uint32_t node, const Neighbor& neighbor) {
     for (size_t at = handle.size; at > position; --at) Put(words[at], Get(words[at - 1]));
     Put(words[position], word);
     ++handle.size;
-    handle.weight_max = std::max(handle.weight_max, neighbor.weight);
+    handle.weight_max = std::max(handle.weight_max, WeightOf(word));
     Put(cell, Pack(handle));
   }
   Add(edge_count_, 1);
@@ -269,6 +272,32 @@ void NeighborLists::Replace(uint32_t node, const Neighbor& before, const Neighbo
   handle.weight_max = std::max(handle.weight_max, after.weight);
   if (after.weight < before.weight) LowerWeightMax(before.weight, handle);
   Put(cell, Pack(handle));
+}
+
+void NeighborLists::Append(uint32_t node, const Neighbor& neighbor) {
+  Word& cell = CellToWrite(node);
+  Handle handle = Unpack(Get(cell));
+  if (handle.size < neighbors_max_) {
+    InsertAt(handle.size, ToWord(neighbor), handle, cell);
+    return;
+  }
+  ReadWords(handle, scratch_);
+  scratch_.erase(scratch_.begin());
+  scratch_.push_back(ToWord(neighbor));
+  MoveTo(handle.size_class, scratch_, handle, cell);
+  Add(evicted_count_, 1);
+}
+
+void NeighborLists::Assign(uint32_t node, std::span<const Neighbor> neighbors) {
+  Word& cell = CellToWrite(node);
+  Handle handle = Unpack(Get(cell));
+  const size_t left = neighbors.size() - std::min(neighbors.size(), neighbors_max_);
+  scratch_.clear();
+  for (const Neighbor& neighbor : neighbors.subspan(left)) scratch_.push_back(ToWord(neighbor));
+  Subtract(edge_count_, handle.size);
+  Add(edge_count_, scratch_.size());
+  MoveTo(scratch_.empty() ? 0 : ClassFor(scratch_.size()), scratch_, handle, cell);
+  RaiseDegreeMax(handle.size);
 }
 
 void NeighborLists::Load(uint32_t node, const Neighbor& neighbor) {

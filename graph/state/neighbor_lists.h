@@ -3,8 +3,10 @@
 //
 // A neighbour is one word of 8 bytes: time (32 bits), node (28), weight (4). The words of a node
 // ascend, so they are in the order of time, and the same neighbours are the same words however they
-// came. They lie in one block of a pool, whose size is a power of two; a node's handle is one more
-// word: block (32 bits), count (16), size class (4), highest weight (4), version of the block (8).
+// came (Insert, Erase, Replace); or they are in an order that only the writer knows, finer than
+// seconds, and may repeat (Append, Assign). They lie in one block of a pool, whose size is a power
+// of two; a node's handle is one more word: block (32 bits), count (16), size class (4), highest
+// weight (4), version of the block (8).
 //
 // A block that is not needed any more is used again at once, also while a reader is in it. So a
 // reader looks at the handle again behind each word: it takes the word only if the node still has
@@ -106,6 +108,13 @@ class NeighborLists {
   // As Erase and then Insert.
   void Replace(uint32_t node, const Neighbor& before, const Neighbor& after);
 
+  // For a list in the writer's own order: the neighbour comes in as the newest, and of a full list
+  // the oldest leaves alone; or these, oldest first, are the list from here on. A reader never sees
+  // two beside each other that are not: where others would move, the list gets another block.
+  void Append(uint32_t node, const Neighbor& neighbor);
+  void Assign(uint32_t node, std::span<const Neighbor> neighbors);
+
+  size_t neighbors_max() const { return neighbors_max_; }
   // Of any thread, each by itself as it is now.
   size_t edge_count() const { return edge_count_.load(std::memory_order_relaxed); }
   // The most neighbours that a node ever had at once.
@@ -166,6 +175,7 @@ class NeighborLists {
   // Publishes a node's words in a block of the class that fits `words`, and frees the old block.
   void MoveTo(uint32_t size_class, std::span<const uint64_t> words, Handle& handle, Word& cell);
   void Evict(size_t count, Handle& handle);
+  void InsertAt(size_t position, uint64_t word, Handle& handle, Word& cell);
   void ReadWords(const Handle& handle, std::vector<uint64_t>& out) const;
   size_t LowerBound(const Handle& handle, uint64_t word) const;
   void LowerWeightMax(uint32_t removed, Handle& handle) const;

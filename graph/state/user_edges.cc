@@ -1,6 +1,7 @@
 #include "graph/state/user_edges.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace groundswell {
 namespace {
@@ -72,6 +73,49 @@ std::vector<ItemIndex> ItemsBeyond(const UserState& user, int64_t items) {
     leaving.push_back(user.edges[at].item);
   }
   return leaving;
+}
+
+std::optional<size_t> EdgeBehindTrace(const UserState& user, const Window& window) {
+  const auto traced = static_cast<size_t>(window.traced);
+  const std::vector<Edge>& edges = user.edges;
+  if (window.keeps_interactions() || traced == 0 || edges.size() <= traced) return std::nullopt;
+  std::optional<size_t> oldest;  // of those with an older edge to the same item
+  for (size_t at = 1; at < edges.size(); ++at) {
+    const bool repeats = edges[at].item == edges[at - 1].item;
+    if (repeats && (!oldest.has_value() || edges[at].last < edges[*oldest].last)) oldest = at;
+  }
+  if (!oldest.has_value()) return std::nullopt;
+  const auto newer = std::count_if(edges.begin(), edges.end(), [&](const Edge& edge) {
+    return edge.last > edges[*oldest].last;
+  });
+  return static_cast<size_t>(newer) < traced ? std::nullopt : oldest;
+}
+
+void MergeIntoOlder(UserState& user, size_t position) {
+  user.edges[position].count += user.edges[position - 1].count;
+  user.edges.erase(user.edges.begin() + static_cast<ptrdiff_t>(position - 1));
+}
+
+void MergeBehindTrace(UserState& user, const Window& window) {
+  const auto traced = static_cast<size_t>(window.traced);
+  std::vector<Edge>& edges = user.edges;
+  if (window.keeps_interactions() || edges.size() <= traced) return;
+  std::vector<Recency> newest;
+  for (const Edge& edge : edges) newest.push_back(edge.last);
+  const auto first_behind = newest.begin() + static_cast<ptrdiff_t>(traced);
+  std::nth_element(newest.begin(), first_behind, newest.end(), std::greater<>());
+  size_t kept = 0;
+  for (const Edge& edge : edges) {
+    // Those to one item ascend, so that the one before is behind the trace too.
+    const bool merges = kept > 0 && edges[kept - 1].item == edge.item && edge.last <= *first_behind;
+    if (merges) {
+      edges[kept - 1].count += edge.count;
+      edges[kept - 1].last = edge.last;
+    } else {
+      edges[kept++] = edge;
+    }
+  }
+  edges.resize(kept);
 }
 
 }  // namespace groundswell

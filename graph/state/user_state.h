@@ -14,10 +14,10 @@
 
 namespace groundswell {
 
-// A part of A[u,i] > 0. Without a window that looks back in time a user has one edge per item,
-// which sums all interactions; with such a window one per interaction, so that each can leave by
-// itself. The layout in memory is the layout on disk (little-endian, 24 bytes), so that reading a
-// user is one copy.
+// A part of A[u,i] > 0. The newest interactions of a user (Window::traced) have an edge each, older
+// ones are summed up in one edge per item. With a window that looks back in time all have one each,
+// so that each can leave by itself (graph/state/user_edges.h). The layout in memory is the layout
+// on disk (little-endian, 24 bytes), so that reading a user is one copy.
 struct Edge {
   ItemIndex item{};
   uint32_t count = 0;  // at least 1

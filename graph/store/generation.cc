@@ -41,6 +41,7 @@ storage::v1::GraphState ToMessage(const GraphState& state) {
   message.set_window_age_us(state.window.age_us);
   message.set_window_interactions(state.window.interactions);
   message.set_window_items(state.window.items);
+  message.set_traced_interactions(state.window.traced);
   message.mutable_removing()->set_users(state.removing.users);
   message.mutable_removing()->set_edges(state.removing.edges);
   message.mutable_removing()->set_weight(state.removing.weight);
@@ -58,7 +59,8 @@ GraphState ToState(const storage::v1::GraphState& message) {
           .digest = StateDigest({.high = message.digest_high(), .low = message.digest_low()}),
           .window = {.age_us = message.window_age_us(),
                      .interactions = message.window_interactions(),
-                     .items = message.window_items()},
+                     .items = message.window_items(),
+                     .traced = message.traced_interactions()},
           .removing = {.users = message.removing().users(),
                        .edges = message.removing().edges(),
                        .weight = message.removing().weight()}};

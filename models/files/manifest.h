@@ -84,11 +84,11 @@ absl::StatusOr<std::vector<CatalogueItem>> ParseItems(std::string_view jsonl);
 absl::StatusOr<std::vector<std::string>> ParseUsers(std::string_view jsonl);
 
 // graph.safetensors: the micro graph A of the training period in CSR form, user by user, edges of a
-// user in ascending item index.
+// user in ascending item index. An item may have several, each a part of A[u,i], the oldest first.
 struct SnapshotGraph {
   struct Edge {
     uint32_t item = 0;
-    int64_t count = 0;         // A[u,i] > 0
+    int64_t count = 0;         // above 0; those to one item add up to A[u,i]
     int64_t last_time_us = 0;  // event time of the latest interaction
     int64_t last_offset = 0;   // its offset, 1..graph_offset
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -96,8 +97,15 @@ absl::Status CheckEdge(const Manifest& manifest, size_t number, const SnapshotGr
   if (item < 0 || static_cast<uint64_t>(item) >= manifest.items) {
     return BadEdge(number, fmt::format("item {} is not below {}", item, manifest.items));
   }
-  if (previous != nullptr && previous->item >= edge.item) {
+  if (previous != nullptr && previous->item > edge.item) {
     return BadEdge(number, "the items of a user must ascend");
+  }
+  if (previous != nullptr && previous->item == edge.item &&
+      std::tie(previous->last_time_us, previous->last_offset) >=
+          std::tie(edge.last_time_us, edge.last_offset)) {
+    return BadEdge(number, fmt::format("is to the same item, {}, as the one before; last_time_us, "
+                                       "then last_offset, must ascend",
+                                       edge.item));
   }
   if (edge.count < 1 || edge.count > kTotalCountMax) {
     return BadEdge(number, fmt::format("count {} must be 1 to {}", edge.count, kTotalCountMax));

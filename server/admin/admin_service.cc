@@ -341,6 +341,7 @@ void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) con
   *out.mutable_window_age() = TimeUtil::MicrosecondsToDuration(window.age_us);
   out.set_window_interactions(window.interactions);
   out.set_window_items(window.items);
+  out.set_traced_interactions(window.traced);
 }
 
 }  // namespace groundswell

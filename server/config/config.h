@@ -54,8 +54,8 @@ struct Config {
     int64_t embedding_weight = 100;
     int64_t random_walk = 100;
     int64_t random_walk_weight = 100;
-    int64_t co_occurrence = 100;
-    int64_t co_occurrence_weight = 100;
+    int64_t next_items = 100;
+    int64_t next_items_weight = 100;
     int64_t similar_items = 0;
     int64_t similar_items_weight = 100;
     int64_t trending = 100;
@@ -68,7 +68,7 @@ struct Config {
     int64_t history_weight = 100;
     int64_t rank_constant = 10;
     int64_t side_by_side_threads = 4;
-    int64_t co_occurrence_half_life_s = 7'776'000;
+    int64_t visit_gap_s = 604'800;
     int64_t trending_half_life_s = 21'600;
     int64_t popularity_half_life_s = 2'592'000;
     int64_t flat_max_items = 50'000;

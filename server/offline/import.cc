@@ -107,10 +107,22 @@ absl::Status WriteUsers(const CheckedSnapshot& checked, const Gone& gone, const 
                             .count = static_cast<uint32_t>(edge.count),
                             .last = {.time_us = edge.last_time_us, .offset = edge.last_offset}});
     }
+    MergeBehindTrace(user, window);
     if (absl::Status s = writer.AddUser(checked.users[u], user, window); !s.ok()) return s;
   }
   progress("users", checked.users.size(), checked.users.size());
   return absl::OkStatus();
+}
+
+// Pairs of a user and an item.
+size_t PairsIn(const SnapshotGraph& graph) {
+  size_t pairs = 0;
+  for (size_t user = 0; user + 1 < graph.user_begin.size(); ++user) {
+    for (size_t e = graph.user_begin[user]; e < graph.user_begin[user + 1]; ++e) {
+      pairs += e == graph.user_begin[user] || graph.edges[e].item != graph.edges[e - 1].item;
+    }
+  }
+  return pairs;
 }
 
 // What the old database was told while it served, and which snapshots it served.
@@ -184,7 +196,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
   ImportReport report{.snapshot_version = manifest.FullVersion(),
                       .users = manifest.users,
                       .items = manifest.items,
-                      .edges = checked->graph.edges.size(),
+                      .edges = PairsIn(checked->graph),
                       .examples = checked->examples};
 
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);

@@ -19,7 +19,7 @@ struct ImportOptions {
   std::string name_space = "default";
   // What the graph keeps of a user's past. Belongs to the database: a change is an import, which
   // folds the log anew.
-  Window window;
+  Window window{.traced = Window::kTraceLengthDefault};
   int64_t now_us = 0;  // the clock, in microseconds since 1970: when this snapshot came
 };
 

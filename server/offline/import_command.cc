@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "graph/state/neighbor_lists.h"
 #include "server/offline/import.h"
 #include "server/process/signals.h"
 
@@ -63,6 +64,13 @@ void AddImportFlags(CLI::App& command, ImportOptions& options, int64_t& window_a
       .add_option("--window-items", options.window.items,
                   "Keep the newest so many items of a user; 0: all")
       ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--traced-interactions", options.window.traced,
+          "Keep the order and the repeats of the newest so many interactions of a user, from "
+          "which next items are told; older ones are summed up by item. 0: of none")
+      ->check(CLI::Range(size_t{0}, NeighborLists::kNeighborsMaxLimit))
       ->capture_default_str();
   command.footer(
       "Example:\n  groundswell-server import --snapshot sample/online-retail --data-dir data-dir");

@@ -73,14 +73,15 @@ void ShowProgress(size_t done, size_t total, std::chrono::steady_clock::time_poi
 // The graph as it is while the events pass, with the rules by which the server folds them.
 class PassingGraph {
  public:
-  PassingGraph(std::shared_ptr<const Snapshot> snapshot, const PastLog& log, uint32_t recent_len,
-               bool keeps_adjacency)
+  PassingGraph(std::shared_ptr<const Snapshot> snapshot, const PastLog& log,
+               const ReplayOptions& options)
       : clustering_(ClusteringOf(snapshot)),
+        window_{.traced = options.traced_interactions},
         graph_({.user_clusters = snapshot->manifest().user_clusters,
                 .item_clusters = snapshot->manifest().item_clusters,
-                .recent_len = recent_len},
+                .recent_len = options.recent_len},
                snapshot->item_clusters(), log.item_count - snapshot->item_clusters().size()) {
-    if (keeps_adjacency) adjacency_.emplace(NeighborsMax());
+    if (options.negatives.retrieval > 0) adjacency_.emplace(NeighborsMax());
     for (const MacroNode cluster : snapshot->user_clusters()) AddUser(cluster);
   }
 
@@ -103,14 +104,16 @@ class PassingGraph {
       edges_before_.assign(before.begin(), before.end());
     }
     graph_.Apply(user, event.item, 1,
-                 {.time_us = event.time_s * kMicrosPerSecond, .offset = offset});
+                 {.time_us = event.time_s * kMicrosPerSecond, .offset = offset}, DetailOf(window_));
+    while (const auto at = EdgeBehindTrace(user, window_)) MergeIntoOlder(user, *at);
     if (!adjacency_.has_value()) return;
     adjacency_->Change({.user = user.index,
                         .item = event.item,
                         .cluster_before = user.cluster,
                         .cluster_after = user.cluster,
                         .before = edges_before_,
-                        .after = user.EdgesTo(event.item)});
+                        .after = user.EdgesTo(event.item),
+                        .of_user = user.edges});
   }
 
   std::span<const UserState> UsersOfSnapshot() const {
@@ -128,6 +131,7 @@ class PassingGraph {
   }
 
   const Applier::Clustering clustering_;
+  const Window window_;
   MacroGraph graph_;
   std::optional<InteractionAdjacency> adjacency_;
   std::vector<UserState> users_;
@@ -285,7 +289,7 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
   if (!options.graph_out.empty() && options.features_at_s.has_value()) {
     return absl::InvalidArgumentError("--graph-out with --features-at: write them in two runs");
   }
-  PassingGraph passing(snapshot, *log, options.recent_len, options.negatives.retrieval > 0);
+  PassingGraph passing(snapshot, *log, options);
   const auto no_rows = [](size_t, const UserState&) { return absl::OkStatus(); };
   absl::Status folded = options.rows_out.empty()
                             ? FoldEvents(*log, std::nullopt, passing, no_rows, cancelled)

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "graph/state/user_edges.h"
 #include "server/offline/negative_sampler.h"
 
 namespace groundswell {
@@ -19,7 +20,9 @@ struct ReplayOptions {
   std::string snapshot_directory;  // manifest, users, items, embeddings and clusters are read
   std::string events_path;         // CSV: timestamp (Unix seconds), user, item; in time order
   std::string graph_out;           // graph.safetensors of docs/snapshot.md; empty: not written
-  std::string rows_out;            // training rows (FeatureRows); empty: not written
+  // Of each user, the newest so many keep an edge of their own in it (Window::traced).
+  int64_t traced_interactions = Window::kTraceLengthDefault;
+  std::string rows_out;  // training rows (FeatureRows); empty: not written
   // Rows are made of the events in [rows_from_s, rows_until_s); the others only move the state.
   int64_t rows_from_s = 0;
   int64_t rows_until_s = std::numeric_limits<int64_t>::max();

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "graph/state/neighbor_lists.h"
 #include "server/offline/replay.h"
 #include "server/process/signals.h"
 
@@ -18,6 +19,11 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
                   "CSV of interactions in time order: timestamp (Unix seconds), user, item")
       ->required();
   command.add_option("--graph-out", options.graph_out, "Write graph.safetensors here");
+  command
+      .add_option("--traced-interactions", options.traced_interactions,
+                  "Newest interactions of a user whose order the graph keeps")
+      ->check(CLI::Range(size_t{0}, NeighborLists::kNeighborsMaxLimit))
+      ->capture_default_str();
   command.add_option("--rows-out", options.rows_out, "Write training rows here");
   command.add_option("--rows-from", options.rows_from_s, "First event time that makes rows");
   command.add_option("--rows-until", options.rows_until_s, "Event time before which rows end");

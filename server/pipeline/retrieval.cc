@@ -23,7 +23,7 @@ Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options o
     : metrics_(metrics),
       options_(std::move(options)),
       parts_{.state = state,
-             .co_occurrence = CoOccurrence(*state.adjacency, options_.co_occurrence),
+             .next_items = NextItems(*state.adjacency, options_.next_items),
              .walks = RandomWalkSource(*state.adjacency, options_.random_walk),
              .stage_reserve = options_.stage_reserve} {}
 

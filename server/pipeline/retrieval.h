@@ -12,7 +12,7 @@
 #include "graph/fold/applier.h"
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
-#include "index/walks/co_occurrence.h"
+#include "index/walks/next_items.h"
 #include "index/walks/random_walk_source.h"
 #include "server/pipeline/admission.h"
 #include "server/pipeline/live_state.h"
@@ -31,7 +31,7 @@ class Retrieval {
     // receive calls need what a compute thread leaves.
     size_t side_by_side_threads = 4;
     SourceLimits sources;
-    CoOccurrence::Options co_occurrence;
+    NextItems::Options next_items;
     RandomWalkSource::Options random_walk;
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
   };

@@ -55,8 +55,8 @@ void ProposeSimilar(const SourceQuery& query, SourceScratch& /*scratch*/, Propos
   }
 }
 
-void ProposeTakenNext(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
-  proposals.Add(query.parts.co_occurrence.Retrieve(FromRecent(query), scratch.co_occurrence));
+void ProposeNextItems(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  proposals.Add(query.parts.next_items.Retrieve(FromRecent(query), scratch.next_items));
 }
 
 void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {

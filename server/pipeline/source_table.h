@@ -3,7 +3,7 @@
 //   source         proposes                                                     reads
 //   embedding      the items nearest to the user's vector                       FAISS
 //   similar_items  the items nearest to each of the user's newest items         FAISS
-//   co_occurrence  what those who took the user's newest items took next        live graph
+//   next_items     what users took right after the user's newest items          live graph
 //   random_walk    what walks from the user's newest items meet                 live graph
 //   history        what the user took before; the only one that proposes seen   live graph
 //                  items
@@ -27,8 +27,8 @@
 #include "graph/fold/applier.h"
 #include "index/candidate_source.h"
 #include "index/merge.h"
-#include "index/walks/co_occurrence.h"
 #include "index/walks/history.h"
+#include "index/walks/next_items.h"
 #include "index/walks/random_walk_source.h"
 #include "server/config/config.h"
 #include "server/pipeline/live_state.h"
@@ -38,7 +38,7 @@ namespace groundswell {
 // What sources work on beside the request, made once. `state` must outlive it.
 struct SourceParts {
   const LiveState& state;
-  const CoOccurrence co_occurrence;
+  const NextItems next_items;
   const RandomWalkSource walks;
   std::chrono::nanoseconds stage_reserve;  // must remain to begin a search
 };
@@ -61,7 +61,7 @@ struct SourceQuery {
 // source: others may run beside it.
 struct SourceScratch {
   std::vector<float> vector;
-  CoOccurrence::Scratch co_occurrence;
+  NextItems::Scratch next_items;
   RandomWalkSource::Scratch walk;
   HistoryScratch history;
 };
@@ -97,7 +97,7 @@ struct CandidateSource {
 
 void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeSimilar(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
-void ProposeTakenNext(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeNextItems(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeTrending(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
@@ -118,11 +118,11 @@ inline constexpr CandidateSource kCandidateSources[] = {
      .weight = &Config::Retrieval::similar_items_weight,
      .propose = ProposeSimilar,
      .of_user = true},
-    {.bit = kFromCoOccurrence,
+    {.bit = kFromNextItems,
      .phase = SourcePhase::kFromNewest,
-     .quota = &Config::Retrieval::co_occurrence,
-     .weight = &Config::Retrieval::co_occurrence_weight,
-     .propose = ProposeTakenNext,
+     .quota = &Config::Retrieval::next_items,
+     .weight = &Config::Retrieval::next_items_weight,
+     .propose = ProposeNextItems,
      .of_user = true},
     {.bit = kFromWalk,
      .phase = SourcePhase::kFromNewest,

@@ -52,7 +52,7 @@ inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
     {kFromMacroNode, v1::CANDIDATE_SOURCE_MACRO_NODE},
     {kFromSimilarItems, v1::CANDIDATE_SOURCE_SIMILAR_ITEMS},
     {kFromWalk, v1::CANDIDATE_SOURCE_RANDOM_WALK},
-    {kFromCoOccurrence, v1::CANDIDATE_SOURCE_CO_OCCURRENCE},
+    {kFromNextItems, v1::CANDIDATE_SOURCE_NEXT_ITEMS},
     {kFromHistory, v1::CANDIDATE_SOURCE_HISTORY},
     {kFromPinned, v1::CANDIDATE_SOURCE_PINNED}};
 

@@ -136,7 +136,8 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
       std::make_unique<FadingCounts>(options.popularity_half_life_s, state.catalogue->capacity());
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
                                                    state.snapshot->manifest().user_clusters);
-  state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max);
+  state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max,
+                                                           state.graph_state.window.trace_length());
   return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {
     const auto category_of_item = state.catalogue->category_of_item();
     const auto also = [&](const UserState& user) {

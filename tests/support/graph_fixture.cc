@@ -47,6 +47,7 @@ Window RandomWindow(std::mt19937_64& random, int64_t tick_us) {
   if (random() % 2 == 0) window.age_us = (5 + static_cast<int64_t>(random() % 60)) * tick_us;
   if (random() % 3 == 0) window.interactions = 2 + static_cast<int64_t>(random() % 8);
   if (random() % 3 == 0) window.items = 1 + static_cast<int64_t>(random() % 4);
+  if (random() % 2 == 0) window.traced = 1 + static_cast<int64_t>(random() % 16);
   return window;
 }
 

@@ -32,7 +32,8 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
 }
 
 std::unique_ptr<InteractionAdjacency> Load(const Generation& generation, size_t neighbors_max) {
-  auto adjacency = std::make_unique<InteractionAdjacency>(neighbors_max);
+  auto adjacency = std::make_unique<InteractionAdjacency>(
+      neighbors_max, ValueOrThrow(generation.ReadState()).window.trace_length());
   const absl::Status loaded = LoadAdjacency(
       generation, [](const UserState&) {}, *adjacency);
   if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
@@ -153,6 +154,7 @@ void LiveGraph::ExpectVerified() {
   const auto expected = Load(generation, neighbors_max_);
   const uint32_t users = ValueOrThrow(generation.ReadState()).user_count;
   ExpectSame(adjacency->items_of_users(), expected->items_of_users(), users);
+  ExpectSame(adjacency->traces(), expected->traces(), users);
   ExpectSame(adjacency->users_of_items(), expected->users_of_items(),
              static_cast<uint32_t>(graph->item_count()));
 }

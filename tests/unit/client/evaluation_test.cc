@@ -390,12 +390,12 @@ TEST(ParseEvaluatedListTest, NamesSaySourcesAndRanking) {
   ASSERT_TRUE(blend.ok());
   EXPECT_TRUE(blend->request.skip_ranking());
   EXPECT_TRUE(blend->request.only_sources().empty());
-  const auto two = ParseEvaluatedList("random-walk+co-occurrence-ranked:dot");
+  const auto two = ParseEvaluatedList("random-walk+next-items-ranked:dot");
   ASSERT_TRUE(two.ok()) << two.status();
   EXPECT_FALSE(two->request.skip_ranking());
   EXPECT_EQ(two->request.ranker(), "dot");
   EXPECT_THAT(two->request.only_sources(),
-              ElementsAre(v1::CANDIDATE_SOURCE_RANDOM_WALK, v1::CANDIDATE_SOURCE_CO_OCCURRENCE));
+              ElementsAre(v1::CANDIDATE_SOURCE_RANDOM_WALK, v1::CANDIDATE_SOURCE_NEXT_ITEMS));
   EXPECT_EQ(ParseEvaluatedList("macro-node-ranked")->request.only_sources(0),
             v1::CANDIDATE_SOURCE_MACRO_NODE);
 }

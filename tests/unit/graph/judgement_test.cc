@@ -96,7 +96,8 @@ std::vector<ItemIndex> Leave(const Window& window, UserState& user) {
       [&](ItemIndex item) {
         left.push_back(item);
         std::erase_if(user.edges, [item](const Edge& edge) { return edge.item == item; });
-      });
+      },
+      [&](size_t at) { MergeIntoOlder(user, at); });
   return left;
 }
 
@@ -111,6 +112,12 @@ TEST(JudgementTest, TheOldestInteractionsLeaveAndThenTheOldestItems) {
   EXPECT_EQ(Leave({.interactions = 3, .items = 1}, user),
             (std::vector<ItemIndex>{kA, ItemIndex{7}, kB}));
   EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 1, At(4)}}));
+}
+
+TEST(JudgementTest, WhatIsBehindTheTraceIsSummedUpByItemAndNothingLeaves) {
+  UserState user = UserWith({{kA, 1, At(1)}, {kA, 2, At(2)}, {kA, 1, At(4)}, {kB, 1, At(3)}});
+  EXPECT_TRUE(Leave({.traced = 2}, user).empty());
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 3, At(2)}, {kA, 1, At(4)}, {kB, 1, At(3)}}));
 }
 
 }  // namespace

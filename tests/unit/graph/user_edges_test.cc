@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <random>
+#include <vector>
+
 namespace groundswell {
 namespace {
 
@@ -40,6 +45,65 @@ TEST(UserEdgesTest, WindowsOfCountNameWhatIsOldest) {
   EXPECT_EQ(ItemsBeyond(user, 0), std::vector<ItemIndex>{});
   EXPECT_EQ(ItemsBeyond(user, 2), std::vector<ItemIndex>{});
   EXPECT_EQ(ItemsBeyond(user, 1), std::vector<ItemIndex>{kB});
+}
+
+// The definition: the newest `traced` stay, those before are summed up by item.
+std::vector<Edge> Traced(std::vector<Edge> interactions, size_t traced) {
+  std::ranges::sort(interactions, std::greater<>(), &Edge::last);
+  std::vector<Edge> edges;
+  for (size_t at = 0; at < interactions.size(); ++at) {
+    const auto older = std::ranges::find_if(edges, [&](const Edge& edge) {
+      return at >= traced && edge.item == interactions[at].item &&
+             edge.last <= interactions[traced].last;
+    });
+    if (older == edges.end()) {
+      edges.push_back(interactions[at]);
+    } else {
+      older->count += interactions[at].count;
+    }
+  }
+  std::ranges::sort(edges, [](const Edge& a, const Edge& b) {
+    return a.item != b.item ? a.item < b.item : a.last < b.last;
+  });
+  return edges;
+}
+
+TEST(UserEdgesTest, TheTraceIsAFunctionOfTheInteractionsWhateverTheirOrder) {
+  std::mt19937 random(3);
+  for (int trial = 0; trial < 200; ++trial) {
+    const Window window{.traced = 1 + static_cast<int64_t>(random() % 10)};
+    std::vector<Edge> interactions;
+    for (Offset offset = 1; offset <= 30; ++offset) {
+      interactions.push_back({.item = ItemIndex{static_cast<uint32_t>(random() % 6)},
+                              .count = static_cast<uint32_t>(1 + random() % 3),
+                              .last = At(static_cast<int64_t>(random() % 8), offset)});
+    }
+    UserState one_by_one;
+    for (const Edge& edge : interactions) {
+      AddToEdges(one_by_one, edge.item, edge.count, edge.last, DetailOf(window));
+      while (const auto at = EdgeBehindTrace(one_by_one, window)) MergeIntoOlder(one_by_one, *at);
+    }
+    UserState at_once;
+    for (const Edge& edge : interactions) {
+      AddToEdges(at_once, edge.item, edge.count, edge.last, EdgeDetail::kPerInteraction);
+    }
+    MergeBehindTrace(at_once, window);
+    const auto expected = Traced(interactions, static_cast<size_t>(window.traced));
+    EXPECT_EQ(one_by_one.edges, expected) << "trial " << trial;
+    EXPECT_EQ(at_once.edges, expected) << "trial " << trial;
+  }
+}
+
+TEST(UserEdgesTest, WithoutATraceEdgesFromElsewhereBecomeOnePerItem) {
+  UserState user;
+  for (const int64_t time : {10, 20, 30}) {
+    AddToEdges(user, kA, 2, At(time), EdgeDetail::kPerInteraction);
+  }
+  UserState kept = user;
+  MergeBehindTrace(kept, {.age_us = 1});
+  EXPECT_EQ(kept.edges, user.edges) << "a window of age keeps them apart";
+  MergeBehindTrace(user, {});
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 6, At(30)}}));
 }
 
 }  // namespace

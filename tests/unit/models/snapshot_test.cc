@@ -102,7 +102,10 @@ TEST_F(SnapshotTest, EveryBrokenEdgeIsRefused) {
   EXPECT_FALSE(ParseGraphOf({0, 1, 1, 3}, {0, 1}, {1, 1}, {1, 2}).ok()) << "beyond the edges";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 4}, {1, 1}, {1, 2}).ok()) << "unknown item";
   EXPECT_FALSE(ParseGraphOf(begin, {0, -1}, {1, 1}, {1, 2}).ok()) << "negative item";
-  EXPECT_FALSE(ParseGraphOf({0, 2, 2, 2}, {1, 1}, {1, 1}, {1, 2}).ok()) << "repeated item";
+  EXPECT_TRUE(ParseGraphOf({0, 2, 2, 2}, {1, 1}, {1, 1}, {1, 2}).ok()) << "oldest first";
+  EXPECT_FALSE(ParseGraphOf({0, 2, 2, 2}, {1, 1}, {1, 1}, {2, 1}).ok()) << "newest first";
+  EXPECT_FALSE(ParseGraphOf({0, 2, 2, 2}, {1, 1}, {1, 1}, {1, 1}).ok()) << "one of them twice";
+  EXPECT_FALSE(ParseGraphOf({0, 2, 2, 2}, {1, 0}, {1, 1}, {1, 2}).ok()) << "falling items";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {0, 1}, {1, 2}).ok()) << "count 0";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {int64_t{1} << 32, 1}, {1, 2}).ok()) << "count";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {1, 1}, {1, 6}).ok()) << "offset beyond graph_offset";

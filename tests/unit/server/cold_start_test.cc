@@ -21,7 +21,7 @@ constexpr char kCustomer[] = "17850";
 constexpr char kItem[] = "85123A";
 constexpr uint32_t kOfAnyone = kFromTrending | kFromPopular;
 constexpr uint32_t kOfAUser =
-    kOfAnyone | kFromEmbedding | kFromWalk | kFromCoOccurrence | kFromMacroNode;
+    kOfAnyone | kFromEmbedding | kFromWalk | kFromNextItems | kFromMacroNode;
 
 class ColdStartTest : public testing::Test {
  protected:
@@ -311,7 +311,7 @@ TEST_F(ColdStartTest, EverySourceReadsTheSupposedEvents) {
   const std::string user = "12583";
   const Interaction event = Event(user, "22114");
   ASSERT_FALSE((*sample_->state->generation.ReadUser(user))->Has(Find("22114")));
-  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromSimilarItems}) {
+  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromSimilarItems}) {
     RecommendQuery query = Query(user);
     query.only_sources = source;
     query.skip_ranking = true;

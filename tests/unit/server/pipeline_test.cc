@@ -247,7 +247,7 @@ TEST_F(PipelineTest, WithTimeToRankButNotToExplainTheListIsRankedAndSaysSo) {
 }
 
 TEST_F(PipelineTest, EverySourceCanBeAskedAlone) {
-  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromSimilarItems,
+  for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromSimilarItems,
                                 kFromTrending, kFromMacroNode, kFromPopular}) {
     StageDurations durations;
     const auto list = pipeline_.Recommend({.user_id = kCustomer,

@@ -134,6 +134,12 @@ TEST_F(ReplayTest, ARangeOfTimeDoesNotChangeWhichEventsAreDrawn) {
 TEST_F(ReplayTest, TheGraphIsThatOfTheSnapshotsUsersAtTheEnd) {
   options_.graph_out = directory_.File("graph");
   ASSERT_TRUE(Replay(options_, kNever).ok());
+  EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 3, 4, 4));
+  EXPECT_THAT(Graph("item"), ElementsAre(0, 0, 1, 0));
+  EXPECT_THAT(Graph("count"), ElementsAre(1, 1, 1, 1));
+  EXPECT_THAT(Graph("last_offset"), ElementsAre(1, 5, 3, 2));
+  options_.traced_interactions = 0;
+  ASSERT_TRUE(Replay(options_, kNever).ok());
   EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 2, 3, 3));
   EXPECT_THAT(Graph("item"), ElementsAre(0, 1, 0));
   EXPECT_THAT(Graph("count"), ElementsAre(2, 1, 1));

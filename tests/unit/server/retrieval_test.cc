@@ -133,9 +133,43 @@ TEST_F(RetrievalTest, EachSourceAloneProposesUpToItsQuota) {
       EXPECT_EQ(user_->state.Has(candidate.item), source.bit == kFromHistory) << source.bit;
     }
   }
-  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromCoOccurrence, kFromHistory}) {
+  for (const SourceBit source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromHistory}) {
     EXPECT_EQ(Propose(Only(source, 9), user_).items.size(), 9u) << source;
   }
+}
+
+// Two invoices with lines of one time, in one order, after which somebody begins a third.
+TEST(NextItemsOfTheLiveGraphTest, TheNextLineOfAnInvoiceIsTheOneThatFollowed) {
+  LiveSample sample;
+  const Catalogue& catalogue = *sample.state->catalogue;
+  const ItemIndex lines[] = {ItemIndex{30}, ItemIndex{20}, ItemIndex{10}, ItemIndex{20}};
+  int event = 0;
+  const auto take = [&](const std::string& user, ItemIndex item) {
+    sample.Apply(Interaction{.event_id = "line " + std::to_string(++event),
+                             .user_id = user,
+                             .item_id = std::string(catalogue.Id(item)),
+                             .event_type = "purchase",
+                             .weight = 1,
+                             .event_time_us = 1'900'000'000'000'000});
+  };
+  for (const std::string user : {"first", "second"}) {
+    for (const ItemIndex item : lines) take(user, item);
+  }
+  take("third", lines[0]);
+  const OverlaidUser third{.state = **sample.state->generation.ReadUser("third"), .joined = {}};
+  Metrics metrics{std::vector<std::string>{"purchase"}};
+  const Retrieval retrieval(*sample.state, metrics.pipeline(), Only(kFromNextItems, 2));
+  const ItemFilter filter;
+  Retrieval::Scratch scratch;
+  const auto found = retrieval.Propose({.user = &third,
+                                        .filter = filter,
+                                        .filter_with_seen = filter,
+                                        .only_sources = kFromNextItems,
+                                        .deadline = steady_clock::now() + hours(1)},
+                                       {.number = 0}, scratch);
+  ASSERT_EQ(found.items.size(), 2u);
+  EXPECT_EQ(found.items[0].item, lines[1]) << "next, and once more two lines later";
+  EXPECT_EQ(found.items[1].item, lines[2]);
 }
 
 TEST_F(RetrievalTest, OnlySourcesAsksThoseAloneAlsoWhereTheyAreOff) {

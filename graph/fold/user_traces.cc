@@ -1,0 +1,86 @@
+#include "graph/fold/user_traces.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+namespace groundswell {
+namespace {
+
+constexpr int64_t kMicrosPerSecond = 1'000'000;
+
+// A total order also where the offsets of a snapshot repeat.
+bool IsNewer(const Edge& a, const Edge& b) {
+  return a.last != b.last ? a.last > b.last : a.item > b.item;
+}
+
+// Beyond, a word of a list has no room for the node: then the traces do without it.
+bool Fits(UserIndex user) { return ToInt(user) < NeighborLists::kNodesMax; }
+bool Fits(const Edge& edge) { return ToInt(edge.item) < NeighborLists::kNodesMax; }
+
+Neighbor Step(const Edge& edge) {
+  return {.node = ToInt(edge.item), .time_s = NeighborTime(edge.last), .weight = 1};
+}
+
+// The edges that came or went between `before` and `after`: how many, and the newest of them.
+struct Difference {
+  size_t came = 0;
+  size_t went = 0;
+  Edge newest;
+};
+
+// nullopt: none. Both ascend by recency.
+std::optional<Difference> Compare(std::span<const Edge> before, std::span<const Edge> after) {
+  std::optional<Difference> difference;
+  while (!before.empty() || !after.empty()) {
+    if (!before.empty() && !after.empty() && before.back().last == after.back().last) {
+      before = before.first(before.size() - 1);
+      after = after.first(after.size() - 1);
+      continue;
+    }
+    const bool came = before.empty() || (!after.empty() && IsNewer(after.back(), before.back()));
+    std::span<const Edge>& from = came ? after : before;
+    if (!difference.has_value()) difference = {.newest = from.back()};
+    ++(came ? difference->came : difference->went);
+    from = from.first(from.size() - 1);
+  }
+  return difference;
+}
+
+}  // namespace
+
+uint32_t NeighborTime(const Recency& recency) {
+  return static_cast<uint32_t>(std::clamp<int64_t>(recency.time_us / kMicrosPerSecond, 0,
+                                                   std::numeric_limits<uint32_t>::max()));
+}
+
+void UserTraces::Rewrite(UserIndex user, std::span<const Edge> edges) {
+  newest_.clear();
+  std::copy_if(edges.begin(), edges.end(), std::back_inserter(newest_),
+               [](const Edge& edge) { return Fits(edge); });
+  const size_t kept = std::min(items_.neighbors_max(), newest_.size());
+  std::partial_sort(newest_.begin(), newest_.begin() + static_cast<ptrdiff_t>(kept), newest_.end(),
+                    IsNewer);
+  steps_.clear();
+  for (size_t at = kept; at > 0; --at) steps_.push_back(Step(newest_[at - 1]));
+  items_.Assign(ToInt(user), steps_);
+}
+
+void UserTraces::LoadUser(const UserState& user) {
+  if (Fits(user.index)) Rewrite(user.index, user.edges);
+}
+
+void UserTraces::Change(const EdgeChange& change) {
+  const std::optional<Difference> difference = Compare(change.before, change.after);
+  if (!difference.has_value() || !Fits(change.user) || !Fits(difference->newest)) return;
+  const auto newer = static_cast<size_t>(std::count_if(
+      change.of_user.begin(), change.of_user.end(),
+      [&](const Edge& edge) { return Fits(edge) && IsNewer(edge, difference->newest); }));
+  if (newer == 0 && difference->came == 1 && difference->went == 0) {
+    items_.Append(ToInt(change.user), Step(difference->newest));
+  } else if (newer < items_.neighbors_max()) {  // not behind all that is kept
+    Rewrite(change.user, change.of_user);
+  }
+}
+
+}  // namespace groundswell
