@@ -17,7 +17,7 @@ import sys
 from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from trainer.data import open_text
+from trainer.log_files import open_text
 
 HOURLY = ("click_timestamp", "user_id", "click_article_id")
 WHOLE = ("timestamp_ms", "user", "item")

@@ -32,7 +32,7 @@ import numpy as np
 from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from trainer.data import open_text
+from trainer.log_files import open_text
 
 CUTOFFS = (10, 20, 100)
 LENGTH = max(CUTOFFS)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from trainer import clusters, snapshot
-from trainer.data import open_text
+from trainer.log_files import open_text
 
 
 def read(path, until_s):

@@ -57,7 +57,7 @@ SUBFOLDERS = {
         "config": {"rpc"},
         "pipeline": {"config", "process", "rpc"},
         "serving": {"pipeline", "process", "rpc"},
-        "offline": {"pipeline", "process", "serving"},
+        "offline": {"config", "pipeline", "process", "serving"},
         "recommend": {"config", "pipeline", "process", "rpc", "serving"},
         "ingest": {"process", "rpc", "serving"},
         "admin": {"config", "ingest", "process", "recommend", "rpc", "serving"},

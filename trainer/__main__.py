@@ -153,8 +153,11 @@ def _add_import_vectors(commands):
         command.add_argument(f"--{side}-ids", required=True,
                              help="text, one id per line, in the order of the rows")
     command.add_argument("--titles", help="CSV with the columns item and description")
-    command.add_argument("--events", required=True,
-                         help="CSV in time order: timestamp (Unix seconds), user, item; .zst is read, too")
+    command.add_argument("--events", required=True, nargs="+",
+                         help="the log, or its parts: CSV in time order with timestamp, user, item and perhaps "
+                         "type, weight, event_id; or JSON lines of groundswell log; .zst is read, too")
+    command.add_argument("--event-types", metavar="TYPES",
+                         help="the server's types and weights, such as purchase=1,return=-1")
     command.add_argument("--server", required=True, help="groundswell-server, which makes the graph")
     command.add_argument("--name", required=True, help="of the snapshot")
     command.add_argument("--version", default="1", help="of the snapshot")

@@ -9,12 +9,12 @@ import re
 import tomllib
 from pathlib import Path
 
-from trainer import rankers, ranking, replay
+from trainer import log_files, rankers, ranking, replay
 
 # Keys that a table must have, and keys that it may have.
 _KEYS = {
     "snapshot": (("name", "output", "server"), ()),
-    "data": (("events", "heldout_days", "validation_days"), ("items", "provenance")),
+    "data": (("events", "heldout_days", "validation_days"), ("items", "provenance", "type")),
     "clusters": (("users", "items", "seed"), ()),
 }
 _TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "serving")
@@ -57,7 +57,15 @@ def read(path):
         for key in required:
             if key not in config.get(table, {}):
                 raise ValueError(f"{path}: [{table}] lacks {key}; trainer/online-retail.toml explains it")
+    _check_events(config["data"]["events"], path)
     return config
+
+
+def _check_events(events, path):
+    names = [events] if isinstance(events, str) else events
+    if not (isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)):
+        raise ValueError(f"{path}: [data]: events is {events!r}; it must be a file, or a list of files that "
+                         'are parts of one log, such as ["events.csv.zst", "log.jsonl"]')
 
 
 def server(config):
@@ -131,7 +139,10 @@ def serving(config):
         if not isinstance(table, dict):
             raise ValueError(f"[serving]: {section} must be in a section of the server's configuration, such "
                              "as [serving.retrieval]")
-        found |= {f"{section}.{name}": value for name, value in table.items()}
+        if section == "event_types":  # one setting of the server
+            found[section] = log_files.weights_of(config).text()
+        else:
+            found |= {f"{section}.{name}": value for name, value in table.items()}
     return found
 
 

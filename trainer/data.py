@@ -1,27 +1,45 @@
 """The interaction log and the catalogue: reading, splitting by time, and dense indices."""
 
 import csv
-import io
-import subprocess
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from trainer import catalogue
+from trainer import catalogue, log_files
 
 DAY_S = 86_400
+NEVER_S = np.iinfo(np.int64).max
 
 
 @dataclass
 class Log:
-    """Interactions in time order, as they stand in the file."""
+    """Interactions in time order."""
 
     time_s: np.ndarray  # int64, Unix seconds
     user: list  # ids
     item: list  # ids
+    weight: np.ndarray = None  # int64, not 0; negative takes back. None: 1 each
+    offset: np.ndarray = None  # int64, in a server's log; 0 where that is not known. None: 0 each
+    # How many records of the files are not among them, by the reason.
+    left_out: Counter = field(default_factory=Counter)
+    moved: int = 0  # that stood behind later ones, and were put where they belong
+    perhaps_twice: int = 0  # that have no event id, and look like one of another file
+
+    def __post_init__(self):
+        if self.weight is None:
+            self.weight = np.ones(len(self.user), np.int64)
+        if self.offset is None:
+            self.offset = np.zeros(len(self.user), np.int64)
 
     def __len__(self):
         return len(self.user)
+
+    def at(self, rows):
+        """The interactions at these positions, which ascend."""
+        return Log(self.time_s[rows], [self.user[row] for row in rows], [self.item[row] for row in rows],
+                   self.weight[rows], self.offset[rows])
 
 
 @dataclass
@@ -35,61 +53,201 @@ class Split:
 
 @dataclass
 class Interactions:
-    """A log over the dense indices of a snapshot; -1 stands for an id outside it."""
+    """A log over the dense indices of a snapshot; ids outside it are -1, -2, ... by appearance."""
 
     time_s: np.ndarray
     user: np.ndarray  # int32
     item: np.ndarray  # int32
     user_ids: list
     item_ids: list
+    account: "Account"
 
-    def known_items(self, log):
-        """The log without interactions on items outside the snapshot, which the server refuses."""
-        keep = np.flatnonzero(self.item >= 0)
-        return Log(log.time_s[keep], [log.user[i] for i in keep], [log.item[i] for i in keep])
+    def taken(self, begin_s, end_s):
+        """Which interactions in [begin_s, end_s) add to the graph and are not taken back in that time."""
+        return ((self.time_s >= begin_s) & (self.time_s < end_s) & self.account.adds
+                & (self.account.taken_back_s >= end_s))
 
     def between(self, begin_s, end_s):
-        """(user, item) of the interactions in [begin_s, end_s) whose ids are both known."""
-        keep = (self.time_s >= begin_s) & (self.time_s < end_s) & (self.user >= 0) & (self.item >= 0)
+        """(user, item) of those of `taken` whose ids are both known."""
+        keep = self.taken(begin_s, end_s) & (self.user >= 0) & (self.item >= 0)
         return self.user[keep], self.item[keep]
 
 
-def open_text(path):
-    """A text stream of a file; one that ends in .zst is decompressed by the `zstd` program."""
-    if not str(path).endswith(".zst"):
-        return open(path, encoding="utf-8", newline="")
-    bytes_ = subprocess.run(["zstd", "-dc", str(path)], check=True, stdout=subprocess.PIPE).stdout
-    return io.StringIO(bytes_.decode("utf-8"), newline="")
+@dataclass
+class Account:
+    """What became of each interaction of a log, by the rules of the server's fold."""
+
+    adds: np.ndarray  # it is applied, with a weight above 0
+    is_first: np.ndarray  # it adds, and the user did not have the item just before
+    refused: np.ndarray  # it would have taken back more than there was, and is not applied
+    taken_back_s: np.ndarray  # int64, when nothing of it was left; NEVER_S
 
 
-def read_log(path):
-    """Reads a CSV with the columns timestamp (Unix seconds), user and item, in time order; parts of a
-    second are left out."""
-    with open_text(path) as stream:
-        rows = csv.DictReader(stream)
-        missing = {"timestamp", "user", "item"} - set(rows.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}")
-        events = [(int(row["timestamp"].partition(".")[0]), row["user"], row["item"]) for row in rows]
-    time_s = np.array([event[0] for event in events], dtype=np.int64)
-    backward = np.flatnonzero(np.diff(time_s) < 0)
-    if len(backward):
-        raise ValueError(f"{path}: row {backward[0] + 3} is earlier than the row before; sort by time")
-    return Log(time_s, [event[1] for event in events], [event[2] for event in events])
+def account_of(time_s, user, item, weight):
+    """The Account of interactions in order; users and items are integers that tell them apart.
+
+    What is taken back are the newest interactions of the user with the item first.
+    """
+    adds = weight > 0
+    if adds.all():
+        return Account(adds, _first_of_each(user, item), ~adds, np.full(len(time_s), NEVER_S))
+    is_first = np.zeros(len(time_s), bool)
+    refused = np.zeros(len(time_s), bool)
+    taken_back_s = np.full(len(time_s), NEVER_S)
+    standing = {}  # (user, item) -> [[interaction, what is left of its weight], ...]
+    for at, (pair, change) in enumerate(zip(zip(user.tolist(), item.tolist()), weight.tolist())):
+        stack = standing.setdefault(pair, [])
+        if change > 0:
+            is_first[at] = not stack
+            stack.append([at, change])
+        elif sum(left for _, left in stack) + change < 0:
+            refused[at] = True
+        else:
+            for gone in _take_back(stack, -change):
+                taken_back_s[gone] = time_s[at]
+    return Account(adds, is_first, refused, taken_back_s)
+
+
+def _first_of_each(user, item):
+    """Whether each is the first of its pair."""
+    items = item - item.min(initial=0)
+    first = np.zeros(len(user), bool)
+    pairs = user.astype(np.int64) * (items.max(initial=0) + 1) + items
+    first[np.unique(pairs, return_index=True)[1]] = True
+    return first
+
+
+def _take_back(stack, weight):
+    """Takes `weight` off the newest of the stack; the interactions of which nothing is left."""
+    gone = []
+    while weight > 0:
+        taken = min(weight, stack[-1][1])
+        stack[-1][1] -= taken
+        weight -= taken
+        if stack[-1][1] == 0:
+            gone.append(stack.pop()[0])
+    return gone
+
+
+def read_log(paths, weights=log_files.EventWeights()):
+    """Reads the log of one file, or of several that are parts of one (log_files has their forms).
+
+    The parts are merged by time. An interaction that is in two of them, by its event id, counts once, and
+    one that weighs nothing is left out, as a server refuses it. A file with offsets, which a server wrote
+    in the order in which interactions came to it, is put in the order of time; another must be in it.
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"{path} is there twice: name each file of the log once")
+    left_out, records_of, moved, ids = Counter(), {}, 0, {}
+    for path in paths:
+        of_file = list(log_files.read(path, weights))
+        moved += _late(path, of_file)
+        records_of[path] = _not_there_yet(path, of_file, ids, left_out)
+    records = [record for path in paths for record in records_of[path]]
+    left_out["of weight 0"] = sum(record.weight == 0 for record in records)
+    records = sorted((record for record in records if record.weight), key=lambda record: record.time_us)
+    if not records:
+        raise ValueError(f"{', '.join(map(str, paths))}: there is no interaction in it")
+    numbers = lambda values: np.array(list(values), dtype=np.int64)
+    return Log(numbers(record.time_us // 1_000_000 for record in records),
+               [record.user for record in records], [record.item for record in records],
+               numbers(record.weight for record in records), numbers(record.offset for record in records),
+               +left_out, moved, _seen_twice(paths, records_of))
+
+
+def _late(path, records):
+    """How many records are earlier than one before them; refused where no offset says why."""
+    newest_us, late = 0, 0
+    for record in records:
+        if record.time_us < newest_us:
+            late += 1
+            if not record.offset:
+                raise ValueError(f"{path}:{record.line}: row {record.line} is earlier than one before it; sort "
+                                 "the file by timestamp")
+        newest_us = max(newest_us, record.time_us)
+    return late
+
+
+def _not_there_yet(path, records, ids, left_out):
+    """The records whose event ids are not in `ids`, id -> (path, record), which gets them."""
+    kept = []
+    for record in records:
+        there = ids.setdefault(record.event_id, (path, record))
+        if there[1] is record:
+            kept.append(record)
+        elif _is_same(there[1], record):
+            left_out["with an event id that was there before"] += 1
+            there[1].offset = there[1].offset or record.offset
+        else:
+            raise ValueError(f'{path}:{record.line}: event_id is "{record.event_id}", which '
+                             f"{there[0]}:{there[1].line} has for another interaction; each must have its own "
+                             "(records without one have the file's name and their number: rename one file)")
+    return kept
+
+
+def _is_same(one, other):
+    """A server keeps microseconds; a file may have whole seconds."""
+    return _what(one) == _what(other)
+
+
+def graph_offset(log, cut_s):
+    """(offset, warnings): the place in a server's log up to which a snapshot of everything before the cut
+    holds it; and lines for people where it does not hold just that."""
+    past = log.time_s < cut_s
+    interactions, last = int(past.sum()), int(log.offset[past].max(initial=0))
+    warnings = []
+    if 0 < last < interactions:
+        warnings.append(f"warning: there are {interactions} interactions before the cut, but the server's "
+                        f"offsets end at {last} there: its log does not continue this snapshot, import it "
+                        "into a new directory")
+    behind = int((~past & (log.offset > 0) & (log.offset < last)).sum())
+    if behind:
+        warnings.append(f"warning: {behind} interactions of the held-out time came to the server before "
+                        "others of the time before: a server that takes this snapshot over its own log will "
+                        "not have them")
+    return max(interactions, last), warnings
+
+
+def _seen_twice(paths, records_of):
+    """How many records without an event id are the same user, item and second as one of another file."""
+    found = 0
+    for path in paths:
+        others = Counter(_what(record) for other in paths if other != path for record in records_of[other])
+        found += sum(not record.has_own_id and _what(record) in others for record in records_of[path])
+    return found
+
+
+def _what(record):
+    return record.user, record.item, record.time_us // 1_000_000
+
+
+def described(log):
+    """Lines for people: what reading the log left out or moved."""
+    lines = [f"data: {count} records {reason} left out" for reason, count in log.left_out.items()]
+    if log.moved:
+        lines.append(f"data: {log.moved} records of a server's log came after later ones: put in order of "
+                     "time")
+    if log.perhaps_twice:
+        lines.append(f"warning: {log.perhaps_twice} records without an event id are of the same user, item "
+                     "and second as one of another file: where that is the same interaction it counts twice. "
+                     "Give the files event ids, or cut one where the other begins")
+    return lines
 
 
 def write_log(path, log, keep=None):
     """Writes the interactions, or those at which `keep` is true, as read_log reads them."""
     with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")  # quotes ids with a comma
-        writer.writerow(["timestamp", "user", "item"])
+        writer.writerow(["timestamp", "user", "item", "weight"])
         for at in range(len(log)) if keep is None else np.flatnonzero(keep):
-            writer.writerow([log.time_s[at], log.user[at], log.item[at]])
+            writer.writerow([log.time_s[at], log.user[at], log.item[at], log.weight[at]])
 
 
 def read_titles(path):
     """Item id -> cleaned title, from a CSV with the columns item and description."""
-    with open_text(path) as stream:
+    with log_files.open_text(path) as stream:
         return {row["item"]: catalogue.clean_title(row["description"]) for row in csv.DictReader(stream)}
 
 
@@ -105,12 +263,13 @@ def index_interactions(log, cut_s):
     known = int(np.searchsorted(log.time_s, cut_s, side="left"))
     user_ids = list(dict.fromkeys(log.user[:known]))
     item_ids = list(dict.fromkeys(log.item[:known]))
-    user_index = {id_: index for index, id_ in enumerate(user_ids)}
-    item_index = {id_: index for index, id_ in enumerate(item_ids)}
-    return Interactions(
-        time_s=log.time_s,
-        user=np.array([user_index.get(id_, -1) for id_ in log.user], dtype=np.int32),
-        item=np.array([item_index.get(id_, -1) for id_ in log.item], dtype=np.int32),
-        user_ids=user_ids,
-        item_ids=item_ids,
-    )
+    user, item = _indices(log.user, user_ids), _indices(log.item, item_ids)
+    return Interactions(log.time_s, user, item, user_ids, item_ids,
+                        account_of(log.time_s, user, item, log.weight))
+
+
+def _indices(ids, known):
+    index = {id_: position for position, id_ in enumerate(known)}
+    outside = {}
+    return np.array([index[id_] if id_ in index else outside.setdefault(id_, -1 - len(outside))
+                     for id_ in ids], dtype=np.int32)

@@ -19,7 +19,7 @@ import scipy.sparse
 import torch
 from tqdm import tqdm
 
-from trainer import data, lightgcn
+from trainer import lightgcn, log_files
 
 _K = 20  # the length of the lists that the papers report
 _USERS_PER_BLOCK = 512  # times the items in f32: what the scoring holds at once
@@ -36,7 +36,7 @@ class Lists:
 def read_pairs(path):
     """The distinct (user, item) pairs [n, 2] of a file, in order."""
     pairs = []
-    with data.open_text(path) as stream:
+    with log_files.open_text(path) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 user, *items = map(int, line.split())

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import clusters, data, examples, macgnn, ranking, replay, safetensors, snapshot
+from trainer import (clusters, data, examples, log_files, macgnn, ranking, replay, safetensors,
+                     snapshot)
 
 _UNUSED = "cate_embed.weight"  # in the authors' checkpoints; nothing reads it
 _STATISTICS = tuple(f"mlp.{layer}.{name}" for layer in (1, 3) for name in ("mean", "std"))
@@ -125,7 +126,7 @@ def import_vectors(given):
                          "whose inner product is the score have one width")
     user_ids = _read_ids(given.user_ids, user, given.users)
     item_ids = _read_ids(given.item_ids, item, given.items)
-    log = _known(data.read_log(given.events), user_ids, item_ids, given.events)
+    log = _read_log(given, user_ids, item_ids)
     titles = data.read_titles(given.titles) if given.titles else {}
     sides = {"user": _clusters(user, given.user_cluster_of, given.user_clusters, given.seed),
              "item": _clusters(item, given.item_cluster_of, given.item_clusters, given.seed)}
@@ -154,7 +155,8 @@ def _manifest_fields(given, user, item, sides, interactions):
         "users": len(user), "items": len(item), "embedding_dim": user.shape[1],
         "user_clusters": len(sides["user"][1]), "item_clusters": len(sides["item"][1]),
         "graph_offset": interactions, "models": [], "metrics": {},
-        "data": {"events_sha256": snapshot.sha256(given.events), "users_sha256": snapshot.sha256(given.users),
+        "data": {"events_sha256": snapshot.sha256_of_all(given.events),
+                 "users_sha256": snapshot.sha256(given.users),
                  "items_sha256": snapshot.sha256(given.items)},
     }
 
@@ -194,8 +196,13 @@ def _read_ids(path, vectors, vectors_path):
     return ids
 
 
-def _known(log, user_ids, item_ids, path):
+def _read_log(given, user_ids, item_ids):
     """The log's interactions of these users and items: no other has a place in the graph."""
+    weights = log_files.EventWeights()
+    if given.event_types:
+        weights.of_type = log_files.parse_event_types(given.event_types)
+    log, path = data.read_log(given.events, weights), ", ".join(map(str, given.events))
+    print("".join(f"{line}\n" for line in data.described(log)), end="")
     users, items = set(user_ids), set(item_ids)
     keep = [row for row in range(len(log)) if log.user[row] in users and log.item[row] in items]
     if not keep:
@@ -204,7 +211,7 @@ def _known(log, user_ids, item_ids, path):
     if len(keep) < len(log):
         print(f"{len(log) - len(keep)} of {len(log)} interactions are of users or items that have no vector: "
               "left out")
-    return data.Log(log.time_s[keep], [log.user[row] for row in keep], [log.item[row] for row in keep])
+    return log.at(keep)
 
 
 def _clusters(vectors, path, count, seed):

@@ -297,6 +297,9 @@ def choose_epochs(interactions, split, options, checkpoint_path=None):
     """The number of epochs with the best Recall@20 on the validation weeks of a log."""
     truth = evaluation.new_items(interactions, split.validation_s, split.cut_s)
     trainer = log_trainer(interactions, split.validation_s, options)
+    if not truth.relevant:
+        print("warning: in the validation period no user with a past took anything new, so nothing tells how "
+              "many epochs are best; lengthen data.validation_days")
 
     def quality():
         user, item = trainer.embeddings()

@@ -29,6 +29,13 @@ def measure(rows, scores, are_logits=True):
     return {name: round(value, 4) for name, value in found.items()}
 
 
+def with_misses(rows, scores):
+    """The scores, those of items that the snapshot does not know below all others: to a ranker they are
+    all one, so what a user took of them is a miss."""
+    is_new = rows.batch(np.arange(len(rows)))["item"] == 0
+    return np.where(is_new, np.min(scores, initial=0.0) - 1.0, scores)
+
+
 def by_history(rows, scores):
     """{"history 1-5": AUC of each positive among its own negatives, a mean} by how many of the user's
     newest items a row has; a group without rows is left out."""
@@ -64,10 +71,12 @@ def comparison(found):
     """Lines for people, of what training.compare found."""
     lines = []
     for sampling, of_scorers in found["negatives"].items():
-        lines += ["", f"{found['period']} rows of {found['events']} events, negatives {sampling}; mean and "
+        lines += ["", f"{found['period']} rows of {found['judgement']['text']}, negatives {sampling}; mean and "
                       f"standard deviation of {len(found['seeds'])} seeds", *table(of_scorers)]
         lines += ["AUC of each purchase among its negatives, by length of history",
                   *table(found["by_history"][sampling])]
+    if found["asked"]:
+        lines += ["", "recommended lists at the cut; the known users are asked", *found["asked"]]
     for order, of_scorers in found["lists"].items():
         lines += ["", f"recommended lists, {order}", *table(of_scorers)]
     return lines

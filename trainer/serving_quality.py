@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import numpy as np
 from tqdm import tqdm
 
-from trainer import data, evaluation, metrics, safetensors, snapshot
+from trainer import data, evaluation, log_files, metrics, safetensors, snapshot
 
 _K = 20
 _PAGE_MAX = 100  # of the API
@@ -41,44 +42,115 @@ def evaluate(config_path, address, write):
     with open(config_path, "rb") as stream:
         config = tomllib.load(stream)
     directory = Path(config["snapshot"]["output"])
-    log = data.read_log(config["data"]["events"])
+    log = data.read_log(log_files.files_of(config), log_files.weights_of(config))
+    print("".join(f"{line}\n" for line in data.described(log)), end="")
     split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
     interactions = data.index_interactions(log, split.cut_s)
     truth = evaluation.new_items(interactions, split.cut_s, split.end_s + 1)
     embeddings, _ = safetensors.read(directory / "embeddings.safetensors")
-    measured = baseline_lists(interactions, truth, split.cut_s, embeddings["user"], embeddings["item"])
-    measured["server"] = _recall_ndcg(_ask(address, interactions, truth, [""])[""], truth)
-    found = {}
-    print(f"{len(truth.relevant)} users, "
-          f"{np.mean([len(items) for items in truth.relevant.values()]):.1f} new items each")
+    lists = baseline_lists(interactions, truth, split.cut_s, embeddings["user"], embeddings["item"])
+    lists["server"] = _ask(address, interactions, truth, [""])[""]
+    measured = {name: _of_all_and_known(list_, truth) for name, list_ in lists.items()}
+    print("\n".join(asked(truth)))
+    found = {**truth.judgement.metrics("heldout.lists"), "heldout.lists.misses": truth.misses}
     for name, values in measured.items():
         print(f"{name:12s} Recall@{_K} {values[f'recall_at_{_K}']:.4f}  "
-              f"NDCG@{_K} {values[f'ndcg_at_{_K}']:.4f}")
+              f"NDCG@{_K} {values[f'ndcg_at_{_K}']:.4f}   known: "
+              f"{values[f'known.recall_at_{_K}']:.4f}  {values[f'known.ndcg_at_{_K}']:.4f}")
         prefix = {"server": "heldout", "dot, exact": "heldout.dot"}.get(name, f"heldout.{name}")
         found |= {f"{prefix}.{metric}": value for metric, value in values.items()}
     if write:
         snapshot.update_metrics(directory, found)
 
 
-def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers):
-    """{order: {ranker: {metric: value}}}, UNRANKED and, alone, POPULARITY among the rankers: what a server
-    of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
+def asked(truth):
+    """Lines for people: of whom and what the figures are."""
+    def each(users):
+        items = sum(map(len, users.values())) / max(len(users), 1)
+        return f"{len(users)} users, {items:.1f} new items each"
+
+    return [f"judged: {truth.judgement}",
+            f"{each(truth.everything)}; {truth.misses} of these are sure misses: the user had no past or the "
+            "item was not there at the cut",
+            f"known: {each(truth.relevant)}"]
+
+
+@dataclass
+class OrderOfCandidates:
+    """How a ranker orders what a server retrieves, beside how retrieval does: means of NDCG@20."""
+
+    ranker: str
+    users: int
+    retrieval: float
+    alone: float
+    fused: float  # with retrieval's order, by default
+    difference: float  # alone less retrieval
+    interval: float  # half of the 95% interval of the difference, by user
+
+    @property
+    def is_worse(self):
+        """Beyond what the choice of users explains."""
+        return self.difference + self.interval < 0
+
+    def metrics(self, prefix):
+        """For the metrics of a manifest."""
+        named = f"{prefix}.{self.ranker}"
+        return {f"{prefix}.users": self.users, f"{prefix}.retrieval.ndcg_at_{_K}": self.retrieval,
+                f"{named}.ndcg_at_{_K}": self.alone, f"{named}.fused.ndcg_at_{_K}": self.fused,
+                f"{named}.difference": self.difference, f"{named}.interval": self.interval,
+                f"{named}.worse_than_retrieval": int(self.is_worse)}
+
+    def line(self):
+        """For people."""
+        figures = (f"NDCG@{_K} {self.alone:.4f} alone and {self.fused:.4f} fused, retrieval "
+                   f"{self.retrieval:.4f}; alone less retrieval {self.difference:+.4f} ± {self.interval:.4f}, "
+                   f"{self.users} users at the cut")
+        if not self.is_worse:
+            return f"{self.ranker} on the server's own candidates: {figures}"
+        return (f"warning: {self.ranker} orders the server's own candidates worse than retrieval does: "
+                f"{figures}. Do not serve lists in its order; docs/training.md, Where a ranker does harm, says "
+                "what to do")
+
+
+def orders_of_candidates(lists, truth):
+    """[OrderOfCandidates] of what lists_of_rankers found, for every ranker."""
+    (_, alone), (_, fused) = lists.items()
+    of_users = lambda of_ranker: np.array([metrics.ndcg_at(of_ranker[user], items, _K)
+                                           for user, items in truth.relevant.items()])
+    retrieval, found = of_users(alone[UNRANKED]), []
+    for ranker in alone:
+        if ranker in (UNRANKED, POPULARITY):
+            continue
+        differences = of_users(alone[ranker]) - retrieval
+        spread = np.std(differences, ddof=1) if len(differences) > 1 else 0.0
+        found.append(OrderOfCandidates(
+            ranker, len(differences), *(round(float(value), 4) for value in (
+                retrieval.mean(), of_users(alone[ranker]).mean(), of_users(fused[ranker]).mean(),
+                differences.mean(), 1.96 * spread / np.sqrt(len(differences))))))
+    return found
+
+
+def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, rankers,
+                     with_popularity=True):
+    """{order: {ranker: user -> list}}, UNRANKED and, alone, if asked for, POPULARITY among the rankers: what
+    a server of this program, snapshot directory and settings answers the users of `truth`, its own candidates in
     each ranker's order alone, and in that fused with the order of retrieval, which is the default."""
     counts = evaluation.popularity(interactions, len(interactions.item_ids), cut_s)
     found = {}
     for order, weight in _ORDERS:
         of_run = {**settings, "ranking.retrieval_weight": weight, "paging.items_max": _CANDIDATES_MAX}
-        untrained = [UNRANKED] if weight else [UNRANKED, POPULARITY]
+        untrained = [UNRANKED] if weight or not with_popularity else [UNRANKED, POPULARITY]
         with _serving(server, directory, of_run) as address:
             lists = _ask(address, interactions, truth, [*untrained, *rankers], counts)
-        found[order] = {ranker: _recall_ndcg(list_, truth) for ranker, list_ in lists.items()}
+        found[order] = lists
     return found
 
 
-def replayed_lists_of_rankers(server, directory, settings, log, every, seed, rankers):
-    """(events, lists): likewise, and of POPULARITY's own candidates, for the item of one event in `every`
-    of the log, asked for just before the event, by `groundswell evaluate`, which then tells the server
-    the event, new items included. `events` is how many were asked for."""
+def replayed_lists_of_rankers(server, directory, settings, log, every, seed, rankers, type_):
+    """(events, {order: {ranker: {metric: value}}}): likewise, and of POPULARITY's own candidates, for the
+    item of one event in `every` of the log, asked for just before the event, by `groundswell evaluate`,
+    which then tells the server the event, new items included. `events` is how many were asked for, `type_`
+    is a type that the server knows."""
     client = Path(server).with_name("groundswell")
     lists = {"blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}}
     found = {}
@@ -91,7 +163,8 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
                 printed = subprocess.run(
                     [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
-                     "--lists", ",".join(lists)], check=True, stdout=subprocess.PIPE, text=True).stdout
+                     "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE,
+                    text=True).stdout
             evaluated = json.loads(printed)
             print("\n".join(evaluated["warnings"]), file=sys.stderr)
             found[order] = {lists[entry["name"]]: _of_replayed(entry) for entry in evaluated["lists"]}
@@ -112,15 +185,22 @@ def _of_replayed(entry):
 
 
 def baseline_lists(interactions, truth, cut_s, user, item):
-    """{scorer: {metric: value}} of all items, the seen ones left out."""
+    """{scorer: user -> list} of all items, the seen ones left out."""
     counts = evaluation.popularity(interactions, len(item), cut_s)
     scores = {"popularity": lambda u: counts, "dot, exact": lambda u: item @ user[u]}
-    return {name: _recall_ndcg(evaluation.top_unseen(score, truth, _K), truth)
-            for name, score in scores.items()}
+    return {name: evaluation.top_unseen(score, truth, _K) for name, score in scores.items()}
 
 
-def _recall_ndcg(lists, truth):
-    recall, ndcg = metrics.mean_recall_ndcg(lists, truth.relevant, _K)
+def _of_all_and_known(lists, truth):
+    """Of everything that was new to its user, and, as "known", of what was there at the cut."""
+    known = recall_ndcg(lists, truth.relevant)
+    return {**recall_ndcg(lists, truth.everything),
+            **{f"known.{metric}": value for metric, value in known.items()}}
+
+
+def recall_ndcg(lists, relevant):
+    """{metric: value} of lists by user; a user of `relevant` without one is a miss."""
+    recall, ndcg = metrics.mean_recall_ndcg(lists, relevant, _K)
     return {f"recall_at_{_K}": round(recall, 4), f"ndcg_at_{_K}": round(ndcg, 4)}
 
 

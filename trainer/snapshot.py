@@ -49,9 +49,20 @@ def read_categories(directory):
         return [json.loads(line).get("category", "") for line in stream]
 
 
+def read_item_ids(directory):
+    """The ids of the items, likewise."""
+    with open(Path(directory) / "items.jsonl", encoding="utf-8") as stream:
+        return [json.loads(line)["id"] for line in stream]
+
+
 def sha256(path):
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_all(paths):
+    """The digest of each file, in order, with a comma between them."""
+    return ",".join(sha256(path) for path in paths)
 
 
 def rfc3339(time_s):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from trainer import (catalogue, checkpoint, clusters, configuration, data, evaluation, examples, lightgcn,
-                     rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
+                     log_files, rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
 
 
 def train(config_path, checkpoints=None):
@@ -37,7 +37,7 @@ def add_examples(config_path):
     run = _Training(config_path)
     output = Path(run.config["snapshot"]["output"])
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
-        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        past = replay.Replay(run.server, output, run.log, work)
         rows = run.rows(past, 0, run.split.cut_s)
         examples.write(output, snapshot.read_manifest(output)["models"], rows, run.of_rows.seed)
     snapshot.update_files(output)
@@ -49,7 +49,8 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
-    {"seeds", "period", "events": how many the rows are of, "negatives": {sampling: {scorer: {metric:
+    {"seeds", "period", "events": how many the rows are of, "judgement": of how many in the period, and why
+    there are none of the others, "negatives": {sampling: {scorer: {metric:
     (mean, standard deviation)}}}}, and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
     changed; rankers may be ablations. `only` names those that are wanted. `also_frozen` measures each with features frozen at the
@@ -70,7 +71,7 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
         for ranker in run.rankers:
             ranker.manifest()  # refuses what cannot be served, before the work
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
-        past = replay.Replay(run.server, output, run.interactions.known_items(run.log), work)
+        past = replay.Replay(run.server, output, run.log, work)
         chooses = period == "validation" or run.chooses_epochs()
         material = _Material(run, past, output, _lightgcn_epochs(output) if chooses else None, chooses)
         models = {ranker.name: [] for ranker in run.rankers}
@@ -78,13 +79,14 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
             for ranker in run.rankers:
                 ranker.training.seed = seed
                 models[ranker.name].append(run.train_ranker(ranker, material, period))
-        found = {"seeds": seeds, "period": period, "lists": {},
+        found = {"seeds": seeds, "period": period, "lists": {}, "asked": [],
                  **_measure_rows(run, models, past, material, period, also_frozen)}
         draft = Path(work) / "served"
         if serves:
             _write_models(run, models, material, seeds, draft)
         if lists_of:
-            found["lists"] |= _measure_lists(run, models, material.catalogue, seeds, lists_of, draft)
+            lists, found["asked"] = _measure_lists(run, models, material.catalogue, seeds, lists_of, draft)
+            found["lists"] |= lists
         if replay_every:
             found["lists"] |= _measure_replayed(run, models, seeds, replay_every, draft)
     return found
@@ -100,11 +102,11 @@ def _those(rankers_, names):
 
 
 def _measure_rows(run, models, past, material, period, also_frozen):
-    """"events", "negatives" and "by_history" of `compare`."""
-    events, found, by_history = 0, {}, {}
+    """"events", "judgement", "negatives" and "by_history" of `compare`."""
+    found, by_history = {}, {}
     catalogue_ = material.earlier_catalogue if period == "validation" else material.catalogue
     for sampling, later in run.rows_after(past, period, also_frozen):
-        events = int(later.label.sum())
+        judgement = later.judgement
         found[sampling] = {name: _mean_and_spread([values])
                            for name, values in _measure_baselines(later, catalogue_).items()}
         by_history[sampling] = {}
@@ -114,33 +116,38 @@ def _measure_rows(run, models, past, material, period, also_frozen):
                 [row_quality.measure(later, values) for values in scores])
             by_history[sampling][name] = _mean_and_spread(
                 [row_quality.by_history(later, values) for values in scores])
-    return {"events": events, "negatives": found, "by_history": by_history}
+    return {"events": judgement.judged, "judgement": judgement.fields(), "negatives": found,
+            "by_history": by_history}
 
 
 def _measure_lists(run, models, catalogue_, seeds, users, draft):
-    """{order: {scorer: {metric: (mean, standard deviation)}}} of what a server of the snapshot `draft`
-    answers so many users at the cut, and of what needs no server."""
+    """(lists, asked): {order: {scorer: {metric: (mean, standard deviation)}}} of what a server of the
+    snapshot `draft` answers so many users at the cut, and of what needs no server; and in words, of how
+    many."""
     truth = evaluation.new_items(run.interactions, run.split.cut_s, run.split.end_s + 1)
+    asked = serving_quality.asked(truth)
     truth = evaluation.sample_users(truth, users, run.of_rows.seed)
     measured = serving_quality.lists_of_rankers(run.server, draft, configuration.serving(run.config),
                                                 run.interactions, truth, run.split.cut_s,
                                                 _served_names(models, seeds))
-    lists = {f"{len(truth.relevant)} users at the cut, {order}": _by_ranker(values, models, seeds)
-             for order, values in measured.items()}
+    of_users = lambda lists: {name: serving_quality.recall_ndcg(of_name, truth.relevant)
+                              for name, of_name in lists.items()}
+    lists = {f"{len(truth.relevant)} users at the cut, {order}": _by_ranker(of_users(of_order), models, seeds)
+             for order, of_order in measured.items()}
     baselines = serving_quality.baseline_lists(run.interactions, truth, run.split.cut_s, catalogue_.user,
                                                catalogue_.item)
     lists["all items, without a server"] = {name: _mean_and_spread([values])
-                                            for name, values in baselines.items()}
-    return lists
+                                            for name, values in of_users(baselines).items()}
+    return lists, asked
 
 
 def _measure_replayed(run, models, seeds, every, draft):
     """Likewise, of what it answers just before one in `every` of the events after the cut."""
     first = int(np.searchsorted(run.log.time_s, run.split.cut_s))
-    later = data.Log(run.log.time_s[first:], run.log.user[first:], run.log.item[first:])
+    later = run.log.at(np.arange(first, len(run.log)))
     events, measured = serving_quality.replayed_lists_of_rankers(
         run.server, draft, configuration.serving(run.config), later, every, run.of_rows.seed,
-        _served_names(models, seeds))
+        _served_names(models, seeds), run.weights.any_type())
     return {f"{events} of {len(later)} events replayed, {order}": _by_ranker(values, models, seeds)
             for order, values in measured.items()}
 
@@ -203,6 +210,9 @@ def _mean_and_spread(of_seeds):
             for name in of_seeds[0]}
 
 
+_CANDIDATE_USERS = 1000  # for whom `train` asks the server, at most
+
+
 class _Training:
     """A configuration, the log it names, and the periods that divide it."""
 
@@ -213,15 +223,20 @@ class _Training:
         self.rankers = configuration.rankers_of(config)
         self.of_rows = configuration.rows(config)
         self.lightgcn = configuration.options(lightgcn.Options, config.get("lightgcn", {}), "[lightgcn]")
-        self.events_sha256 = snapshot.sha256(config["data"]["events"])
+        self.event_files = log_files.files_of(config)
+        self.events_sha256 = snapshot.sha256_of_all(self.event_files)
         self.checkpoints = Path(checkpoints) if checkpoints else None
         if self.checkpoints:
             _claim(self.checkpoints, {"configuration": snapshot.sha256(config_path),
                                       "events": self.events_sha256})
-        self.log = data.read_log(config["data"]["events"])
+        self.weights = log_files.weights_of(config)
+        self.log = data.read_log(self.event_files, self.weights)
+        print("".join(f"{line}\n" for line in data.described(self.log)), end="")
         self.split = data.split_by_time(self.log, config["data"]["heldout_days"],
                                         config["data"]["validation_days"])
         self.interactions = data.index_interactions(self.log, self.split.cut_s)
+        self.graph_offset, warnings = data.graph_offset(self.log, self.split.cut_s)
+        print("".join(f"{line}\n" for line in warnings), end="")
         self.clock = _Clock()
 
     def snapshot(self, draft, work):
@@ -236,7 +251,7 @@ class _Training:
         snapshot.write_manifest(draft, fields)
         self.clock.step("k-means")
 
-        past = replay.Replay(self.server, draft, self.interactions.known_items(self.log), work)
+        past = replay.Replay(self.server, draft, self.log, work)
         past.graph(self.split.cut_s, draft / "graph.safetensors")
         material = _Material(self, past, draft, self.epochs, self.chooses_epochs())
         self.clock.step(f"replay, {len(material.rows)} training rows")
@@ -251,7 +266,26 @@ class _Training:
         fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
         snapshot.write_manifest(draft, fields)
         self.clock.step("held-out rows")
+        self._measure_candidates(draft)
+        self.clock.step("the server's own candidates")
         self.clock.total()
+
+    def _measure_candidates(self, draft):
+        """How the rankers order what a server of the finished draft retrieves, said and put into its
+        manifest."""
+        split = self.split
+        truth = evaluation.new_items(self.interactions, split.cut_s, split.end_s + 1)
+        truth = evaluation.sample_users(truth, _CANDIDATE_USERS, self.of_rows.seed)
+        if not truth.relevant:
+            print("the rankers were not measured on a server's own candidates: no user with a past took "
+                  "anything new of the snapshot in the held-out time")
+            return
+        lists = serving_quality.lists_of_rankers(
+            self.server, draft, configuration.serving(self.config), self.interactions, truth, split.cut_s,
+            [ranker.name for ranker in self.rankers], with_popularity=False)
+        for order in serving_quality.orders_of_candidates(lists, truth):
+            print(order.line())
+            snapshot.update_metrics(draft, order.metrics("heldout.candidates"))
 
     def _embed(self, draft):
         known = int(np.searchsorted(self.log.time_s, self.split.cut_s))
@@ -297,12 +331,13 @@ class _Training:
             (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
             rankers.category_rows(snapshot.read_categories(directory)))
 
-    def rows(self, past, from_s, until_s, negatives=None, features_at_s=None, share=1.0):
+    def rows(self, past, from_s, until_s, negatives=None, creates_items=False, features_at_s=None,
+             share=1.0):
         """First purchases of the period with the features that the rankers read."""
         history_len = max(ranker.history_len for ranker in self.rankers)
         recent_len = max(ranker.recent_len for ranker in self.rankers)
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
-                         max(recent_len, 1), self.of_rows.seed, features_at_s=features_at_s, share=share)
+                         max(recent_len, 1), self.of_rows.seed, creates_items, features_at_s, share)
 
     def chooses_epochs(self):
         return any(ranker.training.patience > 0 for ranker in self.rankers)
@@ -338,26 +373,41 @@ class _Training:
         share = self.of_rows.measured_share
         for name in row_quality.SAMPLINGS:
             negatives = {name: row_quality.NEGATIVES}
-            yield name, self.rows(past, from_s, until_s, negatives, share=share)
+            yield name, self.rows(past, from_s, until_s, negatives, share=share).standing(until_s)
             if also_frozen:
-                yield f"{name}, frozen features", self.rows(past, from_s, until_s, negatives,
-                                                            features_at_s=from_s, share=share)
+                yield f"{name}, frozen features", self.rows(
+                    past, from_s, until_s, negatives, features_at_s=from_s, share=share).standing(until_s)
 
     def _heldout_metrics(self, past, models, catalogue_):
         """Metrics of every score on the held-out rows, with each way to draw negatives."""
         found = {}
         for sampling, rows in self.rows_after(past, "heldout"):
+            if len(rows) == 0:
+                print(f"held out, {rows.judgement}: nothing to measure the rankers on")
+                return rows.judgement.metrics("heldout")
             measured = {name: row_quality.measure(rows, ranking.score(model, rows))
                         for name, model in models.items()} | _measure_baselines(rows, catalogue_)
-            print(f"held out, {int(rows.label.sum())} events, {sampling} negatives:")
+            print(f"held out, {rows.judgement}, {sampling} negatives:")
             print("\n".join(row_quality.table(measured)))
-            found |= {f"heldout.{scorer}.{sampling}.{metric}": value
-                      for scorer, values in measured.items() for metric, value in values.items()}
-        # The headline figures: the default ranker, the harder negatives.
-        default = self.rankers[0].name
-        for metric in ("auc", "gauc"):
-            found[f"heldout.{metric}"] = found[f"heldout.{default}.popular.{metric}"]
-        return found
+            # A figure that is no number, as where an event has no negatives, is none.
+            found |= {f"heldout.{scorer}.{sampling}.{metric}": value for scorer, values in measured.items()
+                      for metric, value in values.items() if np.isfinite(value)}
+        return found | self._headline(past, models)
+
+    def _headline(self, past, models):
+        """The default ranker, the harder negatives, and all that is taken: items that came after the cut
+        are misses."""
+        ranker, split = self.rankers[0].name, self.split
+        rows = self.rows(past, split.cut_s, split.end_s + 1, {"popular": row_quality.NEGATIVES},
+                         creates_items=True, share=self.of_rows.measured_share).standing(split.end_s + 1)
+        found = row_quality.measure(
+            rows, row_quality.with_misses(rows, ranking.score(models[ranker], rows)), are_logits=False)
+        misses = int((rows.batch(np.flatnonzero(rows.label))["item"] == 0).sum())
+        print(f"held out, {rows.judgement}, {misses} on items outside the snapshot as misses: {ranker} has AUC "
+              f"{found['auc']:.4f}, GAUC {found['gauc']:.4f} with popular negatives")
+        return {**{f"heldout.{metric}": found[metric] for metric in ("auc", "gauc")
+                   if np.isfinite(found[metric])},
+                **rows.judgement.metrics("heldout"), "heldout.misses": misses}
 
     def _manifest_fields(self):
         config, cut = self.config, snapshot.rfc3339(self.split.cut_s)
@@ -370,7 +420,7 @@ class _Training:
             "embedding_dim": self.lightgcn.dim,
             "user_clusters": config["clusters"]["users"],
             "item_clusters": config["clusters"]["items"],
-            "graph_offset": int(np.searchsorted(self.log.time_s, self.split.cut_s)),
+            "graph_offset": self.graph_offset,
             "models": [],
             "metrics": {},
             "data": {**config["data"].get("provenance", {}), "trained_until": cut,
@@ -384,11 +434,13 @@ class _Material:
 
     def __init__(self, run, past, directory, epochs, has_validation):
         self._run, self._past = run, past
-        self.rows = run.rows(past, 0, run.split.cut_s)
+        made = run.rows(past, 0, run.split.cut_s)
+        self.rows = made.standing(run.split.cut_s)
         self.catalogue = run.read_catalogue(directory)
         if has_validation:
-            earlier = self.rows.time_s < run.split.validation_s
-            self.earlier, self.later = self.rows.where(earlier), self.rows.where(~earlier)
+            validation_s = run.split.validation_s
+            self.earlier = made.where(made.time_s < validation_s).standing(validation_s)
+            self.later = self.rows.where(self.rows.time_s >= validation_s)
             user, item, _ = run.earlier_embeddings(epochs)
             self.earlier_catalogue = dataclasses.replace(self.catalogue, user=user, item=item)
 
@@ -396,7 +448,7 @@ class _Material:
         """Those before the period, all with the features as at its beginning."""
         split = self._run.split
         until_s = split.validation_s if period == "validation" else split.cut_s
-        return self._run.rows(self._past, 0, until_s, features_at_s=until_s)
+        return self._run.rows(self._past, 0, until_s, features_at_s=until_s).standing(until_s)
 
 
 def _claim(directory, digests):

@@ -33,10 +33,12 @@ void NegativeSampler::DrawFrom(RowSource source, uint32_t count, const Moment& m
   const size_t choices = source == RowSource::kUniform     ? moment.item_count
                          : source == RowSource::kRetrieval ? nearest_.size()
                                                            : events.size();
+  const bool draws_events = source == RowSource::kPopular || source == RowSource::kSession;
   for (uint32_t n = 0; n < count; ++n) {
     DrawnItem drawn{.source = RowSource::kNone};
     for (int attempt = 0; choices > 0 && attempt < kAttempts; ++attempt) {
       const size_t at = random_() % choices;
+      if (draws_events && events[at].weight < 0) continue;  // what is taken back is not taken
       const ItemIndex item = source == RowSource::kUniform ? ItemIndex{static_cast<uint32_t>(at)}
                              : source == RowSource::kRetrieval ? nearest_[at]
                                                                : events[at].item;

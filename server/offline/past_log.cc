@@ -5,7 +5,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "server/offline/event_csv.h"
 
 namespace groundswell {
 namespace {
@@ -20,7 +19,7 @@ uint32_t IndexOf(const std::string& id, Indices& indices) {
 }  // namespace
 
 absl::StatusOr<PastLog> ReadPastLog(const std::string& path, const SnapshotFiles& files,
-                                    bool creates_items) {
+                                    const EventWeights& weights, bool creates_items) {
   auto user_ids = ParseUsers(files.files.at("users.jsonl")->text());
   if (!user_ids.ok()) return user_ids.status();
   auto known_items = ParseItems(files.files.at("items.jsonl")->text());
@@ -31,14 +30,15 @@ absl::StatusOr<PastLog> ReadPastLog(const std::string& path, const SnapshotFiles
   for (CatalogueItem& item : *known_items) items.emplace(std::move(item.id), items.size());
 
   PastLog log;
-  absl::Status read = ReadEventCsv(path, [&](const PastEvent& event) {
+  absl::Status read = ReadEventCsv(path, weights, [&](const PastEvent& event) {
     if (!creates_items && !items.contains(event.item_id)) {
       ++log.left_out;
       return absl::OkStatus();
     }
     log.events.push_back({.user = UserIndex{IndexOf(event.user_id, users)},
                           .item = ItemIndex{IndexOf(event.item_id, items)},
-                          .time_s = event.time_s});
+                          .time_s = event.time_s,
+                          .weight = event.weight});
     return absl::OkStatus();
   });
   if (!read.ok()) return read;

@@ -11,15 +11,17 @@
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "models/files/manifest.h"
+#include "server/offline/event_csv.h"
 
 namespace groundswell {
 
-// Memory: 16 bytes per event, and the ids of users and items once.
+// Memory: 24 bytes per event, and the ids of users and items once.
 struct PastLog {
   struct Event {
     UserIndex user{};
     ItemIndex item{};
     int64_t time_s = 0;  // Unix seconds
+    Count weight = 0;    // not 0; negative takes back
   };
 
   std::vector<Event> events;  // in time order
@@ -32,7 +34,7 @@ struct PastLog {
 // new ones with `creates_items`, else their events are left out and counted, as the server refuses
 // them. Errors are those of ReadEventCsv and of the snapshot's tables.
 absl::StatusOr<PastLog> ReadPastLog(const std::string& path, const SnapshotFiles& files,
-                                    bool creates_items);
+                                    const EventWeights& weights, bool creates_items);
 
 }  // namespace groundswell
 

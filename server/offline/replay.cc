@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "graph/fold/applier.h"
 #include "graph/fold/interaction_adjacency.h"
+#include "graph/fold/judgement.h"
 #include "graph/state/macro_graph.h"
 #include "index/vectors/embedding_index.h"
 #include "index/vectors/live_vectors.h"
@@ -90,20 +91,35 @@ class PassingGraph {
     return adjacency_.has_value() ? &*adjacency_ : nullptr;
   }
 
-  // Makes the event's user and item known. Both come in the order of their indices.
+  // Makes the event's user and item known. Both come in the order of their indices. A new user has
+  // the macro node of this event until one is applied, which then keeps its own.
   UserState& Meet(const PastLog::Event& event) {
     while (graph_.item_count() <= ToInt(event.item)) graph_.AddItem(clustering_.of_new_item({}));
-    if (users_.size() <= ToInt(event.user)) AddUser(clustering_.of_new_user(event.item));
-    return users_[ToInt(event.user)];
+    if (users_.size() <= ToInt(event.user)) AddUser(MacroNode{});
+    UserState& user = users_[ToInt(event.user)];
+    if (!has_joined_[ToInt(event.user)]) user.cluster = clustering_.of_new_user(event.item);
+    return user;
   }
 
+  // What folding the event, which was met, would come to.
+  FoldOutcome Judge(const PastLog::Event& event) const {
+    const Interaction interaction{.weight = event.weight,
+                                  .event_time_us = event.time_s * kMicrosPerSecond};
+    return groundswell::Judge(interaction,
+                              {.item = event.item, .total_count = graph_.total_count()},
+                              &users_[ToInt(event.user)])
+        .outcome;
+  }
+
+  // REQUIRES: it is judged to be applied.
   void Apply(const PastLog::Event& event, Offset offset) {
+    has_joined_[ToInt(event.user)] = true;
     UserState& user = users_[ToInt(event.user)];
     if (adjacency_.has_value()) {
       const std::span<const Edge> before = user.EdgesTo(event.item);
       edges_before_.assign(before.begin(), before.end());
     }
-    graph_.Apply(user, event.item, 1,
+    graph_.Apply(user, event.item, event.weight,
                  {.time_us = event.time_s * kMicrosPerSecond, .offset = offset}, DetailOf(window_));
     while (const auto at = EdgeBehindTrace(user, window_)) MergeIntoOlder(user, *at);
     if (!adjacency_.has_value()) return;
@@ -125,6 +141,7 @@ class PassingGraph {
   static size_t NeighborsMax() { return LoadOptions().neighbors_max; }
 
   void AddUser(MacroNode cluster) {
+    has_joined_.push_back(users_.size() < clustering_.trained_users);
     users_.push_back({.index = UserIndex{static_cast<uint32_t>(users_.size())},
                       .cluster = cluster,
                       .edges = {}});
@@ -135,6 +152,7 @@ class PassingGraph {
   MacroGraph graph_;
   std::optional<InteractionAdjacency> adjacency_;
   std::vector<UserState> users_;
+  std::vector<bool> has_joined_;  // by user: came with the snapshot, or an event was applied
   std::vector<Edge> edges_before_;
 };
 
@@ -143,8 +161,8 @@ std::vector<bool> ChooseEvents(const PastLog& log, const ReplayOptions& options)
   std::mt19937_64 random(options.seed);
   std::vector<bool> chosen;
   for (const PastLog::Event& event : log.events) {
-    const bool in_range =
-        event.time_s >= options.rows_from_s && event.time_s < options.rows_until_s;
+    const bool in_range = event.weight > 0 && event.time_s >= options.rows_from_s &&
+                          event.time_s < options.rows_until_s;
     // 53 random bits as a fraction; drawn for every event, so that ranges do not shift the choice.
     const double draw = static_cast<double>(random() >> 11) * 0x1.0p-53;
     chosen.push_back(in_range && draw < options.sample_rate);
@@ -190,20 +208,51 @@ class RowMaker {
 
 using Visit = std::function<absl::Status(size_t at, const UserState& user)>;
 
+// What was not folded, as a server would not fold it.
+struct NotFolded {
+  size_t below_zero = 0;  // took back more than there was
+  size_t overflow = 0;    // the sum of the graph is at its limit
+};
+
+void FoldInto(PassingGraph& passing, const PastLog::Event& event, Offset offset,
+              NotFolded& not_folded) {
+  const FoldOutcome outcome = passing.Judge(event);
+  if (outcome == FoldOutcome::kApplied) {
+    passing.Apply(event, offset);
+  } else {
+    ++(outcome == FoldOutcome::kBelowZero ? not_folded.below_zero : not_folded.overflow);
+  }
+}
+
+void ShowNotFolded(const NotFolded& not_folded) {
+  if (not_folded.below_zero > 0) {
+    fmt::print(stderr, "replay: does not fold {} events that take back more than there was\n",
+               not_folded.below_zero);
+  }
+  if (not_folded.overflow > 0) {
+    fmt::print(stderr, "replay: does not fold {} events beyond a sum of {}\n", not_folded.overflow,
+               kTotalCountMax);
+  }
+}
+
 // Meets the events in order and shows progress. Each of `applied` is folded, just after `visit`.
 absl::Status PassEvents(const PastLog& log, const std::function<bool(size_t at)>& applied,
                         PassingGraph& passing, const Visit& visit,
                         const std::function<bool()>& cancelled) {
   const auto start = std::chrono::steady_clock::now();
+  NotFolded not_folded;
   for (size_t i = 0; i < log.events.size(); ++i) {
     const UserState& user = passing.Meet(log.events[i]);
     if (absl::Status s = visit(i, user); !s.ok()) return s;
-    if (applied(i)) passing.Apply(log.events[i], static_cast<Offset>(i + 1));
+    if (applied(i)) {
+      FoldInto(passing, log.events[i], static_cast<Offset>(i + 1), not_folded);
+    }
     if ((i + 1) % kEventsPerProgress != 0) continue;
     if (cancelled()) return absl::CancelledError("replay was interrupted; nothing was written");
     ShowProgress(i + 1, log.events.size(), start);
   }
   ShowProgress(log.events.size(), log.events.size(), start);
+  ShowNotFolded(not_folded);
   return absl::OkStatus();
 }
 
@@ -272,7 +321,7 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
   if (!created.ok()) return created.status();
   const std::shared_ptr<const Snapshot> snapshot = *std::move(created);
   const absl::StatusOr<PastLog> log =
-      ReadPastLog(options.events_path, *files, options.creates_items);
+      ReadPastLog(options.events_path, *files, options.weights, options.creates_items);
   if (!log.ok()) return log.status();
   if (log->left_out > 0) {
     fmt::print(stderr, "replay: leaves out {} events on items outside the snapshot\n",

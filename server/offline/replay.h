@@ -12,18 +12,21 @@
 
 #include "absl/status/status.h"
 #include "graph/state/user_edges.h"
+#include "server/offline/event_csv.h"
 #include "server/offline/negative_sampler.h"
 
 namespace groundswell {
 
 struct ReplayOptions {
   std::string snapshot_directory;  // manifest, users, items, embeddings and clusters are read
-  std::string events_path;         // CSV: timestamp (Unix seconds), user, item; in time order
+  std::string events_path;         // CSV as ReadEventCsv reads it, in time order
+  EventWeights weights;            // of events that do not say what they weigh
   std::string graph_out;           // graph.safetensors of docs/snapshot.md; empty: not written
   // Of each user, the newest so many keep an edge of their own in it (Window::traced).
   int64_t traced_interactions = Window::kTraceLengthDefault;
   std::string rows_out;  // training rows (FeatureRows); empty: not written
-  // Rows are made of the events in [rows_from_s, rows_until_s); the others only move the state.
+  // Rows are made of the events in [rows_from_s, rows_until_s) that add to the graph: what is taken
+  // back, and what the fold would not apply, is no positive. The others only move the state.
   int64_t rows_from_s = 0;
   int64_t rows_until_s = std::numeric_limits<int64_t>::max();
   double sample_rate = 1.0;  // share of those events that become rows

@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string>
 
 #include "graph/state/neighbor_lists.h"
+#include "server/config/config.h"
+#include "server/config/config_reading.h"
 #include "server/offline/replay.h"
 #include "server/process/signals.h"
 
@@ -15,9 +18,13 @@ namespace {
 void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   command.add_option("--snapshot", options.snapshot_directory, "Snapshot directory")->required();
   command
-      .add_option("--events", options.events_path,
-                  "CSV of interactions in time order: timestamp (Unix seconds), user, item")
+      .add_option(
+          "--events", options.events_path,
+          "CSV of interactions in time order: timestamp (Unix seconds), user, item; weight, "
+          "or type, if there is")
       ->required();
+  command.add_option("--type", options.weights.default_type, "Type of events that name none")
+      ->capture_default_str();
   command.add_option("--graph-out", options.graph_out, "Write graph.safetensors here");
   command
       .add_option("--traced-interactions", options.traced_interactions,
@@ -65,9 +72,18 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
 
 std::function<absl::StatusOr<int>()> AddReplayCommand(CLI::App& app) {
   const auto options = std::make_shared<ReplayOptions>();
-  AddReplayFlags(*app.add_subcommand("replay", "Make training rows and the graph from a log"),
-                 *options);
-  return [options]() -> absl::StatusOr<int> {
+  CLI::App& command = *app.add_subcommand("replay", "Make training rows and the graph from a log");
+  AddReplayFlags(command, *options);
+  const auto event_types = std::make_shared<std::string>();
+  command.add_option("--event_types", *event_types,
+                     "The server's types and weights (docs/configuration.md), such as "
+                     "purchase=1,return=-1");
+  return [options, event_types]() -> absl::StatusOr<int> {
+    Config config;
+    if (!event_types->empty()) {
+      if (absl::Status s = SetKey("event_types", *event_types, config); !s.ok()) return s;
+    }
+    options->weights.of_type = std::move(config.event_types);
     if (absl::Status s = Replay(*options, Interrupted); !s.ok()) return s;
     return EXIT_SUCCESS;
   };

@@ -18,18 +18,27 @@ class MacroGraphOracle:
         self.h1_i = np.zeros((len(item_clusters), p), np.int64)
         self.h2_i = np.zeros((len(item_clusters), q), np.int64)
 
-    def apply(self, user, item):
+    def apply(self, user, item, weight=1):
+        """Whether it was: what would leave a negative count is refused as a whole."""
         taken = self.taken[user]
+        if taken.get(item, 0) + weight < 0:
+            return False
         if taken:
             others = np.fromiter(taken.keys(), np.int64, len(taken))
-            self.h2_i[others, self.ic[item]] += np.fromiter(taken.values(), np.int64, len(taken))
-        self.h2_i[item] += self.h1_u[user]
-        self.h2_i[item, self.ic[item]] += 1
-        self.h1_u[user, self.ic[item]] += 1
-        self.h1_i[item, self.uc[user]] += 1
-        taken[item] = taken.pop(item, 0) + 1
-        self.takers[item].pop(user, None)
-        self.takers[item][user] = None
+            self.h2_i[others, self.ic[item]] += weight * np.fromiter(taken.values(), np.int64, len(taken))
+        self.h2_i[item] += weight * self.h1_u[user]
+        self.h2_i[item, self.ic[item]] += weight * weight
+        self.h1_u[user, self.ic[item]] += weight
+        self.h1_i[item, self.uc[user]] += weight
+        if weight > 0:
+            taken[item] = taken.pop(item, 0) + weight
+            self.takers[item].pop(user, None)
+            self.takers[item][user] = None
+        else:  # the newest are taken back; the pair stays where it is while something is left
+            taken[item] += weight
+            if taken[item] == 0:
+                del taken[item], self.takers[item][user]
+        return True
 
     def user_two_hop(self, user):
         taken = self.taken[user]

@@ -1,12 +1,13 @@
 """Reading and splitting a log, and the rule of categories."""
 
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
 
-from trainer import catalogue, data, evaluation
+from trainer import catalogue, data, evaluation, log_files
 
 _DAY = data.DAY_S
 
@@ -49,7 +50,7 @@ class LogTest(unittest.TestCase):
         interactions = data.index_interactions(log, cut_s=6)
         self.assertEqual((interactions.user_ids, interactions.item_ids), (["a", "b"], ["x", "y"]))
         self.assertEqual(interactions.item.tolist(), [0, 1, 1, -1])
-        self.assertEqual(len(interactions.known_items(log)), 3)
+
 
     def test_only_first_purchases_of_known_users_are_asked_for(self):
         log = _log((0, "a", "x"), (1, "b", "y"), (9, "a", "x"), (9, "a", "y"), (9, "c", "x"))
@@ -57,6 +58,155 @@ class LogTest(unittest.TestCase):
         self.assertEqual(truth.relevant, {0: {1}})
         lists = evaluation.top_unseen(lambda user: [9.0, 1.0], truth, 1)
         self.assertEqual(lists, {0: [1]})
+
+
+class LogFileTest(unittest.TestCase):
+    """The forms of a log, and how parts of one are joined."""
+
+    def setUp(self):
+        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def _write(self, name, text):
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def _read(self, *paths, **weights):
+        return data.read_log(list(paths), log_files.EventWeights(**weights))
+
+    @staticmethod
+    def _rows(log):
+        return list(zip(log.time_s.tolist(), log.user, log.item, log.weight.tolist()))
+
+    def test_every_form_is_read_to_the_same_log(self):
+        csv = self._write("a.csv", "item,timestamp,user,weight,type,price\n\"x,1\",10.25,a,,view,3\n"
+                                   "y,1970-01-01T00:00:11Z,b,-2,return,4\n\n")
+        lines = self._write("a.jsonl", '{"timestamp": "1970-01-01T00:00:10.250Z", "user": "a", "item": "x,1", "type": '
+                                       '"view", "weight": 1}\n{"timestamp": 11, "user": "b", "item": "y", "weight": '
+                                       '"-2", "event_id": null}\n')
+        subprocess.run(["zstd", "-q", csv], check=True)
+        subprocess.run(["zstd", "-q", lines], check=True)
+        for path in (csv, lines, Path(f"{csv}.zst"), Path(f"{lines}.zst")):
+            self.assertEqual(self._rows(self._read(path)), [(10, "a", "x,1", 1), (11, "b", "y", -2)], path)
+
+    def test_a_type_weighs_what_the_server_is_told(self):
+        path = self._write("a.csv", "timestamp,user,item,type\n1,a,x,buy\n2,a,x,look\n3,a,x,\n")
+        log = self._read(path, of_type={"buy": 5, "look": -1}, default_type="buy")
+        self.assertEqual(log.weight.tolist(), [5, -1, 5])
+        plain = self._write("b.csv", "timestamp,user,item\n1,a,x\n")
+        self.assertEqual(self._read(plain, of_type={"purchase": 3}).weight.tolist(), [3])
+
+    def test_the_default_types_are_those_of_the_server(self):
+        documented = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
+        types = ", ".join(f"`{name} = {weight}`" for name, weight in sorted(log_files.DEFAULT_EVENT_TYPES.items()))
+        self.assertIn(f"| `[event_types]` | {types} |", documented)
+
+    def test_what_is_no_interaction_is_refused_by_file_line_field_and_value(self):
+        for text, message in (
+                ("1,,x,,\n", 'bad.csv:2: user is ""'),
+                ("noon,a,x,,\n", 'bad.csv:2: timestamp is "noon"; it must be Unix seconds'),
+                ("-1,a,x,,\n", 'timestamp is "-1"'),
+                ("1970-01-01T00:00:11,a,x,,\n", "timestamp is .*RFC 3339"),  # of which zone?
+                ("1,a,x,look,\n", 'type is "look"; it must be one of the configured types, cart, hide'),
+                ("1,a,x,,1.5\n", 'weight is "1.5"; it must be a whole number'),
+                ("1,a,x,,1000001\n", 'weight is "1000001"'),
+                ("1,a,x,,1\n1,a,x\n", "bad.csv:3: it has 3 fields and the header 5"),
+                ('1,a,"x,,1\n', "bad.csv:2: .*quotation")):
+            path = self._write("bad.csv", "timestamp,user,item,type,weight\n" + text)
+            with self.assertRaisesRegex(ValueError, message):
+                self._read(path)
+        path = self._write("bad.jsonl", '{"timestamp": 1, "user": "a", "item": "x"}\n[1]\n')
+        with self.assertRaisesRegex(ValueError, "bad.jsonl:2: the line is .*one JSON object"):
+            self._read(path)
+        path = self._write("bad.jsonl", '{"timestamp": 1, "user": ["a"], "item": "x"}\n')
+        with self.assertRaisesRegex(ValueError, "bad.jsonl:1: user is .*a string"):
+            self._read(path)
+        path = self._write("bad.csv", "timestamp,user,item,event_type\n1,a,x,view\n")
+        with self.assertRaisesRegex(ValueError, "event_type, which nothing reads; rename it to type"):
+            self._read(path)
+
+    def test_what_weighs_nothing_is_left_out_and_counted(self):
+        log = self._read(self._write("a.csv", "timestamp,user,item,weight\n1,a,x,0\n2,a,x,1\n"))
+        self.assertEqual((len(log), data.described(log)), (1, ["data: 1 records of weight 0 left out"]))
+
+    def test_an_interaction_in_two_parts_counts_once(self):
+        trained = self._write("shop.csv", "timestamp,user,item\n1,a,x\n2,b,y\n3,a,y\n")
+        # As `groundswell ingest shop.csv` made the ids, and `groundswell log` exports in order of arrival.
+        exported = self._write("log.jsonl", "".join(
+            f'{{"timestamp": "{time}", "user": "{user}", "item": "{item}", "type": "purchase", "weight": 1, '
+            f'"event_id": "{id_}", "offset": {offset}}}\n' for time, user, item, id_, offset in (
+                ("1970-01-01T00:00:03Z", "a", "y", "shop:3", 3), ("1970-01-01T00:00:09Z", "c", "y", "p1", 4),
+                ("1970-01-01T00:00:08.5Z", "c", "x", "p2", 5))))
+        log = self._read(trained, exported)
+        self.assertEqual(self._rows(log), [(1, "a", "x", 1), (2, "b", "y", 1), (3, "a", "y", 1), (8, "c", "x", 1),
+                                           (9, "c", "y", 1)])
+        self.assertEqual(log.offset.tolist(), [0, 0, 3, 5, 4])
+        self.assertEqual(data.described(log), ["data: 1 records with an event id that was there before left out",
+                                               "data: 1 records of a server's log came after later ones: put in order "
+                                               "of time"])
+        self.assertEqual(data.graph_offset(log, 4), (3, []))
+        offset, (warning,) = data.graph_offset(log, 9)
+        self.assertEqual(offset, 5)
+        self.assertIn("1 interactions of the held-out time came to the server before", warning)
+
+    def test_one_id_of_two_interactions_is_refused(self):
+        one = self._write("a.csv", "timestamp,user,item,event_id\n1,a,x,e\n2,a,x,e\n")
+        with self.assertRaisesRegex(ValueError, 'a.csv:3: event_id is "e", which .*a.csv:2 has'):
+            self._read(one)
+        first = self._write("a.csv", "timestamp,user,item\n1,a,x\n")
+        (self.directory / "b").mkdir()
+        second = self._write("b/a.csv", "timestamp,user,item\n1,b,x\n")
+        with self.assertRaisesRegex(ValueError, "rename one file"):
+            self._read(first, second)
+        with self.assertRaisesRegex(ValueError, "is there twice"):
+            self._read(first, first)
+
+    def test_records_that_may_count_twice_are_told_of(self):
+        one = self._write("a.csv", "timestamp,user,item\n1,a,x\n2,a,y\n")
+        other = self._write("b.csv", "timestamp,user,item,event_id\n2,a,y,e\n")
+        self.assertIn("warning: 1 records without an event id", data.described(self._read(one, other))[0])
+
+    def test_offsets_that_end_before_the_interactions_are_told_of(self):
+        log = data.Log(np.array([1, 2, 3]), list("abc"), list("xyz"), offset=np.array([0, 0, 1]))
+        offset, (warning,) = data.graph_offset(log, 4)
+        self.assertEqual(offset, 3)
+        self.assertIn("import it into a new directory", warning)
+
+
+class AccountTest(unittest.TestCase):
+    """What becomes of interactions that take back."""
+
+    def _account(self, *weights):
+        n = len(weights)
+        return data.account_of(np.arange(n), np.zeros(n, int), np.zeros(n, int), np.array(weights))
+
+    def test_the_newest_are_taken_back_first(self):
+        account = self._account(1, 2, -1, -1, -1, 4)
+        never = data.NEVER_S
+        self.assertEqual(account.taken_back_s.tolist(), [4, 3, never, never, never, never])
+        self.assertEqual(account.is_first.tolist(), [True, False, False, False, False, True])
+
+    def test_taking_back_more_than_there_was_does_nothing(self):
+        account = self._account(2, -3, -2, -1)
+        self.assertEqual(account.refused.tolist(), [False, True, False, True])
+        self.assertEqual(account.taken_back_s[0], 2)
+
+    def test_a_returned_purchase_is_neither_a_past_nor_asked_for(self):
+        log = data.Log(np.arange(8), list("aabbaabc"), list("xyxyxzzz"), np.array([1, 1, 1, 1, -1, 1, 1, 1]))
+        log.item[7], log.user[7] = "z", "b"
+        log.weight[7] = -1
+        interactions = data.index_interactions(log, 6)
+        truth = evaluation.new_items(interactions, 6, 8)
+        self.assertEqual(truth.seen, {0: {1, 2}, 1: {0, 1}})
+        self.assertEqual(truth.relevant, {})
+        self.assertEqual(str(truth.judgement), "0 of 2 events (left out: 1 take back, 1 taken back later)")
+
+    def test_users_and_items_from_after_the_cut_are_misses_of_the_figure_of_all(self):
+        log = data.Log(np.arange(5), list("abacc"), list("xyyxn"))
+        truth = evaluation.new_items(data.index_interactions(log, 2), 2, 5)
+        self.assertEqual(truth.relevant, {0: {1}})
+        self.assertEqual(truth.everything, {0: {1}, -1: {0, -1}})
+        self.assertEqual((truth.misses, str(truth.judgement)), (2, "3 of 3 events"))
 
 
 class CatalogueTest(unittest.TestCase):

@@ -106,6 +106,19 @@ class ForeignTest(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, message):
             _run(*arguments)
 
+    def test_events_weigh_in_a_snapshot_of_vectors(self):
+        exported = self.work / "log.jsonl"
+        user, item = self.user_ids[0], self.item_ids[0]
+        exported.write_text("".join(
+            f'{{"timestamp": {at}, "user": "{user}", "item": "{item}", "type": "{type_}", "event_id": "{at}"}}\n'
+            for at, type_ in enumerate(("buy", "buy", "back", "look"))), encoding="utf-8")
+        _run(*self._vectors(events=exported), "--event-types", "buy=3,back=-2,look=1",
+             "--output", self.work / "weighted")
+        graph, _ = safetensors.read(self.work / "weighted/graph.safetensors")
+        self.assertEqual((graph["count"].tolist(), graph["user_begin"][-1]), ([5], 1))
+        self._refused([*self._vectors(events=exported), "--output", self.work / "refused"],
+                      'log.jsonl:1: type is "buy"; it must be one of the configured types')
+
     def test_the_server_takes_a_snapshot_of_vectors(self):
         imported = self._import(self.vectors)
         self.assertEqual(imported.returncode, 0, imported.stderr)

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from trainer import configuration, rankers, ranking, replay
+from trainer import configuration, log_files, rankers, ranking, replay
 
 torch.set_num_threads(1)
 
@@ -209,6 +209,31 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual(configuration.serving({}), {})
         with self.assertRaisesRegex(ValueError, "popular must be in a section"):
             configuration.serving({"serving": {"popular": 0}})
+
+    def test_types_of_events_are_one_setting_of_the_servers_and_weigh_in_the_log(self):
+        config = {"serving": {"event_types": {"buy": 2, "return": -2}}, "data": {"type": "buy"}}
+        self.assertEqual(configuration.serving(config), {"event_types": "buy=2,return=-2"})
+        weights = log_files.weights_of(config)
+        self.assertEqual((weights.of_type, weights.default_type), ({"buy": 2, "return": -2}, "buy"))
+        self.assertEqual(log_files.weights_of({"data": {}}), log_files.EventWeights())
+        self.assertEqual(log_files.parse_event_types("buy=2,return=-2"), weights.of_type)
+        for weight in (0, 1.5, 1_000_001, True):
+            with self.assertRaisesRegex(ValueError, "serving.event_types.: view is .* whole number"):
+                log_files.weights_of({"serving": {"event_types": {"view": weight}}, "data": {}})
+        for text in ("view", "view=0", "=1", "view=1,"):
+            with self.assertRaisesRegex(ValueError, "must be name=weight"):
+                log_files.parse_event_types(text)
+
+    def test_a_log_may_have_several_files(self):
+        whole = (Path(__file__).parents[2] / "trainer/online-retail.toml").read_text(encoding="utf-8")
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "joined.toml"
+        old = 'events = "data/online-retail/events.csv.zst"'
+        path.write_text(whole.replace(old, 'events = ["a.csv", "b.jsonl"]'), encoding="utf-8")
+        self.assertEqual(log_files.files_of(configuration.read(path)), ["a.csv", "b.jsonl"])
+        for wrong in ("[]", "3", '["a.csv", 3]', '""'):
+            path.write_text(whole.replace(old, f"events = {wrong}"), encoding="utf-8")
+            with self.assertRaisesRegex(ValueError, "it must be a file, or a list of files"):
+                configuration.read(path)
 
     def test_the_configurations_of_the_comparisons_are_read(self):
         for name in ("online-retail-rankers", "globo"):

@@ -4,6 +4,7 @@ GROUNDSWELL_SERVER names the program.
 """
 
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -62,6 +63,78 @@ class ReplayTest(unittest.TestCase):
             graph.apply(int(user), int(item))
         self.assertEqual(row, len(rows))
         self.assertGreater(row, 1000)
+
+    def test_rows_and_graph_of_weighted_events_equal_the_definitions(self):
+        log, users, items = self._weighted()
+        past = replay.Replay(_SERVER, _SAMPLE, log, self.enterContext(tempfile.TemporaryDirectory()))
+        rows = past.rows(self.from_s, self.until_s, {"uniform": 1, "popular": 1}, _RECENT_LEN, _RECENT_LEN, 1)
+        batch = rows.batch(np.arange(len(rows)))
+        graph, row, refused = self._graph(), 0, 0
+        for time_s, user, item, weight in zip(log.time_s, users, items, log.weight.tolist()):
+            if time_s >= self.from_s and weight > 0 and item not in graph.taken[user]:
+                for _ in range(3):
+                    candidate = batch["item"][row] - 1
+                    self.assertEqual(rows.label[row], candidate == item)
+                    for name, expected in (
+                            ("u1", graph.h1_u[user]), ("u2", graph.user_two_hop(user)),
+                            ("i1", graph.h1_i[candidate]), ("i2", graph.h2_i[candidate]),
+                            ("urec", graph.recent_items(user)), ("irec", graph.recent_users(candidate))):
+                        np.testing.assert_array_equal(batch[name][row], expected, f"{name}, row {row}")
+                    row += 1
+            refused += not graph.apply(int(user), int(item), weight)
+        self.assertEqual(row, len(rows))
+        self.assertGreater(min(row, refused, (log.weight < 0).sum() - refused), 100)
+        self._check_judgement(rows, log, refused)
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "graph.safetensors"
+        past.graph(self.until_s, path)
+        found, _ = safetensors.read(path)
+        begins = found["user_begin"]
+        for user, taken in enumerate(graph.taken):
+            edges = slice(begins[user], begins[user + 1])
+            self.assertEqual(dict(zip(found["item"][edges].tolist(), found["count"][edges].tolist())), taken)
+
+    def _weighted(self):
+        """The log with weights of -3 to 3, and behind each twentieth event a return of an earlier one."""
+        random = np.random.default_rng(1)
+        order = np.sort(np.r_[np.arange(_EVENTS), np.arange(20, _EVENTS, 20)])
+        weight = random.choice([1, 2, 3, -1, -3], len(order), p=[0.6, 0.2, 0.1, 0.05, 0.05])
+        back = np.flatnonzero(np.diff(order) == 0) + 1
+        users, items = self.interactions.user[order], self.interactions.item[order]
+        for at in back:
+            other = random.integers(0, at)
+            users[at], items[at], weight[at] = users[other], items[other], -1
+        ids = self.interactions
+        return data.Log(self.log.time_s[order], [ids.user_ids[user] for user in users],
+                        [ids.item_ids[item] for item in items], weight), users, items
+
+    def _check_judgement(self, rows, log, refused):
+        judgement, period = rows.judgement, (log.time_s >= self.from_s) & (log.time_s < self.until_s)
+        self.assertEqual(judgement.events, period.sum())
+        self.assertEqual(judgement.judged, rows.label.sum())
+        self.assertEqual(judgement.left_out["take_back"] + judgement.left_out["below_zero"],
+                         (period & (log.weight < 0)).sum())
+        standing = rows.standing(self.until_s)
+        gone = int(rows.label.sum() - standing.label.sum())
+        self.assertGreater(gone, 10)
+        self.assertEqual(standing.judgement.left_out["taken_back"], gone)
+        self.assertEqual(standing.judgement.judged, standing.label.sum())
+
+    def test_the_server_reads_types_and_weights_itself(self):
+        work = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        lines = [f"{time_s},{user},{item}" for time_s, user, item in zip(self.log.time_s, self.log.user, self.log.item)]
+        (work / "events.csv").write_text(
+            "timestamp,user,item,type,weight\n" + f"{lines[0]},look,\n{lines[1]},,\n{lines[2]},look,7\n"
+            + f"{lines[2]},back,\n{lines[1]},back,\n", encoding="utf-8")
+        replayed = lambda *more: subprocess.run(
+            [_SERVER, "replay", "--snapshot", _SAMPLE, "--events", work / "events.csv", "--graph-out", work / "graph",
+             *more], capture_output=True, text=True)
+        done = replayed("--event_types", "look=4,buy=2,back=-3", "--type", "buy")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("does not fold 1 events that take back more than there was", done.stderr)
+        self.assertEqual(sorted(safetensors.read(work / "graph")[0]["count"].tolist()), [2, 4, 4])
+        refused = replayed()
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn('events.csv:2: type "look" must be one of the configured types, cart, hide', refused.stderr)
 
     def test_negatives_come_from_where_they_say(self):
         counts = {"uniform": 1, "popular": 2, "session": 3, "retrieval": 4}

@@ -127,8 +127,76 @@ class TrainingTest(unittest.TestCase):
                 for metric in ("auc", "gauc", "mrr", "ndcg_at_3", "recall_at_1"):
                     value = manifest["metrics"][f"heldout.{scorer}.{sampling}.{metric}"]
                     self.assertTrue(0 < value < 1, f"{scorer} {sampling} {metric} is {value}")
-        self.assertEqual(manifest["metrics"]["heldout.auc"], manifest["metrics"]["heldout.macgnn.popular.auc"])
         self.assertIn("validation AUC in its list", self.printed)
+
+    def test_held_out_figures_say_of_how_many_events_they_are(self):
+        metrics = snapshot.read_manifest(self.work / "whole")["metrics"]
+        log = data.read_log(self.work / "events.csv")
+        later = log.time_s >= self._cut_s()
+        left_out = {name.rpartition(".")[2]: count for name, count in metrics.items()
+                    if name.startswith("heldout.left_out.")}
+        self.assertEqual(list(left_out), ["repeat"])  # the plain log has nothing else
+        self.assertEqual(metrics["heldout.events"], later.sum())
+        self.assertEqual(metrics["heldout.judged"] + left_out["repeat"], later.sum())
+        # Items from after the cut are judged, and misses.
+        known = set(np.array(log.item)[~later])
+        pairs = {(user, item) for user, item, is_later in zip(log.user, log.item, later)
+                 if is_later and item not in known}
+        self.assertEqual(metrics["heldout.misses"], len(pairs))
+        self.assertGreater(len(pairs), 20)
+        self.assertTrue(0 < metrics["heldout.auc"] < metrics["heldout.macgnn.popular.auc"])
+        of_known = metrics["heldout.judged"] - len(pairs)
+        self.assertIn(f"held out, {of_known} of {later.sum()} events (left out: ", self.printed)
+        self.assertIn(f"{metrics['heldout.judged']} of {later.sum()} events (left out: {left_out['repeat']} on items that "
+                      f"the user had), {len(pairs)} on items outside the snapshot as misses: macgnn", self.printed)
+
+    def test_the_rankers_are_measured_on_the_servers_own_candidates(self):
+        metrics = snapshot.read_manifest(self.work / "whole")["metrics"]
+        self.assertGreater(metrics["heldout.candidates.users"], 5)
+        for ranker in ("macgnn", "surge"):
+            named = f"heldout.candidates.{ranker}"
+            self.assertAlmostEqual(metrics[f"{named}.ndcg_at_20"] - metrics["heldout.candidates.retrieval.ndcg_at_20"],
+                                   metrics[f"{named}.difference"], delta=2e-4)
+            worse = metrics[f"{named}.difference"] + metrics[f"{named}.interval"] < 0
+            self.assertEqual(metrics[f"{named}.worse_than_retrieval"], worse)
+            self.assertIn(f"warning: {ranker} orders" if worse else f"{ranker} on the server's own candidates: NDCG",
+                          self.printed)
+
+    def test_a_ranker_that_orders_worse_than_retrieval_is_warned_of(self):
+        truth = evaluation.NewItems({}, {user: {0} for user in range(40)}, {}, None)
+        best = {user: [0, 1, 2] for user in range(40)}
+        last = {user: [2, 1, 0] if user % 4 else [0, 1, 2] for user in range(40)}
+        order = {serving_quality.UNRANKED: best, "bad": last, "good": best}
+        bad, good = serving_quality.orders_of_candidates({"alone": order, "fused": order}, truth)
+        self.assertEqual((bad.ranker, bad.users, bad.retrieval, bad.alone), ("bad", 40, 1.0, 0.625))
+        self.assertAlmostEqual(bad.interval, 1.96 * np.std([0.5] * 30 + [0.0] * 10, ddof=1) / 40 ** 0.5, places=4)
+        self.assertTrue(bad.line().startswith("warning: bad orders the server's own candidates worse than retrieval "
+                                              "does: NDCG@20 0.6250 alone and 0.6250 fused, retrieval 1.0000"))
+        self.assertEqual(bad.metrics("m")["m.bad.worse_than_retrieval"], 1)
+        self.assertEqual(good.metrics("m")["m.good.worse_than_retrieval"], 0)
+        self.assertNotIn("warning", good.line())
+        # What may be chance is no reason to warn.
+        chance = {**best, 0: [1, 0]}
+        (order_of_one,) = serving_quality.orders_of_candidates(
+            {of: {serving_quality.UNRANKED: best, "one": chance} for of in ("alone", "fused")}, truth)
+        self.assertLess(order_of_one.difference, 0)
+        self.assertFalse(order_of_one.is_worse)
+
+    def test_lists_of_a_server_are_judged_of_all_and_of_what_was_known(self):
+        config = self._config("whole")
+        manifest = self.work / "whole/manifest.json"
+        before = manifest.read_bytes()
+        with serving_quality._serving(_SERVER, self.work / "whole", {}) as address:
+            printed = self._printed(serving_quality.evaluate, config, address, True)
+        metrics = snapshot.read_manifest(self.work / "whole")["metrics"]
+        manifest.write_bytes(before)
+        judged, misses = metrics["heldout.lists.judged"], metrics["heldout.lists.misses"]
+        self.assertEqual(judged + metrics["heldout.lists.left_out.repeat"], metrics["heldout.lists.events"])
+        self.assertTrue(0 < misses < judged)
+        self.assertIn(f"judged: {judged} of {metrics['heldout.lists.events']} events (left out: ", printed)
+        self.assertIn(f"{misses} of these are sure misses", printed)
+        for name in ("heldout", "heldout.dot", "heldout.popularity"):
+            self.assertTrue(0 <= metrics[f"{name}.recall_at_20"] < metrics[f"{name}.known.recall_at_20"], name)
 
     def test_a_killed_run_goes_on_to_the_same_snapshot(self):
         config, checkpoints = self._config("resumed"), self.work / "checkpoints"
@@ -185,9 +253,13 @@ class TrainingTest(unittest.TestCase):
                             found["negatives"]["uniform, frozen features"]["popularity"]["auc"])
         groups = found["by_history"]["uniform"]["surge"]
         self.assertEqual(list(groups), ["history 1-5", "history 6-10"])  # it reads no more
+        judgement = found["judgement"]
+        self.assertEqual(judgement["judged"], found["events"])
+        self.assertEqual(judgement["judged"] + sum(judgement["left_out"].values()), judgement["events"])
         lines = row_quality.comparison(found)
-        self.assertIn(f"validation rows of {found['events']} events, negatives retrieval; mean and standard "
-                      "deviation of 2 seeds", lines)
+        self.assertIn(f"validation rows of {found['events']} of {judgement['events']} events (left out: "
+                      f"{judgement['left_out']['repeat']} on items that the user had), negatives retrieval; mean and "
+                      "standard deviation of 2 seeds", lines)
         self.assertIn(f"{mean:.4f}", "".join(lines))
         self.assertEqual({path.name: path.read_bytes() for path in (self.work / "whole").iterdir()}, before)
         self._config("whole")
@@ -200,7 +272,7 @@ class TrainingTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no ranker macgn; there are macgnn, surge"):
             training.compare(config, [1], "heldout", only=["macgn"])
         with mock.patch.object(training, "_measure_rows", return_value={}), \
-                mock.patch.object(training, "_measure_lists", return_value={}) as measured:
+                mock.patch.object(training, "_measure_lists", return_value=({}, [])) as measured:
             self._printed(functools.partial(training.compare, lists_of=5, only=["macgnn"]), config, [1],
                           "heldout")
         self.assertEqual(list(measured.call_args.args[1]), ["macgnn"])

@@ -15,6 +15,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+EventWeights Weights() { return {.of_type = {{"purchase", 3}, {"view", 1}, {"return", -3}}}; }
+
 class EventCsvTest : public testing::Test {
  protected:
   // Reads `text`; what came is in `events_`, e.g. "1 u i".
@@ -22,8 +24,10 @@ class EventCsvTest : public testing::Test {
     const std::string path = directory_.File("log.csv");
     std::ofstream(path, std::ios::binary) << text;
     events_.clear();
-    return ReadEventCsv(path, [this](const PastEvent& event) {
+    sum_ = 0;
+    return ReadEventCsv(path, Weights(), [this](const PastEvent& event) {
       events_.push_back(std::to_string(event.time_s) + " " + event.user_id + " " + event.item_id);
+      sum_ += event.weight;
       return absl::OkStatus();
     });
   }
@@ -37,6 +41,7 @@ class EventCsvTest : public testing::Test {
 
   TemporaryDirectory directory_;
   std::vector<std::string> events_;
+  Count sum_ = 0;  // of the weights
 };
 
 TEST_F(EventCsvTest, AQuotationThatIsOpenAtTheEndIsNoEndOfTheLog) {
@@ -66,18 +71,43 @@ TEST_F(EventCsvTest, ColumnsStandInAnyOrderAndOthersAreIgnored) {
   EXPECT_THAT(events_, ElementsAre("7 u Mug, 5 cl", "7 v i"));
 }
 
+TEST_F(EventCsvTest, AnEventWeighsWhatItSaysOrElseWhatItsTypeDoes) {
+  const auto weight_of = [this](const std::string& header, const std::string& fields) {
+    const absl::Status status = Read("timestamp,user,item" + header + "\n1,u,i" + fields + "\n");
+    EXPECT_TRUE(status.ok()) << status;
+    return sum_;
+  };
+  EXPECT_EQ(weight_of("", ""), 3) << "a purchase";
+  EXPECT_EQ(weight_of(",type", ",view"), 1);
+  EXPECT_EQ(weight_of(",type", ","), 3);
+  EXPECT_EQ(weight_of(",type,weight", ",view,-7"), -7);
+  EXPECT_EQ(weight_of(",weight,type", ",,return"), -3);
+  EXPECT_EQ(weight_of(",type,weight", ",of another configuration,2"), 2);
+}
+
+TEST_F(EventCsvTest, ATypeOrWeightThatCannotBeIsRefused) {
+  ExpectRefused("timestamp,user,item,type\n1,u,i,look\n", "2",
+                "\"look\" must be one of the configured types, purchase, return, view");
+  for (const char* weight : {"0", "1.5", "1000001", "many"}) {
+    ExpectRefused(std::string("timestamp,user,item,weight\n1,u,i,") + weight + "\n", "2",
+                  std::string("weight \"") + weight + "\" must be a whole number");
+  }
+}
+
 TEST_F(EventCsvTest, TheReceiverEndsTheReading) {
   const std::string path = directory_.File("log.csv");
   std::ofstream(path) << "timestamp,user,item\n1,u,i\n2,u,j\n";
   int calls = 0;
-  const absl::Status status = ReadEventCsv(path, [&](const PastEvent&) {
+  const absl::Status status = ReadEventCsv(path, Weights(), [&](const PastEvent&) {
     ++calls;
     return absl::AbortedError("enough");
   });
   EXPECT_EQ(status, absl::AbortedError("enough"));
   EXPECT_EQ(calls, 1);
-  EXPECT_EQ(ReadEventCsv(path + ".not", [](const PastEvent&) { return absl::OkStatus(); }).code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(
+      ReadEventCsv(path + ".not", Weights(), [](const PastEvent&) { return absl::OkStatus(); })
+          .code(),
+      absl::StatusCode::kNotFound);
 }
 
 }  // namespace

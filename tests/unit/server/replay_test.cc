@@ -31,13 +31,14 @@ class ReplayTest : public ::testing::Test {
         "snapshot\n");
     options_ = {.snapshot_directory = directory_.File("snapshot"),
                 .events_path = directory_.File("events.csv"),
+                .weights = {.of_type = {{"purchase", 1}, {"return", -1}}},
                 .negatives = {.uniform = 1, .popular = 0},
                 .history_len = 2,
                 .recent_len = 2};
   }
 
-  void WriteEvents(const std::string& lines) {
-    std::ofstream(directory_.File("events.csv")) << "timestamp,user,item\n" << lines;
+  void WriteEvents(const std::string& lines, const std::string& header = "timestamp,user,item") {
+    std::ofstream(directory_.File("events.csv")) << header << "\n" << lines;
   }
   void ReplayRows() {
     options_.rows_out = directory_.File("rows");
@@ -145,6 +146,31 @@ TEST_F(ReplayTest, TheGraphIsThatOfTheSnapshotsUsersAtTheEnd) {
   EXPECT_THAT(Graph("count"), ElementsAre(2, 1, 1));
   EXPECT_THAT(Graph("last_offset"), ElementsAre(5, 3, 2));
   EXPECT_THAT(Graph("last_time_us"), ElementsAre(450'000'000, 300'000'000, 200'000'000));
+}
+
+TEST_F(ReplayTest, EventsWeighAsTheyDoLive) {
+  WriteEvents(
+      "100,ann,i0,purchase,\n200,ann,i1,purchase,5\n300,ann,i1,return,-2\n400,ann,i0,return,\n"
+      "500,ann,i0,return,\n600,bob,i0,purchase,\n",
+      "timestamp,user,item,type,weight");
+  options_.graph_out = directory_.File("graph");
+  ReplayRows();
+  EXPECT_THAT(Rows("event"), ElementsAre(1, 2, 6)) << "what is taken back is no positive";
+  EXPECT_THAT(At(2, "u1"), ElementsAre(1, 0, 0));
+  EXPECT_THAT(At(3, "i1"), ElementsAre(0, 0)) << "of i0 at event 6";
+  EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 1, 2, 2));
+  EXPECT_THAT(Graph("item"), ElementsAre(1, 0));
+  EXPECT_THAT(Graph("count"), ElementsAre(3, 1)) << "the second return of i0 is not folded";
+}
+
+TEST_F(ReplayTest, ANewUserHasTheMacroNodeOfTheFirstEventThatIsApplied) {
+  options_.creates_items = true;
+  const auto one_hop_of_i3 = [this](const std::string& lines) {
+    WriteEvents(lines + "200,joe,i1,1\n300,joe,i3,1\n400,ann,i3,1\n", "timestamp,user,item,weight");
+    ReplayRows();
+    return At(static_cast<int64_t>(Rows("event").size()), "i1");
+  };
+  EXPECT_EQ(one_hop_of_i3("100,joe,i0,-1\n"), one_hop_of_i3(""));
 }
 
 TEST_F(ReplayTest, AGraphOfItemsThatTheSnapshotLacksOrOfOneMomentIsRefused) {

@@ -1,0 +1,238 @@
+"""The forms in which a log of interactions comes, as `groundswell ingest` reads them, too.
+
+CSV with a header, or JSON lines such as `groundswell log` exports; either compressed by zstd. A record
+has `timestamp` (Unix seconds, or RFC 3339), `user` and `item`, and may have `type`, `weight`, `event_id`
+and `offset`, its place in a server's log. What it weighs is what it says, or else what its type does.
+"""
+
+import csv
+import io
+import json
+import re
+import subprocess
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from tqdm import tqdm
+
+# Those of the server (docs/configuration.md, [event_types]).
+DEFAULT_EVENT_TYPES = {"cart": 1, "hide": -1, "purchase": 1, "return": -1, "view": 1}
+WEIGHT_MAX = 1_000_000
+FIELDS = ("timestamp", "user", "item", "type", "weight", "event_id", "offset")
+_REQUIRED = FIELDS[:3]
+_OTHER_NAMES = {"event_type": "type", "user_id": "user", "item_id": "item", "event_time": "timestamp"}
+_JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_SHOWN_CHARACTERS = 64
+_LATEST_S = 253_402_300_799  # the end of the year 9999
+
+
+@dataclass
+class EventWeights:
+    """What an event weighs that does not say it, as a server of this configuration would weigh it."""
+
+    of_type: dict = field(default_factory=lambda: dict(DEFAULT_EVENT_TYPES))
+    default_type: str = "purchase"  # of records that name none, as `groundswell ingest` has it
+
+    def any_type(self):
+        """One that the server knows, for events that say what they weigh."""
+        return self.default_type if self.default_type in self.of_type else next(iter(self.of_type))
+
+    def text(self):
+        """As the server's flag --event_types takes them."""
+        return ",".join(f"{name}={weight}" for name, weight in self.of_type.items())
+
+
+def parse_event_types(text):
+    """{type: weight} of what the server's flag --event_types takes, such as "purchase=1,return=-1"."""
+    found = {}
+    for pair in text.split(","):
+        name, _, weight = pair.partition("=")
+        if not name or not _WHOLE.fullmatch(weight) or not 0 < abs(int(weight)) <= WEIGHT_MAX:
+            raise ValueError(f'event_types: "{pair}" must be name=weight, such as return=-1, with a whole '
+                             f"number, -{WEIGHT_MAX} to {WEIGHT_MAX} and not 0")
+        found[name] = int(weight)
+    return found
+
+
+def files_of(config):
+    """The files of the log."""
+    events = config["data"]["events"]
+    return [events] if isinstance(events, str) else events
+
+
+def weights_of(config):
+    """What events weigh: as on the servers of [serving.event_types], or as by default."""
+    of_type = config.get("serving", {}).get("event_types", DEFAULT_EVENT_TYPES)
+    for name, weight in of_type.items():
+        if type(weight) is not int or not 0 < abs(weight) <= WEIGHT_MAX:
+            raise ValueError(f"[serving.event_types]: {name} is {weight!r}; it must be a whole number, "
+                             f"-{WEIGHT_MAX} to {WEIGHT_MAX} and not 0: a server has no "
+                             'types that weigh nothing. Give their records "weight" 0, which leaves them out')
+    return EventWeights(dict(of_type), config["data"].get("type", "purchase"))
+
+
+@dataclass
+class Record:
+    time_us: int
+    user: str
+    item: str
+    weight: int
+    event_id: str  # as `groundswell ingest` makes it where the record has none: FILE:RECORD
+    has_own_id: bool
+    offset: int  # in a server's log; 0 where the record does not say
+    line: int
+
+
+def is_json(path):
+    return _plain(path).suffix in _JSON_SUFFIXES
+
+
+def id_prefix(path):
+    """What ids of records without one begin with: the file's name, as for `groundswell ingest`."""
+    return _plain(path).stem
+
+
+def open_text(path):
+    """A text stream of a file; one that ends in .zst is decompressed by the `zstd` program."""
+    if not str(path).endswith(".zst"):
+        return open(path, encoding="utf-8", newline="")
+    bytes_ = subprocess.run(["zstd", "-dc", str(path)], check=True, stdout=subprocess.PIPE).stdout
+    return io.StringIO(bytes_.decode("utf-8"), newline="")
+
+
+def read(path, weights):
+    """Yields the file's Records in its order. ValueError, naming file, line, field and value, at the
+    first record that is none. A line is one of records: the header of a CSV is line 1."""
+    prefix = id_prefix(path)
+    with open_text(path) as stream:
+        lines = _json_lines(path, stream) if is_json(path) else _csv_lines(path, stream)
+        first = None
+        for line, values in tqdm(lines, desc=f"reading {Path(path).name}", unit=" records", disable=None):
+            first = line if first is None else first
+            yield _record(_Place(path, line), values, weights, f"{prefix}:{line - first + 1}")
+
+
+@dataclass
+class _Place:
+    path: str
+    line: int
+
+    def bad(self, name, value, remedy):
+        return ValueError(f'{self.path}:{self.line}: {name} is "{value[:_SHOWN_CHARACTERS]}"; {remedy}')
+
+
+def _record(place, values, weights, made_id):
+    timestamp, user, item, type_, weight, event_id, offset = values
+    for name, value in (("user", user), ("item", item)):
+        if not value:
+            raise place.bad(name, value, "it must not be empty")
+    return Record(_time_us(place, timestamp), user, item, _weight(place, weight, type_, weights),
+                  event_id or made_id, bool(event_id), _offset(place, offset), place.line)
+
+
+def _time_us(place, text):
+    """Microseconds since 1970."""
+    if _WHOLE.fullmatch(text) and 0 <= int(text) <= _LATEST_S:
+        return int(text) * 1_000_000
+    try:
+        time_us = round(float(text) * 1e6)
+    except (ValueError, OverflowError):
+        time_us = _rfc3339_us(text)
+    if time_us is None or not 0 <= time_us <= _LATEST_S * 1_000_000:
+        raise place.bad("timestamp", text, "it must be Unix seconds such as 1322000000, or RFC 3339 such as "
+                                           "2011-11-22T22:13:20Z")
+    return time_us
+
+
+def _rfc3339_us(text):
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        return None
+    since = time - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _weight(place, text, type_, weights):
+    """0 for an event that says that it weighs nothing."""
+    if text:
+        if not _WHOLE.fullmatch(text) or abs(int(text)) > WEIGHT_MAX:
+            raise place.bad("weight", text, f"it must be a whole number, -{WEIGHT_MAX} to {WEIGHT_MAX}")
+        return int(text)
+    name = type_ or weights.default_type
+    if name not in weights.of_type:
+        raise place.bad("type", name, f"it must be one of the configured types, {', '.join(weights.of_type)}: "
+                                      "give those of your server ([serving.event_types] or --event-types)")
+    return weights.of_type[name]
+
+
+def _offset(place, text):
+    if not text:
+        return 0
+    if not _WHOLE.fullmatch(text) or int(text) < 1:
+        raise place.bad("offset", text, "it must be a whole number, 1 or more, as `groundswell log` writes it")
+    return int(text)
+
+
+def _csv_lines(path, stream):
+    """(line, values in the order of FIELDS) of each record; blank ones are passed over."""
+    rows = csv.reader(stream, strict=True)
+    line = 1
+    try:
+        header = next((row for row in rows if row), [])
+        positions = _positions(path, header)
+        for row in rows:
+            if not row:
+                continue
+            line += 1
+            if len(row) != len(header):
+                raise ValueError(f"{path}:{line}: it has {len(row)} fields and the header {len(header)}; put "
+                                 "quotation marks around a value with a comma")
+            yield line, [row[at] if at is not None else "" for at in positions]
+    except csv.Error as error:
+        raise ValueError(f"{path}:{line + 1}: {error}; mend the record, or its quotation marks") from error
+
+
+def _positions(path, header):
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        near = [name for name in header if _OTHER_NAMES.get(name) in missing]
+        hint = f"; rename {', '.join(near)}" if near else ""
+        raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}{hint}")
+    if "event_type" in header and "type" not in header:
+        raise ValueError(f"{path}: the header has event_type, which nothing reads; rename it to type, as "
+                         "`groundswell ingest` wants it, too")
+    return [header.index(name) if name in header else None for name in FIELDS]
+
+
+def _json_lines(path, stream):
+    for line, text in enumerate(stream, start=1):
+        place = _Place(path, line)
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            raise place.bad("the line", text.rstrip("\n"), "it must be one JSON object")
+        yield line, [_text(place, name, found.get(name)) for name in FIELDS]
+
+
+def _text(place, name, value):
+    """As a field of a CSV would hold it."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    raise place.bad(name, json.dumps(value), "it must be a string, a number or a boolean")
+
+
+def _plain(path):
+    """The path without the suffix of a compression."""
+    path = Path(path)
+    return path.with_suffix("") if path.suffix == ".zst" else path
