@@ -101,6 +101,7 @@ void MergeBehindTrace(UserState& user, const Window& window) {
   std::vector<Edge>& edges = user.edges;
   if (window.keeps_interactions() || edges.size() <= traced) return;
   std::vector<Recency> newest;
+  newest.reserve(edges.size());
   for (const Edge& edge : edges) newest.push_back(edge.last);
   const auto first_behind = newest.begin() + static_cast<ptrdiff_t>(traced);
   std::nth_element(newest.begin(), first_behind, newest.end(), std::greater<>());

@@ -31,8 +31,8 @@ struct Window {
 
   // Whether interactions must be told apart; see Edge.
   bool keeps_interactions() const { return age_us > 0 || interactions > 0; }
-  // How much of a user's sequence is worth reading: all of it, or where a database is older than
-  // the limit, the items in the order of their newest interactions.
+  // How much of a user's sequence is kept in memory. Of a database without such a limit it is the
+  // items in the order of their newest interactions.
   size_t trace_length() const {
     return static_cast<size_t>(traced > 0 ? traced : kTraceLengthDefault);
   }

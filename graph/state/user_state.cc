@@ -33,6 +33,11 @@ bool IsNewestOfItem(const UserState& user, size_t i) {
   return i + 1 == user.edges.size() || user.edges[i + 1].item != user.edges[i].item;
 }
 
+// Of so many hidden items and their count, which is there only if they are.
+size_t HiddenBytes(size_t count) {
+  return count == 0 ? 0 : sizeof(uint64_t) + count * sizeof(HiddenItem);
+}
+
 // Where the item is among the hidden ones, or would be.
 std::vector<HiddenItem>::iterator PlaceOf(UserState& user, ItemIndex item) {
   return std::lower_bound(
@@ -125,10 +130,13 @@ void EncodeUserState(const UserState& user, std::string& out) {
                       .cluster = user.cluster,
                       .edge_count = static_cast<uint32_t>(user.edges.size()),
                       .changed_at = user.changed_at};
-  out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge) +
-             user.hidden.size() * sizeof(HiddenItem));
+  out.resize(sizeof(Header) + user.edges.size() * sizeof(Edge) + HiddenBytes(user.hidden.size()));
   std::memcpy(out.data(), &header, sizeof(Header));
-  Append(user.hidden, Append(user.edges, out.data() + sizeof(Header)));
+  char* const end = Append(user.edges, out.data() + sizeof(Header));
+  if (user.hidden.empty()) return;
+  const uint64_t count = user.hidden.size();
+  std::memcpy(end, &count, sizeof count);
+  Append(user.hidden, end + sizeof count);
 }
 
 absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
@@ -149,19 +157,27 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
   }
   std::string_view rest = record.substr(sizeof(Header));
   const size_t edge_bytes = size_t{header.edge_count} * sizeof(Edge);
-  const size_t hidden_bytes = rest.size() < edge_bytes ? 0 : rest.size() - edge_bytes;
-  if (rest.size() < edge_bytes || hidden_bytes % sizeof(HiddenItem) != 0 ||
-      (hidden_bytes > 0) != (header.version == kVersionWithHidden)) {
-    return absl::DataLossError(
-        fmt::format("user record of {} bytes does not hold the {} edges that it announces",
-                    record.size(), header.edge_count));
+  uint64_t hidden = 0;
+  const size_t counts = header.version == kVersionWithHidden ? sizeof hidden : 0;
+  if (rest.size() >= edge_bytes + counts) {
+    std::memcpy(&hidden, rest.data() + edge_bytes, counts);
+  }
+  if (hidden > rest.size() || (counts > 0) != (hidden > 0) ||
+      rest.size() != edge_bytes + HiddenBytes(hidden)) {
+    return absl::DataLossError(fmt::format(
+        "user record of {} bytes does not hold the {} edges and {} hidden items that it "
+        "announces",
+        record.size(), header.edge_count, hidden));
   }
   UserState user{.index = UserIndex{header.index},
                  .cluster = header.cluster,
                  .changed_at = header.changed_at,
                  .edges = {}};
   TakeFrom(rest, header.edge_count, user.edges);
-  TakeFrom(rest, rest.size() / sizeof(HiddenItem), user.hidden);
+  if (hidden > 0) {
+    rest.remove_prefix(sizeof hidden);
+    TakeFrom(rest, hidden, user.hidden);
+  }
   if (absl::Status s = CheckOrder(user); !s.ok()) return s;
   return user;
 }

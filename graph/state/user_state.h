@@ -72,7 +72,8 @@ void Reveal(UserState& user, ItemIndex item, int64_t time_us);
 void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out);
 
 // Record: version (u8), 3 bytes 0, index (u32), cluster (u32), edge count (u32), changed_at (i64),
-// then the edges. Version 2 ends there; with hidden items it is version 3, and they follow.
+// then the edges. Version 2 ends there; with hidden items it is version 3, and their count (u64)
+// and they follow.
 void EncodeUserState(const UserState& user, std::string& out);
 
 // DataLoss when the bytes are not such a record: wrong version, wrong length, edges out of order or

@@ -252,6 +252,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     }
     if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
       writing_ = true;
+      sent_.Clear();  // of the acknowledgement before, which gRPC does not overwrite
       bool own_buffer = false;
       // Bytes that cannot be made are an empty message, in place of an acknowledgement.
       grpc::SerializationTraits<v1::IngestResponse>::Serialize(acks_.front()->response, &sent_,

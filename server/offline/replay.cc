@@ -74,7 +74,7 @@ void ShowProgress(size_t done, size_t total, std::chrono::steady_clock::time_poi
 // The graph as it is while the events pass, with the rules by which the server folds them.
 class PassingGraph {
  public:
-  PassingGraph(std::shared_ptr<const Snapshot> snapshot, const PastLog& log,
+  PassingGraph(const std::shared_ptr<const Snapshot>& snapshot, const PastLog& log,
                const ReplayOptions& options)
       : clustering_(ClusteringOf(snapshot)),
         window_{.traced = options.traced_interactions},

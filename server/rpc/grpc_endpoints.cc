@@ -38,7 +38,9 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
                              static_cast<int>(options.ping_interval_min.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(MakeUndecodableInterceptors(metrics));
+  std::vector<std::string> names;
+  for (const auto& [name, service] : services) names.emplace_back(name);
+  interceptors.push_back(MakeUndecodableInterceptors(metrics, std::move(names)));
   interceptors.push_back(idle_calls_.MakeInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   endpoint.acceptor = builder.experimental().AddExternalConnectionAcceptor(

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "server/rpc/status_details.h"
 
@@ -56,15 +57,20 @@ class TellUndecodable final : public experimental::Interceptor {
 
 class TellUndecodableFactory final : public experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit TellUndecodableFactory(RequestMetrics& metrics) : metrics_(metrics) {}
+  TellUndecodableFactory(RequestMetrics& metrics, std::vector<std::string> services)
+      : metrics_(metrics), services_(std::move(services)) {}
 
   experimental::Interceptor* CreateServerInterceptor(experimental::ServerRpcInfo* info) override {
     const auto* method = FindMethod(info->method());
-    return method == nullptr ? nullptr : new TellUndecodable(metrics_, *method);  // gRPC deletes it
+    const bool is_served =
+        method != nullptr && std::find(services_.begin(), services_.end(),
+                                       method->service()->full_name()) != services_.end();
+    return is_served ? new TellUndecodable(metrics_, *method) : nullptr;  // gRPC deletes it
   }
 
  private:
   RequestMetrics& metrics_;
+  const std::vector<std::string> services_;
 };
 
 }  // namespace
@@ -79,8 +85,8 @@ absl::Status UndecodableRequest(std::string_view type) {
 }
 
 std::unique_ptr<experimental::ServerInterceptorFactoryInterface> MakeUndecodableInterceptors(
-    RequestMetrics& metrics) {
-  return std::make_unique<TellUndecodableFactory>(metrics);
+    RequestMetrics& metrics, std::vector<std::string> services) {
+  return std::make_unique<TellUndecodableFactory>(metrics, std::move(services));
 }
 
 }  // namespace groundswell

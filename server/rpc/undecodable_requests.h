@@ -4,7 +4,9 @@
 #define GROUNDSWELL_SERVER_RPC_UNDECODABLE_REQUESTS_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "grpcpp/support/server_interceptor.h"
@@ -15,10 +17,10 @@ namespace groundswell {
 // InvalidArgument, reason UNDECODABLE_REQUEST. `type`: the message's full name.
 absl::Status UndecodableRequest(std::string_view type);
 
-// For calls whose request is one message: gives them this answer, and counts them. `metrics` must
-// outlive the server.
+// For calls of `services` whose request is one message: gives them this answer, and counts them.
+// What the server does not serve stays UNIMPLEMENTED. `metrics` must outlive the server.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeUndecodableInterceptors(
-    RequestMetrics& metrics);
+    RequestMetrics& metrics, std::vector<std::string> services);
 
 }  // namespace groundswell
 

@@ -238,6 +238,8 @@ TEST_F(ApiTest, ARankerWithoutAScoreForTheUserFallsBackAndNeverInventsOne) {
   v1::RecommendRequest request;
   request.set_user_id("took-nothing-with-a-vector");
   request.set_ranker("dot");
+  request.set_consistency_token(upserted.consistency_token());
+  Recommend(request);  // waits
   request.set_consistency_token(
       Record(NewInteraction("dot-2", request.user_id(), item.item_id())).consistency_token());
   const v1::RecommendResponse response = Recommend(request);

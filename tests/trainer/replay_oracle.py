@@ -14,6 +14,8 @@ class MacroGraphOracle:
         self.uc, self.ic, self.recent_len = user_clusters, item_clusters, recent_len
         self.taken = [{} for _ in user_clusters]  # A[u, .], newest last
         self.takers = [{} for _ in item_clusters]  # distinct users of an item, newest last
+        # Of each pair, what is left of its interactions: [number of the event, weight], newest last.
+        self.left, self.events = {}, 0
         self.h1_u = np.zeros((len(user_clusters), q), np.int64)
         self.h1_i = np.zeros((len(item_clusters), p), np.int64)
         self.h2_i = np.zeros((len(item_clusters), q), np.int64)
@@ -30,15 +32,27 @@ class MacroGraphOracle:
         self.h2_i[item, self.ic[item]] += weight * weight
         self.h1_u[user, self.ic[item]] += weight
         self.h1_i[item, self.uc[user]] += weight
-        if weight > 0:
-            taken[item] = taken.pop(item, 0) + weight
-            self.takers[item].pop(user, None)
-            self.takers[item][user] = None
-        else:  # the newest are taken back; the pair stays where it is while something is left
-            taken[item] += weight
-            if taken[item] == 0:
-                del taken[item], self.takers[item][user]
+        self.events += 1
+        taken[item] = taken.get(item, 0) + weight
+        self.takers[item][user] = None
+        self._leave(self.left.setdefault((user, item), []), weight)
+        if taken[item] == 0:
+            del taken[item], self.takers[item][user]
+        newest = lambda user, item: self.left[user, item][-1][0]
+        self.taken[user] = dict(sorted(taken.items(), key=lambda of: newest(user, of[0])))
+        self.takers[item] = dict(sorted(self.takers[item].items(), key=lambda of: newest(of[0], item)))
         return True
+
+    def _leave(self, left, weight):
+        """The newest interactions are taken back first."""
+        if weight > 0:
+            left.append([self.events, weight])
+        while weight < 0:
+            gone = min(left[-1][1], -weight)
+            left[-1][1] -= gone
+            weight += gone
+            if left[-1][1] == 0:
+                left.pop()
 
     def user_two_hop(self, user):
         taken = self.taken[user]

@@ -115,7 +115,8 @@ class ForeignTest(unittest.TestCase):
         _run(*self._vectors(events=exported), "--event-types", "buy=3,back=-2,look=1",
              "--output", self.work / "weighted")
         graph, _ = safetensors.read(self.work / "weighted/graph.safetensors")
-        self.assertEqual((graph["count"].tolist(), graph["user_begin"][-1]), ([5], 1))
+        self.assertEqual((graph["count"].tolist(), graph["user_begin"][-1]), ([3, 1, 1], 3),
+                         "of the newest interaction two were taken back")
         self._refused([*self._vectors(events=exported), "--output", self.work / "refused"],
                       'log.jsonl:1: type is "buy"; it must be one of the configured types')
 

@@ -18,7 +18,7 @@ TEST(HiddenItemsTest, AreInTheRecordAndChangeNoOther) {
   Hide(user, kItem4, 20);
   Hide(user, kItem2, 10);
   EncodeUserState(user, record);
-  EXPECT_EQ(record.size(), plain.size() + 32);
+  EXPECT_EQ(record.size(), plain.size() + 8 + 32);
   const auto decoded = DecodeUserState(record);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(decoded->hidden, user.hidden);

