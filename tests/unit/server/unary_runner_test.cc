@@ -25,7 +25,12 @@ using ::testing::HasSubstr;
 class TestCall {
  public:
   grpc::CallbackServerContext* context() { return &context_; }
-  grpc::StatusCode Wait() { return finished_.get_future().get(); }
+  // The double still writes to itself after it told the outcome: it may go only behind that.
+  grpc::StatusCode Wait() {
+    const grpc::StatusCode code = finished_.get_future().get();
+    while (!peer_.test_status_set()) std::this_thread::yield();
+    return code;
+  }
 
  private:
   grpc::CallbackServerContext context_;
