@@ -23,7 +23,7 @@ std::string SourceName(int source) {
 
 std::optional<v1::CandidateSource> SourceOfName(std::string_view name) {
   for (int source = 1; source < v1::CandidateSource_ARRAYSIZE; ++source) {
-    if (SourceName(source) == name) return static_cast<v1::CandidateSource>(source);
+    if (v1::CandidateSource_IsValid(source) && SourceName(source) == name) return static_cast<v1::CandidateSource>(source);
   }
   return std::nullopt;
 }
@@ -31,7 +31,8 @@ std::optional<v1::CandidateSource> SourceOfName(std::string_view name) {
 std::string SourceNames() {
   std::string names;
   for (int source = 1; source < v1::CandidateSource_ARRAYSIZE; ++source) {
-    names += (source > 1 ? ", " : "") + SourceName(source);
+    if (!v1::CandidateSource_IsValid(source)) continue;  // a number that is reserved
+    names += (names.empty() ? "" : ", ") + SourceName(source);
   }
   return names;
 }

@@ -107,6 +107,31 @@ void PrintExplanations(const Response& response) {
              response.explanation_causes().known());
 }
 
+// What put the first items at their places; nothing where the blend did not order the list, or
+// nobody asked.
+void PrintBlendTerms(const v1::RecommendResponse& response) {
+  Table table({{.title = "#", .right = true},
+               {.title = "in the order of the blend because of"},
+               {.title = "score", .right = true}});
+  int rank = 0;
+  for (const v1::RecommendedItem& item : response.items()) {
+    ++rank;
+    if (item.blend_terms().empty()) continue;
+    double sum = 0;
+    for (const v1::BlendTerm& term : item.blend_terms()) sum += term.contribution();
+    table.AddRow({std::to_string(rank), fmt::format("all {} terms", item.blend_terms_size()),
+                  fmt::format("{:+.4f}", sum)});
+    for (int at = 0; at < std::min(item.blend_terms_size(), kExplanationsShown); ++at) {
+      const v1::BlendTerm& term = item.blend_terms(at);
+      table.AddRow({std::to_string(rank), term.feature(),
+                    fmt::format("{:+.4f}", term.contribution())});
+    }
+  }
+  if (table.empty()) return;
+  fmt::print("\n{}", table.ToString());
+  fmt::print("the {} largest terms of each item, all with --json\n", kExplanationsShown);
+}
+
 double Milliseconds(const google::protobuf::Duration& duration) {
   return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
 }
@@ -285,6 +310,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
     filter->Write(*request->mutable_filter());
     context.Show(context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
       PrintItems(r.items());
+      PrintBlendTerms(r);
       PrintExplanations(r);
       PrintFooter(r);
       if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {

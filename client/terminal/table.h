@@ -19,6 +19,7 @@ class Table {
   explicit Table(std::vector<Column> columns);
   // REQUIRES: one cell per column.
   void AddRow(std::vector<std::string> cells);
+  bool empty() const { return rows_.empty(); }
   // Lines that end in a newline; nothing but the titles when there are no rows.
   std::string ToString() const;
 

@@ -148,6 +148,9 @@ TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
     EXPECT_TRUE(list["items"][1]["explanations"][0]["contribution"].is_number());
   }
   EXPECT_THAT(Cli({"recommend", kCustomer}).output, Not(HasSubstr("because of")));
+  const std::vector<std::string> terms{"recommend", kCustomer, "-n", "3", "--explain", "2"};
+  EXPECT_THAT(Cli(terms).output, HasSubstr("in the order of the blend because of"));
+  EXPECT_TRUE(CliJson(terms)["items"][1]["blend_terms"][0]["feature"].is_string());
   const Finished negative = Cli({"recommend", kCustomer, "--explain", "-1"});
   EXPECT_EQ(negative.exit_code, 1);
   EXPECT_THAT(negative.output, HasSubstr("explain_items"));
