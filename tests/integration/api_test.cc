@@ -68,9 +68,8 @@ TEST_F(ApiTest, WhatAUserHidIsNotRecommendedAnyMore) {
   request.set_consistency_token(Record(hide).consistency_token());
   request.mutable_filter()->set_include_seen(true);
   request.set_page_size(100);
-  for (const v1::RecommendedItem& item : Recommend(request).items()) {
-    EXPECT_NE(item.item_id(), shown);
-  }
+  const v1::RecommendResponse after = Recommend(request);
+  for (const v1::RecommendedItem& item : after.items()) EXPECT_NE(item.item_id(), shown);
   v1::GetUserStateRequest state_request;
   state_request.set_user_id("13680");
   v1::GetUserStateResponse state;
