@@ -69,7 +69,7 @@ TEST_F(LogTest, ARepeatedEventIdIsADuplicateAlsoAfterReopening) {
     const auto store = OpenStore(path_);
     const auto log = OpenLog(*store);
     const Result result = Append(
-        *log, {MakeInteraction("u", "i0", 1, 1, "same"), MakeInteraction("u", "i1", 1, 1, "same")});
+        *log, {MakeInteraction("u", "i0", 1, 1, "same"), MakeInteraction("u", "i0", 1, 1, "same")});
     ASSERT_TRUE(result.ok());
     EXPECT_EQ(result->entries[1].outcome, Appended::Outcome::kDuplicate);
     EXPECT_EQ(result->entries[1].offset, 1);
