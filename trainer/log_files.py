@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 # Those of the server (docs/configuration.md, [event_types]).
-DEFAULT_EVENT_TYPES = {"cart": 1, "hide": -1, "purchase": 1, "return": -1, "view": 1}
+DEFAULT_EVENT_TYPES = {"cart": 1, "hide": 0, "purchase": 1, "return": -1, "view": 1}
 WEIGHT_MAX = 1_000_000
 FIELDS = ("timestamp", "user", "item", "type", "weight", "event_id", "offset")
 _REQUIRED = FIELDS[:3]
@@ -49,9 +49,9 @@ def parse_event_types(text):
     found = {}
     for pair in text.split(","):
         name, _, weight = pair.partition("=")
-        if not name or not _WHOLE.fullmatch(weight) or not 0 < abs(int(weight)) <= WEIGHT_MAX:
+        if not name or not _WHOLE.fullmatch(weight) or abs(int(weight)) > WEIGHT_MAX:
             raise ValueError(f'event_types: "{pair}" must be name=weight, such as return=-1, with a whole '
-                             f"number, -{WEIGHT_MAX} to {WEIGHT_MAX} and not 0")
+                             f"number, -{WEIGHT_MAX} to {WEIGHT_MAX}")
         found[name] = int(weight)
     return found
 
@@ -66,10 +66,9 @@ def weights_of(config):
     """What events weigh: as on the servers of [serving.event_types], or as by default."""
     of_type = config.get("serving", {}).get("event_types", DEFAULT_EVENT_TYPES)
     for name, weight in of_type.items():
-        if type(weight) is not int or not 0 < abs(weight) <= WEIGHT_MAX:
+        if type(weight) is not int or abs(weight) > WEIGHT_MAX:
             raise ValueError(f"[serving.event_types]: {name} is {weight!r}; it must be a whole number, "
-                             f"-{WEIGHT_MAX} to {WEIGHT_MAX} and not 0: a server has no "
-                             'types that weigh nothing. Give their records "weight" 0, which leaves them out')
+                             f"-{WEIGHT_MAX} to {WEIGHT_MAX}")
     return EventWeights(dict(of_type), config["data"].get("type", "purchase"))
 
 
@@ -158,7 +157,7 @@ def _rfc3339_us(text):
 
 
 def _weight(place, text, type_, weights):
-    """0 for an event that says that it weighs nothing."""
+    """0 for an event that says that it weighs nothing, or whose type hides an item."""
     if text:
         if not _WHOLE.fullmatch(text) or abs(int(text)) > WEIGHT_MAX:
             raise place.bad("weight", text, f"it must be a whole number, -{WEIGHT_MAX} to {WEIGHT_MAX}")

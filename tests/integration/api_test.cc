@@ -15,7 +15,6 @@ class ApiTest : public SampleServerTest {};
 TEST_F(ApiTest, RecommendRanksUnseenItemsWithTitlesAndSources) {
   v1::RecommendRequest request;
   request.set_user_id(kCustomer);
-  request.set_ranker("macgnn");
   const v1::RecommendResponse response = Recommend(request);
   ASSERT_EQ(response.items_size(), 20);
   EXPECT_EQ(response.ranker(), "macgnn");
@@ -70,9 +69,7 @@ TEST_F(ApiTest, WhatAUserHidIsNotRecommendedAnyMore) {
   request.mutable_filter()->set_include_seen(true);
   request.set_page_size(100);
   const v1::RecommendResponse after = Recommend(request);
-  for (const v1::RecommendedItem& item : after.items()) {
-    EXPECT_NE(item.item_id(), shown);
-  }
+  for (const v1::RecommendedItem& item : after.items()) EXPECT_NE(item.item_id(), shown);
   v1::GetUserStateRequest state_request;
   state_request.set_user_id("13680");
   v1::GetUserStateResponse state;
@@ -184,7 +181,6 @@ TEST_F(ApiTest, BatchAnswersEachEntryOnItsOwn) {
 TEST_F(ApiTest, RankScoresExactlyTheListedItemsAlikeInEveryOrder) {
   v1::RecommendRequest recommend;
   recommend.set_user_id("13047");
-  recommend.set_ranker("macgnn");
   const v1::RecommendResponse list = Recommend(recommend);
   v1::RankRequest request;
   request.set_user_id("13047");

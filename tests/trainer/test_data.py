@@ -96,6 +96,11 @@ class LogFileTest(unittest.TestCase):
         plain = self._write("b.csv", "timestamp,user,item\n1,a,x\n")
         self.assertEqual(self._read(plain, of_type={"purchase": 3}).weight.tolist(), [3])
 
+    def test_what_hides_an_item_is_no_interaction(self):
+        path = self._write("a.csv", "timestamp,user,item,type\n1,a,x,view\n2,a,y,hide\n")
+        log = self._read(path)
+        self.assertEqual((log.item, log.left_out), (["x"], {"of weight 0": 1}))
+
     def test_the_default_types_are_those_of_the_server(self):
         documented = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
         types = ", ".join(f"`{name} = {weight}`" for name, weight in sorted(log_files.DEFAULT_EVENT_TYPES.items()))

@@ -217,10 +217,10 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual((weights.of_type, weights.default_type), ({"buy": 2, "return": -2}, "buy"))
         self.assertEqual(log_files.weights_of({"data": {}}), log_files.EventWeights())
         self.assertEqual(log_files.parse_event_types("buy=2,return=-2"), weights.of_type)
-        for weight in (0, 1.5, 1_000_001, True):
+        for weight in (1.5, 1_000_001, True):
             with self.assertRaisesRegex(ValueError, "serving.event_types.: view is .* whole number"):
                 log_files.weights_of({"serving": {"event_types": {"view": weight}}, "data": {}})
-        for text in ("view", "view=0", "=1", "view=1,"):
+        for text in ("view", "view=x", "=1", "view=1,"):
             with self.assertRaisesRegex(ValueError, "must be name=weight"):
                 log_files.parse_event_types(text)
 

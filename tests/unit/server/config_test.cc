@@ -84,6 +84,8 @@ TEST(ConfigTest, EventTypesAreChecked) {
   for (const char* text : {"", "view", "view=", "=1", "view=1,", "view=1;cart=2"}) {
     EXPECT_FALSE(SetKey("event_types", text, config).ok()) << text;
   }
+  ASSERT_TRUE(SetKey("event_types", "view=1,hide=0", config).ok()) << "of 0: hides its item";
+  EXPECT_THAT(config.event_types, ElementsAre(Pair("hide", 0), Pair("view", 1)));
 }
 
 TEST(ConfigTest, NamingOneEventTypeReplacesTheTable) {
