@@ -15,6 +15,7 @@ class ApiTest : public SampleServerTest {};
 TEST_F(ApiTest, RecommendRanksUnseenItemsWithTitlesAndSources) {
   v1::RecommendRequest request;
   request.set_user_id(kCustomer);
+  request.set_ranker("macgnn");
   const v1::RecommendResponse response = Recommend(request);
   ASSERT_EQ(response.items_size(), 20);
   EXPECT_EQ(response.ranker(), "macgnn");
@@ -181,6 +182,7 @@ TEST_F(ApiTest, BatchAnswersEachEntryOnItsOwn) {
 TEST_F(ApiTest, RankScoresExactlyTheListedItemsAlikeInEveryOrder) {
   v1::RecommendRequest recommend;
   recommend.set_user_id("13047");
+  recommend.set_ranker("macgnn");
   const v1::RecommendResponse list = Recommend(recommend);
   v1::RankRequest request;
   request.set_user_id("13047");
