@@ -49,6 +49,7 @@ class UnaryRunnerTest : public ::testing::Test {
   ~UnaryRunnerTest() override {
     admission_.Drain();
     live_.log->Close();
+    serving_.Exchange(nullptr);  // ends the applier, which may still wake a compute thread
   }
 
   UnaryRunner Runner(milliseconds deadline = seconds(30), milliseconds wait = seconds(30)) {
