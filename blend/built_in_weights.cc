@@ -12,9 +12,10 @@ struct FeatureWeights {
 };
 
 // Those of the embedding, similar items, walks, macro nodes, the live vector and the ranker were
-// not learned but set: small votes for what one of them has at its top. Whoever comes back has no
-// next item, so what was trained counts more for them: set on the sample's held-out weeks, where
-// without it the first 20 find .097 of what was taken instead of .132 (docs/quality.md).
+// not learned but set: small votes for what one of them has at its top, which a log soon corrects.
+// Whoever comes back has no next item, so their live vector counts more for them: more of it, or of
+// the ranker, is better where what was trained is good, and worse where it knows nothing
+// (docs/retrieval.md has the trials).
 constexpr FeatureWeights kLearned[] = {
     {"popularity.minutes", .69f, 1.36f, -.05f, 1.57f},
     {"popularity.hour", .25f, .92f, -.17f, 1.03f},
@@ -26,8 +27,8 @@ constexpr FeatureWeights kLearned[] = {
     {"own.lately", -1.31f, -.29f, -1.21f, -.65f},
     {"item.young", 2.07f, .97f, .89f, 2.2f},
     {"live_vector.product", .5f, 0, 0, 3},
-    {"embedding.near_the_top", .4f, 0, 0, 3},
-    {"embedding.log_of_best", .3f, 0, 0, 2},
+    {"embedding.near_the_top", .4f, 0, 0, 0},
+    {"embedding.log_of_best", .3f, 0, 0, 0},
     {"similar_items.near_the_top", .4f, 0, 0, 0},
     {"similar_items.log_of_best", .3f, 0, 0, 0},
     {"next_items.proposed", -.04f, -.2f, .11f, -.41f},
@@ -54,8 +55,8 @@ constexpr FeatureWeights kLearned[] = {
     {"popular.first", -.14f, .21f, -.12f, -.42f},
     {"popular.share_of_best", -.17f, .15f, -.19f, -.23f},
     {"popular.log_of_best", -.04f, .01f, 0, -.26f},
-    {"ranker.near_the_top", .5f, 0, 0, 3},
-    {"ranker.log_of_best", .5f, 0, 0, 4},
+    {"ranker.near_the_top", .5f, 0, 0, 0},
+    {"ranker.log_of_best", .5f, 0, 0, 0},
 };
 
 }  // namespace
