@@ -23,7 +23,8 @@ std::string SourceName(int source) {
 
 std::optional<v1::CandidateSource> SourceOfName(std::string_view name) {
   for (int source = 1; source < v1::CandidateSource_ARRAYSIZE; ++source) {
-    if (v1::CandidateSource_IsValid(source) && SourceName(source) == name) return static_cast<v1::CandidateSource>(source);
+    if (v1::CandidateSource_IsValid(source) && SourceName(source) == name)
+      return static_cast<v1::CandidateSource>(source);
   }
   return std::nullopt;
 }

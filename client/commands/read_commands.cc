@@ -123,8 +123,8 @@ void PrintBlendTerms(const v1::RecommendResponse& response) {
                   fmt::format("{:+.4f}", sum)});
     for (int at = 0; at < std::min(item.blend_terms_size(), kExplanationsShown); ++at) {
       const v1::BlendTerm& term = item.blend_terms(at);
-      table.AddRow({std::to_string(rank), term.feature(),
-                    fmt::format("{:+.4f}", term.contribution())});
+      table.AddRow(
+          {std::to_string(rank), term.feature(), fmt::format("{:+.4f}", term.contribution())});
     }
   }
   if (table.empty()) return;
