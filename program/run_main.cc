@@ -26,14 +26,19 @@ void PrintError(const char* program, const char* message) {
 
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv) {
   OpenClosedStandardStreams();
+  int status = EXIT_FAILURE;
   try {
-    return body(argc, argv);
+    status = body(argc, argv);
+    if (status == EXIT_SUCCESS) return status;
   } catch (const std::bad_alloc&) {
     PrintError(program, "the system has no more memory for this process");
   } catch (const std::exception& error) {
     PrintError(program, error.what());
   }
-  return EXIT_FAILURE;
+  // Past the handlers of exit: OpenBLAS's waits for its threads, and those try for ever to get
+  // memory where there is none, which may be why this program ends.
+  static_cast<void>(::fflush(nullptr));
+  ::_exit(status);
 }
 
 }  // namespace groundswell

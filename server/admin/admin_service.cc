@@ -183,7 +183,7 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const bool validate_only = request->validate_only();
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
-      const absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
+      const absl::StatusOr<CheckedSnapshot> checked = CheckToActivate(directory, parts_.store);
       if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
       return checked.status();
     }

@@ -53,8 +53,9 @@ absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state
     return absl::FailedPreconditionError(fmt::format(
         "the database holds the interactions {} to {} in its log, but the snapshot's graph ends at "
         "{} (manifest graph_offset): the log would not continue it. Import into a new directory, "
-        "train on this log, or activate the snapshot on the running server",
-        begin, *last, base));
+        "train on this log{}",
+        begin, *last, base,
+        base > *last ? "" : ", or activate the snapshot on the running server"));
   }
   return absl::OkStatus();
 }

@@ -40,6 +40,16 @@ void SetPort(sockaddr& address, int port) {
   }
 }
 
+// "host", or "[host]", is the part before the last colon.
+std::pair<std::string, std::string> SplitAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  std::string host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  return {std::move(host), colon == std::string::npos ? "" : address.substr(colon + 1)};
+}
+
 // -1 and errno when it cannot be listened at.
 int ListenAt(const addrinfo& at) {
   const int listening =
@@ -47,6 +57,10 @@ int ListenAt(const addrinfo& at) {
   if (listening < 0) return -1;
   const int on = 1;
   setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (at.ai_family == AF_INET6) {
+    const int off = 0;  // whatever net.ipv6.bindv6only says
+    setsockopt(listening, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+  }
   if (bind(listening, at.ai_addr, at.ai_addrlen) == 0 && listen(listening, kBacklog) == 0) {
     return listening;
   }
@@ -94,12 +108,17 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const std::string& add
 }
 
 absl::Status Listener::Bind(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
+  const auto [host, port] = SplitAddress(address);
+  // As gRPC takes them: both are all addresses of both families, where there are both.
+  if (host == "::" || host == "0.0.0.0") {
+    if (absl::Status s = BindHost("::", port); s.ok() || !absl::IsNotFound(s)) return s;
+    return BindHost("0.0.0.0", port);
   }
+  absl::Status status = BindHost(host, port);
+  return absl::IsNotFound(status) ? absl::UnavailableError(status.message()) : status;
+}
+
+absl::Status Listener::BindHost(const std::string& host, const std::string& port) {
   const addrinfo hints{.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
   addrinfo* found = nullptr;
   const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
@@ -109,14 +128,12 @@ absl::Status Listener::Bind(const std::string& address) {
     if (port_ != 0) SetPort(*at->ai_addr, port_);  // all at the one that the first got
     const int listening = ListenAt(*at);
     // A name may stand for an address of a family that this machine does not have.
-    if (listening < 0 && errno == EADDRNOTAVAIL && at->ai_next != nullptr) continue;
-    if (listening < 0 && errno == EAFNOSUPPORT) continue;
-    if (listening < 0 && errno == EADDRNOTAVAIL && !listening_.empty()) continue;
+    if (listening < 0 && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)) continue;
     if (listening < 0) return absl::UnavailableError(std::strerror(errno));
     listening_.push_back(listening);
     port_ = PortOf(listening);
   }
-  if (listening_.empty()) return absl::UnavailableError("the host has no address");
+  if (listening_.empty()) return absl::NotFoundError("this machine does not have the address");
   return absl::OkStatus();
 }
 

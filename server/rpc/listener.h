@@ -23,6 +23,7 @@ class Listener {
   using OnConnection = std::function<void(int listener_fd, int connection_fd)>;
 
   // Listens at host:port, port 0 being any free one; a host of several addresses at all of them.
+  // 0.0.0.0 and [::] are every address of IPv4 and IPv6, or of IPv4 where that is all there is.
   // Connections whose descriptor would be `descriptors_end` or above are closed. Unavailable when
   // the address cannot be had.
   static absl::StatusOr<std::unique_ptr<Listener>> Start(const std::string& address,
@@ -38,6 +39,8 @@ class Listener {
  private:
   Listener(int descriptors_end, OnConnection on_connection);
   absl::Status Bind(const std::string& address);
+  // NotFound when this machine has none of the host's addresses.
+  absl::Status BindHost(const std::string& host, const std::string& port);
   void AcceptLoop();
   void AcceptAll(int listening);
   void TurnAway(int listening);

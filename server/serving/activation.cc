@@ -15,7 +15,6 @@
 #include "server/serving/clustering.h"
 #include "server/serving/load_state.h"
 #include "server/serving/served_snapshots.h"
-#include "server/serving/snapshot_staging.h"
 
 namespace groundswell {
 namespace {
@@ -255,12 +254,26 @@ GraphStore::Moment ActivationPoint::Await(const std::stop_token& stop) {
   return std::exchange(moment_, nullptr);
 }
 
+absl::StatusOr<CheckedSnapshot> CheckToActivate(const std::string& directory,
+                                                const GraphStore& store) {
+  absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
+  if (!checked.ok()) return checked;
+  const auto base = static_cast<Offset>(checked->snapshot->manifest().graph_offset);
+  const absl::StatusOr<Offset> last = store.LastLogOffset();
+  if (!last.ok()) return last.status();
+  if (*last == 0 || base <= *last) return checked;  // 0: nothing was logged, nothing removed
+  return absl::FailedPreconditionError(fmt::format(
+      "manifest.json: graph_offset is {}: must be at most {}, where this server's log ends. Users "
+      "and items that were removed would come back: train on this log (groundswell log)",
+      base, *last));
+}
+
 absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activated& activated,
                                                                    const std::string& event_id,
                                                                    const ActivationContext& context,
                                                                    const std::stop_token& stop) {
   absl::StatusOr<CheckedSnapshot> checked = absl::UnknownError("not checked");
-  RunAtLowestPriority([&] { checked = CheckSnapshot(activated.directory); });
+  RunAtLowestPriority([&] { checked = CheckToActivate(activated.directory, context.store); });
   if (!checked.ok()) return checked.status();
   if (!activated.digest.empty() && checked->snapshot->digest() != activated.digest) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" holds another snapshot by now, {}",

@@ -19,6 +19,7 @@
 #include "graph/store/store.h"
 #include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
+#include "server/serving/snapshot_staging.h"
 
 namespace groundswell {
 
@@ -58,6 +59,12 @@ struct Activated {
   std::string directory;
   std::string digest;  // of the snapshot that the directory must hold; empty: whichever it holds
 };
+
+// The snapshot in `directory`, which could be activated. Errors of CheckSnapshot;
+// FailedPrecondition when its graph_offset is beyond what the log has, for what was removed until
+// then counts as known to the snapshot.
+absl::StatusOr<CheckedSnapshot> CheckToActivate(const std::string& directory,
+                                                const GraphStore& store);
 
 // Makes the snapshot in the directory serve. AlreadyExists when it does; FailedPrecondition when
 // the directory holds another one than it must. On an error, or when it is to stop, everything is

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/integration/sample_server.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -33,6 +34,22 @@ TEST(StandardStreamsTest, AnErrorWithNowhereToGoIsNoSignal) {
                                         "' --data-dir /proc/none 2>/dev/full"});
   EXPECT_EQ(help.exit_code, 1);
 }
+
+#ifndef GROUNDSWELL_SANITIZED  // whose own memory is beyond any such limit
+// Less memory than OpenBLAS's threads want, which then try for it until the process is gone. 127:
+// not even the libraries fit.
+TEST(MemoryTest, AStartWithoutEnoughEndsWithAStatus) {
+  for (const char* kilobytes : {"200000", "300000", "500000"}) {
+    const Finished failed =
+        RunProgram({"/bin/sh", "-c",
+                    "ulimit -v " + std::string(kilobytes) +
+                        " && exec timeout -s KILL 60 '" GROUNDSWELL_SERVER_PROGRAM "' serve " +
+                        kNoDatabase},
+                   {{"OPENBLAS_NUM_THREADS", "2"}});
+    EXPECT_THAT(failed.exit_code, testing::AnyOf(1, 127)) << kilobytes << ": " << failed.output;
+  }
+}
+#endif
 
 TEST(JsonLogTest, TheLastErrorIsAnObjectToo) {
   const Finished failed =

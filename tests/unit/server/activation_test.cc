@@ -174,6 +174,26 @@ TEST_F(ActivationTest, WhatMustNotServeIsRefusedBeforeAnythingIsLogged) {
   EXPECT_EQ(Version(), "tiny@1");
 }
 
+TEST_F(ActivationTest, AGraphOffsetBeyondTheLogIsRefused) {
+  std::filesystem::remove_all(other_);
+  std::filesystem::create_directory(other_);
+  SnapshotFixture other(other_);
+  other.manifest["version"] = "2";
+  other.manifest["graph_offset"] = uint64_t{1} << 32;
+  other.WriteManifest();
+  EXPECT_TRUE(CheckToActivate(other_, *store_).ok()) << "nothing was logged that it could miss";
+  Take("ann", "i1");
+  const Offset end = log_->end();
+  const absl::Status checked = CheckToActivate(other_, *store_).status();
+  EXPECT_EQ(checked.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(checked.message().find("graph_offset is 4294967296: must be at most 6"),
+            std::string::npos)
+      << checked;
+  EXPECT_EQ(ActivateOther(), checked);
+  EXPECT_EQ(log_->end(), end);
+  EXPECT_EQ(Version(), "tiny@1");
+}
+
 TEST_F(ActivationTest, AStateThatCannotStartLeavesTheOldOneAndIsTriedAgain) {
   const auto refuse = [](ServingState&, const std::function<bool()>&) {
     return absl::InvalidArgumentError("no such ranker");

@@ -6,9 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <future>
+#include <cerrno>
 #include <limits>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "server/process/descriptor_limit.h"
@@ -25,6 +26,22 @@ int ConnectTo(int port) {
     return connection;
   }
   close(connection);
+  return -1;
+}
+
+// -1 and errno where that does not work, as on a machine without IPv6.
+int ConnectTo6(int port) {
+  const int connection = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connection < 0) return -1;
+  sockaddr_in6 address{.sin6_family = AF_INET6,
+                       .sin6_port = htons(static_cast<uint16_t>(port)),
+                       .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    return connection;
+  }
+  const int error = errno;
+  close(connection);
+  errno = error;
   return -1;
 }
 
@@ -50,6 +67,30 @@ TEST(ListenerTest, HandsConnectionsOverAndStopsListening) {
   close(connection);
   listener.reset();
   EXPECT_EQ(ConnectTo(port), -1);
+}
+
+TEST(ListenerTest, BothWaysToWriteEveryAddressAreThoseOfBothFamilies) {
+  for (const std::string host : {"0.0.0.0", "[::]"}) {
+    const auto listener = Listener::Start(host + ":0", std::numeric_limits<int>::max(), Greet);
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    const int connection = ConnectTo((*listener)->port());
+    ASSERT_GE(connection, 0) << host;
+    EXPECT_FALSE(IsTurnedAway(connection));
+    close(connection);
+    const int connection6 = ConnectTo6((*listener)->port());
+    if (connection6 < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) continue;
+    ASSERT_GE(connection6, 0) << host;
+    EXPECT_FALSE(IsTurnedAway(connection6));
+    close(connection6);
+  }
+}
+
+TEST(ListenerTest, AnAddressOfAnotherMachineIsAnErrorThatSaysSo) {
+  // TEST-NET-1 of RFC 5737.
+  const auto listener = Listener::Start("192.0.2.1:0", std::numeric_limits<int>::max(), Greet);
+  EXPECT_EQ(listener.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(listener.status().message().find("does not have"), std::string::npos)
+      << listener.status();
 }
 
 TEST(ListenerTest, APortThatIsTakenIsAnErrorThatSaysSo) {
