@@ -18,6 +18,11 @@
 //   * the state is stored with the batch that made it, with the users. In the checkpoint it would
 //     be of no use: behind one, users are settled and no entry is folded again.
 //
+// One limit: next items read the newest 256 users of an item, and of one with more users than
+// graph.neighbors_max the memory keeps the newest 7/8 of that many at least. Only if then more than
+// 3/8 of these left (were forgotten, took it back) before as many came, a restart finds older ones
+// that were not there before it.
+//
 // In one half of the lists, by a hash of the offset, what the user has seen is let in, in the other
 // it is left out, and what the user takes again is learned from in the first half alone. Lists are
 // asked for both ways; were repeats learned from only where they can be found, the own past would

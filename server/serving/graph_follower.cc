@@ -48,6 +48,10 @@ absl::Status FollowWithBlend(LiveState& state, const Retrieval::Options& retriev
     spdlog::warn("{}: the blend begins anew with the snapshot's weights",
                  std::string(s.message()));
     learner->BeginAnew();
+  } else {
+    const BlendModel::Learned& learned = learner->model().learned();
+    spdlog::info("the blend has learned from {} interactions; {} more were not among the candidates",
+                 learned.steps, learned.missed);
   }
   state.blend_learner = learner;
   Fold::Learning& learning = options.fold.learning;
