@@ -204,6 +204,7 @@ void Server::Parts::MakeStart() {
       .metrics = metrics.pipeline(),
       .applier = ApplierOptionsOf(config),
       .pipeline = PipelineOptionsOf(config, metrics.pipeline()),
+      .blend_learns = config.blend.learning,
       .compute_threads = admission->thread_count(),
       .check = [this](const Snapshot& snapshot) { return CheckConfigured(snapshot); },
       .on_applied = [this](std::span<const Applier::Result> results) { CountApplied(results); },

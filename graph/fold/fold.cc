@@ -271,6 +271,14 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
   if (outcome != FoldOutcome::kApplied) return outcome;
 
   const ItemIndex item = *around.item;
+  if (interaction.weight > 0 && options_.learning.before_applied) {
+    options_.learning.before_applied(
+        {.offset = offset,
+         .user_id = user_id,
+         .user = touched.state.has_value() ? &*touched.state : nullptr,
+         .item = item,
+         .now_us = state_.newest_event_time_us});
+  }
   UserState& user =
       touched.state.has_value()
           ? *touched.state
@@ -315,6 +323,11 @@ void Fold::Finish(Batch& batch, Offset applied, Part part) {
       generation_.PutNewUser(batch.writes, user_id, *touched.state);
     } else {
       generation_.PutUser(batch.writes, user_id, *touched.state);
+    }
+  }
+  if (options_.learning.take_changed) {
+    if (const auto learned = options_.learning.take_changed(); learned.has_value()) {
+      generation_.PutLearned(batch.writes, *learned);
     }
   }
   generation_.PutState(batch.writes, state_);

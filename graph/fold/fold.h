@@ -63,6 +63,26 @@ class Fold {
     size_t trained_items = 0;
   };
 
+  // An interaction that is about to be applied. What it points to holds during the call.
+  struct Arrival {
+    Offset offset = 0;
+    std::string_view user_id;
+    const UserState* user = nullptr;  // as it is until then; null: never seen
+    ItemIndex item{};
+    int64_t now_us = 0;  // the newest event time up to it
+  };
+  // What learns from the log, of which the graph knows nothing but its bytes. They are stored in
+  // the batch that made them: a start loads the graph as of the applied offset and replays nothing
+  // behind a checkpoint, and so must find them as of that offset, whenever it was cut off.
+  struct Learning {
+    // Told of every interaction of positive weight, in the exact state of the entries before it.
+    std::function<void(const Arrival&)> before_applied;
+    // This snapshot was activated here: what is learned begins anew, as it did there.
+    std::function<void()> begin_anew;
+    // What it is now, if that was not taken yet.
+    std::function<std::optional<std::string>()> take_changed;
+  };
+
   struct Options {
     // Edges, or users, in a batch that is a part of what an entry asks for.
     size_t batch_max = 1'000;
@@ -78,6 +98,7 @@ class Fold {
         on_upserted;
     // Told of an item that was removed.
     std::function<void(ItemIndex)> on_removed;
+    Learning learning;  // may be empty
   };
 
   // How far it is; all of one moment.

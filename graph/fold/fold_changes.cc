@@ -203,6 +203,7 @@ absl::Status Fold::UpdateItem(ItemIndex index, const UpsertItem& item, Batch& ba
 absl::Status Fold::FoldChange(Offset offset, const ActivateSnapshot& activation, Batch& batch) {
   if (activation.snapshot_digest == state_.snapshot_digest) {
     if (absl::Status s = ClusterUsersAnew(batch); !s.ok()) return s;
+    if (options_.learning.begin_anew) options_.learning.begin_anew();
   } else {
     batch.activation = &activation;
   }

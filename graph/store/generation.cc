@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kCurrentKey = "generation";
 constexpr std::string_view kStateKey = "state";
 constexpr std::string_view kCheckpointKey = "checkpoint";
+constexpr std::string_view kLearnedKey = "learned";
 // Where every key begins with a generation's number.
 constexpr Column kColumns[] = {Column::kUsers,         Column::kUserIds,     Column::kItems,
                                Column::kSnapshotFiles, Column::kCheckpoints, Column::kUsersBefore,
@@ -169,6 +170,25 @@ absl::StatusOr<GraphState> Generation::ReadState(const GraphStore::Moment& momen
   storage::v1::GraphState message;
   if (!Parse(ToView(value), message)) return absl::DataLossError("the graph state is damaged");
   return ToState(message);
+}
+
+void Generation::PutLearned(GraphStore::Batch& batch, std::string_view learned) const {
+  batch.changes().Put(Column::kDefault, Key(kLearnedKey), learned);
+}
+
+void Generation::DeleteLearned(GraphStore::Batch& batch) const {
+  batch.changes().Delete(Column::kDefault, Key(kLearnedKey));
+}
+
+absl::StatusOr<std::optional<std::string>> Generation::ReadLearned(
+    const GraphStore::Moment& moment) const {
+  rocksdb::PinnableSlice value;
+  const absl::StatusOr<bool> found =
+      database_->Get(Column::kDefault, Key(kLearnedKey), "cannot read what was learned", value,
+                     moment);
+  if (!found.ok()) return found.status();
+  if (!*found) return std::nullopt;
+  return std::optional<std::string>(ToView(value));
 }
 
 void Generation::PutNewUser(GraphStore::Batch& batch, std::string_view user_id,

@@ -94,6 +94,13 @@ class Generation {
   // NotFound when there is none.
   absl::StatusOr<GraphState> ReadState(const GraphStore::Moment& moment = nullptr) const;
 
+  // What was learned from the log up to the applied offset (Fold::Learning), in its own encoding.
+  void PutLearned(GraphStore::Batch& batch, std::string_view learned) const;
+  void DeleteLearned(GraphStore::Batch& batch) const;
+  // nullopt: nothing yet, or the database is older than learning.
+  absl::StatusOr<std::optional<std::string>> ReadLearned(
+      const GraphStore::Moment& moment = nullptr) const;
+
   // Also remembers the id under the user's index.
   void PutNewUser(GraphStore::Batch& batch, std::string_view user_id, const UserState& user) const;
   void PutUser(GraphStore::Batch& batch, std::string_view user_id, const UserState& user) const;

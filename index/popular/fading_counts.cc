@@ -7,50 +7,16 @@ namespace groundswell {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr int kUnitBits = 14;
-// Between two powers of two a weight is read off this table, and linearly between its entries:
-// within half a unit of 2^-14, and integers from end to end.
-constexpr int64_t kSteps = 64;
-
-std::array<int64_t, kSteps + 1> PowersOfTwo() {
-  std::array<int64_t, kSteps + 1> powers;
-  for (int64_t step = 0; step <= kSteps; ++step) {
-    powers[static_cast<size_t>(step)] =
-        std::llround(std::ldexp(std::exp2(static_cast<double>(step) / kSteps), kUnitBits));
-  }
-  return powers;
-}
-
-int64_t FloorOf(int64_t dividend, int64_t divisor) {
-  return dividend / divisor - static_cast<int64_t>(dividend % divisor < 0);
-}
-
 void Add(std::atomic<int64_t>& sum, int64_t term) {
   sum.store(sum.load(kRelaxed) + term, kRelaxed);
 }
 
 }  // namespace
 
-int64_t FadingCounts::Scale::SpanOf(int64_t time_us) const {
-  return FloorOf(FloorOf(time_us, half_life_us), kSpan);
-}
-
-int64_t FadingCounts::Scale::Weight(int64_t time_us) const {
-  static const std::array<int64_t, kSteps + 1> kPowers = PowersOfTwo();
-  const int64_t half_lives = FloorOf(time_us, half_life_us);
-  const int64_t part = (time_us - half_lives * half_life_us) * kSteps;
-  const auto step = static_cast<size_t>(part / half_life_us);
-  const int64_t power =
-      kPowers[step] + (kPowers[step + 1] - kPowers[step]) * (part % half_life_us) / half_life_us;
-  return power << (half_lives - FloorOf(half_lives, kSpan) * kSpan);
-}
-
-// Relative to the beginning of the present span. Powers of two: no product is rounded.
 double FadingCounts::Scale::Value(const Sums& sums) const {
-  constexpr double kUnit = 1.0 / (1 << kUnitBits);
   const int64_t now = span.load(std::memory_order_acquire) & 1;
-  return static_cast<double>(sums[static_cast<size_t>(now)].load(kRelaxed)) * kUnit +
-         static_cast<double>(sums[static_cast<size_t>(1 - now)].load(kRelaxed)) * (kUnit * kFloor);
+  return FadingTime::Value(sums[static_cast<size_t>(now)].load(kRelaxed),
+                           sums[static_cast<size_t>(1 - now)].load(kRelaxed));
 }
 
 float FadingCounts::Scale::Share(const Sums& sums, double all) const {
@@ -75,9 +41,9 @@ void FadingCounts::Add(size_t scale, ItemIndex item, std::span<const Edge> edges
   Scale& at = scales_[scale];
   const int64_t present = at.span.load(kRelaxed);
   for (const Edge& edge : edges) {
-    const int64_t span = at.SpanOf(edge.last.time_us);
+    const int64_t span = at.time.SpanOf(edge.last.time_us);
     if (span + 1 < present) continue;
-    const int64_t term = sign * edge.count * at.Weight(edge.last.time_us);
+    const int64_t term = sign * edge.count * at.time.Weight(edge.last.time_us);
     const auto slot = static_cast<size_t>(span & 1);
     groundswell::Add(SumsOf(scale, ToInt(item))[slot], term);
     groundswell::Add(at.total[slot], term);
@@ -88,7 +54,7 @@ void FadingCounts::Advance(int64_t now_us) {
   if (now_us <= now_us_.load(kRelaxed)) return;
   now_us_.store(now_us, kRelaxed);
   for (size_t scale = 0; scale < scales_.size(); ++scale) {
-    const int64_t span = scales_[scale].SpanOf(now_us);
+    const int64_t span = scales_[scale].time.SpanOf(now_us);
     if (span > scales_[scale].span.load(kRelaxed)) BeginSpan(scale, span);
   }
 }
@@ -108,9 +74,9 @@ void FadingCounts::BeginSpan(size_t scale, int64_t span) {
 void FadingCounts::Read(size_t scale, std::span<float> out) const {
   const Scale& at = scales_[scale];
   const auto begin_us =
-      static_cast<double>(at.span.load(kRelaxed)) * static_cast<double>(kSpan * at.half_life_us);
+      static_cast<double>(at.span.load(kRelaxed)) * static_cast<double>(kSpan * at.time.half_life_us());
   const auto since_us = static_cast<double>(now_us_.load(kRelaxed)) - begin_us;
-  const double faded = std::exp2(-since_us / static_cast<double>(at.half_life_us));
+  const double faded = std::exp2(-since_us / static_cast<double>(at.time.half_life_us()));
   for (size_t item = 0; item < out.size(); ++item) {
     const double value = at.Value(SumsOf(scale, item)) * faded;
     out[item] = value < kFloor ? 0.0f : static_cast<float>(value);

@@ -9,12 +9,10 @@
 // whatever order it reads the edges. (So a model may learn from it that is to be the same
 // everywhere.)
 //
-// How: values are integers. The time of a scale goes by spans of kSpan half-lives, and an edge
-// counts for the span of its t, with the weight 2^((t - begin of the span) / half_life) in units of
-// 2^-14. Of an item only the present span's sum and the one before are kept; what is older, by
-// kSpan half-lives at least, counts 0. Time alone moves nothing until the next span begins, when
-// one pass over the items clears what the last but one left (forward decay: Cormode, Shkapenyuk,
-// Srivastava, Xu, ICDE 2009). 16 bytes per item and scale.
+// How: values are integers (FadingTime). Of an item only the present span's sum and the one before
+// are kept; what is older, by kSpan half-lives at least, counts 0. Time alone moves nothing until
+// the next span begins, when one pass over the items clears what the last but one left. 16 bytes
+// per item and scale.
 //
 // TrendingItems counts users instead of interactions and is in order at every moment; here an event
 // changes one item's numbers, and whoever wants an order sorts.
@@ -30,6 +28,7 @@
 
 #include "graph/state/edge_change.h"
 #include "index/candidate_source.h"
+#include "index/popular/fading_time.h"
 
 namespace groundswell {
 
@@ -37,9 +36,9 @@ namespace groundswell {
 // a span may miss what is kSpan half-lives old.
 class FadingCounts {
  public:
-  static constexpr int64_t kSpan = 16;
+  static constexpr int64_t kSpan = FadingTime::kSpan;
   // Below it a value is 0: what one user took once, so many half-lives ago.
-  static constexpr double kFloor = 1.0 / (1 << kSpan);
+  static constexpr double kFloor = FadingTime::kFloor;
 
   // REQUIRES: half-lives of at least a microsecond, in seconds; items with an index below
   // `items_max`; weights that add up to at most kTotalCountMax (graph/state/macro_graph.h), so that
@@ -64,15 +63,13 @@ class FadingCounts {
   // Sums in units of 2^-14: [span % 2] of the present span and of the one before.
   using Sums = std::array<std::atomic<int64_t>, 2>;
   struct Scale {
-    explicit Scale(double half_life_s) : half_life_us(static_cast<int64_t>(half_life_s * 1e6)) {}
-    Scale(Scale&& other) noexcept : half_life_us(other.half_life_us) {}  // before its first use
-    int64_t SpanOf(int64_t time_us) const;
-    // In its own span, in units of 2^-14.
-    int64_t Weight(int64_t time_us) const;
+    explicit Scale(double half_life_s) : time(half_life_s) {}
+    Scale(Scale&& other) noexcept : time(other.time) {}  // before its first use
+    // Relative to the beginning of the present span.
     double Value(const Sums& sums) const;
     float Share(const Sums& sums, double all) const;
 
-    const int64_t half_life_us;
+    const FadingTime time;
     std::atomic<int64_t> span = 0;
     Sums total{};
   };

@@ -1,43 +1,68 @@
 #include "index/popular/trending_items.h"
 
 #include <algorithm>
-#include <cmath>
+#include <functional>
+#include <utility>
 
 namespace groundswell {
-namespace {
-
-// A value grows by so many powers of two before the landmark moves; a double holds twice as many.
-constexpr double kExponentMax = 500;
-
-}  // namespace
 
 TrendingItems::TrendingItems(double half_life_s, size_t user_clusters)
-    : half_life_us_(half_life_s * 1e6), of_user_node_(user_clusters) {}
+    : time_(half_life_s), of_user_node_(user_clusters) {}
 
-double TrendingItems::Value(int64_t time_us) const {
-  return std::exp2(static_cast<double>(time_us - landmark_us_) / half_life_us_);
+TrendingItems::Sums TrendingItems::SumsOf(std::span<const Edge> edges) const {
+  if (edges.empty()) return {};
+  const int64_t time_us = edges.back().last.time_us;
+  const int64_t span = time_.SpanOf(time_us);
+  if (span == span_) return {.present = time_.Weight(time_us)};
+  if (span + 1 == span_) return {.before = time_.Weight(time_us)};
+  return {};
 }
 
-double TrendingItems::ValueOf(std::span<const Edge> edges) const {
-  const double value = edges.empty() ? 0 : Value(edges.back().last.time_us);
-  return value >= kFloor * Value(now_us_) ? value : 0;
+void TrendingItems::Advance(int64_t now_us) {
+  const MutexLock lock(mutex_);
+  AdvanceTo(now_us);
+}
+
+void TrendingItems::AdvanceTo(int64_t now_us) {
+  if (now_us <= now_us_) return;
+  now_us_ = now_us;
+  if (const int64_t span = time_.SpanOf(now_us); span > span_) BeginSpan(span);
+}
+
+void TrendingItems::BeginSpan(int64_t span) {
+  const bool follows = span == span_ + 1;
+  span_ = span;
+  const auto begin = [follows](Board& board) {
+    std::vector<std::pair<Entry, Sums>> kept;
+    for (const auto& [item, sums] : board.of_item) {
+      if (!follows || sums.present == 0) continue;
+      const Sums left{.before = sums.present};
+      kept.push_back({{.value = left.Value(), .item = item}, left});
+    }
+    std::ranges::sort(kept, std::less<Entry>(), &std::pair<Entry, Sums>::first);
+    board = {};
+    for (const auto& [entry, sums] : kept) {
+      board.order.insert(board.order.end(), entry);
+      board.of_item.emplace(entry.item, sums);
+    }
+  };
+  begin(all_);
+  std::ranges::for_each(of_category_, begin);
+  std::ranges::for_each(of_user_node_, begin);
 }
 
 void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
   const MutexLock lock(mutex_);
-  if (!change.after.empty()) now_us_ = std::max(now_us_, change.after.back().last.time_us);
-  if (static_cast<double>(now_us_ - landmark_us_) > kExponentMax * half_life_us_) MoveLandmark();
-  const double before = ValueOf(change.before);
-  const double after = ValueOf(change.after);
+  if (!change.after.empty()) AdvanceTo(change.after.back().last.time_us);
+  const Sums before = SumsOf(change.before);
+  const Sums after = SumsOf(change.after);
   if (category >= of_category_.size()) of_category_.resize(category + 1);
-  if (before != after) {
-    Add(all_, change.item, after - before);
-    Add(of_category_[category], change.item, after - before);
-  }
+  Add(all_, change.item, after - before);
+  Add(of_category_[category], change.item, after - before);
   if (change.cluster_before != change.cluster_after) {
-    Add(of_user_node_[change.cluster_before], change.item, -before);
+    Add(of_user_node_[change.cluster_before], change.item, Sums{} - before);
     Add(of_user_node_[change.cluster_after], change.item, after);
-  } else if (before != after) {
+  } else {
     Add(of_user_node_[change.cluster_after], change.item, after - before);
   }
 }
@@ -45,57 +70,31 @@ void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
 void TrendingItems::Recategorize(ItemIndex item, uint32_t before, uint32_t after) {
   const MutexLock lock(mutex_);
   if (before == after || before >= of_category_.size()) return;
-  const auto at = of_category_[before].value_of_item.find(item);
-  if (at == of_category_[before].value_of_item.end()) return;
-  const double value = at->second;
+  const auto at = of_category_[before].of_item.find(item);
+  if (at == of_category_[before].of_item.end()) return;
+  const Sums sums = at->second;
   if (after >= of_category_.size()) of_category_.resize(after + 1);
-  Add(of_category_[before], item, -value);
-  Add(of_category_[after], item, value);
+  Add(of_category_[before], item, Sums{} - sums);
+  Add(of_category_[after], item, sums);
 }
 
-void TrendingItems::Add(Board& board, ItemIndex item, double value) {
-  const double floor = kFloor * Value(now_us_);
-  const auto at = board.value_of_item.find(item);
-  const double before = at != board.value_of_item.end() ? at->second : 0;
-  if (before > 0) board.order.erase({.value = before, .item = item});
-  const double after = before + value;
-  if (after >= floor) {
-    board.value_of_item.insert_or_assign(item, after);
-    board.order.insert({.value = after, .item = item});
-  } else if (before > 0) {
-    board.value_of_item.erase(item);
+void TrendingItems::Add(Board& board, ItemIndex item, const Sums& sums) {
+  if (sums == Sums{}) return;
+  Sums& of_item = board.of_item[item];
+  if (of_item != Sums{}) board.order.erase({.value = of_item.Value(), .item = item});
+  of_item = of_item + sums;
+  if (of_item == Sums{}) {
+    board.of_item.erase(item);
+  } else {
+    board.order.insert({.value = of_item.Value(), .item = item});
   }
-  while (!board.order.empty() && board.order.rbegin()->value < floor) {
-    const auto last = std::prev(board.order.end());
-    board.value_of_item.erase(last->item);
-    board.order.erase(last);
-  }
-}
-
-// All values shrink by the same factor; what becomes 0 was below the floor.
-void TrendingItems::MoveLandmark() {
-  const double factor = 1 / Value(now_us_);
-  landmark_us_ = now_us_;
-  const auto shrink = [factor](Board& board) {
-    Board kept;
-    for (const Entry& entry : board.order) {
-      const double value = entry.value * factor;
-      if (value < kFloor) break;
-      kept.order.insert(kept.order.end(), {.value = value, .item = entry.item});
-      kept.value_of_item.emplace(entry.item, value);
-    }
-    board = std::move(kept);
-  };
-  shrink(all_);
-  std::for_each(of_category_.begin(), of_category_.end(), shrink);
-  std::for_each(of_user_node_.begin(), of_user_node_.end(), shrink);
 }
 
 void TrendingItems::Append(const Board& board, const ItemFilter& filter, size_t count,
                            uint32_t source, std::vector<Candidate>& found) const {
-  const double now = Value(now_us_);
+  const double now = FadingTime::Value(time_.Weight(now_us_), 0);
   for (const Entry& entry : board.order) {
-    if (count == 0) return;
+    if (count == 0 || entry.value < kFloor * now) return;
     if (!filter.Admits(entry.item)) continue;
     found.push_back({entry.item, static_cast<float>(entry.value / now), source});
     --count;

@@ -57,7 +57,11 @@ void PrefetchNewest(const NeighborLists& lists, uint32_t node) {
 void NextItems::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) const {
   const NeighborLists& traces = adjacency_.traces();
   const std::vector<uint32_t>& users = scratch.users;
-  ReadNewest(adjacency_.users_of_items(), ToInt(item), options_.users_max, scratch.users);
+  // Of an item with more users than are kept, how many there are hangs on when the oldest left; the
+  // newest half hardly ever does.
+  const NeighborLists& of_item = adjacency_.users_of_items();
+  ReadNewest(of_item, ToInt(item), std::min(options_.users_max, of_item.neighbors_max() / 2),
+             scratch.users);
   for (size_t i = 0; i < std::min(kHandlesAhead, users.size()); ++i) traces.Prefetch(users[i]);
   // Each user's list is somewhere else in memory: it is on its way while others are read.
   for (size_t at = 0; at < users.size(); ++at) {

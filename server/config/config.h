@@ -79,6 +79,9 @@ struct Config {
     int64_t goal_items = 200;
     int64_t goal_visits = 4;
   } walk;
+  struct Blend {
+    bool learning = true;
+  } blend;
   struct Ranking {
     int64_t item_cache_mb = 256;
     std::string shares;      // empty: everybody gets the snapshot's default

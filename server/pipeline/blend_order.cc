@@ -54,8 +54,9 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
   const std::span<const Candidate> rows = table.rows();
   Extract(table, asker, scratch);
   scratch.context = ContextOf(asker);
+  scratch.weights = state_.blend_weights.Read();
   scratch.scores.resize(rows.size());
-  ScoreBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
+  ScoreBlend(scratch.weights, scratch.features, scratch.context, scratch.scores);
   ChooseRows(rows, scratch.scores, count, scratch.rows);
   scratch.features.Keep(scratch.rows);
   scratch.chosen.clear();
@@ -85,7 +86,7 @@ void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const flo
         static_cast<uint16_t>(std::min<size_t>(place + 1, std::numeric_limits<uint16_t>::max()));
   }
   scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = logits});
-  AddRankerToBlend(state_.blend_weights, scratch.features, scratch.context, scratch.scores);
+  AddRankerToBlend(scratch.weights, scratch.features, scratch.context, scratch.scores);
 }
 
 std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& scratch) const {
@@ -95,7 +96,7 @@ std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& 
   const auto row = static_cast<size_t>(at - scratch.chosen.begin());
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     const float term =
-        BlendTerm(state_.blend_weights, scratch.features, scratch.context, feature, row);
+        BlendTerm(scratch.weights, scratch.features, scratch.context, feature, row);
     if (term != 0) terms.push_back({.feature = feature, .contribution = term});
   }
   std::ranges::stable_sort(terms, std::ranges::greater(),
@@ -149,7 +150,7 @@ void BlendOrder::FindOwn(std::span<const Candidate> rows, const Asker& asker,
   scratch.own_count.resize(rows.size());
   scratch.own_age.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
-    const std::span<const Edge> edges = asker.user->state.EdgesTo(rows[i].item);
+    const std::span<const Edge> edges = asker.user->EdgesTo(rows[i].item);
     scratch.own_count[i] = static_cast<float>(SumOf(edges));
     scratch.own_age[i] =
         edges.empty() ? kNever : AgeInSeconds(edges.back().last.time_us, asker.now_us);
@@ -166,7 +167,7 @@ void BlendOrder::FindOwnOfCategories(std::span<const Candidate> rows, const Aske
     if (category >= of_category.size()) of_category.resize(category + 1);
     return category;
   };
-  for (const Edge& edge : asker.user->state.edges) {
+  for (const Edge& edge : asker.user->edges) {
     const uint32_t category = category_of(edge.item);
     OfCategory& own = of_category[category];
     if (own.count == 0) scratch.categories.push_back(category);

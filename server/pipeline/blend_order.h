@@ -17,7 +17,7 @@
 
 #include "blend/features.h"
 #include "blend/model.h"
-#include "graph/fold/applier.h"
+#include "graph/state/user_state.h"
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
 #include "server/pipeline/live_state.h"
@@ -30,7 +30,7 @@ class BlendOrder {
  public:
   // Who asks.
   struct Asker {
-    const OverlaidUser* user = nullptr;  // null: nobody knows them
+    const UserState* user = nullptr;     // null: nobody knows them
     std::span<const float> vector;       // as it is now; empty: nothing is known
     std::span<const ItemIndex> newest;   // items, newest first
     int64_t newest_item_us = 0;          // when the first of them was taken
@@ -44,6 +44,7 @@ class BlendOrder {
   // Memory of one request at a time, grown by the first ones, then reused. It holds what is known
   // of the candidates until the next Choose.
   struct Scratch {
+    BlendWeights weights;  // by which they were chosen: better ones may have come since
     BlendFeatures features;
     BlendContext context{};
     std::vector<ItemIndex> chosen;
@@ -73,6 +74,9 @@ class BlendOrder {
   void Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,
               std::vector<Candidate>& items) const;
 
+  // The features of all rows of the table, in its order, to `scratch.features`: what Choose scores.
+  void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;
+
   // Adds to scratch.scores what a ranker makes of the candidates, as Choose left them.
   void AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                  Scratch& scratch) const;
@@ -82,7 +86,6 @@ class BlendOrder {
   std::vector<BlendTermOfItem> Explain(ItemIndex item, const Scratch& scratch) const;
 
  private:
-  void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;
   void FindOwn(std::span<const Candidate> rows, const Asker& asker, Scratch& scratch) const;
   void FindOwnOfCategories(std::span<const Candidate> rows, const Asker& asker,
                            Scratch& scratch) const;

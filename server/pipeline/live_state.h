@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "blend/features.h"
-#include "blend/model.h"
+#include "blend/published_weights.h"
 #include "graph/fold/applier.h"
 #include "graph/fold/interaction_adjacency.h"
 #include "graph/state/catalogue.h"
@@ -29,6 +29,8 @@
 
 namespace groundswell {
 
+class BlendLearner;
+
 // The scales of LiveState::fading_counts, in seconds: those that the blend reads
 // (blend/features.h), and behind them the one by which popular items are ordered.
 inline constexpr std::array<double, kBlendScales.size()> kBlendHalfLivesS = {300, 3'600, 86'400,
@@ -42,8 +44,8 @@ struct LiveState {
 
   const Generation generation;
   std::shared_ptr<const Snapshot> snapshot;
-  ExampleAgreement examples;                           // of this machine's arithmetic, as loaded
-  BlendWeights blend_weights = BuiltInBlendWeights();  // what orders lists
+  ExampleAgreement examples;            // of this machine's arithmetic, as loaded
+  PublishedBlendWeights blend_weights;  // what orders lists, as it is learned
   std::shared_ptr<Catalogue> catalogue;
   std::unique_ptr<MacroGraph> graph;
   LoadedItemSide loaded;   // where the graph came from
@@ -58,6 +60,7 @@ struct LiveState {
   std::unique_ptr<LiveVectors> live_vectors;
   std::unique_ptr<NewItemVectors> new_item_vectors;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
+  std::shared_ptr<BlendLearner> blend_learner;  // the applier's
   std::unique_ptr<Applier> applier;
 };
 

@@ -159,10 +159,10 @@ void Pipeline::Run::ChooseCandidates(size_t count) {
   blended = std::popcount(query.only_sources) != 1;
   if (blended) {
     const BlendOrder::Asker asker{
-        .user = user.has_value() ? &*user : nullptr,
+        .user = user.has_value() ? &user->state : nullptr,
         .vector = retrieved.vector,
-        .newest = retrieved.newest,
-        .newest_item_us = retrieved.recent.empty() ? 0 : retrieved.recent.front().time_us,
+        .newest = retrieved.recent.newest,
+        .newest_item_us = retrieved.recent.items.empty() ? 0 : retrieved.recent.items[0].time_us,
         .now_us = list.newest_event_time_us};
     pipeline.blend_.Choose(retrieved.table, asker, count, scratch.blend, list.items);
     return;

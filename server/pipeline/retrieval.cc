@@ -30,6 +30,20 @@ constexpr const CandidateSource& kFill =
 
 }  // namespace
 
+void FindRecentItems(const UserState* user, RecentItems& recent) {
+  recent.items.clear();
+  recent.newest.clear();
+  if (user == nullptr) return;
+  NewestEdges(*user, kRecentItems, recent.newest_edges);
+  for (const uint32_t at : recent.newest_edges) {
+    const Edge& edge = user->edges[at];
+    recent.newest.push_back(edge.item);
+    recent.items.push_back({.item = edge.item,
+                            .time_us = edge.last.time_us,
+                            .weight = SumOf(user->EdgesTo(edge.item))});
+  }
+}
+
 Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options)
     : metrics_(metrics),
       options_(std::move(options)),
@@ -38,28 +52,13 @@ Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options o
              .walks = RandomWalkSource(*state.adjacency, options_.random_walk),
              .stage_reserve = options_.stage_reserve} {}
 
-void Retrieval::FindRecent(const OverlaidUser* known, Scratch& scratch) const {
-  scratch.recent.clear();
-  scratch.newest.clear();
-  if (known == nullptr) return;
-  const UserState& user = known->state;
-  NewestEdges(user, kRecentItems, scratch.newest_edges);
-  for (const uint32_t at : scratch.newest_edges) {
-    const Edge& edge = user.edges[at];
-    scratch.newest.push_back(edge.item);
-    scratch.recent.push_back({.item = edge.item,
-                              .time_us = edge.last.time_us,
-                              .weight = SumOf(user.EdgesTo(edge.item))});
-  }
-}
-
 void Retrieval::FindVector(const OverlaidUser* known, Scratch& scratch) const {
   scratch.vector.clear();
   if (known == nullptr) return;
   const UserState& user = known->state;
   const LiveVectors& live = *parts_.state.live_vectors;
   scratch.vector.resize(live.dim());
-  if (!live.OfUser(user.index, scratch.newest, user.item_count(), known->joined,
+  if (!live.OfUser(user.index, scratch.recent.newest, user.item_count(), known->joined,
                    parts_.state.embedding_index->Now(), scratch.vector)) {
     scratch.vector.clear();
   }
@@ -115,11 +114,11 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
     proposals->lists.clear();
     proposals->skipped = false;
   }
-  FindRecent(query.user, scratch);
+  FindRecentItems(query.user != nullptr ? &query.user->state : nullptr, scratch.recent);
   FindVector(query.user, scratch);
   const SourceQuery asked{.parts = parts_,
                           .user = query.user,
-                          .recent = scratch.recent,
+                          .recent = scratch.recent.items,
                           .vector = scratch.vector,
                           .filter = query.filter,
                           .filter_with_seen = query.filter_with_seen,

@@ -22,6 +22,16 @@
 
 namespace groundswell {
 
+// What a user took last, newest first. Its memory is used again.
+struct RecentItems {
+  std::vector<uint32_t> newest_edges;
+  std::vector<RecentItem> items;
+  std::vector<ItemIndex> newest;  // the same
+};
+
+// Of a user (null: nobody knows them), as many as sources may start from.
+void FindRecentItems(const UserState* user, RecentItems& recent);
+
 // Immutable and thread-safe; each thread has its own scratch.
 class Retrieval {
  public:
@@ -51,11 +61,9 @@ class Retrieval {
     std::chrono::steady_clock::time_point deadline;
   };
   struct Scratch {
-    std::vector<uint32_t> newest_edges;
-    std::vector<RecentItem> recent;  // the user's newest items, newest first
-    std::vector<ItemIndex> newest;   // the same
-    std::vector<float> vector;       // the user's; empty: nothing is known
-    CandidateTable table;            // what all sources proposed
+    RecentItems recent;         // the user's
+    std::vector<float> vector;  // theirs; empty: nothing is known
+    CandidateTable table;       // what all sources proposed
     SourceScratch of_sources;
     Proposals proposed;
     Proposals from_newest;
@@ -86,7 +94,6 @@ class Retrieval {
   ComputeThread SiblingsFor(ComputeThread thread) const;
   size_t QuotaOf(const CandidateSource& source, const Query& query) const;
   size_t CandidatesMax(const Query& query) const;
-  void FindRecent(const OverlaidUser* known, Scratch& scratch) const;
   void FindVector(const OverlaidUser* known, Scratch& scratch) const;
   void Ask(const CandidateSource& source, size_t count, SourceQuery asked, SourceScratch& scratch,
            Proposals& proposals) const;

@@ -1,8 +1,13 @@
 #include "server/serving/graph_follower.h"
 
+#include <spdlog/spdlog.h>
+
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
+
+#include "server/pipeline/blend_learner.h"
 
 namespace groundswell {
 
@@ -29,6 +34,35 @@ void FollowGraph(const LiveState& state, Applier::Options& options) {
     // The catalogue hides it already; this gives back its place in the index.
     state.embedding_index->Remove(item).IgnoreError();
   };
+}
+
+absl::Status FollowWithBlend(LiveState& state, const Retrieval::Options& retrieval, bool learns,
+                             Applier::Options& options) {
+  const auto learner = std::make_shared<BlendLearner>(state, retrieval);
+  const auto stored = state.generation.ReadLearned();
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) {
+    spdlog::info("the blend has learned nothing yet: it begins with the snapshot's weights");
+  } else if (absl::Status s = learner->Restore(**stored); !s.ok()) {
+    // Of another version, whose features were others: a server that cannot start is worse.
+    spdlog::warn("{}: the blend begins anew with the snapshot's weights",
+                 std::string(s.message()));
+    learner->BeginAnew();
+  } else {
+    const BlendModel::Learned& learned = learner->model().learned();
+    spdlog::info("the blend has learned from {} interactions; {} more were not among the candidates",
+                 learned.steps, learned.missed);
+  }
+  state.blend_learner = learner;
+  Fold::Learning& learning = options.fold.learning;
+  learning.begin_anew = [learner] { learner->BeginAnew(); };
+  learning.take_changed = [learner] { return learner->TakeChanged(); };
+  if (learns) {
+    learning.before_applied = [learner](const Fold::Arrival& arrival) {
+      learner->BeforeApplied(arrival);
+    };
+  }
+  return absl::OkStatus();
 }
 
 void RefreshPopularity(LiveState& state) {

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "graph/fold/applier.h"
 #include "graph/ids.h"
+#include "server/pipeline/retrieval.h"
 #include "server/process/periodic_thread.h"
 #include "server/serving/serving_state.h"
 
@@ -15,6 +17,13 @@ namespace groundswell {
 
 // Makes what hangs on the graph follow it from here on. `state` must outlive the applier.
 void FollowGraph(const LiveState& state, Applier::Options& options);
+
+// Has the state's blend go on from what the store holds of it, and, if it `learns`, learn from the
+// log from here on; else it stays as it is. Where the store holds nothing, or nothing that this
+// version reads, it begins with the snapshot's weights and says so. After FollowGraph; `state`
+// likewise.
+absl::Status FollowWithBlend(LiveState& state, const Retrieval::Options& retrieval, bool learns,
+                             Applier::Options& options);
 
 // Publishes the popularity order of the graph as it is now.
 void RefreshPopularity(LiveState& state);

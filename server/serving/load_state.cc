@@ -50,7 +50,7 @@ absl::Status LoadSnapshot(const Generation& generation, LiveState& state) {
   state.examples = *std::move(examples);
   const auto weights = BlendWeightsOf(*files);
   if (!weights.ok()) return weights.status();
-  state.blend_weights = *weights;
+  state.blend_weights.Publish(*weights);
   return absl::OkStatus();
 }
 
@@ -153,10 +153,11 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   half_lives_s.push_back(options.popularity_half_life_s);
   state.fading_counts = std::make_unique<FadingCounts>(half_lives_s, state.catalogue->capacity());
   state.item_ages = std::make_unique<ItemAges>(state.catalogue->capacity());
-  // What has left since may have been newer than all edges: time goes on from there.
-  state.fading_counts->Advance(state.graph_state.newest_event_time_us);
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
                                                    state.snapshot->manifest().user_clusters);
+  // What has left since may have been newer than all edges: time goes on from there.
+  state.fading_counts->Advance(state.graph_state.newest_event_time_us);
+  state.trending->Advance(state.graph_state.newest_event_time_us);
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max,
                                                            state.graph_state.window.trace_length());
   return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {

@@ -183,6 +183,8 @@ absl::Status GenerationWriter::Finish(GraphState state, bool serves) {
   state.newest_event_time_us = std::max(state.newest_event_time_us, newest_time_us_);
   state.digest = digest_;
   generation_.PutState(batch_, state);
+  // An activation that was cut off may have left some under this number.
+  generation_.DeleteLearned(batch_);
   if (serves) generation_.PutCurrent(batch_);
   return store_.Commit(batch_, /*sync=*/true);
 }

@@ -27,6 +27,7 @@ struct StartContext {
   PipelineMetrics& metrics;
   Applier::Options applier;  // but for what depends on the state
   Pipeline::Options pipeline;
+  bool blend_learns = true;
   size_t compute_threads = 1;
   // Whether the configuration fits a snapshot.
   std::function<absl::Status(const Snapshot&)> check;

@@ -98,10 +98,10 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
     BlendOrder::Scratch scratch;
     std::vector<Candidate> items;
     BlendOrder(state).Choose(retrieved.table,
-                             {.user = &user,
+                             {.user = &user.state,
                               .vector = retrieved.vector,
-                              .newest = retrieved.newest,
-                              .newest_item_us = retrieved.recent.front().time_us,
+                              .newest = retrieved.recent.newest,
+                              .newest_item_us = retrieved.recent.items.front().time_us,
                               .now_us = list.newest_event_time_us},
                              found.candidates_max, scratch, items);
     std::vector<float> logits;
@@ -110,7 +110,7 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
       BlendOrder(state).AddRanker(items, logits, scratch);
     }
     std::vector<float> scores(items.size());
-    ScoreBlend(state.blend_weights, scratch.features, scratch.context, scores);
+    ScoreBlend(state.blend_weights.Read(), scratch.features, scratch.context, scores);
     std::vector<uint32_t> order(items.size());
     std::iota(order.begin(), order.end(), 0);
     std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
@@ -138,7 +138,7 @@ TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {
   table.Add(kFromTrending, proposed);
   BlendOrder::Scratch scratch;
   std::vector<Candidate> items;
-  BlendOrder(state).Choose(table, {.user = &user, .now_us = now_us}, 10, scratch, items);
+  BlendOrder(state).Choose(table, {.user = &user.state, .now_us = now_us}, 10, scratch, items);
   const auto value = [&](std::string_view name, size_t candidate) {
     for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
       if (BlendFeatureName(feature) == name) return scratch.features.Feature(feature)[candidate];
@@ -224,13 +224,13 @@ TEST(BlendWeightsTest, AreThoseOfTheSnapshotOrBuiltIn) {
   const TemporaryDirectory directory;
   SnapshotFixture fixture(directory.path());
   fixture.WriteManifest();
-  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights, BuiltInBlendWeights());
+  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights.Read(), BuiltInBlendWeights());
   BlendWeights weights;
   weights.rows[0][0] = 2;
   weights.rows[1][kBlendListsBegin] = -.5f;
   fixture.WriteFile(kBlendWeightsFile, PrintBlendWeights(weights));
   fixture.WriteManifest();
-  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights, weights);
+  EXPECT_EQ(LiveSample(directory.path()).state->blend_weights.Read(), weights);
 }
 
 TEST(BlendWeightsTest, AFileThatNamesNoFeatureIsRefusedWithTheSnapshot) {
