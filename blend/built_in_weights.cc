@@ -12,7 +12,7 @@ struct FeatureWeights {
 };
 
 // Those of the embedding, similar items, walks, macro nodes, the live vector and the ranker were
-// not learned but set: small votes for what one of them has at its top, which a log soon corrects.
+// not learned but set: small votes for what one of them has at its top.
 // Whoever comes back has no next item, so their live vector counts more for them: more of it, or of
 // the ranker, is better where what was trained is good, and worse where it knows nothing
 // (docs/retrieval.md has the trials).
