@@ -40,12 +40,11 @@ TEST(StandardStreamsTest, AnErrorWithNowhereToGoIsNoSignal) {
 // not even the libraries fit.
 TEST(MemoryTest, AStartWithoutEnoughEndsWithAStatus) {
   for (const char* kilobytes : {"200000", "300000", "500000"}) {
-    const Finished failed =
-        RunProgram({"/bin/sh", "-c",
-                    "ulimit -v " + std::string(kilobytes) +
-                        " && exec timeout -s KILL 60 '" GROUNDSWELL_SERVER_PROGRAM "' serve " +
-                        kNoDatabase},
-                   {{"OPENBLAS_NUM_THREADS", "2"}});
+    const Finished failed = RunProgram(
+        {"/bin/sh", "-c",
+         "ulimit -v " + std::string(kilobytes) +
+             " && exec timeout -s KILL 60 '" GROUNDSWELL_SERVER_PROGRAM "' serve " + kNoDatabase},
+        {{"OPENBLAS_NUM_THREADS", "2"}});
     EXPECT_THAT(failed.exit_code, testing::AnyOf(1, 127)) << kilobytes << ": " << failed.output;
   }
 }
