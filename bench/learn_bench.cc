@@ -102,9 +102,10 @@ int Run(const Options& options) {
                                                {"core_percent_max", share}})
                            .dump());
   } else {
-    fmt::print("{} steps: {:.0f} us, the slowest hundredth from {:.0f} us; at most {:.1f}% of a "
-               "core where event time goes as the clock\n",
-               us.size(), mean, p99, share);
+    fmt::print(
+        "{} steps: {:.0f} us, the slowest hundredth from {:.0f} us; at most {:.1f}% of a "
+        "core where event time goes as the clock\n",
+        us.size(), mean, p99, share);
   }
   std::filesystem::remove_all(options.directory + "/learn_bench");
   return 0;
@@ -115,9 +116,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Times a step of learning from the log, on one thread.", "learn_bench");
   app.add_option("--snapshot", options.snapshot, "Directory of a snapshot")->required();
   app.add_option("--directory", options.directory, "An existing one, for a database")->required();
-  app.add_option("--steps", options.steps)
-      ->check(CLI::Range(10, 1'000'000))
-      ->capture_default_str();
+  app.add_option("--steps", options.steps)->check(CLI::Range(10, 1'000'000))->capture_default_str();
   app.add_flag("--json", options.as_json, "Print JSON");
   app.footer("Example:\n  learn_bench --snapshot sample/online-retail --directory /tmp");
   CLI11_PARSE(app, argc, argv);

@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "server": {"server", "blend", "csv", "index", "graph", "models", "program", "scheduling", "groundswell",
                "google"},
     "client": {"client", "csv", "program", "scheduling", "groundswell", "google"},
-    "bench": {"bench", "blend", "client", "graph", "index", "models", "groundswell"},
+    "bench": {"bench", "blend", "client", "graph", "index", "models", "server", "groundswell"},
 }
 # Which sub-folders the files of a sub-folder may include from, beside their own; "." has the files of
 # the folder itself. Without circles: read from top to bottom, each includes from above it alone.

@@ -183,9 +183,8 @@ void Generation::DeleteLearned(GraphStore::Batch& batch) const {
 absl::StatusOr<std::optional<std::string>> Generation::ReadLearned(
     const GraphStore::Moment& moment) const {
   rocksdb::PinnableSlice value;
-  const absl::StatusOr<bool> found =
-      database_->Get(Column::kDefault, Key(kLearnedKey), "cannot read what was learned", value,
-                     moment);
+  const absl::StatusOr<bool> found = database_->Get(Column::kDefault, Key(kLearnedKey),
+                                                    "cannot read what was learned", value, moment);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
   return std::optional<std::string>(ToView(value));

@@ -73,8 +73,8 @@ void FadingCounts::BeginSpan(size_t scale, int64_t span) {
 
 void FadingCounts::Read(size_t scale, std::span<float> out) const {
   const Scale& at = scales_[scale];
-  const auto begin_us =
-      static_cast<double>(at.span.load(kRelaxed)) * static_cast<double>(kSpan * at.time.half_life_us());
+  const auto begin_us = static_cast<double>(at.span.load(kRelaxed)) *
+                        static_cast<double>(kSpan * at.time.half_life_us());
   const auto since_us = static_cast<double>(now_us_.load(kRelaxed)) - begin_us;
   const double faded = std::exp2(-since_us / static_cast<double>(at.time.half_life_us()));
   for (size_t item = 0; item < out.size(); ++item) {

@@ -20,7 +20,8 @@ class FadingTime {
   static constexpr double kFloor = 1.0 / (1 << kSpan);
 
   // REQUIRES: at least a microsecond.
-  explicit FadingTime(double half_life_s) : half_life_us_(static_cast<int64_t>(half_life_s * 1e6)) {}
+  explicit FadingTime(double half_life_s)
+      : half_life_us_(static_cast<int64_t>(half_life_s * 1e6)) {}
 
   int64_t half_life_us() const { return half_life_us_; }
   int64_t SpanOf(int64_t time_us) const;

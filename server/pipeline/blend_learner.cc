@@ -101,8 +101,7 @@ void BlendLearner::Propose(const Fold::Arrival& arrival, const ItemFilter& filte
   const auto quota = [&](SourceBit source) { return quotas_[source]; };
   const auto from_newest = [&](size_t count) {
     return next_items_.Retrieve(
-        {.vector = {}, .filter = filter, .count = count, .recent = recent_.items},
-        of_next_items_);
+        {.vector = {}, .filter = filter, .count = count, .recent = recent_.items}, of_next_items_);
   };
   std::vector<std::pair<SourceBit, std::vector<Candidate>>> lists;
   if (const size_t count = quota(kFromNextItems); count > 0) {
@@ -115,8 +114,8 @@ void BlendLearner::Propose(const Fold::Arrival& arrival, const ItemFilter& filte
     lists.emplace_back(kFromTrending, state_.trending->Retrieve({}, filter, count));
   }
   if (const size_t count = quota(kFromMacroNode); count > 0) {
-    lists.emplace_back(kFromMacroNode, state_.trending->RetrieveOfUserNode(arrival.user->cluster,
-                                                                           filter, count));
+    lists.emplace_back(kFromMacroNode,
+                       state_.trending->RetrieveOfUserNode(arrival.user->cluster, filter, count));
   }
   size_t proposed = 0;
   for (const auto& [source, list] : lists) proposed += list.size();

@@ -95,8 +95,7 @@ std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& 
   if (at == scratch.chosen.end()) return terms;
   const auto row = static_cast<size_t>(at - scratch.chosen.begin());
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
-    const float term =
-        BlendTerm(scratch.weights, scratch.features, scratch.context, feature, row);
+    const float term = BlendTerm(scratch.weights, scratch.features, scratch.context, feature, row);
     if (term != 0) terms.push_back({.feature = feature, .contribution = term});
   }
   std::ranges::stable_sort(terms, std::ranges::greater(),

@@ -30,10 +30,10 @@ class BlendOrder {
  public:
   // Who asks.
   struct Asker {
-    const UserState* user = nullptr;     // null: nobody knows them
-    std::span<const float> vector;       // as it is now; empty: nothing is known
-    std::span<const ItemIndex> newest;   // items, newest first
-    int64_t newest_item_us = 0;          // when the first of them was taken
+    const UserState* user = nullptr;    // null: nobody knows them
+    std::span<const float> vector;      // as it is now; empty: nothing is known
+    std::span<const ItemIndex> newest;  // items, newest first
+    int64_t newest_item_us = 0;         // when the first of them was taken
     int64_t now_us = 0;
   };
   // What a user took of one category.

@@ -60,7 +60,7 @@ struct LiveState {
   std::unique_ptr<LiveVectors> live_vectors;
   std::unique_ptr<NewItemVectors> new_item_vectors;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
-  std::shared_ptr<BlendLearner> blend_learner;  // the applier's
+  std::shared_ptr<BlendLearner> blend_learner;                     // the applier's
   std::unique_ptr<Applier> applier;
 };
 

@@ -45,13 +45,13 @@ absl::Status FollowWithBlend(LiveState& state, const Retrieval::Options& retriev
     spdlog::info("the blend has learned nothing yet: it begins with the snapshot's weights");
   } else if (absl::Status s = learner->Restore(**stored); !s.ok()) {
     // Of another version, whose features were others: a server that cannot start is worse.
-    spdlog::warn("{}: the blend begins anew with the snapshot's weights",
-                 std::string(s.message()));
+    spdlog::warn("{}: the blend begins anew with the snapshot's weights", std::string(s.message()));
     learner->BeginAnew();
   } else {
     const BlendModel::Learned& learned = learner->model().learned();
-    spdlog::info("the blend has learned from {} interactions; {} more were not among the candidates",
-                 learned.steps, learned.missed);
+    spdlog::info(
+        "the blend has learned from {} interactions; {} more were not among the candidates",
+        learned.steps, learned.missed);
   }
   state.blend_learner = learner;
   Fold::Learning& learning = options.fold.learning;

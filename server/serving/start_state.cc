@@ -67,14 +67,14 @@ absl::Status StartState(ServingState& state, const StartContext& context,
   if (!stored.ok()) return stored.status();
   if (stored->has_value()) checkpoint = (*stored)->offset;
   Applier::Options options = OptionsFor(state, context);
-  if (absl::Status s = FollowWithBlend(state, context.pipeline.retrieval, context.blend_learns,
-                                       options);
+  if (absl::Status s =
+          FollowWithBlend(state, context.pipeline.retrieval, context.blend_learns, options);
       !s.ok()) {
     return s;
   }
-  state.applier = std::make_unique<Applier>(context.store, state.generation, context.log,
-                                            *state.catalogue, *state.graph, state.graph_state,
-                                            checkpoint, std::move(options));
+  state.applier =
+      std::make_unique<Applier>(context.store, state.generation, context.log, *state.catalogue,
+                                *state.graph, state.graph_state, checkpoint, std::move(options));
   if (absl::Status s = CatchUp(*state.applier, cancelled); !s.ok()) return s;
   RefreshPopularity(state);
   state.pipeline =

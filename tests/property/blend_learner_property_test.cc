@@ -1,7 +1,5 @@
 // The blend learns from the log while it serves: the same log teaches the same, however it was cut
 // into batches and wherever the server was restarted; and what is bad for it.
-#include "server/pipeline/blend_learner.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,6 +15,7 @@
 #include "graph/store/rocksdb_log.h"
 #include "graph/upkeep/checkpoint.h"
 #include "server/offline/import.h"
+#include "server/pipeline/blend_learner.h"
 #include "server/serving/clustering.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/load_state.h"
@@ -79,9 +78,12 @@ class Learning {
     std::promise<Offset> appended;
     AppendRequest request;
     request.entries = std::move(entries);
-    ASSERT_TRUE(log->Append(std::move(request), [&](const absl::StatusOr<AppendResult>& result) {
-                     appended.set_value(result.ok() ? result->entries.back().offset : Offset{0});
-                   }).ok());
+    ASSERT_TRUE(log->Append(std::move(request),
+                            [&](const absl::StatusOr<AppendResult>& result) {
+                              appended.set_value(result.ok() ? result->entries.back().offset
+                                                             : Offset{0});
+                            })
+                    .ok());
     std::promise<bool> applied;
     state->applier->WhenApplied(appended.get_future().get(),
                                 std::chrono::steady_clock::now() + std::chrono::seconds(60),
@@ -301,8 +303,7 @@ TEST(BlendLearnerProperty, RepeatsTeachInOneHalfOfTheLists) {
   Learning learning(directory.File("db"), {});
   std::vector<LogEntry> entries;
   for (size_t at = 0; at < 400; ++at) {
-    entries.push_back(
-        Event("bob", "i1", static_cast<int64_t>(1'700'000'000 + at) * kSecond, at));
+    entries.push_back(Event("bob", "i1", static_cast<int64_t>(1'700'000'000 + at) * kSecond, at));
   }
   learning.Apply(std::move(entries));
   EXPECT_NEAR(static_cast<double>(learning.learned().steps), 200, 40);
