@@ -42,15 +42,15 @@ struct Stubs {
 // A context with a deadline that no healthy call reaches.
 inline std::unique_ptr<grpc::ClientContext> NewContext() {
   auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(5));
   return context;
 }
 
-// Whether it comes true. What a server does beside answering takes a busy machine a while: a minute
-// is only waited for when it never does.
+// Whether it comes true. What a server does beside answering takes a busy machine a while: five minutes
+// are only waited for when it never does.
 template <typename Condition>
 bool Becomes(const Condition& condition) {
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > patience) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

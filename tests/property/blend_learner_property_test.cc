@@ -86,7 +86,7 @@ class Learning {
                     .ok());
     std::promise<bool> applied;
     state->applier->WhenApplied(appended.get_future().get(),
-                                std::chrono::steady_clock::now() + std::chrono::seconds(60),
+                                std::chrono::steady_clock::now() + std::chrono::minutes(5),
                                 [&](bool reached) { applied.set_value(reached); });
     ASSERT_TRUE(applied.get_future().get());
   }
