@@ -46,8 +46,8 @@ inline std::unique_ptr<grpc::ClientContext> NewContext() {
   return context;
 }
 
-// Whether it comes true. What a server does beside answering takes a busy machine a while: five minutes
-// are only waited for when it never does.
+// Whether it comes true. What a server does beside answering takes a busy machine a while: five
+// minutes are only waited for when it never does.
 template <typename Condition>
 bool Becomes(const Condition& condition) {
   const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
