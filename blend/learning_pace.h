@@ -7,7 +7,7 @@
 //           it is long, and a long log is folded again in little more time than without
 //   always  in the second of these, not more than one per kGapUs of event time, with up to kBurst
 //           saved up; so where event time goes as fast as the clock, steps of 290 us take at
-//           most 3.6% of a core (bench/learn_bench)
+//           most 3% of a core (bench/learn_bench)
 //
 // Saving some up (a leaky bucket: the "generic cell rate algorithm" of ATM networks) instead of a
 // gap after each: an invoice's lines have one time, and by gaps only its first would be learned

@@ -294,7 +294,10 @@ class TrainingTest(unittest.TestCase):
         with mock.patch.object(serving_quality, "_ask", ask), \
                 mock.patch.object(training, "_write_models", write_models):
             found = self._compared(compare)
-        (run, models), (alone, fused) = trained[0], asked
+        (run, models), alone = trained[0], asked[0]
+        rankers = [name for name in alone if name not in ("order of retrieval", "popularity")]
+        # A server for each of them, in whose blend it votes.
+        fused = {ranker: lists[""] for ranker, lists in zip(rankers, asked[1:], strict=True)}
         features = _features_at_the_cut(run, self.work / "whole")
         descending = lambda logits: bool((np.diff(logits) < 1e-4).all())
         for name, of_seeds in models.items():
@@ -338,7 +341,8 @@ class TrainingTest(unittest.TestCase):
                                    more="[serving.retrieval]\ntrending_half_life_s = 600")
         settings = [call.args[2] for call in serving.call_args_list]
         self.assertEqual([of.get("ranking.shares") for of in settings],
-                         [None, "dot=100", "macgnn=100", "surge=100"])
+                         [None, "dot=100", *(f"{name}.seed-{seed}=100"
+                                             for name in ("macgnn", "surge") for seed in (1, 2))])
         self.assertEqual({of["retrieval.trending_half_life_s"] for of in settings}, {600})
         later = int((data.read_log(self.work / "events.csv").time_s >= self._cut_s()).sum())
         lists = {title.partition(", ")[2]: (title, values) for title, values in found["lists"].items()}
