@@ -7,6 +7,7 @@ namespace groundswell {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+
 void Add(std::atomic<int64_t>& sum, int64_t term) {
   sum.store(sum.load(kRelaxed) + term, kRelaxed);
 }
