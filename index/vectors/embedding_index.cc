@@ -68,6 +68,8 @@ absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
   index->items_max_ = std::max(vectors->size(), options.items_max);
   auto built = index->BuildIndex(*vectors, threads, progress);
   if (!built.ok()) return built.status();
+  index->trained_ = std::make_shared<const Epoch>(Epoch{
+      .vectors = vectors, .index = *built, .changes = std::make_shared<VectorChanges>(0, 0, dim)});
   index->Publish({.vectors = std::move(vectors),
                   .index = *std::move(built),
                   .changes = std::make_shared<VectorChanges>(2 * options.changes_max,
@@ -97,14 +99,19 @@ absl::StatusOr<std::shared_ptr<const FaissIndex>> EmbeddingIndex::BuildIndex(
 }
 
 absl::StatusOr<std::vector<Candidate>> EmbeddingIndex::Retrieve(const CandidateQuery& query) const {
+  return Retrieve(query, Now());
+}
+
+absl::StatusOr<std::vector<Candidate>> EmbeddingIndex::Retrieve(const CandidateQuery& query,
+                                                                const View& view) const {
   if (absl::Status s = CheckVector(query.vector, dim_, "query vector"); !s.ok()) return s;
   if (query.count == 0) return std::vector<Candidate>();
   SearchOnOneThread();
-  const std::shared_ptr<const Epoch> now = epoch();
-  return SearchVectors({.vectors = *now->vectors,
-                        .index = now->index.get(),
-                        .changes = *now->changes,
-                        .n = now->changes->size(),
+  const Epoch& searched = *view.epoch_;
+  return SearchVectors({.vectors = *searched.vectors,
+                        .index = searched.index.get(),
+                        .changes = *searched.changes,
+                        .n = view.n_,
                         .rescore_factor = options_.rescore_factor},
                        query);
 }
@@ -208,6 +215,8 @@ void EmbeddingIndex::Publish(Epoch epoch) {
 }
 
 EmbeddingIndex::View EmbeddingIndex::Now() const { return View(epoch()); }
+
+EmbeddingIndex::View EmbeddingIndex::Trained() const { return View(trained_); }
 
 std::span<const float> EmbeddingIndex::View::VectorOf(ItemIndex item) const {
   const VectorChanges& changes = *epoch_->changes;

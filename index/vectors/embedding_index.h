@@ -65,6 +65,10 @@ class EmbeddingIndex {
   // query's vector is not `dim` finite numbers.
   absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query) const;
 
+  class View;
+  // The same among the vectors of a view.
+  absl::StatusOr<std::vector<Candidate>> Retrieve(const CandidateQuery& query,
+                                                  const View& view) const;
   // Gives an item a vector, or another one: the next search finds it. InvalidArgument when the
   // vector is not `dim` finite numbers, OutOfRange when there is no room for the item's index.
   absl::Status Upsert(ItemIndex item, std::span<const float> vector)
@@ -72,9 +76,11 @@ class EmbeddingIndex {
   // Takes the item's vector away. Not needed for items that a filter leaves out.
   absl::Status Remove(ItemIndex item) ABSL_LOCKS_EXCLUDED(writer_mutex_);
 
-  class View;
   // The vectors as they are now; what changes later, a view does not show.
   View Now() const;
+  // The trained vectors, whatever has changed since: a search of them answers the same for ever.
+  // The index that was built of them is kept for it when another one takes its place.
+  View Trained() const;
 
   // Whether so much has changed that Rebuild is worth its time: at least Options::changes_max
   // items, which every search scans.
@@ -117,8 +123,9 @@ class EmbeddingIndex {
   const size_t dim_;
   const Options options_;
   size_t items_max_ = 0;
-  Mutex rebuild_mutex_;  // held while an index is built
-  Mutex writer_mutex_;   // held to append, and to put an epoch in place
+  std::shared_ptr<const Epoch> trained_;  // without changes
+  Mutex rebuild_mutex_;                   // held while an index is built
+  Mutex writer_mutex_;                    // held to append, and to put an epoch in place
   uint64_t sequence_ ABSL_GUARDED_BY(writer_mutex_) = 0;
   mutable Mutex mutex_;  // leaf
   std::shared_ptr<const Epoch> epoch_ ABSL_GUARDED_BY(mutex_);

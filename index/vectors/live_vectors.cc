@@ -30,7 +30,7 @@ bool LiveVectors::OfUser(UserIndex user, std::span<const ItemIndex> newest, size
     if (vector.empty()) continue;
     const size_t users = adjacency_.users_of_items().Degree(ToInt(item)) +
                          std::binary_search(joined.begin(), joined.end(), item);
-    AddScaled(vector, Norm(degree, users), out);
+    AddScaled(vector, Norm(degree, std::min(users, kUsersMax)), out);
     is_known = true;
   }
   return is_known;
@@ -56,7 +56,7 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
       if (one->node != ToInt(item)) newest.push_back(ItemIndex{one->node});
     }
     if (!OfUser(user, newest, neighbors.size(), {}, items, of_user)) continue;
-    AddScaled(of_user, Norm(neighbors.size(), degree), out);
+    AddScaled(of_user, Norm(neighbors.size(), std::min(degree, kUsersMax)), out);
     is_known = true;
   }
   return is_known;

@@ -8,8 +8,9 @@
 //   user:  e_u + sum over the newest items i of u of  e_i / sqrt(|N_u| |N_i|)
 //   item:        sum over the newest users u of i of  e_u' / sqrt(|N_u| |N_i|)
 //
-// e_u is 0 for a user that was not trained, and e_u' such a user's own first line. Items without a
-// vector contribute nothing. An item is given one only if it has none of its own.
+// |N_i| counts no more than kUsersMax: of an item with very many users, memory keeps a varying
+// number. e_u is 0 for a user that was not trained, and e_u' such a user's own first line. Items
+// without a vector contribute nothing. An item is given one only if it has none of its own.
 #ifndef GROUNDSWELL_INDEX_VECTORS_LIVE_VECTORS_H_
 #define GROUNDSWELL_INDEX_VECTORS_LIVE_VECTORS_H_
 
@@ -28,6 +29,7 @@ class LiveVectors {
  public:
   // Newest neighbours that a vector is made of.
   static constexpr size_t kNeighborsMax = 50;
+  static constexpr size_t kUsersMax = 2'048;
 
   // `trained_users`: rows of `dim` floats, by user. All must outlive it.
   LiveVectors(std::span<const float> trained_users, size_t dim,

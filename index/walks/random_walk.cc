@@ -62,6 +62,8 @@ class RandomWalk::Walkers {
         items_(adjacency.items_of_users()),
         restart_(options.restart),
         bias_(options.recency_bias),
+        newest_max_(options.newest_max > 0 ? options.newest_max
+                                           : std::numeric_limits<size_t>::max()),
         start_(ToInt(start)),
         // Of the start alone, so that its walks are the same whatever the others are; hashed, so
         // that two starts' states are far apart.
@@ -105,7 +107,8 @@ class RandomWalk::Walkers {
     const double uniform = UpperUniform(random);
     double share = uniform;
     for (int i = 1; i < bias_; ++i) share *= uniform;
-    return list.size() - 1 - static_cast<size_t>(static_cast<double>(list.size()) * share);
+    const auto drawn_from = static_cast<double>(std::min(list.size(), newest_max_));
+    return list.size() - 1 - static_cast<size_t>(drawn_from * share);
   }
 
   // Draws a neighbour of `node`, and brings it on its way from memory.
@@ -131,6 +134,7 @@ class RandomWalk::Walkers {
       // spares the product.
       const bool taken =
           neighbor->weight >= list.weight_max() || proposal >= kProposalsMax ||
+          list.size() > newest_max_ ||
           LowerUniform(drawn) * list.weight_max() < static_cast<double>(neighbor->weight);
       if (taken) return neighbor->node;
     }
@@ -141,6 +145,7 @@ class RandomWalk::Walkers {
   const NeighborLists& items_;
   const double restart_;
   const int bias_;
+  const size_t newest_max_;
   const uint32_t start_;
   SplitMix64 random_;
   std::array<uint32_t, kLanes> at_;
@@ -180,12 +185,14 @@ WalkSummary RandomWalk::Run(std::span<const WalkStart> starts, uint64_t seed, St
   scratch.degrees.clear();
   scratch.weights.clear();
   scratch.visited.clear();
+  const size_t newest_max = options_.newest_max;
   for (const WalkStart& start : starts) {
-    scratch.degrees.push_back(adjacency_.users_of_items().Degree(ToInt(start.item)));
+    const size_t degree = adjacency_.users_of_items().Degree(ToInt(start.item));
+    scratch.degrees.push_back(newest_max > 0 ? std::min(degree, newest_max) : degree);
     scratch.weights.push_back(start.weight);
   }
-  AllocateSteps(scratch.degrees, scratch.weights, adjacency_.users_of_items().degree_max(),
-                options_.steps, scratch.steps);
+  const size_t degree_max = newest_max > 0 ? newest_max : adjacency_.users_of_items().degree_max();
+  AllocateSteps(scratch.degrees, scratch.weights, degree_max, options_.steps, scratch.steps);
   // Rounding adds less than a step per start.
   const size_t visited_max = options_.steps + starts.size();
   scratch.visits.Reset(visited_max);

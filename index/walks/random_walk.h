@@ -44,6 +44,10 @@ struct WalkOptions {
   size_t goal_items = 200;   // n_p; 0: no early end
   uint32_t goal_visits = 4;  // n_v
   int recency_bias = 4;      // b, 1 to 8; 1: the same for old and new
+  // Above 0: no more of a node's newest neighbours than these are drawn from, whatever weights they
+  // have where a node has more, and C is this. So the visits do not depend on how many old ones of
+  // a node with very many are still in memory.
+  size_t newest_max = 0;
 };
 
 // Proposals of a neighbour until one is taken whatever its weight.

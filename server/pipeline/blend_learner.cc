@@ -19,10 +19,12 @@ bool LetsSeenIn(Offset offset) { return (HashOfOffset(offset) & 1) != 0; }
 BlendLearner::BlendLearner(LiveState& state, const Retrieval::Options& options)
     : state_(state),
       start_(state.blend_weights.Read()),
-      quotas_(options.quotas),
-      next_items_(*state.adjacency, options.next_items),
       blend_(state),
-      model_(BlendModel::Options{}, start_) {}
+      scoring_(state, nullptr, 0, Scoring::Vectors::kTrained),
+      ranker_(state.snapshot->FindRanker("")),
+      candidates_(state, options),
+      model_(BlendModel::Options{}, start_),
+      of_ranker_(scoring_.NewScratch()) {}
 
 std::string BlendLearner::EncodeState() const {
   std::string state(sizeof(pace_.paid_until_us), '\0');
@@ -64,63 +66,77 @@ bool BlendLearner::IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen) {
   return ChosenForLearning(arrival.offset, learned.steps + learned.missed, arrival.now_us, pace_);
 }
 
+bool BlendLearner::IsWhole(Offset offset) const {
+  const BlendModel::Learned& learned = model_.learned();
+  const bool young = learned.steps + learned.missed < LearningPace::kYoung;
+  return (HashOfOffset(offset) >> 1) % (young ? kYoungWholeOneIn : kWholeOneIn) == 0;
+}
+
+ItemFilter BlendLearner::FilterFor(const Fold::Arrival& arrival, bool with_seen) {
+  seen_.clear();
+  hidden_.clear();
+  if (!with_seen) {
+    for (const Edge& edge : arrival.user->edges) seen_.push_back(edge.item);
+  }
+  for (const HiddenItem& hidden : arrival.user->hidden) hidden_.push_back(hidden.item);
+  ItemFilter filter;
+  filter.RequireAvailable(*state_.catalogue, arrival.now_us);
+  if (!seen_.empty()) filter.Exclude(seen_);
+  if (!hidden_.empty()) filter.Exclude(hidden_);
+  return filter;
+}
+
+void BlendLearner::FindVector(const UserState& user, const EmbeddingIndex::View& trained) {
+  vector_.resize(state_.live_vectors->dim());
+  if (!state_.live_vectors->OfUser(user.index, recent_.newest, user.item_count(), {}, trained,
+                                   vector_)) {
+    vector_.clear();
+  }
+}
+
 void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   const bool with_seen = LetsSeenIn(arrival.offset);
   if (!IsLearnedFrom(arrival, with_seen)) return;
   changed_ = true;
   const UserState& user = *arrival.user;
-  seen_.clear();
-  hidden_.clear();
-  if (!with_seen) {
-    for (const Edge& edge : user.edges) seen_.push_back(edge.item);
-  }
-  for (const HiddenItem& hidden : user.hidden) hidden_.push_back(hidden.item);
-  ItemFilter filter;
-  filter.RequireAvailable(*state_.catalogue, arrival.now_us);
-  if (!seen_.empty()) filter.Exclude(seen_);
-  if (!hidden_.empty()) filter.Exclude(hidden_);
-
+  const ItemFilter filter = FilterFor(arrival, with_seen);
+  const bool whole = IsWhole(arrival.offset);
+  const EmbeddingIndex::View trained = state_.embedding_index->Trained();
+  FindRecentItems(&user, recent_);
+  vector_.clear();
+  if (whole) FindVector(user, trained);
   state_.fading_counts->Advance(arrival.now_us);
   state_.trending->Advance(arrival.now_us);
-  FindRecentItems(&user, recent_);
-  Propose(arrival, filter, with_seen);
+  candidates_.Propose({.user = user,
+                       .recent = recent_,
+                       .vector = vector_,
+                       .filter = filter,
+                       .with_seen = with_seen,
+                       .whole = whole,
+                       .seed = HashOfOffset(arrival.offset)},
+                      table_);
   const BlendOrder::Asker asker{
       .user = &user,
-      .vector = {},
+      .vector = vector_,
+      .items = &trained,
       .newest = recent_.newest,
       .newest_item_us = recent_.items.empty() ? 0 : recent_.items.front().time_us,
       .now_us = arrival.now_us};
   blend_.Extract(table_, asker, blend_scratch_);
+  if (whole) AskRanker(user);
   const auto at = std::ranges::find(table_.rows(), arrival.item, &Candidate::item);
   std::optional<size_t> taken;
   if (at != table_.rows().end()) taken = static_cast<size_t>(at - table_.rows().begin());
   model_.Learn(blend_scratch_.features, ContextOf(asker), taken, model_scratch_);
 }
 
-void BlendLearner::Propose(const Fold::Arrival& arrival, const ItemFilter& filter, bool with_seen) {
-  const auto quota = [&](SourceBit source) { return quotas_[source]; };
-  const auto from_newest = [&](size_t count) {
-    return next_items_.Retrieve(
-        {.vector = {}, .filter = filter, .count = count, .recent = recent_.items}, of_next_items_);
-  };
-  std::vector<std::pair<SourceBit, std::vector<Candidate>>> lists;
-  if (const size_t count = quota(kFromNextItems); count > 0) {
-    lists.emplace_back(kFromNextItems, from_newest(count));
-  }
-  if (const size_t count = quota(kFromHistory); count > 0 && with_seen) {
-    lists.emplace_back(kFromHistory, RetrieveHistory(*arrival.user, filter, count, of_history_));
-  }
-  if (const size_t count = quota(kFromTrending); count > 0) {
-    lists.emplace_back(kFromTrending, state_.trending->Retrieve({}, filter, count));
-  }
-  if (const size_t count = quota(kFromMacroNode); count > 0) {
-    lists.emplace_back(kFromMacroNode,
-                       state_.trending->RetrieveOfUserNode(arrival.user->cluster, filter, count));
-  }
-  size_t proposed = 0;
-  for (const auto& [source, list] : lists) proposed += list.size();
-  table_.Reset(proposed);
-  for (const auto& [source, list] : lists) table_.Add(source, list);
+// A ranker that has no score for the user says nothing.
+void BlendLearner::AskRanker(const UserState& user) {
+  if (ranker_ == nullptr) return;
+  const OverlaidUser asked{.state = user};
+  const auto scores = scoring_.Score(
+      *ranker_, asked, table_.rows(), [] { return true; }, of_ranker_);
+  if (scores.ok()) blend_.ExtractRanker(table_.rows(), scores->logits, blend_scratch_);
 }
 
 }  // namespace groundswell

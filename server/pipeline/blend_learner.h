@@ -8,20 +8,24 @@
 //   * the step is taken in the exact state of the entries before it (Fold::Learning), which
 //     interactions take one is a function of the log (blend/learning_pace.h), and time is event
 //     time;
-//   * of the sources only those are asked whose answer is a function of the graph's edges to the
-//     bit: next items, history, trending and macro nodes. Left out are the searches and the live
-//     vectors (their index and the vectors of new items are made in the background, and inner
-//     products round as the machine does), walks (they draw among all of an item's users that are
-//     kept in memory, of which an item with very many has another number after a restart) and the
-//     popular order (published now and then by the clock). A feature that no candidate has moves
-//     no weight: theirs, and the ranker's, stay as they were at the start;
+//   * what proposes and what is known of the candidates is that of those entries alone
+//     (server/pipeline/learning_candidates.h), and the ranker reads the graph and the trained
+//     vectors. The popular order is not asked, and a feature that no candidate has moves no weight:
+//     its features stay as they were at the start;
 //   * the state is stored with the batch that made it, with the users. In the checkpoint it would
 //     be of no use: behind one, users are settled and no entry is folded again.
+// Searches, vectors and rankers round as the machine does: weights that learned from them are the
+// same to the bit on machines of one kind.
 //
-// One limit: next items read the newest 256 users of an item, and of one with more users than
-// graph.neighbors_max the memory keeps the newest 7/8 of that many at least. Only if then more than
-// 3/8 of these left (were forgotten, took it back) before as many came, a restart finds older ones
-// that were not there before it.
+// Steps are of two kinds, by a hash of the offset. Most have the candidates that the graph alone
+// gives in a tenth of the time; one in kWholeOneIn has what a request would have, with the
+// embedding, the walks, the live vector and the snapshot's default ranker. So the weights of those
+// are what they add to the others, and one that adds nothing loses its vote.
+//
+// One limit: next items and walks read the newest 256 users of an item, live vectors count 2,048,
+// and of one with more users than graph.neighbors_max the memory keeps the newest 7/8 of that many
+// at least. Only if then very many of these left (were forgotten, took it back) before as many
+// came, a restart finds older ones that were not there before it.
 //
 // In one half of the lists, by a hash of the offset, what the user has seen is let in, in the other
 // it is left out, and what the user takes again is learned from in the first half alone. Lists are
@@ -44,11 +48,13 @@
 #include "blend/model.h"
 #include "graph/fold/fold.h"
 #include "index/candidate_table.h"
-#include "index/walks/history.h"
-#include "index/walks/next_items.h"
+#include "index/vectors/embedding_index.h"
+#include "models/ranker.h"
 #include "server/pipeline/blend_order.h"
+#include "server/pipeline/learning_candidates.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/retrieval.h"
+#include "server/pipeline/scoring.h"
 
 namespace groundswell {
 
@@ -56,6 +62,9 @@ namespace groundswell {
 class BlendLearner {
  public:
   static constexpr size_t kEdgesMax = 10'000;
+  // Steps with all candidates, while there are few (LearningPace::kYoung) and later.
+  static constexpr uint64_t kYoungWholeOneIn = 4;
+  static constexpr uint64_t kWholeOneIn = 8;
 
   // `state` must outlive it, and has everything but its applier and its pipeline. It begins with
   // the weights that the state was loaded with.
@@ -78,13 +87,17 @@ class BlendLearner {
 
  private:
   bool IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen);
-  void Propose(const Fold::Arrival& arrival, const ItemFilter& filter, bool with_seen);
+  bool IsWhole(Offset offset) const;
+  ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
+  void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
+  void AskRanker(const UserState& user);
 
   LiveState& state_;
   const BlendWeights start_;
-  const SourceQuotas quotas_;
-  const NextItems next_items_;
   const BlendOrder blend_;
+  const Scoring scoring_;
+  const Ranker* const ranker_;  // null: the snapshot has none
+  LearningCandidates candidates_;
   BlendModel model_{BlendModel::Options{}};
   LearningPace pace_;
   bool changed_ = false;
@@ -93,9 +106,9 @@ class BlendLearner {
   RecentItems recent_;
   std::vector<ItemIndex> seen_;
   std::vector<ItemIndex> hidden_;
-  NextItems::Scratch of_next_items_;
-  HistoryScratch of_history_;
+  std::vector<float> vector_;
   CandidateTable table_;
+  Scoring::Scratch of_ranker_;
   BlendOrder::Scratch blend_scratch_;
   BlendModel::Scratch model_scratch_;
 };

@@ -73,6 +73,12 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
 
 void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                            Scratch& scratch) const {
+  ExtractRanker(items, logits, scratch);
+  AddRankerToBlend(scratch.weights, scratch.features, scratch.context, scratch.scores);
+}
+
+void BlendOrder::ExtractRanker(std::span<const Candidate> items, std::span<const float> logits,
+                               Scratch& scratch) const {
   std::vector<uint32_t>& order = scratch.rows;
   order.resize(items.size());
   std::iota(order.begin(), order.end(), 0);
@@ -86,7 +92,6 @@ void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const flo
         static_cast<uint16_t>(std::min<size_t>(place + 1, std::numeric_limits<uint16_t>::max()));
   }
   scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = logits});
-  AddRankerToBlend(scratch.weights, scratch.features, scratch.context, scratch.scores);
 }
 
 std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& scratch) const {
@@ -136,7 +141,8 @@ void BlendOrder::FindOfItems(std::span<const Candidate> rows, const Asker& asker
     scratch.mean_age[i] = state_.item_ages->MeanAge(rows[i].item, asker.now_us);
   }
   if (asker.vector.empty()) return;
-  const EmbeddingIndex::View vectors = state_.embedding_index->Now();
+  const EmbeddingIndex::View vectors =
+      asker.items != nullptr ? *asker.items : state_.embedding_index->Now();
   scratch.live_product.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::span<const float> vector = vectors.VectorOf(rows[i].item);

@@ -30,8 +30,10 @@ class BlendOrder {
  public:
   // Who asks.
   struct Asker {
-    const UserState* user = nullptr;    // null: nobody knows them
-    std::span<const float> vector;      // as it is now; empty: nothing is known
+    const UserState* user = nullptr;  // null: nobody knows them
+    std::span<const float> vector;    // as it is now; empty: nothing is known
+    // Of the items, to which the vector belongs; null: as they are now.
+    const EmbeddingIndex::View* items = nullptr;
     std::span<const ItemIndex> newest;  // items, newest first
     int64_t newest_item_us = 0;         // when the first of them was taken
     int64_t now_us = 0;
@@ -80,6 +82,11 @@ class BlendOrder {
   // Adds to scratch.scores what a ranker makes of the candidates, as Choose left them.
   void AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                  Scratch& scratch) const;
+
+  // Of these the ranker's features alone, to `scratch.features`: what AddRanker adds.
+  // REQUIRES: `items` are the rows of scratch.features.
+  void ExtractRanker(std::span<const Candidate> items, std::span<const float> logits,
+                     Scratch& scratch) const;
 
   // The terms of an item's score that are not 0, the largest (whatever its sign) first; none for an
   // item that was not chosen.

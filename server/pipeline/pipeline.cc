@@ -381,7 +381,7 @@ Pipeline::Pipeline(const LiveState& state, PipelineMetrics& metrics, Options opt
       options_(std::move(options)),
       retrieval_(state, metrics, options_.retrieval),
       blend_(state),
-      scoring_(state, metrics, options_.item_cache_bytes),
+      scoring_(state, &metrics, options_.item_cache_bytes),
       scratch_(compute_threads) {
   for (Scratch& scratch : scratch_) scratch.scoring = scoring_.NewScratch();
 }

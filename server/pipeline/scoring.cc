@@ -16,8 +16,9 @@ void TakeItems(std::span<const Candidate> candidates, std::vector<ItemIndex>& it
 
 }  // namespace
 
-Scoring::Scoring(const LiveState& state, PipelineMetrics& metrics, size_t item_cache_bytes)
-    : state_(state), metrics_(metrics) {
+Scoring::Scoring(const LiveState& state, PipelineMetrics* metrics, size_t item_cache_bytes,
+                 Vectors vectors)
+    : state_(state), metrics_(metrics), vectors_(vectors) {
   for (const auto& ranker : state_.snapshot->rankers()) {
     const size_t width = ranker->prepared_width();
     item_caches_.push_back(std::make_unique<ItemCache>(state_.graph->items().capacity(), width,
@@ -63,7 +64,8 @@ absl::StatusOr<Scoring::Scores> Scoring::Score(const Ranker& ranker, const Overl
 
 std::optional<EmbeddingIndex::View> Scoring::VectorsFor(const RankerShape& shape) const {
   if (shape.vector_width == 0) return std::nullopt;
-  return state_.embedding_index->Now();
+  return vectors_ == Vectors::kNow ? state_.embedding_index->Now()
+                                   : state_.embedding_index->Trained();
 }
 
 ItemFeatures Scoring::FeaturesOf(const RankerShape& shape, std::span<const ItemIndex> items,
@@ -86,7 +88,9 @@ void Scoring::ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block,
   const std::span<const float> prepared =
       PrepareItems(*state_.graph, ranker, block, *item_caches_[number], ranker_scratch,
                    scratch.features, scratch.prepared_items);
-  metrics_.CountPreparedItems(scratch.prepared_items.missing.size(), block.size());
+  if (metrics_ != nullptr) {
+    metrics_->CountPreparedItems(scratch.prepared_items.missing.size(), block.size());
+  }
   ranker.ScorePrepared(prepared, ranker_scratch, logits);
 }
 

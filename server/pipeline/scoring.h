@@ -52,8 +52,13 @@ class Scoring {
   // Asked between two pieces of the work; no: it ends.
   using HasTime = absl::FunctionRef<bool()>;
 
-  // The references must outlive it. `item_cache_bytes`: of each ranker that prepares items.
-  Scoring(const LiveState& state, PipelineMetrics& metrics, size_t item_cache_bytes);
+  // The vectors that rankers read: as they are now, or as they were trained, whatever came since.
+  enum class Vectors { kNow, kTrained };
+
+  // What it points to must outlive it; without `metrics` nothing is counted. `item_cache_bytes`: of
+  // each ranker that prepares items.
+  Scoring(const LiveState& state, PipelineMetrics* metrics, size_t item_cache_bytes,
+          Vectors vectors = Vectors::kNow);
 
   Scratch NewScratch() const;
   // Takes the caches' memory, so that no request waits for the kernel to find it.
@@ -83,7 +88,8 @@ class Scoring {
   size_t NumberOf(const Ranker& ranker) const;
 
   const LiveState& state_;
-  PipelineMetrics& metrics_;
+  PipelineMetrics* const metrics_;  // may be null
+  const Vectors vectors_;
   std::vector<std::unique_ptr<ItemCache>> item_caches_;  // one per ranker; some keep nothing
 };
 

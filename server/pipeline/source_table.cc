@@ -7,9 +7,6 @@
 namespace groundswell {
 namespace {
 
-// Newest items whose neighbours are looked for, one search each.
-constexpr size_t kSimilarToItems = 3;
-
 // A search takes what it takes: it is begun only where there is time for it.
 std::vector<Candidate> Search(std::span<const float> vector, size_t count, const SourceQuery& query,
                               Proposals& proposals) {

@@ -33,6 +33,9 @@
 
 namespace groundswell {
 
+// Newest items whose neighbours are looked for as similar items, one search each.
+inline constexpr size_t kSimilarToItems = 3;
+
 // What sources work on beside the request, made once. `state` must outlive it.
 struct SourceParts {
   const LiveState& state;
