@@ -2,17 +2,17 @@
 // same log teaches the same, whatever the batches, restarts and clocks.
 //
 //   young   every one, until 4,096 were learned from: a log's first hour decides what is shown
-//   later   one in n, by a hash of the offset, with n the number of times that 4,096 fits into
-//           those so far, at most 64; so what is learned from grows with the root of the log until
-//           it is long; a million interactions of one second each teach some 90,000 steps
+//   later   one in n^2, by a hash of the offset, with n the number of times that 4,096 fits into
+//           those so far, at most 16; so what is learned from grows with the cubic root of the log
+//           until it is long, and a million interactions teach some 37,000 steps
 //   always  in the second of these, not more than one per kGapUs of event time, with up to kBurst
-//           saved up; so where event time goes as fast as the clock, steps of 230 us take at
-//           most 3% of a core (bench/learn_bench)
+//           saved up; so where event time goes as fast as the clock, steps of 430 us take at
+//           most 4.3% of a core (bench/learn_bench)
 //
 // Saving some up (a leaky bucket: the "generic cell rate algorithm" of ATM networks) instead of a
 // gap after each: an invoice's lines have one time, and by gaps only its first would be learned
 // from. The young are let off the pace, for in a log that is all of one time nothing else would
-// teach: 4,096 steps, less than a second and a half once in the life of a log.
+// teach: 4,096 steps, less than three seconds once in the life of a log.
 #ifndef GROUNDSWELL_BLEND_LEARNING_PACE_H_
 #define GROUNDSWELL_BLEND_LEARNING_PACE_H_
 
@@ -23,8 +23,8 @@ namespace groundswell {
 
 struct LearningPace {
   static constexpr uint64_t kYoung = 4'096;
-  static constexpr uint64_t kOneInMax = 64;
-  static constexpr int64_t kGapUs = 8'000;
+  static constexpr uint64_t kTimesMax = 16;
+  static constexpr int64_t kGapUs = 10'000;
   static constexpr int64_t kBurst = 32;
 
   // Event time up to which what was learned from is paid for: at the pace, and not before the burst
@@ -45,8 +45,8 @@ constexpr uint64_t HashOfOffset(int64_t offset) {
 constexpr bool ChosenForLearning(int64_t offset, uint64_t learned, int64_t now_us,
                                  LearningPace& pace) {
   if (learned < LearningPace::kYoung) return true;
-  const uint64_t one_in = std::min(learned / LearningPace::kYoung, LearningPace::kOneInMax);
-  if ((HashOfOffset(offset) >> 32) % one_in != 0) return false;
+  const uint64_t times = std::min(learned / LearningPace::kYoung, LearningPace::kTimesMax);
+  if ((HashOfOffset(offset) >> 32) % (times * times) != 0) return false;
   constexpr int64_t kSaved = LearningPace::kBurst * LearningPace::kGapUs;
   const int64_t paid_us = std::max(pace.paid_until_us, now_us - kSaved) + LearningPace::kGapUs;
   if (paid_us > now_us) return false;

@@ -63,7 +63,7 @@ const BlendWeights& BuiltInBlendWeights();
 class BlendModel {
  public:
   struct Options {
-    float rate = 0.05f;
+    float rate = 0.1f;
     // G at first: keeps the first steps from undoing what the weights start with.
     float first_square = 1;
   };

@@ -33,7 +33,7 @@ _DEADLINE_S = 5.0  # generous: quality is measured here, not latency
 _ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
 # Time runs faster in a replay than when the log was written, so popularity is renewed more often; waiting
 # is better than a stale answer; and the database is thrown away.
-_REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
+REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
                     "log.durability": "flush"}
 UNRANKED = "order of retrieval"  # what candidates have without a ranker
 POPULARITY = "popularity"
@@ -139,11 +139,11 @@ def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, ra
     counts = evaluation.popularity(interactions, len(interactions.item_ids), cut_s)
     of_run = {**settings, "paging.items_max": _CANDIDATES_MAX}
     untrained = [UNRANKED, POPULARITY] if with_popularity else [UNRANKED]
-    with _serving(server, directory, of_run) as address:
+    with serving(server, directory, of_run) as address:
         alone = _ask(address, interactions, truth, [*untrained, *rankers], counts)
     fused = {UNRANKED: alone[UNRANKED]}
     for ranker in rankers:
-        with _serving(server, directory, {**of_run, **_voting(ranker)}) as address:
+        with serving(server, directory, {**of_run, **_voting(ranker)}) as address:
             fused[ranker] = _ask(address, interactions, truth, [""])[""]
     return {_ALONE: alone, _FUSED: fused}
 
@@ -159,13 +159,13 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
     which then tells the server the event, new items included. `events` is how many were asked for, `type_`
     is a type that the server knows."""
     client = Path(server).with_name("groundswell")
-    of_run = {**settings, **_REPLAY_SETTINGS}
+    of_run = {**settings, **REPLAY_SETTINGS}
     with tempfile.TemporaryDirectory(prefix="groundswell-replayed-") as work:
         events = Path(work) / "events.csv"
         data.write_log(events, log)
 
         def evaluated(more, lists):
-            with _serving(server, directory, {**of_run, **more}) as address:
+            with serving(server, directory, {**of_run, **more}) as address:
                 printed = subprocess.run(
                     [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
@@ -217,7 +217,7 @@ def recall_ndcg(lists, relevant):
 
 
 @contextlib.contextmanager
-def _serving(server, directory, settings):
+def serving(server, directory, settings):
     """The gRPC address of a server that holds the snapshot, and ends with the block."""
     with tempfile.TemporaryDirectory(prefix="groundswell-lists-") as work:
         subprocess.run([str(server), "import", "--snapshot", str(directory), "--data-dir", f"{work}/db"],

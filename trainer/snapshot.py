@@ -74,7 +74,7 @@ def write_manifest(directory, fields):
     directory = Path(directory)
     files = {}
     for path in sorted(directory.iterdir()):
-        if path.suffix in (".jsonl", ".safetensors"):
+        if path.suffix in (".jsonl", ".safetensors") or path.name == "blend.json":
             files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
     manifest = {"format_version": FORMAT_VERSION, **fields, "files": files}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

@@ -1,5 +1,6 @@
 """From a log to a snapshot: every step in order."""
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (catalogue, checkpoint, clusters, configuration, data, evaluation, examples, lightgcn,
+from trainer import (blend, catalogue, checkpoint, clusters, configuration, data, evaluation, examples, lightgcn,
                      log_files, rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
 
 
@@ -237,20 +238,34 @@ class _Training:
         self.interactions = data.index_interactions(self.log, self.split.cut_s)
         self.graph_offset, warnings = data.graph_offset(self.log, self.split.cut_s)
         print("".join(f"{line}\n" for line in warnings), end="")
+        self.epochs = None  # of LightGCN, once they are chosen
         self.clock = _Clock()
 
     def snapshot(self, draft, work):
         """Fills the directory `draft`."""
-        titles = data.read_titles(self.config["data"]["items"]) if "items" in self.config["data"] else {}
-        entries = [(id_, titles.get(id_, id_), catalogue.category(titles.get(id_, id_)))
-                   for id_ in self.interactions.item_ids]
-        snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
+        self._describe()
+        past, material, models, fields = self._train(draft, work)
+        examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
+        weights = self._learn_blend()
+        if weights is not None:
+            blend.write(draft, weights)
+        self.clock.step("the blend, with what was trained before its events")
+        fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("held-out rows")
+        self._measure_candidates(draft)
+        self.clock.step("the server's own candidates")
+        self.clock.total()
+
+    def _train(self, draft, work):
+        """(replay, material, models by name, fields of the manifest) of a snapshot of everything before the
+        cut, whose files are in `draft`, but for examples, blend and metrics."""
+        self._write_catalogue(draft)
         self._embed(draft)
         self._cluster(draft)
         fields = self._manifest_fields()
         snapshot.write_manifest(draft, fields)
         self.clock.step("k-means")
-
         past = replay.Replay(self.server, draft, self.log, work)
         past.graph(self.split.cut_s, draft / "graph.safetensors")
         material = _Material(self, past, draft, self.epochs, self.chooses_epochs())
@@ -260,15 +275,41 @@ class _Training:
             models[ranker.name] = self.train_ranker(ranker, material, "heldout")
             rankers.write(draft, ranker, models[ranker.name])
             self.clock.step(ranker.name)
-
         fields["models"] = [ranker.manifest() for ranker in self.rankers] + [rankers.not_trained()]
-        examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
-        fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
-        snapshot.write_manifest(draft, fields)
-        self.clock.step("held-out rows")
-        self._measure_candidates(draft)
-        self.clock.step("the server's own candidates")
-        self.clock.total()
+        return past, material, models, fields
+
+    def _learn_blend(self):
+        """Weights of the blend, or None: what a server learns from the events of the validation period that
+        serves the snapshot which would have been trained just before them. So what was trained knows of
+        these events as little as it will of those that are served."""
+        earlier = self._ending_at(self.split.validation_s)
+        first, end = (int(np.searchsorted(self.log.time_s, at_s))
+                      for at_s in (self.split.validation_s, self.split.cut_s))
+        if first == 0:
+            print("the blend keeps the weights that the server has built in: nothing is before the "
+                  "validation period")
+            return None
+        with tempfile.TemporaryDirectory(prefix="groundswell-blend-") as work:
+            draft = Path(work) / "snapshot"
+            draft.mkdir()
+            _, _, _, fields = earlier._train(draft, work)
+            snapshot.write_manifest(draft, fields)
+            return blend.learn(self.server, draft, configuration.serving(self.config),
+                               self.log.at(np.arange(first, end)), self.weights.any_type())
+
+    def _ending_at(self, cut_s):
+        """The same configuration with that cut, for its default ranker alone; LightGCN goes on for as many
+        epochs as were chosen."""
+        days_s = self.split.cut_s - self.split.validation_s
+        earlier = copy.copy(self)
+        earlier.split = dataclasses.replace(self.split, validation_s=cut_s - days_s, cut_s=cut_s)
+        earlier.interactions = data.index_interactions(self.log, cut_s)
+        earlier.graph_offset, _ = data.graph_offset(self.log, cut_s)
+        earlier.rankers = self.rankers[:1]
+        if self.checkpoints:
+            earlier.checkpoints = self.checkpoints / "earlier"
+            earlier.checkpoints.mkdir(exist_ok=True)
+        return earlier
 
     def _measure_candidates(self, draft):
         """How the rankers order what a server of the finished draft retrieves, said and put into its
@@ -287,15 +328,24 @@ class _Training:
             print(order.line())
             snapshot.update_metrics(draft, order.metrics("heldout.candidates"))
 
-    def _embed(self, draft):
+    def _describe(self):
         known = int(np.searchsorted(self.log.time_s, self.split.cut_s))
         print(f"data: {known} interactions of {len(self.interactions.user_ids)} users and "
               f"{len(self.interactions.item_ids)} items before {snapshot.rfc3339(self.split.cut_s)}, "
               f"{len(self.log) - known} after")
         self.clock.step("reading")
-        user, item, self.epochs = self._lightgcn(self.split.cut_s)
+
+    def _write_catalogue(self, draft):
+        titles = data.read_titles(self.config["data"]["items"]) if "items" in self.config["data"] else {}
+        entries = [(id_, titles.get(id_, id_), catalogue.category(titles.get(id_, id_)))
+                   for id_ in self.interactions.item_ids]
+        snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
+
+    def _embed(self, draft):
+        how = "" if self.epochs else " after choosing that number"
+        user, item, self.epochs = self._lightgcn(self.split.cut_s, self.epochs)
         snapshot.write_embeddings(draft, user, item)
-        self.clock.step(f"LightGCN, {self.epochs} epochs after choosing that number")
+        self.clock.step(f"LightGCN, {self.epochs} epochs{how}")
 
     def _lightgcn(self, cut_s, epochs=None):
         """(user, item, epochs): embeddings of everything before `cut_s`, kept among the checkpoints.

@@ -66,12 +66,6 @@ bool BlendLearner::IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen) {
   return ChosenForLearning(arrival.offset, learned.steps + learned.missed, arrival.now_us, pace_);
 }
 
-bool BlendLearner::IsWhole(Offset offset) const {
-  const BlendModel::Learned& learned = model_.learned();
-  const bool young = learned.steps + learned.missed < LearningPace::kYoung;
-  return (HashOfOffset(offset) >> 1) % (young ? kYoungWholeOneIn : kWholeOneIn) == 0;
-}
-
 ItemFilter BlendLearner::FilterFor(const Fold::Arrival& arrival, bool with_seen) {
   seen_.clear();
   hidden_.clear();
@@ -100,7 +94,9 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   changed_ = true;
   const UserState& user = *arrival.user;
   const ItemFilter filter = FilterFor(arrival, with_seen);
-  const bool whole = IsWhole(arrival.offset);
+  const BlendModel::Learned& learned = model_.learned();
+  const bool young = learned.steps + learned.missed < LearningPace::kYoung;
+  const bool whole = IsWhole(arrival.offset, young);
   const EmbeddingIndex::View trained = state_.embedding_index->Trained();
   FindRecentItems(&user, recent_);
   vector_.clear();

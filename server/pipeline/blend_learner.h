@@ -73,6 +73,11 @@ class BlendLearner {
   // What the store holds of it; publishes the weights. DataLoss when the bytes are not a state.
   absl::Status Restore(std::string_view stored);
 
+  // Whether a step on the interaction at the offset has all candidates.
+  static bool IsWhole(Offset offset, bool young) {
+    return (HashOfOffset(offset) >> 1) % (young ? kYoungWholeOneIn : kWholeOneIn) == 0;
+  }
+
   // Takes a step if this one is to be learned from.
   void BeforeApplied(const Fold::Arrival& arrival);
   // Forgets what it learned.
@@ -87,7 +92,6 @@ class BlendLearner {
 
  private:
   bool IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen);
-  bool IsWhole(Offset offset) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
   void AskRanker(const UserState& user);

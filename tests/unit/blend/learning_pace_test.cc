@@ -27,11 +27,11 @@ TEST(LearningPaceTest, AYoungLogTeachesByEveryInteractionAlsoIfAllAreOfOneTime) 
   EXPECT_EQ(LearnedOf(young, kSecond), LearningPace::kYoung);
 }
 
-TEST(LearningPaceTest, WhatIsLearnedFromGrowsWithTheRootOfTheLog) {
-  EXPECT_NEAR(static_cast<double>(LearnedOf(1'000'000, kSecond)), 89'000, 6'000);
-  const uint64_t old = LearningPace::kYoung * LearningPace::kOneInMax;
-  EXPECT_NEAR(static_cast<double>(LearnedOf(640'000, kSecond, old)), 10'000, 500);
-  EXPECT_NEAR(static_cast<double>(LearnedOf(640'000, kSecond, 100 * old)), 10'000, 500);
+TEST(LearningPaceTest, WhatIsLearnedFromGrowsWithTheCubicRootOfTheLog) {
+  EXPECT_NEAR(static_cast<double>(LearnedOf(1'000'000, kSecond)), 37'000, 4'000);
+  const uint64_t old = LearningPace::kYoung * LearningPace::kTimesMax;
+  EXPECT_NEAR(static_cast<double>(LearnedOf(2'560'000, kSecond, old)), 10'000, 500);
+  EXPECT_NEAR(static_cast<double>(LearnedOf(2'560'000, kSecond, 100 * old)), 10'000, 500);
 }
 
 TEST(LearningPaceTest, NeverFasterThanThePaceOfEventTimeOnceItIsNotYoung) {
