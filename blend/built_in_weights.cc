@@ -27,8 +27,8 @@ constexpr FeatureWeights kLearned[] = {
     {"own.lately", -1.31f, -.29f, -1.21f, -.65f},
     {"item.young", 2.07f, .97f, .89f, 2.2f},
     {"live_vector.product", .5f, 0, 0, 3},
-    {"embedding.near_the_top", .4f, 0, 0, 0},
-    {"embedding.log_of_best", .3f, 0, 0, 0},
+    {"embedding.near_the_top", .4f, 0, 0, 3},
+    {"embedding.log_of_best", .3f, 0, 0, 2},
     {"similar_items.near_the_top", .4f, 0, 0, 0},
     {"similar_items.log_of_best", .3f, 0, 0, 0},
     {"next_items.proposed", -.04f, -.2f, .11f, -.41f},
@@ -55,8 +55,8 @@ constexpr FeatureWeights kLearned[] = {
     {"popular.first", -.14f, .21f, -.12f, -.42f},
     {"popular.share_of_best", -.17f, .15f, -.19f, -.23f},
     {"popular.log_of_best", -.04f, .01f, 0, -.26f},
-    {"ranker.near_the_top", .5f, 0, 0, 0},
-    {"ranker.log_of_best", .5f, 0, 0, 0},
+    {"ranker.near_the_top", .5f, 0, 0, 3},
+    {"ranker.log_of_best", .5f, 0, 0, 4},
 };
 
 }  // namespace

@@ -38,6 +38,7 @@ struct EvaluateFlags {
   bool include_seen = false;
   size_t parallel = 2;
   int64_t retry_for_s = 60;
+  int64_t visit_gap_s = 0;
 };
 
 // Shows how far an evaluation is: a bar over the bytes of the log until the test begins, then one
@@ -161,6 +162,7 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
   if (!parsed.ok()) return context.Fail(parsed.status());
   EvaluationOptions options = flags.options;
   options.frozen = flags.mode == "frozen";
+  options.visit_gap = std::chrono::seconds(flags.visit_gap_s);
   options.skip_bad_records = flags.events.skip_bad_records;
   options.retry_for = std::chrono::seconds(flags.retry_for_s);
   options.stopped = Interrupted;
@@ -221,6 +223,13 @@ void AddMeasuringFlags(CLI::App& command, const std::shared_ptr<EvaluateFlags>& 
       ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}))
       ->capture_default_str();
   command.add_option("--seed", flags->options.seed, "Of --every")->capture_default_str();
+  command
+      .add_option(
+          "--visit-gap-s", flags->visit_gap_s,
+          "Ask only for events that begin a visit: whose user had none for so many seconds; "
+          "0: for all")
+      ->check(CLI::Range(int64_t{0}, int64_t{100'000'000}))
+      ->capture_default_str();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -107,12 +108,13 @@ class Evaluation {
  private:
   absl::Status ReadLog();
   absl::Status Take(ReadEvent event);
-  absl::Status Test(ReadEvent event, int64_t time_us);
+  absl::Status Test(ReadEvent event, int64_t time_us, bool begins_visit);
   absl::Status Ask(const v1::Interaction& interaction);
   absl::Status AskPending();
   absl::Status Ingest(ReadEvent event);
   absl::Status Flush();
   bool IsTest(uint64_t record, int64_t time_us) const;
+  bool BeginsVisit(const std::string& user_id, int64_t time_us);
   void NoteTotals();
   void WarnOfKnowledge(int64_t time_us, std::string_view consequence);
 
@@ -127,6 +129,7 @@ class Evaluation {
   std::string consistency_token_;
   std::vector<AskedEvent> pending_;
   std::unordered_set<std::string> created_in_test_;
+  std::unordered_map<std::string, int64_t> newest_of_user_us_;  // where visits count
   int64_t newest_time_us_ = std::numeric_limits<int64_t>::min();
   bool fed_ = false;
   steady_clock::time_point test_begin_;
@@ -170,12 +173,24 @@ absl::Status Evaluation::ReadLog() {
   return absl::OkStatus();
 }
 
+// Once for every event, in order.
+bool Evaluation::BeginsVisit(const std::string& user_id, int64_t time_us) {
+  if (options_.visit_gap.count() == 0) return true;
+  const auto [at, is_first] = newest_of_user_us_.try_emplace(user_id, time_us);
+  const auto gap_us = std::chrono::microseconds(options_.visit_gap).count();
+  const bool begins = is_first || time_us - at->second > gap_us;
+  at->second = std::max(at->second, time_us);
+  return begins;
+}
+
 absl::Status Evaluation::Take(ReadEvent event) {
   const int64_t time_us = TimeOf(event.interaction);
   if (time_us < newest_time_us_) ++report_.out_of_order;
   newest_time_us_ = std::max(newest_time_us_, time_us);
-  if (report_.test_events > 0 || IsTest(event.record, time_us))
-    return Test(std::move(event), time_us);
+  const bool begins_visit = BeginsVisit(event.interaction.user_id(), time_us);
+  if (report_.test_events > 0 || IsTest(event.record, time_us)) {
+    return Test(std::move(event), time_us, begins_visit);
+  }
   ++report_.records_before;
   if (!options_.ingest_first) return absl::OkStatus();
   if (!fed_) WarnOfKnowledge(time_us, "what is ingested before the test may count twice");
@@ -198,14 +213,14 @@ void Evaluation::WarnOfKnowledge(int64_t time_us, std::string_view consequence) 
                   TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us)), consequence));
 }
 
-absl::Status Evaluation::Test(ReadEvent event, int64_t time_us) {
+absl::Status Evaluation::Test(ReadEvent event, int64_t time_us, bool begins_visit) {
   if (report_.test_events == 0) {
     if (absl::Status s = Flush(); !s.ok()) return s;
     if (!fed_) WarnOfKnowledge(time_us, "its lists may know the events of the test");
     test_begin_ = steady_clock::now();
   }
   ++report_.test_events;
-  if (IsAsked(event.record, options_.every, options_.seed)) {
+  if (begins_visit && IsAsked(event.record, options_.every, options_.seed)) {
     if (absl::Status s = Ask(event.interaction); !s.ok()) return s;
   }
   if (!options_.frozen) {

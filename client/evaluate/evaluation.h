@@ -44,6 +44,9 @@ struct EvaluationOptions {
   // record; all are ingested.
   uint64_t every = 1;
   uint64_t seed = 1;
+  // Above 0: only events are asked for that begin a visit, whose user had none in the log for
+  // longer than this.
+  std::chrono::seconds visit_gap{0};
 
   // How long to try again while the server is away, full or too slow.
   std::chrono::milliseconds retry_for{60'000};

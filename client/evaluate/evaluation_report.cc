@@ -85,6 +85,7 @@ ordered_json SettingsJson(const EvaluationResult& result) {
                        {"test_events", nullptr},
                        {"every", options.every},
                        {"seed", options.seed},
+                       {"visit_gap_s", options.visit_gap.count()},
                        {"include_seen", result.lists.options().include_seen},
                        {"ingest_first", options.ingest_first},
                        {"create_items", options.create_items}};

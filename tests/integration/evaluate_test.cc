@@ -60,6 +60,24 @@ class EvaluateTest : public SampleServerTest {
   TemporaryDirectory files_;
 };
 
+// Two people who take turns, one event a second: with a gap of a second each of them is in one
+// visit to the end, with none but what is asked for every event there are as many as events.
+TEST_F(EvaluateTest, AsksForTheFirstEventOfVisitsAlone) {
+  std::vector<std::pair<std::string, std::string>> events;
+  for (const char* user : {"ann", "bea", "ann", "ann", "bea", "bea", "bea", "ann"}) {
+    events.push_back({user, "22423"});
+  }
+  const std::string log = WriteLog("visits.csv", events);
+  const auto asked = [&](const std::string& gap_s) {
+    return EvaluateJson(
+        {log, "--test-events", "8", "--mode", "frozen", "--visit-gap-s", gap_s})["asked_events"];
+  };
+  EXPECT_EQ(asked("0"), 8);
+  EXPECT_EQ(asked("1"), 5);  // both first ones, and those after 2, 3 and 4 seconds
+  EXPECT_EQ(asked("3"), 3);
+  EXPECT_EQ(asked("4"), 2);
+}
+
 TEST_F(EvaluateTest, FrozenListsHitAtThePlacesThatTheServerGivesThem) {
   const std::vector<std::string> popular = PopularItems();
   ASSERT_EQ(popular.size(), 100u);

@@ -49,6 +49,11 @@ class Learning {
     if (!std::filesystem::exists(path)) {
       TemporaryDirectory snapshot;
       SnapshotFixture fixture(snapshot.path());
+      fixture.manifest["models"].push_back({{"name", "dot"},
+                                            {"kind", "dot"},
+                                            {"file", "embeddings.safetensors"},
+                                            {"options", nlohmann::ordered_json::object()}});
+      fixture.WriteManifest();
       const auto report = Import(
           {.snapshot_directory = snapshot.path(), .data_dir = path, .window = options.window},
           [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
