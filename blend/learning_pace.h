@@ -1,7 +1,9 @@
 // Which interactions of the log the blend learns from: a function of the log alone, so that the
 // same log teaches the same, whatever the batches, restarts and clocks.
 //
-//   young   every one, until 4,096 were learned from: a log's first hour decides what is shown
+//   young   every one, until 4,096 of its context (BlendContext) were learned from: a log's first
+//           hour decides what is shown, and beginnings of visits, of which there are few, are not
+//           outnumbered by what follows them
 //   later   one in n^2, by a hash of the offset, with n the number of times that 4,096 fits into
 //           those so far, at most 16; so what is learned from grows with the cubic root of the log
 //           until it is long, and a million interactions teach some 37,000 steps
@@ -12,7 +14,7 @@
 // Saving some up (a leaky bucket: the "generic cell rate algorithm" of ATM networks) instead of a
 // gap after each: an invoice's lines have one time, and by gaps only its first would be learned
 // from. The young are let off the pace, for in a log that is all of one time nothing else would
-// teach: 4,096 steps, less than three seconds once in the life of a log.
+// teach: 12,288 steps at most, eight seconds once in the life of a log.
 #ifndef GROUNDSWELL_BLEND_LEARNING_PACE_H_
 #define GROUNDSWELL_BLEND_LEARNING_PACE_H_
 
@@ -40,8 +42,8 @@ constexpr uint64_t HashOfOffset(int64_t offset) {
   return hash ^ (hash >> 33);
 }
 
-// Whether the interaction at `offset` is learned from, when `learned` were before it and `now_us`
-// is the newest event time up to it; `pace` then says that it was.
+// Whether the interaction at `offset` is learned from, when `learned` of its context were before it
+// and `now_us` is the newest event time up to it; `pace` then says that it was.
 constexpr bool ChosenForLearning(int64_t offset, uint64_t learned, int64_t now_us,
                                  LearningPace& pace) {
   if (learned < LearningPace::kYoung) return true;

@@ -17,7 +17,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr size_t kLanes = 8;
-constexpr uint32_t kStateVersion = 1;
+constexpr uint32_t kStateVersion = 2;
 
 struct StateHeader {
   uint32_t version = kStateVersion;
@@ -26,8 +26,9 @@ struct StateHeader {
   uint32_t zero = 0;
   uint64_t steps = 0;
   uint64_t missed = 0;
+  std::array<uint64_t, kBlendContexts.size()> of_context{};
 };
-static_assert(sizeof(StateHeader) == 32);
+static_assert(sizeof(StateHeader) == 56);
 constexpr size_t kStateBytes = sizeof(StateHeader) + 2 * sizeof(BlendWeights);
 
 size_t RowOf(BlendContext context) { return 1 + static_cast<size_t>(context); }
@@ -89,6 +90,7 @@ void BlendModel::Reset(const BlendWeights& start) {
 
 void BlendModel::Learn(const BlendFeatures& features, BlendContext context,
                        std::optional<size_t> taken, Scratch& scratch) {
+  ++learned_.of_context[static_cast<size_t>(context)];
   if (!taken.has_value() || *taken >= features.count()) {
     ++learned_.missed;
     return;
@@ -115,7 +117,8 @@ void BlendModel::Learn(const BlendFeatures& features, BlendContext context,
 }
 
 std::string BlendModel::EncodeState() const {
-  const StateHeader header{.steps = learned_.steps, .missed = learned_.missed};
+  const StateHeader header{
+      .steps = learned_.steps, .missed = learned_.missed, .of_context = learned_.of_context};
   std::string state(kStateBytes, '\0');
   std::memcpy(state.data(), &header, sizeof(header));
   std::memcpy(state.data() + sizeof(header), &weights_, sizeof(weights_));
@@ -150,7 +153,7 @@ absl::Status BlendModel::DecodeState(std::string_view state) {
   }
   weights_ = weights;
   squares_ = squares;
-  learned_ = {.steps = header.steps, .missed = header.missed};
+  learned_ = {.steps = header.steps, .missed = header.missed, .of_context = header.of_context};
   return absl::OkStatus();
 }
 

@@ -70,6 +70,7 @@ class BlendModel {
   struct Learned {
     uint64_t steps = 0;
     uint64_t missed = 0;  // the item that was taken was not among the candidates
+    std::array<uint64_t, kBlendContexts.size()> of_context{};  // both, by BlendContext
     bool operator==(const Learned&) const = default;
   };
   // Memory of one call at a time, grown by the first ones.
@@ -90,9 +91,9 @@ class BlendModel {
   const BlendWeights& weights() const { return weights_; }
   const Learned& learned() const { return learned_; }
 
-  // All that it is but for its options: version (u32, 1), features (u32), rows (u32), 4 bytes 0,
-  // steps, missed (u64), then the weights and the G of each row (f32), little-endian. Equal states
-  // are equal bytes.
+  // All that it is but for its options: version (u32, 2), features (u32), rows (u32), 4 bytes 0,
+  // steps, missed, those of each context (u64), then the weights and the G of each row (f32),
+  // little-endian. Equal states are equal bytes.
   std::string EncodeState() const;
   // DataLoss, and nothing changed, when the bytes are not such a state.
   absl::Status DecodeState(std::string_view state);

@@ -62,8 +62,12 @@ bool BlendLearner::IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen) {
   if (arrival.user == nullptr || !IsKnown(*arrival.user, state_)) return false;
   if (arrival.user->edges.size() > kEdgesMax) return false;
   if (!with_seen && !arrival.user->EdgesTo(arrival.item).empty()) return false;
-  const BlendModel::Learned& learned = model_.learned();
-  return ChosenForLearning(arrival.offset, learned.steps + learned.missed, arrival.now_us, pace_);
+  return ChosenForLearning(arrival.offset, LearnedLike(arrival), arrival.now_us, pace_);
+}
+
+uint64_t BlendLearner::LearnedLike(const Fold::Arrival& arrival) const {
+  const auto context = static_cast<size_t>(ContextOf(*arrival.user, arrival.now_us));
+  return model_.learned().of_context[context];
 }
 
 ItemFilter BlendLearner::FilterFor(const Fold::Arrival& arrival, bool with_seen) {
@@ -94,9 +98,7 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   changed_ = true;
   const UserState& user = *arrival.user;
   const ItemFilter filter = FilterFor(arrival, with_seen);
-  const BlendModel::Learned& learned = model_.learned();
-  const bool young = learned.steps + learned.missed < LearningPace::kYoung;
-  const bool whole = IsWhole(arrival.offset, young);
+  const bool whole = IsWhole(arrival.offset, LearnedLike(arrival) < LearningPace::kYoung);
   const EmbeddingIndex::View trained = state_.embedding_index->Trained();
   FindRecentItems(&user, recent_);
   vector_.clear();

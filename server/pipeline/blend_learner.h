@@ -92,6 +92,8 @@ class BlendLearner {
 
  private:
   bool IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen);
+  // How many interactions of users in the same context were learned from.
+  uint64_t LearnedLike(const Fold::Arrival& arrival) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
   void AskRanker(const UserState& user);

@@ -41,12 +41,22 @@ void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, 
   std::ranges::sort(chosen);
 }
 
+BlendContext ContextOf(size_t items, int64_t newest_us, int64_t now_us) {
+  if (items < BlendOrder::kNewUserItems) return BlendContext::kNewUser;
+  return now_us - newest_us < BlendOrder::kVisitUs ? BlendContext::kInVisit
+                                                   : BlendContext::kReturning;
+}
+
 }  // namespace
 
 BlendContext ContextOf(const BlendOrder::Asker& asker) {
-  if (asker.newest.size() < BlendOrder::kNewUserItems) return BlendContext::kNewUser;
-  return asker.now_us - asker.newest_item_us < BlendOrder::kVisitUs ? BlendContext::kInVisit
-                                                                    : BlendContext::kReturning;
+  return ContextOf(asker.newest.size(), asker.newest_item_us, asker.now_us);
+}
+
+BlendContext ContextOf(const UserState& user, int64_t now_us) {
+  int64_t newest_us = std::numeric_limits<int64_t>::min();
+  for (const Edge& edge : user.edges) newest_us = std::max(newest_us, edge.last.time_us);
+  return ContextOf(user.item_count(), newest_us, now_us);
 }
 
 void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,

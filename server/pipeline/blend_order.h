@@ -103,6 +103,8 @@ class BlendOrder {
 
 // The context that somebody asks in.
 BlendContext ContextOf(const BlendOrder::Asker& asker);
+// That of a user, without what an asker is made of.
+BlendContext ContextOf(const UserState& user, int64_t now_us);
 
 }  // namespace groundswell
 
