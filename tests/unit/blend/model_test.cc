@@ -123,7 +123,8 @@ TEST(BlendModelTest, WhatIsNotAmongTheCandidatesIsCountedAndTeachesNothing) {
   model.Learn(features, BlendContext::kInVisit, 10, scratch);
   model.Learn(FeaturesOf(MadeUpCandidates(0)), BlendContext::kInVisit, std::nullopt, scratch);
   EXPECT_EQ(model.weights(), start);
-  EXPECT_EQ(model.learned(), (BlendModel::Learned{.steps = 0, .missed = 3}));
+  EXPECT_EQ(model.learned(),
+            (BlendModel::Learned{.steps = 0, .missed = 3, .of_context = {0, 3, 0}}));
 }
 
 TEST(BlendModelTest, AloneACandidateTeachesNothing) {
@@ -210,7 +211,7 @@ TEST(BlendModelTest, TheStateAfterAThousandStepsIsKnownToTheBit) {
   for (const char byte : model.EncodeState()) {
     digest = (digest ^ static_cast<unsigned char>(byte)) * 1'099'511'628'211u;
   }
-  EXPECT_EQ(digest, 438'089'786'187'278'164u);
+  EXPECT_EQ(digest, 15'039'072'502'983'411'182u);
 }
 
 TEST(BlendModelTest, AStateComesBackWhole) {
@@ -222,7 +223,8 @@ TEST(BlendModelTest, AStateComesBackWhole) {
   BlendModel again({});
   ASSERT_TRUE(again.DecodeState(model.EncodeState()).ok());
   EXPECT_EQ(again.EncodeState(), model.EncodeState());
-  EXPECT_EQ(again.learned(), (BlendModel::Learned{.steps = 20, .missed = 1}));
+  EXPECT_EQ(again.learned(),
+            (BlendModel::Learned{.steps = 20, .missed = 1, .of_context = {21, 0, 0}}));
   model.Learn(features, BlendContext::kReturning, 4, scratch);
   again.Learn(features, BlendContext::kReturning, 4, scratch);
   EXPECT_EQ(again.EncodeState(), model.EncodeState());
@@ -242,7 +244,7 @@ TEST(BlendModelTest, ABrokenStateIsRefusedAndChangesNothing) {
     ++other[at];
     EXPECT_TRUE(refused(other)) << at;
   }
-  constexpr size_t kWeights = 32;
+  constexpr size_t kWeights = 56;
   for (const float bad : {std::nanf(""), 33.0f, -33.0f, HUGE_VALF}) {
     std::string other = state;
     std::memcpy(other.data() + kWeights + 8, &bad, sizeof(bad));
