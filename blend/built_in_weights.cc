@@ -12,9 +12,8 @@ struct FeatureWeights {
 };
 
 // Those of the embedding, similar items, walks, macro nodes, the live vector and the ranker were
-// not learned but set: small votes for what one of them has at its top.
-// Whoever comes back has no next item, so their live vector counts more for them: more of it, or of
-// the ranker, is better where what was trained is good, and worse where it knows nothing
+// not learned but set: small votes for what one of them has at its top, and large ones where the
+// user comes back and has no next item. Where what was trained knows nothing, a log takes them back
 // (docs/retrieval.md has the trials).
 constexpr FeatureWeights kLearned[] = {
     {"popularity.minutes", .69f, 1.36f, -.05f, 1.57f},
