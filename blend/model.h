@@ -75,7 +75,7 @@ class BlendModel {
   };
   // Memory of one call at a time, grown by the first ones.
   struct Scratch {
-    std::vector<float> scores;
+    std::vector<float> scores;  // of the candidates, before the step
     std::vector<double> chances;
   };
 

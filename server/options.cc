@@ -67,7 +67,8 @@ LoadOptions LoadOptionsOf(const Config& config) {
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
           .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
           .popularity_half_life_s = static_cast<double>(config.retrieval.popularity_half_life_s),
-          .neighbors_max = static_cast<size_t>(config.graph.neighbors_max)};
+          .neighbors_max = static_cast<size_t>(config.graph.neighbors_max),
+          .quality_window = static_cast<size_t>(config.blend.quality_window)};
 }
 
 Applier::Options ApplierOptionsOf(const Config& config) {

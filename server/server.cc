@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <span>
@@ -21,6 +22,7 @@
 #include "server/ingest/removals.h"
 #include "server/options.h"
 #include "server/pipeline/admission.h"
+#include "server/pipeline/list_quality.h"
 #include "server/process/http_endpoint.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
@@ -361,6 +363,17 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.levels().SetQueueDepth(QueueName::kLog, log->queued());
   out.levels().SetPageLists(lists->size());
   out.levels().SetAdjacency(*serving.Get()->adjacency);
+  const QualityFigures quality = serving.Get()->list_quality->Read();
+  std::array<ListMetrics::Quality, kJudgedLists> judged;
+  for (size_t list = 0; list < judged.size(); ++list) {
+    const QualityFigures::OfList& of = quality.lists[list];
+    judged[list] = {.list = JudgedListName(list),
+                    .interactions = of.interactions,
+                    .hit_ratio = of.hit_rate,
+                    .ndcg = of.ndcg,
+                    .served_hit_ratio = of.served_hit_rate};
+  }
+  out.lists().SetQuality(judged);
   const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
   out.served().SetIndexSize(index.items, index.changed_items);
 }

@@ -61,7 +61,7 @@ SUBFOLDERS = {
         "offline": {"config", "pipeline", "process", "serving"},
         "recommend": {"config", "pipeline", "process", "rpc", "serving"},
         "ingest": {"process", "rpc", "serving"},
-        "admin": {"config", "ingest", "process", "recommend", "rpc", "serving"},
+        "admin": {"config", "ingest", "pipeline", "process", "recommend", "rpc", "serving"},
         ".": {"admin", "config", "ingest", "offline", "pipeline", "process", "recommend", "rpc",
               "serving"},
     },

@@ -5,14 +5,10 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <functional>
-#include <future>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,69 +16,16 @@
 #include <string>
 #include <vector>
 
+#include "client/commands/admin_call.h"
 #include "client/commands/commands.h"
 #include "client/events/event_reader.h"
 #include "client/terminal/table.h"
-#include "groundswell/v1/admin.grpc.pb.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 
 namespace groundswell {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-using std::chrono::steady_clock;
-
-// The work behind these calls takes as long as it takes.
-constexpr std::chrono::hours kTimeout{1};
-constexpr std::chrono::milliseconds kPoll{50};
-
-std::string NewRequestId() {
-  std::random_device device;
-  const auto word = [&device] { return static_cast<unsigned>(device()); };
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:08x}{:04x}", word(), word() & 0xffff,
-                     word() & 0xfff, 0x8000 | (word() & 0x3fff), word(), word() & 0xffff);
-}
-
-// Calls, shows how long it has been waiting, and gives up on an interruption.
-template <typename Response>
-absl::StatusOr<Response> CallAndWait(
-    std::string_view what,
-    const std::function<grpc::Status(grpc::ClientContext&, Response&)>& call) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
-  Response response;
-  auto answer = std::async(std::launch::async, [&] { return call(context, response); });
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  const auto begin = steady_clock::now();
-  bool shown = false;
-  while (answer.wait_for(kPoll) != std::future_status::ready) {
-    if (Interrupted()) context.TryCancel();
-    const auto elapsed = std::chrono::duration<double>(steady_clock::now() - begin).count();
-    if (!terminal || elapsed < 1) continue;
-    fmt::print(stderr, "\r{}: {:.0f} s", what, elapsed);
-    shown = true;
-  }
-  if (shown) fmt::print(stderr, "\n");
-  const grpc::Status status = answer.get();
-  if (!status.ok()) return ToStatus(status);
-  return response;
-}
-
-// One call of the admin service, with the namespace of the command line.
-template <typename Request, typename Response, typename Print>
-void CallAdmin(CommandContext& context, std::string_view what, Request request,
-               grpc::Status (v1::AdminService::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                              Response*),
-               Print print) {
-  request.set_namespace_(context.name_space);
-  const Client client = context.MakeClient();
-  const auto stub = v1::AdminService::NewStub(client.channel());
-  context.Show(CallAndWait<Response>(what,
-                                     [&](grpc::ClientContext& call, Response& response) {
-                                       return ((*stub).*method)(&call, request, &response);
-                                     }),
-               print);
-}
 
 void PrintReceipt(const v1::RemovalReceipt& receipt) {
   Table table({{.title = "what"}, {.title = "value"}});
@@ -428,6 +371,13 @@ void AddRulesCommand(CLI::App& app, CommandContext& context) {
 }
 
 }  // namespace
+
+std::string NewRequestId() {
+  std::random_device device;
+  const auto word = [&device] { return static_cast<unsigned>(device()); };
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:08x}{:04x}", word(), word() & 0xffff,
+                     word() & 0xfff, 0x8000 | (word() & 0x3fff), word(), word() & 0xffff);
+}
 
 void AddAdminCommands(CLI::App& app, CommandContext& context) {
   AddForgetCommand(app, context);

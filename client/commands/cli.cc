@@ -97,6 +97,7 @@ int Main(int argc, char** argv) {
   AddStatusCommand(app, context);
   AddEvaluateCommand(app, context);
   AddLoadCommand(app, context);
+  AddBlendCommand(app, context);
   AddAdminCommands(app, context);
   try {
     app.parse(argc, argv);

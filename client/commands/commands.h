@@ -57,6 +57,7 @@ void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
+void AddBlendCommand(CLI::App& app, CommandContext& context);
 // forget, upsert-item, remove-item, rules, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);
 

@@ -211,6 +211,7 @@ void PrintStatus(const v1::ServerStatus& status) {
       {"graph", fmt::format("{} users, {} edges", status.graph().users(), status.graph().edges())});
   table.AddRow({"newest event", TimeUtil::ToString(status.graph().newest_event_time())});
   table.AddRow({"graph digest", status.graph().digest()});
+  table.AddRow({"blend digest", status.graph().blend_digest()});
   table.AddRow({"log begins at", std::to_string(status.graph().log_begin_offset())});
   table.AddRow({"checkpoint", status.graph().has_checkpoint()
                                   ? fmt::format("offset {}", status.graph().checkpoint().offset())

@@ -77,7 +77,7 @@ class Fold {
   struct Learning {
     // Told of every interaction of positive weight, in the exact state of the entries before it.
     std::function<void(const Arrival&)> before_applied;
-    // This snapshot was activated here: what is learned begins anew, as it did there.
+    // What is learned begins anew: this snapshot was activated here, or somebody asked for it.
     std::function<void()> begin_anew;
     // What it is now, if that was not taken yet.
     std::function<std::optional<std::string>()> take_changed;
@@ -178,6 +178,7 @@ class Fold {
   absl::Status FoldChange(Offset offset, const RemoveItem& removal, Batch& batch);
   absl::Status FoldChange(Offset offset, const UpsertItem& item, Batch& batch);
   absl::Status FoldChange(Offset offset, const ActivateSnapshot& activation, Batch& batch);
+  absl::Status FoldChange(Offset offset, const ResetBlend& reset, Batch& batch);
   // The item's index when it is created.
   absl::StatusOr<ItemIndex> CreateItem(const UpsertItem& item, Batch& batch);
   absl::Status UpdateItem(ItemIndex index, const UpsertItem& item, Batch& batch);

@@ -1,4 +1,5 @@
-// The entries of the log that are no interactions: forgetting, removing, creating, activating.
+// The entries of the log that are no interactions: forgetting, removing, creating, activating,
+// resetting.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -207,6 +208,12 @@ absl::Status Fold::FoldChange(Offset offset, const ActivateSnapshot& activation,
   } else {
     batch.activation = &activation;
   }
+  Finish(batch, offset);
+  return absl::OkStatus();
+}
+
+absl::Status Fold::FoldChange(Offset offset, const ResetBlend&, Batch& batch) {
+  if (options_.learning.begin_anew) options_.learning.begin_anew();
   Finish(batch, offset);
   return absl::OkStatus();
 }

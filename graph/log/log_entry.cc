@@ -21,6 +21,8 @@ bool IsSame(const ActivateSnapshot& a, const ActivateSnapshot& b) {
   return a.snapshot_digest == b.snapshot_digest;
 }
 
+bool IsSame(const ResetBlend&, const ResetBlend&) { return true; }
+
 bool IsSame(const Redacted&, const Redacted&) { return true; }
 
 }  // namespace

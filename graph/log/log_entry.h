@@ -65,8 +65,13 @@ struct ActivateSnapshot {
   std::string snapshot_digest;
 };
 
-using LogEntry =
-    std::variant<Interaction, Redacted, ForgetUser, RemoveItem, UpsertItem, ActivateSnapshot>;
+// From here on what orders lists is what it was before it learned from the log.
+struct ResetBlend {
+  std::string event_id;
+};
+
+using LogEntry = std::variant<Interaction, Redacted, ForgetUser, RemoveItem, UpsertItem,
+                              ActivateSnapshot, ResetBlend>;
 
 // The id under which it is de-duplicated; empty for a redacted one.
 std::string_view EventIdOf(const LogEntry& entry);

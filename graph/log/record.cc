@@ -91,6 +91,11 @@ void Fill(const ActivateSnapshot& activation, LogRecord& message) {
   message.mutable_activate_snapshot()->set_snapshot_digest(activation.snapshot_digest);
 }
 
+void Fill(const ResetBlend& reset, LogRecord& message) {
+  message.set_event_id(reset.event_id);
+  message.mutable_reset_blend();
+}
+
 Interaction ToInteraction(const LogRecord& message) {
   return {.event_id = message.event_id(),
           .user_id = message.user_id(),
@@ -185,6 +190,8 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
     case LogRecord::kActivateSnapshot:
       return ActivateSnapshot{.event_id = message.event_id(),
                               .snapshot_digest = message.activate_snapshot().snapshot_digest()};
+    case LogRecord::kResetBlend:
+      return ResetBlend{.event_id = message.event_id()};
   }
   return absl::DataLossError("log record of an unknown kind");
 }

@@ -104,6 +104,7 @@ class Redactor {
   }
 
   std::optional<Replacement> Replace(Offset, const ActivateSnapshot&) { return std::nullopt; }
+  std::optional<Replacement> Replace(Offset, const ResetBlend&) { return std::nullopt; }
 
   absl::Status Commit(bool sync) {
     absl::Status status = store_.Commit(batch_, sync);

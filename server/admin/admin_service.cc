@@ -8,6 +8,7 @@
 
 #include "google/protobuf/util/time_util.h"
 #include "server/admin/admin_checks.h"
+#include "server/admin/blend_response.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
@@ -297,6 +298,50 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
   return call->reactor();
 }
 
+grpc::ServerUnaryReactor* AdminService::GetBlend(grpc::CallbackServerContext* context,
+                                                 const v1::GetBlendRequest* request,
+                                                 v1::Blend* response) {
+  const auto call =
+      Begin(*context, Method::kGetBlend, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    call->status = WriteBlend(*parts_.serving.Get(), parts_.config.blend.learning, *response);
+  }
+  call->Finish(call->status);
+  return call->reactor();
+}
+
+grpc::ServerUnaryReactor* AdminService::ResetBlend(grpc::CallbackServerContext* context,
+                                                   const v1::ResetBlendRequest* request,
+                                                   v1::ResetBlendResponse* response) {
+  const auto call =
+      Begin(*context, Method::kResetBlend, request->namespace_(), request->request_id());
+  if (!call->status.ok()) {
+    call->Finish(call->status);
+    return call->reactor();
+  }
+  AppendRequest append;
+  append.entries.emplace_back(
+      groundswell::ResetBlend{.event_id = OwnEventId(request->request_id())});
+  const absl::Status queued = parts_.log.Append(
+      std::move(append),
+      [this, call, request, response](const absl::StatusOr<AppendResult>& appended) {
+        if (!appended.ok()) return call->Finish(LogError(appended.status()));
+        const auto& [outcome, offset] = appended->entries[0];
+        if (outcome == Appended::Outcome::kConflict) {
+          return call->Finish(EventIdReused("request_id", request->request_id(), offset));
+        }
+        response->set_offset(offset);
+        response->set_consistency_token(MakeConsistencyToken(offset));
+        parts_.serving.Get()->applier->WhenApplied(offset, call->deadline(), [call](bool applied) {
+          call->Finish(applied ? absl::OkStatus()
+                               : absl::DeadlineExceededError(
+                                     "the reset is in the log, but was not applied in time"));
+        });
+      });
+  if (!queued.ok()) call->Finish(LogError(queued));
+  return call->reactor();
+}
+
 grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext* context,
                                                      const v1::GetListRulesRequest* request,
                                                      v1::ListRules* response) {
@@ -336,6 +381,7 @@ void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) con
   out.set_users(progress.live_user_count);
   out.set_edges(progress.edge_count);
   out.set_digest(progress.digest.ToString());
+  out.set_blend_digest(BlendDigest(state).value_or(""));
   *out.mutable_newest_event_time() =
       TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
   const auto checkpoint = state.generation.ReadCheckpoint();

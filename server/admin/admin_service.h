@@ -69,6 +69,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* RemoveItem(grpc::CallbackServerContext* context,
                                        const v1::RemoveItemRequest* request,
                                        v1::RemovalReceipt* response) override;
+  grpc::ServerUnaryReactor* GetBlend(grpc::CallbackServerContext* context,
+                                     const v1::GetBlendRequest* request,
+                                     v1::Blend* response) override;
+  grpc::ServerUnaryReactor* ResetBlend(grpc::CallbackServerContext* context,
+                                       const v1::ResetBlendRequest* request,
+                                       v1::ResetBlendResponse* response) override;
   grpc::ServerUnaryReactor* GetListRules(grpc::CallbackServerContext* context,
                                          const v1::GetListRulesRequest* request,
                                          v1::ListRules* response) override;

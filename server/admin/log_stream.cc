@@ -33,7 +33,8 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
 
 std::string_view NameOf(const LogEntry& entry) {
   static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
-                                                "remove_item", "upsert_item", "activate_snapshot"};
+                                                "remove_item", "upsert_item", "activate_snapshot",
+                                                "reset_blend"};
   static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
   return kNames[entry.index()];
 }

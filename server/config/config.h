@@ -81,6 +81,7 @@ struct Config {
   } walk;
   struct Blend {
     bool learning = true;
+    int64_t quality_window = 2'000;
   } blend;
   struct Ranking {
     int64_t item_cache_mb = 256;

@@ -181,6 +181,8 @@ constexpr ConfigKey kKeys[] = {
     {"walk.goal_visits", GROUNDSWELL_MEMBER(walk.goal_visits), "visits", 1, 1'000, "See there."},
     {"blend.learning", GROUNDSWELL_MEMBER(blend.learning), "", 0, 1,
      "Whether what orders lists learns from the log while it serves; off: it stays as it is."},
+    {"blend.quality_window", GROUNDSWELL_MEMBER(blend.quality_window), "interactions", 1, 1'000'000,
+     "The newest interactions that were learned from over which the hit rates of lists are taken."},
     {"ranking.item_cache_mb", GROUNDSWELL_MEMBER(ranking.item_cache_mb), "MiB", 0, 1'048'576,
      "What a ranker made of an item alone is kept until the item's features change; each ranker, "
      "at "

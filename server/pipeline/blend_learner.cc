@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/pipeline/list_quality.h"
 #include "server/pipeline/request_user.h"
 
 namespace groundswell {
@@ -50,6 +51,18 @@ void BlendLearner::BeginAnew() {
   model_.Reset(start_);
   pace_ = {};
   changed_ = true;
+  state_.list_quality->Clear();
+}
+
+absl::StatusOr<BlendLearner::Stored> BlendLearner::ReadStored() const {
+  const auto stored = state_.generation.ReadLearned();
+  if (!stored.ok()) return stored.status();
+  std::string pace(sizeof(pace_.paid_until_us), '\0');
+  BlendModel model(BlendModel::Options{}, start_);
+  const bool is_there = stored->has_value() && (*stored)->size() >= pace.size() &&
+                        model.DecodeState(std::string_view(**stored).substr(pace.size())).ok();
+  std::string bytes = is_there ? **stored : pace + model.EncodeState();
+  return Stored{.model = std::move(model), .bytes = std::move(bytes)};
 }
 
 std::optional<std::string> BlendLearner::TakeChanged() {
@@ -126,6 +139,8 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   std::optional<size_t> taken;
   if (at != table_.rows().end()) taken = static_cast<size_t>(at - table_.rows().begin());
   model_.Learn(blend_scratch_.features, ContextOf(asker), taken, model_scratch_);
+  state_.list_quality->Add(
+      JudgeLists(blend_scratch_.features, table_.rows(), taken, model_scratch_.scores));
 }
 
 // A ranker that has no score for the user says nothing.

@@ -44,6 +44,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "blend/learning_pace.h"
 #include "blend/model.h"
 #include "graph/fold/fold.h"
@@ -86,6 +87,14 @@ class BlendLearner {
   std::optional<std::string> TakeChanged();
 
   const BlendModel& model() const { return model_; }
+
+  // Of the applied offset, for any thread: what the store holds, or what it began with where there
+  // is nothing that can be read.
+  struct Stored {
+    BlendModel model;
+    std::string bytes;  // as EncodeState
+  };
+  absl::StatusOr<Stored> ReadStored() const;
 
   // When paid until (i64), then the model's own (BlendModel::EncodeState), little-endian.
   std::string EncodeState() const;

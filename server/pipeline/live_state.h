@@ -30,6 +30,7 @@
 namespace groundswell {
 
 class BlendLearner;
+class ListQuality;
 
 // The scales of LiveState::fading_counts, in seconds: those that the blend reads
 // (blend/features.h), and behind them the one by which popular items are ordered.
@@ -61,6 +62,7 @@ struct LiveState {
   std::unique_ptr<NewItemVectors> new_item_vectors;
   std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
   std::shared_ptr<BlendLearner> blend_learner;                     // the applier's
+  std::shared_ptr<ListQuality> list_quality;  // of the interactions that it learns from
   std::unique_ptr<Applier> applier;
 };
 

@@ -32,7 +32,8 @@ constexpr std::array kMethods = {"Recommend",         "BatchRecommend",   "Rank"
                                  "CreateCheckpoint",  "VerifyGraph",      "CreateBackup",
                                  "ActivateSnapshot",  "RollBackSnapshot", "ListSnapshots",
                                  "UpsertItem",        "RemoveItem",       "ReadLog",
-                                 "GetListRules",      "SetListRules"};
+                                 "GetListRules",      "SetListRules",     "GetBlend",
+                                 "ResetBlend"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
@@ -448,6 +449,37 @@ void ServedMetrics::CountIndexBuild(bool ok, nanoseconds duration) {
   if (ok) index_build_duration_->Observe(Seconds(duration));
 }
 
+ListMetrics::ListMetrics(Registry& registry) {
+  families_[kInteractions] =
+      &Gauges(registry, "groundswell_list_judged_interactions",
+              "Newest interactions just before which the list was made and proposed anything; "
+              "\"served\" is the list in the order of the blend.");
+  families_[kHitRatio] = &Gauges(registry, "groundswell_list_hit_ratio",
+                                 "Share of these whose item stood among its first 20.");
+  families_[kNdcg] = &Gauges(registry, "groundswell_list_ndcg", "NDCG at 20 over these.");
+  families_[kServedHitRatio] =
+      &Gauges(registry, "groundswell_list_served_hit_ratio",
+              "Share of these whose item stood among the first 20 of the served list.");
+}
+
+void ListMetrics::SetQuality(std::span<const Quality> lists) {
+  const MutexLock lock(mutex_);
+  for (const Quality& of : lists) {
+    auto& gauges = now_[of.list];
+    const bool is_shown = gauges[0] != nullptr;
+    const std::array<double, kFigures> values = {static_cast<double>(of.interactions), of.hit_ratio,
+                                                 of.ndcg, of.served_hit_ratio};
+    for (size_t at = 0; at < kFigures; ++at) {
+      if (of.interactions == 0) {
+        if (is_shown) families_[at]->Remove(std::exchange(gauges[at], nullptr));
+        continue;
+      }
+      if (!is_shown) gauges[at] = &families_[at]->Add({{"list", std::string(of.list)}});
+      gauges[at]->Set(values[at]);
+    }
+  }
+}
+
 Metrics::Metrics(std::span<const std::string> event_types)
     : registry_(std::make_unique<Registry>()),
       requests_(*registry_),
@@ -455,7 +487,8 @@ Metrics::Metrics(std::span<const std::string> event_types)
       events_(*registry_, event_types),
       durability_(*registry_),
       levels_(*registry_),
-      served_(*registry_) {}
+      served_(*registry_),
+      lists_(*registry_) {}
 
 Metrics::~Metrics() = default;
 

@@ -60,6 +60,8 @@ enum class Method {
   kReadLog,
   kGetListRules,
   kSetListRules,
+  kGetBlend,
+  kResetBlend,
   kCount
 };
 // As gRPC calls it.
@@ -283,6 +285,29 @@ class ServedMetrics {
   Changing parity_ ABSL_GUARDED_BY(mutex_);
 };
 
+// What lists find of what is taken next; best set from Metrics::OnScrape.
+class ListMetrics {
+ public:
+  struct Quality {
+    std::string_view list;    // of a few that are known up front, each for as long as the program
+    size_t interactions = 0;  // that it is judged by; 0: it has no figures
+    double hit_ratio = 0;
+    double ndcg = 0;
+    double served_hit_ratio = 0;
+  };
+
+  explicit ListMetrics(prometheus::Registry& registry);
+
+  void SetQuality(std::span<const Quality> lists);
+
+ private:
+  enum Figure { kInteractions, kHitRatio, kNdcg, kServedHitRatio, kFigures };
+
+  Mutex mutex_;
+  std::array<prometheus::Family<prometheus::Gauge>*, kFigures> families_ ABSL_GUARDED_BY(mutex_){};
+  std::map<std::string_view, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
+};
+
 // All of them. Thread-safe throughout.
 class Metrics {
  public:
@@ -298,6 +323,7 @@ class Metrics {
   DurabilityMetrics& durability() { return durability_; }
   LevelMetrics& levels() { return levels_; }
   ServedMetrics& served() { return served_; }
+  ListMetrics& lists() { return lists_; }
 
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
@@ -316,6 +342,7 @@ class Metrics {
   DurabilityMetrics durability_;
   LevelMetrics levels_;
   ServedMetrics served_;
+  ListMetrics lists_;
 
   Mutex mutex_;
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);

@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "models/embedding_range.h"
 #include "models/files/manifest.h"
+#include "server/pipeline/list_quality.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/snapshot_staging.h"
 
@@ -204,6 +205,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
                                                                const LoadOptions& options,
                                                                const LoadProgress& progress) {
   auto state = std::make_unique<ServingState>(generation);
+  state->list_quality = std::make_shared<ListQuality>(options.quality_window);
   absl::StatusOr<GraphState> graph_state = generation.ReadState();
   if (!graph_state.ok()) return graph_state.status();
   state->graph_state = *std::move(graph_state);

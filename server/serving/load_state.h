@@ -21,7 +21,8 @@ struct LoadOptions {
   size_t new_items_max = 0;         // room for items that are created later
   double trending_half_life_s = 21'600;
   double popularity_half_life_s = 2'592'000;
-  size_t neighbors_max = 4'096;  // of a user or an item that the adjacency keeps
+  size_t neighbors_max = 4'096;   // of a user or an item that the adjacency keeps
+  size_t quality_window = 2'000;  // interactions over which lists are judged
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 

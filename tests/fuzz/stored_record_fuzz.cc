@@ -26,7 +26,8 @@ std::vector<std::string> SeedCorpus() {
            ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 4},
            RemoveItem{.event_id = "e", .item_id = "i", .item_hash = HashId("i"), .time_us = 4},
            UpsertItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},
-           ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"}}) {
+           ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"},
+           ResetBlend{.event_id = "e"}}) {
     seeds.push_back(EncodeLogRecord(entry));
   }
   return seeds;

@@ -57,7 +57,7 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "evaluate",
                               "status", "load", "forget", "upsert-item", "remove-item", "rules",
-                              "log", "checkpoint", "verify", "backup", "activate"}) {
+                              "log", "checkpoint", "verify", "backup", "activate", "blend"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
@@ -70,7 +70,7 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
-  for (const char* command : {"recommend", "rank", "similar", "user", "status"}) {
+  for (const char* command : {"recommend", "rank", "similar", "user", "status", "blend"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     std::istringstream lines(help.output.substr(help.output.find("Example:")));
     size_t examples = 0;
@@ -79,7 +79,7 @@ TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
       std::string word;
       if (!(words >> word) || word != "groundswell") continue;
       std::vector<std::string> arguments;
-      while (words >> word) arguments.push_back(word);
+      while (words >> word && word != ">") arguments.push_back(word);
       ++examples;
       const Finished shown = Cli(arguments);
       EXPECT_EQ(shown.exit_code, 0) << line << "\n" << shown.output;

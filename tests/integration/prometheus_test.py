@@ -147,6 +147,25 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(self._query(expression), [])
         self.assertTrue(self._query(expression.replace("== 0", "== 1")))
 
+    def test_an_alert_tells_a_list_that_is_ahead_from_one_by_chance(self):
+        figures = {"ahead": (0.5, 0.4, 1000), "by_chance": (0.5, 0.49, 1000), "of_too_few": (0.5, 0.1, 100),
+                   "never_hits": (0, 0.2, 1000), "served": (0.4, 0.4, 2000)}
+        names = ("groundswell_list_hit_ratio", "groundswell_list_served_hit_ratio",
+                 "groundswell_list_judged_interactions")
+        series = [{"series": f'{name}{{instance="one",list="{label}"}}', "values": f"{value}+0x60"}
+                  for label, values in figures.items() for name, value in zip(names, values)]
+        fires = {"exp_labels": {"instance": "one", "list": "ahead", "severity": "ticket"},
+                 "exp_annotations": {"summary": "one: ahead alone finds more than the served list"}}
+        alert = {"alertname": "GroundswellListBehindItsSource"}
+        tests = {"rule_files": [str(_DOCKER / "prometheus/alert_rules.yml")], "evaluation_interval": "1m",
+                 "tests": [{"interval": "1m", "input_series": series,
+                            "alert_rule_test": [{"eval_time": "29m", **alert, "exp_alerts": []},
+                                                {"eval_time": "31m", **alert, "exp_alerts": [fires]}]}]}
+        file = self.work / "alert_test.yml"
+        file.write_text(json.dumps(tests), encoding="utf-8")  # YAML too
+        tested = subprocess.run([_PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True)
+        self.assertEqual(tested.returncode, 0, tested.stdout + tested.stderr)
+
     def test_the_metrics_follow_the_conventions(self):
         checked = subprocess.run([_PROMTOOL, "check", "metrics"], input=_get(f"http://{self.metrics}/metrics"),
                                  capture_output=True, text=True)

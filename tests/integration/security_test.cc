@@ -107,6 +107,8 @@ TEST_F(SecurityTest, ATokenGivesItsRightsAndNoOthers) {
   ExpectRefused(Run("shop", ingest), "RIGHT_MISSING");
   ExpectRefused(Run("shop", {"forget", kCustomer}), "RIGHT_MISSING");
   ExpectRefused(Run("shop", {"status"}), "RIGHT_MISSING");
+  ExpectRefused(Run("shop", {"blend"}), "RIGHT_MISSING");
+  ExpectRefused(Run("shop", {"blend", "--reset"}), "RIGHT_MISSING");
   ExpectRefused(Run("feeder", kRecommend), "RIGHT_MISSING");
   ExpectRefused(Run("feeder", {"log", "--limit", "1"}), "RIGHT_MISSING");
   ExpectAnswered(Run("feeder", ingest));

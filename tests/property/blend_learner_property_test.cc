@@ -18,6 +18,7 @@
 #include "graph/upkeep/checkpoint.h"
 #include "server/offline/import.h"
 #include "server/pipeline/blend_learner.h"
+#include "server/pipeline/list_quality.h"
 #include "server/serving/clustering.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/load_state.h"
@@ -164,6 +165,10 @@ std::vector<LogEntry> RandomHistory(std::mt19937_64& random, size_t length) {
         break;
       case 2:
         entries.push_back(UpsertItem{.event_id = event_id, .item_id = item, .category = "c1"});
+        break;
+      case 3:
+        // Not at the end, so that there is always something learned.
+        if (at < length / 2) entries.push_back(ResetBlend{.event_id = event_id});
         break;
       default:
         entries.push_back(Event(random() % 30 == 0 ? "ann" : user, item, time_us, at, weight));
@@ -375,6 +380,34 @@ TEST(BlendLearnerProperty, BeginsAnewWhereItsSnapshotIsActivated) {
   EXPECT_EQ(learning.learned(), BlendModel::Learned{});
   EXPECT_EQ(learning.state->blend_weights.Read(), BuiltInBlendWeights());
   learning.State();
+}
+
+// With what it begins on a server that never learned; and what comes then is learned as there.
+TEST(BlendLearnerProperty, BeginsAnewWhereTheLogSaysSo) {
+  std::mt19937_64 random(6);
+  TemporaryDirectory directory;
+  {
+    Learning learning(directory.File("db"), {});
+    learning.Apply(RandomHistory(random, 200));
+    EXPECT_GT(learning.learned().steps, 20u);
+    EXPECT_NE(learning.state->blend_weights.Read(), BuiltInBlendWeights());
+    EXPECT_GT(learning.state->list_quality->Read().lists[0].interactions, 20u);
+    learning.Apply({ResetBlend{.event_id = "reset"}});
+    EXPECT_EQ(learning.learned(), BlendModel::Learned{});
+    EXPECT_EQ(learning.state->blend_weights.Read(), BuiltInBlendWeights());
+    EXPECT_EQ(learning.state->list_quality->Read().lists[0].interactions, 0u);
+    learning.State();
+  }
+  {
+    Learning again(directory.File("db"), {});
+    EXPECT_EQ(again.learned(), BlendModel::Learned{});
+    EXPECT_EQ(again.state->blend_weights.Read(), BuiltInBlendWeights());
+    again.Apply({Event("bob", "i0", 1'800'000'000 * kSecond, 9'999)});
+    EXPECT_EQ(again.learned().steps + again.learned().missed, 1u);
+  }
+  Learning frozen(directory.File("db"), {.learns = false});
+  frozen.Apply({ResetBlend{.event_id = "reset again"}});
+  EXPECT_EQ(frozen.learned(), BlendModel::Learned{});
 }
 
 }  // namespace

@@ -149,6 +149,9 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
         history.entries.push_back(UpsertItem{.event_id = event_id, .item_id = item});
         history.model.Create(item);
         break;
+      case 4:  // nothing of the graph's
+        history.entries.push_back(ResetBlend{.event_id = event_id});
+        break;
       default: {
         const bool negative = takes_back && random() % 4 == 0;
         const auto weight = static_cast<Count>(1 + random() % 3);

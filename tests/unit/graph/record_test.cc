@@ -79,6 +79,7 @@ TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
   EXPECT_EQ(
       std::get<ActivateSnapshot>(again(ActivateSnapshot{.snapshot_digest = "d"})).snapshot_digest,
       "d");
+  EXPECT_EQ(std::get<ResetBlend>(again(ResetBlend{.event_id = "e"})).event_id, "e");
 }
 
 TEST(KeyTest, NumbersSortAsTheirBytesDo) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -68,6 +69,30 @@ TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
   EXPECT_THAT(text, HasSubstr("groundswell_adjacency_edges{direction=\"users_of_item\"} 1"));
   EXPECT_THAT(text, HasSubstr("groundswell_adjacency_edges{direction=\"items_of_user\"} 1"));
   EXPECT_THAT(text, HasSubstr("groundswell_adjacency_evicted_edges 0"));
+}
+
+TEST_F(MetricsTest, OnlyListsThatProposeHaveAQuality) {
+  using Quality = ListMetrics::Quality;
+  metrics_.lists().SetQuality(
+      std::array{Quality{.list = "served", .interactions = 40, .hit_ratio = .5, .ndcg = .25},
+                 Quality{.list = "embedding"},
+                 Quality{.list = "next_items",
+                         .interactions = 30,
+                         .hit_ratio = .75,
+                         .ndcg = .5,
+                         .served_hit_ratio = .625}});
+  std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_list_judged_interactions{list=\"served\"} 40\n"));
+  EXPECT_THAT(text, HasSubstr("groundswell_list_hit_ratio{list=\"served\"} 0.5\n"));
+  EXPECT_THAT(text, HasSubstr("groundswell_list_ndcg{list=\"next_items\"} 0.5\n"));
+  EXPECT_THAT(text, HasSubstr("groundswell_list_served_hit_ratio{list=\"next_items\"} 0.625\n"));
+  EXPECT_THAT(text, Not(HasSubstr("list=\"embedding\"")));
+
+  metrics_.lists().SetQuality(
+      std::array{Quality{.list = "served"}, Quality{.list = "next_items", .interactions = 1}});
+  text = metrics_.Render();
+  EXPECT_THAT(text, Not(HasSubstr("list=\"served\"")));
+  EXPECT_THAT(text, HasSubstr("groundswell_list_judged_interactions{list=\"next_items\"} 1\n"));
 }
 
 TEST_F(MetricsTest, StagesAreTimedInSecondsAndToldToTheRequest) {

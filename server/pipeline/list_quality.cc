@@ -1,0 +1,106 @@
+#include "server/pipeline/list_quality.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace groundswell {
+namespace {
+
+constexpr size_t kServed = 0;
+
+// Of kBlendListFeatures.
+constexpr size_t kFirst = 2;
+static_assert(kBlendListFeatures[kFirst] == "first");
+
+uint8_t WithinPlaces(size_t place) {
+  return static_cast<uint8_t>(place <= JudgedLists::kPlaces ? place : 0);
+}
+
+// Ties are by item, as in what is served.
+size_t PlaceByScore(std::span<const Candidate> rows, size_t taken, std::span<const float> scores) {
+  size_t place = 1;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const bool before = scores[row] > scores[taken] ||
+                        (scores[row] == scores[taken] && rows[row].item < rows[taken].item);
+    place += before ? 1 : 0;
+  }
+  return place;
+}
+
+}  // namespace
+
+std::string_view JudgedListName(size_t list) {
+  return list == kServed ? "served" : kBlendLists[list - 1];
+}
+
+JudgedLists JudgeLists(const BlendFeatures& features, std::span<const Candidate> rows,
+                       std::optional<size_t> taken, std::span<const float> scores) {
+  JudgedLists judged;
+  judged.proposes[kServed] = true;  // also where there was nothing to propose: a miss is its own
+  if (taken.has_value()) {
+    judged.place[kServed] = WithinPlaces(PlaceByScore(rows, *taken, scores));
+  }
+  for (size_t list = 0; list < kBlendLists.size(); ++list) {
+    const std::span<const float> first =
+        features.Feature(kBlendListsBegin + list * kBlendListFeatures.size() + kFirst);
+    judged.proposes[1 + list] = std::ranges::any_of(first, [](float one) { return one > 0; });
+    if (!taken.has_value() || first[*taken] == 0) continue;
+    judged.place[1 + list] = WithinPlaces(static_cast<size_t>(std::lround(1 / first[*taken])));
+  }
+  return judged;
+}
+
+void ListQuality::Counts::Count(const JudgedLists& judged, uint32_t one) {
+  const bool served = judged.place[kServed] > 0;
+  for (size_t list = 0; list < kJudgedLists; ++list) {
+    if (!judged.proposes[list]) continue;
+    OfList& of = lists[list];
+    of.interactions += one;
+    of.at_place[judged.place[list]] += one;
+    if (served) of.served_hits += one;
+    if (served && judged.place[list] > 0) of.shared_hits += one;
+  }
+}
+
+void ListQuality::Add(const JudgedLists& judged) {
+  const MutexLock lock(mutex_);
+  // Counting wraps around as unsigned numbers do: less one is as much as it takes.
+  const bool is_full = counts_.lists[kServed].interactions == ring_.size();
+  if (is_full) counts_.Count(ring_[next_], uint32_t{0} - 1);
+  ring_[next_] = judged;
+  next_ = (next_ + 1) % ring_.size();
+  counts_.Count(judged, 1);
+}
+
+void ListQuality::Clear() {
+  const MutexLock lock(mutex_);
+  next_ = 0;
+  counts_ = {};
+}
+
+QualityFigures ListQuality::Read() const {
+  Counts counts;
+  {
+    const MutexLock lock(mutex_);
+    counts = counts_;
+  }
+  QualityFigures figures;
+  for (size_t list = 0; list < kJudgedLists; ++list) {
+    const OfList& of = counts.lists[list];
+    double hits = 0;
+    double gain = 0;
+    for (size_t place = 1; place <= JudgedLists::kPlaces; ++place) {
+      hits += of.at_place[place];
+      gain += of.at_place[place] / std::log2(1 + static_cast<double>(place));
+    }
+    const double interactions = std::max(of.interactions, 1u);
+    figures.lists[list] = {.interactions = of.interactions,
+                           .hit_rate = hits / interactions,
+                           .ndcg = gain / interactions,
+                           .served_hit_rate = of.served_hits / interactions,
+                           .of_served_hits = of.shared_hits / std::max<double>(of.served_hits, 1)};
+  }
+  return figures;
+}
+
+}  // namespace groundswell
