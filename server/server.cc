@@ -295,7 +295,8 @@ void Server::Parts::MakeBackground() {
   };
   background = std::make_unique<BackgroundThread>(BackgroundThread::Options{
       .interval = std::chrono::seconds(config.checkpoint.interval_s), .periodic = upkeep});
-  removals = std::make_unique<Removals>(*log, *store, serving, *background, *jobs);
+  removals = std::make_unique<Removals>(*log, *store, serving, *background, *jobs,
+                                        ClockAheadMaxOf(config));
 }
 
 void Server::Parts::MakeServices() {
