@@ -21,6 +21,7 @@
 #include "server/ingest/removals.h"
 #include "server/options.h"
 #include "server/pipeline/admission.h"
+#include "server/process/address_space.h"
 #include "server/process/http_endpoint.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
@@ -45,6 +46,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kIndexUpkeepInterval{1};
+// About as many as gRPC begins, besides two per core.
+constexpr int64_t kThreadsOfGrpc = 16;
 
 bool IsLoopback(std::string_view address) {
   return address.starts_with("127.") || address.starts_with("[::1]:") ||
@@ -329,6 +332,13 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  if (absl::Status s =
+          CheckAddressSpace(AddressSpaceInUse() + AddressSpaceOfThreads(kThreadsOfGrpc + 2 * cores),
+                            "serving this database");
+      !s.ok()) {
+    return s;
+  }
   auto started = GrpcEndpoints::Start(EndpointOptionsOf(config),
                                       {.recommend = *recommend_service,
                                        .interaction = *interaction_service,
