@@ -13,6 +13,7 @@
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
 #include "server/offline/replay_command.h"
+#include "server/process/address_space.h"
 #include "server/process/descriptor_limit.h"
 #include "server/process/logging.h"
 #include "server/process/signals.h"
@@ -40,6 +41,7 @@ int FailServing(const absl::Status& status) {
 }
 
 int Serve(const ConfigFlags& flags) {
+  if (absl::Status s = CheckAddressSpace(kServingAddressSpace, "serving"); !s.ok()) return Fail(s);
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
   spdlog::set_level(spdlog::level::from_str(config->logging.level));

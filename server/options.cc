@@ -101,6 +101,11 @@ UnaryRunner::Options RunnerOptionsOf(const Config& config) {
           .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)};
 }
 
+std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config) {
+  const int64_t max_s = config.ingest.clock_ahead_max_s;
+  return max_s == 0 ? std::nullopt : std::optional(std::chrono::seconds(max_s));
+}
+
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
   return {.address = config.server.grpc_address,
           .admin_address = config.server.admin_address,

@@ -2,6 +2,8 @@
 #ifndef GROUNDSWELL_SERVER_OPTIONS_H_
 #define GROUNDSWELL_SERVER_OPTIONS_H_
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,8 @@ Applier::Options ApplierOptionsOf(const Config& config);
 Admission::Options AdmissionOptionsOf(const Config& config);
 RankedLists::Options ListOptionsOf(const Config& config);
 UnaryRunner::Options RunnerOptionsOf(const Config& config);
+// See Removals.
+std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);
 
 }  // namespace groundswell

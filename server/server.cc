@@ -23,6 +23,7 @@
 #include "server/options.h"
 #include "server/pipeline/admission.h"
 #include "server/pipeline/list_quality.h"
+#include "server/process/address_space.h"
 #include "server/process/http_endpoint.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
@@ -47,6 +48,8 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kIndexUpkeepInterval{1};
+// About as many as gRPC begins, besides two per core.
+constexpr int64_t kThreadsOfGrpc = 16;
 
 bool IsLoopback(std::string_view address) {
   return address.starts_with("127.") || address.starts_with("[::1]:") ||
@@ -297,7 +300,8 @@ void Server::Parts::MakeBackground() {
   };
   background = std::make_unique<BackgroundThread>(BackgroundThread::Options{
       .interval = std::chrono::seconds(config.checkpoint.interval_s), .periodic = upkeep});
-  removals = std::make_unique<Removals>(*log, *store, serving, *background, *jobs);
+  removals = std::make_unique<Removals>(*log, *store, serving, *background, *jobs,
+                                        ClockAheadMaxOf(config));
 }
 
 void Server::Parts::MakeServices() {
@@ -330,6 +334,13 @@ void Server::Parts::MakeServices() {
 }
 
 absl::Status Server::Parts::StartGrpc() {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  if (absl::Status s =
+          CheckAddressSpace(AddressSpaceInUse() + AddressSpaceOfThreads(kThreadsOfGrpc + 2 * cores),
+                            "serving this database");
+      !s.ok()) {
+    return s;
+  }
   auto started = GrpcEndpoints::Start(EndpointOptionsOf(config),
                                       {.recommend = *recommend_service,
                                        .interaction = *interaction_service,

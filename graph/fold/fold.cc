@@ -53,6 +53,7 @@ Fold::Progress Fold::progress() const {
           .live_user_count = state_.live_user_count,
           .edge_count = state_.edge_count,
           .newest_event_time_us = state_.newest_event_time_us,
+          .least_delay_us = state_.least_delay_us,
           .total_count = graph_.total_count(),
           .digest = state_.digest};
 }
@@ -102,6 +103,7 @@ absl::Status Fold::FoldInteractions(Entries entries, const std::function<void()>
     if (next_expiry_us_ < window_.begin_us(newest)) break;
     state_.newest_event_time_us = newest;
     if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
+      NoteDelay(*interaction);
       batch.results.push_back({interaction, FoldOne(offset, *interaction, batch)});
     } else {
       FoldRedacted(std::get<Redacted>(entry), batch);
@@ -140,10 +142,6 @@ absl::Status Fold::FoldExpiries(int64_t before_us, Batch& batch) {
   next_expiry_us_ = due < expiries->size() ? (*expiries)[due].last.time_us : kNever;
   Finish(batch, state_.applied_offset, Part::kOfNext);
   return absl::OkStatus();
-}
-
-int64_t Fold::LateUntil(const std::optional<Tombstone>& tombstone) {
-  return tombstone.has_value() ? tombstone->time_us : std::numeric_limits<int64_t>::min();
 }
 
 // Of the snapshot's own items, nearly all that interactions are with, those that are there never
@@ -254,16 +252,22 @@ void Fold::FoldRedacted(const Redacted& redacted, Batch& batch) {
   if (applies) Create(redacted.user_id, redacted.user_cluster->cluster, touched);
 }
 
+void Fold::NoteDelay(const Interaction& interaction) {
+  if (interaction.received_time_us == 0) return;
+  const int64_t delay_us = interaction.received_time_us - interaction.event_time_us;
+  state_.least_delay_us = std::min(state_.least_delay_us.value_or(delay_us), delay_us);
+}
+
 FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& batch) {
   const std::string& user_id = interaction.user_id;
   TouchedUser& touched = batch.users_.at(user_id);
   Surroundings around{.item = catalogue_.Find(interaction.item_id),
-                      .late_until_us = LateUntil(touched.tombstone),
+                      .late_until_us = LateUntil(touched.tombstone, interaction),
                       .window_begin_us = window_.begin_us(state_.newest_event_time_us),
                       .total_count = graph_.total_count()};
   const auto removed = batch.item_tombstones_.find(interaction.item_id);
   if (removed != batch.item_tombstones_.end()) {
-    around.late_until_us = std::max(around.late_until_us, LateUntil(removed->second));
+    around.late_until_us = std::max(around.late_until_us, LateUntil(removed->second, interaction));
   }
   const FoldOutcome outcome =
       Judge(interaction, around, touched.state.has_value() ? &*touched.state : nullptr).outcome;

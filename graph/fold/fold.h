@@ -107,7 +107,8 @@ class Fold {
     int64_t live_user_count = 0;
     int64_t edge_count = 0;
     int64_t newest_event_time_us = 0;
-    Count total_count = 0;  // sum of all A[u,i]
+    std::optional<int64_t> least_delay_us;  // from an event to its receipt
+    Count total_count = 0;                  // sum of all A[u,i]
     StateDigest digest;
   };
 
@@ -193,10 +194,9 @@ class Fold {
   void KeepBefore(const std::string& user_id, const TouchedUser& touched, Batch& batch) const;
   absl::Status TouchItem(const std::string& item_id, Batch& batch);
   bool WasPerhapsRemoved(std::optional<ItemIndex> item) const;
-  // Before all time without a tombstone.
-  static int64_t LateUntil(const std::optional<Tombstone>& tombstone);
   std::optional<ItemIndex> FindItem(const RemoveItem& removal) const;
   bool IsCreated(ItemIndex item) const { return ToInt(item) >= options_.clustering.trained_items; }
+  void NoteDelay(const Interaction& interaction);
   FoldOutcome FoldOne(Offset offset, const Interaction& interaction, Batch& batch);
   void FoldRedacted(const Redacted& redacted, Batch& batch);
   MacroNode ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,

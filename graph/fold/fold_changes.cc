@@ -62,6 +62,7 @@ void Fold::PutTombstone(Tombstone::Kind kind, const IdHash& hash,
   const Offset offset = tombstone.offset;
   if (!earlier.has_value() || earlier->offset < offset) {
     tombstone.digest = state_.digest;
+    tombstone.newest_event_time_us = state_.newest_event_time_us;
     tombstone.time_us = std::max(tombstone.time_us, earlier.value_or(Tombstone{}).time_us);
     batch.writes.PutTombstone(kind, hash, tombstone);
     if (!earlier.has_value()) ++tombstone_count_;

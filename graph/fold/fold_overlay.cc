@@ -14,13 +14,13 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
     Progress& now, std::optional<UserState>& user) const {
   now.newest_event_time_us = std::max(now.newest_event_time_us, interaction.event_time_us);
   Surroundings around{.item = catalogue_.Find(interaction.item_id),
-                      .late_until_us = LateUntil(forgotten),
+                      .late_until_us = LateUntil(forgotten, interaction),
                       .window_begin_us = window_.begin_us(now.newest_event_time_us),
                       .total_count = now.total_count};
   if (WasPerhapsRemoved(around.item)) {
     const auto removed = store_.FindTombstone(Tombstone::Kind::kItem, HashId(interaction.item_id));
     if (!removed.ok()) return removed.status();
-    around.late_until_us = std::max(around.late_until_us, LateUntil(*removed));
+    around.late_until_us = std::max(around.late_until_us, LateUntil(*removed, interaction));
   }
   // The fold finds what leaves the window of age for all users at once (FoldExpiries).
   if (user.has_value() && window_.age_us > 0) {

@@ -1,8 +1,23 @@
 #include "graph/fold/judgement.h"
 
+#include <algorithm>
+
 #include "graph/state/macro_graph.h"
 
 namespace groundswell {
+namespace {
+
+constexpr int64_t kMicrosPerDay = int64_t{86'400} * 1'000'000;
+
+}  // namespace
+
+int64_t LateUntil(const std::optional<Tombstone>& tombstone, const Interaction& interaction) {
+  if (!tombstone.has_value()) return std::numeric_limits<int64_t>::min();
+  const int64_t received_us = interaction.received_time_us;
+  const bool is_plausible = received_us == 0 || tombstone->time_us <= received_us + kMicrosPerDay;
+  if (is_plausible) return tombstone->time_us;
+  return std::min(tombstone->time_us, tombstone->newest_event_time_us);
+}
 
 Judgement Judge(const Interaction& interaction, const Surroundings& around, const UserState* user) {
   // First, since a late event is taken out of the log: no other reason may keep it there.

@@ -12,6 +12,7 @@
 #include "graph/log/interaction.h"
 #include "graph/state/user_edges.h"
 #include "graph/state/user_state.h"
+#include "graph/store/store.h"
 
 namespace groundswell {
 
@@ -34,6 +35,12 @@ struct Surroundings {
   int64_t window_begin_us = std::numeric_limits<int64_t>::min();
   Count total_count = 0;  // sum of all A[u,i]
 };
+
+// The time until which events of what was removed are late; before all time without a tombstone.
+// It is the server's clock at the removal, unless the interaction, which the log has behind the
+// removal, was received more than a day before that: then the clock was wrong at one of the two,
+// and late is what is not newer than everything that the log had.
+int64_t LateUntil(const std::optional<Tombstone>& tombstone, const Interaction& interaction);
 
 struct Judgement {
   FoldOutcome outcome = FoldOutcome::kApplied;

@@ -28,7 +28,7 @@ struct Interaction {
   // At most kWeightMax; negative takes back; 0 hides the item from the user and counts nothing.
   Count weight = 0;
   int64_t event_time_us = 0;     // since 1970-01-01 UTC
-  int64_t received_time_us = 0;  // server's clock; the fold never reads it
+  int64_t received_time_us = 0;  // server's clock; 0: not known
   std::optional<AssignedCluster> user_cluster;
 };
 

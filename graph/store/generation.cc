@@ -37,6 +37,7 @@ storage::v1::GraphState ToMessage(const GraphState& state) {
   message.set_live_user_count(state.live_user_count);
   message.set_edge_count(state.edge_count);
   message.set_newest_event_time_us(state.newest_event_time_us);
+  if (state.least_delay_us.has_value()) message.set_least_delay_us(*state.least_delay_us);
   message.set_digest_high(state.digest.words().high);
   message.set_digest_low(state.digest.words().low);
   message.set_window_age_us(state.window.age_us);
@@ -57,6 +58,8 @@ GraphState ToState(const storage::v1::GraphState& message) {
           .live_user_count = message.live_user_count(),
           .edge_count = message.edge_count(),
           .newest_event_time_us = message.newest_event_time_us(),
+          .least_delay_us =
+              message.has_least_delay_us() ? std::optional(message.least_delay_us()) : std::nullopt,
           .digest = StateDigest({.high = message.digest_high(), .low = message.digest_low()}),
           .window = {.age_us = message.window_age_us(),
                      .interactions = message.window_interactions(),

@@ -40,6 +40,7 @@ struct GraphState {
   int64_t live_user_count = 0;  // less those that were forgotten
   int64_t edge_count = 0;       // pairs (user, item)
   int64_t newest_event_time_us = 0;
+  std::optional<int64_t> least_delay_us;  // from an event to its receipt; of the log alone
   StateDigest digest;
   Window window;
   Removed removing;  // by the removal of an item that is under way

@@ -39,6 +39,7 @@ absl::StatusOr<Tombstone> ParseTombstone(std::string_view bytes) {
   return Tombstone{
       .offset = message.offset(),
       .time_us = message.time_us(),
+      .newest_event_time_us = message.newest_event_time_us(),
       .removed = {.users = message.removed().users(),
                   .edges = message.removed().edges(),
                   .weight = message.removed().weight()},
@@ -98,6 +99,7 @@ void GraphStore::Batch::PutTombstone(Tombstone::Kind kind, const IdHash& hash,
   storage::v1::Tombstone message;
   message.set_offset(tombstone.offset);
   message.set_time_us(tombstone.time_us);
+  message.set_newest_event_time_us(tombstone.newest_event_time_us);
   message.mutable_removed()->set_users(tombstone.removed.users);
   message.mutable_removed()->set_edges(tombstone.removed.edges);
   message.mutable_removed()->set_weight(tombstone.removed.weight);

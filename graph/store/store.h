@@ -41,6 +41,7 @@ struct Tombstone {
   enum class Kind : char { kUser = 'u', kItem = 'i' };
   Offset offset = 0;    // of the log entry that asked for it
   int64_t time_us = 0;  // events that happened until then are late
+  int64_t newest_event_time_us = 0;  // in the log when it was asked for
   Removed removed;
   StateDigest digest;  // of the graph after it
   int64_t redacted_records = 0;

@@ -102,6 +102,7 @@ struct Config {
     int64_t stream_inflight_max = 2'000;
     std::string trained_events = "refuse";
     int64_t queue_max = 20'000;
+    int64_t clock_ahead_max_s = 2'592'000;
   } ingest;
   struct Log {
     int64_t group_max = 4'000;

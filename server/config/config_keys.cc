@@ -214,6 +214,10 @@ constexpr ConfigKey kKeys[] = {
      TrainedEventsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
+    {"ingest.clock_ahead_max_s", GROUNDSWELL_MEMBER(ingest.clock_ahead_max_s), "s", 0,
+     3'153'600'000,
+     "Removals are refused while the server's clock is so much more after the newest interaction "
+     "than it ever was when one came: what happens until their time would be dropped. 0: never."},
     {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,
      "Interactions written with one sync."},
     {"log.event_ids_max", GROUNDSWELL_MEMBER(log.event_ids_max), "interactions", 1, 1'000'000'000,

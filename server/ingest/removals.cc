@@ -1,7 +1,12 @@
 #include "server/ingest/removals.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -15,6 +20,10 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using std::chrono::steady_clock;
 
+std::string ToText(int64_t time_us) {
+  return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
+}
+
 std::pair<Tombstone::Kind, IdHash> SubjectOf(const LogEntry& entry) {
   if (const auto* forget = std::get_if<ForgetUser>(&entry); forget != nullptr) {
     return {Tombstone::Kind::kUser, forget->user_hash};
@@ -25,8 +34,35 @@ std::pair<Tombstone::Kind, IdHash> SubjectOf(const LogEntry& entry) {
 }  // namespace
 
 Removals::Removals(InteractionLog& log, const GraphStore& store, const ServingCell& serving,
-                   BackgroundThread& background, GraphJobs& jobs)
-    : log_(log), store_(store), serving_(serving), background_(background), jobs_(jobs) {}
+                   BackgroundThread& background, GraphJobs& jobs,
+                   std::optional<std::chrono::seconds> clock_ahead_max)
+    : log_(log),
+      store_(store),
+      serving_(serving),
+      background_(background),
+      jobs_(jobs),
+      clock_ahead_max_(clock_ahead_max) {}
+
+// Where the log is of long ago, say a replay of last year's, the newest interaction always was that
+// far behind the clock: no shorter delay was ever seen.
+absl::Status Removals::CheckTime(int64_t time_us) const {
+  const Applier::Progress progress = serving_.Get()->applier->progress();
+  if (!clock_ahead_max_.has_value() || !progress.least_delay_us.has_value()) {
+    return absl::OkStatus();
+  }
+  const int64_t usual_us = std::max<int64_t>(*progress.least_delay_us, 0);
+  const int64_t ahead_us = time_us - progress.newest_event_time_us - usual_us;
+  if (ahead_us <= std::chrono::microseconds(*clock_ahead_max_).count()) return absl::OkStatus();
+  return PreconditionFailed(
+      "CLOCK_AHEAD", "the server's clock",
+      fmt::format(
+          "the server's clock says {}, {} s after what the newest interaction, of {}, lets "
+          "expect; at most {} s are taken to be right (ingest.clock_ahead_max_s), since "
+          "what happens until the removal's time is dropped. Set the clock right, or, where "
+          "it is right and no interaction came for so long, record one or raise the limit",
+          ToText(time_us), ahead_us / 1'000'000, ToText(progress.newest_event_time_us),
+          clock_ahead_max_->count()));
+}
 
 absl::StatusOr<v1::RemovalReceipt> Removals::ReadReceipt(Tombstone::Kind kind,
                                                          const IdHash& hash) const {
@@ -47,6 +83,13 @@ absl::StatusOr<v1::RemovalReceipt> Removals::ReadReceipt(Tombstone::Kind kind,
 }
 
 void Removals::Remove(LogEntry entry, steady_clock::time_point deadline, Done done) {
+  const bool forgets = std::holds_alternative<ForgetUser>(entry);
+  const int64_t time_us =
+      forgets ? std::get<ForgetUser>(entry).time_us : std::get<RemoveItem>(entry).time_us;
+  if (absl::Status s = CheckTime(time_us); !s.ok()) {
+    done(s);
+    return;
+  }
   const auto [kind, hash] = SubjectOf(entry);
   auto shared = std::make_shared<Done>(std::move(done));
   const auto redact = [this, kind = kind, hash = hash, shared](bool applied) {

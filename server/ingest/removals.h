@@ -5,7 +5,9 @@
 #define GROUNDSWELL_SERVER_INGEST_REMOVALS_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -26,15 +28,20 @@ class Removals {
   using Done = std::function<void(absl::StatusOr<v1::RemovalReceipt>)>;
 
   // All references must outlive the removals; `background` what they began.
+  // The server's clock may be `clock_ahead_max` after the newest interaction, and as much more as
+  // every interaction was behind it when it was received; nullopt: any time.
   Removals(InteractionLog& log, const GraphStore& store, const ServingCell& serving,
-           BackgroundThread& background, GraphJobs& jobs);
+           BackgroundThread& background, GraphJobs& jobs,
+           std::optional<std::chrono::seconds> clock_ahead_max = std::nullopt);
 
-  // `entry` is a ForgetUser or a RemoveItem. AlreadyExists when its id is that of another,
-  // different entry; DeadlineExceeded when the receipt is not ready at `deadline`; what was begun
-  // is finished all the same.
+  // `entry` is a ForgetUser or a RemoveItem. FailedPrecondition, reason CLOCK_AHEAD, when its time,
+  // by the server's clock, cannot be right; AlreadyExists when its id is that of another, different
+  // entry; DeadlineExceeded when the receipt is not ready at `deadline`; what was begun is finished
+  // all the same.
   void Remove(LogEntry entry, std::chrono::steady_clock::time_point deadline, Done done);
 
  private:
+  absl::Status CheckTime(int64_t time_us) const;
   absl::StatusOr<v1::RemovalReceipt> ReadReceipt(Tombstone::Kind kind, const IdHash& hash) const;
 
   InteractionLog& log_;
@@ -42,6 +49,7 @@ class Removals {
   const ServingCell& serving_;
   BackgroundThread& background_;
   GraphJobs& jobs_;
+  const std::optional<std::chrono::seconds> clock_ahead_max_;
 };
 
 }  // namespace groundswell

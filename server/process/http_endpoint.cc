@@ -118,6 +118,8 @@ std::optional<HostAndPort> Split(const std::string& address) {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0) return std::nullopt;
   HostAndPort result{.host = address.substr(0, colon), .port = address.substr(colon + 1)};
+  const bool is_bracketed = result.host.starts_with('[') && result.host.ends_with(']');
+  if (is_bracketed) result.host = result.host.substr(1, result.host.size() - 2);
   const bool is_number =
       !result.port.empty() && result.port.size() <= 5 &&
       std::ranges::all_of(result.port, [](char c) { return c >= '0' && c <= '9'; });

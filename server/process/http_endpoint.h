@@ -43,8 +43,8 @@ class HttpEndpoint {
     std::chrono::milliseconds idle{75'000};
   };
 
-  // `address`: "host:port"; port 0 takes a free one. Unavailable, naming the address and the
-  // remedy, when it cannot be listened on.
+  // `address`: "host:port" or "[host]:port"; port 0 takes a free one. Unavailable, naming the
+  // address and the remedy, when it cannot be listened on.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(const std::string& address,
                                                              Sources sources, const Limits& limits);
   // Waits for the requests in progress, for one second at most where peers do not fetch their

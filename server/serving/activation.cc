@@ -169,6 +169,7 @@ absl::Status WriteGeneration(const CheckedSnapshot& checked, const Source& sourc
                         .applied_offset = source.state.applied_offset,
                         .user_count = static_cast<uint32_t>(checked.users.size()),
                         .newest_event_time_us = source.state.newest_event_time_us,
+                        .least_delay_us = source.state.least_delay_us,
                         .window = source.state.window},
                        /*serves=*/false);
 }

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/support/temporary_directory.h"
 
@@ -21,7 +22,8 @@ namespace {
 
 constexpr std::chrono::seconds kStartLimit{300};
 
-// Starts a program with stdout (and stderr, if asked) going to the returned descriptor.
+// Starts a program with stdout (and stderr, if asked) going to the returned descriptor. When this
+// thread is gone, so is the program.
 pid_t Spawn(const std::vector<std::string>& arguments, const Environment& environment,
             bool with_stderr, int* output) {
   int ends[2];
@@ -31,6 +33,9 @@ pid_t Spawn(const std::vector<std::string>& arguments, const Environment& enviro
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
   if (with_stderr) posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
   std::vector<char*> argv;
+  for (const char* word : {"/usr/bin/setpriv", "--pdeathsig", "KILL", "--"}) {
+    argv.push_back(const_cast<char*>(word));
+  }
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<std::string> variables;
@@ -115,14 +120,17 @@ std::string HttpGet(int port, const std::string& path) {
 }
 
 ServerProcess::ServerProcess(const std::string& data_dir, std::vector<std::string> flags,
-                             const Environment& environment) {
-  std::vector<std::string> arguments = {
-      GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + data_dir,
-      "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-      "--logging.level=warn",
-      // As long as the caller's deadline allows, since what a test has just written must be in the
-      // answer on a busy machine too.
-      "--request.consistency_wait_ms=600000"};
+                             const Environment& environment, std::vector<std::string> under) {
+  std::vector<std::string> arguments = std::move(under);
+  for (const std::string& argument :
+       {std::string(GROUNDSWELL_SERVER_PROGRAM), std::string("serve"),
+        "--server.data_dir=" + data_dir, std::string("--server.grpc_address=127.0.0.1:0"),
+        std::string("--server.http_address=127.0.0.1:0"), std::string("--logging.level=warn"),
+        // As long as the caller's deadline allows, since what a test has just written must be in
+        // the answer on a busy machine too.
+        std::string("--request.consistency_wait_ms=600000")}) {
+    arguments.push_back(argument);
+  }
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, environment, /*with_stderr=*/false, &output_);
   WaitUntilReady();

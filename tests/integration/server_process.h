@@ -31,16 +31,18 @@ std::string HttpGet(int port, const std::string& path);
 
 class ServerProcess {
  public:
-  // Starts the server on `data_dir` with free ports and waits until it is ready. Throws with the
-  // server's output when it does not become so.
+  // Starts the server on `data_dir` with free ports and waits until it is ready. Throws when it
+  // does not become so. It ends with the thread that started it, however that ends. `under`: a
+  // program with its arguments that starts it, as prlimit does.
   explicit ServerProcess(const std::string& data_dir, std::vector<std::string> flags = {},
-                         const Environment& environment = {});
+                         const Environment& environment = {}, std::vector<std::string> under = {});
   // Ends it, if that was not done.
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   std::string grpc_address() const { return "127.0.0.1:" + std::to_string(grpc_port_); }
+  pid_t pid() const { return pid_; }
   int grpc_port() const { return grpc_port_; }
   int http_port() const { return http_port_; }
   int admin_port() const { return admin_port_; }

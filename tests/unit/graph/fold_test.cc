@@ -223,6 +223,33 @@ TEST(FoldTest, ALateEventLeavesTheLog) {
   EXPECT_EQ(world.outcomes.back(), Outcome::kApplied);
 }
 
+TEST(FoldTest, WhatIsReceivedBeforeARemovalThatTheLogHasBeforeItCounts) {
+  constexpr int64_t kYear = int64_t{31'536'000} * 1'000'000;
+  const auto received = [](Interaction interaction) {
+    interaction.received_time_us = kYear;
+    return interaction;
+  };
+  World world;
+  world.Apply({MakeInteraction("ann", "i0", 1, 10), Forget("ann", 2 * kYear)});
+  world.Apply({received(MakeInteraction("ann", "i0", 1, 10))});
+  EXPECT_EQ(world.outcomes.back(), Outcome::kForgotten) << "no newer than what the log had";
+  world.Apply({received(MakeInteraction("ann", "i0", 1, kYear - 1))});
+  EXPECT_EQ(world.outcomes.back(), Outcome::kApplied);
+}
+
+TEST(FoldTest, TheShortestDelayIsKept) {
+  World world;
+  world.Apply({MakeInteraction("ann", "i0", 1, 10)});
+  EXPECT_FALSE(world.fold->progress().least_delay_us.has_value());
+  for (const int64_t received_us : {107, 103, 105}) {
+    Interaction interaction = MakeInteraction("ann", "i0", 1, 100);
+    interaction.received_time_us = received_us;
+    world.Apply({interaction});
+  }
+  EXPECT_EQ(world.fold->progress().least_delay_us, 3);
+  EXPECT_EQ(world.generation->ReadState()->least_delay_us, 3);
+}
+
 TEST(FoldTest, AUsersFirstChangeBehindACheckpointKeepsWhatWasBefore) {
   World world;
   world.Apply({MakeInteraction("ann", "i0", 2)});

@@ -67,6 +67,21 @@ TEST(JudgementTest, WhatHappenedUntilTheForgettingIsLate) {
   EXPECT_EQ(judgement.bound, 100);
 }
 
+TEST(JudgementTest, AClockThatWasAheadAtARemovalMakesNothingLateThatTheLogHadNotYetReached) {
+  constexpr int64_t kDay = int64_t{86'400} * 1'000'000;
+  const Tombstone removal{.time_us = 400 * kDay, .newest_event_time_us = 90};
+  const auto late_until = [&](int64_t received_us) {
+    Interaction interaction = Of(1);
+    interaction.received_time_us = received_us;
+    return LateUntil(removal, interaction);
+  };
+  EXPECT_EQ(late_until(0), 400 * kDay) << "not known";
+  EXPECT_EQ(late_until(401 * kDay), 400 * kDay);
+  EXPECT_EQ(late_until(399 * kDay), 400 * kDay) << "clocks are set right by a little every day";
+  EXPECT_EQ(late_until(399 * kDay - 1), 90);
+  EXPECT_LT(LateUntil(std::nullopt, Of(1)), 0);
+}
+
 // Everything is wrong with it; one cause after the other is taken away.
 TEST(JudgementTest, OfSeveralCausesTheFirstIsGiven) {
   Surroundings around{.item = std::nullopt,

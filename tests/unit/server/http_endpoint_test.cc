@@ -134,6 +134,12 @@ TEST(HttpEndpointTest, AnAddressThatIsNoneIsAnError) {
   }
 }
 
+TEST(HttpEndpointTest, AnAddressOfIpv6StandsInBrackets) {
+  const auto endpoint = HttpEndpoint::Start("[::1]:0", Fixed(), {});
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  EXPECT_GT((*endpoint)->port(), 0);
+}
+
 TEST(HttpEndpointTest, UnknownPathsAndBrokenRequestsAreRefused) {
   const auto endpoint = StartOrDie(Fixed());
   EXPECT_THAT(Get(endpoint->port(), "/"), StartsWith("HTTP/1.1 404"));

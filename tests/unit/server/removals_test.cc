@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 
+#include "server/rpc/status_details.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
 
@@ -47,9 +48,19 @@ class RemovalsTest : public ::testing::Test {
     });
     return done.get_future().get();
   }
-  static ForgetUser Forget(const std::string& user) {
-    return {.event_id = "forget-" + user, .user_id = user, .user_hash = HashId(user), .time_us = 1};
+  static ForgetUser Forget(const std::string& user, int64_t time_us = 1) {
+    return {.event_id = "forget-" + user,
+            .user_id = user,
+            .user_hash = HashId(user),
+            .time_us = time_us};
   }
+  static Interaction Received(int64_t event_time_us, int64_t received_us) {
+    Interaction interaction = MakeInteraction("eve", "i3", 1, event_time_us);
+    interaction.received_time_us = received_us;
+    return interaction;
+  }
+
+  static constexpr int64_t kSecond = 1'000'000;
 
   TemporaryDirectory directory_;
   const std::string path_ = (MakeStore(directory_.File("db"), 4), directory_.File("db"));
@@ -62,7 +73,8 @@ class RemovalsTest : public ::testing::Test {
   GraphJobs jobs_{
       *live_.store, *live_.log, serving_, metrics_.durability(), {.now_us = [] { return 1; }}};
   BackgroundThread background_{{}};
-  Removals removals_{*live_.log, *live_.store, serving_, background_, jobs_};
+  Removals removals_{*live_.log,  *live_.store, serving_,
+                     background_, jobs_,        std::chrono::seconds(2)};
 };
 
 TEST_F(RemovalsTest, AReceiptSaysWhatLeftTheGraphAndTheLog) {
@@ -94,6 +106,35 @@ TEST_F(RemovalsTest, AnItemLeavesAllItsUsers) {
   EXPECT_EQ(receipt->total_count(), 3);
   EXPECT_EQ(live_.User("ann").edges.size(), 1u);
   EXPECT_TRUE(live_.User("bob").edges.empty());
+}
+
+TEST_F(RemovalsTest, AClockThatIsFarAheadOfTheNewestInteractionRemovesNothing) {
+  Append({Received(100 * kSecond, 101 * kSecond)});
+  const int64_t latest_us = 103 * kSecond;  // the delay, and two seconds
+  const Offset end = live_.log->end();
+  const auto refused = Remove(Forget("ann", latest_us + 1));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(refused.status()), "CLOCK_AHEAD");
+  EXPECT_EQ(Remove(RemoveItem{.event_id = "remove-i1",
+                              .item_id = "i1",
+                              .item_hash = HashId("i1"),
+                              .time_us = latest_us + 1})
+                .status()
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(live_.log->end(), end);
+  EXPECT_EQ(live_.User("ann").edges.size(), 2u);
+  EXPECT_TRUE(Remove(Forget("ann", latest_us)).ok());
+}
+
+TEST_F(RemovalsTest, InteractionsThatCameWithTheWrongClockDoNotMakeItRight) {
+  Append({Received(100 * kSecond, 100 * kSecond), Received(101 * kSecond, 501 * kSecond)});
+  EXPECT_EQ(ReasonOf(Remove(Forget("ann", 501 * kSecond)).status()), "CLOCK_AHEAD");
+}
+
+TEST_F(RemovalsTest, AfterAReplayOfLongAgoTheClockIsRight) {
+  Append({Received(100 * kSecond, 500 * kSecond), Received(105 * kSecond, 501 * kSecond)});
+  EXPECT_TRUE(Remove(Forget("ann", 502 * kSecond)).ok());
 }
 
 TEST_F(RemovalsTest, WithoutTimeThereIsNoReceiptYetButTheUserIsForgotten) {
