@@ -1,7 +1,7 @@
 // The n-th call of a kind fails, for every n of a bounded piece of work, with the errors that a
 // disk has: once, or until a few more of its kind have failed. Callers repeat what was refused.
 // Then nothing acknowledged may be missing, also when the power is lost at the end; nothing may
-// count twice; and the store must have recovered by itself, not have opened at all, or have ended.
+// count twice; and the store must open again.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -33,7 +33,7 @@ constexpr size_t kItems = 4;
 constexpr int kBatches = 24;
 constexpr int kPerBatch = 20;
 constexpr int64_t kWhile = 4;  // calls that fail when it is not once
-constexpr unsigned kCloseSeconds = 15;
+constexpr unsigned kPatienceSeconds = 30;
 constexpr int64_t kSample = 10;  // faults of a kind
 constexpr int kSideBySide = 64;  // they wait most of the time
 constexpr std::array kErrors = {EIO, ENOSPC, EDQUOT, EMFILE, ESTALE};
@@ -101,13 +101,13 @@ void Work(const Place& place, PowerLossEnv& env) {
     ASSERT_TRUE(SendStubbornly(*live, batch)) << "batch " << batch << " is refused for ever";
     acknowledged << '.' << std::flush;
   }
-  alarm(kCloseSeconds);
 }
 
 void WorkUnder(const Fault& fault, const Place& place) {
   PowerLossEnv env;
   env.RestoreAtLoss(place.database() + "/ACKNOWLEDGED");
   env.FailCalls(fault.call, fault.first, fault.last, fault.error);
+  alarm(kPatienceSeconds);
   Work(place, env);
   if (!fault.power_is_lost) return;
   env.CutPower();
@@ -155,9 +155,9 @@ int RunInChild(const Body& body) {
   return status;
 }
 
-// Three processes, one after the other. That the second one ends itself is as good as a store that
-// recovers, and so is one that does not end in order, as whoever supervises it ends it and starts
-// it again: RocksDB 7.8 may wait for ever for a recovery that is over.
+// Three processes, one after the other. The second one may end by an assertion of RocksDB, or be
+// ended where RocksDB 7.8 waits for ever for its own recovery, which the log tells (failing): then
+// whoever supervises it starts it again.
 void Meet(const Fault& fault) {
   SCOPED_TRACE(ToText(fault));
   const Place place;
@@ -211,7 +211,7 @@ class FaultyDiskTest : public testing::TestWithParam<DiskCall> {
 
 // Calls from the first to the last meet the errors in turn: a sample of them, as many as there is
 // time for in every test run, or all where GROUNDSWELL_EVERY_FAULT is set.
-TEST_P(FaultyDiskTest, NothingAcknowledgedIsLostAndWritingGoesOn) {
+TEST_P(FaultyDiskTest, NothingAcknowledgedIsLostAndItOpensAgain) {
   const DiskCall call = GetParam();
   const int64_t calls = CountCalls(call);
   ASSERT_GT(calls, 0);
