@@ -3,6 +3,8 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 namespace groundswell {
@@ -16,6 +18,9 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
+
+constexpr int kDirectoryTries = 20;
+constexpr std::chrono::milliseconds kDirectoryPause{50};
 
 // A full disk RocksDB looks after itself.
 IOStatus MayPass(IOStatus status) {
@@ -55,16 +60,29 @@ class RecoverableFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
 };
 
+// A directory's sync may be repeated. RocksDB does it when a new write-ahead log file has its first
+// records: after an error there it would give their sequence numbers to others, and not open again.
+template <typename Sync>
+IOStatus SyncStubbornly(const Sync& sync) {
+  IOStatus status = sync();
+  for (int i = 0; i < kDirectoryTries && status.IsIOError(); ++i) {
+    std::this_thread::sleep_for(kDirectoryPause);
+    status = sync();
+  }
+  return MayPass(std::move(status));
+}
+
 class RecoverableDirectory final : public rocksdb::FSDirectoryWrapper {
  public:
   using FSDirectoryWrapper::FSDirectoryWrapper;
 
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    return MayPass(FSDirectoryWrapper::Fsync(options, debug));
+    return SyncStubbornly([&] { return FSDirectoryWrapper::Fsync(options, debug); });
   }
   IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
                                const rocksdb::DirFsyncOptions& what) override {
-    return MayPass(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, what));
+    return SyncStubbornly(
+        [&] { return FSDirectoryWrapper::FsyncWithDirOptions(options, debug, what); });
   }
 };
 

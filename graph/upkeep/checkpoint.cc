@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "graph/mutex.h"
 
@@ -13,6 +15,7 @@ namespace groundswell {
 namespace {
 
 constexpr uint64_t kUsersPerProgress = 10'000;
+constexpr std::chrono::milliseconds kTryAgainInterval{200};
 
 absl::Status CheckFits(std::string_view user_id, const UserState& user, const MacroGraph& graph) {
   const bool fits = user.cluster < graph.items().shape().user_clusters &&
@@ -110,15 +113,23 @@ class ShardWriter {
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Puts the finished checkpoint in the place of the complete one.
-absl::Status Complete(GraphStore& store, const Generation& generation, Applier& applier,
-                      const CheckpointInfo& info) {
+// From here on it is the complete one, whatever fails.
+absl::Status PutComplete(GraphStore& store, const Generation& generation,
+                         const CheckpointInfo& info) {
   GraphStore::Batch batch(store);
   generation.PutCheckpoint(batch, info);
-  if (absl::Status s = store.Commit(batch, /*sync=*/true); !s.ok()) return s;
-  absl::Status status = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
-  if (status.ok()) status = generation.KeepOnlyCheckpoint(info.offset);
-  return status;
+  return store.Commit(batch, /*sync=*/true);
+}
+
+// The applier, too, must take it for the complete one, or it would stop to keep users for it. While
+// the disk refuses it has no batch edge.
+absl::Status TellApplier(Applier& applier, const std::function<bool()>& keep_going) {
+  absl::Status told = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
+  while (!told.ok() && keep_going()) {
+    std::this_thread::sleep_for(kTryAgainInterval);
+    told = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
+  }
+  return told;
 }
 
 }  // namespace
@@ -188,8 +199,13 @@ absl::StatusOr<CheckpointInfo> WriteCheckpoint(GraphStore& store, const Generati
   if (status.ok()) status = writer->status();
   if (status.ok() && cancelled) status = absl::CancelledError("the checkpoint was cancelled");
   info.bytes = writer->bytes();
-  if (status.ok()) status = Complete(store, generation, applier, info);
-  if (status.ok()) return info;
+  if (status.ok()) status = PutComplete(store, generation, info);
+  if (status.ok()) {
+    if (absl::Status s = TellApplier(applier, keep_going); !s.ok()) return s;
+    // What is left of others is deleted at the next start, or with the next one.
+    generation.KeepOnlyCheckpoint(info.offset).IgnoreError();
+    return info;
+  }
   applier.RunAtBatchEdge([&] { applier.EndCheckpoint(false); }).IgnoreError();  // it is stopping
   generation.KeepOnlyCheckpoint(complete_offset).IgnoreError();  // done again at the next start
   return status;

@@ -3,7 +3,10 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -28,6 +31,13 @@ namespace fs = std::filesystem;
 namespace {
 
 IOStatus Full() { return IOStatus::NoSpace("the disk is full"); }
+
+// As RocksDB makes it of an errno of the system.
+IOStatus ErrorOf(int error) {
+  if (error == ENOSPC) return Full();
+  if (error == ESTALE) return IOStatus::IOError(IOStatus::kStaleFile);
+  return IOStatus::IOError("on purpose", std::strerror(error));
+}
 
 std::string DirectoryOf(const std::string& name) {
   return fs::path(name).lexically_normal().parent_path().string();
@@ -62,6 +72,10 @@ class PowerLossFileSystem final : public rocksdb::FileSystemWrapper {
   void CountOperation() {
     if (operations_left_.fetch_sub(1) == 1) CutPower();
   }
+  // One more call of its kind; it must not be done when it fails.
+  IOStatus Meet(DiskCall call);
+  void FailCalls(DiskCall call, int64_t first, int64_t last, int error);
+  int64_t calls(DiskCall call) const { return calls_[static_cast<size_t>(call)]; }
   bool off() const { return off_; }
   void CutPowerAfter(int64_t operations) { operations_left_ = operations; }
   void CutPower();
@@ -106,6 +120,17 @@ class PowerLossFileSystem final : public rocksdb::FileSystemWrapper {
   void Undo(const NameChange& change);
   static void DropEnd(const std::string& name, Lengths& lengths, std::mt19937_64& random);
 
+  // The calls of a kind that fail.
+  struct Fault {
+    DiskCall call = DiskCall::kCount;
+    int64_t first = 0;
+    int64_t last = 0;
+    int error = 0;
+  };
+
+  std::array<std::atomic<int64_t>, static_cast<size_t>(DiskCall::kCount)> calls_{};
+  std::mutex fault_mutex_;
+  Fault fault_;  // guarded by fault_mutex_
   std::atomic<bool> off_{false};
   std::atomic<bool> full_{false};
   std::atomic<bool> holds_tables_{false};
@@ -116,6 +141,20 @@ class PowerLossFileSystem final : public rocksdb::FileSystemWrapper {
   int kept_ = 0;
   std::string beside_;
 };
+
+IOStatus PowerLossFileSystem::Meet(DiskCall call) {
+  CountOperation();
+  const int64_t number = ++calls_[static_cast<size_t>(call)];
+  const Lock lock(fault_mutex_);
+  const bool fails = fault_.call == call && fault_.first <= number && number <= fault_.last;
+  return fails ? ErrorOf(fault_.error) : IOStatus::OK();
+}
+
+void PowerLossFileSystem::FailCalls(DiskCall call, int64_t first, int64_t last, int error) {
+  const Lock lock(fault_mutex_);
+  for (std::atomic<int64_t>& calls : calls_) calls = 0;
+  fault_ = {.call = call, .first = first, .last = last, .error = error};
+}
 
 void PowerLossFileSystem::CutPower() {
   const Lock lock(mutex_);
@@ -153,7 +192,7 @@ std::string PowerLossFileSystem::KeepAside(const std::string& name) {
 
 IOStatus PowerLossFileSystem::RenameFile(const std::string& from, const std::string& to,
                                          const IOOptions& /*options*/, IODebugContext* /*debug*/) {
-  CountOperation();
+  if (IOStatus s = Meet(DiskCall::kRename); !s.ok()) return s;
   const Lock lock(mutex_);
   if (!fs::exists(from)) return IOStatus::NotFound(from);
   NameChange change;
@@ -257,7 +296,7 @@ class TrackedDirectory final : public rocksdb::FSDirectoryWrapper {
 
  private:
   IOStatus Synced() {
-    owner_.CountOperation();
+    if (IOStatus s = owner_.Meet(DiskCall::kSyncDirectory); !s.ok()) return s;
     owner_.DirectorySynced(name_);
     return IOStatus::OK();
   }
@@ -276,7 +315,7 @@ class TrackedFile final : public FSWritableFileOwnerWrapper {
         owner_(owner) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    owner_.CountOperation();
+    if (IOStatus s = owner_.Meet(DiskCall::kWrite); !s.ok()) return s;
     if (owner_.full()) return Full();
     IOStatus status = FSWritableFileOwnerWrapper::Append(data, options, debug);
     owner_.Written(name_, size_ += data.size());
@@ -284,7 +323,7 @@ class TrackedFile final : public FSWritableFileOwnerWrapper {
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
                   const rocksdb::DataVerificationInfo& info, IODebugContext* debug) override {
-    owner_.CountOperation();
+    if (IOStatus s = owner_.Meet(DiskCall::kWrite); !s.ok()) return s;
     if (owner_.full()) return Full();
     IOStatus status = FSWritableFileOwnerWrapper::Append(data, options, info, debug);
     owner_.Written(name_, size_ += data.size());
@@ -305,7 +344,7 @@ class TrackedFile final : public FSWritableFileOwnerWrapper {
  private:
   IOStatus Synced() {
     const uint64_t size = size_;
-    owner_.CountOperation();
+    if (IOStatus s = owner_.Meet(DiskCall::kSync); !s.ok()) return s;
     owner_.Synced(name_, size);
     return IOStatus::OK();
   }
@@ -320,7 +359,7 @@ class TrackedFile final : public FSWritableFileOwnerWrapper {
 IOStatus PowerLossFileSystem::NewWritableFile(const std::string& name, const FileOptions& options,
                                               std::unique_ptr<FSWritableFile>* result,
                                               IODebugContext* debug) {
-  CountOperation();
+  if (IOStatus s = Meet(DiskCall::kOpen); !s.ok()) return s;
   if (fs::path(name).extension() == ".sst") holds_tables_.wait(true);
   {
     const Lock lock(mutex_);
@@ -344,7 +383,7 @@ IOStatus PowerLossFileSystem::ReopenWritableFile(const std::string& name,
                                                  const FileOptions& options,
                                                  std::unique_ptr<FSWritableFile>* result,
                                                  IODebugContext* debug) {
-  CountOperation();
+  if (IOStatus s = Meet(DiskCall::kOpen); !s.ok()) return s;
   std::error_code error;
   const uint64_t size = fs::file_size(name, error);
   std::unique_ptr<FSWritableFile> file;
@@ -373,6 +412,10 @@ PowerLossEnv::~PowerLossEnv() = default;
 void PowerLossEnv::CutPower() { file_system_->CutPower(); }
 void PowerLossEnv::RestoreAtLoss(const std::string& path) { file_system_->RestoreAtLoss(path); }
 void PowerLossEnv::FillDisk(bool full) { file_system_->FillDisk(full); }
+void PowerLossEnv::FailCalls(DiskCall call, int64_t first, int64_t last, int error) {
+  file_system_->FailCalls(call, first, last, error);
+}
+int64_t PowerLossEnv::calls(DiskCall call) const { return file_system_->calls(call); }
 void PowerLossEnv::HoldTables(bool hold) { file_system_->HoldTables(hold); }
 void PowerLossEnv::CutPowerAfter(int64_t operations) { file_system_->CutPowerAfter(operations); }
 bool PowerLossEnv::off() const { return file_system_->off(); }

@@ -1,4 +1,5 @@
-// A file system that loses power: what was not synced may be gone afterwards.
+// A file system that loses power: what was not synced may be gone afterwards. Before that, calls of
+// it can fail.
 #ifndef GROUNDSWELL_TESTS_SUPPORT_POWER_LOSS_ENV_H_
 #define GROUNDSWELL_TESTS_SUPPORT_POWER_LOSS_ENV_H_
 
@@ -14,6 +15,9 @@ class Env;
 namespace groundswell {
 
 class PowerLossFileSystem;
+
+// What is asked of a disk.
+enum class DiskCall { kWrite, kSync, kOpen, kRename, kSyncDirectory, kCount };
 
 // Files go to the real disk; beside them it is remembered how much of each was synced, and which
 // files were made, renamed or deleted since their directory was. Thread-safe.
@@ -39,6 +43,12 @@ class PowerLossEnv {
 
   // While the disk is full, files do not grow.
   void FillDisk(bool full);
+  // From now on, the calls `first` to `last` of this kind, counted from 1, fail with this errno,
+  // and do nothing. Of other kinds none does.
+  void FailCalls(DiskCall call, int64_t first, int64_t last, int error);
+  // How many there were since FailCalls, or ever.
+  int64_t calls(DiskCall call) const;
+
   // While tables are held back, a flush waits, so that several write-ahead log files are needed.
   void HoldTables(bool hold);
 
