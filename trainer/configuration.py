@@ -17,7 +17,7 @@ _KEYS = {
     "data": (("events", "heldout_days", "validation_days"), ("items", "provenance", "type")),
     "clusters": (("users", "items", "seed"), ()),
 }
-_TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "serving")
+_TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "blend", "serving")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
 
@@ -39,6 +39,14 @@ class Rows:
         if not all(type(count) is int and count >= 0 for count in self.negatives.values()) or not any(
                 self.negatives.values()):
             raise ValueError(f"negatives is {self.negatives}; it must have numbers of 0 or more, not all 0")
+
+
+@dataclasses.dataclass
+class Blend:
+    """What the snapshot brings of the blend that orders lists."""
+
+    # Weights learned from the validation period; else the server begins with those it has built in.
+    learn: bool = False
 
 
 def read(path):
@@ -129,6 +137,10 @@ def rankers_of(config):
 
 def rows(config):
     return options(Rows, config.get("rows", {}), "[rows]")
+
+
+def blend(config):
+    return options(Blend, config.get("blend", {}), "[blend]")
 
 
 def serving(config):

@@ -12,6 +12,7 @@ from trainer import safetensors
 FORMAT_VERSION = 1
 EMBEDDINGS_FILE = "embeddings.safetensors"
 EXAMPLES_FILE = "examples.safetensors"
+BLEND_FILE = "blend.json"
 
 
 def write_embeddings(directory, user, item):
@@ -74,7 +75,7 @@ def write_manifest(directory, fields):
     directory = Path(directory)
     files = {}
     for path in sorted(directory.iterdir()):
-        if path.suffix in (".jsonl", ".safetensors") or path.name == "blend.json":
+        if path.suffix in (".jsonl", ".safetensors") or path.name == BLEND_FILE:
             files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
     manifest = {"format_version": FORMAT_VERSION, **fields, "files": files}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

@@ -246,10 +246,9 @@ class _Training:
         self._describe()
         past, material, models, fields = self._train(draft, work)
         examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
-        weights = self._learn_blend()
-        if weights is not None:
-            blend.write(draft, weights)
-        self.clock.step("the blend, with what was trained before its events")
+        if configuration.blend(self.config).learn:
+            self._learn_blend(draft)
+            self.clock.step("the blend, with what was trained before its events")
         fields["metrics"] = self._heldout_metrics(past, models, material.catalogue)
         snapshot.write_manifest(draft, fields)
         self.clock.step("held-out rows")
@@ -278,24 +277,23 @@ class _Training:
         fields["models"] = [ranker.manifest() for ranker in self.rankers] + [rankers.not_trained()]
         return past, material, models, fields
 
-    def _learn_blend(self):
-        """Weights of the blend, or None: what a server learns from the events of the validation period that
-        serves the snapshot which would have been trained just before them. So what was trained knows of
-        these events as little as it will of those that are served."""
+    def _learn_blend(self, output):
+        """Writes the blend's weights to `output`: what a server learns from the events of the validation
+        period that serves the snapshot which would have been trained just before them. So what was trained
+        knows of these events as little as it will of those that are served."""
         earlier = self._ending_at(self.split.validation_s)
         first, end = (int(np.searchsorted(self.log.time_s, at_s))
                       for at_s in (self.split.validation_s, self.split.cut_s))
         if first == 0:
-            print("the blend keeps the weights that the server has built in: nothing is before the "
-                  "validation period")
-            return None
+            raise ValueError("[blend]: learn needs events before the validation period")
         with tempfile.TemporaryDirectory(prefix="groundswell-blend-") as work:
             draft = Path(work) / "snapshot"
             draft.mkdir()
-            _, _, _, fields = earlier._train(draft, work)
+            *_, fields = earlier._train(draft, work)
             snapshot.write_manifest(draft, fields)
-            return blend.learn(self.server, draft, configuration.serving(self.config),
-                               self.log.at(np.arange(first, end)), self.weights.any_type())
+            weights = blend.learn(self.server, draft, configuration.serving(self.config),
+                                  self.log.at(np.arange(first, end)), self.weights.any_type())
+        (output / snapshot.BLEND_FILE).write_text(weights, encoding="utf-8")
 
     def _ending_at(self, cut_s):
         """The same configuration with that cut, for its default ranker alone; LightGCN goes on for as many

@@ -87,7 +87,7 @@ class LoopTest(unittest.TestCase):
         _write(cls.work / "live.csv", later)
         client = Path(_SERVER).with_name("groundswell")
         types = ",".join(f"{name}={weight}" for name, weight in _TYPES.items())
-        with serving_quality._serving(_SERVER, cls.work / "one", {"event_types": types, "request.consistency_wait_ms": 60_000}) as address:
+        with serving_quality.serving(_SERVER, cls.work / "one", {"event_types": types, "request.consistency_wait_ms": 60_000}) as address:
             told = subprocess.run([client, "--server", address, "--json", "ingest", cls.work / "live.csv"],
                                   stdout=subprocess.PIPE, text=True)
             cls.told = json.loads(told.stdout)

@@ -96,7 +96,7 @@ class TrainingTest(unittest.TestCase):
             stream.write("timestamp,user,item\n")
             stream.writelines(f"{log.time_s[row]},{log.user[row]},{log.item[row]}\n"
                               for row in range(_EVENTS))
-        cls.printed = cls._printed(training.train, cls._config("whole"))
+        cls.printed = cls._printed(training.train, cls._config("whole", more="[blend]\nlearn = true"))
 
     @classmethod
     def _config(cls, output, macgnn="", surge="", rows="", more=""):
@@ -117,6 +117,13 @@ class TrainingTest(unittest.TestCase):
                                    self.work / "db"], capture_output=True, text=True)
         self.assertEqual(imported.returncode, 0, imported.stderr)
         self.assertIn("surge within", imported.stdout)
+
+    def test_the_blend_begins_with_what_the_days_before_the_cut_taught(self):
+        self.assertIn("blend.json", snapshot.read_manifest(self.work / "whole")["files"])
+        weights = json.loads((self.work / "whole" / "blend.json").read_text(encoding="utf-8"))["weights"]
+        self.assertNotEqual(weights["shared"]["next_items.near_the_top"], 1.01)  # as built in
+        self.assertIn("ranker.near_the_top", weights["shared"])
+        self.assertIn("events before the cut", self.printed)
 
     def test_the_manifest_has_metrics_and_the_digest_of_the_data(self):
         manifest = snapshot.read_manifest(self.work / "whole")
@@ -186,7 +193,7 @@ class TrainingTest(unittest.TestCase):
         config = self._config("whole")
         manifest = self.work / "whole/manifest.json"
         before = manifest.read_bytes()
-        with serving_quality._serving(_SERVER, self.work / "whole", {}) as address:
+        with serving_quality.serving(_SERVER, self.work / "whole", {}) as address:
             printed = self._printed(serving_quality.evaluate, config, address, True)
         metrics = snapshot.read_manifest(self.work / "whole")["metrics"]
         manifest.write_bytes(before)
@@ -213,6 +220,7 @@ class TrainingTest(unittest.TestCase):
         with mock.patch.object(training.lightgcn, "train", side_effect=Killed):  # its result is kept
             self._printed(training.train, config, checkpoints)
         files = snapshot.read_manifest(self.work / "whole")["files"]
+        del files["blend.json"]  # that run was not asked for one
         self.assertEqual(snapshot.read_manifest(self.work / "resumed")["files"], files)
         self.assertGreater(len(files), 7)
 
@@ -336,7 +344,7 @@ class TrainingTest(unittest.TestCase):
 
     def test_replayed_events_are_asked_for_with_every_ranker(self):
         compare = functools.partial(training.compare, replay_every=10)
-        with mock.patch.object(serving_quality, "_serving", wraps=serving_quality._serving) as serving:
+        with mock.patch.object(serving_quality, "serving", wraps=serving_quality.serving) as serving:
             found = self._compared(compare, rows="measured_share = 0.3",
                                    more="[serving.retrieval]\ntrending_half_life_s = 600")
         settings = [call.args[2] for call in serving.call_args_list]
