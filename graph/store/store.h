@@ -39,8 +39,8 @@ struct Removed {
 // That a user was forgotten or an item removed.
 struct Tombstone {
   enum class Kind : char { kUser = 'u', kItem = 'i' };
-  Offset offset = 0;    // of the log entry that asked for it
-  int64_t time_us = 0;  // events that happened until then are late
+  Offset offset = 0;                 // of the log entry that asked for it
+  int64_t time_us = 0;               // events that happened until then are late
   int64_t newest_event_time_us = 0;  // in the log when it was asked for
   Removed removed;
   StateDigest digest;  // of the graph after it
