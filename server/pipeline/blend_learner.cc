@@ -62,7 +62,7 @@ absl::StatusOr<BlendLearner::Stored> BlendLearner::ReadStored() const {
   const bool is_there = stored->has_value() && (*stored)->size() >= pace.size() &&
                         model.DecodeState(std::string_view(**stored).substr(pace.size())).ok();
   std::string bytes = is_there ? **stored : pace + model.EncodeState();
-  return Stored{.model = std::move(model), .bytes = std::move(bytes)};
+  return Stored{.model = model, .bytes = std::move(bytes)};
 }
 
 std::optional<std::string> BlendLearner::TakeChanged() {

@@ -191,5 +191,34 @@ TEST_F(BlendTest, AResetForgetsWhatWasLearnedAndStaysSoAfterARestart) {
   EXPECT_FALSE(stubs_->admin->GetBlend(NewContext().get(), elsewhere, &blend).ok());
 }
 
+// No trained ranker has seen it; its vote alone does not keep it from whom it concerns.
+TEST_F(BlendTest, AnItemThatManyJustTookReachesTheTopBesideARankersVote) {
+  v1::UpsertItemRequest create;
+  create.set_item_id("new");
+  v1::UpsertItemResponse created;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), create, &created).ok());
+  v1::RecommendRequest request;
+  for (int at = 0; at < 200; ++at) {
+    v1::RecordInteractionRequest record;
+    *record.mutable_interaction() =
+        NewInteraction("n" + std::to_string(at), "newcomer-" + std::to_string(at), "new");
+    record.mutable_interaction()->mutable_event_time()->set_seconds(1'322'000'000 + at);
+    v1::RecordInteractionResponse response;
+    ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), record, &response).ok());
+    request.set_consistency_token(response.consistency_token());
+  }
+  request.set_user_id(kCustomer);
+  request.set_page_size(10);
+  v1::RecommendResponse list;
+  ASSERT_TRUE(Becomes([&] {
+    return stubs_->recommend->Recommend(NewContext().get(), request, &list).ok() &&
+           Status().graph().applied_offset() == Status().graph().log_end_offset();
+  }));
+  EXPECT_EQ(list.ranker(), "macgnn");
+  std::vector<std::string> items;
+  for (const auto& item : list.items()) items.push_back(item.item_id());
+  EXPECT_THAT(items, testing::Contains("new"));
+}
+
 }  // namespace
 }  // namespace groundswell
