@@ -8,8 +8,8 @@
 //           those so far, at most 16; so what is learned from grows with the cubic root of the log
 //           until it is long, and a million interactions teach some 37,000 steps
 //   always  in the second of these, not more than one per kGapUs of event time, with up to kBurst
-//           saved up; so where event time goes as fast as the clock, steps of 430 us take at
-//           most 4.3% of a core (bench/learn_bench)
+//           saved up; so where event time goes as fast as the clock, steps of 485 us take at
+//           most 4.8% of a core (bench/learn_bench)
 //
 // Saving some up (a leaky bucket: the "generic cell rate algorithm" of ATM networks) instead of a
 // gap after each: an invoice's lines have one time, and by gaps only its first would be learned

@@ -43,14 +43,9 @@ class BlendTest : public testing::Test {
     v1::RecommendResponse list;
     ASSERT_TRUE(stubs_->recommend->Recommend(NewContext().get(), request, &list).ok());
     for (int at = begin; at < end; ++at) {
-      v1::RecordInteractionRequest record;
       const std::string& item = list.items(at % list.items_size()).item_id();
-      *record.mutable_interaction() = NewInteraction("t" + std::to_string(at), kCustomer, item);
-      record.mutable_interaction()->mutable_event_time()->set_seconds(1'322'000'000 + at * 60);
-      v1::RecordInteractionResponse response;
-      ASSERT_TRUE(
-          stubs_->interaction->RecordInteraction(NewContext().get(), record, &response).ok());
-      token_ = response.consistency_token();
+      token_ =
+          RecordAt(*stubs_, "t" + std::to_string(at), kCustomer, item, 1'322'000'000 + at * 60);
     }
     request.set_consistency_token(token_);  // waits for the last one
     ASSERT_TRUE(Becomes([&] {
@@ -199,13 +194,9 @@ TEST_F(BlendTest, AnItemThatManyJustTookReachesTheTopBesideARankersVote) {
   ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), create, &created).ok());
   v1::RecommendRequest request;
   for (int at = 0; at < 200; ++at) {
-    v1::RecordInteractionRequest record;
-    *record.mutable_interaction() =
-        NewInteraction("n" + std::to_string(at), "newcomer-" + std::to_string(at), "new");
-    record.mutable_interaction()->mutable_event_time()->set_seconds(1'322'000'000 + at);
-    v1::RecordInteractionResponse response;
-    ASSERT_TRUE(stubs_->interaction->RecordInteraction(NewContext().get(), record, &response).ok());
-    request.set_consistency_token(response.consistency_token());
+    const std::string number = std::to_string(at);
+    request.set_consistency_token(
+        RecordAt(*stubs_, "n" + number, "newcomer-" + number, "new", 1'322'000'000 + at));
   }
   request.set_user_id(kCustomer);
   request.set_page_size(10);

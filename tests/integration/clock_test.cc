@@ -34,14 +34,7 @@ class ClockTest : public testing::Test {
   }
 
   void Record(const std::string& user, int64_t time_s) {
-    v1::RecordInteractionRequest request;
-    *request.mutable_interaction() = NewInteraction(std::to_string(++events_), user, kItem);
-    request.mutable_interaction()->mutable_event_time()->set_seconds(time_s);
-    v1::RecordInteractionResponse response;
-    const grpc::Status status =
-        stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    token_ = response.consistency_token();
+    token_ = RecordAt(*stubs_, std::to_string(++events_), user, kItem, time_s);
   }
   grpc::Status Forget(const std::string& user) {
     v1::ForgetUserRequest request;

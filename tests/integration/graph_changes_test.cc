@@ -37,14 +37,7 @@ class GraphChangesTest : public testing::Test {
   // Records and waits until it is applied.
   void Record(const std::string& event_id, const std::string& user, const std::string& item,
               int64_t time_s = 1'322'000'000) {
-    v1::RecordInteractionRequest request;
-    *request.mutable_interaction() = NewInteraction(event_id, user, item);
-    request.mutable_interaction()->mutable_event_time()->set_seconds(time_s);
-    v1::RecordInteractionResponse response;
-    const grpc::Status status =
-        stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    token_ = response.consistency_token();
+    token_ = RecordAt(*stubs_, event_id, user, item, time_s);
     ASSERT_GE(Total(user), 0);
   }
 

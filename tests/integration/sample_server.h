@@ -96,6 +96,19 @@ inline v1::Interaction NewInteraction(const std::string& event_id, const std::st
   return interaction;
 }
 
+// Records one, and has its consistency token.
+inline std::string RecordAt(const Stubs& stubs, const std::string& event_id,
+                            const std::string& user, const std::string& item, int64_t time_s) {
+  v1::RecordInteractionRequest request;
+  *request.mutable_interaction() = NewInteraction(event_id, user, item);
+  request.mutable_interaction()->mutable_event_time()->set_seconds(time_s);
+  v1::RecordInteractionResponse response;
+  const grpc::Status status =
+      stubs.interaction->RecordInteraction(NewContext().get(), request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.consistency_token();
+}
+
 class SampleServerTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {

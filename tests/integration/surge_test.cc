@@ -63,14 +63,7 @@ class SurgeServerTest : public testing::Test {
   // The token of the interaction.
   static std::string Record(const std::string& event_id, const std::string& user,
                             const std::string& item, int64_t time_s) {
-    v1::RecordInteractionRequest request;
-    *request.mutable_interaction() = NewInteraction(event_id, user, item);
-    request.mutable_interaction()->mutable_event_time()->set_seconds(time_s);
-    v1::RecordInteractionResponse response;
-    const grpc::Status status =
-        stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.consistency_token();
+    return RecordAt(*stubs_, event_id, user, item, time_s);
   }
 
   // The probability of each item by the model in this process, from the history that the server
