@@ -58,9 +58,9 @@ class ItemChooser {
   std::vector<double> cumulative_;
 };
 
-std::vector<MacroNode> Nodes(size_t count, uint32_t nodes) {
-  std::vector<MacroNode> all;
-  for (size_t i = 0; i < count; ++i) all.push_back(static_cast<MacroNode>(i * 7 % nodes));
+std::vector<Cluster> Nodes(size_t count, uint32_t nodes) {
+  std::vector<Cluster> all;
+  for (size_t i = 0; i < count; ++i) all.push_back(static_cast<Cluster>(i * 7 % nodes));
   return all;
 }
 
@@ -171,8 +171,8 @@ class BothSides {
     }
   }
 
-  void Apply(uint32_t user, MacroNode user_node, uint32_t item) {
-    const MacroNode item_node = item_nodes_[item];
+  void Apply(uint32_t user, Cluster user_node, uint32_t item) {
+    const Cluster item_node = item_nodes_[item];
     for (const auto& [other, count] : items_of_[user]) {
       h2i_[other * kShape.item_clusters + item_node] += count;
     }
@@ -206,7 +206,7 @@ class BothSides {
       to[to_row * width + i] += weight * from[from_row * width + i];
   }
 
-  std::vector<MacroNode> item_nodes_;
+  std::vector<Cluster> item_nodes_;
   std::vector<absl::flat_hash_map<uint32_t, Count>> users_of_;
   std::vector<Count> h1i_, h2i_, h1u_, h2u_;
   std::vector<absl::flat_hash_map<uint32_t, Count>> items_of_;

@@ -39,7 +39,7 @@ def vectors(random, centres, count):
 
 
 def clusters(random, count, matrix):
-    """Whole centres belong to one macro node; its centroid is the mean of its members."""
+    """Whole centres belong to one cluster; its centroid is the mean of its members."""
     of_row = random.randint(0, count, CENTRES)[matrix[1]]
     centroids = np.stack([matrix[0][of_row == node].mean(axis=0) for node in range(count)])
     return of_row.astype(np.int32), centroids.astype(np.float32)

@@ -96,9 +96,9 @@ struct Running {
     const GraphState state = OrEnd(generation->ReadState());
     const auto items = OrEnd(generation->ReadItems());
     catalogue = std::make_unique<Catalogue>(items.size());
-    std::vector<MacroNode> nodes;
+    std::vector<Cluster> nodes;
     for (const StoredItem& item : items) {
-      nodes.push_back(static_cast<MacroNode>(nodes.size() % kShape.item_clusters));
+      nodes.push_back(static_cast<Cluster>(nodes.size() % kShape.item_clusters));
       catalogue->Add(item.id, item.title, item.category);
     }
     catalogue->FinishLoading();
@@ -117,8 +117,8 @@ struct Running {
     if (loaded.checkpoint.has_value()) checkpoint = loaded.checkpoint->offset;
     Applier::Options options;
     options.fold.clustering = {.of_new_user = [](ItemIndex item) { return ToInt(item) % 20; },
-                               .of_known_user = [](const UserState&) { return MacroNode{0}; },
-                               .of_new_item = [](const UpsertItem&) { return MacroNode{0}; },
+                               .of_known_user = [](const UserState&) { return Cluster{0}; },
+                               .of_new_item = [](const UpsertItem&) { return Cluster{0}; },
                                .trained_users = 0,
                                .trained_items = items.size()};
     if (adjacency != nullptr) {

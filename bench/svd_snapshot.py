@@ -3,7 +3,7 @@
 
 Users and items are those with an event before --until. Their embeddings are the truncated singular value
 decomposition of the normalised adjacency D_u^-1/2 R D_i^-1/2 over the distinct pairs, each side times the
-square root of the singular values: what LightGCN propagates along, without its training. Macro nodes are
+square root of the singular values: what LightGCN propagates along, without its training. Clusters are
 k-means on them, the graph is replayed by the server's own code, and the only model is `dot`. The catalogue
 has the ids for titles.
 
@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="directory, to be created")
     parser.add_argument("--dim", type=int, default=64, help="width of the embeddings (default: 64)")
     parser.add_argument("--clusters", type=int, nargs=2, default=(20, 30), metavar=("USERS", "ITEMS"),
-                        help="macro nodes (default: 20 30)")
+                        help="clusters (default: 20 30)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--server", type=pathlib.Path,
                         default=ROOT / "build/release/bin/groundswell-server")
@@ -111,7 +111,7 @@ def main():
     user_cluster, user_centroids = clusters.kmeans(user, arguments.clusters[0], arguments.seed)
     item_cluster, item_centroids = clusters.kmeans(item, arguments.clusters[1], arguments.seed)
     snapshot.write_clusters(arguments.out, user_cluster, item_cluster, user_centroids, item_centroids)
-    done("macro nodes")
+    done("clusters")
     fields = {
         "name": arguments.name, "version": snapshot.rfc3339(arguments.until),
         "create_time": snapshot.rfc3339(time.time()), "users": len(users), "items": len(items),

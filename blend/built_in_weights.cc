@@ -11,7 +11,7 @@ struct FeatureWeights {
   float shared, new_user, in_visit, returning;
 };
 
-// Those of the embedding, similar items, walks, macro nodes, the live vector and the ranker were
+// Those of the embedding, similar items, walks, clusters, the live vector and the ranker were
 // not learned but set: small votes for what one of them has at its top, and large ones where the
 // user comes back and has no next item. Where what was trained knows nothing, a log takes them back
 // (docs/retrieval.md has the trials).

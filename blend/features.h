@@ -43,7 +43,7 @@ enum class BlendList : uint8_t {
   kRandomWalk,
   kHistory,
   kTrending,
-  kMacroNode,
+  kCluster,
   kPopular,
   kRanker,  // last: its features are added once the others chose what is ranked
 };

@@ -15,8 +15,9 @@ enum class UserIndex : uint32_t {};
 constexpr uint32_t ToInt(ItemIndex item) { return static_cast<uint32_t>(item); }
 constexpr uint32_t ToInt(UserIndex user) { return static_cast<uint32_t>(user); }
 
-// Number of a behaviour cluster: 0..P-1 for users, 0..Q-1 for items.
-using MacroNode = uint32_t;
+// Number of a behaviour cluster ("macro node" in the MacGNN paper): 0..P-1 of users, 0..Q-1 of
+// items.
+using Cluster = uint32_t;
 
 // Position of an interaction in the log, from 1; 0 is "before the first".
 using Offset = int64_t;

@@ -19,7 +19,7 @@ enum SourceBit : uint32_t {
   kFromPopular = 1u << 1,       // most interactions
   kFromRequest = 1u << 2,       // listed by the caller
   kFromTrending = 1u << 3,      // most users of late
-  kFromMacroNode = 1u << 4,     // most users of late of the user's behaviour cluster
+  kFromCluster = 1u << 4,       // most users of late of the user's behaviour cluster
   kFromSimilarItems = 1u << 5,  // nearest to the user's newest items
   kFromWalk = 1u << 6,          // met on random walks from the user's newest items
   kFromNextItems = 1u << 7,     // taken right after the user's newest items

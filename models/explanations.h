@@ -2,7 +2,7 @@
 //
 //   contribution(c, i) = logit(u, i) - logit(u without c, i)
 //
-// where c is one of the user's newest items, taken out of the history, or one macro node, whose
+// where c is one of the user's newest items, taken out of the history, or one cluster, whose
 // count in H1_u or H2_u becomes 0. A cause is one feature of the ranker, not an event of the log:
 // an item that is taken out of the history still counts in H1_u and H2_u, and a node's items stay
 // in the history, which only gets shorter (no older item moves up). Everything goes through the
@@ -29,7 +29,7 @@ inline constexpr size_t kExplainedItemsMax = 10;
 struct Cause {
   enum class Kind { kPastItem, kItemNode, kUserNode };
   Kind kind = Kind::kPastItem;
-  uint32_t number = 0;  // the position in recent_items, or the macro node
+  uint32_t number = 0;  // the position in recent_items, or the cluster
   bool operator==(const Cause&) const = default;
 };
 
@@ -63,7 +63,7 @@ struct ExplanationQuery {
   UserFeatures user;
   ItemFeatures items;
   // Causes that are tried; absent: the ranker's variants_max. When there are more, a third each is
-  // for the newest items and for the item and user macro nodes of the highest counts; what one of
+  // for the newest items and for the item and user clusters of the highest counts; what one of
   // them does not need, the others get.
   std::optional<size_t> causes_max;
 };

@@ -161,11 +161,11 @@ def _add_import_vectors(commands):
     command.add_argument("--server", required=True, help="groundswell-server, which makes the graph")
     command.add_argument("--name", required=True, help="of the snapshot")
     command.add_argument("--version", default="1", help="of the snapshot")
-    command.add_argument("--user-clusters", type=int, default=20, help="macro nodes of the users")
-    command.add_argument("--item-clusters", type=int, default=30, help="macro nodes of the items")
+    command.add_argument("--user-clusters", type=int, default=20, help="clusters of the users")
+    command.add_argument("--item-clusters", type=int, default=30, help="clusters of the items")
     for side in ("user", "item"):
         command.add_argument(f"--{side}-cluster-of", metavar="FILE",
-                             help=f".npy, the macro node of each {side}, instead of k-means")
+                             help=f".npy, the cluster of each {side}, instead of k-means")
     command.add_argument("--seed", type=int, default=1, help="of the clusters and the example rows")
     command.add_argument("--output", required=True, help="directory to write the snapshot to; must be new")
     command.set_defaults(run=_import_vectors)

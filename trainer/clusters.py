@@ -1,4 +1,4 @@
-"""Macro nodes: k-means on the embeddings."""
+"""Clusters: k-means on the embeddings."""
 
 import faiss
 import numpy as np

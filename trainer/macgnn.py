@@ -94,7 +94,7 @@ class MacGnn(torch.nn.Module):
             torch.nn.Linear(80, 1))
 
     def _macro(self, counts, aggregated):
-        """Macro nodes summed with weights softmax(log(count + 1) / tau), empty ones included."""
+        """Clusters summed with weights softmax(log(count + 1) / tau), empty ones included."""
         weights = (torch.log1p(counts.to(aggregated.dtype)) / self.options.tau).softmax(-1)
         if aggregated.shape[0] == 1:
             return weights @ aggregated[0]

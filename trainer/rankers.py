@@ -82,7 +82,7 @@ def build(ranker, catalogue):
 def start_tables(catalogue, dim):
     """Start values of tables of width `dim`: the principal directions of the embeddings.
 
-    Rows 0 are zero; a macro node begins at the mean of its members. Where the embeddings have fewer
+    Rows 0 are zero; a cluster begins at the mean of its members. Where the embeddings have fewer
     directions the rest is small noise.
     """
     both = np.concatenate([catalogue.user, catalogue.item])

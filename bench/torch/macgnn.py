@@ -75,7 +75,7 @@ class MacGnn(nn.Module):
         self.tau = tau
 
     def count_weights(self, counts: Tensor) -> Tensor:
-        """softmax(log(count + 1) / tau), over empty macro nodes too."""
+        """softmax(log(count + 1) / tau), over empty clusters too."""
         counts = counts.to(self.u_macro_embed.weight.dtype)
         return torch.softmax(torch.log1p(counts) / self.tau, -1)
 
@@ -116,7 +116,7 @@ class PublishedAggregator(Aggregator):
 
 class PublishedMacGnn(MacGnn):
     """The same in the shape of the authors' published module: every row has its own user, and copies
-    of the macro nodes; with attention "none" the scores, which do not change the result, are made
+    of the clusters; with attention "none" the scores, which do not change the result, are made
     as well."""
 
     def __init__(self, shapes: dict, attention: str, tau: float):

@@ -148,7 +148,7 @@ void AddBackupCommand(CLI::App& app, CommandContext& context) {
 }
 
 void PrintSnapshot(const v1::SnapshotInfo& snapshot, std::string_view does) {
-  fmt::print("{} {}: {} users, {} items, {} and {} macro nodes\n", snapshot.version(), does,
+  fmt::print("{} {}: {} users, {} items, {} and {} clusters\n", snapshot.version(), does,
              snapshot.users(), snapshot.items(), snapshot.user_clusters(),
              snapshot.item_clusters());
 }
@@ -293,7 +293,7 @@ void AddUpsertItemCommand(CLI::App& app, CommandContext& context) {
     if (*has_until) *request->mutable_available_until() = *until;
     CallAdmin(context, "upsert-item", *request, &v1::AdminService::Stub::UpsertItem,
               [](const v1::UpsertItemResponse& upserted) {
-                fmt::print("{} at offset {}, in item macro node {}\n",
+                fmt::print("{} at offset {}, in item cluster {}\n",
                            upserted.created() ? "created" : "replaced", upserted.offset(),
                            upserted.item_cluster());
               });

@@ -75,9 +75,9 @@ const char* KindOf(const v1::Explanation& explanation) {
     case v1::Explanation::kPastItem:
       return "past item";
     case v1::Explanation::kItemNode:
-      return "item macro node";
+      return "item cluster";
     case v1::Explanation::kUserNode:
-      return "user macro node";
+      return "user cluster";
     default:
       return "unknown";
   }
@@ -166,7 +166,7 @@ std::string MacroEdges(const google::protobuf::RepeatedField<int64_t>& counts) {
 }
 
 void PrintUser(const v1::GetUserStateResponse& user) {
-  fmt::print("user {}: {} items, {} interactions, user macro node {}{}\n\n", user.user_id(),
+  fmt::print("user {}: {} items, {} interactions, user cluster {}{}\n\n", user.user_id(),
              user.distinct_items(), user.total_count(), user.user_cluster(),
              user.has_embedding() ? "" : ", not in the snapshot");
   Table table({{.title = "item"},
@@ -201,8 +201,8 @@ void PrintStatus(const v1::ServerStatus& status) {
   table.AddRow({"snapshot", snapshot.version()});
   table.AddRow({"digest", snapshot.digest()});
   table.AddRow({"users, items", fmt::format("{}, {}", snapshot.users(), snapshot.items())});
-  table.AddRow({"macro nodes", fmt::format("{} of users, {} of items", snapshot.user_clusters(),
-                                           snapshot.item_clusters())});
+  table.AddRow({"clusters", fmt::format("{} of users, {} of items", snapshot.user_clusters(),
+                                        snapshot.item_clusters())});
   table.AddRow({"rankers", rankers});
   table.AddRow({"index", status.index_kind()});
   table.AddRow({"log end, applied", fmt::format("{}, {}", status.graph().log_end_offset(),

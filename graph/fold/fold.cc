@@ -220,13 +220,13 @@ void Fold::RedactLate(Offset offset, const Interaction& interaction, Batch& batc
 
 // As recorded, or computed and then recorded: another build, or another machine's arithmetic, must
 // not choose differently when it folds the same log.
-MacroNode Fold::ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
-                                 Batch& batch) {
+Cluster Fold::ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
+                               Batch& batch) {
   const std::optional<AssignedCluster>& assigned = interaction.user_cluster;
   if (assigned.has_value() && assigned->clusters_of == state_.snapshot_digest) {
     return assigned->cluster;
   }
-  const MacroNode cluster = options_.clustering.of_new_user(item);
+  const Cluster cluster = options_.clustering.of_new_user(item);
   if (options_.records_clusters) {
     Interaction recorded = interaction;
     recorded.user_cluster = {.cluster = cluster, .clusters_of = state_.snapshot_digest};
@@ -235,7 +235,7 @@ MacroNode Fold::ClusterOfNewUser(Offset offset, const Interaction& interaction, 
   return cluster;
 }
 
-UserState& Fold::Create(const std::string& user_id, MacroNode cluster, TouchedUser& user) {
+UserState& Fold::Create(const std::string& user_id, Cluster cluster, TouchedUser& user) {
   user.state = UserState{.index = UserIndex{state_.user_count++}, .cluster = cluster, .edges = {}};
   user.is_new = true;
   ++state_.live_user_count;

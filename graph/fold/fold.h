@@ -53,12 +53,12 @@ struct OverlaidUser {
 
 class Fold {
  public:
-  // How the snapshot assigns macro nodes: pure functions of the snapshot and their arguments.
+  // How the snapshot assigns clusters: pure functions of the snapshot and their arguments.
   struct Clustering {
-    std::function<MacroNode(ItemIndex first_item)> of_new_user;
-    std::function<MacroNode(const UserState& user)> of_known_user;
-    std::function<MacroNode(const UpsertItem& item)> of_new_item;
-    // These came with the snapshot, and so did their macro nodes.
+    std::function<Cluster(ItemIndex first_item)> of_new_user;
+    std::function<Cluster(const UserState& user)> of_known_user;
+    std::function<Cluster(const UpsertItem& item)> of_new_item;
+    // These came with the snapshot, and so did their clusters.
     size_t trained_users = 0;
     size_t trained_items = 0;
   };
@@ -88,7 +88,7 @@ class Fold {
     size_t batch_max = 1'000;
     size_t user_cache_bytes = size_t{64} << 20;  // of users kept decoded between batches
     Clustering clustering;
-    // Whether the macro node of a new user is written into the log record that made it known.
+    // Whether the cluster of a new user is written into the log record that made it known.
     bool records_clusters = true;
     // Told of every change of an edge, in order, when the graph has it.
     std::function<void(const EdgeChange&)> on_edges_changed;
@@ -199,9 +199,9 @@ class Fold {
   void NoteDelay(const Interaction& interaction);
   FoldOutcome FoldOne(Offset offset, const Interaction& interaction, Batch& batch);
   void FoldRedacted(const Redacted& redacted, Batch& batch);
-  MacroNode ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
-                             Batch& batch);
-  UserState& Create(const std::string& user_id, MacroNode cluster, TouchedUser& user);
+  Cluster ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
+                           Batch& batch);
+  UserState& Create(const std::string& user_id, Cluster cluster, TouchedUser& user);
   template <typename Change>
   void ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,
                    const Change& change);

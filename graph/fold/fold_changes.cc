@@ -165,9 +165,9 @@ absl::StatusOr<ItemIndex> Fold::CreateItem(const UpsertItem& item, Batch& batch)
         fmt::format("the catalogue is full with {} items; raise graph.new_items_max and restart",
                     catalogue_.size()));
   }
-  const MacroNode cluster = item.clusters_of == state_.snapshot_digest
-                                ? item.cluster
-                                : options_.clustering.of_new_item(item);
+  const Cluster cluster = item.clusters_of == state_.snapshot_digest
+                              ? item.cluster
+                              : options_.clustering.of_new_item(item);
   const ItemIndex index{static_cast<uint32_t>(catalogue_.size())};
   generation_.PutItem(batch.writes, index,
                       {.id = item.item_id,
@@ -236,7 +236,7 @@ absl::Status Fold::ClusterUsersAnew(Batch& batch) {
   }
   for (auto& [user_id, touched] : batch.users_) {
     UserState& user = *touched.state;
-    const MacroNode before = user.cluster;
+    const Cluster before = user.cluster;
     graph_.RemoveUser(user);
     state_.digest.RemoveUser(user_id, before);
     user.cluster = options_.clustering.of_known_user(user);

@@ -10,7 +10,7 @@
 // edge and what the blocks have to spare; bench/walk_bench measures it. Beside them, what each user
 // took in its order (UserTraces), where repeats are.
 //
-// It depends on indices, not on macro nodes: users that are clustered anew leave it as it is.
+// It depends on indices, not on clusters: users that are clustered anew leave it as it is.
 // Another snapshot has other indices, and so an adjacency of its own.
 //
 // Thread-safety: everything that is not const by one thread, the applier's; the const methods by

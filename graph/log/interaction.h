@@ -10,9 +10,9 @@
 
 namespace groundswell {
 
-// The macro node of a user, as it was decided when this interaction made the user known.
+// The cluster of a user, as it was decided when this interaction made the user known.
 struct AssignedCluster {
-  MacroNode cluster = 0;
+  Cluster cluster = 0;
   std::string clusters_of;  // digest of the snapshot
   bool operator==(const AssignedCluster&) const = default;
 };

@@ -44,7 +44,7 @@ struct RemoveItem {
   int64_t time_us = 0;
 };
 
-// Creates the item, or replaces what the catalogue says of it. Its macro node and what was
+// Creates the item, or replaces what the catalogue says of it. Its cluster and what was
 // contributed to it stay.
 struct UpsertItem {
   std::string event_id;
@@ -53,7 +53,7 @@ struct UpsertItem {
   std::string category;
   // In the space of the snapshot `clusters_of`; empty: the item keeps the one that it has, if any.
   std::vector<float> embedding;
-  MacroNode cluster = 0;    // of an item that is created, among those of the snapshot `clusters_of`
+  Cluster cluster = 0;      // of an item that is created, among those of the snapshot `clusters_of`
   std::string clusters_of;  // digest of a snapshot
   Availability availability;
 };

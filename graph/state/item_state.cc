@@ -32,7 +32,7 @@ void ItemState::Prefetch(ItemIndex item) const {
   for (size_t word = 0; word < stride_; word += kCacheLineWords) __builtin_prefetch(row + word);
 }
 
-void ItemState::PrefetchTwoHop(ItemIndex item, MacroNode node) const {
+void ItemState::PrefetchTwoHop(ItemIndex item, Cluster node) const {
   __builtin_prefetch(Row(item) + shape_.user_clusters + node, /*rw=*/1);
   __builtin_prefetch(&versions_[ToInt(item)], /*rw=*/1);
 }
@@ -100,7 +100,7 @@ void ItemState::Change(ItemIndex item, const ItemRowChange& change) {
   CountChange(item);
 }
 
-void ItemState::AddTwoHop(ItemIndex item, MacroNode node, Count delta) {
+void ItemState::AddTwoHop(ItemIndex item, Cluster node, Count delta) {
   int64_t* row = Row(item);
   MutexLock lock(StripeOf(item));
   row[shape_.user_clusters + node] += delta;

@@ -67,11 +67,11 @@ class ItemState {
   // Brings a row on its way from memory; does not wait for it.
   void Prefetch(ItemIndex item) const;
   // Likewise the one counter that AddTwoHop changes.
-  void PrefetchTwoHop(ItemIndex item, MacroNode node) const;
+  void PrefetchTwoHop(ItemIndex item, Cluster node) const;
 
   // For the one writer.
   void Change(ItemIndex item, const ItemRowChange& change);
-  void AddTwoHop(ItemIndex item, MacroNode node, Count delta);
+  void AddTwoHop(ItemIndex item, Cluster node, Count delta);
 
   // H1_i and then H2_i. For the writer, or while no one writes to this row.
   std::span<const Count> CountsOf(ItemIndex item) const {

@@ -24,11 +24,11 @@ std::optional<Recency> NewestAfter(std::span<const Edge> edges, Count weight) {
 
 }  // namespace
 
-MacroGraph::MacroGraph(MacroShape shape, std::span<const MacroNode> cluster_of_item,
+MacroGraph::MacroGraph(MacroShape shape, std::span<const Cluster> cluster_of_item,
                        size_t spare_items)
     : capacity_(cluster_of_item.size() + spare_items),
       item_count_(cluster_of_item.size()),
-      cluster_of_item_(std::make_unique<std::atomic<MacroNode>[]>(capacity_)),
+      cluster_of_item_(std::make_unique<std::atomic<Cluster>[]>(capacity_)),
       items_(shape, capacity_),
       item_edges_(ShardsOf(capacity_)),
       user_one_hop_(shape.item_clusters),
@@ -37,7 +37,7 @@ MacroGraph::MacroGraph(MacroShape shape, std::span<const MacroNode> cluster_of_i
   std::copy(cluster_of_item.begin(), cluster_of_item.end(), cluster_of_item_.get());
 }
 
-void MacroGraph::AddItem(MacroNode cluster) {
+void MacroGraph::AddItem(Cluster cluster) {
   const size_t index = item_count();
   cluster_of_item_[index].store(cluster, std::memory_order_relaxed);
   item_count_.store(index + 1, std::memory_order_release);
@@ -108,7 +108,7 @@ void MacroGraph::ReadNewestUsers(ItemIndex item, size_t limit, std::vector<UserI
 
 void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
                            const Recency* before, const Recency* after) {
-  const MacroNode item_node = ClusterOf(item);
+  const Cluster item_node = ClusterOf(item);
   items_.Prefetch(item);
   for (size_t i = 0; i < std::min(kPrefetchAhead, user.edges.size()); ++i) {
     items_.PrefetchTwoHop(user.edges[i].item, item_node);

@@ -47,7 +47,7 @@ class MacroGraph {
  public:
   // `cluster_of_item[i]` is ic(i), below shape.item_clusters; its length is the number of items.
   // `spare_items` more can be added later.
-  MacroGraph(MacroShape shape, std::span<const MacroNode> cluster_of_item, size_t spare_items = 0);
+  MacroGraph(MacroShape shape, std::span<const Cluster> cluster_of_item, size_t spare_items = 0);
 
   // Builds the item side from the users' edges (the matrix form, user by user): LoadUser for every
   // user once, in any order, then FinishLoading. Or LoadShard for every shard of a checkpoint, then
@@ -58,7 +58,7 @@ class MacroGraph {
   void FinishLoading();
 
   // One more item, with the next index. REQUIRES: a spare one is left.
-  void AddItem(MacroNode cluster);
+  void AddItem(Cluster cluster);
 
   // Folds one event into the items and into `user`, the caller's copy of the user's state. A
   // negative weight takes back the newest interactions with the item first.
@@ -91,7 +91,7 @@ class MacroGraph {
 
   const ItemState& items() const { return items_; }
   size_t item_count() const { return item_count_.load(std::memory_order_acquire); }
-  MacroNode ClusterOf(ItemIndex item) const {
+  Cluster ClusterOf(ItemIndex item) const {
     return cluster_of_item_[ToInt(item)].load(std::memory_order_relaxed);
   }
   Count total_count() const { return total_count_; }  // sum of all A[u,i]; the writer's alone
@@ -113,7 +113,7 @@ class MacroGraph {
 
   const size_t capacity_;
   std::atomic<size_t> item_count_;
-  const std::unique_ptr<std::atomic<MacroNode>[]> cluster_of_item_;
+  const std::unique_ptr<std::atomic<Cluster>[]> cluster_of_item_;
   ItemState items_;
   // Every edge from the item's side, by shard, newest first within an item: the newest users of an
   // item are the first L here, also after a removal. The writer's alone.

@@ -33,7 +33,7 @@ struct EdgeFact {
 static_assert(std::has_unique_object_representations_v<NodeFact>);
 static_assert(std::has_unique_object_representations_v<EdgeFact>);
 
-Sum HashNode(Fact kind, std::string_view id, MacroNode cluster) {
+Sum HashNode(Fact kind, std::string_view id, Cluster cluster) {
   const XXH128_hash_t hash = HashText(id);
   const NodeFact fact{kind, hash.high64, hash.low64, cluster};
   return ToSum(XXH3_128bits(&fact, sizeof(fact)));
@@ -56,10 +56,10 @@ Sum HashEdges(std::string_view user_id, std::string_view item_id, std::span<cons
 
 StateDigest::StateDigest(Words words) : sum_(Sum{words.high} << 64 | words.low) {}
 
-void StateDigest::AddUser(std::string_view user_id, MacroNode cluster) {
+void StateDigest::AddUser(std::string_view user_id, Cluster cluster) {
   sum_ += HashNode(kUserFact, user_id, cluster);
 }
-void StateDigest::RemoveUser(std::string_view user_id, MacroNode cluster) {
+void StateDigest::RemoveUser(std::string_view user_id, Cluster cluster) {
   sum_ -= HashNode(kUserFact, user_id, cluster);
 }
 void StateDigest::AddEdges(std::string_view user_id, std::string_view item_id,
@@ -70,10 +70,10 @@ void StateDigest::RemoveEdges(std::string_view user_id, std::string_view item_id
                               std::span<const Edge> edges) {
   sum_ -= HashEdges(user_id, item_id, edges);
 }
-void StateDigest::AddItem(std::string_view item_id, MacroNode cluster) {
+void StateDigest::AddItem(std::string_view item_id, Cluster cluster) {
   sum_ += HashNode(kItemFact, item_id, cluster);
 }
-void StateDigest::RemoveItem(std::string_view item_id, MacroNode cluster) {
+void StateDigest::RemoveItem(std::string_view item_id, Cluster cluster) {
   sum_ -= HashNode(kItemFact, item_id, cluster);
 }
 

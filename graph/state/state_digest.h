@@ -1,6 +1,6 @@
 // StateDigest: 128 bits that tell whether two graphs are the same.
 //
-// The sum, modulo 2^128, of one hash (XXH3, 128 bits) per fact: every user with its macro node,
+// The sum, modulo 2^128, of one hash (XXH3, 128 bits) per fact: every user with its cluster,
 // every edge (user, item, count, latest interaction), every item that did not come with the
 // snapshot. A sum does not depend on the order of its terms, so it is kept up to date by adding and
 // subtracting, and two states that were reached by different batches, restarts or removals are
@@ -31,12 +31,12 @@ class StateDigest {
   StateDigest() = default;
   explicit StateDigest(Words words);
 
-  void AddUser(std::string_view user_id, MacroNode cluster);
-  void RemoveUser(std::string_view user_id, MacroNode cluster);
+  void AddUser(std::string_view user_id, Cluster cluster);
+  void RemoveUser(std::string_view user_id, Cluster cluster);
   void AddEdges(std::string_view user_id, std::string_view item_id, std::span<const Edge> edges);
   void RemoveEdges(std::string_view user_id, std::string_view item_id, std::span<const Edge> edges);
-  void AddItem(std::string_view item_id, MacroNode cluster);
-  void RemoveItem(std::string_view item_id, MacroNode cluster);
+  void AddItem(std::string_view item_id, Cluster cluster);
+  void RemoveItem(std::string_view item_id, Cluster cluster);
 
   Words words() const;
   // 32 hexadecimal digits.

@@ -37,7 +37,7 @@ struct HiddenItem {
 // of the edges (macro_graph.h) and are not stored.
 struct UserState {
   UserIndex index{};
-  MacroNode cluster = 0;  // uc(u)
+  Cluster cluster = 0;  // uc(u)
   // The applied offset of the batch that wrote this last: tells whether a checkpoint knows it.
   Offset changed_at = 0;
   std::vector<Edge> edges;              // ascending by item, then by recency

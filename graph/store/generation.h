@@ -61,7 +61,7 @@ struct StoredItem {
   std::string title;
   std::string category;
   bool created = false;  // on the log; then with this cluster:
-  MacroNode cluster = 0;
+  Cluster cluster = 0;
   bool removed = false;
   // That it was given, in the space of the snapshot `clusters_of`; may be empty.
   std::vector<float> embedding;

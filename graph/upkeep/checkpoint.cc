@@ -148,7 +148,7 @@ absl::StatusOr<LoadedItemSide> LoadItemSide(const Generation& generation, LoadFr
   const CheckpointInfo& info = **checkpoint;
   const MacroShape& shape = graph.items().shape();
   if (info.user_clusters != shape.user_clusters || info.item_clusters != shape.item_clusters) {
-    return absl::DataLossError("the checkpoint has other macro nodes than the snapshot");
+    return absl::DataLossError("the checkpoint has other clusters than the snapshot");
   }
   for (uint32_t number = 0; number < info.shards; ++number) {
     const absl::StatusOr<ItemShard> shard = generation.ReadCheckpointShard(info.offset, number);

@@ -18,8 +18,8 @@ void Differ(Verification& result, std::string what) {
   if (result.differences.size() < kDifferencesMax) result.differences.push_back(std::move(what));
 }
 
-std::vector<MacroNode> ClustersOf(const MacroGraph& graph, size_t items) {
-  std::vector<MacroNode> clusters;
+std::vector<Cluster> ClustersOf(const MacroGraph& graph, size_t items) {
+  std::vector<Cluster> clusters;
   for (uint32_t item = 0; item < items; ++item)
     clusters.push_back(graph.ClusterOf(ItemIndex{item}));
   return clusters;
@@ -28,7 +28,7 @@ std::vector<MacroNode> ClustersOf(const MacroGraph& graph, size_t items) {
 // The matrix form, and the digest, of the users as they were at `moment`.
 absl::StatusOr<std::unique_ptr<MacroGraph>> Recompute(
     const Generation& generation, const GraphStore::Moment& moment, const Catalogue& catalogue,
-    const MacroShape& shape, const std::vector<MacroNode>& clusters, Verification& result) {
+    const MacroShape& shape, const std::vector<Cluster>& clusters, Verification& result) {
   auto graph = std::make_unique<MacroGraph>(shape, clusters);
   absl::Status read = generation.ForEachUser(
       [&](std::string_view user_id, const UserState& user) -> absl::Status {

@@ -120,11 +120,11 @@ std::vector<Candidate> TrendingItems::Retrieve(std::span<const uint32_t> categor
   return found;
 }
 
-std::vector<Candidate> TrendingItems::RetrieveOfUserNode(MacroNode node, const ItemFilter& filter,
+std::vector<Candidate> TrendingItems::RetrieveOfUserNode(Cluster node, const ItemFilter& filter,
                                                          size_t count) const {
   std::vector<Candidate> found;
   const MutexLock lock(mutex_);
-  Append(of_user_node_[node], filter, count, kFromMacroNode, found);
+  Append(of_user_node_[node], filter, count, kFromCluster, found);
   return found;
 }
 

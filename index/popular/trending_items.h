@@ -1,4 +1,4 @@
-// TrendingItems: what most users take now, over all items, by category, and by user macro node.
+// TrendingItems: what most users take now, over all items, by category, and by user cluster.
 //
 //   score(i) = sum over the users u with an edge to i of 2^((t_ui - now) / half_life)
 //
@@ -52,11 +52,11 @@ class TrendingItems {
   // admitted items, best first, ties by ascending item.
   std::vector<Candidate> Retrieve(std::span<const uint32_t> categories, const ItemFilter& filter,
                                   size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Among the users of one macro node.
-  std::vector<Candidate> RetrieveOfUserNode(MacroNode node, const ItemFilter& filter,
+  // Among the users of one cluster.
+  std::vector<Candidate> RetrieveOfUserNode(Cluster node, const ItemFilter& filter,
                                             size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Entries of all boards; an item has at most one in each of three kinds, but of user macro nodes
+  // Entries of all boards; an item has at most one in each of three kinds, but of user clusters
   // as many as took it lately.
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -57,7 +57,7 @@ void WeightedSum(std::span<const float> w, std::span<const float> table, std::sp
 
 // --- The user's side, once per request.
 
-// What attention by the user's embedding makes of the macro nodes and of newest users.
+// What attention by the user's embedding makes of the clusters and of newest users.
 void PrepareAttention(const MacgnnWeights& weights, std::span<const float> user_embed,
                       MacgnnScratch& scratch) {
   const size_t d = weights.shape.d;
@@ -121,7 +121,7 @@ void FillUserHalf(const MacgnnWeights& weights, const UserFeatures& user, Macgnn
 
 // --- The candidates' side, a block at a time.
 
-// s over the item macro nodes.
+// s over the item clusters.
 void AttendToItemNodes(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
   const auto [d, q] = std::pair(weights.shape.d, weights.shape.item_nodes);
   MultiplyTransposed(MatrixOf(scratch.item_input, weights.item_layer.in),
@@ -163,7 +163,7 @@ void SumRecentUsers(const MacgnnWeights& weights, size_t n, MutableMatrix sums,
   }
 }
 
-// i1 of every candidate, rows of `out`, by a table of the user macro nodes' values.
+// i1 of every candidate, rows of `out`, by a table of the user clusters' values.
 void SumUserNodes(const MacgnnWeights& weights, const std::vector<float>& table, size_t n,
                   MutableMatrix out, const MacgnnScratch& scratch) {
   const auto [p, h] = std::pair(weights.shape.user_nodes, weights.shape.h);

@@ -1,7 +1,7 @@
 // MacGNN's forward pass (WWW 2024, arXiv 2401.14939, eq. 6-7), as the served checkpoints compute
 // it.
 //
-// With w_x = softmax(log(count_x + 1) / tau) over all macro nodes, V, Q, K the aggregators of the
+// With w_x = softmax(log(count_x + 1) / tau) over all clusters, V, Q, K the aggregators of the
 // neighbours' side and s the attention of the manifest (1, or a softmax over the neighbours):
 //
 //   u1 = sum_k w_u1[k] s_k V_i item_node_k        i1 = sum_k w_i1[k] s_k V_u user_node_k
@@ -42,7 +42,7 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> w_u2;            // P
   std::vector<float> user_half;       // 7d; with attention u1 and ur are 0
   std::vector<float> user_fc0;        // hidden1: W0 of user_half, + b0
-  std::vector<float> user_scores;     // P: s of the user macro nodes
+  std::vector<float> user_scores;     // P: s of the user clusters
   std::vector<float> user_table;      // P x h: s_k V_u user_node_k
   std::vector<float> item_table;      // Q x h: w_u1[k] V_i item_node_k
   std::vector<Lanes> ir_query;        // d: B_u user_embed, scores the item's newest users
@@ -54,7 +54,7 @@ struct MacgnnScratch final : RankerScratch {
   // Of the candidates.
   std::vector<float> w_i1;              // n x P
   std::vector<float> w_i2;              // n x Q
-  std::vector<float> node_attention;    // n x Q: s of the item macro nodes
+  std::vector<float> node_attention;    // n x Q: s of the item clusters
   std::vector<float> node_weights;      // n x Q: s * w_i2
   std::vector<float> recent_attention;  // n x L: s of the user's newest items
   std::vector<float> ir_attention;      // n x L: s of the items' newest users

@@ -53,7 +53,7 @@ struct MacgnnDice {
 struct MacgnnSide {
   std::vector<float> value;        // V' (d x h)
   std::vector<float> score;        // B (d x d)
-  std::vector<float> node_values;  // E V' of the macro nodes (rows x h)
+  std::vector<float> node_values;  // E V' of the clusters (rows x h)
   std::vector<float> node_scores;  // E B (rows x d)
 };
 

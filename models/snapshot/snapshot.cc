@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kClustersFile[] = "clusters.safetensors";
 
-// Macro nodes of every user or item, each below `clusters`.
+// Clusters of every user or item, each below `clusters`.
 absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
                                                    std::string_view tensor, size_t count,
                                                    uint32_t clusters) {

@@ -46,13 +46,13 @@ class Snapshot {
   std::span<const float> UserEmbedding(uint32_t user) const;
   std::span<const float> ItemEmbedding(uint32_t item) const;
 
-  // uc and ic: the macro node of every user and item of the snapshot.
+  // uc and ic: the cluster of every user and item of the snapshot.
   std::span<const uint32_t> user_clusters() const { return user_clusters_; }
   std::span<const uint32_t> item_clusters() const { return item_clusters_; }
-  // The user macro node whose centroid is nearest (squared Euclidean distance, lowest index on a
+  // The user cluster whose centroid is nearest (squared Euclidean distance, lowest index on a
   // tie) to `embedding`: how a user outside the snapshot gets one (spec of the macro graph).
   uint32_t NearestUserCluster(std::span<const float> embedding) const;
-  // Likewise the item macro node of an item outside the snapshot; without an embedding, that of the
+  // Likewise the item cluster of an item outside the snapshot; without an embedding, that of the
   // mean of all items.
   uint32_t ClusterOfNewItem(std::span<const float> embedding) const;
 

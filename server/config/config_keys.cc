@@ -132,7 +132,7 @@ constexpr ConfigKey kKeys[] = {
     {"retrieval.trending", GROUNDSWELL_MEMBER(retrieval.trending), "items", 0, 10'000,
      "Proposed per request: what most users took of late."},
     {"retrieval.macro_node", GROUNDSWELL_MEMBER(retrieval.macro_node), "items", 0, 10'000,
-     "Proposed per request: what most users of the user's macro node took of late."},
+     "Proposed per request: what most users of the user's cluster took of late."},
     {"retrieval.popular", GROUNDSWELL_MEMBER(retrieval.popular), "items", 0, 10'000,
      "Proposed per request: the items with the most interactions, the older the less they count."},
     {"retrieval.history", GROUNDSWELL_MEMBER(retrieval.history), "items", 0, 10'000,

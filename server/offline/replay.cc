@@ -83,7 +83,7 @@ class PassingGraph {
                 .recent_len = options.recent_len},
                snapshot->item_clusters(), log.item_count - snapshot->item_clusters().size()) {
     if (options.negatives.retrieval > 0) adjacency_.emplace(NeighborsMax());
-    for (const MacroNode cluster : snapshot->user_clusters()) AddUser(cluster);
+    for (const Cluster cluster : snapshot->user_clusters()) AddUser(cluster);
   }
 
   const MacroGraph& graph() const { return graph_; }
@@ -92,10 +92,10 @@ class PassingGraph {
   }
 
   // Makes the event's user and item known. Both come in the order of their indices. A new user has
-  // the macro node of this event until one is applied, which then keeps its own.
+  // the cluster of this event until one is applied, which then keeps its own.
   UserState& Meet(const PastLog::Event& event) {
     while (graph_.item_count() <= ToInt(event.item)) graph_.AddItem(clustering_.of_new_item({}));
-    if (users_.size() <= ToInt(event.user)) AddUser(MacroNode{});
+    if (users_.size() <= ToInt(event.user)) AddUser(Cluster{});
     UserState& user = users_[ToInt(event.user)];
     if (!has_joined_[ToInt(event.user)]) user.cluster = clustering_.of_new_user(event.item);
     return user;
@@ -140,7 +140,7 @@ class PassingGraph {
  private:
   static size_t NeighborsMax() { return LoadOptions().neighbors_max; }
 
-  void AddUser(MacroNode cluster) {
+  void AddUser(Cluster cluster) {
     has_joined_.push_back(users_.size() < clustering_.trained_users);
     users_.push_back({.index = UserIndex{static_cast<uint32_t>(users_.size())},
                       .cluster = cluster,

@@ -15,7 +15,7 @@ namespace {
 // By BlendList; the ranker is no source.
 constexpr std::array<SourceBit, kBlendLists.size() - 1> kSourceOfList = {
     kFromEmbedding, kFromSimilarItems, kFromNextItems, kFromWalk,
-    kFromHistory,   kFromTrending,     kFromMacroNode, kFromPopular};
+    kFromHistory,   kFromTrending,     kFromCluster,   kFromPopular};
 constexpr auto kRankerList = static_cast<size_t>(BlendList::kRanker);
 static_assert(kRankerList == kSourceOfList.size());
 

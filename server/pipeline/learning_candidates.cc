@@ -59,9 +59,8 @@ void LearningCandidates::ProposeOfGraph(const Query& query) {
   if (const size_t count = quotas_[kFromTrending]; count > 0) {
     Add(kFromTrending, state_.trending->Retrieve({}, query.filter, count));
   }
-  if (const size_t count = quotas_[kFromMacroNode]; count > 0) {
-    Add(kFromMacroNode,
-        state_.trending->RetrieveOfUserNode(query.user.cluster, query.filter, count));
+  if (const size_t count = quotas_[kFromCluster]; count > 0) {
+    Add(kFromCluster, state_.trending->RetrieveOfUserNode(query.user.cluster, query.filter, count));
   }
 }
 

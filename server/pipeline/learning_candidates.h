@@ -1,7 +1,7 @@
 // LearningCandidates: the candidates that a step of the blend learns from: what the sources propose
 // in the state of the entries before it, to the bit, wherever the server was restarted.
 //
-//   always      next items, history, trending, macro nodes: functions of the graph's edges
+//   always      next items, history, trending, clusters: functions of the graph's edges
 //   in a whole  the embedding, similar items, walks too: of the trained vectors alone, since those
 //   list        of new items are made in the background; walks among an item's newest users, since
 //               of one with very many memory keeps a varying number

@@ -18,7 +18,7 @@
 
 namespace groundswell {
 
-// By item macro node: the categories of its items with the most interactions, at most three.
+// By item cluster: the categories of its items with the most interactions, at most three.
 using ItemNodeCategories = std::vector<std::vector<std::string>>;
 
 // What an answer left out to be in time, each step once. It does not allocate.
@@ -43,7 +43,7 @@ struct RankedList {
   std::vector<std::vector<BlendTermOfItem>> blend_terms;
   // Whose items they are, also once another snapshot serves.
   std::shared_ptr<const Catalogue> catalogue;
-  // What its item macro nodes are called; may be null without explanations.
+  // What its item clusters are called; may be null without explanations.
   std::shared_ptr<const ItemNodeCategories> item_node_categories;
   std::string snapshot_version;
   std::string ranker;  // empty: ranking was skipped

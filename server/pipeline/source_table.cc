@@ -67,8 +67,7 @@ void ProposeTrending(const SourceQuery& query, SourceScratch& /*scratch*/, Propo
   proposals.Add(query.parts.state.trending->Retrieve(query.categories, query.filter, query.count));
 }
 
-void ProposeOfMacroNode(const SourceQuery& query, SourceScratch& /*scratch*/,
-                        Proposals& proposals) {
+void ProposeOfCluster(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
   proposals.Add(query.parts.state.trending->RetrieveOfUserNode(query.user->state.cluster,
                                                                query.filter, query.count));
 }

@@ -7,7 +7,7 @@
 //   random_walk    what walks from the user's newest items meet                 live graph
 //   history        what the user took before                                    live graph
 //   trending       what most users took of late                                 live graph
-//   macro_node     what most users of the user's macro node took of late        live graph
+//   macro_node     what most users of the user's cluster took of late        live graph
 //   popular        the items with the most interactions                         live graph
 //
 // docs/retrieval.md has their equations, docs/architecture.md what a new one takes.
@@ -108,7 +108,7 @@ void ProposeNextItems(const SourceQuery& query, SourceScratch& scratch, Proposal
 void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeTrending(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
-void ProposeOfMacroNode(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeOfCluster(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposePopular(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 
 // In the order in which they are asked, phase after phase. kSourceNames has their names.
@@ -144,10 +144,10 @@ inline constexpr CandidateSource kCandidateSources[] = {
      .phase = SourcePhase::kOfOthers,
      .quota = &Config::Retrieval::trending,
      .propose = ProposeTrending},
-    {.bit = kFromMacroNode,
+    {.bit = kFromCluster,
      .phase = SourcePhase::kOfOthers,
      .quota = &Config::Retrieval::macro_node,
-     .propose = ProposeOfMacroNode,
+     .propose = ProposeOfCluster,
      .of_user = true},
     {.bit = kFromPopular,
      .phase = SourcePhase::kFill,

@@ -49,7 +49,7 @@ inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
     {kFromPopular, v1::CANDIDATE_SOURCE_POPULAR},
     {kFromRequest, v1::CANDIDATE_SOURCE_REQUEST},
     {kFromTrending, v1::CANDIDATE_SOURCE_TRENDING},
-    {kFromMacroNode, v1::CANDIDATE_SOURCE_MACRO_NODE},
+    {kFromCluster, v1::CANDIDATE_SOURCE_MACRO_NODE},
     {kFromSimilarItems, v1::CANDIDATE_SOURCE_SIMILAR_ITEMS},
     {kFromWalk, v1::CANDIDATE_SOURCE_RANDOM_WALK},
     {kFromNextItems, v1::CANDIDATE_SOURCE_NEXT_ITEMS},

@@ -1,7 +1,7 @@
 // Activation: another snapshot is made ready beside the one that serves, and takes its place.
 //
 //   check the directory and score its examples -> log the activation -> copy the adjacency as of
-//   that entry, with the new snapshot's indices and macro nodes -> load graph and index -> catch up
+//   that entry, with the new snapshot's indices and clusters -> load graph and index -> catch up
 //   with the log -> swap
 #ifndef GROUNDSWELL_SERVER_SERVING_ACTIVATION_H_
 #define GROUNDSWELL_SERVER_SERVING_ACTIVATION_H_

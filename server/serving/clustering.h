@@ -1,4 +1,4 @@
-// Which macro node a user or an item gets that the snapshot does not know.
+// Which cluster a user or an item gets that the snapshot does not know.
 #ifndef GROUNDSWELL_SERVER_SERVING_CLUSTERING_H_
 #define GROUNDSWELL_SERVER_SERVING_CLUSTERING_H_
 
@@ -9,7 +9,7 @@
 
 namespace groundswell {
 
-// How the snapshot assigns macro nodes to users and items that it does not know.
+// How the snapshot assigns clusters to users and items that it does not know.
 Applier::Clustering ClusteringOf(std::shared_ptr<const Snapshot> snapshot);
 
 }  // namespace groundswell

@@ -22,7 +22,7 @@
 namespace groundswell {
 namespace {
 
-// Categories that an item macro node is called by.
+// Categories that an item cluster is called by.
 constexpr size_t kNodeCategories = 3;
 constexpr std::chrono::milliseconds kProgressInterval{200};
 
@@ -68,10 +68,10 @@ MacroShape ShapeOf(const Snapshot& snapshot) {
 // Of items that were given one.
 using GivenVectors = std::vector<std::pair<ItemIndex, std::vector<float>>>;
 
-// The catalogue and the macro node of every item. Items of the snapshot come first.
+// The catalogue and the cluster of every item. Items of the snapshot come first.
 absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generation,
                                                      const Snapshot& snapshot, size_t new_items_max,
-                                                     std::vector<MacroNode>& clusters,
+                                                     std::vector<Cluster>& clusters,
                                                      GivenVectors& given) {
   absl::StatusOr<std::vector<StoredItem>> items = generation.ReadItems();
   if (!items.ok()) return items.status();
@@ -85,8 +85,7 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
     const ItemIndex index{static_cast<uint32_t>(clusters.size())};
     clusters.push_back(ToInt(index) < trained.size() ? trained[ToInt(index)] : item.cluster);
     if (clusters.back() >= snapshot.manifest().item_clusters) {
-      return absl::DataLossError(
-          fmt::format("the macro node of item \"{}\" does not exist", item.id));
+      return absl::DataLossError(fmt::format("the cluster of item \"{}\" does not exist", item.id));
     }
     const bool has_vector = item.clusters_of == snapshot.digest() && !item.embedding.empty();
     if (has_vector && !item.removed) {
@@ -109,7 +108,7 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
 std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue& catalogue,
                                                                 const MacroGraph& graph) {
   const auto category_of_item = catalogue.category_of_item();
-  absl::flat_hash_map<std::pair<MacroNode, uint32_t>, std::pair<Count, ItemIndex>> totals;
+  absl::flat_hash_map<std::pair<Cluster, uint32_t>, std::pair<Count, ItemIndex>> totals;
   for (uint32_t at = 0; at < category_of_item.size(); ++at) {
     const ItemIndex item{at};
     if (catalogue.Category(item).empty()) continue;
@@ -117,7 +116,7 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
     total += graph.items().Total(item);
     example = item;
   }
-  using Ranked = std::tuple<MacroNode, Count, std::string_view>;
+  using Ranked = std::tuple<Cluster, Count, std::string_view>;
   std::vector<Ranked> ranked;
   for (const auto& [key, entry] : totals) {
     ranked.emplace_back(key.first, -entry.first, catalogue.Category(entry.second));
@@ -214,7 +213,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (absl::Status s = LoadSnapshot(generation, *state); !s.ok()) return s;
 
   progress("catalogue", 0, 0);
-  std::vector<MacroNode> clusters;
+  std::vector<Cluster> clusters;
   GivenVectors given;
   auto catalogue = LoadItems(generation, *state->snapshot, options.new_items_max, clusters, given);
   if (!catalogue.ok()) return catalogue.status();

@@ -65,9 +65,9 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     ASSERT_GT(rows_, 0u);
     const MacgnnShape& shape = weights_.shape;
     ASSERT_EQ(u1_.size(), rows_ * shape.item_nodes)
-        << "in.u1 and the weights disagree about the item macro nodes";
+        << "in.u1 and the weights disagree about the item clusters";
     ASSERT_EQ(u2_.size(), rows_ * shape.user_nodes)
-        << "in.u2 and the weights disagree about the user macro nodes";
+        << "in.u2 and the weights disagree about the user clusters";
     ASSERT_EQ(i1_.size(), rows_ * shape.user_nodes);
     ASSERT_EQ(i2_.size(), rows_ * shape.item_nodes);
     ASSERT_EQ(urec_.size(), rows_ * shape.recent_len)
@@ -194,8 +194,8 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
         << "row " << row;
     if (HasFatalFailure()) return;
   }
-  fmt::print("{} rows agree at every stage ({} user and {} item macro nodes, recent_len {})\n",
-             rows_, shape.user_nodes, shape.item_nodes, shape.recent_len);
+  fmt::print("{} rows agree at every stage ({} user and {} item clusters, recent_len {})\n", rows_,
+             shape.user_nodes, shape.item_nodes, shape.recent_len);
 }
 
 TEST_P(MacgnnGoldenTest, LogitsInBf16AreWithinItsBound) {

@@ -137,7 +137,7 @@ TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
        {std::vector<std::string>{"recommend", kCustomer, "-n", "3", "--explain", "2"},
         std::vector<std::string>{"rank", kCustomer, kItem, "22423", "--explain", "2"}}) {
     const std::string table = Cli(command).output;
-    for (const char* part : {"because of", "past item", "macro node",
+    for (const char* part : {"because of", "past item", "cluster",
                              "largest contributions of each item", "causes tried", ", explain "}) {
       EXPECT_THAT(table, HasSubstr(part));
     }

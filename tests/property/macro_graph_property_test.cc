@@ -64,16 +64,16 @@ struct Oracle {
   }
 };
 
-Matrix OneHot(const std::vector<MacroNode>& clusters, size_t count) {
+Matrix OneHot(const std::vector<Cluster>& clusters, size_t count) {
   Matrix m = Zeros(clusters.size(), count);
   for (size_t i = 0; i < clusters.size(); ++i) m[i][clusters[i]] = 1;
   return m;
 }
 
 void ExpectEqual(const MacroGraph& graph, const std::vector<UserState>& users,
-                 const std::vector<MacroNode>& user_clusters, const Oracle& oracle) {
+                 const std::vector<Cluster>& user_clusters, const Oracle& oracle) {
   const MacroShape& shape = graph.items().shape();
-  std::vector<MacroNode> item_clusters;
+  std::vector<Cluster> item_clusters;
   for (uint32_t item = 0; item < graph.item_count(); ++item) {
     item_clusters.push_back(graph.ClusterOf(ItemIndex{item}));
   }
@@ -126,9 +126,9 @@ TEST(MacroGraphProperty, IncrementalEqualsRecomputedOverRandomStreams) {
                      ClustersOf(size.items, size.item_clusters));
     Oracle oracle{.a = Zeros(size.users, size.items), .last = {}};
     std::vector<UserState> users;
-    std::vector<MacroNode> user_clusters;
+    std::vector<Cluster> user_clusters;
     for (uint32_t u = 0; u < size.users; ++u) {
-      user_clusters.push_back(static_cast<MacroNode>(random() % size.user_clusters));
+      user_clusters.push_back(static_cast<Cluster>(random() % size.user_clusters));
       users.push_back({.index = UserIndex{u}, .cluster = user_clusters[u], .edges = {}});
     }
     for (Offset offset = 1; offset <= 300; ++offset) {

@@ -12,10 +12,10 @@ void ThrowIfBad(const absl::Status& status) {
 
 }  // namespace
 
-std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters) {
-  std::vector<MacroNode> clusters;
+std::vector<Cluster> ClustersOf(size_t items, uint32_t item_clusters) {
+  std::vector<Cluster> clusters;
   for (size_t item = 0; item < items; ++item) {
-    clusters.push_back(static_cast<MacroNode>(item % item_clusters));
+    clusters.push_back(static_cast<Cluster>(item % item_clusters));
   }
   return clusters;
 }

@@ -13,8 +13,8 @@
 
 namespace groundswell {
 
-// Items "i0", "i1", ... whose macro node is their number modulo `item_clusters`.
-std::vector<MacroNode> ClustersOf(size_t items, uint32_t item_clusters);
+// Items "i0", "i1", ... whose cluster is their number modulo `item_clusters`.
+std::vector<Cluster> ClustersOf(size_t items, uint32_t item_clusters);
 
 // Makes a database with `items` items at `path`, as an import would leave it, and closes it.
 void MakeStore(const std::string& path, size_t items, const Window& window = {},

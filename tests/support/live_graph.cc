@@ -21,11 +21,11 @@ Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items
               [p = shape.user_clusters](const UserState& user) {
                 size_t sum = 1;
                 for (const Edge& edge : user.edges) sum += ToInt(edge.item);
-                return static_cast<MacroNode>(sum % p);
+                return static_cast<Cluster>(sum % p);
               },
           .of_new_item =
               [q = shape.item_clusters](const UpsertItem& item) {
-                return static_cast<MacroNode>(item.item_id.size() % q);
+                return static_cast<Cluster>(item.item_id.size() % q);
               },
           .trained_users = 0,
           .trained_items = trained_items};
@@ -63,7 +63,7 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   const GraphState state = ValueOrThrow(generation.ReadState());
   const std::vector<StoredItem> items = ValueOrThrow(generation.ReadItems());
   catalogue = std::make_unique<Catalogue>(items.size() + options.spare_items);
-  std::vector<MacroNode> clusters;
+  std::vector<Cluster> clusters;
   size_t trained_items = 0;
   for (const StoredItem& item : items) {
     const auto index = static_cast<uint32_t>(clusters.size());

@@ -1,4 +1,4 @@
-// The sample snapshot with other item macro nodes, under another version.
+// The sample snapshot with other item clusters, under another version.
 #ifndef GROUNDSWELL_TESTS_SUPPORT_OTHER_SNAPSHOT_H_
 #define GROUNDSWELL_TESTS_SUPPORT_OTHER_SNAPSHOT_H_
 
@@ -6,7 +6,7 @@
 
 namespace groundswell {
 
-// Copies `sample` to `directory` with the item macro nodes in reverse order. Throws on an error.
+// Copies `sample` to `directory` with the item clusters in reverse order. Throws on an error.
 void WriteOtherSnapshot(const std::string& sample, const std::string& directory);
 
 }  // namespace groundswell

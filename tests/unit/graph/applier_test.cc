@@ -103,7 +103,7 @@ TEST_F(ApplierTest, WhatWasLoggedButNotAppliedIsAppliedAtTheStart) {
   EXPECT_EQ(Total(live, 2), 5);
 }
 
-TEST_F(ApplierTest, TheMacroNodeOfANewUserIsRecordedInTheLogAndRules) {
+TEST_F(ApplierTest, TheClusterOfANewUserIsRecordedInTheLogAndRules) {
   Make();
   {
     LiveGraph live(path_);
@@ -247,7 +247,7 @@ TEST_F(ApplierTest, ARemovedItemLeavesNothingAndMayComeBack) {
   live.ExpectVerified();
 }
 
-TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsMacroNode) {
+TEST_F(ApplierTest, ACreatedItemSurvivesARestartWithItsCluster) {
   Make();
   std::string digest;
   {
@@ -325,7 +325,7 @@ TEST_F(ApplierTest, ActivatingTheServedSnapshotClustersUsersByWhatTheyHave) {
 TEST_F(ApplierTest, EveryChangeOfAnEdgeIsTold) {
   Make({.age_us = 100});
   struct Told {
-    MacroNode cluster = 0;
+    Cluster cluster = 0;
     std::vector<Edge> edges;
     bool operator==(const Told&) const = default;
   };

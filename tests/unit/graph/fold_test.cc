@@ -23,8 +23,8 @@ using Outcome = FoldOutcome;
 
 Fold::Clustering TestClustering() {
   return {.of_new_user = [](ItemIndex item) { return ToInt(item) % kShape.user_clusters; },
-          .of_known_user = [](const UserState&) { return MacroNode{1}; },
-          .of_new_item = [](const UpsertItem&) { return MacroNode{1}; },
+          .of_known_user = [](const UserState&) { return Cluster{1}; },
+          .of_new_item = [](const UpsertItem&) { return Cluster{1}; },
           .trained_users = 0,
           .trained_items = kItems};
 }

@@ -33,7 +33,7 @@ class MacroGraphTest : public testing::Test {
     graph_.Apply(user, ItemIndex{item}, weight, {.time_us = offset_, .offset = offset_});
   }
 
-  MacroGraph graph_{kShape, std::vector<MacroNode>{0, 1, 1}};
+  MacroGraph graph_{kShape, std::vector<Cluster>{0, 1, 1}};
   UserState ann_{.index = UserIndex{0}, .cluster = 0, .edges = {}};
   UserState bob_{.index = UserIndex{1}, .cluster = 1, .edges = {}};
   UserState eve_{.index = UserIndex{2}, .cluster = 1, .edges = {}};
@@ -131,7 +131,7 @@ TEST_F(MacroGraphTest, ACaptureShowsWhatWasWhenItBegan) {
 // the moment each began.
 TEST(ShardCaptureTest, CapturesAreOfOneMomentWhileTheWriterAndReadersGoOn) {
   constexpr size_t kItems = 5 * kItemsPerShard;
-  MacroGraph graph(kShape, std::vector<MacroNode>(kItems, 1));
+  MacroGraph graph(kShape, std::vector<Cluster>(kItems, 1));
   std::vector<UserState> users;
   for (uint32_t u = 0; u < 8; ++u) users.push_back({.index = UserIndex{u}, .cluster = u % 2});
   std::atomic<bool> done{false};
@@ -178,7 +178,7 @@ TEST(ShardCaptureTest, CapturesAreOfOneMomentWhileTheWriterAndReadersGoOn) {
 }
 
 TEST_F(MacroGraphTest, AnItemCanBeAdded) {
-  MacroGraph graph(kShape, std::vector<MacroNode>{0}, /*spare_items=*/1);
+  MacroGraph graph(kShape, std::vector<Cluster>{0}, /*spare_items=*/1);
   graph.AddItem(1);
   EXPECT_EQ(graph.item_count(), 2u);
   graph.Apply(ann_, ItemIndex{1}, 3, {.time_us = 1, .offset = 1});

@@ -30,16 +30,16 @@ std::vector<uint32_t> ItemsOf(const std::vector<Candidate>& found) {
 class TrendingItemsTest : public ::testing::Test {
  protected:
   // A user of `node` takes `item` for the first time, so many seconds after the begin.
-  void Take(uint32_t item, double seconds, MacroNode node = 0, uint32_t category = 0) {
+  void Take(uint32_t item, double seconds, Cluster node = 0, uint32_t category = 0) {
     const Edge edge = At(seconds);
     Change(item, {}, {&edge, 1}, node, category);
   }
-  void Untake(uint32_t item, double seconds, MacroNode node = 0, uint32_t category = 0) {
+  void Untake(uint32_t item, double seconds, Cluster node = 0, uint32_t category = 0) {
     const Edge edge = At(seconds);
     Change(item, {&edge, 1}, {}, node, category);
   }
   void Change(uint32_t item, std::span<const Edge> before, std::span<const Edge> after,
-              MacroNode node = 0, uint32_t category = 0) {
+              Cluster node = 0, uint32_t category = 0) {
     trending_.Change({.item = ItemIndex{item},
                       .cluster_before = node,
                       .cluster_after = node,
@@ -101,7 +101,7 @@ TEST_F(TrendingItemsTest, WhatIsTakenBackIsGoneFromEveryBoard) {
   EXPECT_EQ(trending_.size(), 0u);
 }
 
-TEST_F(TrendingItemsTest, CategoriesAndMacroNodesHaveTheirOwnOrder) {
+TEST_F(TrendingItemsTest, CategoriesAndClustersHaveTheirOwnOrder) {
   Take(1, 0, 0, 0);
   Take(1, 0, 0, 0);
   Take(2, 0, 1, 1);
@@ -111,7 +111,7 @@ TEST_F(TrendingItemsTest, CategoriesAndMacroNodesHaveTheirOwnOrder) {
   EXPECT_THAT(ItemsOf(trending_.Retrieve(two, {}, 1)), ElementsAre(1));
   EXPECT_THAT(ItemsOf(trending_.RetrieveOfUserNode(1, {}, 10)), ElementsAre(3, 2));
   EXPECT_EQ(All()[0].sources, uint32_t{kFromTrending});
-  EXPECT_EQ(trending_.RetrieveOfUserNode(1, {}, 1)[0].sources, uint32_t{kFromMacroNode});
+  EXPECT_EQ(trending_.RetrieveOfUserNode(1, {}, 1)[0].sources, uint32_t{kFromCluster});
 }
 
 TEST_F(TrendingItemsTest, TheFilterIsAskedBeforeTheCount) {
@@ -156,7 +156,7 @@ TEST_F(TrendingItemsTest, AUserWhoMovesTakesItsItemsAlong) {
                    0);
   EXPECT_FLOAT_EQ(All()[0].score, 2);
   EXPECT_THAT(trending_.RetrieveOfUserNode(0, {}, 10), IsEmpty());
-  for (const MacroNode node : {1, 2}) {
+  for (const Cluster node : {1, 2}) {
     EXPECT_FLOAT_EQ(trending_.RetrieveOfUserNode(node, {}, 10).at(0).score, 1);
   }
 }
@@ -164,7 +164,7 @@ TEST_F(TrendingItemsTest, AUserWhoMovesTakesItsItemsAlong) {
 using Scores = std::map<ItemIndex, double>;
 
 // The definition, over the edges of the users of `nodes`.
-Scores ScoresOf(const std::vector<UserState>& users, std::set<MacroNode> nodes, int64_t now_us) {
+Scores ScoresOf(const std::vector<UserState>& users, std::set<Cluster> nodes, int64_t now_us) {
   Scores scores;
   for (const UserState& user : users) {
     if (!nodes.contains(user.cluster)) continue;
@@ -192,7 +192,7 @@ TEST_F(TrendingItemsTest, RandomChangesGiveWhatTheDefinitionGives) {
   int64_t now_us = 0;
   for (int step = 0; step < 3'000; ++step) {
     UserState& user = users[random() % users.size()];
-    const MacroNode node = user.cluster;
+    const Cluster node = user.cluster;
     if (random() % 50 == 0) user.cluster = random() % 3;
     const ItemIndex chosen{static_cast<uint32_t>(random() % 30)};
     const UserState before = user;
@@ -218,7 +218,7 @@ TEST_F(TrendingItemsTest, RandomChangesGiveWhatTheDefinitionGives) {
     }
   }
   ExpectScores(All(), ScoresOf(users, {0, 1, 2}, now_us));
-  for (const MacroNode node : {0, 1, 2}) {
+  for (const Cluster node : {0, 1, 2}) {
     ExpectScores(trending_.RetrieveOfUserNode(node, {}, 30), ScoresOf(users, {node}, now_us));
   }
 }

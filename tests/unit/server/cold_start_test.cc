@@ -21,7 +21,7 @@ constexpr char kCustomer[] = "17850";
 constexpr char kItem[] = "85123A";
 constexpr uint32_t kOfAnyone = kFromTrending | kFromPopular;
 constexpr uint32_t kOfAUser =
-    kOfAnyone | kFromEmbedding | kFromWalk | kFromNextItems | kFromMacroNode;
+    kOfAnyone | kFromEmbedding | kFromWalk | kFromNextItems | kFromCluster;
 
 class ColdStartTest : public testing::Test {
  protected:
@@ -165,7 +165,7 @@ TEST_F(ColdStartTest, ATrainedUserWithoutEventsHasTheTrainedVector) {
   const RankedList list = Recommend(Query(user, all_back));
   EXPECT_EQ(list.fallback, std::nullopt);
   EXPECT_EQ(list.ranker, "macgnn");
-  EXPECT_EQ(SourcesOf(list), kOfAnyone | kFromEmbedding | kFromMacroNode);
+  EXPECT_EQ(SourcesOf(list), kOfAnyone | kFromEmbedding | kFromCluster);
 }
 
 TEST_F(ColdStartTest, AnItemThatNobodyTookIsFoundByItsVectorAtOnce) {
@@ -199,7 +199,7 @@ TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
 
   const Interaction first = Event("first-user", "without-vector");
   const RankedList without_vector = Recommend(Query("", {first}));
-  EXPECT_EQ(SourcesOf(without_vector), kOfAnyone | kFromMacroNode);
+  EXPECT_EQ(SourcesOf(without_vector), kOfAnyone | kFromCluster);
   EXPECT_EQ(without_vector.items.size(), Retrieval::Options{}.candidates);
   EXPECT_EQ(without_vector.ranker, "macgnn");
   sample_->Apply(Event("first-user", kItem));

@@ -25,7 +25,7 @@ class FeaturesTest : public testing::Test {
   }
 
   MacroGraph graph_{{.user_clusters = 2, .item_clusters = 3, .recent_len = 2},
-                    std::vector<MacroNode>{0, 1, 2, 0}};
+                    std::vector<Cluster>{0, 1, 2, 0}};
   UserState user_{.index = UserIndex{1}, .cluster = 1, .edges = {}};
   FeatureBuffers buffers_;
   const std::vector<ItemIndex> items_{ItemIndex{2}, ItemIndex{3}};

@@ -252,7 +252,7 @@ TEST_F(PipelineTest, WithTimeToRankButNotToExplainTheListIsRankedAndSaysSo) {
 
 TEST_F(PipelineTest, EverySourceCanBeAskedAlone) {
   for (const uint32_t source : {kFromEmbedding, kFromWalk, kFromNextItems, kFromSimilarItems,
-                                kFromTrending, kFromMacroNode, kFromPopular}) {
+                                kFromTrending, kFromCluster, kFromPopular}) {
     StageDurations durations;
     const auto list = pipeline_.Recommend({.user_id = kCustomer,
                                            .ranker = loaded_->state->snapshot->FindRanker(""),

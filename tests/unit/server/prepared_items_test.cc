@@ -34,15 +34,15 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
     EXPECT_TRUE(ranker.ok()) << ranker.status();
     ranker_ = *std::move(ranker);
     scratch_ = ranker_->NewScratch(kItems);
-    std::vector<MacroNode> clusters;
+    std::vector<Cluster> clusters;
     for (uint32_t item = 0; item < kItems; ++item) {
-      clusters.push_back(static_cast<MacroNode>(item % 5));
+      clusters.push_back(static_cast<Cluster>(item % 5));
       items_.push_back(ItemIndex{item});
     }
     graph_ = std::make_unique<MacroGraph>(
         MacroShape{.user_clusters = 3, .item_clusters = 5, .recent_len = 3}, clusters);
     for (uint32_t user = 0; user < kUsers; ++user) {
-      users_.push_back({.index = UserIndex{user}, .cluster = static_cast<MacroNode>(user % 3)});
+      users_.push_back({.index = UserIndex{user}, .cluster = static_cast<Cluster>(user % 3)});
     }
   }
 

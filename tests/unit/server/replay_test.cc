@@ -20,7 +20,7 @@ using ::testing::Not;
 
 constexpr auto kNever = [] { return false; };
 
-// The fixture's users ann, bob, eve (macro nodes 0, 1, 1) and items i0 to i3 (0, 1, 2, 0).
+// The fixture's users ann, bob, eve (clusters 0, 1, 1) and items i0 to i3 (0, 1, 2, 0).
 class ReplayTest : public ::testing::Test {
  protected:
   ReplayTest() {
@@ -163,7 +163,7 @@ TEST_F(ReplayTest, EventsWeighAsTheyDoLive) {
   EXPECT_THAT(Graph("count"), ElementsAre(3, 1)) << "the second return of i0 is not folded";
 }
 
-TEST_F(ReplayTest, ANewUserHasTheMacroNodeOfTheFirstEventThatIsApplied) {
+TEST_F(ReplayTest, ANewUserHasTheClusterOfTheFirstEventThatIsApplied) {
   options_.creates_items = true;
   const auto one_hop_of_i3 = [this](const std::string& lines) {
     WriteEvents(lines + "200,joe,i1,1\n300,joe,i3,1\n400,ann,i3,1\n", "timestamp,user,item,weight");

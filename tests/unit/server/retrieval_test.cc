@@ -127,7 +127,7 @@ TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
   EXPECT_EQ(SourceQuotas()[kFromEmbedding], 400u);
   EXPECT_EQ(SourceQuotas()[kFromSimilarItems], 0u);
   config.macro_node = 7;
-  EXPECT_EQ(SourceQuotas(config)[kFromMacroNode], 7u);
+  EXPECT_EQ(SourceQuotas(config)[kFromCluster], 7u);
 }
 
 TEST_F(RetrievalTest, EachSourceAloneProposesUpToItsQuota) {
