@@ -90,7 +90,7 @@ bool ScoresAreSumsOfTerms(const BlendWeights& weights, const BlendFeatures& feat
 
 int Run(const Options& options) {
   const Request request(options.candidates);
-  BlendModel model({});
+  BlendModel model;
   BlendModel::Scratch scratch;
   BlendFeatures features;
   std::vector<float> scores(request.count);

@@ -26,7 +26,7 @@ namespace groundswell {
 struct LearningPace {
   static constexpr uint64_t kYoung = 4'096;
   static constexpr uint64_t kTimesMax = 16;
-  static constexpr int64_t kGapUs = 10'000;
+  static constexpr int64_t kGapUs = 12'000;
   static constexpr int64_t kBurst = 32;
 
   // Event time up to which what was learned from is paid for: at the pace, and not before the burst

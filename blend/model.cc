@@ -6,7 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "blend/arithmetic.h"
@@ -17,7 +16,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr size_t kLanes = 8;
-constexpr uint32_t kStateVersion = 2;
+constexpr uint32_t kStateVersion = 3;
 
 struct StateHeader {
   uint32_t version = kStateVersion;
@@ -29,18 +28,18 @@ struct StateHeader {
   std::array<uint64_t, kBlendContexts.size()> of_context{};
 };
 static_assert(sizeof(StateHeader) == 56);
-constexpr size_t kStateBytes = sizeof(StateHeader) + 2 * sizeof(BlendWeights);
+constexpr size_t kInformationBytes = FisherInformation::kEntries * sizeof(float);
+constexpr size_t kStateBytes =
+    sizeof(StateHeader) + sizeof(BlendWeights) + BlendWeights::kRows * kInformationBytes;
 
-size_t RowOf(BlendContext context) { return 1 + static_cast<size_t>(context); }
-
-float WeightIn(const BlendWeights& weights, BlendContext context, size_t feature) {
-  return weights.rows[0][feature] + weights.rows[RowOf(context)][feature];
+const BlendWeights::Row& RowOf(const BlendWeights& weights, BlendContext context) {
+  return weights.rows[static_cast<size_t>(context)];
 }
 
 void AddFeatures(const BlendWeights& weights, const BlendFeatures& features, BlendContext context,
                  size_t begin, size_t end, std::span<float> scores) {
   for (size_t feature = begin; feature < end; ++feature) {
-    const float weight = WeightIn(weights, context, feature);
+    const float weight = RowOf(weights, context)[feature];
     const std::span<const float> values = features.Feature(feature);
     for (size_t i = 0; i < scores.size(); ++i) scores[i] += weight * values[i];
   }
@@ -70,21 +69,17 @@ void Softmax(std::span<const float> scores, std::span<double> chances) {
   for (double& chance : chances) chance /= sum;
 }
 
-bool AllWithin(const BlendWeights& weights, float least, float most) {
-  return std::ranges::all_of(weights.rows, [&](const BlendWeights::Row& row) {
-    return std::ranges::all_of(row, [&](float x) { return x >= least && x <= most; });
-  });
+bool AllWithin(std::span<const float> values, float most) {
+  return std::ranges::all_of(values, [&](float x) { return x >= -most && x <= most; });
 }
 
 }  // namespace
 
-BlendModel::BlendModel(Options options, const BlendWeights& start) : options_(options) {
-  Reset(start);
-}
+BlendModel::BlendModel(const BlendWeights& start) { Reset(start); }
 
 void BlendModel::Reset(const BlendWeights& start) {
   weights_ = start;
-  for (BlendWeights::Row& row : squares_.rows) row.fill(options_.first_square);
+  information_ = {};
   learned_ = {};
 }
 
@@ -101,18 +96,29 @@ void BlendModel::Learn(const BlendFeatures& features, BlendContext context,
   ScoreBlend(weights_, features, context, scratch.scores);
   Softmax(scratch.scores, scratch.chances);
   const std::span<const double> chances = scratch.chances;
+  std::array<double, kBlendFeatures> expected;
+  std::array<double, kBlendFeatures> step;  // the gradient at first
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     const std::span<const float> values = features.Feature(feature);
-    const double expected = Sum(chances.size(), [&](size_t i) { return chances[i] * values[i]; });
-    const auto gradient = static_cast<float>(expected - double{values[*taken]});
-    if (gradient == 0) continue;
-    for (const size_t row : {size_t{0}, RowOf(context)}) {
-      float& square = squares_.rows[row][feature];
-      float& weight = weights_.rows[row][feature];
-      square += gradient * gradient;
-      const float moved = weight - options_.rate * gradient / std::sqrt(square);
-      weight = std::clamp(moved, -BlendWeights::kMax, BlendWeights::kMax);
-    }
+    expected[feature] = Sum(chances.size(), [&](size_t i) { return chances[i] * values[i]; });
+    step[feature] = expected[feature] - double{values[*taken]};
+  }
+  FisherInformation& information = information_[static_cast<size_t>(context)];
+  information.Add(features, chances, expected, scratch.of_information);
+  information.Divide(step, scratch.of_information);
+  Move(context, step);
+}
+
+void BlendModel::Move(BlendContext context, std::span<const double, kBlendFeatures> step) {
+  double farthest = kStepMax;
+  for (const double part : step) {
+    if (!std::isfinite(part)) return;  // only a damaged state's information gives such
+    farthest = std::max(farthest, std::abs(part));
+  }
+  BlendWeights::Row& row = weights_.rows[static_cast<size_t>(context)];
+  for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+    const auto moved = static_cast<float>(row[feature] - step[feature] * (kStepMax / farthest));
+    row[feature] = blend_arithmetic::Bounded(moved, BlendWeights::kMax);
   }
 }
 
@@ -121,8 +127,13 @@ std::string BlendModel::EncodeState() const {
       .steps = learned_.steps, .missed = learned_.missed, .of_context = learned_.of_context};
   std::string state(kStateBytes, '\0');
   std::memcpy(state.data(), &header, sizeof(header));
-  std::memcpy(state.data() + sizeof(header), &weights_, sizeof(weights_));
-  std::memcpy(state.data() + sizeof(header) + sizeof(weights_), &squares_, sizeof(squares_));
+  char* at = state.data() + sizeof(header);
+  std::memcpy(at, &weights_, sizeof(weights_));
+  at += sizeof(weights_);
+  for (const FisherInformation& information : information_) {
+    std::memcpy(at, information.entries().data(), kInformationBytes);
+    at += kInformationBytes;
+  }
   return state;
 }
 
@@ -133,26 +144,37 @@ absl::Status BlendModel::DecodeState(std::string_view state) {
   }
   StateHeader header;
   BlendWeights weights;
-  BlendWeights squares;
+  Information information;
   std::memcpy(&header, state.data(), sizeof(header));
-  std::memcpy(&weights, state.data() + sizeof(header), sizeof(weights));
-  std::memcpy(&squares, state.data() + sizeof(header) + sizeof(weights), sizeof(squares));
+  const char* at = state.data() + sizeof(header);
+  std::memcpy(&weights, at, sizeof(weights));
+  at += sizeof(weights);
+  for (FisherInformation& of_context : information) {
+    std::memcpy(of_context.entries().data(), at, kInformationBytes);
+    at += kInformationBytes;
+  }
   const StateHeader expected;
   if (header.version != expected.version || header.features != expected.features ||
       header.rows != expected.rows || header.zero != 0) {
-    return absl::DataLossError(fmt::format(
-        "the blend's state is of version {} with {} features in {} rows instead of {}, {} and {}",
-        header.version, header.features, header.rows, expected.version, expected.features,
-        expected.rows));
-  }
-  if (!AllWithin(weights, -BlendWeights::kMax, BlendWeights::kMax) ||
-      !AllWithin(squares, 0, std::numeric_limits<float>::max())) {
     return absl::DataLossError(
-        fmt::format("the blend's state holds a weight beyond {} or a sum of squares that is none",
-                    BlendWeights::kMax));
+        fmt::format("the blend's state is of version {} with {} features in {} contexts instead of "
+                    "{}, {} and {}",
+                    header.version, header.features, header.rows, expected.version,
+                    expected.features, expected.rows));
+  }
+  const bool usable =
+      std::ranges::all_of(weights.rows,
+                          [](const auto& row) { return AllWithin(row, BlendWeights::kMax); }) &&
+      std::ranges::all_of(information, [](const FisherInformation& of_context) {
+        return AllWithin(of_context.entries(), FisherInformation::kMax);
+      });
+  if (!usable) {
+    return absl::DataLossError(
+        fmt::format("the blend's state holds a weight beyond {} or an information beyond {}",
+                    BlendWeights::kMax, FisherInformation::kMax));
   }
   weights_ = weights;
-  squares_ = squares;
+  information_ = information;
   learned_ = {.steps = header.steps, .missed = header.missed, .of_context = header.of_context};
   return absl::OkStatus();
 }
@@ -170,7 +192,7 @@ void AddRankerToBlend(const BlendWeights& weights, const BlendFeatures& features
 
 float BlendTerm(const BlendWeights& weights, const BlendFeatures& features, BlendContext context,
                 size_t feature, size_t candidate) {
-  return WeightIn(weights, context, feature) * features.Feature(feature)[candidate];
+  return RowOf(weights, context)[feature] * features.Feature(feature)[candidate];
 }
 
 }  // namespace groundswell

@@ -2,18 +2,18 @@
 //
 // Listwise and linear: with the features x_c of each candidate c (features.h) in a context k,
 //
-//   s_c = (w + w_k) . x_c        P(c is taken next) = exp(s_c) / sum over the candidates exp(s)
+//   s_c = w_k . x_c        P(c is taken next) = exp(s_c) / sum over the candidates exp(s)
 //
 // the top-one probability of ListNet (Cao, Qin, Liu, Tsai, Li, "Learning to rank: from pairwise
-// approach to listwise approach", ICML 2007). The shared weights w learn from every list, those of
-// a context, w_k, what is other in it. A step is one of AdaGrad (Duchi, Hazan, Singer, JMLR 2011)
-// on the cross entropy of the item that was then taken, y:
+// approach to listwise approach", ICML 2007). A step is one of the natural gradient on the cross
+// entropy of the item that was then taken, y:
 //
 //   g = sum over the candidates of P(c) x_c - x_y
-//   G += g^2      w -= rate g / sqrt(G)        w within -weight_max .. weight_max
+//   w_k -= (I_k + prior)^-1 g      w_k within -kMax .. kMax
 //
-// for w and w_k, each with its own G. Features are within 1, so |g| <= 2; and no weight moves by
-// more than `rate`, whatever one is made to learn from.
+// with I_k, what the lists of that context told so far (fisher_information.h). A step that would
+// move a weight by more than kStepMax is shortened: so no weight moves by more, whatever one is
+// made to learn from.
 //
 // Scores, steps and states are the same bits on every machine: each candidate's sum is in the order
 // of the features, each feature's in eight sums by the candidate's number modulo eight, without
@@ -32,6 +32,7 @@
 
 #include "absl/status/status.h"
 #include "blend/features.h"
+#include "blend/fisher_information.h"
 
 namespace groundswell {
 
@@ -44,9 +45,9 @@ enum class BlendContext : uint8_t {
 inline constexpr std::array<std::string_view, 3> kBlendContexts = {"new_user", "in_visit",
                                                                    "returning"};
 
-// The shared weights, then those of each context, which are added to them.
+// Those of each context, by BlendContext.
 struct BlendWeights {
-  static constexpr size_t kRows = 1 + kBlendContexts.size();
+  static constexpr size_t kRows = kBlendContexts.size();
   using Row = std::array<float, kBlendFeatures>;
   std::array<Row, kRows> rows{};
   bool operator==(const BlendWeights&) const = default;
@@ -62,11 +63,9 @@ const BlendWeights& BuiltInBlendWeights();
 // One writer; readers take a copy of weights().
 class BlendModel {
  public:
-  struct Options {
-    float rate = 0.1f;
-    // G at first: keeps the first steps from undoing what the weights start with.
-    float first_square = 1;
-  };
+  // By which no weight moves more in one step.
+  static constexpr float kStepMax = .5f;
+
   struct Learned {
     uint64_t steps = 0;
     uint64_t missed = 0;  // the item that was taken was not among the candidates
@@ -77,9 +76,10 @@ class BlendModel {
   struct Scratch {
     std::vector<float> scores;  // of the candidates, before the step
     std::vector<double> chances;
+    FisherInformation::Scratch of_information;
   };
 
-  explicit BlendModel(Options options, const BlendWeights& start = BuiltInBlendWeights());
+  explicit BlendModel(const BlendWeights& start = BuiltInBlendWeights());
 
   // One step. `taken`: which candidate was; nullopt counts as missed and changes no weight.
   void Learn(const BlendFeatures& features, BlendContext context, std::optional<size_t> taken,
@@ -91,17 +91,20 @@ class BlendModel {
   const BlendWeights& weights() const { return weights_; }
   const Learned& learned() const { return learned_; }
 
-  // All that it is but for its options: version (u32, 2), features (u32), rows (u32), 4 bytes 0,
-  // steps, missed, those of each context (u64), then the weights and the G of each row (f32),
-  // little-endian. Equal states are equal bytes.
+  // All that it is: version (u32, 3), features (u32), contexts (u32), 4 bytes 0, steps, missed,
+  // those of each context (u64), then the weights of each context, then the entries of its
+  // information (f32), little-endian. Equal states are equal bytes.
   std::string EncodeState() const;
   // DataLoss, and nothing changed, when the bytes are not such a state.
   absl::Status DecodeState(std::string_view state);
 
  private:
-  Options options_;
+  void Move(BlendContext context, std::span<const double, kBlendFeatures> step);
+
+  using Information = std::array<FisherInformation, BlendWeights::kRows>;
+
   BlendWeights weights_;
-  BlendWeights squares_;  // G
+  Information information_;  // I
   Learned learned_;
 };
 

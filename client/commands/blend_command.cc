@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,8 +21,6 @@
 
 namespace groundswell {
 namespace {
-
-constexpr char kShared[] = "shared";
 
 using Weights = std::map<std::string, double>;  // by feature
 
@@ -35,28 +34,16 @@ Weights WeightsOf(const v1::Blend& blend, const std::string& row) {
   return weights;
 }
 
-// What counts in a context: the shared weights and its own, the largest first, whatever its sign.
-void PrintContext(const std::string& context, const Weights& shared, const Weights& own,
-                  size_t features_max) {
-  Weights sums = shared;
-  for (const auto& [feature, weight] : own) sums[feature] += weight;
-  std::vector<std::pair<std::string, double>> ordered(sums.begin(), sums.end());
+// What counts in a context, the largest first, whatever its sign.
+void PrintContext(const std::string& context, const Weights& weights, size_t features_max) {
+  std::vector<std::pair<std::string, double>> ordered(weights.begin(), weights.end());
   std::ranges::stable_sort(ordered, [](const auto& a, const auto& b) {
     return std::abs(a.second) > std::abs(b.second);
   });
   const size_t shown = std::min(ordered.size(), features_max);
-  Table table({{.title = context},
-               {.title = "weight", .right = true},
-               {.title = "shared", .right = true},
-               {.title = "its own", .right = true}});
-  const auto weight_in = [](const Weights& weights, const std::string& feature) {
-    const auto found = weights.find(feature);
-    return fmt::format("{:+.3f}", found == weights.end() ? 0 : found->second);
-  };
-  for (size_t at = 0; at < shown; ++at) {
-    const auto& [feature, weight] = ordered[at];
-    table.AddRow({feature, fmt::format("{:+.3f}", weight), weight_in(shared, feature),
-                  weight_in(own, feature)});
+  Table table({{.title = context}, {.title = "weight", .right = true}});
+  for (const auto& [feature, weight] : std::span(ordered).first(shown)) {
+    table.AddRow({feature, fmt::format("{:+.3f}", weight)});
   }
   fmt::print("\n{}", table.ToString());
   if (shown < ordered.size()) {
@@ -93,12 +80,10 @@ void PrintBlend(const v1::Blend& blend, size_t features_max) {
              blend.step_count(), blend.missed_count(),
              blend.learning() ? "goes on learning" : "does not learn (blend.learning)");
   fmt::print("digest {}\n", blend.digest());
-  const Weights shared = WeightsOf(blend, kShared);
   std::set<std::string> contexts;
   for (const auto& [row, weights] : blend.weights().fields()) contexts.insert(row);
-  contexts.erase(kShared);
   for (const std::string& context : contexts) {
-    PrintContext(context, shared, WeightsOf(blend, context), features_max);
+    PrintContext(context, WeightsOf(blend, context), features_max);
   }
   PrintLists(blend);
 }

@@ -24,7 +24,7 @@ BlendLearner::BlendLearner(LiveState& state, const Retrieval::Options& options)
       scoring_(state, nullptr, 0, Scoring::Vectors::kTrained),
       ranker_(state.snapshot->FindRanker("")),
       candidates_(state, options),
-      model_(BlendModel::Options{}, start_),
+      model_(start_),
       of_ranker_(scoring_.NewScratch()) {}
 
 std::string BlendLearner::EncodeState() const {
@@ -58,7 +58,7 @@ absl::StatusOr<BlendLearner::Stored> BlendLearner::ReadStored() const {
   const auto stored = state_.generation.ReadLearned();
   if (!stored.ok()) return stored.status();
   std::string pace(sizeof(pace_.paid_until_us), '\0');
-  BlendModel model(BlendModel::Options{}, start_);
+  BlendModel model(start_);
   const bool is_there = stored->has_value() && (*stored)->size() >= pace.size() &&
                         model.DecodeState(std::string_view(**stored).substr(pace.size())).ok();
   std::string bytes = is_there ? **stored : pace + model.EncodeState();

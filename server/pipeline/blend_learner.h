@@ -113,7 +113,7 @@ class BlendLearner {
   const Scoring scoring_;
   const Ranker* const ranker_;  // null: the snapshot has none
   LearningCandidates candidates_;
-  BlendModel model_{BlendModel::Options{}};
+  BlendModel model_;
   LearningPace pace_;
   bool changed_ = false;
 

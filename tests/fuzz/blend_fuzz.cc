@@ -19,7 +19,7 @@ bool IsWithinBounds(const BlendWeights& weights) {
 std::vector<std::string> SeedCorpus() {
   return {PrintBlendWeights(BuiltInBlendWeights()), PrintBlendWeights({}),
           R"({"format_version": 1, "weights": {"in_visit": {"history.first": -0.5e1}}})",
-          BlendModel({}).EncodeState()};
+          BlendModel().EncodeState()};
 }
 
 }  // namespace groundswell
@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(read.status().code() == absl::StatusCode::kInvalidArgument,
             "a bad file is an InvalidArgument");
   }
-  BlendModel model({});
+  BlendModel model;
   const std::string before = model.EncodeState();
   if (model.DecodeState(AsText(data, size)).ok()) {
     Require(model.EncodeState() == AsText(data, size), "a state is written as it was read");

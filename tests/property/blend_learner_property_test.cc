@@ -245,17 +245,19 @@ TEST(BlendLearnerProperty, WhatAlwaysComesNextIsLearned) {
   EXPECT_LT(learned.missed, learned.steps / 10);
   const BlendWeights now = learning.state->blend_weights.Read();
   std::map<std::string_view, bool> moved;
+  constexpr auto kInVisit = static_cast<size_t>(BlendContext::kInVisit);
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     const std::string name = BlendFeatureName(feature);
     if (name == "next_items.first") {
-      EXPECT_GT(now.rows[0][feature], start.rows[0][feature] + .1f);
+      EXPECT_GT(now.rows[kInVisit][feature], start.rows[kInVisit][feature] + .1f);
     }
     for (const std::string_view list : {"embedding.", "random_walk.", "ranker.", "live_vector."}) {
-      if (name.starts_with(list)) moved[list] |= now.rows[0][feature] != start.rows[0][feature];
+      if (name.starts_with(list))
+        moved[list] |= now.rows[kInVisit][feature] != start.rows[kInVisit][feature];
     }
     // Of what it does not ask, it says nothing.
     if (name.starts_with("similar_items.") || name.starts_with("popular.")) {
-      EXPECT_EQ(now.rows[0][feature], start.rows[0][feature]) << name;
+      EXPECT_EQ(now.rows[kInVisit][feature], start.rows[kInVisit][feature]) << name;
     }
   }
   EXPECT_EQ(moved.size(), 4u);

@@ -121,8 +121,8 @@ class TrainingTest(unittest.TestCase):
     def test_the_blend_begins_with_what_the_days_before_the_cut_taught(self):
         self.assertIn("blend.json", snapshot.read_manifest(self.work / "whole")["files"])
         weights = json.loads((self.work / "whole" / "blend.json").read_text(encoding="utf-8"))["weights"]
-        self.assertNotEqual(weights["shared"]["next_items.near_the_top"], 1.01)  # as built in
-        self.assertIn("ranker.near_the_top", weights["shared"])
+        self.assertNotEqual(weights["in_visit"]["next_items.near_the_top"], 2.08)  # as built in
+        self.assertIn("ranker.near_the_top", weights["in_visit"])
         self.assertIn("events before the cut", self.printed)
 
     def test_the_manifest_has_metrics_and_the_digest_of_the_data(self):

@@ -12,7 +12,7 @@ namespace {
 TEST(BlendAllocationTest, ScoringAndLearningAllocateNothingAfterTheFirstCall) {
   const MadeUpCandidates made = RandomCandidates(600, 1);
   const BlendColumns columns = made.columns();
-  BlendModel model({});
+  BlendModel model;
   BlendModel::Scratch scratch;
   BlendFeatures features;
   std::vector<float> scores(made.count);

@@ -16,7 +16,7 @@ TEST(BlendWeightsFileTest, WhatIsPrintedIsReadToTheBit) {
   for (BlendWeights::Row& row : weights.rows) {
     for (float& w : row) w = std::ldexp(static_cast<float>(random() % 4096) - 2048, -7);
   }
-  weights.rows[2][3] = 1.1754944e-38f;
+  weights.rows[1][3] = 1.1754944e-38f;
   const auto read = ParseBlendWeights(PrintBlendWeights(weights));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(*read, weights);
@@ -27,8 +27,25 @@ TEST(BlendWeightsFileTest, WhatIsNotThereIsZero) {
       R"({"format_version": 1, "weights": {"returning": {"popularity.hour": -2.5}}})");
   ASSERT_TRUE(read.ok()) << read.status();
   BlendWeights expected;
-  expected.rows[3][1] = -2.5f;
+  expected.rows[2][1] = -2.5f;
   EXPECT_EQ(*read, expected);
+}
+
+TEST(BlendWeightsFileTest, WhatIsSharedIsAddedToEachContext) {
+  const auto read = ParseBlendWeights(
+      R"({"format_version": 1, "weights": {"returning": {"popularity.hour": -2.5},
+                                           "shared": {"popularity.hour": 1}}})");
+  ASSERT_TRUE(read.ok()) << read.status();
+  BlendWeights expected;
+  expected.rows[0][1] = expected.rows[1][1] = 1;
+  expected.rows[2][1] = -1.5f;
+  EXPECT_EQ(*read, expected);
+  const auto beyond = ParseBlendWeights(
+      R"({"format_version": 1, "weights": {"returning": {"popularity.hour": 32},
+                                           "shared": {"popularity.hour": 1}}})");
+  EXPECT_TRUE(absl::IsInvalidArgument(beyond.status()));
+  EXPECT_THAT(std::string(beyond.status().message()),
+              HasSubstr("\"popularity.hour\" of \"shared\" and \"returning\" together must be"));
 }
 
 TEST(BlendWeightsFileTest, ErrorsNameTheKeyAndTheRemedy) {
