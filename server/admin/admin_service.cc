@@ -110,6 +110,30 @@ void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
   if (!submitted.ok()) call->Finish(submitted);
 }
 
+template <typename Response>
+void AdminService::AppendAndApply(const std::shared_ptr<Call>& call, LogEntry entry,
+                                  const std::string& request_id, Response& response) {
+  AppendRequest append;
+  append.entries.push_back(std::move(entry));
+  const absl::Status queued = parts_.log.Append(
+      std::move(append),
+      [this, call, request_id, &response](const absl::StatusOr<AppendResult>& appended) {
+        if (!appended.ok()) return call->Finish(LogError(appended.status()));
+        const auto& [outcome, offset] = appended->entries[0];
+        if (outcome == Appended::Outcome::kConflict) {
+          return call->Finish(EventIdReused("request_id", request_id, offset));
+        }
+        response.set_offset(offset);
+        response.set_consistency_token(MakeConsistencyToken(offset));
+        parts_.serving.Get()->applier->WhenApplied(offset, call->deadline(), [call](bool applied) {
+          call->Finish(applied ? absl::OkStatus()
+                               : absl::DeadlineExceededError(
+                                     "the change is in the log, but was not applied in time"));
+        });
+      });
+  if (!queued.ok()) call->Finish(LogError(queued));
+}
+
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
                                                         const v1::GetServerStatusRequest* request,
                                                         v1::ServerStatus* response) {
@@ -256,22 +280,7 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   response->set_item_cluster(
       static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
   item->event_id = OwnEventId(request->request_id());
-  AppendRequest append;
-  append.entries.push_back(*std::move(item));
-  const absl::Status queued = parts_.log.Append(
-      std::move(append), [call, request, response](const absl::StatusOr<AppendResult>& appended) {
-        if (appended.ok() && appended->entries[0].outcome == Appended::Outcome::kConflict) {
-          call->Finish(
-              EventIdReused("request_id", request->request_id(), appended->entries[0].offset));
-          return;
-        }
-        if (appended.ok()) {
-          response->set_offset(appended->entries[0].offset);
-          response->set_consistency_token(MakeConsistencyToken(response->offset()));
-        }
-        call->Finish(LogError(appended.status()));
-      });
-  if (!queued.ok()) call->Finish(LogError(queued));
+  AppendAndApply(call, *std::move(item), request->request_id(), *response);
   return call->reactor();
 }
 
@@ -319,26 +328,8 @@ grpc::ServerUnaryReactor* AdminService::ResetBlend(grpc::CallbackServerContext* 
     call->Finish(call->status);
     return call->reactor();
   }
-  AppendRequest append;
-  append.entries.emplace_back(
-      groundswell::ResetBlend{.event_id = OwnEventId(request->request_id())});
-  const absl::Status queued = parts_.log.Append(
-      std::move(append),
-      [this, call, request, response](const absl::StatusOr<AppendResult>& appended) {
-        if (!appended.ok()) return call->Finish(LogError(appended.status()));
-        const auto& [outcome, offset] = appended->entries[0];
-        if (outcome == Appended::Outcome::kConflict) {
-          return call->Finish(EventIdReused("request_id", request->request_id(), offset));
-        }
-        response->set_offset(offset);
-        response->set_consistency_token(MakeConsistencyToken(offset));
-        parts_.serving.Get()->applier->WhenApplied(offset, call->deadline(), [call](bool applied) {
-          call->Finish(applied ? absl::OkStatus()
-                               : absl::DeadlineExceededError(
-                                     "the reset is in the log, but was not applied in time"));
-        });
-      });
-  if (!queued.ok()) call->Finish(LogError(queued));
+  AppendAndApply(call, groundswell::ResetBlend{.event_id = OwnEventId(request->request_id())},
+                 request->request_id(), *response);
   return call->reactor();
 }
 

@@ -94,6 +94,11 @@ class AdminService final : public v1::AdminService::CallbackService {
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const std::stop_token&)> job);
+  // Puts the entry of the request of this id into the log and finishes the call once it is applied:
+  // whoever has the answer may build upon it.
+  template <typename Response>
+  void AppendAndApply(const std::shared_ptr<Call>& call, LogEntry entry,
+                      const std::string& request_id, Response& response);
   absl::Status Activate(const Activated& activated, const std::string& event_id,
                         const std::stop_token& stop, v1::SnapshotInfo& response) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
