@@ -15,8 +15,8 @@ bool IsNewer(const Edge& a, const Edge& b) {
 }
 
 // Beyond, a word of a list has no room for the node: then the traces do without it.
-bool Fits(UserIndex user) { return ToInt(user) < NeighborLists::kNodesMax; }
-bool Fits(const Edge& edge) { return ToInt(edge.item) < NeighborLists::kNodesMax; }
+bool FitsTrace(UserIndex user) { return ToInt(user) < NeighborLists::kNodesMax; }
+bool FitsTrace(const Edge& edge) { return ToInt(edge.item) < NeighborLists::kNodesMax; }
 
 Neighbor Step(const Edge& edge) {
   return {.node = ToInt(edge.item), .time_s = NeighborTime(edge.last), .weight = 1};
@@ -57,7 +57,7 @@ uint32_t NeighborTime(const Recency& recency) {
 void UserTraces::Rewrite(UserIndex user, std::span<const Edge> edges) {
   newest_.clear();
   std::copy_if(edges.begin(), edges.end(), std::back_inserter(newest_),
-               [](const Edge& edge) { return Fits(edge); });
+               [](const Edge& edge) { return FitsTrace(edge); });
   const size_t kept = std::min(items_.neighbors_max(), newest_.size());
   std::partial_sort(newest_.begin(), newest_.begin() + static_cast<ptrdiff_t>(kept), newest_.end(),
                     IsNewer);
@@ -67,15 +67,15 @@ void UserTraces::Rewrite(UserIndex user, std::span<const Edge> edges) {
 }
 
 void UserTraces::LoadUser(const UserState& user) {
-  if (Fits(user.index)) Rewrite(user.index, user.edges);
+  if (FitsTrace(user.index)) Rewrite(user.index, user.edges);
 }
 
 void UserTraces::Change(const EdgeChange& change) {
   const std::optional<Difference> difference = Compare(change.before, change.after);
-  if (!difference.has_value() || !Fits(change.user) || !Fits(difference->newest)) return;
+  if (!difference.has_value() || !FitsTrace(change.user) || !FitsTrace(difference->newest)) return;
   const auto newer = static_cast<size_t>(std::count_if(
       change.of_user.begin(), change.of_user.end(),
-      [&](const Edge& edge) { return Fits(edge) && IsNewer(edge, difference->newest); }));
+      [&](const Edge& edge) { return FitsTrace(edge) && IsNewer(edge, difference->newest); }));
   if (newer == 0 && difference->came == 1 && difference->went == 0) {
     items_.Append(ToInt(change.user), Step(difference->newest));
   } else if (newer < items_.neighbors_max()) {  // not behind all that is kept

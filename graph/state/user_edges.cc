@@ -19,8 +19,8 @@ void TakeBack(UserState& user, size_t begin, size_t end, Count weight) {
 }
 
 // Puts a positive weight into the edges [begin, end) of `user`, which are those to `item`.
-void Put(UserState& user, size_t begin, size_t end, ItemIndex item, Count weight, Recency when,
-         EdgeDetail detail) {
+void PutEdge(UserState& user, size_t begin, size_t end, ItemIndex item, Count weight, Recency when,
+             EdgeDetail detail) {
   if (detail == EdgeDetail::kPerItem && end > begin) {
     Edge& newest = user.edges[end - 1];
     newest.count += static_cast<uint32_t>(weight);
@@ -46,7 +46,7 @@ void AddToEdges(UserState& user, ItemIndex item, Count weight, Recency when, Edg
   const auto begin = static_cast<size_t>(present.data() - user.edges.data());
   const size_t end = begin + present.size();
   if (weight > 0) {
-    Put(user, begin, end, item, weight, when, detail);
+    PutEdge(user, begin, end, item, weight, when, detail);
   } else {
     TakeBack(user, begin, end, -weight);
   }

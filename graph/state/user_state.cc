@@ -11,11 +11,11 @@
 namespace groundswell {
 namespace {
 
-constexpr uint8_t kVersion = 2;
-constexpr uint8_t kVersionWithHidden = 3;
+constexpr uint8_t kUserVersion = 2;
+constexpr uint8_t kUserVersionWithHidden = 3;
 
 struct Header {
-  uint8_t version = kVersion;
+  uint8_t version = kUserVersion;
   uint8_t reserved[3] = {};
   uint32_t index = 0;
   uint32_t cluster = 0;
@@ -125,7 +125,7 @@ void NewestEdges(const UserState& user, size_t limit, std::vector<uint32_t>& out
 }
 
 void EncodeUserState(const UserState& user, std::string& out) {
-  const Header header{.version = user.hidden.empty() ? kVersion : kVersionWithHidden,
+  const Header header{.version = user.hidden.empty() ? kUserVersion : kUserVersionWithHidden,
                       .index = ToInt(user.index),
                       .cluster = user.cluster,
                       .edge_count = static_cast<uint32_t>(user.edges.size()),
@@ -146,10 +146,10 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
         fmt::format("user record of {} bytes is shorter than its header", record.size()));
   }
   std::memcpy(&header, record.data(), sizeof(Header));
-  if (header.version != kVersion && header.version != kVersionWithHidden) {
+  if (header.version != kUserVersion && header.version != kUserVersionWithHidden) {
     return absl::DataLossError(
         fmt::format("user record has version {}; this server reads {} and {}", header.version,
-                    kVersion, kVersionWithHidden));
+                    kUserVersion, kUserVersionWithHidden));
   }
   if (std::any_of(std::begin(header.reserved), std::end(header.reserved),
                   [](uint8_t byte) { return byte != 0; })) {
@@ -158,7 +158,7 @@ absl::StatusOr<UserState> DecodeUserState(std::string_view record) {
   std::string_view rest = record.substr(sizeof(Header));
   const size_t edge_bytes = size_t{header.edge_count} * sizeof(Edge);
   uint64_t hidden = 0;
-  const size_t counts = header.version == kVersionWithHidden ? sizeof hidden : 0;
+  const size_t counts = header.version == kUserVersionWithHidden ? sizeof hidden : 0;
   if (rest.size() >= edge_bytes + counts) {
     std::memcpy(&hidden, rest.data() + edge_bytes, counts);
   }

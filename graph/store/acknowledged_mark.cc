@@ -14,10 +14,10 @@ namespace groundswell {
 namespace {
 
 constexpr char kFileName[] = "ACKNOWLEDGED";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kMarkVersion = 1;
 
 struct Slot {
-  uint32_t version = kVersion;
+  uint32_t version = kMarkVersion;
   uint32_t durability = 0;
   uint64_t sequence = 0;  // the higher of the two slots' counts
   int64_t offset = 0;
@@ -34,7 +34,7 @@ uint32_t ChecksumOf(const Slot& slot) {
 }
 
 bool IsWhole(const Slot& slot) {
-  return slot.version == kVersion && slot.crc == ChecksumOf(slot) &&
+  return slot.version == kMarkVersion && slot.crc == ChecksumOf(slot) &&
          (slot.durability == static_cast<uint32_t>(Durability::kSync) ||
           slot.durability == static_cast<uint32_t>(Durability::kFlush));
 }

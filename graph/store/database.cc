@@ -36,7 +36,6 @@ constexpr Column kPersonalColumns[] = {Column::kLog,     Column::kEventIds,    C
                                        Column::kItems};
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 // A RocksDB error in our terms; `doing` says what failed.
 absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
@@ -329,10 +328,10 @@ void Database::Cursor::SeekBack(std::string_view rest) {
 }
 
 std::string_view Database::Cursor::rest() const {
-  return ToView(iterator_->key()).substr(prefix_.size());
+  return iterator_->key().ToStringView().substr(prefix_.size());
 }
 
-std::string_view Database::Cursor::value() const { return ToView(iterator_->value()); }
+std::string_view Database::Cursor::value() const { return iterator_->value().ToStringView(); }
 
 absl::Status Database::Cursor::Check(std::string_view doing) const {
   return ToStatus(iterator_->status(), doing);

@@ -21,8 +21,6 @@ constexpr Column kColumns[] = {Column::kUsers,         Column::kUserIds,     Col
                                Column::kExpiries};
 constexpr size_t kExpiryKeyBytes = 2 * sizeof(uint64_t) + sizeof(uint32_t);
 
-std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
 template <typename Message>
 bool Parse(std::string_view bytes, Message& message) {
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
@@ -113,7 +111,7 @@ absl::StatusOr<Generation> Generation::OpenCurrent(GraphStore& store) {
   if (!found.ok()) return found.status();
   if (!*found) return absl::NotFoundError("the database holds no snapshot; import one first");
   uint32_t number = 0;
-  for (const char byte : ToView(value)) number = number << 8 | static_cast<uint8_t>(byte);
+  for (const char byte : value.ToStringView()) number = number << 8 | static_cast<uint8_t>(byte);
   return Generation(store, number);
 }
 
@@ -171,7 +169,8 @@ absl::StatusOr<GraphState> Generation::ReadState(const GraphStore::Moment& momen
   if (!found.ok()) return found.status();
   if (!*found) return absl::NotFoundError("the database holds no snapshot; import one first");
   storage::v1::GraphState message;
-  if (!Parse(ToView(value), message)) return absl::DataLossError("the graph state is damaged");
+  if (!Parse(value.ToStringView(), message))
+    return absl::DataLossError("the graph state is damaged");
   return ToState(message);
 }
 
@@ -190,7 +189,7 @@ absl::StatusOr<std::optional<std::string>> Generation::ReadLearned(
                                                     "cannot read what was learned", value, moment);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
-  return std::optional<std::string>(ToView(value));
+  return std::optional<std::string>(value.ToStringView());
 }
 
 void Generation::PutNewUser(GraphStore::Batch& batch, std::string_view user_id,
@@ -217,7 +216,7 @@ absl::StatusOr<std::optional<UserState>> Generation::ReadUser(std::string_view u
       database_->Get(Column::kUsers, Key(user_id), "cannot read the user", value);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
-  absl::StatusOr<UserState> user = DecodeUserState(ToView(value));
+  absl::StatusOr<UserState> user = DecodeUserState(value.ToStringView());
   if (!user.ok()) return user.status();
   return std::optional<UserState>(*std::move(user));
 }
@@ -280,7 +279,7 @@ absl::StatusOr<StoredItem> Generation::ReadItem(ItemIndex item) const {
   const absl::StatusOr<bool> found =
       database_->Get(Column::kItems, IndexKey(ToInt(item)), "cannot read the catalogue", record);
   if (!found.ok()) return found.status();
-  std::optional<StoredItem> stored = *found ? ToItem(ToView(record)) : std::nullopt;
+  std::optional<StoredItem> stored = *found ? ToItem(record.ToStringView()) : std::nullopt;
   if (!stored.has_value()) {
     return absl::DataLossError(fmt::format("item {} is damaged or missing", ToInt(item)));
   }
@@ -342,7 +341,8 @@ absl::StatusOr<std::optional<CheckpointInfo>> Generation::ReadCheckpoint() const
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
   storage::v1::Checkpoint message;
-  if (!Parse(ToView(value), message)) return absl::DataLossError("the checkpoint is damaged");
+  if (!Parse(value.ToStringView(), message))
+    return absl::DataLossError("the checkpoint is damaged");
   return std::optional<CheckpointInfo>({.offset = message.offset(),
                                         .shards = message.shards(),
                                         .items = message.items(),
@@ -380,7 +380,7 @@ absl::StatusOr<ItemShard> Generation::ReadCheckpointShard(Offset checkpoint, uin
       database_->Get(Column::kCheckpoints, key, "cannot read the checkpoint", value);
   if (!found.ok()) return found.status();
   storage::v1::CheckpointShard message;
-  const bool parsed = *found && Parse(ToView(value), message);
+  const bool parsed = *found && Parse(value.ToStringView(), message);
   const int edges = message.item_size();
   if (!parsed || message.time_us_size() != edges || message.offset_size() != edges ||
       message.user_size() != edges) {

@@ -9,7 +9,7 @@ namespace groundswell {
 
 namespace {
 
-constexpr std::chrono::seconds kTryAgainInterval{1};
+constexpr std::chrono::seconds kRecoveryInterval{1};
 
 Appended AsRepeated(const LogEntry& logged, const LogEntry& again, Offset offset) {
   return {.outcome = IsSameAgain(logged, again) ? Appended::Outcome::kDuplicate
@@ -161,7 +161,7 @@ void RocksdbLog::WriteLoop() {
       while (queue_.empty() && !closing_ && !failing_) changed_.Wait(mutex_);
       // A server that is not ready for want of writes gets none: whether they work again is tried.
       if (queue_.empty() && !closing_) {
-        changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kTryAgainInterval);
+        changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kRecoveryInterval);
       }
       if (queue_.empty() && closing_) return;  // nothing is left
       group = TakeGroup();

@@ -22,8 +22,6 @@ std::string OffsetBytes(Offset offset) {
 
 Offset OffsetIn(std::string_view bytes) { return static_cast<Offset>(KeySuffixU64(bytes)); }
 
-std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
 std::string TombstoneKey(const Database& database, Tombstone::Kind kind, const IdHash& hash) {
   std::string key = database.Key();
   key.push_back(static_cast<char>(kind));
@@ -150,7 +148,7 @@ absl::StatusOr<Offset> GraphStore::LogBegin() const {
   const absl::StatusOr<bool> found = database_->Get(Column::kDefault, database_->Key(kLogBeginKey),
                                                     "cannot read where the log begins", value);
   if (!found.ok()) return found.status();
-  if (*found) return OffsetIn(ToView(value));
+  if (*found) return OffsetIn(value.ToStringView());
   const auto first = database_->Read(Column::kLog, database_->Key());
   if (absl::Status s = first.Check("cannot read the log"); !s.ok()) return s;
   return first.Valid() ? OffsetIn(first.rest()) : 0;
@@ -174,7 +172,7 @@ absl::StatusOr<std::optional<Offset>> GraphStore::FindEventId(std::string_view e
                                                     "cannot look up the event id", value);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
-  return std::optional<Offset>(OffsetIn(ToView(value)));
+  return std::optional<Offset>(OffsetIn(value.ToStringView()));
 }
 
 absl::StatusOr<std::map<std::string, Producer>> GraphStore::ReadProducers() const {
@@ -200,7 +198,7 @@ absl::StatusOr<std::optional<Tombstone>> GraphStore::FindTombstone(Tombstone::Ki
                      "cannot look up a tombstone", value);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;
-  absl::StatusOr<Tombstone> tombstone = ParseTombstone(ToView(value));
+  absl::StatusOr<Tombstone> tombstone = ParseTombstone(value.ToStringView());
   if (!tombstone.ok()) return tombstone.status();
   return std::optional<Tombstone>(*tombstone);
 }

@@ -15,7 +15,7 @@ namespace groundswell {
 namespace {
 
 constexpr uint64_t kUsersPerProgress = 10'000;
-constexpr std::chrono::milliseconds kTryAgainInterval{200};
+constexpr std::chrono::milliseconds kTellInterval{200};
 
 absl::Status CheckFits(std::string_view user_id, const UserState& user, const MacroGraph& graph) {
   const bool fits = user.cluster < graph.items().shape().user_clusters &&
@@ -126,7 +126,7 @@ absl::Status PutComplete(GraphStore& store, const Generation& generation,
 absl::Status TellApplier(Applier& applier, const std::function<bool()>& keep_going) {
   absl::Status told = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
   while (!told.ok() && keep_going()) {
-    std::this_thread::sleep_for(kTryAgainInterval);
+    std::this_thread::sleep_for(kTellInterval);
     told = applier.RunAtBatchEdge([&] { applier.EndCheckpoint(true); });
   }
   return told;

@@ -6,7 +6,6 @@
 namespace groundswell {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int64_t kSecond = 1'000'000;
 
 uint64_t SecondsOf(int64_t time_us) {
@@ -16,8 +15,8 @@ uint64_t SecondsOf(int64_t time_us) {
 
 // Modulo 2^64, so that what was put in can be taken out.
 void AddTo(std::atomic<uint64_t>& sum, uint64_t term, bool take_out) {
-  const uint64_t before = sum.load(kRelaxed);
-  sum.store(take_out ? before - term : before + term, kRelaxed);
+  const uint64_t before = sum.load(std::memory_order_relaxed);
+  sum.store(take_out ? before - term : before + term, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -39,10 +38,10 @@ void ItemAges::Add(ItemIndex item, std::span<const Edge> edges, bool take_out) {
 
 float ItemAges::MeanAge(ItemIndex item, int64_t now_us) const {
   const Sums& sums = sums_[ToInt(item)];
-  const uint64_t weight = sums.weight.load(kRelaxed);
+  const uint64_t weight = sums.weight.load(std::memory_order_relaxed);
   if (weight == 0) return -1;
-  const double mean =
-      static_cast<double>(sums.weighted_seconds.load(kRelaxed)) / static_cast<double>(weight);
+  const double mean = static_cast<double>(sums.weighted_seconds.load(std::memory_order_relaxed)) /
+                      static_cast<double>(weight);
   return static_cast<float>(std::max(static_cast<double>(SecondsOf(now_us)) - mean, 0.0));
 }
 

@@ -11,7 +11,7 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 // Walks that go in step: enough to hide the memory's latency behind each other.
-constexpr size_t kLanes = 32;
+constexpr size_t kWalksAtOnce = 32;
 // Rounds of all lanes between two looks at the clock: some hundred steps, tens of microseconds.
 // Another start is another look.
 constexpr size_t kRoundsPerLook = 16;
@@ -148,9 +148,9 @@ class RandomWalk::Walkers {
   const size_t newest_max_;
   const uint32_t start_;
   SplitMix64 random_;
-  std::array<uint32_t, kLanes> at_;
-  std::array<NeighborLists::List, kLanes> lists_;
-  std::array<uint64_t, kLanes> drawn_{};
+  std::array<uint32_t, kWalksAtOnce> at_;
+  std::array<NeighborLists::List, kWalksAtOnce> lists_;
+  std::array<uint64_t, kWalksAtOnce> drawn_{};
 };
 
 RandomWalk::RandomWalk(const InteractionAdjacency& adjacency, const WalkOptions& options)
@@ -166,7 +166,7 @@ void RandomWalk::WalkFrom(ItemIndex start, size_t budget, uint64_t seed, SteadyT
   const auto visit = [&](ItemIndex item) { reached += ++visits[item] == options_.goal_visits; };
   size_t steps = 0;
   for (size_t round = 1; steps < budget; ++round) {
-    const size_t count = std::min(kLanes, budget - steps);
+    const size_t count = std::min(kWalksAtOnce, budget - steps);
     walkers.Step(count, visits, visit);
     steps += count;
     if (options_.goal_items > 0 && reached > goal && steps < budget) {

@@ -29,7 +29,7 @@ constexpr size_t kFilesMax = 256;
 constexpr size_t kModelsMax = 64;
 constexpr size_t kTextMax = 256;
 
-absl::Status Bad(std::string_view what) {
+absl::Status BadManifest(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("manifest.json: {}", what));
 }
 
@@ -81,7 +81,7 @@ class ObjectReader {
   }
 
   void Refuse(std::string_view what) {
-    if (status_.ok()) status_ = Bad(what);
+    if (status_.ok()) status_ = BadManifest(what);
   }
   const absl::Status& status() const { return status_; }
 
@@ -117,11 +117,11 @@ bool IsSha256(std::string_view text) {
 
 absl::Status ParseFiles(const json& files, Manifest& manifest) {
   if (!files.is_object() || files.size() > kFilesMax) {
-    return Bad(fmt::format("\"files\" must be an object of at most {} files", kFilesMax));
+    return BadManifest(fmt::format("\"files\" must be an object of at most {} files", kFilesMax));
   }
   for (const auto& [name, entry] : files.items()) {
     if (!IsPlainFileName(name)) {
-      return Bad(
+      return BadManifest(
           fmt::format("\"files\" names \"{}\"; a name holds letters, digits, \".\", \"_\" and "
                       "\"-\" only and is not manifest.json",
                       name.substr(0, 64)));
@@ -141,7 +141,7 @@ absl::Status ParseFiles(const json& files, Manifest& manifest) {
 
 absl::Status ParseModels(const json& models, Manifest& manifest) {
   if (!models.is_array() || models.size() > kModelsMax) {
-    return Bad(fmt::format("\"models\" must be an array of at most {} models", kModelsMax));
+    return BadManifest(fmt::format("\"models\" must be an array of at most {} models", kModelsMax));
   }
   for (const json& entry : models) {
     const std::string path = fmt::format("models[{}].", manifest.models.size());
@@ -155,17 +155,18 @@ absl::Status ParseModels(const json& models, Manifest& manifest) {
     if (!reader.status().ok()) return reader.status();
     for (const auto& [key, value] : options->items()) {
       if (!value.is_string()) {
-        return Bad(fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
+        return BadManifest(
+            fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
       }
       model.options[key] = value.get<std::string>();
     }
     if (!manifest.files.contains(model.file)) {
-      return Bad(
+      return BadManifest(
           fmt::format("\"{}file\" is \"{}\", which \"files\" does not list", path, model.file));
     }
     for (const Manifest::Model& other : manifest.models) {
       if (other.name == model.name) {
-        return Bad(fmt::format("two models are named \"{}\"", model.name));
+        return BadManifest(fmt::format("two models are named \"{}\"", model.name));
       }
     }
     manifest.models.push_back(std::move(model));
@@ -174,18 +175,19 @@ absl::Status ParseModels(const json& models, Manifest& manifest) {
 }
 
 absl::Status ParseMetrics(const json& metrics, Manifest& manifest) {
-  if (!metrics.is_object()) return Bad("\"metrics\" must be an object");
+  if (!metrics.is_object()) return BadManifest("\"metrics\" must be an object");
   for (const auto& [name, value] : metrics.items()) {
-    if (!value.is_number()) return Bad(fmt::format("\"metrics.{}\" must be a number", name));
+    if (!value.is_number())
+      return BadManifest(fmt::format("\"metrics.{}\" must be a number", name));
     manifest.metrics[name] = value.get<double>();
   }
   return absl::OkStatus();
 }
 
 absl::Status ParseData(const json& data, Manifest& manifest) {
-  if (!data.is_object()) return Bad("\"data\" must be an object");
+  if (!data.is_object()) return BadManifest("\"data\" must be an object");
   for (const auto& [name, value] : data.items()) {
-    if (!value.is_string()) return Bad(fmt::format("\"data.{}\" must be a string", name));
+    if (!value.is_string()) return BadManifest(fmt::format("\"data.{}\" must be a string", name));
     manifest.data[name] = value.get<std::string>();
   }
   return absl::OkStatus();
@@ -214,16 +216,18 @@ std::string Manifest::FullVersion() const { return name + "@" + version; }
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (text.size() > kManifestBytesMax) {
-    return Bad(fmt::format("has {} bytes; at most {} are read", text.size(), kManifestBytesMax));
+    return BadManifest(
+        fmt::format("has {} bytes; at most {} are read", text.size(), kManifestBytesMax));
   }
   const absl::StatusOr<json> parsed = ParseStrictJson(text);
-  if (!parsed.ok()) return Bad(std::string(parsed.status().message()));
+  if (!parsed.ok()) return BadManifest(std::string(parsed.status().message()));
   const json& document = *parsed;
-  if (!document.is_object()) return Bad("the document must be an object");
+  if (!document.is_object()) return BadManifest("the document must be an object");
   // Another version may have other keys, so it is looked at before them.
   if (document.contains("format_version") && document["format_version"] != kFormatVersion) {
-    return Bad(fmt::format("\"format_version\" is {}; this server reads {}",
-                           document["format_version"].dump().substr(0, 64), kFormatVersion));
+    return BadManifest(fmt::format("\"format_version\" is {}; this server reads {}",
+                                   document["format_version"].dump().substr(0, 64),
+                                   kFormatVersion));
   }
   ObjectReader reader(
       document, "",
@@ -248,8 +252,8 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   absl::Time time;
   std::string error;
   if (!absl::ParseTime(absl::RFC3339_full, create_time, &time, &error)) {
-    return Bad(fmt::format("\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z",
-                           create_time));
+    return BadManifest(fmt::format(
+        "\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z", create_time));
   }
   manifest.create_time_us = absl::ToUnixMicros(time);
   if (absl::Status s = ParseFiles(*files, manifest); !s.ok()) return s;

@@ -38,7 +38,7 @@ constexpr DTypeName kDTypes[] = {{"F16", DType::kF16, 2}, {"BF16", DType::kBF16,
                                  {"I32", DType::kI32, 4}, {"I64", DType::kI64, 8}};
 
 // The product of `shape` and `factor`; nullopt when it does not fit.
-std::optional<size_t> Product(const std::vector<size_t>& shape, size_t factor) {
+std::optional<size_t> CheckedProduct(const std::vector<size_t>& shape, size_t factor) {
   size_t product = factor;
   for (const size_t dimension : shape) {
     if (__builtin_mul_overflow(product, dimension, &product)) return std::nullopt;
@@ -46,7 +46,7 @@ std::optional<size_t> Product(const std::vector<size_t>& shape, size_t factor) {
   return product;
 }
 
-absl::Status Bad(std::string_view file, std::string_view tensor, std::string_view what) {
+absl::Status BadTensor(std::string_view file, std::string_view tensor, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: tensor \"{}\": {}", file, tensor, what));
 }
 
@@ -59,7 +59,7 @@ absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& nam
       !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
       !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2 ||
       !IsUnsigned(entry["data_offsets"][0]) || !IsUnsigned(entry["data_offsets"][1])) {
-    return Bad(file, name, "the header must give dtype, shape and two data_offsets");
+    return BadTensor(file, name, "the header must give dtype, shape and two data_offsets");
   }
   const std::string dtype_name = entry["dtype"].get<std::string>();
   const DTypeName* dtype = nullptr;
@@ -67,33 +67,36 @@ absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& nam
     if (known.name == dtype_name) dtype = &known;
   }
   if (dtype == nullptr) {
-    return Bad(file, name,
-               fmt::format("dtype \"{}\" is not served; export it as F32, F16, BF16 or F64 "
-                           "(numbers) or I32, I64 (indices)",
-                           dtype_name));
+    return BadTensor(file, name,
+                     fmt::format("dtype \"{}\" is not served; export it as F32, F16, BF16 or F64 "
+                                 "(numbers) or I32, I64 (indices)",
+                                 dtype_name));
   }
   Tensor tensor{.dtype = dtype->dtype};
   for (const json& dimension : entry["shape"]) {
     if (!IsUnsigned(dimension) || tensor.shape.size() == kDimensionsMax) {
-      return Bad(file, name,
-                 fmt::format("shape must be at most {} non-negative integers", kDimensionsMax));
+      return BadTensor(
+          file, name,
+          fmt::format("shape must be at most {} non-negative integers", kDimensionsMax));
     }
     tensor.shape.push_back(dimension.get<size_t>());
   }
   const auto begin = entry["data_offsets"][0].get<uint64_t>();
   const auto end = entry["data_offsets"][1].get<uint64_t>();
-  const std::optional<size_t> bytes = Product(tensor.shape, dtype->bytes);
+  const std::optional<size_t> bytes = CheckedProduct(tensor.shape, dtype->bytes);
   if (begin > end || end > data.size() || !bytes.has_value() || *bytes != end - begin) {
-    return Bad(file, name,
-               fmt::format("data_offsets [{}, {}] do not hold shape [{}] of {} within the {} bytes "
-                           "of data",
-                           begin, end, fmt::join(tensor.shape, ", "), dtype_name, data.size()));
+    return BadTensor(
+        file, name,
+        fmt::format("data_offsets [{}, {}] do not hold shape [{}] of {} within the {} bytes "
+                    "of data",
+                    begin, end, fmt::join(tensor.shape, ", "), dtype_name, data.size()));
   }
   tensor.data = data.subspan(begin, end - begin);
   if (reinterpret_cast<uintptr_t>(tensor.data.data()) % dtype->bytes != 0) {
-    return Bad(file, name,
-               "the data is not aligned; pad the header with spaces to a multiple of 8 bytes, as "
-               "the safetensors library does");
+    return BadTensor(
+        file, name,
+        "the data is not aligned; pad the header with spaces to a multiple of 8 bytes, as "
+        "the safetensors library does");
   }
   return tensor;
 }
@@ -112,12 +115,13 @@ float FloatFromF64(double value) {
 
 absl::Status NotFinite(std::string_view file, std::string_view tensor, size_t at, double value) {
   if (std::isfinite(value)) {
-    return Bad(file, tensor,
-               fmt::format("element {} is {}, beyond the range of F32 (3.4e38); is the training "
-                           "sound?",
-                           at, value));
+    return BadTensor(
+        file, tensor,
+        fmt::format("element {} is {}, beyond the range of F32 (3.4e38); is the training "
+                    "sound?",
+                    at, value));
   }
-  return Bad(
+  return BadTensor(
       file, tensor,
       fmt::format("element {} is {}; every weight must be finite: export a checkpoint from before "
                   "the training diverged",
@@ -223,9 +227,10 @@ absl::StatusOr<Tensor> SafetensorsFile::Find(std::string_view tensor,
                     tensor, fmt::join(shape, ", ")));
   }
   if (!std::equal(shape.begin(), shape.end(), at->second.shape.begin(), at->second.shape.end())) {
-    return Bad(name_, tensor,
-               fmt::format("has shape [{}]; [{}] is needed: are file and manifest of one training?",
-                           fmt::join(at->second.shape, ", "), fmt::join(shape, ", ")));
+    return BadTensor(
+        name_, tensor,
+        fmt::format("has shape [{}]; [{}] is needed: are file and manifest of one training?",
+                    fmt::join(at->second.shape, ", "), fmt::join(shape, ", ")));
   }
   return at->second;
 }
@@ -245,8 +250,9 @@ absl::StatusOr<std::span<const float>> SafetensorsFile::Floats(
       break;
     case DType::kI32:
     case DType::kI64:
-      return Bad(name_, tensor,
-                 "holds integers where numbers are needed; export it as F32, F16, BF16 or F64");
+      return BadTensor(
+          name_, tensor,
+          "holds integers where numbers are needed; export it as F32, F16, BF16 or F64");
   }
   const std::span<const float> values = ValuesOf<float>(*found);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -285,7 +291,7 @@ absl::StatusOr<std::vector<int64_t>> SafetensorsFile::Integers(
     const auto* narrow = reinterpret_cast<const int32_t*>(found->data.data());
     std::copy(narrow, narrow + values.size(), values.begin());
   } else {
-    return Bad(name_, tensor, "must be I32 or I64");
+    return BadTensor(name_, tensor, "must be I32 or I64");
   }
   return values;
 }

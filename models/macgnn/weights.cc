@@ -15,9 +15,9 @@ namespace {
 
 // Far above every published model; below them no derived table or scratch can exhaust the memory.
 constexpr size_t kEmbeddingRowsMax = 1'000'000'001;
-constexpr size_t kWidthMax = 1'024;                // d
+constexpr size_t kMacgnnWidthMax = 1'024;          // d
 constexpr size_t kAggregateMax = 4'096;            // h
-constexpr size_t kHiddenMax = 16'384;              // rows of mlp.0 and mlp.2
+constexpr size_t kMacgnnHiddenMax = 16'384;        // rows of mlp.0 and mlp.2
 constexpr size_t kNodesMax = 65'536;               // P and Q
 constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h, P d, Q h and Q d, floats
 constexpr size_t kRecentLenMax = 1'000;
@@ -25,9 +25,9 @@ constexpr double kTauMin = 0.01;
 constexpr double kTauMax = 100.0;
 
 // Collects tensors; after the first error it does nothing.
-class TensorReader {
+class MacgnnTensorReader {
  public:
-  explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
+  explicit MacgnnTensorReader(const SafetensorsFile& file) : file_(file) {}
 
   // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
   std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
@@ -90,8 +90,8 @@ class TensorReader {
   absl::Status status_;
 };
 
-MacgnnDice ReadDice(const SafetensorsFile& file, TensorReader& reader, const std::string& layer,
-                    size_t width) {
+MacgnnDice ReadDice(const SafetensorsFile& file, MacgnnTensorReader& reader,
+                    const std::string& layer, size_t width) {
   if (!file.tensors().contains(layer + ".mean") || !file.tensors().contains(layer + ".std")) {
     reader.Refuse(absl::FailedPreconditionError(fmt::format(
         "{0}: tensors \"{1}.mean\" and \"{1}.std\" are missing: the checkpoint's Dice uses the "
@@ -141,7 +141,7 @@ std::vector<float> Transposed(std::span<const float> matrix, size_t columns) {
   return result;
 }
 
-MacgnnSide ReadSide(TensorReader& reader, const std::string& prefix, size_t nodes,
+MacgnnSide ReadSide(MacgnnTensorReader& reader, const std::string& prefix, size_t nodes,
                     const MacgnnShape& shape) {
   const auto [d, h] = std::pair(shape.d, shape.h);
   const std::string aggregator = prefix + "_shared_aggregator.";
@@ -157,17 +157,18 @@ MacgnnSide ReadSide(TensorReader& reader, const std::string& prefix, size_t node
   return side;
 }
 
-absl::Status BadOption(std::string_view option, std::string_view value, std::string_view remedy) {
+absl::Status BadMacgnnOption(std::string_view option, std::string_view value,
+                             std::string_view remedy) {
   return absl::InvalidArgumentError(
       fmt::format("manifest.json: option \"{}\" of a macgnn model is \"{}\"; it must be {}", option,
                   value, remedy));
 }
 
-absl::Status ReadOptions(const std::map<std::string, std::string>& options,
-                         MacgnnWeights& weights) {
+absl::Status ReadMacgnnOptions(const std::map<std::string, std::string>& options,
+                               MacgnnWeights& weights) {
   for (const auto& [name, value] : options) {
     if (name != "attention" && name != "tau" && name != "recent_len" && name != kPrecisionOption) {
-      return BadOption(name, value, "one of attention, tau, recent_len, precision");
+      return BadMacgnnOption(name, value, "one of attention, tau, recent_len, precision");
     }
   }
   const auto get = [&](const char* name) {
@@ -176,14 +177,14 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options,
   };
   const std::string attention = get("attention");
   if (attention != "none" && attention != "neighbours") {
-    return BadOption("attention", attention,
-                     "\"none\" (the authors' checkpoints) or \"neighbours\" (eq. 7)");
+    return BadMacgnnOption("attention", attention,
+                           "\"none\" (the authors' checkpoints) or \"neighbours\" (eq. 7)");
   }
   weights.attention = attention == "none" ? MacgnnAttention::kNone : MacgnnAttention::kNeighbours;
 
   const std::optional<Precision> precision = PrecisionOf(options);
   if (!precision.has_value()) {
-    return BadOption(kPrecisionOption, get(kPrecisionOption), kPrecisionRemedy);
+    return BadMacgnnOption(kPrecisionOption, get(kPrecisionOption), kPrecisionRemedy);
   }
   weights.precision = *precision;
 
@@ -192,7 +193,7 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options,
   const auto tau_end = std::from_chars(tau.data(), tau.data() + tau.size(), tau_value);
   if (tau_end.ec != std::errc() || tau_end.ptr != tau.data() + tau.size() ||
       !(tau_value >= kTauMin && tau_value <= kTauMax)) {
-    return BadOption("tau", tau, fmt::format("a number from {} to {}", kTauMin, kTauMax));
+    return BadMacgnnOption("tau", tau, fmt::format("a number from {} to {}", kTauMin, kTauMax));
   }
   weights.inverse_tau = static_cast<float>(1.0 / tau_value);
 
@@ -201,26 +202,28 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options,
       std::from_chars(recent.data(), recent.data() + recent.size(), weights.shape.recent_len);
   if (recent_end.ec != std::errc() || recent_end.ptr != recent.data() + recent.size() ||
       weights.shape.recent_len < 1 || weights.shape.recent_len > kRecentLenMax) {
-    return BadOption("recent_len", recent, fmt::format("an integer from 1 to {}", kRecentLenMax));
+    return BadMacgnnOption("recent_len", recent,
+                           fmt::format("an integer from 1 to {}", kRecentLenMax));
   }
   return absl::OkStatus();
 }
 
-void ReadShape(TensorReader& reader, MacgnnShape& shape) {
+void ReadMacgnnShape(MacgnnTensorReader& reader, MacgnnShape& shape) {
   const auto rows = [&](const char* name, size_t rows_max, size_t columns_max) {
     return reader.MatrixShape(name, rows_max, columns_max)[0];
   };
-  shape.users = rows("user_embed.weight", kEmbeddingRowsMax, kWidthMax);
-  const auto item_embed = reader.MatrixShape("item_embed.weight", kEmbeddingRowsMax, kWidthMax);
+  shape.users = rows("user_embed.weight", kEmbeddingRowsMax, kMacgnnWidthMax);
+  const auto item_embed =
+      reader.MatrixShape("item_embed.weight", kEmbeddingRowsMax, kMacgnnWidthMax);
   shape.items = item_embed[0];
   shape.d = item_embed[1];
-  shape.h = rows("u_shared_aggregator.V_w.weight", kAggregateMax, kWidthMax);
+  shape.h = rows("u_shared_aggregator.V_w.weight", kAggregateMax, kMacgnnWidthMax);
   const size_t nodes_max =
       std::min(kNodesMax, kNodeTableMax / std::max({shape.h, shape.d, size_t{1}}));
-  shape.user_nodes = rows("u_macro_embed.weight", nodes_max, kWidthMax);
-  shape.item_nodes = rows("i_macro_embed.weight", nodes_max, kWidthMax);
-  shape.hidden1 = rows("mlp.0.weight", kHiddenMax, 2 * (kWidthMax + 3 * kAggregateMax));
-  shape.hidden2 = rows("mlp.2.weight", kHiddenMax, kHiddenMax);
+  shape.user_nodes = rows("u_macro_embed.weight", nodes_max, kMacgnnWidthMax);
+  shape.item_nodes = rows("i_macro_embed.weight", nodes_max, kMacgnnWidthMax);
+  shape.hidden1 = rows("mlp.0.weight", kMacgnnHiddenMax, 2 * (kMacgnnWidthMax + 3 * kAggregateMax));
+  shape.hidden2 = rows("mlp.2.weight", kMacgnnHiddenMax, kMacgnnHiddenMax);
 }
 
 std::vector<Lanes> PaddedRowsOf(std::span<const float> table, size_t width) {
@@ -290,10 +293,10 @@ absl::Status Precompute(MacgnnWeights& weights, std::span<const float> mlp2) {
 absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,
                                                 const std::map<std::string, std::string>& options) {
   MacgnnWeights weights{.file = file};
-  if (absl::Status s = ReadOptions(options, weights); !s.ok()) return s;
-  TensorReader reader(file);
+  if (absl::Status s = ReadMacgnnOptions(options, weights); !s.ok()) return s;
+  MacgnnTensorReader reader(file);
   MacgnnShape& shape = weights.shape;
-  ReadShape(reader, shape);
+  ReadMacgnnShape(reader, shape);
   weights.user_embed = reader.Read("user_embed.weight", {shape.users, shape.d});
   weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.d});
   weights.users = ReadSide(reader, "u", shape.user_nodes, shape);

@@ -21,7 +21,7 @@ namespace {
 // beyond which more rows at once were not faster.
 constexpr size_t kHeights = 5;
 constexpr size_t kRowsOfProduct = kHeights * kRowGranularity;
-constexpr size_t kAlignment = 64;
+constexpr size_t kWeightAlignment = 64;
 constexpr int kBf16Shift = 16;
 
 using DataType = dnnl::memory::data_type;
@@ -69,14 +69,14 @@ void RoundToBf16(ConstMatrix x, size_t rows, size_t columns, uint16_t* out) {
 
 struct AlignedDelete {
   void operator()(std::byte* bytes) const {
-    ::operator delete[](bytes, std::align_val_t{kAlignment});
+    ::operator delete[](bytes, std::align_val_t{kWeightAlignment});
   }
 };
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedDelete>;
 
 AlignedBytes NewAligned(size_t size) {
   return AlignedBytes(
-      static_cast<std::byte*>(::operator new[](size, std::align_val_t{kAlignment})));
+      static_cast<std::byte*>(::operator new[](size, std::align_val_t{kWeightAlignment})));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct Examples {
   std::vector<int64_t> user_one_hop, user_two_hop, item_one_hop, item_two_hop;
 };
 
-absl::Status Bad(std::string_view what) {
+absl::Status BadExamples(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", kExamplesFile, what));
 }
 
@@ -44,7 +44,7 @@ absl::Status CheckNames(const SafetensorsFile& file, const Manifest& manifest) {
           return text.substr(kLogitPrefix.size()) == model.name;
         });
     if (is_logit) continue;
-    return Bad(
+    return BadExamples(
         fmt::format("tensor \"{}\" is neither a feature ({}) nor the logits (logit.NAME) of a "
                     "model that the manifest lists",
                     name, fmt::join(kFeatures, ", ")));
@@ -55,12 +55,13 @@ absl::Status CheckNames(const SafetensorsFile& file, const Manifest& manifest) {
 absl::StatusOr<size_t> CountRows(const SafetensorsFile& file) {
   const auto user = file.tensors().find("user");
   if (user == file.tensors().end() || user->second.shape.size() != 1) {
-    return Bad(fmt::format("it needs a tensor \"user\" of one dimension, the rows: 1 to {} of them",
-                           kExamplesMax));
+    return BadExamples(fmt::format(
+        "it needs a tensor \"user\" of one dimension, the rows: 1 to {} of them", kExamplesMax));
   }
   const size_t rows = user->second.shape[0];
   if (rows < 1 || rows > kExamplesMax) {
-    return Bad(fmt::format("tensor \"user\" has {} rows; 1 to {} are scored", rows, kExamplesMax));
+    return BadExamples(
+        fmt::format("tensor \"user\" has {} rows; 1 to {} are scored", rows, kExamplesMax));
   }
   return rows;
 }
@@ -83,7 +84,7 @@ absl::StatusOr<std::vector<int64_t>> Read(const SafetensorsFile& file, std::stri
                                           std::string_view meaning) {
   const size_t width = shape.size() == 1 ? 1 : shape[1];
   if (shape[0] > kExampleFeaturesMax / width) {
-    return Bad(
+    return BadExamples(
         fmt::format("tensor \"{}\" of {} rows of {} has more than {} numbers; write fewer "
                     "rows",
                     tensor, shape[0], width, kExampleFeaturesMax));
@@ -93,8 +94,8 @@ absl::StatusOr<std::vector<int64_t>> Read(const SafetensorsFile& file, std::stri
   for (size_t i = 0; i < values->size(); ++i) {
     const int64_t value = (*values)[i];
     if (value >= 0 && static_cast<uint64_t>(value) < limit) continue;
-    return Bad(fmt::format("tensor \"{}\", row {}: {} is no {}; it must be 0 to {}", tensor,
-                           i / width, value, meaning, limit - 1));
+    return BadExamples(fmt::format("tensor \"{}\", row {}: {} is no {}; it must be 0 to {}", tensor,
+                                   i / width, value, meaning, limit - 1));
   }
   return values;
 }
@@ -155,7 +156,7 @@ absl::StatusOr<Examples> ReadExamples(const SafetensorsFile& file, const Manifes
 
 // Row `row` of a matrix, of which a ranker reads `read` of `width` numbers.
 template <typename T>
-std::span<const T> RowOf(const std::vector<T>& matrix, size_t row, size_t width, size_t read) {
+std::span<const T> ExampleRow(const std::vector<T>& matrix, size_t row, size_t width, size_t read) {
   if (read == 0) return {};
   return std::span(matrix).subspan(row * width, read);
 }
@@ -165,20 +166,21 @@ std::span<const T> RowOf(const std::vector<T>& matrix, size_t row, size_t width,
 UserFeatures UserOf(const Examples& examples, const RankerShape& shape, size_t row) {
   const RankerShape& all = examples.shape;
   std::span<const uint32_t> recent =
-      RowOf(examples.recent_items, row, all.recent_items, shape.recent_items);
+      ExampleRow(examples.recent_items, row, all.recent_items, shape.recent_items);
   while (!recent.empty() && recent.back() == 0) recent = recent.first(recent.size() - 1);
   return {.row = shape.user_rows > 0 ? examples.user[row] : 0,
-          .one_hop = RowOf(examples.user_one_hop, row, all.item_clusters, shape.item_clusters),
-          .two_hop = RowOf(examples.user_two_hop, row, all.user_clusters, shape.user_clusters),
+          .one_hop = ExampleRow(examples.user_one_hop, row, all.item_clusters, shape.item_clusters),
+          .two_hop = ExampleRow(examples.user_two_hop, row, all.user_clusters, shape.user_clusters),
           .recent_items = recent};
 }
 
 ItemFeatures ItemOf(const Examples& examples, const RankerShape& shape, size_t row) {
   const RankerShape& all = examples.shape;
-  return {.rows = std::span(examples.item).subspan(row, 1),
-          .one_hop = RowOf(examples.item_one_hop, row, all.user_clusters, shape.user_clusters),
-          .two_hop = RowOf(examples.item_two_hop, row, all.item_clusters, shape.item_clusters),
-          .recent_users = RowOf(examples.recent_users, row, all.recent_users, shape.recent_users)};
+  return {
+      .rows = std::span(examples.item).subspan(row, 1),
+      .one_hop = ExampleRow(examples.item_one_hop, row, all.user_clusters, shape.user_clusters),
+      .two_hop = ExampleRow(examples.item_two_hop, row, all.item_clusters, shape.item_clusters),
+      .recent_users = ExampleRow(examples.recent_users, row, all.recent_users, shape.recent_users)};
 }
 
 absl::StatusOr<std::vector<float>> Score(const Ranker& ranker, const Examples& examples) {
@@ -188,7 +190,7 @@ absl::StatusOr<std::vector<float>> Score(const Ranker& ranker, const Examples& e
   for (size_t row = 0; row < examples.rows; ++row) {
     const absl::Status scored = ranker.PrepareUser(UserOf(examples, shape, row), *scratch);
     if (!scored.ok()) {
-      return Bad(fmt::format(
+      return BadExamples(fmt::format(
           "model \"{}\" has no score for row {}: {}; leave out rows that not every model scores",
           ranker.name(), row, std::string(scored.message())));
     }
@@ -217,7 +219,7 @@ absl::StatusOr<double> Compare(const Manifest::Model& model, std::span<const flo
     largest = std::max(largest, difference);
   }
   if (beyond == 0) return largest;
-  return Bad(fmt::format(
+  return BadExamples(fmt::format(
       "model \"{}\" gives row {} the logit {}, the exporter's is {}; at most {} (1 + |logit|) may "
       "lie between, and {} of {} rows are beyond that. {}",
       model.name, worst, logits[worst], expected[worst], tolerance, beyond, logits.size(),
@@ -236,7 +238,7 @@ absl::StatusOr<ExampleAgreement> CheckExamples(const SafetensorsFile& file,
     const Manifest::Model& model = manifest.models[m];
     const std::string tensor = std::string(kLogitPrefix) + model.name;
     if (!file.tensors().contains(tensor)) {
-      return Bad(
+      return BadExamples(
           fmt::format("model \"{}\" has no logits: a tensor \"{}\" [{}] F32 is needed, and one for "
                       "every other model of the manifest. {}",
                       model.name, tensor, examples->rows, kRemedy));

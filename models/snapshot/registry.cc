@@ -13,12 +13,12 @@ namespace {
 
 using Factory = absl::StatusOr<std::unique_ptr<Ranker>> (*)(const Manifest::Model&,
                                                             const SafetensorsFile&);
-struct Kind {
+struct RankerKind {
   std::string_view name;
   Factory make;
 };
 
-constexpr Kind kKinds[] = {
+constexpr RankerKind kKinds[] = {
     {"dot", MakeDotRanker},
     {"macgnn", MakeMacgnnRanker},
     {"surge", MakeSurgeRanker},
@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<Ranker>> MakeRanker(const Manifest::Model& model,
                                                    const SafetensorsFile& file) {
   if (absl::Status s = RefuseBatchNormalisation(file); !s.ok()) return s;
   std::string known;
-  for (const Kind& kind : kKinds) {
+  for (const RankerKind& kind : kKinds) {
     if (kind.name == model.kind) return kind.make(model, file);
     known += (known.empty() ? "" : ", ") + std::string(kind.name);
   }

@@ -18,11 +18,11 @@ namespace {
 
 // Bounds on what a file may ask for, so that no size overflows or exhausts the memory.
 constexpr size_t kRowsMax = 1'000'000'001;
-constexpr size_t kWidthMax = 1'024;
-constexpr size_t kHiddenMax = 4'096;
+constexpr size_t kSurgeWidthMax = 1'024;
+constexpr size_t kSurgeHiddenMax = 4'096;
 constexpr size_t kHeadsMax = 64;
 constexpr size_t kHistoryMax = 1'000;
-constexpr size_t kClustersMax = 1'000;
+constexpr size_t kSurgeClustersMax = 1'000;
 // Floats of the matrices that are made for every position of a history, or for every cluster of
 // every candidate, or of the adjacency's products.
 constexpr size_t kUserFloatsMax = size_t{1} << 26;
@@ -33,9 +33,9 @@ constexpr std::string_view kBatchNormNames[] = {
     "batchnorm",    "moving_variance", "moving_mean"};
 
 // Collects tensors; after the first error it does nothing.
-class TensorReader {
+class SurgeTensorReader {
  public:
-  explicit TensorReader(const SafetensorsFile& file) : file_(file) {}
+  explicit SurgeTensorReader(const SafetensorsFile& file) : file_(file) {}
 
   // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
   std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
@@ -119,7 +119,8 @@ SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size
   return part;
 }
 
-SurgeDense TensorReader::ReadDense(const std::string& name, size_t out, size_t in, bool has_bias) {
+SurgeDense SurgeTensorReader::ReadDense(const std::string& name, size_t out, size_t in,
+                                        bool has_bias) {
   const std::span<const float> weight = Read(name + ".weight", {out, in});
   const std::span<const float> bias =
       has_bias ? Read(name + ".bias", {out}) : std::span<const float>();
@@ -134,10 +135,12 @@ void AddScaledWeight(const SurgeDense& other, float scale, SurgeDense& dense) {
   for (size_t i = 0; i < values.size(); ++i) values[i] += scale * other.weight.values[i];
 }
 
-SurgeAttention ReadAttention(TensorReader& reader, const std::string& name, size_t d) {
+SurgeAttention ReadAttention(SurgeTensorReader& reader, const std::string& name, size_t d) {
   SurgeAttention attention;
-  const size_t hidden1 = reader.MatrixShape(name + ".mlp.0.weight", kHiddenMax, 8 * kWidthMax)[0];
-  const size_t hidden2 = reader.MatrixShape(name + ".mlp.2.weight", kHiddenMax, kHiddenMax)[0];
+  const size_t hidden1 =
+      reader.MatrixShape(name + ".mlp.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
+  const size_t hidden2 =
+      reader.MatrixShape(name + ".mlp.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
   attention.transform = reader.ReadDense(name + ".attention", d, d, /*has_bias=*/false);
   attention.first = reader.ReadDense(name + ".mlp.0", hidden1, 4 * d);
   attention.second = reader.ReadDense(name + ".mlp.2", hidden2, hidden1);
@@ -154,9 +157,10 @@ SurgeAttention ReadAttention(TensorReader& reader, const std::string& name, size
   return attention;
 }
 
-SurgeQuery ReadQuery(TensorReader& reader, size_t d) {
+SurgeQuery ReadQuery(SurgeTensorReader& reader, size_t d) {
   SurgeQuery query;
-  const size_t hidden = reader.MatrixShape("query.mlp.0.weight", kHiddenMax, 6 * kWidthMax)[0];
+  const size_t hidden =
+      reader.MatrixShape("query.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
   query.transform = reader.ReadDense("query.transform", d, d, /*has_bias=*/false);
   const SurgeDense first = reader.ReadDense("query.mlp.0", hidden, 3 * d);
   query.second = reader.ReadDense("query.mlp.2", 1, hidden);
@@ -169,7 +173,7 @@ SurgeQuery ReadQuery(TensorReader& reader, size_t d) {
   return query;
 }
 
-SurgeAugru ReadAugru(TensorReader& reader, size_t d, size_t h) {
+SurgeAugru ReadAugru(SurgeTensorReader& reader, size_t d, size_t h) {
   const auto gates = reader.Read("augru.gates.weight", {2 * h, d + h});
   const auto gates_bias = reader.Read("augru.gates.bias", {2 * h});
   const auto candidate = reader.Read("augru.candidate.weight", {h, d + h});
@@ -185,7 +189,8 @@ SurgeAugru ReadAugru(TensorReader& reader, size_t d, size_t h) {
   return augru;
 }
 
-absl::Status BadOption(std::string_view option, std::string_view value, std::string_view remedy) {
+absl::Status BadSurgeOption(std::string_view option, std::string_view value,
+                            std::string_view remedy) {
   return absl::InvalidArgumentError(
       fmt::format("manifest.json: option \"{}\" of a surge model is \"{}\"; it must be {}", option,
                   value, remedy));
@@ -200,15 +205,17 @@ absl::Status ReadSize(const std::map<std::string, std::string>& options, const c
       size <= kHistoryMax) {
     return absl::OkStatus();
   }
-  return BadOption(name, text, fmt::format("an integer from 1 to {}", kHistoryMax));
+  return BadSurgeOption(name, text, fmt::format("an integer from 1 to {}", kHistoryMax));
 }
 
-absl::Status ReadOptions(const std::map<std::string, std::string>& options, SurgeWeights& weights) {
+absl::Status ReadSurgeOptions(const std::map<std::string, std::string>& options,
+                              SurgeWeights& weights) {
   const auto at = options.find("variant");
   const std::string variant = at == options.end() ? "" : at->second;
   if (variant != "authors" && variant != "paper") {
-    return BadOption("variant", variant,
-                     "\"authors\" (their checkpoints) or \"paper\" (the equations as printed)");
+    return BadSurgeOption(
+        "variant", variant,
+        "\"authors\" (their checkpoints) or \"paper\" (the equations as printed)");
   }
   weights.variant = variant == "authors" ? SurgeVariant::kAuthors : SurgeVariant::kPaper;
   const bool pools = weights.variant == SurgeVariant::kAuthors;
@@ -217,7 +224,7 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options, Surg
         (pools && name == "pool_length")) {
       continue;
     }
-    return BadOption(
+    return BadSurgeOption(
         name, value,
         pools ? "absent: this variant has variant, max_history, pool_length, precision"
               : "absent: this variant has variant, max_history, precision (the number of "
@@ -225,7 +232,7 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options, Surg
   }
   const std::optional<Precision> precision = PrecisionOf(options);
   if (!precision.has_value()) {
-    return BadOption(kPrecisionOption, options.at(kPrecisionOption), kPrecisionRemedy);
+    return BadSurgeOption(kPrecisionOption, options.at(kPrecisionOption), kPrecisionRemedy);
   }
   weights.precision = *precision;
   if (absl::Status s = ReadSize(options, "max_history", weights.shape.max_history); !s.ok()) {
@@ -234,21 +241,22 @@ absl::Status ReadOptions(const std::map<std::string, std::string>& options, Surg
   return pools ? ReadSize(options, "pool_length", weights.shape.pool_length) : absl::OkStatus();
 }
 
-void ReadShape(TensorReader& reader, SurgeVariant variant, SurgeShape& shape) {
-  const auto items = reader.MatrixShape("item_embed.weight", kRowsMax, kWidthMax);
-  const auto categories = reader.MatrixShape("cate_embed.weight", kRowsMax, kWidthMax);
+void ReadSurgeShape(SurgeTensorReader& reader, SurgeVariant variant, SurgeShape& shape) {
+  const auto items = reader.MatrixShape("item_embed.weight", kRowsMax, kSurgeWidthMax);
+  const auto categories = reader.MatrixShape("cate_embed.weight", kRowsMax, kSurgeWidthMax);
   shape.items = items[0];
   shape.item_width = items[1];
   shape.categories = categories[0];
   shape.category_width = categories[1];
-  shape.heads = reader.MatrixShape("metric.weight", kHeadsMax, 2 * kWidthMax)[0];
-  shape.state_width = reader.MatrixShape("augru.candidate.weight", kWidthMax, 4 * kWidthMax)[0];
+  shape.heads = reader.MatrixShape("metric.weight", kHeadsMax, 2 * kSurgeWidthMax)[0];
+  shape.state_width =
+      reader.MatrixShape("augru.candidate.weight", kSurgeWidthMax, 4 * kSurgeWidthMax)[0];
   if (variant == SurgeVariant::kPaper) {
-    shape.clusters = reader.MatrixShape("pool.weight", kClustersMax, 2 * kWidthMax)[0];
+    shape.clusters = reader.MatrixShape("pool.weight", kSurgeClustersMax, 2 * kSurgeWidthMax)[0];
   }
 }
 
-void ReadCategories(TensorReader& reader, SurgeWeights& weights) {
+void ReadCategories(SurgeTensorReader& reader, SurgeWeights& weights) {
   const std::vector<int64_t> categories =
       reader.ReadIntegers("category_of_item", {weights.shape.items});
   const auto rows = static_cast<int64_t>(weights.shape.categories);
@@ -265,7 +273,7 @@ void ReadCategories(TensorReader& reader, SurgeWeights& weights) {
   }
 }
 
-void RefuseBatchNormalisation(const SafetensorsFile& file, TensorReader& reader) {
+void RefuseBatchNorm(const SafetensorsFile& file, SurgeTensorReader& reader) {
   for (const auto& [name, tensor] : file.tensors()) {
     for (const std::string_view statistic : kBatchNormNames) {
       if (name.find(statistic) == std::string::npos) continue;
@@ -279,7 +287,7 @@ void RefuseBatchNormalisation(const SafetensorsFile& file, TensorReader& reader)
 }
 
 // Sizes that are products of others: the memory of one thread must stay within bounds.
-void CheckMemory(TensorReader& reader, const SurgeWeights& weights) {
+void CheckMemory(SurgeTensorReader& reader, const SurgeWeights& weights) {
   const SurgeShape& shape = weights.shape;
   const size_t hidden = std::max({weights.f2.first.weight.out, weights.evolution.first.weight.out,
                                   weights.query.own.weight.out, size_t{1}});
@@ -298,7 +306,7 @@ void CheckMemory(TensorReader& reader, const SurgeWeights& weights) {
       shape.max_history, shape.d(), hidden, shape.clusters));
 }
 
-void ReadVariant(TensorReader& reader, SurgeWeights& weights) {
+void ReadVariant(SurgeTensorReader& reader, SurgeWeights& weights) {
   const size_t d = weights.shape.d();
   if (weights.variant == SurgeVariant::kAuthors) {
     weights.f1 = ReadAttention(reader, "f1", d);
@@ -309,7 +317,8 @@ void ReadVariant(TensorReader& reader, SurgeWeights& weights) {
   weights.query = ReadQuery(reader, d);
   weights.pool = reader.ReadDense("pool", weights.shape.clusters, d, /*has_bias=*/false);
   // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
-  const size_t hidden = reader.MatrixShape("cluster.mlp.0.weight", kHiddenMax, 6 * kWidthMax)[0];
+  const size_t hidden =
+      reader.MatrixShape("cluster.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
   reader.ReadDense("cluster.transform", d, d, /*has_bias=*/false);
   reader.ReadDense("cluster.mlp.0", hidden, 3 * d);
   reader.ReadDense("cluster.mlp.2", 1, hidden);
@@ -342,11 +351,11 @@ void SurgeWeights::Embed(uint32_t item, std::span<float> out) const {
 absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
                                               const std::map<std::string, std::string>& options) {
   SurgeWeights weights{.file = file};
-  if (absl::Status s = ReadOptions(options, weights); !s.ok()) return s;
-  TensorReader reader(file);
-  RefuseBatchNormalisation(file, reader);
+  if (absl::Status s = ReadSurgeOptions(options, weights); !s.ok()) return s;
+  SurgeTensorReader reader(file);
+  RefuseBatchNorm(file, reader);
   SurgeShape& shape = weights.shape;
-  ReadShape(reader, weights.variant, shape);
+  ReadSurgeShape(reader, weights.variant, shape);
   const size_t d = shape.d();
   weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.item_width});
   weights.cate_embed = reader.Read("cate_embed.weight", {shape.categories, shape.category_width});
@@ -354,8 +363,9 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
   weights.metric = reader.Read("metric.weight", {shape.heads, d});
   weights.fusion = reader.ReadDense("fusion.dense", d, d, /*has_bias=*/false);
   weights.augru = ReadAugru(reader, d, shape.state_width);
-  const size_t hidden1 = reader.MatrixShape("head.0.weight", kHiddenMax, 8 * kWidthMax)[0];
-  const size_t hidden2 = reader.MatrixShape("head.2.weight", kHiddenMax, kHiddenMax)[0];
+  const size_t hidden1 =
+      reader.MatrixShape("head.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
+  const size_t hidden2 = reader.MatrixShape("head.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
   weights.head0 = reader.ReadDense("head.0", hidden1, shape.head_input());
   weights.head2 = reader.ReadDense("head.2", hidden2, hidden1);
   weights.head4 = reader.ReadDense("head.4", 1, hidden2);

@@ -31,7 +31,7 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
   *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
 }
 
-std::string_view NameOf(const LogEntry& entry) {
+std::string_view ChangeName(const LogEntry& entry) {
   static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
                                                 "remove_item", "upsert_item", "activate_snapshot",
                                                 "reset_blend"};
@@ -97,7 +97,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
             TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
         WriteInteraction(*interaction, *out.mutable_interaction());
       } else {
-        out.set_change(std::string(NameOf(entry)));
+        out.set_change(std::string(ChangeName(entry)));
       }
     }
     next_ = entries->back().first + 1;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kPercents = 100;
 
-absl::Status Wrong(std::string_view text, std::string_view why) {
+absl::Status WrongShares(std::string_view text, std::string_view why) {
   return absl::InvalidArgumentError(
       fmt::format("ranking.shares is \"{}\": {}; it must be like \"macgnn=90,dot=10\", with "
                   "percents that sum up "
@@ -34,7 +34,7 @@ absl::StatusOr<RankerShares> RankerShares::Parse(std::string_view text,
     const std::string_view share(part.data(), part.size());
     const size_t equals = share.rfind('=');
     if (equals == std::string_view::npos || equals == 0) {
-      return Wrong(text, fmt::format("\"{}\" is no share", share));
+      return WrongShares(text, fmt::format("\"{}\" is no share", share));
     }
     const std::string_view digits = share.substr(equals + 1);
     uint64_t percent = 0;
@@ -42,16 +42,16 @@ absl::StatusOr<RankerShares> RankerShares::Parse(std::string_view text,
         std::from_chars(digits.data(), digits.data() + digits.size(), percent);
     if (error != std::errc() || last != digits.data() + digits.size() || percent < 1 ||
         percent > kPercents) {
-      return Wrong(text, fmt::format("\"{}\" is no percent from 1 to 100", digits));
+      return WrongShares(text, fmt::format("\"{}\" is no percent from 1 to 100", digits));
     }
     const std::string ranker(share.substr(0, equals));
     for (const Share& other : shares.shares_) {
-      if (other.ranker == ranker) return Wrong(text, fmt::format("{} stands twice", ranker));
+      if (other.ranker == ranker) return WrongShares(text, fmt::format("{} stands twice", ranker));
     }
     end += percent;
     shares.shares_.push_back({.ranker = ranker, .end = end});
   }
-  if (end != kPercents) return Wrong(text, fmt::format("the percents sum up to {}", end));
+  if (end != kPercents) return WrongShares(text, fmt::format("the percents sum up to {}", end));
   return shares;
 }
 

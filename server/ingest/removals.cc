@@ -20,7 +20,7 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using std::chrono::steady_clock;
 
-std::string ToText(int64_t time_us) {
+std::string ClockText(int64_t time_us) {
   return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
 }
 
@@ -60,7 +60,7 @@ absl::Status Removals::CheckTime(int64_t time_us) const {
           "expect; at most {} s are taken to be right (ingest.clock_ahead_max_s), since "
           "what happens until the removal's time is dropped. Set the clock right, or, where "
           "it is right and no interaction came for so long, record one or raise the limit",
-          ToText(time_us), ahead_us / 1'000'000, ToText(progress.newest_event_time_us),
+          ClockText(time_us), ahead_us / 1'000'000, ClockText(progress.newest_event_time_us),
           clock_ahead_max_->count()));
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::Status SystemError(std::string_view doing, const std::string& path) {
+absl::Status SwapError(std::string_view doing, const std::string& path) {
   return absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, strerror(errno)));
 }
 
@@ -101,7 +101,7 @@ absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
   if (error) return FileError("create", staged, error);
   const int marker =
       ::open((fs::path(staged) / kMarker).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-  if (marker < 0) return SystemError("write to", staged);
+  if (marker < 0) return SwapError("write to", staged);
   ::close(marker);
   return staged;
 }
@@ -113,15 +113,15 @@ absl::Status SwapDirectories(const std::string& staged, const std::string& targe
   const bool replaces = fs::exists(fs::path(target) / "CURRENT", error);
   const unsigned flags = replaces ? RENAME_EXCHANGE : 0;
   if (::renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, target.c_str(), flags) != 0) {
-    return SystemError("move the finished database to", target);
+    return SwapError("move the finished database to", target);
   }
   fs::path parent = fs::path(target).parent_path();
   if (parent.empty()) parent = ".";
   const int directory = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return SystemError("open", parent);
+  if (directory < 0) return SwapError("open", parent);
   const int synced = ::fsync(directory);
   ::close(directory);
-  if (synced != 0) return SystemError("sync", parent);
+  if (synced != 0) return SwapError("sync", parent);
   // Only now: until here the old database could have been the staged one.
   std::error_code ignored;
   if (replaces) std::ofstream(fs::path(staged) / kMarker).put('\n');

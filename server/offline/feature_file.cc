@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 
-absl::Status SystemError(std::string_view doing, const std::string& path) {
+absl::Status FeatureFileError(std::string_view doing, const std::string& path) {
   const std::string message = fmt::format("cannot {} \"{}\": {}", doing, path, strerror(errno));
   return errno == ENOSPC ? absl::ResourceExhaustedError(message) : absl::UnavailableError(message);
 }
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(
   const std::string partial = path + ".partial";
   const size_t data_begin = sizeof(uint64_t) + text.size();
   const int descriptor = ::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) return SystemError("create", partial);
+  if (descriptor < 0) return FeatureFileError("create", partial);
   // Space is reserved now, so that a full disk is an error here and not a signal while writing.
   const int reserved =
       ::posix_fallocate(descriptor, 0, static_cast<off_t>(data_begin + data_bytes));
@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(
   ::close(descriptor);
   if (mapped == MAP_FAILED) {
     errno = error;
-    return SystemError("reserve space for", partial);
+    return FeatureFileError("reserve space for", partial);
   }
   file->mapped_ = static_cast<std::byte*>(mapped);
   file->mapped_bytes_ = data_begin + data_bytes;
@@ -95,9 +95,9 @@ std::span<int64_t> FeatureFile::Int64(std::string_view name) {
 
 absl::Status FeatureFile::Finish() {
   const std::string partial = path_ + ".partial";
-  if (::munmap(mapped_, mapped_bytes_) != 0) return SystemError("write", partial);
+  if (::munmap(mapped_, mapped_bytes_) != 0) return FeatureFileError("write", partial);
   mapped_ = nullptr;
-  if (std::rename(partial.c_str(), path_.c_str()) != 0) return SystemError("rename", partial);
+  if (std::rename(partial.c_str(), path_.c_str()) != 0) return FeatureFileError("rename", partial);
   return absl::OkStatus();
 }
 

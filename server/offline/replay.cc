@@ -32,8 +32,9 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
 constexpr size_t kEventsPerProgress = 10'000;
+
+int64_t MicrosOf(const PastLog::Event& event) { return event.time_s * 1'000'000; }
 
 absl::Status WriteGraph(const std::string& path, std::span<const UserState> users) {
   size_t edges = 0;
@@ -103,8 +104,7 @@ class PassingGraph {
 
   // What folding the event, which was met, would come to.
   FoldOutcome Judge(const PastLog::Event& event) const {
-    const Interaction interaction{.weight = event.weight,
-                                  .event_time_us = event.time_s * kMicrosPerSecond};
+    const Interaction interaction{.weight = event.weight, .event_time_us = MicrosOf(event)};
     return groundswell::Judge(interaction,
                               {.item = event.item, .total_count = graph_.total_count()},
                               &users_[ToInt(event.user)])
@@ -119,8 +119,8 @@ class PassingGraph {
       const std::span<const Edge> before = user.EdgesTo(event.item);
       edges_before_.assign(before.begin(), before.end());
     }
-    graph_.Apply(user, event.item, event.weight,
-                 {.time_us = event.time_s * kMicrosPerSecond, .offset = offset}, DetailOf(window_));
+    graph_.Apply(user, event.item, event.weight, {.time_us = MicrosOf(event), .offset = offset},
+                 DetailOf(window_));
     while (const auto at = EdgeBehindTrace(user, window_)) MergeIntoOlder(user, *at);
     if (!adjacency_.has_value()) return;
     adjacency_->Change({.user = user.index,

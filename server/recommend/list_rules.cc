@@ -19,7 +19,7 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr std::string_view kSetting = "list_rules";
+constexpr std::string_view kListRulesSetting = "list_rules";
 
 // Hexadecimal digits of the SHA-256 of the stored bytes.
 std::string EtagOf(std::string_view stored) {
@@ -151,7 +151,7 @@ AppliedRules ApplyListRules(const v1::ListRules& rules, int64_t now_us, const Na
 
 absl::StatusOr<std::unique_ptr<ListRulesCell>> ListRulesCell::Open(
     GraphStore& store, PipelineMetrics& metrics, std::function<int64_t()> now_us) {
-  const absl::StatusOr<std::string> stored = store.ReadSetting(kSetting);
+  const absl::StatusOr<std::string> stored = store.ReadSetting(kListRulesSetting);
   if (!stored.ok()) return stored.status();
   auto rules = std::make_shared<v1::ListRules>();
   if (!rules->ParseFromString(*stored) || !CheckListRules(*rules).ok()) {
@@ -185,7 +185,7 @@ absl::StatusOr<std::shared_ptr<const v1::ListRules>> ListRulesCell::Replace(v1::
                       "ETAG_MISMATCH");
   }
   GraphStore::Batch batch(store_);
-  batch.PutSetting(kSetting, stored);
+  batch.PutSetting(kListRulesSetting, stored);
   if (absl::Status s = store_.Commit(batch, /*sync=*/true); !s.ok()) return s;
   auto set = std::make_shared<const v1::ListRules>(std::move(rules));
   const MutexLock lock(mutex_);

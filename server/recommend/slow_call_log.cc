@@ -10,7 +10,7 @@ namespace groundswell {
 namespace {
 
 // Of what a caller may send as an id.
-constexpr size_t kIdBytesMax = 64;
+constexpr size_t kLoggedIdBytesMax = 64;
 
 double Milliseconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
@@ -25,7 +25,7 @@ void SlowCallLog::Observe(const EndedCall& call) {
   nlohmann::ordered_json fields;
   fields["method"] = NameOf(call.method);
   fields["code"] = absl::StatusCodeToString(call.code);
-  if (!call.request_id.empty()) fields["request_id"] = call.request_id.substr(0, kIdBytesMax);
+  if (!call.request_id.empty()) fields["request_id"] = call.request_id.substr(0, kLoggedIdBytesMax);
   if (call.trace.has_value()) fields["trace_id"] = call.trace->trace_id;
   fields["total_ms"] = Milliseconds(call.total);
   for (const auto& [stage, duration] :

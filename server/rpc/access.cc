@@ -14,7 +14,7 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kScheme = "bearer ";  // in any case (RFC 9110, section 11.1)
-constexpr size_t kFileBytesMax = size_t{1} << 20;
+constexpr size_t kClientsFileBytesMax = size_t{1} << 20;
 
 // The token of "authorization: Bearer TOKEN"; nullopt when there is none.
 std::optional<std::string_view> TokenOf(const grpc::ServerContextBase& context) {
@@ -49,12 +49,12 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
         fmt::format("access.clients_file is \"{}\", which cannot be opened", path));
   }
   std::string text;
-  text.resize(kFileBytesMax + 1);
+  text.resize(kClientsFileBytesMax + 1);
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() <= kFileBytesMax) return text;
-  return absl::InvalidArgumentError(
-      fmt::format("access.clients_file \"{}\" is larger than {} bytes", path, kFileBytesMax));
+  if (text.size() <= kClientsFileBytesMax) return text;
+  return absl::InvalidArgumentError(fmt::format(
+      "access.clients_file \"{}\" is larger than {} bytes", path, kClientsFileBytesMax));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ bool HasControlCharacter(std::string_view text) {
   });
 }
 
-bool IsHex(char c) {
+bool IsHexDigit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
@@ -38,7 +38,7 @@ absl::Status CheckRequestId(std::string_view request_id) {
   bool is_uuid = request_id.size() == 36;
   for (size_t i = 0; i < request_id.size() && is_uuid; ++i) {
     const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-    is_uuid = is_dash ? request_id[i] == '-' : IsHex(request_id[i]);
+    is_uuid = is_dash ? request_id[i] == '-' : IsHexDigit(request_id[i]);
   }
   if (is_uuid) return absl::OkStatus();
   return InvalidField("request_id", request_id,

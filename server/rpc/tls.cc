@@ -17,7 +17,7 @@ using File = std::unique_ptr<BIO, decltype(&BIO_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 
-absl::Status Wrong(std::string_view setting, const std::string& path, std::string_view what) {
+absl::Status WrongFile(std::string_view setting, const std::string& path, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{} is \"{}\": {}", setting, path, what));
 }
 
@@ -26,32 +26,33 @@ int NoPassphrase(char*, int, int, void*) { return 0; }
 
 absl::StatusOr<Certificate> ReadCertificate(std::string_view setting, const std::string& path) {
   const File file(BIO_new_file(path.c_str(), "r"), &BIO_free);
-  if (file == nullptr) return Wrong(setting, path, "the file cannot be opened");
+  if (file == nullptr) return WrongFile(setting, path, "the file cannot be opened");
   Certificate read(PEM_read_bio_X509(file.get(), nullptr, NoPassphrase, nullptr), &X509_free);
-  if (read == nullptr) return Wrong(setting, path, "it must begin with a certificate in PEM");
+  if (read == nullptr) return WrongFile(setting, path, "it must begin with a certificate in PEM");
   return read;
 }
 
 absl::StatusOr<Key> ReadKey(std::string_view setting, const std::string& path) {
   const File file(BIO_new_file(path.c_str(), "r"), &BIO_free);
-  if (file == nullptr) return Wrong(setting, path, "the file cannot be opened");
+  if (file == nullptr) return WrongFile(setting, path, "the file cannot be opened");
   Key read(PEM_read_bio_PrivateKey(file.get(), nullptr, NoPassphrase, nullptr), &EVP_PKEY_free);
   if (read == nullptr) {
-    return Wrong(setting, path, "it must be a private key in PEM, without a passphrase");
+    return WrongFile(setting, path, "it must be a private key in PEM, without a passphrase");
   }
   return read;
 }
 
 // gRPC reads the files itself, and would only log what is wrong with them.
 absl::Status CheckFiles(const TlsOptions& options) {
-  if (options.key_file.empty()) return Wrong("tls.key_file", "", "tls.certificate_file needs it");
+  if (options.key_file.empty())
+    return WrongFile("tls.key_file", "", "tls.certificate_file needs it");
   const auto certificate = ReadCertificate("tls.certificate_file", options.certificate_file);
   if (!certificate.ok()) return certificate.status();
   const auto key = ReadKey("tls.key_file", options.key_file);
   if (!key.ok()) return key.status();
   if (X509_check_private_key(certificate->get(), key->get()) != 1) {
-    return Wrong("tls.key_file", options.key_file,
-                 fmt::format("it is not the key of \"{}\"", options.certificate_file));
+    return WrongFile("tls.key_file", options.key_file,
+                     fmt::format("it is not the key of \"{}\"", options.certificate_file));
   }
   if (options.client_ca_file.empty()) return absl::OkStatus();
   return ReadCertificate("tls.client_ca_file", options.client_ca_file).status();
@@ -64,7 +65,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
   if (options.certificate_file.empty()) {
     for (const auto& [setting, path] : {std::pair("tls.key_file", options.key_file),
                                         std::pair("tls.client_ca_file", options.client_ca_file)}) {
-      if (!path.empty()) return Wrong(setting, path, "it needs tls.certificate_file");
+      if (!path.empty()) return WrongFile(setting, path, "it needs tls.certificate_file");
     }
     return grpc::InsecureServerCredentials();
   }

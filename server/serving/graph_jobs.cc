@@ -16,7 +16,6 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kEntriesPerStep = 1'000;
-constexpr int64_t kMicrosPerSecond = 1'000'000;
 
 }  // namespace
 
@@ -45,7 +44,9 @@ absl::StatusOr<CheckpointInfo> GraphJobs::Checkpoint(const std::stop_token& stop
 
 // In steps of a thousand entries: the first step whose newest entry is young enough stays.
 absl::StatusOr<Offset> GraphJobs::FirstYoungEntry(Offset until) const {
-  const int64_t oldest_us = options_.now_us() - options_.retention_s * kMicrosPerSecond;
+  const int64_t oldest_us =
+      options_.now_us() -
+      std::chrono::microseconds(std::chrono::seconds(options_.retention_s)).count();
   Offset from = log_.begin();
   while (from <= until) {
     const auto entries = log_.Read(from, kEntriesPerStep);

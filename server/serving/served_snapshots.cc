@@ -11,12 +11,12 @@
 namespace groundswell {
 namespace {
 
-constexpr std::string_view kSetting = "served_snapshots";
+constexpr std::string_view kServedSnapshotsSetting = "served_snapshots";
 
 }  // namespace
 
 absl::StatusOr<std::vector<ServedSnapshot>> ReadServedSnapshots(const GraphStore& store) {
-  const absl::StatusOr<std::string> stored = store.ReadSetting(kSetting);
+  const absl::StatusOr<std::string> stored = store.ReadSetting(kServedSnapshotsSetting);
   if (!stored.ok()) return stored.status();
   storage::v1::ServedSnapshots message;
   if (!message.ParseFromString(*stored)) {
@@ -45,7 +45,7 @@ void PutServedSnapshot(const ServedSnapshot& served, std::vector<ServedSnapshot>
     entry.set_directory(snapshot.directory);
     entry.set_activate_time_us(snapshot.activate_time_us);
   }
-  batch.PutSetting(kSetting, message.SerializeAsString());
+  batch.PutSetting(kServedSnapshotsSetting, message.SerializeAsString());
 }
 
 bool IsStillThere(const ServedSnapshot& served) {

@@ -14,9 +14,9 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr std::string_view kSetting = "trained_log";
+constexpr std::string_view kTrainedLogSetting = "trained_log";
 
-std::string ToText(int64_t time_us) {
+std::string EventTimeText(int64_t time_us) {
   return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
 }
 
@@ -24,11 +24,11 @@ std::string ToText(int64_t time_us) {
 
 // The offset, a blank and the time.
 void PutTrainedLog(const TrainedLog& trained, GraphStore::Batch& batch) {
-  batch.PutSetting(kSetting, fmt::format("{} {}", trained.offset, trained.until_us));
+  batch.PutSetting(kTrainedLogSetting, fmt::format("{} {}", trained.offset, trained.until_us));
 }
 
 absl::StatusOr<TrainedLog> ReadTrainedLog(const GraphStore& store) {
-  const absl::StatusOr<std::string> text = store.ReadSetting(kSetting);
+  const absl::StatusOr<std::string> text = store.ReadSetting(kTrainedLogSetting);
   if (!text.ok()) return text.status();
   TrainedLog trained;
   if (text->empty()) return trained;
@@ -48,12 +48,12 @@ absl::Status CheckNotTrained(const TrainedLog& trained, Offset graph_offset,
     return absl::OkStatus();
   }
   absl::Status status = InvalidField(
-      "event_time", ToText(interaction.event_time_us),
+      "event_time", EventTimeText(interaction.event_time_us),
       fmt::format(
           "must be later than {}: the snapshot's graph has the interactions until then, and "
           "they would count twice. If it lacks this one, set ingest.trained_events = "
           "\"count\"",
-          ToText(trained.until_us)));
+          EventTimeText(trained.until_us)));
   return WithReason(std::move(status), "ALREADY_TRAINED");
 }
 

@@ -29,7 +29,7 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kItems = 4;
+constexpr size_t kStoreItems = 4;
 constexpr int kBatches = 24;
 constexpr int kPerBatch = 20;
 constexpr int64_t kWhile = 4;  // calls that fail when it is not once
@@ -55,7 +55,7 @@ std::string ToText(const Fault& fault) {
 }
 
 // Buffers are written where the work says so.
-LiveGraphOptions Options(PowerLossEnv& env) {
+LiveGraphOptions FaultyDiskOptions(PowerLossEnv& env) {
   LiveGraphOptions options;
   options.write_buffer_bytes = size_t{4} << 20;
   options.env = env.env();
@@ -69,8 +69,8 @@ bool SendStubbornly(LiveGraph& live, int batch) {
     AppendRequest request;
     for (int i = 0; i < kPerBatch; ++i) {
       request.entries.push_back(MakeInteraction(
-          "u" + std::to_string(i), "i" + std::to_string(batch % static_cast<int>(kItems)), 1, 100,
-          std::to_string(batch) + "-" + std::to_string(i)));
+          "u" + std::to_string(i), "i" + std::to_string(batch % static_cast<int>(kStoreItems)), 1,
+          100, std::to_string(batch) + "-" + std::to_string(i)));
     }
     if (live.Send(std::move(request)).ok()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -90,7 +90,7 @@ struct Place {
 void Work(const Place& place, PowerLossEnv& env) {
   std::unique_ptr<LiveGraph> live;
   try {
-    live = std::make_unique<LiveGraph>(place.database(), Options(env));
+    live = std::make_unique<LiveGraph>(place.database(), FaultyDiskOptions(env));
   } catch (const std::runtime_error&) {
     return;
   }
@@ -161,7 +161,7 @@ int RunInChild(const Body& body) {
 void Meet(const Fault& fault) {
   SCOPED_TRACE(ToText(fault));
   const Place place;
-  ASSERT_EQ(RunInChild([&] { MakeStore(place.database(), kItems); }), 0);
+  ASSERT_EQ(RunInChild([&] { MakeStore(place.database(), kStoreItems); }), 0);
   const int status = RunInChild([&] { WorkUnder(fault, place); });
   const bool was_ended =
       WIFSIGNALED(status) && (WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGALRM);
@@ -174,7 +174,7 @@ int64_t CountCalls(DiskCall call) {
   const Place place;
   const std::string counted = place.directory.File("calls");
   EXPECT_EQ(RunInChild([&] {
-              MakeStore(place.database(), kItems);
+              MakeStore(place.database(), kStoreItems);
               PowerLossEnv env;
               Work(place, env);
               std::ofstream(counted) << env.calls(call);

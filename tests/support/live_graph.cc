@@ -6,14 +6,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/value_or_throw.h"
+
 namespace groundswell {
 namespace {
-
-template <typename T>
-T ValueOrThrow(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
 
 Applier::Clustering TestClustering(const MacroShape& shape, size_t trained_items) {
   return {.of_new_user = [p = shape.user_clusters](ItemIndex item) { return ToInt(item) % p; },

@@ -10,15 +10,10 @@
 #include "models/files/safetensors.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/sha256.h"
+#include "tests/support/value_or_throw.h"
 
 namespace groundswell {
 namespace {
-
-template <typename T>
-T ValueOrThrow(absl::StatusOr<T> value) {
-  if (!value.ok()) throw std::runtime_error(value.status().ToString());
-  return *std::move(value);
-}
 
 std::vector<int32_t> Narrow(const std::vector<int64_t>& wide) { return {wide.begin(), wide.end()}; }
 

@@ -15,12 +15,12 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kItems = 4;
+constexpr size_t kApplierItems = 4;
 using Outcome = FoldOutcome;
 
 class ApplierTest : public testing::Test {
  protected:
-  void Make(const Window& window = {}) { MakeStore(path_, kItems, window); }
+  void Make(const Window& window = {}) { MakeStore(path_, kApplierItems, window); }
   static Count Total(const LiveGraph& live, uint32_t item) {
     return live.graph->items().Total(ItemIndex{item});
   }

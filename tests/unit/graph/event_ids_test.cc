@@ -10,7 +10,7 @@
 namespace groundswell {
 namespace {
 
-using Outcome = Appended::Outcome;
+using LogOutcome = Appended::Outcome;
 
 class EventIdsTest : public testing::Test {
  protected:
@@ -20,7 +20,7 @@ class EventIdsTest : public testing::Test {
     log_ = *RocksdbLog::Open(*store_, 0, {});
   }
 
-  std::vector<Outcome> Append(std::vector<LogEntry> entries) {
+  std::vector<LogOutcome> Append(std::vector<LogEntry> entries) {
     std::promise<absl::StatusOr<AppendResult>> answer;
     EXPECT_TRUE(log_->Append({.entries = std::move(entries)},
                              [&](absl::StatusOr<AppendResult> result) {
@@ -29,7 +29,7 @@ class EventIdsTest : public testing::Test {
                     .ok());
     const absl::StatusOr<AppendResult> result = answer.get_future().get();
     EXPECT_TRUE(result.ok()) << result.status();
-    std::vector<Outcome> outcomes;
+    std::vector<LogOutcome> outcomes;
     for (const Appended& one : result->entries) outcomes.push_back(one.outcome);
     return outcomes;
   }
@@ -42,8 +42,8 @@ class EventIdsTest : public testing::Test {
 
 TEST_F(EventIdsTest, TheSameAgainIsADuplicateAndAnythingElseAConflict) {
   const Interaction first = MakeInteraction("u", "i0", 1, 1, "same");
-  EXPECT_EQ(Append({first}), std::vector{Outcome::kAppended});
-  EXPECT_EQ(Append({first}), std::vector{Outcome::kDuplicate});
+  EXPECT_EQ(Append({first}), std::vector{LogOutcome::kAppended});
+  EXPECT_EQ(Append({first}), std::vector{LogOutcome::kDuplicate});
   for (const LogEntry& other :
        {LogEntry(MakeInteraction("v", "i0", 1, 1, "same")),
         LogEntry(MakeInteraction("u", "i1", 1, 1, "same")),
@@ -51,7 +51,7 @@ TEST_F(EventIdsTest, TheSameAgainIsADuplicateAndAnythingElseAConflict) {
         LogEntry(MakeInteraction("u", "i0", 1, 2, "same")),
         LogEntry(UpsertItem{.event_id = "same", .item_id = "i0"}),
         LogEntry(ForgetUser{.event_id = "same", .user_id = "u", .user_hash = HashId("u")})}) {
-    EXPECT_EQ(Append({other}), std::vector{Outcome::kConflict}) << other.index();
+    EXPECT_EQ(Append({other}), std::vector{LogOutcome::kConflict}) << other.index();
   }
   EXPECT_EQ(log_->end(), 1) << "nothing of it was logged";
 }
@@ -59,7 +59,7 @@ TEST_F(EventIdsTest, TheSameAgainIsADuplicateAndAnythingElseAConflict) {
 TEST_F(EventIdsTest, AlsoWithinOneRequest) {
   EXPECT_EQ(Append({MakeInteraction("u", "i0", 1, 1, "a"), MakeInteraction("u", "i0", 1, 1, "a"),
                     MakeInteraction("u", "i1", 1, 1, "a")}),
-            (std::vector{Outcome::kAppended, Outcome::kDuplicate, Outcome::kConflict}));
+            (std::vector{LogOutcome::kAppended, LogOutcome::kDuplicate, LogOutcome::kConflict}));
 }
 
 TEST_F(EventIdsTest, WhenARemovalCameDoesNotMakeItAnother) {
@@ -68,9 +68,9 @@ TEST_F(EventIdsTest, WhenARemovalCameDoesNotMakeItAnother) {
   again.time_us = 20;
   ForgetUser other = forget;
   other.user_hash = HashId("v");
-  EXPECT_EQ(Append({forget}), std::vector{Outcome::kAppended});
-  EXPECT_EQ(Append({again}), std::vector{Outcome::kDuplicate});
-  EXPECT_EQ(Append({other}), std::vector{Outcome::kConflict});
+  EXPECT_EQ(Append({forget}), std::vector{LogOutcome::kAppended});
+  EXPECT_EQ(Append({again}), std::vector{LogOutcome::kDuplicate});
+  EXPECT_EQ(Append({other}), std::vector{LogOutcome::kConflict});
 }
 
 }  // namespace

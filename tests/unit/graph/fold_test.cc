@@ -17,22 +17,22 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kItems = 4;
-constexpr MacroShape kShape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
+constexpr size_t kFoldItems = 4;
+constexpr MacroShape kFoldShape{.user_clusters = 2, .item_clusters = 2, .recent_len = 2};
 using Outcome = FoldOutcome;
 
 Fold::Clustering TestClustering() {
-  return {.of_new_user = [](ItemIndex item) { return ToInt(item) % kShape.user_clusters; },
+  return {.of_new_user = [](ItemIndex item) { return ToInt(item) % kFoldShape.user_clusters; },
           .of_known_user = [](const UserState&) { return Cluster{1}; },
           .of_new_item = [](const UpsertItem&) { return Cluster{1}; },
           .trained_users = 0,
-          .trained_items = kItems};
+          .trained_items = kFoldItems};
 }
 
 // A fold of its own over a database of its own.
 struct World {
   explicit World(const Window& window = {}, size_t batch_max = 1'000) {
-    MakeStore("/db", kItems, window, env.get());
+    MakeStore("/db", kFoldItems, window, env.get());
     store = *GraphStore::Open({.path = "/db", .create = true, .env = env.get()});
     generation = std::make_unique<Generation>(*Generation::OpenCurrent(*store));
     const std::vector<StoredItem> items = *generation->ReadItems();
@@ -86,8 +86,8 @@ struct World {
   const std::unique_ptr<rocksdb::Env> env{rocksdb::NewMemEnv(rocksdb::Env::Default())};
   std::unique_ptr<GraphStore> store;
   std::unique_ptr<Generation> generation;
-  Catalogue catalogue{kItems + 4};
-  MacroGraph graph{kShape, ClustersOf(kItems, kShape.item_clusters), 4};
+  Catalogue catalogue{kFoldItems + 4};
+  MacroGraph graph{kFoldShape, ClustersOf(kFoldItems, kFoldShape.item_clusters), 4};
   std::unique_ptr<Fold> fold;
   std::vector<std::pair<Offset, LogEntry>> log;
   std::vector<Outcome> outcomes;
@@ -309,7 +309,7 @@ TEST(FoldTest, TheSameLogGivesTheSameStateWhateverTheBatches) {
   std::vector<LogEntry> entries;
   for (int i = 0; i < 300; ++i) {
     const std::string user = "u" + std::to_string(random() % 6);
-    const std::string item = "i" + std::to_string(random() % (kItems + 1));
+    const std::string item = "i" + std::to_string(random() % (kFoldItems + 1));
     if (random() % 40 == 0) {
       entries.emplace_back(Forget(user, i / 2));
     } else {
@@ -328,7 +328,8 @@ TEST(FoldTest, TheSameLogGivesTheSameStateWhateverTheBatches) {
     EXPECT_EQ(pieces.expired, whole.expired);
     EXPECT_EQ(pieces.fold->progress().digest, whole.fold->progress().digest);
     EXPECT_EQ(pieces.fold->progress().edge_count, whole.fold->progress().edge_count);
-    for (uint32_t item = 0; item < kItems; ++item) EXPECT_EQ(pieces.Total(item), whole.Total(item));
+    for (uint32_t item = 0; item < kFoldItems; ++item)
+      EXPECT_EQ(pieces.Total(item), whole.Total(item));
   }
 }
 

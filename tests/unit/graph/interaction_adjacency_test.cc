@@ -11,6 +11,7 @@
 #include "tests/support/graph_fixture.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/neighbors.h"
+#include "tests/support/second.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -18,8 +19,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr int64_t kSecond = 1'000'000;
 
 class InteractionAdjacencyTest : public testing::Test {
  protected:

@@ -8,10 +8,10 @@
 namespace groundswell {
 namespace {
 
-constexpr MacroShape kShape{.user_clusters = 3, .item_clusters = 2, .recent_len = 3};
+constexpr MacroShape kItemStateShape{.user_clusters = 3, .item_clusters = 2, .recent_len = 3};
 
 TEST(ItemStateTest, RowsAreCopiedInTheOrderAskedFor) {
-  ItemState items(kShape, 40);
+  ItemState items(kItemStateShape, 40);
   const std::vector<Count> one_hop{1, 2, 3};
   const std::vector<Count> two_hop{4, 5};
   const std::vector<UserIndex> newest{UserIndex{8}, UserIndex{6}};
@@ -30,7 +30,7 @@ TEST(ItemStateTest, RowsAreCopiedInTheOrderAskedFor) {
 }
 
 TEST(ItemStateTest, EveryKindOfChangeCountsForItsRowAlone) {
-  ItemState items(kShape, 2);
+  ItemState items(kItemStateShape, 2);
   const std::vector<ItemIndex> asked{ItemIndex{0}, ItemIndex{1}};
   std::vector<int64_t> versions(2);
   const std::vector<Count> one_hop{1, 0, 0};
@@ -49,7 +49,7 @@ TEST(ItemStateTest, EveryKindOfChangeCountsForItsRowAlone) {
 
 // The writer keeps H1[0] = H1[1] = H2[0] in every change; a torn row would show two values.
 TEST(ItemStateTest, ReadersNeverSeeHalfOfAChange) {
-  ItemState items(kShape, 1);
+  ItemState items(kItemStateShape, 1);
   std::atomic<bool> done{false};
   std::thread writer([&] {
     const std::vector<Count> one_hop{1, 1, 0};

@@ -15,7 +15,7 @@ constexpr ItemIndex kA{3};
 constexpr ItemIndex kB{5};
 constexpr Surroundings kPlain{.item = kA};
 
-Recency At(int64_t time_us) { return {.time_us = time_us, .offset = time_us}; }
+Recency Instant(int64_t time_us) { return {.time_us = time_us, .offset = time_us}; }
 
 Interaction Of(Count weight, int64_t time_us = 100) {
   return MakeInteraction("ann", "a", weight, time_us);
@@ -30,12 +30,12 @@ FoldOutcome OutcomeOf(const Interaction& interaction, const Surroundings& around
 
 TEST(JudgementTest, WhatFitsIsApplied) {
   EXPECT_EQ(OutcomeOf(Of(1), kPlain), FoldOutcome::kApplied);
-  const UserState user = UserWith({{kA, 2, At(1)}});
+  const UserState user = UserWith({{kA, 2, Instant(1)}});
   EXPECT_EQ(OutcomeOf(Of(-2), kPlain, &user), FoldOutcome::kApplied) << "down to none";
 }
 
 TEST(JudgementTest, ACountStaysAboveZero) {
-  const UserState user = UserWith({{kA, 1, At(1)}, {kA, 1, At(2)}, {kB, 9, At(3)}});
+  const UserState user = UserWith({{kA, 1, Instant(1)}, {kA, 1, Instant(2)}, {kB, 9, Instant(3)}});
   const Judgement judgement = Judge(Of(-3), kPlain, &user);
   EXPECT_EQ(judgement.outcome, FoldOutcome::kBelowZero);
   EXPECT_EQ(judgement.bound, 2) << "of this item alone, all its edges";
@@ -117,22 +117,26 @@ std::vector<ItemIndex> Leave(const Window& window, UserState& user) {
 }
 
 TEST(JudgementTest, WithoutWindowsByCountNothingLeaves) {
-  UserState user = UserWith({{kA, 1, At(1)}, {kB, 1, At(2)}});
+  UserState user = UserWith({{kA, 1, Instant(1)}, {kB, 1, Instant(2)}});
   EXPECT_TRUE(Leave({.age_us = 1}, user).empty());
 }
 
 TEST(JudgementTest, TheOldestInteractionsLeaveAndThenTheOldestItems) {
-  UserState user =
-      UserWith({{kA, 1, At(1)}, {kA, 1, At(4)}, {kB, 1, At(2)}, {ItemIndex{7}, 1, At(3)}});
+  UserState user = UserWith({{kA, 1, Instant(1)},
+                             {kA, 1, Instant(4)},
+                             {kB, 1, Instant(2)},
+                             {ItemIndex{7}, 1, Instant(3)}});
   EXPECT_EQ(Leave({.interactions = 3, .items = 1}, user),
             (std::vector<ItemIndex>{kA, ItemIndex{7}, kB}));
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 1, At(4)}}));
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 1, Instant(4)}}));
 }
 
 TEST(JudgementTest, WhatIsBehindTheTraceIsSummedUpByItemAndNothingLeaves) {
-  UserState user = UserWith({{kA, 1, At(1)}, {kA, 2, At(2)}, {kA, 1, At(4)}, {kB, 1, At(3)}});
+  UserState user = UserWith(
+      {{kA, 1, Instant(1)}, {kA, 2, Instant(2)}, {kA, 1, Instant(4)}, {kB, 1, Instant(3)}});
   EXPECT_TRUE(Leave({.traced = 2}, user).empty());
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 3, At(2)}, {kA, 1, At(4)}, {kB, 1, At(3)}}));
+  EXPECT_EQ(user.edges,
+            (std::vector<Edge>{{kA, 3, Instant(2)}, {kA, 1, Instant(4)}, {kB, 1, Instant(3)}}));
 }
 
 }  // namespace

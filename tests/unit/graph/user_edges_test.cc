@@ -10,41 +10,41 @@
 namespace groundswell {
 namespace {
 
-constexpr ItemIndex kA{3};
-constexpr ItemIndex kB{5};
+constexpr ItemIndex kItemA{3};
+constexpr ItemIndex kItemB{5};
 
-Recency At(int64_t time_us, Offset offset = 1) { return {.time_us = time_us, .offset = offset}; }
+Recency When(int64_t time_us, Offset offset = 1) { return {.time_us = time_us, .offset = offset}; }
 
 TEST(UserEdgesTest, PerItemAnEdgeSumsUpAndKeepsTheNewestTime) {
   UserState user;
-  AddToEdges(user, kB, 2, At(20), EdgeDetail::kPerItem);
-  AddToEdges(user, kA, 1, At(10), EdgeDetail::kPerItem);
-  AddToEdges(user, kB, 3, At(15), EdgeDetail::kPerItem);
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 1, At(10)}, {kB, 5, At(20)}}));
-  AddToEdges(user, kB, -5, At(30), EdgeDetail::kPerItem);
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 1, At(10)}}));
+  AddToEdges(user, kItemB, 2, When(20), EdgeDetail::kPerItem);
+  AddToEdges(user, kItemA, 1, When(10), EdgeDetail::kPerItem);
+  AddToEdges(user, kItemB, 3, When(15), EdgeDetail::kPerItem);
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kItemA, 1, When(10)}, {kItemB, 5, When(20)}}));
+  AddToEdges(user, kItemB, -5, When(30), EdgeDetail::kPerItem);
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kItemA, 1, When(10)}}));
 }
 
 TEST(UserEdgesTest, PerInteractionTheNewestIsTakenBackFirst) {
   UserState user;
-  AddToEdges(user, kA, 2, At(20), EdgeDetail::kPerInteraction);
-  AddToEdges(user, kA, 3, At(10), EdgeDetail::kPerInteraction);
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 3, At(10)}, {kA, 2, At(20)}}));
-  AddToEdges(user, kA, -3, At(30), EdgeDetail::kPerInteraction);
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 2, At(10)}}));
+  AddToEdges(user, kItemA, 2, When(20), EdgeDetail::kPerInteraction);
+  AddToEdges(user, kItemA, 3, When(10), EdgeDetail::kPerInteraction);
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kItemA, 3, When(10)}, {kItemA, 2, When(20)}}));
+  AddToEdges(user, kItemA, -3, When(30), EdgeDetail::kPerInteraction);
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kItemA, 2, When(10)}}));
 }
 
 TEST(UserEdgesTest, WindowsOfCountNameWhatIsOldest) {
   UserState user;
-  AddToEdges(user, kA, 1, At(30), EdgeDetail::kPerInteraction);
-  AddToEdges(user, kB, 1, At(10, 2), EdgeDetail::kPerInteraction);
-  AddToEdges(user, kB, 1, At(10, 1), EdgeDetail::kPerInteraction);
+  AddToEdges(user, kItemA, 1, When(30), EdgeDetail::kPerInteraction);
+  AddToEdges(user, kItemB, 1, When(10, 2), EdgeDetail::kPerInteraction);
+  AddToEdges(user, kItemB, 1, When(10, 1), EdgeDetail::kPerInteraction);
   EXPECT_EQ(EdgeBeyond(user, 0), std::nullopt);
   EXPECT_EQ(EdgeBeyond(user, 3), std::nullopt);
   EXPECT_EQ(EdgeBeyond(user, 2), std::optional<size_t>(1)) << "the lower offset is older";
   EXPECT_EQ(ItemsBeyond(user, 0), std::vector<ItemIndex>{});
   EXPECT_EQ(ItemsBeyond(user, 2), std::vector<ItemIndex>{});
-  EXPECT_EQ(ItemsBeyond(user, 1), std::vector<ItemIndex>{kB});
+  EXPECT_EQ(ItemsBeyond(user, 1), std::vector<ItemIndex>{kItemB});
 }
 
 // The definition: the newest `traced` stay, those before are summed up by item.
@@ -76,7 +76,7 @@ TEST(UserEdgesTest, TheTraceIsAFunctionOfTheInteractionsWhateverTheirOrder) {
     for (Offset offset = 1; offset <= 30; ++offset) {
       interactions.push_back({.item = ItemIndex{static_cast<uint32_t>(random() % 6)},
                               .count = static_cast<uint32_t>(1 + random() % 3),
-                              .last = At(static_cast<int64_t>(random() % 8), offset)});
+                              .last = When(static_cast<int64_t>(random() % 8), offset)});
     }
     UserState one_by_one;
     for (const Edge& edge : interactions) {
@@ -97,13 +97,13 @@ TEST(UserEdgesTest, TheTraceIsAFunctionOfTheInteractionsWhateverTheirOrder) {
 TEST(UserEdgesTest, WithoutATraceEdgesFromElsewhereBecomeOnePerItem) {
   UserState user;
   for (const int64_t time : {10, 20, 30}) {
-    AddToEdges(user, kA, 2, At(time), EdgeDetail::kPerInteraction);
+    AddToEdges(user, kItemA, 2, When(time), EdgeDetail::kPerInteraction);
   }
   UserState kept = user;
   MergeBehindTrace(kept, {.age_us = 1});
   EXPECT_EQ(kept.edges, user.edges) << "a window of age keeps them apart";
   MergeBehindTrace(user, {});
-  EXPECT_EQ(user.edges, (std::vector<Edge>{{kA, 6, At(30)}}));
+  EXPECT_EQ(user.edges, (std::vector<Edge>{{kItemA, 6, When(30)}}));
 }
 
 }  // namespace

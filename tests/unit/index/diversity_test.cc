@@ -12,16 +12,17 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr size_t kDim = 4;
+constexpr size_t kDiversityDim = 4;
 
 // Items without a row have no vector. The rows must outlive the index.
 std::unique_ptr<EmbeddingIndex> IndexOf(const std::vector<float>& rows) {
-  auto index = EmbeddingIndex::Build(rows, kDim, {.items_max = rows.size() / kDim});
+  auto index =
+      EmbeddingIndex::Build(rows, kDiversityDim, {.items_max = rows.size() / kDiversityDim});
   EXPECT_TRUE(index.ok()) << index.status();
   return *std::move(index);
 }
 
-std::vector<Candidate> ListOf(const std::vector<uint32_t>& items) {
+std::vector<Candidate> ScoredList(const std::vector<uint32_t>& items) {
   std::vector<Candidate> list;
   for (const uint32_t item : items) {
     list.push_back({ItemIndex{item}, static_cast<float>(100 + item), kFromEmbedding});
@@ -31,7 +32,7 @@ std::vector<Candidate> ListOf(const std::vector<uint32_t>& items) {
 
 std::vector<uint32_t> Diversified(const EmbeddingIndex& index, float strength, size_t items_max,
                                   const std::vector<uint32_t>& items) {
-  std::vector<Candidate> list = ListOf(items);
+  std::vector<Candidate> list = ScoredList(items);
   DiversityScratch scratch;
   Diversify(index.Now(), strength, items_max, scratch, list);
   std::vector<uint32_t> order;
@@ -107,7 +108,7 @@ TEST(DiversityTest, FollowsTheFormulaOnRandomLists) {
   std::mt19937 random(11);
   std::normal_distribution<float> normal;
   constexpr uint32_t kItems = 60;
-  std::vector<float> rows(kItems * kDim);
+  std::vector<float> rows(kItems * kDiversityDim);
   for (float& value : rows) value = normal(random);
   const auto index = IndexOf(rows);
   for (int round = 0; round < 40; ++round) {
@@ -129,7 +130,7 @@ TEST(DiversityTest, FollowsTheFormulaOnListsLongerThanOneProduct) {
   std::normal_distribution<float> normal;
   std::vector<uint32_t> items(300);
   std::iota(items.begin(), items.end(), 0);
-  std::vector<float> rows(items.size() * kDim);
+  std::vector<float> rows(items.size() * kDiversityDim);
   for (float& value : rows) value = normal(random);
   const auto index = IndexOf(rows);
   EXPECT_EQ(Diversified(*index, 0.3f, 300, items), ByTheFormula(*index, 0.3f, 300, items));

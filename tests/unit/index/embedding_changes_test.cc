@@ -12,6 +12,7 @@
 #include "graph/state/catalogue.h"
 #include "index/vectors/embedding_index.h"
 #include "tests/support/random_rows.h"
+#include "tests/unit/index/items_of.h"
 
 namespace groundswell {
 namespace {
@@ -20,25 +21,19 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr size_t kDim = 16;
-constexpr size_t kItems = 2'000;
-
-std::vector<uint32_t> Items(const std::vector<Candidate>& candidates) {
-  std::vector<uint32_t> items;
-  for (const Candidate& candidate : candidates) items.push_back(ToInt(candidate.item));
-  return items;
-}
+constexpr size_t kChangesDim = 16;
+constexpr size_t kChangesItems = 2'000;
 
 class EmbeddingChangesTest : public ::testing::TestWithParam<const char*> {
  protected:
   EmbeddingChangesTest() {
-    auto built = EmbeddingIndex::Build(rows_, kDim,
+    auto built = EmbeddingIndex::Build(rows_, kChangesDim,
                                        {.flat_max_items = 0,
                                         .factory = GetParam(),
                                         .nprobe = 8,
                                         .ef_search = 64,
                                         .changes_max = 8,
-                                        .items_max = kItems + 100});
+                                        .items_max = kChangesItems + 100});
     EXPECT_TRUE(built.ok()) << built.status();
     index_ = *std::move(built);
   }
@@ -46,7 +41,7 @@ class EmbeddingChangesTest : public ::testing::TestWithParam<const char*> {
   std::vector<uint32_t> Best(size_t count, const ItemFilter& filter = {}) {
     const auto found = index_->Retrieve({.vector = query_, .filter = filter, .count = count});
     EXPECT_TRUE(found.ok()) << found.status();
-    return Items(*found);
+    return ItemsOf(*found);
   }
   void Upsert(uint32_t item, std::span<const float> vector) {
     const absl::Status status = index_->Upsert(ItemIndex{item}, vector);
@@ -63,18 +58,18 @@ class EmbeddingChangesTest : public ::testing::TestWithParam<const char*> {
     EXPECT_TRUE(status.ok()) << status;
   }
 
-  const std::vector<float> rows_ = RandomRows(kItems, kDim, 1);
-  const std::vector<float> query_ = RandomRows(1, kDim, 2);
+  const std::vector<float> rows_ = RandomRows(kChangesItems, kChangesDim, 1);
+  const std::vector<float> query_ = RandomRows(1, kChangesDim, 2);
   std::unique_ptr<EmbeddingIndex> index_;
 };
 
 TEST_P(EmbeddingChangesTest, ANewItemIsFoundByTheNextSearchAndAfterTheRebuild) {
-  Upsert(kItems + 7, Near(10));
-  EXPECT_THAT(Best(1), ElementsAre(kItems + 7));
+  Upsert(kChangesItems + 7, Near(10));
+  EXPECT_THAT(Best(1), ElementsAre(kChangesItems + 7));
   Rebuild();
-  EXPECT_EQ(index_->status().items, kItems + 1);
+  EXPECT_EQ(index_->status().items, kChangesItems + 1);
   EXPECT_EQ(index_->status().changed_items, 0u);
-  EXPECT_THAT(Best(1), ElementsAre(kItems + 7));
+  EXPECT_THAT(Best(1), ElementsAre(kChangesItems + 7));
 }
 
 TEST_P(EmbeddingChangesTest, AChangedItemIsWhereItIsNowAndNotWhereItWas) {
@@ -82,12 +77,12 @@ TEST_P(EmbeddingChangesTest, AChangedItemIsWhereItIsNowAndNotWhereItWas) {
   Upsert(best, Near(-10));
   for (const bool rebuilt : {false, true}) {
     if (rebuilt) Rebuild();
-    EXPECT_THAT(Best(kItems / 2), ::testing::Not(::testing::Contains(best)));
-    EXPECT_EQ(Best(kItems).back(), best);
+    EXPECT_THAT(Best(kChangesItems / 2), ::testing::Not(::testing::Contains(best)));
+    EXPECT_EQ(Best(kChangesItems).back(), best);
   }
   Upsert(best, Near(10));
   Upsert(best, Near(11));
-  EXPECT_EQ(std::ranges::count(Best(kItems), best), 1);
+  EXPECT_EQ(std::ranges::count(Best(kChangesItems), best), 1);
   EXPECT_EQ(Best(1)[0], best);
 }
 
@@ -97,8 +92,8 @@ TEST_P(EmbeddingChangesTest, ARemovedVectorIsGoneAtOnceAndMayComeBack) {
   EXPECT_TRUE(index_->Now().VectorOf(ItemIndex{best}).empty());
   for (const bool rebuilt : {false, true}) {
     if (rebuilt) Rebuild();
-    const std::vector<uint32_t> all = Best(kItems);
-    EXPECT_EQ(all.size(), kItems - 1);
+    const std::vector<uint32_t> all = Best(kChangesItems);
+    EXPECT_EQ(all.size(), kChangesItems - 1);
     EXPECT_EQ(std::ranges::count(all, best), 0);
   }
   Upsert(best, Near(10));
@@ -106,8 +101,8 @@ TEST_P(EmbeddingChangesTest, ARemovedVectorIsGoneAtOnceAndMayComeBack) {
 }
 
 TEST_P(EmbeddingChangesTest, ItemsThatTheCatalogueRemovedAreGoneAtOnceAndThePageIsFull) {
-  Catalogue catalogue(kItems);
-  for (size_t i = 0; i < kItems; ++i) catalogue.Add(std::to_string(i), "", "");
+  Catalogue catalogue(kChangesItems);
+  for (size_t i = 0; i < kChangesItems; ++i) catalogue.Add(std::to_string(i), "", "");
   catalogue.FinishLoading();
   ItemFilter listed;
   listed.RequireAvailable(catalogue, /*now_us=*/0);
@@ -122,18 +117,18 @@ TEST_P(EmbeddingChangesTest, ItemsThatTheCatalogueRemovedAreGoneAtOnceAndThePage
 }
 
 TEST_P(EmbeddingChangesTest, ANarrowCategoryStillFillsThePageAlsoFromChanges) {
-  std::vector<uint32_t> category_of_item(kItems + 100, 0);
+  std::vector<uint32_t> category_of_item(kChangesItems + 100, 0);
   for (uint32_t i = 0; i < 30; ++i) category_of_item[i * 61] = 1;
   for (uint32_t i = 0; i < 30; ++i) {
-    category_of_item[kItems + i] = 1;
-    Upsert(kItems + i, Near(static_cast<float>(i)));
+    category_of_item[kChangesItems + i] = 1;
+    Upsert(kChangesItems + i, Near(static_cast<float>(i)));
   }
   const std::vector<uint32_t> wanted = {1};
   ItemFilter filter;
   filter.RestrictToCategories(wanted, category_of_item);
   const std::vector<uint32_t> best = Best(60, filter);
   EXPECT_EQ(best.size(), 60u);
-  EXPECT_EQ(best[0], kItems + 29);
+  EXPECT_EQ(best[0], kChangesItems + 29);
   for (const uint32_t item : best) EXPECT_EQ(category_of_item[item], 1u);
 }
 
@@ -170,32 +165,32 @@ TEST_P(EmbeddingChangesTest, WhatChangesDuringARebuildIsFoundAfterIt) {
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(index_->status().changed_items, 41u);
   EXPECT_EQ(Best(1)[0], 41u);
-  EXPECT_EQ(Best(kItems).back(), 1u);
+  EXPECT_EQ(Best(kChangesItems).back(), 1u);
 }
 
 TEST_P(EmbeddingChangesTest, ARebuildThatIsCancelledLeavesAllAsItWas) {
-  Upsert(kItems, Near(10));
+  Upsert(kChangesItems, Near(10));
   const absl::Status status = index_->Rebuild(1, [](size_t, size_t) { return false; });
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(index_->status().items, kItems);
-  EXPECT_THAT(Best(1), ElementsAre(kItems));
+  EXPECT_EQ(index_->status().items, kChangesItems);
+  EXPECT_THAT(Best(1), ElementsAre(kChangesItems));
 }
 
 TEST_P(EmbeddingChangesTest, AViewKeepsShowingWhatItShowed) {
   const EmbeddingIndex::View before = index_->Now();
   const std::vector<float> newer = Near(2);
   Upsert(5, newer);
-  Upsert(kItems, newer);
+  Upsert(kChangesItems, newer);
   const EmbeddingIndex::View after = index_->Now();
   Rebuild();
-  EXPECT_TRUE(
-      std::ranges::equal(before.VectorOf(ItemIndex{5}), std::span(rows_).subspan(5 * kDim, kDim)));
-  EXPECT_THAT(before.VectorOf(ItemIndex{kItems}), IsEmpty());
+  EXPECT_TRUE(std::ranges::equal(before.VectorOf(ItemIndex{5}),
+                                 std::span(rows_).subspan(5 * kChangesDim, kChangesDim)));
+  EXPECT_THAT(before.VectorOf(ItemIndex{kChangesItems}), IsEmpty());
   for (const EmbeddingIndex::View* view : {&after}) {
     EXPECT_TRUE(std::ranges::equal(view->VectorOf(ItemIndex{5}), newer));
-    EXPECT_TRUE(std::ranges::equal(view->VectorOf(ItemIndex{kItems}), newer));
+    EXPECT_TRUE(std::ranges::equal(view->VectorOf(ItemIndex{kChangesItems}), newer));
   }
-  EXPECT_TRUE(std::ranges::equal(index_->Now().VectorOf(ItemIndex{kItems}), newer));
+  EXPECT_TRUE(std::ranges::equal(index_->Now().VectorOf(ItemIndex{kChangesItems}), newer));
 }
 
 TEST_P(EmbeddingChangesTest, WhatIsNoVectorOrNoItemIsRefused) {
@@ -204,7 +199,7 @@ TEST_P(EmbeddingChangesTest, WhatIsNoVectorOrNoItemIsRefused) {
               HasSubstr("must be 16"));
   bad[3] = std::nanf("");
   EXPECT_EQ(index_->Upsert(ItemIndex{1}, bad).code(), absl::StatusCode::kInvalidArgument);
-  const absl::Status status = index_->Upsert(ItemIndex{kItems + 100}, Near(1));
+  const absl::Status status = index_->Upsert(ItemIndex{kChangesItems + 100}, Near(1));
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(std::string(status.message()), HasSubstr("graph.new_items_max"));
   EXPECT_EQ(index_->status().changed_items, 0u);
@@ -230,7 +225,7 @@ TEST_P(EmbeddingChangesTest, SearchesBesideChangesAndRebuildsSeeOneStateEach) {
   std::thread writer([&] {
     for (uint32_t i = 0; !stop; ++i) {
       Upsert(1, Near(i % 2 == 0 ? 8 : 10));
-      Upsert(kItems + i % 50, Near(-1));
+      Upsert(kChangesItems + i % 50, Near(-1));
     }
   });
   for (int i = 0; i < 3; ++i) Rebuild();
@@ -251,7 +246,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingChangesTest,
                          });
 
 TEST(EmbeddingIndexGrowthTest, AnEmptyCatalogueThatGrowsGetsAnIndexWhenItIsLargeEnough) {
-  auto built = EmbeddingIndex::Build({}, kDim,
+  auto built = EmbeddingIndex::Build({}, kChangesDim,
                                      {.flat_max_items = 500,
                                       .factory = "IVF8,Flat",
                                       .nprobe = 8,
@@ -259,10 +254,10 @@ TEST(EmbeddingIndexGrowthTest, AnEmptyCatalogueThatGrowsGetsAnIndexWhenItIsLarge
                                       .items_max = 1'000});
   ASSERT_TRUE(built.ok()) << built.status();
   EmbeddingIndex& index = **built;
-  const std::vector<float> rows = RandomRows(1'000, kDim, 4);
+  const std::vector<float> rows = RandomRows(1'000, kChangesDim, 4);
   const ItemFilter everything;
   for (uint32_t i = 0; i < 1'000; ++i) {
-    const auto row = std::span(rows).subspan(i * kDim, kDim);
+    const auto row = std::span(rows).subspan(i * kChangesDim, kChangesDim);
     ASSERT_TRUE(index.Upsert(ItemIndex{i}, row).ok());
     if (!index.WantsRebuild()) continue;
     ASSERT_TRUE(index.Rebuild(1, nullptr).ok());
@@ -275,12 +270,13 @@ TEST(EmbeddingIndexGrowthTest, AnEmptyCatalogueThatGrowsGetsAnIndexWhenItIsLarge
 }
 
 TEST(EmbeddingIndexGrowthTest, AKindThatCannotBeTrainedOnTooFewItemsIsAnErrorAndTheOldOneStays) {
-  const std::vector<float> rows = RandomRows(20, kDim, 4);
+  const std::vector<float> rows = RandomRows(20, kChangesDim, 4);
   auto built = EmbeddingIndex::Build(
-      rows, kDim, {.flat_max_items = 20, .factory = "IVF64,Flat", .nprobe = 8, .items_max = 100});
+      rows, kChangesDim,
+      {.flat_max_items = 20, .factory = "IVF64,Flat", .nprobe = 8, .items_max = 100});
   ASSERT_TRUE(built.ok()) << built.status();
   EmbeddingIndex& index = **built;
-  ASSERT_TRUE(index.Upsert(ItemIndex{20}, std::span(rows).first(kDim)).ok());
+  ASSERT_TRUE(index.Upsert(ItemIndex{20}, std::span(rows).first(kChangesDim)).ok());
   const absl::Status status = index.Rebuild(1, nullptr);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("retrieval.factory \"IVF64,Flat\""));
@@ -289,7 +285,8 @@ TEST(EmbeddingIndexGrowthTest, AKindThatCannotBeTrainedOnTooFewItemsIsAnErrorAnd
 }
 
 TEST(EmbeddingIndexGrowthTest, AFactoryThatIsNoneIsRefusedHoweverSmallTheCatalogue) {
-  const absl::Status status = EmbeddingIndex::Build({}, kDim, {.factory = "Wishful42"}).status();
+  const absl::Status status =
+      EmbeddingIndex::Build({}, kChangesDim, {.factory = "Wishful42"}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("retrieval.factory \"Wishful42\""));
 }

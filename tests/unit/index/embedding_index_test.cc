@@ -11,6 +11,7 @@
 
 #include "models/embedding_range.h"
 #include "tests/support/random_rows.h"
+#include "tests/unit/index/items_of.h"
 
 namespace groundswell {
 namespace {
@@ -19,8 +20,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr size_t kDim = 16;
-constexpr size_t kItems = 2'000;
+constexpr size_t kIndexDim = 16;
+constexpr size_t kIndexItems = 2'000;
 
 EmbeddingIndex::Options Kind(std::string factory) {
   return {.flat_max_items = 0, .factory = std::move(factory), .nprobe = 4, .ef_search = 64};
@@ -28,25 +29,19 @@ EmbeddingIndex::Options Kind(std::string factory) {
 
 std::unique_ptr<EmbeddingIndex> BuildOrDie(std::span<const float> rows,
                                            const EmbeddingIndex::Options& options) {
-  auto source = EmbeddingIndex::Build(rows, kDim, options);
+  auto source = EmbeddingIndex::Build(rows, kIndexDim, options);
   EXPECT_TRUE(source.ok()) << source.status();
   return std::move(source).value();
-}
-
-std::vector<uint32_t> Items(const std::vector<Candidate>& candidates) {
-  std::vector<uint32_t> items;
-  for (const Candidate& candidate : candidates) items.push_back(ToInt(candidate.item));
-  return items;
 }
 
 // Every item that `filter` admits, best first: slow and obvious.
 std::vector<uint32_t> Oracle(std::span<const float> rows, std::span<const float> query,
                              const ItemFilter& filter, size_t count) {
   std::vector<std::pair<double, uint32_t>> scored;
-  for (uint32_t i = 0; i < rows.size() / kDim; ++i) {
+  for (uint32_t i = 0; i < rows.size() / kIndexDim; ++i) {
     if (!filter.Admits(static_cast<ItemIndex>(i))) continue;
     double score = 0;
-    for (size_t d = 0; d < kDim; ++d) score += double{query[d]} * rows[i * kDim + d];
+    for (size_t d = 0; d < kIndexDim; ++d) score += double{query[d]} * rows[i * kIndexDim + d];
     scored.emplace_back(-score, i);
   }
   std::ranges::sort(scored);
@@ -56,46 +51,46 @@ std::vector<uint32_t> Oracle(std::span<const float> rows, std::span<const float>
 }
 
 TEST(EmbeddingIndexBuildTest, RefusesAMatrixThatIsNoMatrix) {
-  const std::vector<float> rows(kDim + 1);
-  EXPECT_EQ(EmbeddingIndex::Build(rows, kDim, {}).status().code(),
+  const std::vector<float> rows(kIndexDim + 1);
+  EXPECT_EQ(EmbeddingIndex::Build(rows, kIndexDim, {}).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(EmbeddingIndex::Build(rows, 0, {}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(EmbeddingIndexBuildTest, RefusesNumbersThatAreNotFiniteAndNamesTheRow) {
-  std::vector<float> rows = RandomRows(5, kDim);
-  rows[3 * kDim + 2] = std::numeric_limits<float>::infinity();
-  const absl::Status status = EmbeddingIndex::Build(rows, kDim, {}).status();
+  std::vector<float> rows = RandomRows(5, kIndexDim);
+  rows[3 * kIndexDim + 2] = std::numeric_limits<float>::infinity();
+  const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("row 3"));
 }
 
 TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) {
-  const std::vector<float> rows = RandomRows(50, kDim);
+  const std::vector<float> rows = RandomRows(50, kIndexDim);
   for (const char* factory :
        {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH", "HNSW0", "HNSW1,Flat", "PQ0",
         "IVF16,PQ0x4fs", "IVF8_HNSW0,Flat", "NSG16", "HNSW999999999"}) {
-    const absl::Status status = EmbeddingIndex::Build(rows, kDim, Kind(factory)).status();
+    const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, Kind(factory)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << factory;
     EXPECT_THAT(status.message(), HasSubstr(std::string("\"") + factory + "\"")) << factory;
   }
 }
 
 TEST(EmbeddingIndexBuildTest, TooFewItemsForTheListsIsAnError) {
-  const std::vector<float> rows = RandomRows(50, kDim);
-  const absl::Status status = EmbeddingIndex::Build(rows, kDim, Kind("IVF64,Flat")).status();
+  const std::vector<float> rows = RandomRows(50, kIndexDim);
+  const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, Kind("IVF64,Flat")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("50 items"));
 }
 
 TEST(EmbeddingIndexBuildTest, AnEmptyCatalogueAnswersNothing) {
   const auto source = BuildOrDie({}, {});
-  const std::vector<float> query(kDim, 1.f);
+  const std::vector<float> query(kIndexDim, 1.f);
   EXPECT_THAT(source->Retrieve({query, ItemFilter(), 10}).value(), IsEmpty());
 }
 
 TEST(EmbeddingIndexBuildTest, TheFactoryIsUsedAboveTheLimitOnly) {
-  const std::vector<float> rows = RandomRows(100, kDim);
+  const std::vector<float> rows = RandomRows(100, kIndexDim);
   EmbeddingIndex::Options options = Kind("IVF8,Flat");
   options.flat_max_items = 100;
   EXPECT_EQ(BuildOrDie(rows, options)->status().kind, "Flat");
@@ -104,12 +99,13 @@ TEST(EmbeddingIndexBuildTest, TheFactoryIsUsedAboveTheLimitOnly) {
 }
 
 TEST(EmbeddingIndexBuildTest, ProgressEndsAtTheLastItem) {
-  const std::vector<float> rows = RandomRows(100, kDim);
+  const std::vector<float> rows = RandomRows(100, kIndexDim);
   std::vector<std::pair<size_t, size_t>> seen;
-  const auto source = EmbeddingIndex::Build(rows, kDim, {}, 1, [&seen](size_t done, size_t total) {
-    seen.emplace_back(done, total);
-    return true;
-  });
+  const auto source =
+      EmbeddingIndex::Build(rows, kIndexDim, {}, 1, [&seen](size_t done, size_t total) {
+        seen.emplace_back(done, total);
+        return true;
+      });
   ASSERT_TRUE(source.ok());
   EXPECT_THAT(seen, ElementsAre(std::pair<size_t, size_t>(100, 100)));
 }
@@ -129,7 +125,7 @@ class EmbeddingIndexTest : public ::testing::TestWithParam<const char*> {
   }
   // Leaves out all items but `admitted`.
   ItemFilter Only(const std::set<uint32_t>& admitted) {
-    for (uint32_t i = 0; i < kItems; ++i) {
+    for (uint32_t i = 0; i < kIndexItems; ++i) {
       if (!admitted.contains(i)) excluded_.push_back(static_cast<ItemIndex>(i));
     }
     ItemFilter filter;
@@ -137,14 +133,14 @@ class EmbeddingIndexTest : public ::testing::TestWithParam<const char*> {
     return filter;
   }
 
-  const std::vector<float> rows_ = RandomRows(kItems, kDim);
-  const std::vector<float> query_ = RandomRows(1, kDim, 2);
+  const std::vector<float> rows_ = RandomRows(kIndexItems, kIndexDim);
+  const std::vector<float> query_ = RandomRows(1, kIndexDim, 2);
   std::vector<ItemIndex> excluded_;
   std::unique_ptr<EmbeddingIndex> source_;
 };
 
 TEST_P(EmbeddingIndexTest, AQueryOfAnotherLengthIsRefused) {
-  const std::vector<float> query(kDim - 1);
+  const std::vector<float> query(kIndexDim - 1);
   for (const std::span<const float> vector : {std::span<const float>(query), {}}) {
     const absl::Status status = source_->Retrieve({vector, ItemFilter(), 10}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -162,11 +158,11 @@ TEST_P(EmbeddingIndexTest, AQueryThatIsNotFiniteIsRefused) {
 }
 
 TEST_P(EmbeddingIndexTest, TheLargestVectorsHaveFiniteScoresAndLargerOnesAreRefused) {
-  const std::vector<float> largest(kDim, kEmbeddingNumberMax);
+  const std::vector<float> largest(kIndexDim, kEmbeddingNumberMax);
   const auto found = source_->Retrieve({largest, ItemFilter(), 10});
   ASSERT_TRUE(found.ok());
   for (const Candidate& candidate : *found) EXPECT_TRUE(std::isfinite(candidate.score));
-  const std::vector<float> larger(kDim, std::numeric_limits<float>::max());
+  const std::vector<float> larger(kIndexDim, std::numeric_limits<float>::max());
   EXPECT_TRUE(absl::IsInvalidArgument(source_->Retrieve({larger, ItemFilter(), 10}).status()));
 }
 
@@ -178,25 +174,25 @@ TEST_P(EmbeddingIndexTest, ZeroAsksForNothing) { EXPECT_THAT(Retrieve(0), IsEmpt
 
 TEST_P(EmbeddingIndexTest, ANarrowFilterStillFills) {
   const ItemFilter filter = Only({17, 801, 1999});
-  EXPECT_EQ(Items(Retrieve(10, filter)), Oracle(rows_, query_, filter, 10));
-  EXPECT_EQ(Items(Retrieve(2, filter)), Oracle(rows_, query_, filter, 2));
+  EXPECT_EQ(ItemsOf(Retrieve(10, filter)), Oracle(rows_, query_, filter, 10));
+  EXPECT_EQ(ItemsOf(Retrieve(2, filter)), Oracle(rows_, query_, filter, 2));
 }
 
 TEST_P(EmbeddingIndexTest, AskingForMoreThanThereIsReturnsEverythingOnce) {
-  for (const size_t count : {kItems, kItems + 1, size_t{10'000'000}}) {
-    EXPECT_EQ(Items(Retrieve(count)), Oracle(rows_, query_, ItemFilter(), count));
+  for (const size_t count : {kIndexItems, kIndexItems + 1, size_t{10'000'000}}) {
+    EXPECT_EQ(ItemsOf(Retrieve(count)), Oracle(rows_, query_, ItemFilter(), count));
   }
 }
 
 TEST_P(EmbeddingIndexTest, HalfTheItemsFilteredKeepsRecallAndOrder) {
   std::set<uint32_t> odd;
-  for (uint32_t i = 1; i < kItems; i += 2) odd.insert(i);
+  for (uint32_t i = 1; i < kIndexItems; i += 2) odd.insert(i);
   const ItemFilter filter = Only(odd);
   const std::vector<Candidate> found = Retrieve(50, filter);
   ASSERT_EQ(found.size(), 50u);
   const std::vector<uint32_t> best = Oracle(rows_, query_, filter, 200);
   size_t good = 0;
-  for (const uint32_t item : Items(found)) {
+  for (const uint32_t item : ItemsOf(found)) {
     EXPECT_TRUE(odd.contains(item));
     good += static_cast<size_t>(std::ranges::count(best, item));
   }
@@ -209,8 +205,8 @@ TEST_P(EmbeddingIndexTest, HalfTheItemsFilteredKeepsRecallAndOrder) {
 TEST_P(EmbeddingIndexTest, ScoresAreTheInnerProduct) {
   for (const Candidate& candidate : Retrieve(20)) {
     double score = 0;
-    for (size_t d = 0; d < kDim; ++d) {
-      score += double{query_[d]} * rows_[ToInt(candidate.item) * kDim + d];
+    for (size_t d = 0; d < kIndexDim; ++d) {
+      score += double{query_[d]} * rows_[ToInt(candidate.item) * kIndexDim + d];
     }
     EXPECT_NEAR(candidate.score, score, 1e-4);
     EXPECT_EQ(candidate.sources, kFromEmbedding);
@@ -218,12 +214,12 @@ TEST_P(EmbeddingIndexTest, ScoresAreTheInnerProduct) {
 }
 
 TEST_P(EmbeddingIndexTest, ThreadsSearchAtOnceAndAgree) {
-  const std::vector<uint32_t> alone = Items(Retrieve(50));
+  const std::vector<uint32_t> alone = ItemsOf(Retrieve(50));
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 20; ++i) {
-        EXPECT_EQ(Items(source_->Retrieve({query_, ItemFilter(), 50}).value()), alone);
+        EXPECT_EQ(ItemsOf(source_->Retrieve({query_, ItemFilter(), 50}).value()), alone);
       }
     });
   }
@@ -241,29 +237,29 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingIndexTest,
                          });
 
 TEST(EmbeddingIndexAgreementTest, FullProbesAgreeWithFlat) {
-  const std::vector<float> rows = RandomRows(kItems, kDim);
+  const std::vector<float> rows = RandomRows(kIndexItems, kIndexDim);
   EmbeddingIndex::Options all_lists = Kind("IVF32,Flat");
   all_lists.nprobe = 32;
   EmbeddingIndex::Options wide_graph = Kind("HNSW16");
-  wide_graph.ef_search = kItems;
+  wide_graph.ef_search = kIndexItems;
   const auto flat = BuildOrDie(rows, Kind("Flat"));
   const auto ivf = BuildOrDie(rows, all_lists);
   const auto hnsw = BuildOrDie(rows, wide_graph);
   for (uint32_t seed = 10; seed < 15; ++seed) {
-    const std::vector<float> query = RandomRows(1, kDim, seed);
-    const auto exact = Items(flat->Retrieve({query, ItemFilter(), 100}).value());
+    const std::vector<float> query = RandomRows(1, kIndexDim, seed);
+    const auto exact = ItemsOf(flat->Retrieve({query, ItemFilter(), 100}).value());
     EXPECT_EQ(exact, Oracle(rows, query, ItemFilter(), 100));
-    EXPECT_EQ(Items(ivf->Retrieve({query, ItemFilter(), 100}).value()), exact);
-    EXPECT_EQ(Items(hnsw->Retrieve({query, ItemFilter(), 100}).value()), exact);
+    EXPECT_EQ(ItemsOf(ivf->Retrieve({query, ItemFilter(), 100}).value()), exact);
+    EXPECT_EQ(ItemsOf(hnsw->Retrieve({query, ItemFilter(), 100}).value()), exact);
   }
 }
 
 TEST(EmbeddingIndexAgreementTest, EqualScoresAreInTheOrderOfItems) {
-  std::vector<float> rows(40 * kDim, 1.f);
-  std::fill(rows.begin() + 7 * kDim, rows.begin() + 8 * kDim, 2.f);
-  const std::vector<float> query(kDim, 1.f);
+  std::vector<float> rows(40 * kIndexDim, 1.f);
+  std::fill(rows.begin() + 7 * kIndexDim, rows.begin() + 8 * kIndexDim, 2.f);
+  const std::vector<float> query(kIndexDim, 1.f);
   for (const char* factory : {"Flat", "IVF2,Flat", "HNSW8"}) {
-    const auto found = Items(BuildOrDie(rows, Kind(factory))->Retrieve({query, {}, 40}).value());
+    const auto found = ItemsOf(BuildOrDie(rows, Kind(factory))->Retrieve({query, {}, 40}).value());
     ASSERT_EQ(found.size(), 40u) << factory;
     EXPECT_EQ(found.front(), 7u) << factory;
     EXPECT_TRUE(std::is_sorted(found.begin() + 1, found.end())) << factory;

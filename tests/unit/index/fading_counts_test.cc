@@ -10,6 +10,8 @@
 #include <random>
 #include <thread>
 
+#include "tests/support/second.h"
+
 namespace groundswell {
 namespace {
 
@@ -17,11 +19,10 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatEq;
 
-constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kBegin = 1'700'000'000 * kSecond;
 constexpr double kHalfLifeS = 10;
 constexpr double kLongS = 1'000;
-constexpr size_t kItems = 30;
+constexpr size_t kFadingItems = 30;
 
 Edge EdgeAt(uint32_t item, double seconds, uint32_t count = 1) {
   Edge edge{.item = ItemIndex{item}, .count = count, .last = {}};
@@ -41,16 +42,16 @@ class FadingCountsTest : public ::testing::Test {
   }
 
   static constexpr std::array kHalfLives = {kHalfLifeS, kLongS};
-  FadingCounts counts_{kHalfLives, kItems};
+  FadingCounts counts_{kHalfLives, kFadingItems};
 };
 
 // A random walk of the edges of all items; what each has is told to `change`, and returned.
 std::vector<std::vector<Edge>> ChangeAtRandom(
     const std::function<void(const EdgeChange&)>& change) {
   std::mt19937 random(5);
-  std::vector<std::vector<Edge>> edges_of_item(kItems);
+  std::vector<std::vector<Edge>> edges_of_item(kFadingItems);
   for (int step = 0; step < 3'000; ++step) {
-    const auto item = static_cast<uint32_t>(random() % kItems);
+    const auto item = static_cast<uint32_t>(random() % kFadingItems);
     std::vector<Edge>& edges = edges_of_item[item];
     const std::vector<Edge> before = edges;
     if (random() % 4 == 0) {
@@ -138,7 +139,7 @@ TEST_F(FadingCountsTest, WithoutAnythingTakenNoShareIsAnything) {
 
 TEST_F(FadingCountsTest, AnEdgeCountsForSixteenHalfLivesAtLeast) {
   for (int begin = 0; begin < 20; ++begin) {
-    FadingCounts counts(kHalfLives, kItems);
+    FadingCounts counts(kHalfLives, kFadingItems);
     const std::vector<Edge> edges = {EdgeAt(1, begin * kHalfLifeS, 8)};
     counts.Change({.item = ItemIndex{1}, .before = {}, .after = edges});
     counts.Advance(edges[0].last.time_us + static_cast<int64_t>(15.9 * kHalfLifeS * kSecond));
@@ -155,8 +156,8 @@ TEST_F(FadingCountsTest, RandomChangesGiveWhatTheDefinitionGives) {
     for (const Edge& edge : change.after) now_us = std::max(now_us, edge.last.time_us);
   });
   for (size_t scale = 0; scale < kHalfLives.size(); ++scale) {
-    const std::vector<float> found = Read(kItems, scale);
-    for (uint32_t item = 0; item < kItems; ++item) {
+    const std::vector<float> found = Read(kFadingItems, scale);
+    for (uint32_t item = 0; item < kFadingItems; ++item) {
       double expected = 0;
       for (const Edge& edge : edges_of_item[item]) {
         const auto age_us = static_cast<double>(now_us - edge.last.time_us);
@@ -171,8 +172,8 @@ TEST_F(FadingCountsTest, RandomChangesGiveWhatTheDefinitionGives) {
 TEST_F(FadingCountsTest, IsTheSameAfterARestartInWhateverOrder) {
   const auto edges_of_item =
       ChangeAtRandom([&](const EdgeChange& change) { counts_.Change(change); });
-  FadingCounts again(kHalfLives, kItems);
-  for (uint32_t item = kItems; item-- > 0;) {
+  FadingCounts again(kHalfLives, kFadingItems);
+  for (uint32_t item = kFadingItems; item-- > 0;) {
     for (const Edge& edge : edges_of_item[item]) {
       again.Change({.item = ItemIndex{item}, .before = {}, .after = {&edge, 1}});
     }
@@ -181,7 +182,7 @@ TEST_F(FadingCountsTest, IsTheSameAfterARestartInWhateverOrder) {
   counts_.Advance(now_us);
   again.Advance(now_us);
   for (size_t scale = 0; scale < kHalfLives.size(); ++scale) {
-    for (uint32_t item = 0; item < kItems; ++item) {
+    for (uint32_t item = 0; item < kFadingItems; ++item) {
       EXPECT_EQ(counts_.Share(scale, ItemIndex{item}), again.Share(scale, ItemIndex{item})) << item;
     }
   }
@@ -200,16 +201,16 @@ TEST_F(FadingCountsTest, IsReadWhileItChanges) {
   std::atomic<bool> done = false;
   std::thread reader([&] {
     while (!done) {
-      for (const float value : Read(kItems)) EXPECT_GE(value, 0);
+      for (const float value : Read(kFadingItems)) EXPECT_GE(value, 0);
     }
   });
   for (int i = 0; i < 3'000; ++i) {
-    const auto item = static_cast<uint32_t>(i) % kItems;
+    const auto item = static_cast<uint32_t>(i) % kFadingItems;
     Change(item, {}, {EdgeAt(item, i * 5.)});
   }
   done = true;
   reader.join();
-  EXPECT_GT(Read(kItems)[kItems - 1], 0);
+  EXPECT_GT(Read(kFadingItems)[kFadingItems - 1], 0);
 }
 
 }  // namespace

@@ -4,10 +4,11 @@
 
 #include <vector>
 
+#include "tests/support/second.h"
+
 namespace groundswell {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000;
 constexpr int64_t kNow = 1'700'000'000 * kSecond;
 
 Edge EdgeOf(int64_t seconds_ago, uint32_t count = 1) {

@@ -8,14 +8,15 @@
 #include <map>
 #include <random>
 
+#include "tests/support/second.h"
+#include "tests/unit/index/items_of.h"
+
 namespace groundswell {
 namespace {
 
 using testing::ElementsAre;
 using testing::FloatEq;
 using testing::IsEmpty;
-
-constexpr int64_t kSecond = 1'000'000;
 
 class NextItemsTest : public testing::Test {
  protected:
@@ -51,12 +52,6 @@ class NextItemsTest : public testing::Test {
   int64_t now_s_ = 1'000'000;
   Offset offset_ = 0;
 };
-
-std::vector<uint32_t> ItemsOf(const std::vector<Candidate>& found) {
-  std::vector<uint32_t> items;
-  for (const Candidate& candidate : found) items.push_back(ToInt(candidate.item));
-  return items;
-}
 
 TEST_F(NextItemsTest, OfOneInstantWhatCameNextCountsMostAndWhatCameBeforeNothing) {
   Take(1, {25, 21, 20, 10});

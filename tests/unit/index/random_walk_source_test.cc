@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "tests/unit/index/items_of.h"
+
 namespace groundswell {
 namespace {
 
@@ -47,16 +49,10 @@ class RandomWalkSourceTest : public testing::Test {
   std::vector<WalkSummary> summaries_;
 };
 
-std::vector<uint32_t> Items(const std::vector<Candidate>& candidates) {
-  std::vector<uint32_t> items;
-  for (const Candidate& candidate : candidates) items.push_back(ToInt(candidate.item));
-  return items;
-}
-
 TEST_F(RandomWalkSourceTest, GivesWhatTheUsersOfTheItemTookToo) {
   const auto found = Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 100);
   // Users 1, 4, 7, ...: the first of the four is taken by all, the last by a quarter.
-  EXPECT_THAT(Items(found), ElementsAre(1, 20, 21, 22, 23));
+  EXPECT_THAT(ItemsOf(found), ElementsAre(1, 20, 21, 22, 23));
   EXPECT_TRUE(std::ranges::is_sorted(found, std::greater(), &Candidate::score));
   for (const Candidate& candidate : found) EXPECT_EQ(candidate.sources, kFromWalk);
   ASSERT_EQ(summaries_.size(), 1u);
@@ -64,7 +60,7 @@ TEST_F(RandomWalkSourceTest, GivesWhatTheUsersOfTheItemTookToo) {
 }
 
 TEST_F(RandomWalkSourceTest, GivesNoMoreThanAskedForTheBestOnes) {
-  EXPECT_THAT(Items(Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 2)),
+  EXPECT_THAT(ItemsOf(Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 2)),
               ElementsAre(1, 20));
   EXPECT_THAT(Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 0), IsEmpty());
 }
@@ -73,7 +69,7 @@ TEST_F(RandomWalkSourceTest, GivesOnlyAdmittedItemsAndFillsUpWithTheNext) {
   const std::vector<ItemIndex> excluded = {ItemIndex{1}, ItemIndex{21}};
   ItemFilter filter;
   filter.Exclude(excluded);
-  EXPECT_THAT(Items(Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 2, filter)),
+  EXPECT_THAT(ItemsOf(Retrieve({{.item = ItemIndex{1}, .time_us = kDay, .weight = 1}}, 2, filter)),
               ElementsAre(20, 22));
 }
 
@@ -86,7 +82,7 @@ TEST_F(RandomWalkSourceTest, StartsFromTheNewestItemsOnly) {
                                {.item = ItemIndex{2}, .time_us = 2 * kDay, .weight = 1},
                                {.item = ItemIndex{0}, .time_us = 1 * kDay, .weight = 1}},
                               100);
-  const std::vector<uint32_t> items = Items(found);
+  const std::vector<uint32_t> items = ItemsOf(found);
   EXPECT_TRUE(std::ranges::find(items, 30u) != items.end());
   EXPECT_TRUE(std::ranges::find(items, 10u) == items.end());
 }

@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "graph/state/user_state.h"
+#include "tests/support/second.h"
+#include "tests/unit/index/items_of.h"
 
 namespace groundswell {
 namespace {
@@ -17,15 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr int64_t kSecond = 1'000'000;
-constexpr int64_t kBegin = 1'700'000'000 * kSecond;
-constexpr double kHalfLifeS = 10;
-
-std::vector<uint32_t> ItemsOf(const std::vector<Candidate>& found) {
-  std::vector<uint32_t> items;
-  for (const Candidate& candidate : found) items.push_back(ToInt(candidate.item));
-  return items;
-}
+constexpr int64_t kTrendBegin = 1'700'000'000 * kSecond;
+constexpr double kTrendHalfLifeS = 10;
 
 class TrendingItemsTest : public ::testing::Test {
  protected:
@@ -48,12 +43,13 @@ class TrendingItemsTest : public ::testing::Test {
                      category);
   }
   static Edge At(double seconds) {
-    return {.count = 1,
-            .last = {.time_us = kBegin + static_cast<int64_t>(seconds * kSecond), .offset = 1}};
+    return {
+        .count = 1,
+        .last = {.time_us = kTrendBegin + static_cast<int64_t>(seconds * kSecond), .offset = 1}};
   }
   std::vector<Candidate> All(size_t count = 100) { return trending_.Retrieve({}, {}, count); }
 
-  TrendingItems trending_{kHalfLifeS, 3};
+  TrendingItems trending_{kTrendHalfLifeS, 3};
 };
 
 TEST_F(TrendingItemsTest, KnowsNothingAtFirst) {
@@ -124,9 +120,9 @@ TEST_F(TrendingItemsTest, TheFilterIsAskedBeforeTheCount) {
 
 TEST_F(TrendingItemsTest, AnItemLeavesOnceItsUsersAreSixteenHalfLivesOld) {
   Take(1, 0);
-  Take(2, kHalfLifeS * 15.9);
+  Take(2, kTrendHalfLifeS * 15.9);
   EXPECT_EQ(All().size(), 2u);
-  Take(2, kHalfLifeS * 16.1);
+  Take(2, kTrendHalfLifeS * 16.1);
   EXPECT_THAT(ItemsOf(All()), ElementsAre(2));
   // Taking back what was dropped changes nothing, and so does what comes that late.
   Untake(1, 0);
@@ -135,9 +131,9 @@ TEST_F(TrendingItemsTest, AnItemLeavesOnceItsUsersAreSixteenHalfLivesOld) {
 }
 
 TEST_F(TrendingItemsTest, ScoresOutliveAnyLengthOfTime) {
-  const double step = kHalfLifeS * 400;
+  const double step = kTrendHalfLifeS * 400;
   for (int i = 0; i < 20; ++i) Take(static_cast<uint32_t>(i), i * step);
-  Take(5, 19 * step - kHalfLifeS);
+  Take(5, 19 * step - kTrendHalfLifeS);
   const auto found = All();
   ASSERT_THAT(ItemsOf(found), ElementsAre(19, 5));
   EXPECT_NEAR(found[0].score, 1, 1e-6);
@@ -170,7 +166,7 @@ Scores ScoresOf(const std::vector<UserState>& users, std::set<Cluster> nodes, in
     if (!nodes.contains(user.cluster)) continue;
     ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
       const auto age_us = static_cast<double>(now_us - edges.back().last.time_us);
-      scores[item] += std::exp2(-age_us / (kHalfLifeS * kSecond));
+      scores[item] += std::exp2(-age_us / (kTrendHalfLifeS * kSecond));
     });
   }
   return scores;

@@ -11,13 +11,13 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kDim = 2;
-using Vector = std::array<float, kDim>;
+constexpr size_t kRowDim = 2;
+using Vector = std::array<float, kRowDim>;
 
 std::vector<float> Copy(std::span<const float> row) { return {row.begin(), row.end()}; }
 
 TEST(VectorChangesTest, AReaderSeesExactlyTheChangesOfItsLength) {
-  VectorChanges changes(4, 10, kDim);
+  VectorChanges changes(4, 10, kRowDim);
   const ItemIndex item{3};
   EXPECT_TRUE(changes.LeavesAsItWas(item, 0));
   ASSERT_TRUE(changes.Append(item, Vector{1, 1}, 0));
@@ -34,7 +34,7 @@ TEST(VectorChangesTest, AReaderSeesExactlyTheChangesOfItsLength) {
 }
 
 TEST(VectorChangesTest, AFullListRefusesAndStaysAsItWas) {
-  VectorChanges changes(1, 10, kDim);
+  VectorChanges changes(1, 10, kRowDim);
   ASSERT_TRUE(changes.Append(ItemIndex{0}, Vector{1, 1}, 0));
   EXPECT_FALSE(changes.Append(ItemIndex{0}, Vector{2, 2}, 1));
   EXPECT_FALSE(changes.Append(ItemIndex{1}, Vector{2, 2}, 1));
@@ -45,7 +45,7 @@ TEST(VectorChangesTest, AFullListRefusesAndStaysAsItWas) {
 }
 
 TEST(VectorChangesTest, ItemsBeyondItsRoomAreAsTheyWere) {
-  const VectorChanges changes(1, 10, kDim);
+  const VectorChanges changes(1, 10, kRowDim);
   EXPECT_TRUE(changes.LeavesAsItWas(ItemIndex{10}, 1));
   EXPECT_TRUE(changes.LeavesAsItWas(ItemIndex{UINT32_MAX}, 1));
 }
@@ -55,7 +55,7 @@ TEST(VectorChangesTest, ItemsBeyondItsRoomAreAsTheyWere) {
 TEST(VectorChangesTest, ReadersBesideTheWriterSeeWholeChanges) {
   constexpr size_t kItems = 7;
   constexpr size_t kChanges = 20'000;
-  VectorChanges changes(kChanges, kItems, kDim);
+  VectorChanges changes(kChanges, kItems, kRowDim);
   std::atomic<bool> failed{false};
   const auto read = [&] {
     while (changes.size() < kChanges) {
@@ -80,7 +80,7 @@ TEST(VectorChangesTest, ReadersBesideTheWriterSeeWholeChanges) {
   EXPECT_FALSE(failed);
 }
 
-std::vector<uint32_t> Items(const ItemVectors& vectors) {
+std::vector<uint32_t> RowItems(const ItemVectors& vectors) {
   std::vector<uint32_t> items;
   for (const ItemIndex item : vectors.items()) items.push_back(ToInt(item));
   return items;
@@ -88,7 +88,7 @@ std::vector<uint32_t> Items(const ItemVectors& vectors) {
 
 TEST(ItemVectorsTest, ChangesComeChangeAndGoAndNothingElseMoves) {
   const std::vector<float> trained = {0, 0, 1, 1, 2, 2};
-  const auto before = ItemVectors::Create(trained, kDim);
+  const auto before = ItemVectors::Create(trained, kRowDim);
   ASSERT_TRUE(before.ok());
   const Vector newer = {7, 7};
   const Vector late = {9, 9};
@@ -96,8 +96,8 @@ TEST(ItemVectorsTest, ChangesComeChangeAndGoAndNothingElseMoves) {
       {ItemIndex{1}, newer}, {ItemIndex{5}, late}, {ItemIndex{2}, {}}, {ItemIndex{4}, {}}});
   EXPECT_TRUE(before->is_trained_matrix());
   EXPECT_FALSE(after.is_trained_matrix());
-  EXPECT_EQ(Items(*before), (std::vector<uint32_t>{0, 1, 2}));
-  EXPECT_EQ(Items(after), (std::vector<uint32_t>{0, 1, 5}));
+  EXPECT_EQ(RowItems(*before), (std::vector<uint32_t>{0, 1, 2}));
+  EXPECT_EQ(RowItems(after), (std::vector<uint32_t>{0, 1, 5}));
   EXPECT_EQ(Copy(after.Of(ItemIndex{0})), (std::vector<float>{0, 0}));
   EXPECT_EQ(Copy(after.Of(ItemIndex{1})), (std::vector<float>{7, 7}));
   EXPECT_EQ(Copy(after.Of(ItemIndex{5})), (std::vector<float>{9, 9}));
@@ -108,7 +108,7 @@ TEST(ItemVectorsTest, ChangesComeChangeAndGoAndNothingElseMoves) {
 }
 
 TEST(ItemVectorsTest, RowsOfItemsThatChangeAgainAndAgainDoNotPileUp) {
-  const auto trained = ItemVectors::Create({}, kDim);
+  const auto trained = ItemVectors::Create({}, kRowDim);
   ASSERT_TRUE(trained.ok());
   ItemVectors vectors = *trained;
   const size_t bytes =

@@ -11,15 +11,15 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kDim = 16;
-constexpr size_t kItems = 20'000;
+constexpr size_t kSearchDim = 16;
+constexpr size_t kSearchItems = 20'000;
 
 // One index of each way to search, made once.
 class PlanSearchTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    rows_ = new std::vector<float>(RandomRows(kItems, kDim, 1));
-    vectors_ = new ItemVectors(*ItemVectors::Create(*rows_, kDim));
+    rows_ = new std::vector<float>(RandomRows(kSearchItems, kSearchDim, 1));
+    vectors_ = new ItemVectors(*ItemVectors::Create(*rows_, kSearchDim));
     ivf_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,Flat", .nprobe = 4})->release();
     packed_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,PQ8x4fs", .nprobe = 4})->release();
   }
@@ -31,17 +31,19 @@ class PlanSearchTest : public ::testing::Test {
   }
 
   SearchPlan Plan(const FaissIndex* index, const ItemFilter& filter, size_t count = 100) const {
-    return PlanSearch({.vectors = *vectors_,
-                       .index = index,
-                       .changes = changes_,
-                       .n = changes_.size(),
-                       .rescore_factor = 4},
-                      {.vector = std::span(*rows_).first(kDim), .filter = filter, .count = count});
+    return PlanSearch(
+        {.vectors = *vectors_,
+         .index = index,
+         .changes = changes_,
+         .n = changes_.size(),
+         .rescore_factor = 4},
+        {.vector = std::span(*rows_).first(kSearchDim), .filter = filter, .count = count});
   }
   // Admits each item whose number divided by 1,000 leaves less than `per_mille`.
   ItemFilter Admitting(uint32_t per_mille) {
-    category_of_item_.resize(kItems);
-    for (uint32_t i = 0; i < kItems; ++i) category_of_item_[i] = i % 1'000 < per_mille ? 1 : 0;
+    category_of_item_.resize(kSearchItems);
+    for (uint32_t i = 0; i < kSearchItems; ++i)
+      category_of_item_[i] = i % 1'000 < per_mille ? 1 : 0;
     ItemFilter filter;
     filter.RestrictToCategories(wanted_, category_of_item_);
     return filter;
@@ -51,7 +53,7 @@ class PlanSearchTest : public ::testing::Test {
   static inline const ItemVectors* vectors_ = nullptr;
   static inline const FaissIndex* ivf_ = nullptr;
   static inline const FaissIndex* packed_ = nullptr;
-  VectorChanges changes_{1'000, kItems, kDim};
+  VectorChanges changes_{1'000, kSearchItems, kSearchDim};
   std::vector<uint32_t> category_of_item_;
   const std::vector<uint32_t> wanted_ = {1};
 };
@@ -73,7 +75,7 @@ TEST_F(PlanSearchTest, FewItemsToLeaveOutAreFetchedAndLeftOut) {
   const std::vector<ItemIndex> seen(40, ItemIndex{7});
   ItemFilter filter;
   filter.Exclude(seen);
-  changes_.Append(ItemIndex{3}, std::span(*rows_).first(kDim), 0);
+  changes_.Append(ItemIndex{3}, std::span(*rows_).first(kSearchDim), 0);
   const SearchPlan plan = Plan(ivf_, filter);
   EXPECT_FALSE(plan.filter_inside);
   EXPECT_EQ(plan.fetch, 100u + 40 + 1);
@@ -90,16 +92,16 @@ TEST_F(PlanSearchTest, AWideFilterWidensTheSearchAndFetchesSomeMore) {
 
 TEST_F(PlanSearchTest, AFilterAgainstTheQuerysNeighboursIsAskedInsideTheSearch) {
   // Half of the items, but not one of those that the query is nearest to.
-  const std::span<const float> query = std::span(*rows_).first(kDim);
+  const std::span<const float> query = std::span(*rows_).first(kSearchDim);
   std::vector<std::pair<float, uint32_t>> nearest;
-  for (uint32_t i = 0; i < kItems; ++i) {
+  for (uint32_t i = 0; i < kSearchItems; ++i) {
     float score = 0;
-    InnerProducts(query, rows_->data() + i * kDim, {&score, 1});
+    InnerProducts(query, rows_->data() + i * kSearchDim, {&score, 1});
     nearest.emplace_back(score, i);
   }
   std::ranges::sort(nearest);
-  category_of_item_.assign(kItems, 0);
-  for (size_t i = 0; i < kItems / 2; ++i) category_of_item_[nearest[i].second] = 1;
+  category_of_item_.assign(kSearchItems, 0);
+  for (size_t i = 0; i < kSearchItems / 2; ++i) category_of_item_[nearest[i].second] = 1;
   ItemFilter filter;
   filter.RestrictToCategories(wanted_, category_of_item_);
   const SearchedVectors searched{.vectors = *vectors_, .index = ivf_, .changes = changes_};
@@ -120,9 +122,9 @@ TEST_F(PlanSearchTest, ANarrowFilterScansWhatItAdmits) {
 }
 
 TEST_F(PlanSearchTest, ThePatternOfTheNumbersDoesNotDeceiveTheSample) {
-  category_of_item_.resize(kItems);
+  category_of_item_.resize(kSearchItems);
   for (const uint32_t period : {2u, 3u, 4u, 8u, 16u, 256u}) {
-    for (uint32_t i = 0; i < kItems; ++i) category_of_item_[i] = i % period == 0 ? 1 : 0;
+    for (uint32_t i = 0; i < kSearchItems; ++i) category_of_item_[i] = i % period == 0 ? 1 : 0;
     ItemFilter filter;
     filter.RestrictToCategories(wanted_, category_of_item_);
     const SearchPlan plan = Plan(ivf_, filter);
@@ -136,10 +138,10 @@ TEST_F(PlanSearchTest, ThePatternOfTheNumbersDoesNotDeceiveTheSample) {
 
 TEST(RescoringTest, TheExactVectorsChooseAmongWhatTheCompressedOnesFound) {
   constexpr size_t kFew = 2'000;
-  const std::vector<float> rows = RandomRows(kFew, kDim, 1);
+  const std::vector<float> rows = RandomRows(kFew, kSearchDim, 1);
   const auto build = [&](const char* factory, size_t rescore_factor) {
     auto index = EmbeddingIndex::Build(
-        rows, kDim,
+        rows, kSearchDim,
         {.flat_max_items = 0, .factory = factory, .nprobe = 16, .rescore_factor = rescore_factor});
     EXPECT_TRUE(index.ok()) << index.status();
     return *std::move(index);
@@ -151,7 +153,7 @@ TEST(RescoringTest, TheExactVectorsChooseAmongWhatTheCompressedOnesFound) {
     const auto all = build(factory, kFew / 50);
     size_t missed = 0;
     for (uint32_t seed = 10; seed < 20; ++seed) {
-      const std::vector<float> query = RandomRows(1, kDim, seed);
+      const std::vector<float> query = RandomRows(1, kSearchDim, seed);
       const CandidateQuery asked{.vector = query, .filter = everything, .count = 50};
       const auto exact = flat->Retrieve(asked);
       const auto best = all->Retrieve(asked);

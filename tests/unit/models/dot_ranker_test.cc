@@ -20,8 +20,8 @@ SafetensorsFile FileOf(const SafetensorsWriter& writer) {
   return *SafetensorsFile::Parse("embeddings.safetensors", writer.Bytes());
 }
 
-void ExpectRefused(const SafetensorsWriter& writer, const std::string& what,
-                   const Manifest::Model& model = kModel) {
+void ExpectDotRefused(const SafetensorsWriter& writer, const std::string& what,
+                      const Manifest::Model& model = kModel) {
   const absl::Status status = MakeRanker(model, FileOf(writer)).status();
   EXPECT_FALSE(status.ok()) << what;
   EXPECT_NE(std::string(status.message()).find(what), std::string::npos) << status;
@@ -29,25 +29,25 @@ void ExpectRefused(const SafetensorsWriter& writer, const std::string& what,
 
 TEST(DotRankerTest, WrongTensorsAndOptionsAreNamed) {
   SafetensorsWriter none;
-  ExpectRefused(none, "\"user\" is missing");
+  ExpectDotRefused(none, "\"user\" is missing");
   SafetensorsWriter no_item;
   no_item.Add("user", {1, 2}, std::vector<float>{1, 2});
-  ExpectRefused(no_item, "\"item\" is missing");
+  ExpectDotRefused(no_item, "\"item\" is missing");
   SafetensorsWriter widths = no_item;
   widths.Add("item", {1, 3}, std::vector<float>{1, 2, 3});
-  ExpectRefused(widths, "\"user\" have 2 numbers, those of \"item\" 3");
+  ExpectDotRefused(widths, "\"user\" have 2 numbers, those of \"item\" 3");
   SafetensorsWriter empty = no_item;
   empty.Add("item", {0, 2}, std::vector<float>());
-  ExpectRefused(empty, "\"item\" must be a matrix");
+  ExpectDotRefused(empty, "\"item\" must be a matrix");
   SafetensorsWriter nan = no_item;
   nan.Add("item", {1, 2}, std::vector<float>{0, std::numeric_limits<float>::quiet_NaN()});
-  ExpectRefused(nan, "\"item\": element 1 is nan");
+  ExpectDotRefused(nan, "\"item\": element 1 is nan");
   SafetensorsWriter good = no_item;
   good.Add("item", {1, 2}, std::vector<float>{3, 4});
   EXPECT_TRUE(MakeRanker(kModel, FileOf(good)).ok());
   Manifest::Model spoiled = kModel;
   spoiled.options["tau"] = "1";
-  ExpectRefused(good, "option \"tau\"", spoiled);
+  ExpectDotRefused(good, "option \"tau\"", spoiled);
 }
 
 // The tiny snapshot: ann (1, 0), bob (0, 1), eve (1, 1); items (1, 0), (0, 1), (-1, 0), (0, -1).

@@ -17,7 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr size_t kRows = 60;
+constexpr size_t kExampleRows = 60;
 
 class ExamplesTest : public testing::Test {
  protected:
@@ -26,7 +26,7 @@ class ExamplesTest : public testing::Test {
       manifest_.models.push_back(model.model);
       rankers_.push_back(model.Make());
       std::vector<float>& logits = tensors_.logits["logit." + model.model.name];
-      for (size_t row = 0; row < kRows; ++row) {
+      for (size_t row = 0; row < kExampleRows; ++row) {
         logits.push_back(LogitOf(*rankers_.back(), tensors_, row));
       }
     }
@@ -59,13 +59,13 @@ class ExamplesTest : public testing::Test {
 
   Manifest manifest_ = ExampleManifest();
   std::vector<std::unique_ptr<Ranker>> rankers_;
-  ExampleTensors tensors_ = RandomExamples(kRows);
+  ExampleTensors tensors_ = RandomExamples(kExampleRows);
 };
 
 TEST_F(ExamplesTest, ModelsThatGiveTheExportersLogitsPass) {
   const auto agreement = Check();
   ASSERT_TRUE(agreement.ok()) << agreement.status();
-  EXPECT_EQ(agreement->rows, kRows);
+  EXPECT_EQ(agreement->rows, kExampleRows);
   ASSERT_EQ(agreement->max_abs_error.size(), 5u);
   for (size_t m = 0; m < 5; ++m) {
     EXPECT_EQ(agreement->max_abs_error[m].first, manifest_.models[m].name);
@@ -113,10 +113,10 @@ TEST_F(ExamplesTest, OneWeightIsEnough) {
 }
 
 TEST_F(ExamplesTest, TheWorstRowIsNamedWithBothLogits) {
-  tensors_.logits["logit.dot"].assign(kRows, 0.0f);
-  Feature("user").assign(kRows, 1);
+  tensors_.logits["logit.dot"].assign(kExampleRows, 0.0f);
+  Feature("user").assign(kExampleRows, 1);
   KeepKind("dot");
-  for (size_t row = 0; row < kRows; ++row) {
+  for (size_t row = 0; row < kExampleRows; ++row) {
     tensors_.logits["logit.dot"][row] = LogitOf(*rankers_[0], tensors_, row);
   }
   const float right = tensors_.logits["logit.dot"][7];
@@ -131,7 +131,7 @@ TEST_F(ExamplesTest, TheBoundIsAbsoluteAndRelative) {
   std::vector<float>& logits = tensors_.logits["logit.dot"];
   const std::vector<float> right = logits;
   const auto moved_by = [&](double tolerances) {
-    for (size_t row = 0; row < kRows; ++row) {
+    for (size_t row = 0; row < kExampleRows; ++row) {
       const double bound = kExampleTolerance * (1 + std::abs(double{right[row]}));
       logits[row] = static_cast<float>(right[row] + tolerances * bound);
     }
@@ -195,7 +195,7 @@ TEST_F(ExamplesTest, RowsAndCountsMustBeInRange) {
                {"i2", -7, "row 2: -7 is no count"}};
   for (const auto& [tensor, value, says] : cases) {
     std::vector<int32_t>& values = Feature(tensor);
-    int32_t& of_row_2 = values[2 * values.size() / kRows];
+    int32_t& of_row_2 = values[2 * values.size() / kExampleRows];
     const int32_t good = std::exchange(of_row_2, value);
     ExpectRefused({"tensor \"" + std::string(tensor) + "\"", says});
     of_row_2 = good;
@@ -207,7 +207,7 @@ TEST_F(ExamplesTest, TheNumberOfRowsIsBounded) {
   ExpectRefused({"has 0 rows; 1 to 10000 are scored"});
   tensors_.features["user"] = {{kExamplesMax + 1}, std::vector<int32_t>(kExamplesMax + 1, 1)};
   ExpectRefused({"has 10001 rows; 1 to 10000 are scored"});
-  tensors_.features["user"] = {{kRows, 1}, std::vector<int32_t>(kRows, 1)};
+  tensors_.features["user"] = {{kExampleRows, 1}, std::vector<int32_t>(kExampleRows, 1)};
   ExpectRefused({"one dimension"});
   tensors_.features.erase("user");
   ExpectRefused({"needs a tensor \"user\""});

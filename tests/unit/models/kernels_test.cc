@@ -10,7 +10,7 @@
 namespace groundswell {
 namespace {
 
-struct Shape {
+struct ProductShape {
   size_t rows, columns, inner;
 };
 
@@ -27,7 +27,8 @@ class KernelsTest : public testing::Test {
 };
 
 TEST_F(KernelsTest, ProductsAgreeWithLoopsOnOddShapes) {
-  for (const Shape s : {Shape{1, 1, 1}, Shape{3, 5, 7}, Shape{17, 200, 70}, Shape{33, 80, 201}}) {
+  for (const ProductShape s : {ProductShape{1, 1, 1}, ProductShape{3, 5, 7},
+                               ProductShape{17, 200, 70}, ProductShape{33, 80, 201}}) {
     const std::vector<float> a = Random(PaddedRows(s.rows) * s.inner);
     const std::vector<float> b = Random(s.columns * s.inner);
     std::vector<float> c(PaddedRows(s.rows) * s.columns, 1.0f);

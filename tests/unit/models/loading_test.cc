@@ -21,18 +21,18 @@ struct FloatTensor {
   std::vector<size_t> shape;
   std::vector<float> values;
 };
-using Tensors = std::map<std::string, FloatTensor>;
+using FloatTensors = std::map<std::string, FloatTensor>;
 
 // A model of every kind and option that changes which tensors it reads.
 struct Checkpoint {
   Manifest::Model model;
-  Tensors tensors;
+  FloatTensors tensors;
   std::vector<int64_t> categories;  // of SURGE's items
 };
 
 template <typename Source>
-Tensors CopyOf(const Source& source) {
-  Tensors tensors;
+FloatTensors CopyOf(const Source& source) {
+  FloatTensors tensors;
   for (const auto& [name, tensor] : source) tensors[name] = {tensor.shape, tensor.values};
   return tensors;
 }

@@ -13,7 +13,7 @@ using Options = std::map<std::string, std::string>;
 
 const Options kGood{{"attention", "none"}, {"tau", "1.9"}, {"recent_len", "3"}};
 
-void ExpectRefused(const Tensors& tensors, const Options& options, const std::string& what) {
+void ExpectMacgnnRefused(const Tensors& tensors, const Options& options, const std::string& what) {
   const absl::Status status = LoadMacgnnWeights(MakeMacgnnFile(tensors), options).status();
   EXPECT_FALSE(status.ok()) << what;
   EXPECT_NE(std::string(status.message()).find(what), std::string::npos) << status;
@@ -23,7 +23,7 @@ TEST(MacgnnWeightsTest, EveryMissingTensorIsNamed) {
   for (const auto& [name, tensor] : SmallMacgnnTensors()) {
     Tensors tensors = SmallMacgnnTensors();
     tensors.erase(name);
-    ExpectRefused(tensors, kGood, name);
+    ExpectMacgnnRefused(tensors, kGood, name);
   }
 }
 
@@ -42,25 +42,25 @@ TEST(MacgnnWeightsTest, EveryWrongShapeIsNamed) {
 TEST(MacgnnWeightsTest, DiceWithoutFrozenStatisticsSaysHowToFreezeThem) {
   Tensors tensors = SmallMacgnnTensors();
   tensors.erase("mlp.3.std");
-  ExpectRefused(tensors, kGood, "Freeze them");
+  ExpectMacgnnRefused(tensors, kGood, "Freeze them");
 }
 
 TEST(MacgnnWeightsTest, AStandardDeviationOfZeroIsRefused) {
   Tensors tensors = SmallMacgnnTensors();
   tensors["mlp.1.std"].values[3] = 0;
-  ExpectRefused(tensors, kGood, "mlp.1.std");
+  ExpectMacgnnRefused(tensors, kGood, "mlp.1.std");
 }
 
 TEST(MacgnnWeightsTest, NanWeightsAreRefused) {
   Tensors tensors = SmallMacgnnTensors();
   tensors["mlp.2.weight"].values[7] = std::numeric_limits<float>::quiet_NaN();
-  ExpectRefused(tensors, kGood, "mlp.2.weight");
+  ExpectMacgnnRefused(tensors, kGood, "mlp.2.weight");
 }
 
 TEST(MacgnnWeightsTest, TensorsOfAnotherModelAreRefused) {
   Tensors tensors = SmallMacgnnTensors();
   tensors["augru.gates.weight"] = {{1}, {1}};
-  ExpectRefused(tensors, kGood, "augru.gates.weight");
+  ExpectMacgnnRefused(tensors, kGood, "augru.gates.weight");
 }
 
 TEST(MacgnnWeightsTest, BadOptionsAreNamed) {
@@ -79,9 +79,9 @@ TEST(MacgnnWeightsTest, BadOptionsAreNamed) {
                                                         {"temperature", "1"}}) {
     Options options = kGood;
     options[option] = value;
-    ExpectRefused(tensors, options, option);
+    ExpectMacgnnRefused(tensors, options, option);
   }
-  ExpectRefused(tensors, {}, "attention");
+  ExpectMacgnnRefused(tensors, {}, "attention");
 }
 
 TEST(MacgnnWeightsTest, TheAuthorsUnusedCategoryTableIsAccepted) {

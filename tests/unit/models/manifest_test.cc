@@ -31,7 +31,7 @@ json Good() {
 }
 
 // The manifest with one value replaced must be refused, and the error must name `what`.
-void ExpectRefused(const std::string& pointer, const json& value, const std::string& what) {
+void ExpectManifestRefused(const std::string& pointer, const json& value, const std::string& what) {
   json manifest = Good();
   manifest[json::json_pointer(pointer)] = value;
   const absl::Status status = ParseManifest(manifest.dump()).status();
@@ -58,27 +58,27 @@ TEST(ManifestTest, EveryRequiredKeyIsMissed) {
 }
 
 TEST(ManifestTest, BadValuesAreNamed) {
-  ExpectRefused("/format_version", 2, "format_version");
-  ExpectRefused("/format_version", "1", "format_version");
-  ExpectRefused("/surprise", 1, "surprise");
-  ExpectRefused("/name", "", "name");
-  ExpectRefused("/name", std::string(300, 'x'), "name");
-  ExpectRefused("/create_time", "yesterday", "create_time");
-  ExpectRefused("/users", -1, "users");
-  ExpectRefused("/users", 1.5, "users");
-  ExpectRefused("/items", 0, "items");
-  ExpectRefused("/embedding_dim", 100'000, "embedding_dim");
-  ExpectRefused("/user_clusters", 0, "user_clusters");
-  ExpectRefused("/graph_offset", uint64_t{1} << 63, "graph_offset");
-  ExpectRefused("/models", 1, "models");
-  ExpectRefused("/models/0/file", "other.safetensors", "other.safetensors");
-  ExpectRefused("/models/0/options", json::array(), "options");
-  ExpectRefused("/models/0/options/tau", 1.9, "tau");
-  ExpectRefused("/models/0/kindness", "x", "kindness");
-  ExpectRefused("/files/m.safetensors/sha256", "abc", "sha256");
-  ExpectRefused("/files/m.safetensors/bytes", -1, "bytes");
-  ExpectRefused("/metrics/heldout.auc", "high", "heldout.auc");
-  ExpectRefused("/data/license", 4, "license");
+  ExpectManifestRefused("/format_version", 2, "format_version");
+  ExpectManifestRefused("/format_version", "1", "format_version");
+  ExpectManifestRefused("/surprise", 1, "surprise");
+  ExpectManifestRefused("/name", "", "name");
+  ExpectManifestRefused("/name", std::string(300, 'x'), "name");
+  ExpectManifestRefused("/create_time", "yesterday", "create_time");
+  ExpectManifestRefused("/users", -1, "users");
+  ExpectManifestRefused("/users", 1.5, "users");
+  ExpectManifestRefused("/items", 0, "items");
+  ExpectManifestRefused("/embedding_dim", 100'000, "embedding_dim");
+  ExpectManifestRefused("/user_clusters", 0, "user_clusters");
+  ExpectManifestRefused("/graph_offset", uint64_t{1} << 63, "graph_offset");
+  ExpectManifestRefused("/models", 1, "models");
+  ExpectManifestRefused("/models/0/file", "other.safetensors", "other.safetensors");
+  ExpectManifestRefused("/models/0/options", json::array(), "options");
+  ExpectManifestRefused("/models/0/options/tau", 1.9, "tau");
+  ExpectManifestRefused("/models/0/kindness", "x", "kindness");
+  ExpectManifestRefused("/files/m.safetensors/sha256", "abc", "sha256");
+  ExpectManifestRefused("/files/m.safetensors/bytes", -1, "bytes");
+  ExpectManifestRefused("/metrics/heldout.auc", "high", "heldout.auc");
+  ExpectManifestRefused("/data/license", 4, "license");
 }
 
 TEST(ManifestTest, FileNamesCannotLeaveTheDirectory) {

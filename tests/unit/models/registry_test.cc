@@ -19,7 +19,7 @@ const Manifest::Model kMacgnn{
     .options = {{"attention", "neighbours"}, {"tau", "1.9"}, {"recent_len", "2"}}};
 
 // The logit of one user and item, which every tensor of the model enters.
-float LogitOf(const SafetensorsFile& file) {
+float LogitOfFile(const SafetensorsFile& file) {
   const auto ranker = MakeRanker(kMacgnn, file);
   if (!ranker.ok()) {
     ADD_FAILURE() << ranker.status();
@@ -63,9 +63,9 @@ TEST(RegistryTest, AModelScoresAlikeInEveryTypeThatHoldsItsWeights) {
     narrow.AddNarrow(name, "BF16", tensor.shape, bits);
     wide.Add(name, tensor.shape, std::vector<double>(tensor.values.begin(), tensor.values.end()));
   }
-  const float expected = LogitOf(MakeMacgnnFile(tensors));
-  EXPECT_EQ(LogitOf(*SafetensorsFile::Parse("bf16", narrow.Bytes())), expected);
-  EXPECT_EQ(LogitOf(*SafetensorsFile::Parse("f64", wide.Bytes())), expected);
+  const float expected = LogitOfFile(MakeMacgnnFile(tensors));
+  EXPECT_EQ(LogitOfFile(*SafetensorsFile::Parse("bf16", narrow.Bytes())), expected);
+  EXPECT_EQ(LogitOfFile(*SafetensorsFile::Parse("f64", wide.Bytes())), expected);
 }
 
 TEST(RegistryTest, AModelOfIntegersIsRefused) {

@@ -15,25 +15,25 @@ namespace {
 using Options = std::map<std::string, std::string>;
 using testing::HasSubstr;
 
-struct Checkpoint {
+struct SurgeCheckpoint {
   SurgeTensors tensors;
   std::vector<int64_t> categories;
 };
 
 class SurgeWeightsTest : public testing::TestWithParam<const char*> {
  protected:
-  Checkpoint Good() const {
+  SurgeCheckpoint Good() const {
     std::mt19937_64 random(7);
     return {RandomSurgeTensors(GetParam(), {}, random), SurgeCategories({})};
   }
   Options GoodOptions() const { return SurgeOptions(GetParam(), 6, 3); }
 
-  absl::Status Load(const Checkpoint& checkpoint, const Options& options) const {
+  absl::Status Load(const SurgeCheckpoint& checkpoint, const Options& options) const {
     return LoadSurgeWeights(MakeSurgeFile(checkpoint.tensors, checkpoint.categories), options)
         .status();
   }
 
-  void ExpectRefused(const Checkpoint& checkpoint, const Options& options,
+  void ExpectRefused(const SurgeCheckpoint& checkpoint, const Options& options,
                      const std::string& words) const {
     const absl::Status status = Load(checkpoint, options);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
@@ -47,7 +47,7 @@ TEST_P(SurgeWeightsTest, AGoodCheckpointLoads) {
 
 TEST_P(SurgeWeightsTest, EveryTensorIsNeeded) {
   for (const auto& [name, tensor] : Good().tensors) {
-    Checkpoint checkpoint = Good();
+    SurgeCheckpoint checkpoint = Good();
     checkpoint.tensors.erase(name);
     ExpectRefused(checkpoint, GoodOptions(), name);
   }
@@ -55,7 +55,7 @@ TEST_P(SurgeWeightsTest, EveryTensorIsNeeded) {
 
 TEST_P(SurgeWeightsTest, EveryShapeIsChecked) {
   for (const auto& [name, tensor] : Good().tensors) {
-    Checkpoint checkpoint = Good();
+    SurgeCheckpoint checkpoint = Good();
     SurgeTensor& spoiled = checkpoint.tensors[name];
     spoiled.shape.back() += 1;
     spoiled.values.resize(spoiled.values.size() + spoiled.values.size() / tensor.shape.back());
@@ -68,7 +68,7 @@ TEST_P(SurgeWeightsTest, EveryShapeIsChecked) {
 TEST_P(SurgeWeightsTest, EveryWeightMustBeFinite) {
   for (const auto& [name, tensor] : Good().tensors) {
     for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
-      Checkpoint checkpoint = Good();
+      SurgeCheckpoint checkpoint = Good();
       checkpoint.tensors[name].values.back() = bad;
       ExpectRefused(checkpoint, GoodOptions(), name);
     }
@@ -78,14 +78,14 @@ TEST_P(SurgeWeightsTest, EveryWeightMustBeFinite) {
 TEST_P(SurgeWeightsTest, BatchNormalisationMustBeFolded) {
   for (const std::string name :
        {"head.bn1.running_mean", "head.batch_normalization.gamma", "fcn/bn1/moving_variance"}) {
-    Checkpoint checkpoint = Good();
+    SurgeCheckpoint checkpoint = Good();
     checkpoint.tensors[name] = {.shape = {2}, .values = {1, 1}};
     ExpectRefused(checkpoint, GoodOptions(), "Fold it into the layer");
   }
 }
 
 TEST_P(SurgeWeightsTest, TensorsOfAnotherModelAreRefused) {
-  Checkpoint checkpoint = Good();
+  SurgeCheckpoint checkpoint = Good();
   checkpoint.tensors["u_macro_embed.weight"] = {.shape = {2, 2}, .values = {1, 1, 1, 1}};
   ExpectRefused(checkpoint, GoodOptions(), "u_macro_embed.weight");
   const std::string other = std::string(GetParam()) == "paper" ? "authors" : "paper";
@@ -96,11 +96,11 @@ TEST_P(SurgeWeightsTest, CategoriesMustBeRowsOfTheirTable) {
   for (const auto& [item, category] :
        {std::pair{size_t{3}, int64_t{4}}, std::pair{size_t{8}, int64_t{-1}},
         std::pair{size_t{0}, int64_t{1}}}) {
-    Checkpoint checkpoint = Good();
+    SurgeCheckpoint checkpoint = Good();
     checkpoint.categories[item] = category;
     ExpectRefused(checkpoint, GoodOptions(), "category_of_item");
   }
-  Checkpoint checkpoint = Good();
+  SurgeCheckpoint checkpoint = Good();
   checkpoint.categories.pop_back();
   ExpectRefused(checkpoint, GoodOptions(), "category_of_item");
 }
@@ -126,7 +126,7 @@ TEST_P(SurgeWeightsTest, OptionsAreChecked) {
 }
 
 TEST_P(SurgeWeightsTest, TheRegistryServesTheKind) {
-  const Checkpoint checkpoint = Good();
+  const SurgeCheckpoint checkpoint = Good();
   const auto ranker =
       MakeRanker({.name = "mine", .kind = "surge", .file = "f", .options = GoodOptions()},
                  MakeSurgeFile(checkpoint.tensors, checkpoint.categories));

@@ -12,7 +12,7 @@
 namespace groundswell {
 namespace {
 
-struct Shape {
+struct WeightShape {
   size_t in, out;
 };
 
@@ -40,7 +40,8 @@ class WeightTest : public testing::TestWithParam<Precision> {
 };
 
 TEST_P(WeightTest, ProductsAreWithinTheBoundOnOddShapes) {
-  for (const Shape s : {Shape{1, 1}, Shape{7, 5}, Shape{70, 200}, Shape{201, 81}, Shape{40, 1}}) {
+  for (const WeightShape s : {WeightShape{1, 1}, WeightShape{7, 5}, WeightShape{70, 200},
+                              WeightShape{201, 81}, WeightShape{40, 1}}) {
     const std::vector<float> values = Random(s.in * s.out);
     const Weight weight = Make(values, s.in, s.out);
     for (const size_t rows : {1, 24, 25, 100, 130, 250}) {
@@ -65,8 +66,8 @@ TEST_P(WeightTest, ProductsAreWithinTheBoundOnOddShapes) {
 
 // What makes a score independent of its batch.
 TEST_P(WeightTest, ARowIsTheSameBitsWhateverTheBatch) {
-  for (const Shape s :
-       {Shape{1, 2}, Shape{13, 7}, Shape{24, 8}, Shape{40, 80}, Shape{70, 200}, Shape{200, 80}}) {
+  for (const WeightShape s : {WeightShape{1, 2}, WeightShape{13, 7}, WeightShape{24, 8},
+                              WeightShape{40, 80}, WeightShape{70, 200}, WeightShape{200, 80}}) {
     constexpr size_t kRows = 264;
     const Weight weight = Make(Random(s.in * s.out), s.in, s.out);
     const std::vector<float> x = Random(kRows * s.in);
@@ -100,7 +101,7 @@ TEST_P(WeightTest, OneScratchServesManyWeights) {
 
 // A thread that serves is not the one that loaded.
 TEST_P(WeightTest, ThreadsShareAWeight) {
-  constexpr Shape kShape{.in = 70, .out = 200};
+  constexpr WeightShape kShape{.in = 70, .out = 200};
   const Weight weight = Make(Random(kShape.in * kShape.out), kShape.in, kShape.out);
   const std::vector<float> x = Random(240 * kShape.in);
   const auto product = [&] {

@@ -16,7 +16,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Client(const std::string& name, const std::string& token, const std::string& rest) {
+std::string ClientEntry(const std::string& name, const std::string& token,
+                        const std::string& rest) {
   return "[[client]]\nname = \"" + name + "\"\ntoken_sha256 = \"" + Sha256(token) + "\"\n" + rest +
          "\n";
 }
@@ -56,7 +57,7 @@ TEST_F(AccessTest, WithoutAFileEverybodyMayDoEverything) {
 }
 
 TEST_F(AccessTest, ATokenGivesItsRightsAndEveryRefusalItsReason) {
-  Write(Client("shop", "secret", R"(rights = ["read", "write"])"));
+  Write(ClientEntry("shop", "secret", R"(rights = ["read", "write"])"));
   const auto access = Create();
   ASSERT_TRUE(access.ok()) << access.status();
   EXPECT_TRUE(Check(**access, "Bearer secret", Right::kRead).ok());
@@ -72,8 +73,8 @@ TEST_F(AccessTest, ATokenGivesItsRightsAndEveryRefusalItsReason) {
 }
 
 TEST_F(AccessTest, WhoCallsTooOftenIsToldWhenToComeBackAndNobodyElseIs) {
-  Write(Client("busy", "busy", "rights = [\"read\"]\ncalls_per_s = 1") +
-        Client("calm", "calm", R"(rights = ["read"])"));
+  Write(ClientEntry("busy", "busy", "rights = [\"read\"]\ncalls_per_s = 1") +
+        ClientEntry("calm", "calm", R"(rights = ["read"])"));
   const auto access = Create();
   ASSERT_TRUE(access.ok()) << access.status();
   absl::Status refused;
@@ -99,7 +100,7 @@ TEST_F(AccessTest, AFileThatCannotBeUsedStopsTheStartAndIsNamed) {
 }
 
 TEST_F(AccessTest, AChangedFileIsReadAgainAndABrokenOneChangesNothing) {
-  Write(Client("shop", "old", R"(rights = ["read"])"));
+  Write(ClientEntry("shop", "old", R"(rights = ["read"])"));
   const auto access = Create(std::chrono::seconds(1));
   ASSERT_TRUE(access.ok()) << access.status();
   const auto becomes = [](const auto& condition) {
@@ -115,7 +116,7 @@ TEST_F(AccessTest, AChangedFileIsReadAgainAndABrokenOneChangesNothing) {
            std::string::npos;
   }));
   EXPECT_TRUE(Check(**access, "Bearer old", Right::kRead).ok());
-  Write(Client("shop", "new", R"(rights = ["read"])"));
+  Write(ClientEntry("shop", "new", R"(rights = ["read"])"));
   EXPECT_TRUE(becomes([&] { return Check(**access, "Bearer new", Right::kRead).ok(); }));
   EXPECT_EQ(ReasonOfCheck(**access, "Bearer old", Right::kRead), "CREDENTIALS_UNKNOWN");
 }

@@ -24,8 +24,6 @@ namespace {
 using std::chrono::hours;
 using std::chrono::steady_clock;
 
-constexpr char kCustomer[] = "17850";
-
 class BlendOrderTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { loaded_ = new LiveSample; }

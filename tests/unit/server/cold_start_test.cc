@@ -17,7 +17,6 @@ namespace {
 using std::chrono::hours;
 using std::chrono::steady_clock;
 
-constexpr char kCustomer[] = "17850";
 constexpr char kItem[] = "85123A";
 constexpr uint32_t kOfAnyone = kFromTrending | kFromPopular;
 constexpr uint32_t kOfAUser =

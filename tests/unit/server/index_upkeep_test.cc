@@ -11,7 +11,7 @@ using std::chrono::steady_clock;
 using ::testing::HasSubstr;
 
 constexpr size_t kDim = 4;
-constexpr size_t kItems = 50;
+constexpr size_t kIndexedItems = 50;
 
 // A state that has nothing but an index.
 class IndexUpkeepTest : public ::testing::Test {
@@ -19,9 +19,11 @@ class IndexUpkeepTest : public ::testing::Test {
   IndexUpkeepTest() {
     store_ = *GraphStore::Open({.path = directory_.File("db"), .create = true});
     auto state = std::make_unique<ServingState>(Generation(*store_, 1));
-    state->embedding_index = *EmbeddingIndex::Build(
-        rows_, kDim,
-        {.flat_max_items = kItems, .factory = "IVF200,Flat", .changes_max = 10, .items_max = 100});
+    state->embedding_index = *EmbeddingIndex::Build(rows_, kDim,
+                                                    {.flat_max_items = kIndexedItems,
+                                                     .factory = "IVF200,Flat",
+                                                     .changes_max = 10,
+                                                     .items_max = 100});
     serving_.Exchange(std::move(state));
     state_ = serving_.Get();
   }
@@ -41,7 +43,7 @@ class IndexUpkeepTest : public ::testing::Test {
 
   TemporaryDirectory directory_;
   std::unique_ptr<GraphStore> store_;
-  const std::vector<float> rows_ = std::vector<float>(kItems * kDim, 1);
+  const std::vector<float> rows_ = std::vector<float>(kIndexedItems * kDim, 1);
   ServingCell serving_;
   std::shared_ptr<ServingState> state_;
   Metrics metrics_{std::vector<std::string>{}};
@@ -62,7 +64,8 @@ TEST_F(IndexUpkeepTest, ManyChangesMakeANewIndexAndTheMetricsTell) {
 
 TEST_F(IndexUpkeepTest, AnIndexThatCannotBeBuiltIsCountedAndNotTriedAgainAtOnce) {
   const IndexUpkeep upkeep(serving_, metrics_.served(), std::chrono::milliseconds(1));
-  for (uint32_t item = kItems; item < kItems + 10; ++item) Upsert(item);  // 60 items, 200 lists
+  for (uint32_t item = kIndexedItems; item < kIndexedItems + 10; ++item)
+    Upsert(item);  // 60 items, 200 lists
   const std::string failed = "groundswell_index_builds_total{result=\"failed\"} ";
   EXPECT_TRUE(Becomes([&] { return metrics_.Render().find(failed + "1") != std::string::npos; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));

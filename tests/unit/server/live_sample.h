@@ -20,6 +20,9 @@
 
 namespace groundswell {
 
+// A customer of the sample with a long history.
+inline constexpr char kCustomer[] = "17850";
+
 struct LiveSample {
   explicit LiveSample(const std::string& snapshot = GROUNDSWELL_SAMPLE_SNAPSHOT) {
     const auto report = Import(

@@ -18,8 +18,6 @@ using std::chrono::microseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-constexpr char kCustomer[] = "17850";
-
 class PipelineTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { loaded_ = new LiveSample; }

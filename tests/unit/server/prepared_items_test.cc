@@ -11,7 +11,7 @@
 namespace groundswell {
 namespace {
 
-constexpr uint32_t kItems = 30;  // more than the model knows: the rest have row 0
+constexpr uint32_t kPreparedItems = 30;  // more than the model knows: the rest have row 0
 constexpr uint32_t kUsers = 9;
 
 struct Served {
@@ -33,9 +33,9 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
                              file);
     EXPECT_TRUE(ranker.ok()) << ranker.status();
     ranker_ = *std::move(ranker);
-    scratch_ = ranker_->NewScratch(kItems);
+    scratch_ = ranker_->NewScratch(kPreparedItems);
     std::vector<Cluster> clusters;
-    for (uint32_t item = 0; item < kItems; ++item) {
+    for (uint32_t item = 0; item < kPreparedItems; ++item) {
       clusters.push_back(static_cast<Cluster>(item % 5));
       items_.push_back(ItemIndex{item});
     }
@@ -56,7 +56,7 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
     const UserFeatures features =
         GatherUserFeatures(*graph_, ranker_->shape(), users_[user], features_);
     EXPECT_TRUE(ranker_->PrepareUser(features, *scratch_).ok());
-    std::vector<float> logits(kItems);
+    std::vector<float> logits(kPreparedItems);
     const auto prepared =
         PrepareItems(*graph_, *ranker_, items_, cache, *scratch_, features_, buffers_);
     made = buffers_.missing.size();
@@ -68,7 +68,7 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
     const UserFeatures features =
         GatherUserFeatures(*graph_, ranker_->shape(), users_[user], features_);
     EXPECT_TRUE(ranker_->PrepareUser(features, *scratch_).ok());
-    std::vector<float> logits(kItems);
+    std::vector<float> logits(kPreparedItems);
     ranker_->ScoreItems(GatherItemFeatures(*graph_, ranker_->shape(), items_, features_), *scratch_,
                         logits);
     return logits;
@@ -85,11 +85,12 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
 };
 
 TEST_P(PreparedItemsTest, WhatIsKeptScoresToTheBitAsWhatIsMadeAnew) {
-  ItemCache whole(kItems, ranker_->prepared_width(), 1 << 20);
-  ItemCache small(kItems, ranker_->prepared_width(), 1'000);
+  ItemCache whole(kPreparedItems, ranker_->prepared_width(), 1 << 20);
+  ItemCache small(kPreparedItems, ranker_->prepared_width(), 1'000);
   std::mt19937_64 random(5);
   for (int i = 0; i < 300; ++i) {
-    Interact(static_cast<uint32_t>(random() % kUsers), static_cast<uint32_t>(random() % kItems));
+    Interact(static_cast<uint32_t>(random() % kUsers),
+             static_cast<uint32_t>(random() % kPreparedItems));
     const auto user = static_cast<uint32_t>(random() % kUsers);
     size_t made = 0;
     const std::vector<float> expected = Anew(user);
@@ -100,10 +101,10 @@ TEST_P(PreparedItemsTest, WhatIsKeptScoresToTheBitAsWhatIsMadeAnew) {
 }
 
 TEST_P(PreparedItemsTest, OnlyItemsWhoseRowChangedAreMade) {
-  ItemCache cache(kItems, ranker_->prepared_width(), 1 << 20);
+  ItemCache cache(kPreparedItems, ranker_->prepared_width(), 1 << 20);
   size_t made = 0;
   Kept(0, cache, made);
-  EXPECT_EQ(made, kItems);
+  EXPECT_EQ(made, kPreparedItems);
   Kept(1, cache, made);
   EXPECT_EQ(made, 0u) << "whoever the user is";
   Interact(2, 11);

@@ -18,7 +18,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Not;
 
-constexpr auto kNever = [] { return false; };
+constexpr auto kNeverCancelled = [] { return false; };
 
 // The fixture's users ann, bob, eve (clusters 0, 1, 1) and items i0 to i3 (0, 1, 2, 0).
 class ReplayTest : public ::testing::Test {
@@ -42,7 +42,7 @@ class ReplayTest : public ::testing::Test {
   }
   void ReplayRows() {
     options_.rows_out = directory_.File("rows");
-    const absl::Status replayed = Replay(options_, kNever);
+    const absl::Status replayed = Replay(options_, kNeverCancelled);
     ASSERT_TRUE(replayed.ok()) << replayed;
   }
   struct Column {
@@ -134,13 +134,13 @@ TEST_F(ReplayTest, ARangeOfTimeDoesNotChangeWhichEventsAreDrawn) {
 
 TEST_F(ReplayTest, TheGraphIsThatOfTheSnapshotsUsersAtTheEnd) {
   options_.graph_out = directory_.File("graph");
-  ASSERT_TRUE(Replay(options_, kNever).ok());
+  ASSERT_TRUE(Replay(options_, kNeverCancelled).ok());
   EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 3, 4, 4));
   EXPECT_THAT(Graph("item"), ElementsAre(0, 0, 1, 0));
   EXPECT_THAT(Graph("count"), ElementsAre(1, 1, 1, 1));
   EXPECT_THAT(Graph("last_offset"), ElementsAre(1, 5, 3, 2));
   options_.traced_interactions = 0;
-  ASSERT_TRUE(Replay(options_, kNever).ok());
+  ASSERT_TRUE(Replay(options_, kNeverCancelled).ok());
   EXPECT_THAT(Graph("user_begin"), ElementsAre(0, 2, 3, 3));
   EXPECT_THAT(Graph("item"), ElementsAre(0, 1, 0));
   EXPECT_THAT(Graph("count"), ElementsAre(2, 1, 1));
@@ -176,10 +176,10 @@ TEST_F(ReplayTest, ANewUserHasTheClusterOfTheFirstEventThatIsApplied) {
 TEST_F(ReplayTest, AGraphOfItemsThatTheSnapshotLacksOrOfOneMomentIsRefused) {
   options_.graph_out = directory_.File("graph");
   options_.creates_items = true;
-  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
   options_.creates_items = false;
   options_.features_at_s = 300;
-  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(std::filesystem::exists(options_.graph_out));
 }
 

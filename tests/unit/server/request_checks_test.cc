@@ -73,7 +73,7 @@ TEST(RequestChecksTest, DiversityIsAShareAndANumberOfItems) {
   EXPECT_EQ(CheckDiversity(diversity).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-constexpr int64_t kNowUs = 1'700'000'000'000'000;
+constexpr int64_t kRequestNowUs = 1'700'000'000'000'000;
 
 class HypotheticalEventsTest : public testing::Test {
  protected:
@@ -90,7 +90,7 @@ class HypotheticalEventsTest : public testing::Test {
   }
   absl::StatusOr<std::vector<Interaction>> Check() const {
     return CheckHypotheticalEvents(request_.hypothetical_events(), "u1",
-                                   {{"view", 1}, {"return", -1}}, catalogue_, kNowUs);
+                                   {{"view", 1}, {"return", -1}}, catalogue_, kRequestNowUs);
   }
   void ExpectRefused(const std::vector<std::string>& parts) const {
     const absl::Status status = Check().status();
@@ -114,7 +114,7 @@ TEST_F(HypotheticalEventsTest, HaveTheWeightOfTheirTypeAndHappenNowUnlessTheySay
   ASSERT_TRUE(events.ok()) << events.status();
   ASSERT_EQ(events->size(), 3u);
   EXPECT_EQ((*events)[0].weight, 1);
-  EXPECT_EQ((*events)[0].event_time_us, kNowUs);
+  EXPECT_EQ((*events)[0].event_time_us, kRequestNowUs);
   EXPECT_EQ((*events)[0].user_id, "u1");
   EXPECT_EQ((*events)[1].weight, -1);
   EXPECT_EQ((*events)[2].weight, -7);
@@ -214,7 +214,7 @@ class WholeRequestTest : public testing::Test {
   static inline LiveTiny* tiny_ = nullptr;
   static inline const RequestTerms terms_{.name_space = "default",
                                           .event_types = {{"view", 1}},
-                                          .now_us = [] { return kNowUs; },
+                                          .now_us = [] { return kRequestNowUs; },
                                           .shares = *RankerShares::Parse("", "")};
 };
 
@@ -236,11 +236,11 @@ TEST_F(WholeRequestTest, ARecommendationBecomesWhatItAsks) {
   ASSERT_TRUE(query.ok()) << query.status();
   EXPECT_EQ(query->user_id, "ann");
   ASSERT_EQ(query->hypothetical_events.size(), 1u);
-  EXPECT_EQ(query->hypothetical_events[0].event_time_us, kNowUs);
+  EXPECT_EQ(query->hypothetical_events[0].event_time_us, kRequestNowUs);
   EXPECT_EQ(query->rules.categories.size(), 1u);
   EXPECT_THAT(query->rules.excluded, ElementsAre(ItemIndex{1}, ItemIndex{3}));
   EXPECT_TRUE(query->rules.include_seen);
-  EXPECT_EQ(query->rules.now_us, kNowUs);
+  EXPECT_EQ(query->rules.now_us, kRequestNowUs);
   EXPECT_EQ(query->page_size, 100u);
   EXPECT_EQ(query->explain_items, 3u);
   EXPECT_EQ(query->only_sources, uint32_t{kFromPopular});

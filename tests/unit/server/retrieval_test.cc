@@ -19,8 +19,6 @@ namespace {
 using std::chrono::hours;
 using std::chrono::steady_clock;
 
-constexpr char kCustomer[] = "17850";
-
 Retrieval::Options NothingOn() {
   Retrieval::Options options;
   for (const CandidateSource& source : kCandidateSources) options.quotas[source.bit] = 0;
