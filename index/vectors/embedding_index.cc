@@ -180,6 +180,7 @@ absl::Status EmbeddingIndex::Rebuild(size_t threads, const Progress& progress) {
              .index = *std::move(built),
              .changes = ChangesSince(*epoch()->changes, sequence)});
   }
+  if (retired == trained_->index) return absl::OkStatus();  // which is kept
   // Freeing takes a while: better here than in the request that happens to be its last reader.
   const auto patience = std::chrono::steady_clock::now() + kReadersLeave;
   while (retired.use_count() > 1 && std::chrono::steady_clock::now() < patience) {
