@@ -56,8 +56,10 @@ int Serve(const ConfigFlags& flags) {
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config, Interrupted);
   if (!server.ok()) return FailServing(server.status());
   // For scripts that asked for port 0.
-  fmt::print("ready grpc_port={} http_port={} admin_port={}\n", (*server)->grpc_port(),
+  fmt::print("ready grpc_port={} http_port={} admin_port={}", (*server)->grpc_port(),
              (*server)->http_port(), (*server)->admin_port());
+  if (const auto port = (*server)->connect_port()) fmt::print(" connect_port={}", *port);
+  fmt::print("\n");
   std::fflush(stdout);
   WaitForSignal();
   spdlog::info("draining");

@@ -119,4 +119,17 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
           .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
 }
 
+ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& metrics) {
+  ConnectEndpoint::Options options{
+      .address = config.server.connect_address,
+      .connections_max = static_cast<size_t>(config.server.connect_connections_max),
+      .message_bytes_max = static_cast<size_t>(config.server.message_bytes_max),
+      .transfer = std::chrono::seconds(config.server.connect_transfer_s),
+      .idle = std::chrono::seconds(config.server.connect_idle_s),
+      .on_cut_off = [&metrics] { metrics.CountHttpCutOff(); }};
+  std::istringstream origins(config.server.connect_origins);
+  for (std::string origin; std::getline(origins, origin, ',');) options.origins.push_back(origin);
+  return options;
+}
+
 }  // namespace groundswell

@@ -18,6 +18,7 @@
 #include "server/process/metrics.h"
 #include "server/recommend/ranked_lists.h"
 #include "server/recommend/unary_runner.h"
+#include "server/rpc/connect_endpoint.h"
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/load_state.h"
 
@@ -43,6 +44,7 @@ UnaryRunner::Options RunnerOptionsOf(const Config& config);
 // See Removals.
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);
+ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& metrics);
 
 }  // namespace groundswell
 

@@ -32,6 +32,7 @@
 #include "server/recommend/shadow_ranking.h"
 #include "server/recommend/unary_runner.h"
 #include "server/rpc/access.h"
+#include "server/rpc/connect_endpoint.h"
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
@@ -117,6 +118,7 @@ struct Server::Parts {
   std::unique_ptr<InteractionService> interaction_service;
   std::unique_ptr<AdminService> admin_service;
   std::unique_ptr<GrpcEndpoints> grpc;
+  std::unique_ptr<ConnectEndpoint> connect;
 
   absl::Status StartHttp();
   std::string NotReadyBecause() const;
@@ -132,6 +134,7 @@ struct Server::Parts {
   void MakeBackground();
   void MakeServices();
   absl::Status StartGrpc();
+  absl::Status StartConnect();
   void RefreshGauges(Metrics& out) const;
 };
 
@@ -351,13 +354,31 @@ absl::Status Server::Parts::StartGrpc() {
   return absl::OkStatus();
 }
 
+// Tokens must not travel in the clear where they did not for gRPC.
+absl::Status Server::Parts::StartConnect() {
+  const std::string& address = config.server.connect_address;
+  if (address.empty()) return absl::OkStatus();
+  if (!config.tls.certificate_file.empty() && !IsLoopback(address)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "server.connect_address is \"{}\", and what comes there is not encrypted, while "
+        "tls.certificate_file is set: listen on 127.0.0.1, behind a proxy that has the TLS",
+        address));
+  }
+  auto started = ConnectEndpoint::Start(ConnectOptionsOf(config, metrics.requests()),
+                                        grpc->InProcessChannel(), grpc->service_names());
+  if (!started.ok()) return started.status();
+  connect = *std::move(started);
+  return absl::OkStatus();
+}
+
 absl::Status Server::Parts::OpenAccess() {
   auto opened = AccessControl::Create({.clients_file = config.access.clients_file,
                                        .reload = std::chrono::seconds(config.access.reload_s)},
                                       metrics.requests());
   if (!opened.ok()) return opened.status();
   access = *std::move(opened);
-  for (const std::string& address : {config.server.grpc_address, config.server.admin_address}) {
+  for (const std::string& address :
+       {config.server.grpc_address, config.server.admin_address, config.server.connect_address}) {
     if (address.empty() || IsLoopback(address) || !config.access.clients_file.empty()) continue;
     spdlog::warn(
         "{} is open to the network, and everybody may call everything: set "
@@ -395,6 +416,10 @@ Server::~Server() { Drain(); }
 int Server::grpc_port() const { return parts_->grpc->port(); }
 int Server::admin_port() const { return parts_->grpc->admin_port(); }
 int Server::http_port() const { return parts_->http->port(); }
+std::optional<int> Server::connect_port() const {
+  if (parts_->connect == nullptr) return std::nullopt;
+  return parts_->connect->port();
+}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
                                                       const std::function<bool()>& cancelled) {
@@ -414,6 +439,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   parts.MakeServices();
   parts.metrics.OnScrape([&parts](Metrics& out) { parts.RefreshGauges(out); });
   if (absl::Status s = parts.StartGrpc(); !s.ok()) return s;
+  if (absl::Status s = parts.StartConnect(); !s.ok()) return s;
   parts.ready = true;
   return server;
 }
@@ -422,11 +448,13 @@ void Server::Drain() {
   Parts& parts = *parts_;
   parts.ready = false;
   if (parts.background != nullptr) parts.background->Stop();  // its calls are finished by that
+  if (parts.connect != nullptr) parts.connect->StopAccepting();
   if (parts.interaction_service != nullptr) parts.interaction_service->EndStreams();
   if (parts.grpc != nullptr) {
     parts.grpc->Shutdown(std::chrono::system_clock::now() +
                          std::chrono::seconds(parts.config.server.drain_s));
   }
+  parts.connect.reset();  // all its calls have ended
   // Nothing is rendered from here on, and what follows may go.
   if (parts.http != nullptr) parts.http.reset();
   if (parts.admission != nullptr) parts.admission->Drain();

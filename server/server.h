@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -25,6 +26,7 @@ class Server {
   int grpc_port() const;
   int admin_port() const;  // of the admin service; grpc_port() without an address of its own
   int http_port() const;
+  std::optional<int> connect_port() const;  // where there is one
 
   // Takes no new calls, finishes those in progress (those that last longer than server.drain_s are
   // cancelled), writes and applies what was acknowledged, and stops.

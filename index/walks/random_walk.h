@@ -39,7 +39,7 @@
 namespace groundswell {
 
 struct WalkOptions {
-  size_t steps = 3'000;      // N: of all starts together
+  size_t steps = 1'000;      // N: of all starts together
   double restart = 0.5;      // alpha, above 0, at most 1
   size_t goal_items = 200;   // n_p; 0: no early end
   uint32_t goal_visits = 4;  // n_v

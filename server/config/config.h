@@ -21,6 +21,11 @@ struct Config {
     int64_t http_connections_max = 64;
     int64_t http_transfer_s = 5;
     int64_t http_idle_s = 75;
+    std::string connect_address;  // empty: no Connect
+    std::string connect_origins;
+    int64_t connect_connections_max = 1'024;
+    int64_t connect_transfer_s = 30;
+    int64_t connect_idle_s = 75;
     std::string admin_address;           // empty: grpc_address
     std::string name_space = "default";  // key: server.namespace
     std::string data_dir;                // empty: not set, see config_reading.h
@@ -71,7 +76,7 @@ struct Config {
     int64_t popularity_refresh_ms = 1'000;
   } retrieval;
   struct Walk {
-    int64_t steps = 3'000;
+    int64_t steps = 1'000;
     int64_t starts_max = 20;
     int64_t half_life_s = 21'600;
     int64_t recency_bias = 4;

@@ -75,6 +75,25 @@ constexpr ConfigKey kKeys[] = {
      "off."},
     {"server.http_idle_s", GROUNDSWELL_MEMBER(server.http_idle_s), "s", 1, 86'400,
      "How long a connection there is kept for another request."},
+    {"server.connect_address", GROUNDSWELL_MEMBER(server.connect_address), "host:port", 0, 255,
+     "Where the services listen for HTTP with JSON or protobuf (docs/http.md); empty: nowhere. "
+     "Port "
+     "0 takes a free one.",
+     OptionalAddressRule},
+    {"server.connect_origins", GROUNDSWELL_MEMBER(server.connect_origins), "", 0, 4'096,
+     "Origins that browsers may call there from, separated by commas, e.g. https://shop.example; "
+     "*: "
+     "any."},
+    {"server.connect_connections_max", GROUNDSWELL_MEMBER(server.connect_connections_max),
+     "connections", 1, 100'000,
+     "Connections there at once; for one more, the oldest that has sent no whole request gives "
+     "way."},
+    {"server.connect_transfer_s", GROUNDSWELL_MEMBER(server.connect_transfer_s), "s", 1, 3'600,
+     "How long a request there may take to arrive, and then its answer to be fetched, until the "
+     "peer "
+     "is cut off."},
+    {"server.connect_idle_s", GROUNDSWELL_MEMBER(server.connect_idle_s), "s", 1, 86'400,
+     "How long a connection there is kept for another request."},
     {"server.admin_address", GROUNDSWELL_MEMBER(server.admin_address), "host:port", 0, 255,
      "Where the admin service listens; empty: on server.grpc_address.", OptionalAddressRule},
     {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,

@@ -1,12 +1,7 @@
 // HttpEndpoint: what monitoring asks over HTTP. /metrics (Prometheus' text format), /healthz (the
 // process answers), /readyz (it may be sent requests: 200, else 503 and the reason).
 //
-// GET and HEAD of HTTP/1.0 and 1.1, connections kept and pipelined requests included. Anyone may
-// connect, so nothing that a peer sends, or leaves unsent, is without a bound: a header may have
-// 8 KiB (else 431), a body 1 KiB (else 413; nothing here takes one), a request as a whole and an
-// answer as a whole the time of Limits. One connection more than Limits allows lets the oldest go
-// of those that never sent a whole request, else of those that wait for their next one, else of
-// those that do not fetch their answer; it is answered 503 when all are being answered.
+// GET and HEAD, with the bounds of HttpServer; a body may have 1 KiB, since nothing here takes one.
 #ifndef GROUNDSWELL_SERVER_PROCESS_HTTP_ENDPOINT_H_
 #define GROUNDSWELL_SERVER_PROCESS_HTTP_ENDPOINT_H_
 
@@ -17,10 +12,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/process/http_server.h"
 
 namespace groundswell {
 
-class HttpListener;
+class MonitoringRoutes;
 
 class HttpEndpoint {
  public:
@@ -52,13 +48,13 @@ class HttpEndpoint {
   ~HttpEndpoint();
 
   // The port listened on.
-  int port() const { return port_; }
+  int port() const { return server_->port(); }
 
  private:
-  HttpEndpoint(std::unique_ptr<HttpListener> listener, int port);
+  HttpEndpoint(std::unique_ptr<MonitoringRoutes> routes, std::unique_ptr<HttpServer> server);
 
-  std::unique_ptr<HttpListener> listener_;
-  int port_;
+  std::unique_ptr<MonitoringRoutes> routes_;
+  std::unique_ptr<HttpServer> server_;  // last: its handler uses the routes
 };
 
 }  // namespace groundswell

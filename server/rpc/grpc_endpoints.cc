@@ -92,7 +92,14 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Option
   absl::Status callers = endpoints->Listen(options, "server.grpc_address", options.address,
                                            *credentials, of_callers, metrics, endpoints->callers_);
   if (!callers.ok()) return callers;
+  for (const auto& [name, service] : of_callers) endpoints->service_names_.emplace_back(name);
   return endpoints;
+}
+
+std::shared_ptr<grpc::Channel> GrpcEndpoints::InProcessChannel() const {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // what the services answer is bounded by them
+  return callers_.server->InProcessChannel(arguments);
 }
 
 void GrpcEndpoints::Shutdown(std::chrono::system_clock::time_point deadline) {

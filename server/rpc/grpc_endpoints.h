@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "grpcpp/channel.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
@@ -52,6 +53,12 @@ class GrpcEndpoints {
     return operators_.listener == nullptr ? port() : operators_.listener->port();
   }
 
+  // To the services of Options.address, without a socket: for what else brings calls in. Errors,
+  // limits and rights are those of any call.
+  std::shared_ptr<grpc::Channel> InProcessChannel() const;
+  // Full names of the services that it reaches.
+  const std::vector<std::string>& service_names() const { return service_names_; }
+
   // Takes no new connections and calls, and returns when those in progress ended or were cancelled
   // at `deadline`. Health watches are told first, and then ended.
   void Shutdown(std::chrono::system_clock::time_point deadline);
@@ -70,6 +77,7 @@ class GrpcEndpoints {
                       const NamedServices& services, RequestMetrics& metrics, Endpoint& endpoint);
 
   IdleCalls idle_calls_;
+  std::vector<std::string> service_names_;
   Endpoint callers_;
   Endpoint operators_;  // null: callers_ does it
 };

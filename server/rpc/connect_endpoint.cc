@@ -1,0 +1,417 @@
+#include "server/rpc/connect_endpoint.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/rpc/connect_errors.h"
+#include "server/rpc/openapi.h"
+#include "server/rpc/status_details.h"
+
+namespace groundswell {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::MessageFactory;
+using google::protobuf::MethodDescriptor;
+using google::protobuf::ServiceDescriptor;
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kProto = "application/proto";
+constexpr std::string_view kLines = "application/x-ndjson";
+constexpr std::string_view kOpenApiPath = "/openapi.json";
+constexpr char kAnswerBytesMax[] = "groundswell-answer-bytes-max";
+// What goes along as metadata.
+constexpr std::array<const char*, 4> kForwarded = {"authorization", "traceparent", "tracestate",
+                                                   kAnswerBytesMax};
+constexpr size_t kTimeoutDigitsMax = 10;  // Connect's own
+constexpr char kAllowedFields[] =
+    "authorization, content-type, connect-protocol-version, connect-timeout-ms, traceparent, "
+    "tracestate";
+
+grpc::Status BadRequest(std::string_view field, std::string_view value, std::string_view remedy) {
+  return ToGrpcStatus(InvalidField(field, value, remedy));
+}
+
+std::unique_ptr<Message> NewMessage(const google::protobuf::Descriptor& type) {
+  return std::unique_ptr<Message>(MessageFactory::generated_factory()->GetPrototype(&type)->New());
+}
+
+grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string ToBytes(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return bytes;
+}
+
+// `where`: "line 3: " or nothing.
+grpc::Status FromJson(std::string_view json, const google::protobuf::Descriptor& type,
+                      std::string_view where, grpc::ByteBuffer& out) {
+  const std::unique_ptr<Message> message = NewMessage(type);
+  const auto read = google::protobuf::util::JsonStringToMessage(
+      google::protobuf::StringPiece(json.data(), json.size()), message.get());
+  if (!read.ok()) {
+    return ToGrpcStatus(WithReason(
+        absl::InvalidArgumentError(fmt::format("{}the body is no {} as JSON: {}", where,
+                                               type.full_name(), std::string(read.message()))),
+        "UNDECODABLE_REQUEST"));
+  }
+  out = ToBuffer(message->SerializeAsString());
+  return grpc::Status::OK;
+}
+
+grpc::Status ToJson(const grpc::ByteBuffer& buffer, const google::protobuf::Descriptor& type,
+                    std::string& json) {
+  const std::unique_ptr<Message> message = NewMessage(type);
+  if (message->ParseFromString(ToBytes(buffer)) &&
+      google::protobuf::util::MessageToJsonString(*message, &json).ok()) {
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::INTERNAL, "the answer has no form as JSON; ask for application/proto"};
+}
+
+// Of a Content-Type, without its parameters.
+std::string MediaType(std::string_view value) {
+  std::string type;
+  for (const char c : value.substr(0, value.find(';'))) {
+    if (c != ' ' && c != '\t') type += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return type;
+}
+
+bool IsBlank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+// gRPC ends the process over metadata of other bytes.
+bool IsMetadataValue(std::string_view value) {
+  return std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+grpc::Status ReadTimeout(std::string_view value, grpc::ClientContext& context) {
+  if (value.empty()) return grpc::Status::OK;
+  int64_t ms = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ms);
+  if (value.size() > kTimeoutDigitsMax || error != std::errc() ||
+      end != value.data() + value.size() || ms < 0) {
+    return BadRequest("Connect-Timeout-Ms", value, "must be a whole number of at most 10 digits");
+  }
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(ms));
+  return grpc::Status::OK;
+}
+
+grpc::Status FillContext(const HttpRequest& request, grpc::ClientContext& context) {
+  const std::string_view version = request.Field("connect-protocol-version");
+  if (!version.empty() && version != "1") {
+    return BadRequest("Connect-Protocol-Version", version, "must be 1");
+  }
+  for (const char* const name : kForwarded) {
+    const std::string_view value = request.Field(name);
+    if (!IsMetadataValue(value)) return BadRequest(name, value, "must be printable ASCII");
+    if (!value.empty()) context.AddMetadata(name, std::string(value));
+  }
+  // A client of HTTP has no limit of its own for the size of an answer.
+  if (request.Field(kAnswerBytesMax).empty()) {
+    context.AddMetadata(kAnswerBytesMax, std::to_string(std::numeric_limits<int32_t>::max()));
+  }
+  return ReadTimeout(request.Field("connect-timeout-ms"), context);
+}
+
+std::string PathOf(const MethodDescriptor& method) {
+  return "/" + method.service()->full_name() + "/" + method.name();
+}
+
+// A unary call, from its request to its answer.
+struct ConnectCall {
+  explicit ConnectCall(std::shared_ptr<grpc::Channel> channel) : stub(std::move(channel)) {}
+
+  void Finish(const grpc::Status& status) {
+    if (!status.ok()) return answer(ConnectError(status));
+    if (!as_json) {
+      return answer({.body = ToBytes(response), .content_type = std::string(kProto)});
+    }
+    HttpAnswer made{.content_type = std::string(kJson)};
+    const grpc::Status printed = ToJson(response, *method->output_type(), made.body);
+    answer(printed.ok() ? std::move(made) : ConnectError(printed));
+  }
+
+  grpc::GenericStub stub;
+  grpc::ClientContext context;
+  const MethodDescriptor* method = nullptr;
+  bool as_json = false;
+  HttpServer::Answer answer;
+  grpc::ByteBuffer request;
+  grpc::ByteBuffer response;
+};
+
+// A stream of both directions, of which all requests are there at the beginning. Its own owner: it
+// goes when it is done.
+class ConnectStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  ConnectStream(std::shared_ptr<grpc::Channel> channel, const MethodDescriptor& method,
+                std::vector<grpc::ByteBuffer> requests, HttpServer::Answer answer)
+      : stub_(std::move(channel)),
+        method_(method),
+        requests_(std::move(requests)),
+        answer_(std::move(answer)) {}
+
+  grpc::ClientContext& context() { return context_; }
+
+  void Start() {
+    stub_.PrepareBidiStreamingCall(&context_, PathOf(method_), {}, this);
+    StartRead(&response_);
+    Write();
+    StartCall();
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (ok) Write();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    std::string line;
+    if (const grpc::Status s = ToJson(response_, *method_.output_type(), line); !s.ok()) {
+      line = ConnectErrorJson(s);
+    }
+    lines_ += line + "\n";
+    StartRead(&response_);
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    if (!status.ok() && lines_.empty()) {
+      answer_(ConnectError(status));
+    } else {
+      if (!status.ok()) lines_ += R"({"error":)" + ConnectErrorJson(status) + "}\n";
+      answer_({.body = std::move(lines_), .content_type = std::string(kLines)});
+    }
+    delete this;
+  }
+
+ private:
+  void Write() {
+    if (next_ == requests_.size()) return StartWritesDone();
+    StartWrite(&requests_[next_++]);
+  }
+
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  const MethodDescriptor& method_;
+  std::vector<grpc::ByteBuffer> requests_;
+  size_t next_ = 0;
+  grpc::ByteBuffer response_;
+  std::string lines_;
+  HttpServer::Answer answer_;
+};
+
+HttpAnswer Unimplemented(int status, const std::string& message) {
+  HttpAnswer answer = ConnectError({grpc::StatusCode::UNIMPLEMENTED, message});
+  answer.status = status;
+  return answer;
+}
+
+HttpAnswer UnsupportedType(const MethodDescriptor& method, std::string_view type,
+                           std::string_view right) {
+  HttpAnswer answer = Unimplemented(415, fmt::format("{} takes {}, and not Content-Type {}",
+                                                     method.full_name(), right, QuoteValue(type)));
+  answer.fields.emplace_back("Accept-Post", right);
+  return answer;
+}
+
+}  // namespace
+
+// What is called by which path, and how. Immutable.
+class ConnectCalls {
+ public:
+  ConnectCalls(const ConnectEndpoint::Options& options, std::shared_ptr<grpc::Channel> channel,
+               const std::vector<std::string>& services)
+      : origins_(options.origins),
+        channel_(std::move(channel)),
+        openapi_(OpenApiDocument(services)) {
+    for (const std::string& name : services) {
+      const auto* const service =
+          google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
+      if (service != nullptr) services_.push_back(service);
+    }
+  }
+
+  void Handle(HttpRequest request, HttpServer::Answer answer) const {
+    const std::string origin = AllowedOrigin(request.Field("origin"));
+    if (!origin.empty()) answer = WithOrigin(origin, std::move(answer));
+    if (request.method == "OPTIONS") return answer(Preflight(origin));
+    if (request.path == kOpenApiPath) return answer(OpenApi(request.method));
+    const MethodDescriptor* const method = FindMethod(request.path);
+    if (method == nullptr) {
+      return answer(Unimplemented(404, "there is no " + QuoteValue(request.path) +
+                                           " here; /openapi.json lists what there is"));
+    }
+    if (request.method != "POST") {
+      HttpAnswer refused = Unimplemented(405, "calls are made by POST");
+      refused.fields.emplace_back("Allow", "POST");
+      return answer(std::move(refused));
+    }
+    const std::string encoding = MediaType(request.Field("content-encoding"));
+    if (!encoding.empty() && encoding != "identity") {
+      return answer(Unimplemented(501, "a compressed body is not taken"));
+    }
+    Call(*method, request, std::move(answer));
+  }
+
+ private:
+  // "*" stands for whoever asks; empty: not allowed, or no browser's call of another origin.
+  std::string AllowedOrigin(std::string_view origin) const {
+    if (origin.empty()) return "";
+    if (std::ranges::find(origins_, "*") != origins_.end()) return "*";
+    const auto found = std::ranges::find(origins_, origin);
+    return found == origins_.end() ? "" : *found;
+  }
+
+  static HttpServer::Answer WithOrigin(const std::string& origin, HttpServer::Answer answer) {
+    return [origin, answer = std::move(answer)](HttpAnswer made) {
+      made.fields.emplace_back("Access-Control-Allow-Origin", origin);
+      made.fields.emplace_back("Access-Control-Expose-Headers", "Retry-After");
+      made.fields.emplace_back("Vary", "Origin");
+      answer(std::move(made));
+    };
+  }
+
+  static HttpAnswer Preflight(const std::string& origin) {
+    if (origin.empty()) return Unimplemented(403, "no such origin in server.connect_origins");
+    return {.status = 204,
+            .fields = {{"Access-Control-Allow-Methods", "GET, POST"},
+                       {"Access-Control-Allow-Headers", kAllowedFields},
+                       {"Access-Control-Max-Age", "7200"}}};
+  }
+
+  HttpAnswer OpenApi(std::string_view method) const {
+    if (method == "GET" || method == "HEAD") {
+      return {.body = openapi_, .content_type = std::string(kJson)};
+    }
+    HttpAnswer refused = Unimplemented(405, "this is read by GET");
+    refused.fields.emplace_back("Allow", "GET, HEAD");
+    return refused;
+  }
+
+  const MethodDescriptor* FindMethod(std::string_view path) const {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string_view::npos || slash == 0) return nullptr;
+    const std::string_view name = path.substr(1, slash - 1);
+    const auto service = std::ranges::find(services_, name, &ServiceDescriptor::full_name);
+    if (service == services_.end()) return nullptr;
+    return (*service)->FindMethodByName(std::string(path.substr(slash + 1)));
+  }
+
+  void Call(const MethodDescriptor& method, HttpRequest& request, HttpServer::Answer answer) const {
+    const std::string type = MediaType(request.Field("content-type"));
+    if (method.client_streaming() && method.server_streaming()) {
+      if (type != kLines) return answer(UnsupportedType(method, type, kLines));
+      return StartStream(method, request, std::move(answer));
+    }
+    if (method.client_streaming() || method.server_streaming()) {
+      return answer(Unimplemented(501, method.full_name() + " is a stream, for gRPC alone"));
+    }
+    if (type != kJson && type != kProto) {
+      return answer(UnsupportedType(method, type, "application/json, application/proto"));
+    }
+    StartUnary(method, type == kJson, request, std::move(answer));
+  }
+
+  void StartUnary(const MethodDescriptor& method, bool as_json, HttpRequest& request,
+                  HttpServer::Answer answer) const {
+    auto call = std::make_shared<ConnectCall>(channel_);
+    grpc::Status status = FillContext(request, call->context);
+    if (status.ok() && as_json) {
+      // An empty body is an empty message, which curl -d '' sends.
+      status = FromJson(request.body.empty() ? "{}" : request.body, *method.input_type(), "",
+                        call->request);
+    } else if (status.ok()) {
+      call->request = ToBuffer(request.body);
+    }
+    if (!status.ok()) return answer(ConnectError(status));
+    call->method = &method;
+    call->as_json = as_json;
+    call->answer = std::move(answer);
+    call->stub.UnaryCall(&call->context, PathOf(method), {}, &call->request, &call->response,
+                         [call](const grpc::Status& result) { call->Finish(result); });
+  }
+
+  // All lines are read before the first is sent on: a body that breaks off counts nothing.
+  void StartStream(const MethodDescriptor& method, const HttpRequest& request,
+                   HttpServer::Answer answer) const {
+    std::vector<grpc::ByteBuffer> messages;
+    const std::string_view body = request.body;
+    size_t number = 0;
+    for (size_t begin = 0; begin < body.size();) {
+      const size_t end = std::min(body.find('\n', begin), body.size());
+      const std::string_view line = body.substr(begin, end - begin);
+      begin = end + 1;
+      ++number;
+      if (IsBlank(line)) continue;
+      const std::string where = fmt::format("line {}: ", number);
+      const grpc::Status read =
+          FromJson(line, *method.input_type(), where, messages.emplace_back());
+      if (!read.ok()) return answer(ConnectError(read));
+    }
+    auto stream = std::make_unique<ConnectStream>(channel_, method, std::move(messages), answer);
+    const grpc::Status status = FillContext(request, stream->context());
+    if (!status.ok()) return answer(ConnectError(status));
+    stream.release()->Start();
+  }
+
+  const std::vector<std::string> origins_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::string openapi_;
+  std::vector<const ServiceDescriptor*> services_;
+};
+
+ConnectEndpoint::ConnectEndpoint(std::unique_ptr<ConnectCalls> calls,
+                                 std::unique_ptr<HttpServer> server)
+    : calls_(std::move(calls)), server_(std::move(server)) {}
+
+ConnectEndpoint::~ConnectEndpoint() = default;
+
+absl::StatusOr<std::unique_ptr<ConnectEndpoint>> ConnectEndpoint::Start(
+    const Options& options, std::shared_ptr<grpc::Channel> channel,
+    const std::vector<std::string>& services) {
+  auto calls = std::make_unique<ConnectCalls>(options, std::move(channel), services);
+  auto server =
+      HttpServer::Start(options.address,
+                        {.setting = "server.connect_address",
+                         .thread_name = "connect",
+                         .connections_max = options.connections_max,
+                         .body_bytes_max = options.message_bytes_max,
+                         .transfer = options.transfer,
+                         .idle = options.idle,
+                         .on_cut_off = options.on_cut_off},
+                        [calls = calls.get()](HttpRequest request, HttpServer::Answer answer) {
+                          calls->Handle(std::move(request), std::move(answer));
+                        });
+  if (!server.ok()) return server.status();
+  return std::unique_ptr<ConnectEndpoint>(
+      new ConnectEndpoint(std::move(calls), *std::move(server)));
+}
+
+}  // namespace groundswell

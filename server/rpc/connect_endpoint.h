@@ -1,0 +1,76 @@
+// ConnectEndpoint: the services for whoever does not speak gRPC: the Connect protocol for unary
+// calls (connectrpc.com/docs/protocol), as JSON or protobuf over HTTP/1.1.
+//
+//   POST /groundswell.v1.RecommendationService/Recommend      {"userId": "17850", "pageSize": 10}
+//
+// Each call goes on to the gRPC server of this process, over a channel that has no socket: so
+// rights, limits, deadlines, checks, error details, metrics and traces are those of gRPC, and there
+// is one of each.
+//
+//   request   Content-Type application/json or application/proto; `Authorization`, `traceparent`
+//             and `groundswell-answer-bytes-max` go along, `Connect-Timeout-Ms` becomes the
+//             deadline. JSON is protobuf's own mapping; a field that the message does not have is
+//             an error.
+//   answer    200 and the message in the request's form; else the status that Connect has for the
+//             code, and {"code", "message", "details": [{"type", "value", "debug"}]} as JSON;
+//             Retry-After where the error has a RetryInfo.
+//   streams   Ingest takes application/x-ndjson, an IngestRequest on each line, and answers with
+//             an IngestResponse on each; a stream that broke ends with a line of its error, as
+//             {"error": ...}. Both are whole before they are sent on, so at most as long as a
+//             message may be. ReadLog is for gRPC alone.
+//   GET       /openapi.json (server/rpc/openapi.h)
+//
+// Browsers of other origins are let in by Options.origins.
+#ifndef GROUNDSWELL_SERVER_RPC_CONNECT_ENDPOINT_H_
+#define GROUNDSWELL_SERVER_RPC_CONNECT_ENDPOINT_H_
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/channel.h"
+#include "server/process/http_server.h"
+
+namespace groundswell {
+
+class ConnectCalls;
+
+class ConnectEndpoint {
+ public:
+  struct Options {
+    std::string address;
+    size_t connections_max = 1'024;
+    size_t message_bytes_max = size_t{4} << 20;
+    std::chrono::milliseconds transfer{30'000};
+    std::chrono::milliseconds idle{75'000};
+    // That a browser may call from, e.g. "https://shop.example"; "*": any.
+    std::vector<std::string> origins;
+    std::function<void()> on_cut_off = [] {};
+  };
+
+  // `services`: full names of those that `channel` reaches and that may be called here. Unavailable
+  // as HttpServer::Start.
+  static absl::StatusOr<std::unique_ptr<ConnectEndpoint>> Start(
+      const Options& options, std::shared_ptr<grpc::Channel> channel,
+      const std::vector<std::string>& services);
+  ~ConnectEndpoint();
+
+  // Takes no new connections and requests. The calls that are under way end with the gRPC server;
+  // their answers are still sent until this is destroyed.
+  void StopAccepting() { server_->StopAccepting(); }
+  int port() const { return server_->port(); }
+
+ private:
+  ConnectEndpoint(std::unique_ptr<ConnectCalls> calls, std::unique_ptr<HttpServer> server);
+
+  std::unique_ptr<ConnectCalls> calls_;
+  std::unique_ptr<HttpServer> server_;  // last: its handler uses the calls
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_SERVER_RPC_CONNECT_ENDPOINT_H_

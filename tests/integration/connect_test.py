@@ -1,0 +1,321 @@
+"""The services over HTTP, asked by a client that knows nothing of gRPC; and by one that means ill.
+
+    connect_test.py SERVER_PROGRAM SNAPSHOT_DIRECTORY
+"""
+
+import base64
+import http.client
+import json
+import pathlib
+import random
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+RECOMMEND = "/groundswell.v1.RecommendationService/Recommend"
+RANK = "/groundswell.v1.RecommendationService/Rank"
+SIMILAR = "/groundswell.v1.RecommendationService/SimilarItems"
+RECORD = "/groundswell.v1.InteractionService/RecordInteraction"
+INGEST = "/groundswell.v1.InteractionService/Ingest"
+STATUS = "/groundswell.v1.AdminService/GetServerStatus"
+USER, ITEM = "17850", "85123A"
+JSON = {"Content-Type": "application/json"}
+# The SHA-256 of "secret-of-the-shop".
+CLIENTS = """[[client]]
+name = "shop"
+token_sha256 = "{digest}"
+rights = ["read"]
+"""
+
+
+class Server:
+    def __init__(self, program, snapshot, directory, *flags):
+        self.data_dir = pathlib.Path(directory) / "db"
+        if not self.data_dir.exists():
+            subprocess.run([program, "import", "--snapshot", snapshot, "--data-dir", self.data_dir], check=True,
+                           stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [program, "serve", f"--server.data_dir={self.data_dir}", "--server.grpc_address=127.0.0.1:0",
+             "--server.http_address=127.0.0.1:0", "--server.connect_address=127.0.0.1:0", "--logging.level=warn",
+             "--request.default_deadline_ms=60000", "--request.consistency_wait_ms=600000", *flags],
+            stdout=subprocess.PIPE, text=True)
+        line = next(line for line in self.process.stdout if line.startswith("ready "))
+        self.ports = {name: int(port) for name, port in re.findall(r"(\w+)_port=(\d+)", line)}
+
+    def stop(self):
+        self.process.terminate()
+        self.process.stdout.close()
+        return self.process.wait(60)
+
+    def connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.ports["connect"], timeout=60)
+
+    def ask(self, path, body, headers=None, method="POST", connection=None):
+        """Status, headers, body of one request."""
+        own = connection or self.connection()
+        own.request(method, path, body, JSON if headers is None else headers)
+        answer = own.getresponse()
+        content = answer.read()
+        if connection is None:
+            own.close()
+        return answer.status, answer.headers, content
+
+    def call(self, path, message, **fields):
+        """The answer as an object; fails where it is an error."""
+        status, headers, body = self.ask(path, json.dumps(message), {**JSON, **fields})
+        assert status == 200 and headers["Content-Type"] == "application/json", (status, body)
+        return json.loads(body)
+
+    def metrics(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http"], timeout=60)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
+
+
+class ConnectTest(unittest.TestCase):
+    program = snapshot = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="groundswell-test-")
+        cls.server = Server(cls.program, cls.snapshot, cls.directory.name,
+                            "--server.connect_origins=https://shop.example,https://other.example")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+        cls.directory.cleanup()
+
+    def error(self, path, body, headers=None, method="POST"):
+        status, fields, content = self.server.ask(path, body, headers, method)
+        self.assertEqual(fields["Content-Type"], "application/json")
+        return status, json.loads(content)
+
+    def test_recommends_and_sees_an_interaction_at_once(self):
+        before = self.server.call(RECOMMEND, {"userId": USER, "pageSize": 5})
+        self.assertEqual(len(before["items"]), 5)
+        self.assertTrue(before["items"][0]["itemId"])
+        recorded = self.server.call(RECORD, {"interaction": {
+            "eventId": "connect-1", "userId": USER, "itemId": ITEM, "eventType": "purchase",
+            "eventTime": "2011-12-09T12:00:00Z"}})
+        self.assertGreater(int(recorded["offset"]), 0)
+        after = self.server.call(RECOMMEND, {"userId": USER, "pageSize": 5,
+                                             "consistencyToken": recorded["consistencyToken"]})
+        self.assertNotEqual([i["itemId"] for i in before["items"]], [i["itemId"] for i in after["items"]])
+
+    def test_the_snake_case_names_of_the_proto_are_taken_too(self):
+        self.assertEqual(len(self.server.call(RECOMMEND, {"user_id": USER, "page_size": 3})["items"]), 3)
+
+    def test_protobuf_in_protobuf_out(self):
+        # user_id is field 1 or what the message says: made by hand from what JSON gives is not possible, so
+        # an empty message is sent, whose error is JSON, and a status, which needs nothing.
+        status, headers, body = self.server.ask(STATUS, b"", {"Content-Type": "application/proto"})
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/proto"))
+        self.assertIn(b"online-retail", body)
+        status, error = self.error(STATUS, b"\xff\xff\xff", {"Content-Type": "application/proto"})
+        self.assertEqual((status, error["code"]), (400, "invalid_argument"))
+
+    def test_many_calls_on_one_connection(self):
+        connection = self.server.connection()
+        for _ in range(20):
+            status, _, body = self.server.ask(RECOMMEND, json.dumps({"userId": USER, "pageSize": 2}),
+                                              connection=connection)
+            self.assertEqual((status, len(json.loads(body)["items"])), (200, 2))
+        connection.close()
+
+    def test_errors_are_those_of_grpc_with_their_details(self):
+        status, error = self.error(RECOMMEND, json.dumps({"userId": USER, "pageSize": -1}))
+        self.assertEqual((status, error["code"]), (400, "invalid_argument"))
+        self.assertIn("page_size", error["message"])
+        kinds = {detail["type"]: detail for detail in error["details"]}
+        self.assertEqual(kinds["google.rpc.ErrorInfo"]["debug"]["reason"], "INVALID_FIELD")
+        value = kinds["google.rpc.ErrorInfo"]["value"]
+        self.assertIn(b"INVALID_FIELD", base64.b64decode(value + "=" * (-len(value) % 4)))
+        status, error = self.error(SIMILAR, json.dumps({"itemId": "no such item"}))
+        self.assertEqual((status, error["code"]), (404, "not_found"))
+
+    def test_what_is_no_message_says_what_is_wrong(self):
+        for body, about in [("{", "JSON"), ('{"userIdd": "x"}', "userIdd"), ('{"userId": 5}', "user_id"), ("[1]", "JSON"),
+                            ('{"a":' * 5000, "JSON")]:
+            status, error = self.error(RECOMMEND, body)
+            self.assertEqual((status, error["code"]), (400, "invalid_argument"), body[:20])
+            self.assertIn(about, error["message"])
+
+    def test_what_is_asked_the_wrong_way_is_told_the_right_one(self):
+        status, fields, _ = self.server.ask(RECOMMEND, None, {}, "GET")
+        self.assertEqual((status, fields["Allow"]), (405, "POST"))
+        status, fields, _ = self.server.ask(RECOMMEND, "x", {"Content-Type": "text/plain"})
+        self.assertEqual((status, fields["Accept-Post"]), (415, "application/json, application/proto"))
+        self.assertEqual(self.error("/nothing", "{}")[0], 404)
+        self.assertEqual(self.error("/groundswell.v1.RecommendationService/Nothing", "{}")[0], 404)
+        self.assertEqual(self.error("/grpc.health.v1.Health/Check", "{}")[0], 404)
+        self.assertEqual(self.error(RECOMMEND, "x", {**JSON, "Content-Encoding": "gzip"})[0], 501)
+        self.assertEqual(self.error(RECOMMEND, "{}", {**JSON, "Connect-Protocol-Version": "2"})[0], 400)
+        self.assertEqual(self.error(RECOMMEND, "{}", {**JSON, "Connect-Timeout-Ms": "soon"})[0], 400)
+        self.assertEqual(self.error(RECOMMEND, "{}", {**JSON, "Authorization": "Bearer \xe9"})[0], 400)
+        self.assertEqual(self.error("/groundswell.v1.AdminService/ReadLog", "{}")[0], 501)
+
+    def test_a_deadline_that_has_passed_is_one(self):
+        status, error = self.error(RECOMMEND, json.dumps({"userId": USER}), {**JSON, "Connect-Timeout-Ms": "0"})
+        self.assertEqual((status, error["code"]), (504, "deadline_exceeded"))
+
+    def test_lines_in_and_lines_out(self):
+        def batch(number, item=ITEM):
+            return json.dumps({"interactions": [
+                {"eventId": f"line-{number}", "userId": "by-lines", "itemId": item, "eventType": "purchase",
+                 "eventTime": f"2011-12-09T12:00:0{number}Z"}]})
+        lines = {"Content-Type": "application/x-ndjson"}
+        body = batch(1) + "\n\n" + batch(2) + "\r\n" + batch(3, "no such item") + "\n" + batch(1)
+        status, headers, content = self.server.ask(INGEST, body, lines)
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/x-ndjson"))
+        answers = [json.loads(line) for line in content.splitlines()]
+        self.assertEqual([int(a.get("batchIndex", 0)) for a in answers], [0, 1, 2, 3])
+        self.assertEqual([a.get("acceptedCount", 0) for a in answers], [1, 1, 0, 0])
+        self.assertEqual(answers[3]["duplicateCount"], 1)
+        self.assertIn("no such item", answers[2]["refusals"][0]["status"]["message"])
+        # Nothing of a body of which a line cannot be read.
+        status, error = self.error(INGEST, batch(4) + "\n{\n", lines)
+        self.assertEqual(status, 400)
+        self.assertIn("line 2: ", error["message"])
+        again = self.server.ask(INGEST, batch(4), lines)[2]
+        self.assertEqual(json.loads(again)["acceptedCount"], 1)
+        self.assertEqual(self.server.ask(INGEST, "{}", JSON)[0], 415)
+
+    def test_openapi_has_every_unary_call(self):
+        status, _, body = self.server.ask("/openapi.json", None, {}, "GET")
+        document = json.loads(body)
+        self.assertEqual((status, document["openapi"]), (200, "3.1.0"))
+        self.assertIn(RECOMMEND, document["paths"])
+        self.assertIn(STATUS, document["paths"])
+        self.assertNotIn(INGEST, document["paths"])
+        schemas = document["components"]["schemas"]
+        for reference in re.findall(r'"#/components/schemas/([^"]+)"', body.decode()):
+            self.assertIn(reference, schemas)
+        self.assertEqual(schemas["groundswell.v1.RecommendRequest"]["properties"]["userId"], {"type": "string"})
+
+    def test_browsers_of_the_configured_origins_are_let_in(self):
+        ours = {"Origin": "https://shop.example"}
+        status, fields, _ = self.server.ask(RECOMMEND, None, {**ours, "Access-Control-Request-Method": "POST"}, "OPTIONS")
+        self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (204, "https://shop.example"))
+        self.assertIn("content-type", fields["Access-Control-Allow-Headers"])
+        status, fields, _ = self.server.ask(RECOMMEND, json.dumps({"userId": USER}), {**JSON, **ours})
+        self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (200, "https://shop.example"))
+        status, fields, _ = self.server.ask(RECOMMEND, None, {"Origin": "https://evil.example"}, "OPTIONS")
+        self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (403, None))
+
+    def test_calls_are_counted_as_those_of_grpc(self):
+        def count():
+            pattern = r'^groundswell_requests_total\{[^}]*method="Rank"[^}]*\} (\d+)'
+            return sum(int(n) for n in re.findall(pattern, self.server.metrics(), re.MULTILINE))
+        before = count()
+        self.server.call(RANK, {"userId": USER, "itemIds": [ITEM]})
+        self.assertEqual(count(), before + 1)
+
+    def test_bodies_are_bounded_each_and_together(self):
+        def promise(size):
+            peer = socket.create_connection(("127.0.0.1", self.server.ports["connect"]), timeout=60)
+            peer.sendall(f"POST {RECOMMEND} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                         f"Content-Length: {size}\r\nExpect: 100-continue\r\n\r\n".encode())
+            return peer
+
+        with promise(5 << 20) as peer:
+            self.assertTrue(peer.recv(100).startswith(b"HTTP/1.1 413"))
+        # Forty peers that promise four megabytes each and send none: those beyond what all bodies may have
+        # are refused, and when they are gone there is room again.
+        silent = []
+        refused = 0
+        for _ in range(40):
+            silent.append(promise(4 << 20))
+            refused += silent[-1].recv(100).startswith(b"HTTP/1.1 503")
+        self.assertEqual(refused, 24)
+        for peer in silent:
+            peer.close()
+        for _ in range(100):
+            if self.server.ask(RECOMMEND, json.dumps({"userId": USER, "pageSize": 1}))[0] == 200:
+                break
+        self.assertEqual(len(self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})["items"]), 1)
+
+    def test_whatever_is_sent_honest_calls_go_on(self):
+        seed = (f"POST {RECOMMEND} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnect-Timeout-Ms: 1000\r\n"
+                'Content-Length: 18\r\n\r\n{"userId":"17850"}').encode()
+        rng = random.Random(1)
+        for _ in range(300):
+            broken = bytearray(seed)
+            for _ in range(rng.randrange(1, 8)):
+                at = rng.randrange(len(broken))
+                kind = rng.randrange(3)
+                if kind == 0:
+                    broken[at] = rng.randrange(256)
+                elif kind == 1:
+                    del broken[at:at + rng.randrange(1, 20)]
+                else:
+                    broken[at:at] = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 20)))
+            with socket.create_connection(("127.0.0.1", self.server.ports["connect"]), timeout=60) as peer:
+                peer.sendall(broken)
+                peer.shutdown(socket.SHUT_WR)
+                try:
+                    while peer.recv(65536):
+                        pass
+                except ConnectionResetError:
+                    pass
+        self.assertEqual(len(self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})["items"]), 1)
+
+    def test_a_hundred_callers_at_once(self):
+        failures = []
+
+        def calls():
+            try:
+                for _ in range(5):
+                    self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})
+            except Exception as error:  # told by the test's own thread
+                failures.append(error)
+
+        threads = [threading.Thread(target=calls) for _ in range(100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+
+
+class RightsTest(unittest.TestCase):
+    def test_rights_are_those_of_the_clients_file(self):
+        import hashlib
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            clients = pathlib.Path(directory) / "clients.toml"
+            clients.write_text(CLIENTS.format(digest=hashlib.sha256(b"secret-of-the-shop").hexdigest()), encoding="utf-8")
+            server = Server(ConnectTest.program, ConnectTest.snapshot, directory, f"--access.clients_file={clients}")
+            try:
+                status, fields, body = server.ask(RECOMMEND, json.dumps({"userId": USER}))
+                self.assertEqual((status, json.loads(body)["code"]), (401, "unauthenticated"))
+                bearer = {**JSON, "Authorization": "Bearer secret-of-the-shop"}
+                self.assertEqual(server.ask(RECOMMEND, json.dumps({"userId": USER}), bearer)[0], 200)
+                status, _, body = server.ask(STATUS, "{}", bearer)
+                self.assertEqual((status, json.loads(body)["code"]), (403, "permission_denied"))
+            finally:
+                self.assertEqual(server.stop(), 0)
+
+    def test_no_plain_text_beside_tls_but_on_loopback(self):
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            subprocess.run([ConnectTest.program, "import", "--snapshot", ConnectTest.snapshot, "--data-dir",
+                            f"{directory}/db"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout",
+                            f"{directory}/key.pem", "-out", f"{directory}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+            ended = subprocess.run(
+                [ConnectTest.program, "serve", f"--server.data_dir={directory}/db", "--server.grpc_address=127.0.0.1:0",
+                 "--server.http_address=127.0.0.1:0", "--server.connect_address=0.0.0.0:0",
+                 f"--tls.certificate_file={directory}/cert.pem", f"--tls.key_file={directory}/key.pem"],
+                capture_output=True, text=True, timeout=120)
+            self.assertEqual(ended.returncode, 1)
+            self.assertIn('server.connect_address is "0.0.0.0:0"', ended.stderr)
+
+
+if __name__ == "__main__":
+    ConnectTest.program, ConnectTest.snapshot = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1], verbosity=2)
