@@ -62,11 +62,11 @@ std::optional<HttpAnswer> AnswerTo(const error_code& error, size_t body_bytes_ma
   if (error == http::error::end_of_stream || error == http::error::partial_message) {
     return std::nullopt;
   }
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+  if (error == http::error::header_limit) {
     return HttpAnswer{.status = CodeOf(http::status::request_header_fields_too_large),
                       .body = fmt::format("a header has at most {} bytes here\n", kHeaderBytesMax)};
   }
-  if (error == http::error::body_limit) {
+  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
     return HttpAnswer{.status = CodeOf(http::status::payload_too_large),
                       .body = fmt::format("a body has at most {} bytes here\n", body_bytes_max)};
   }
@@ -180,7 +180,9 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   HttpConnection(tcp::socket socket, HttpListener& listener)
-      : stream_(std::move(socket)), listener_(listener) {}
+      : stream_(std::move(socket)),
+        listener_(listener),
+        buffer_(kHeaderBytesMax + std::min(listener.options().body_bytes_max, kReadBytesMax)) {}
 
   void ReadRequest();
   void Send(HttpAnswer answer);
@@ -205,7 +207,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   beast::tcp_stream stream_;
   HttpListener& listener_;
-  beast::flat_buffer buffer_{kHeaderBytesMax + kReadBytesMax};
+  beast::flat_buffer buffer_;
   // Made anew for each request.
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
