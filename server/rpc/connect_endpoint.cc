@@ -31,20 +31,20 @@ using google::protobuf::MessageFactory;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
-constexpr std::string_view kJson = "application/json";
-constexpr std::string_view kProto = "application/proto";
-constexpr std::string_view kLines = "application/x-ndjson";
+constexpr std::string_view kJsonType = "application/json";
+constexpr std::string_view kProtoType = "application/proto";
+constexpr std::string_view kLinesType = "application/x-ndjson";
 constexpr std::string_view kOpenApiPath = "/openapi.json";
-constexpr char kAnswerBytesMax[] = "groundswell-answer-bytes-max";
+constexpr char kAnswerBytesField[] = "groundswell-answer-bytes-max";
 // What goes along as metadata.
 constexpr std::array<const char*, 4> kForwarded = {"authorization", "traceparent", "tracestate",
-                                                   kAnswerBytesMax};
+                                                   kAnswerBytesField};
 constexpr size_t kTimeoutDigitsMax = 10;  // Connect's own
 constexpr char kAllowedFields[] =
     "authorization, content-type, connect-protocol-version, connect-timeout-ms, traceparent, "
     "tracestate";
 
-grpc::Status BadRequest(std::string_view field, std::string_view value, std::string_view remedy) {
+grpc::Status BadField(std::string_view field, std::string_view value, std::string_view remedy) {
   return ToGrpcStatus(InvalidField(field, value, remedy));
 }
 
@@ -117,7 +117,7 @@ grpc::Status ReadTimeout(std::string_view value, grpc::ClientContext& context) {
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ms);
   if (value.size() > kTimeoutDigitsMax || error != std::errc() ||
       end != value.data() + value.size() || ms < 0) {
-    return BadRequest("Connect-Timeout-Ms", value, "must be a whole number of at most 10 digits");
+    return BadField("Connect-Timeout-Ms", value, "must be a whole number of at most 10 digits");
   }
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(ms));
   return grpc::Status::OK;
@@ -126,16 +126,16 @@ grpc::Status ReadTimeout(std::string_view value, grpc::ClientContext& context) {
 grpc::Status FillContext(const HttpRequest& request, grpc::ClientContext& context) {
   const std::string_view version = request.Field("connect-protocol-version");
   if (!version.empty() && version != "1") {
-    return BadRequest("Connect-Protocol-Version", version, "must be 1");
+    return BadField("Connect-Protocol-Version", version, "must be 1");
   }
   for (const char* const name : kForwarded) {
     const std::string_view value = request.Field(name);
-    if (!IsMetadataValue(value)) return BadRequest(name, value, "must be printable ASCII");
+    if (!IsMetadataValue(value)) return BadField(name, value, "must be printable ASCII");
     if (!value.empty()) context.AddMetadata(name, std::string(value));
   }
   // A client of HTTP has no limit of its own for the size of an answer.
-  if (request.Field(kAnswerBytesMax).empty()) {
-    context.AddMetadata(kAnswerBytesMax, std::to_string(std::numeric_limits<int32_t>::max()));
+  if (request.Field(kAnswerBytesField).empty()) {
+    context.AddMetadata(kAnswerBytesField, std::to_string(std::numeric_limits<int32_t>::max()));
   }
   return ReadTimeout(request.Field("connect-timeout-ms"), context);
 }
@@ -151,9 +151,9 @@ struct ConnectCall {
   void Finish(const grpc::Status& status) {
     if (!status.ok()) return answer(ConnectError(status));
     if (!as_json) {
-      return answer({.body = ToBytes(response), .content_type = std::string(kProto)});
+      return answer({.body = ToBytes(response), .content_type = std::string(kProtoType)});
     }
-    HttpAnswer made{.content_type = std::string(kJson)};
+    HttpAnswer made{.content_type = std::string(kJsonType)};
     const grpc::Status printed = ToJson(response, *method->output_type(), made.body);
     answer(printed.ok() ? std::move(made) : ConnectError(printed));
   }
@@ -206,7 +206,7 @@ class ConnectStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byt
       answer_(ConnectError(status));
     } else {
       if (!status.ok()) lines_ += R"({"error":)" + ConnectErrorJson(status) + "}\n";
-      answer_({.body = std::move(lines_), .content_type = std::string(kLines)});
+      answer_({.body = std::move(lines_), .content_type = std::string(kLinesType)});
     }
     delete this;
   }
@@ -308,7 +308,7 @@ class ConnectCalls {
 
   HttpAnswer OpenApi(std::string_view method) const {
     if (method == "GET" || method == "HEAD") {
-      return {.body = openapi_, .content_type = std::string(kJson)};
+      return {.body = openapi_, .content_type = std::string(kJsonType)};
     }
     HttpAnswer refused = Unimplemented(405, "this is read by GET");
     refused.fields.emplace_back("Allow", "GET, HEAD");
@@ -327,16 +327,16 @@ class ConnectCalls {
   void Call(const MethodDescriptor& method, HttpRequest& request, HttpServer::Answer answer) const {
     const std::string type = MediaType(request.Field("content-type"));
     if (method.client_streaming() && method.server_streaming()) {
-      if (type != kLines) return answer(UnsupportedType(method, type, kLines));
+      if (type != kLinesType) return answer(UnsupportedType(method, type, kLinesType));
       return StartStream(method, request, std::move(answer));
     }
     if (method.client_streaming() || method.server_streaming()) {
       return answer(Unimplemented(501, method.full_name() + " is a stream, for gRPC alone"));
     }
-    if (type != kJson && type != kProto) {
+    if (type != kJsonType && type != kProtoType) {
       return answer(UnsupportedType(method, type, "application/json, application/proto"));
     }
-    StartUnary(method, type == kJson, request, std::move(answer));
+    StartUnary(method, type == kJsonType, request, std::move(answer));
   }
 
   void StartUnary(const MethodDescriptor& method, bool as_json, HttpRequest& request,
