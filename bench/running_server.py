@@ -57,9 +57,9 @@ class RunningServer:
         if not line.startswith("ready "):
             self.stop()
             sys.exit("bench: the server did not start; its message stands above")
-        ports = dict(part.split("=") for part in line.split()[1:])
-        self.address = f"127.0.0.1:{ports['grpc_port']}"
-        self._metrics_url = f"http://127.0.0.1:{ports['http_port']}/metrics"
+        self.ports = {name: int(port) for name, port in (part.split("=") for part in line.split()[1:])}
+        self.address = f"127.0.0.1:{self.ports['grpc_port']}"
+        self._metrics_url = f"http://127.0.0.1:{self.ports['http_port']}/metrics"
 
     def stop(self):
         self.process.terminate()

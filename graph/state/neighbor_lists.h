@@ -89,6 +89,16 @@ class NeighborLists {
     if (((handle ^ list.handle_) & kBlockMask) != 0) return std::nullopt;
     return ToNeighbor(word);
   }
+  // The newest position below `end` (at most list.size()) that has this node; nullopt: there is
+  // none. What is found is to be Read, which says whether the node still has that block.
+  static std::optional<size_t> FindBefore(const List& list, size_t end, uint32_t node) {
+    constexpr uint64_t kNodeMask = uint64_t{kNodesMax - 1} << 4;
+    const uint64_t wanted = uint64_t{node} << 4;
+    while (end-- > 0) {
+      if ((list.words_[end].load(std::memory_order_relaxed) & kNodeMask) == wanted) return end;
+    }
+    return std::nullopt;
+  }
   // All neighbours, oldest first, to `out` (its old content is dropped, its capacity reused). Each
   // of them is whole; one that moves up in time meanwhile may be met twice or not at all.
   void CopyTo(uint32_t node, std::vector<Neighbor>& out) const;

@@ -369,19 +369,46 @@ absl::Status FaissIndex::CheckProcessor() {
   return absl::OkStatus();
 }
 
-void InnerProducts(std::span<const float> query, const float* rows, std::span<float> scores) {
-  for (float& score : scores) {
-    score = faiss::fvec_inner_product(query.data(), rows, query.size());
-    rows += query.size();
+namespace {
+
+// A FAISS without AVX2 adds one product after the other, and each waits for the sum before it: the
+// sums of so many rows side by side are the same bits in less than half the time.
+constexpr size_t kRowsSideBySide = 8;
+
+void InnerProductsSideBySide(std::span<const float> query,
+                             const std::array<const float*, kRowsSideBySide>& rows, float* scores) {
+  std::array<float, kRowsSideBySide> sums{};
+  for (size_t i = 0; i < query.size(); ++i) {
+    for (size_t row = 0; row < kRowsSideBySide; ++row) sums[row] += query[i] * rows[row][i];
   }
+  std::ranges::copy(sums, scores);
+}
+
+// `row_of(i)`: the row of scores[i].
+template <typename RowOf>
+void InnerProductsOf(std::span<const float> query, std::span<float> scores, const RowOf& row_of) {
+  static const bool one_by_one = FaissIndex::Simd() == "GENERIC";
+  size_t at = 0;
+  for (; one_by_one && at + kRowsSideBySide <= scores.size(); at += kRowsSideBySide) {
+    std::array<const float*, kRowsSideBySide> rows;
+    for (size_t row = 0; row < kRowsSideBySide; ++row) rows[row] = row_of(at + row);
+    InnerProductsSideBySide(query, rows, scores.data() + at);
+  }
+  for (; at < scores.size(); ++at) {
+    scores[at] = faiss::fvec_inner_product(query.data(), row_of(at), query.size());
+  }
+}
+
+}  // namespace
+
+void InnerProducts(std::span<const float> query, const float* rows, std::span<float> scores) {
+  InnerProductsOf(query, scores, [&](size_t i) { return rows + i * query.size(); });
 }
 
 void InnerProducts(std::span<const float> query, const ItemVectors& vectors,
                    std::span<const ItemIndex> items, std::span<float> scores) {
-  for (size_t i = 0; i < items.size(); ++i) {
-    const float* const row = vectors.Of(items[i]).data();
-    scores[i] = faiss::fvec_inner_product(query.data(), row, query.size());
-  }
+  InnerProductsOf(query, scores.first(items.size()),
+                  [&](size_t i) { return vectors.Of(items[i]).data(); });
 }
 
 void SearchOnOneThread() {

@@ -74,13 +74,14 @@ void NextItems::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) co
 // Where the writer gives the user another list meanwhile, what was read of it counts.
 void NextItems::AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& scratch) const {
   const NeighborLists::List trace = adjacency_.traces().Find(user);
-  size_t places = 0;
-  for (size_t place = trace.size(); place > 0 && places < options_.places_max; --place) {
-    const auto step = NeighborLists::Read(trace, place - 1);
+  size_t end = trace.size();
+  for (size_t places = 0; places < options_.places_max; ++places) {
+    const auto place = NeighborLists::FindBefore(trace, end, ToInt(item));
+    if (!place.has_value()) return;
+    const auto step = NeighborLists::Read(trace, *place);
     if (!step.has_value()) return;
-    if (step->node != ToInt(item)) continue;
-    ++places;
-    if (!AddFrom(trace, place - 1, step->time_s, weight, scratch)) return;
+    if (!AddFrom(trace, *place, step->time_s, weight, scratch)) return;
+    end = *place;
   }
 }
 

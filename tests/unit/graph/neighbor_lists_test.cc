@@ -118,6 +118,22 @@ TEST(NeighborListsTest, OneOlderThanAllOfAFullListDoesNotComeIn) {
   EXPECT_EQ(lists.evicted_count(), 1u);
 }
 
+TEST(NeighborListsTest, ANodeIsFoundFromTheNewestOn) {
+  NeighborLists lists(kMany);
+  const uint32_t highest = NeighborLists::kNodesMax - 1;
+  for (const uint32_t node : {5u, highest, 5u, 4u, 5u}) {
+    lists.Append(3, At(node, node, NeighborLists::kWeightMax));
+  }
+  const NeighborLists::List list = lists.Find(3);
+  EXPECT_EQ(NeighborLists::FindBefore(list, list.size(), 5), 4u);
+  EXPECT_EQ(NeighborLists::FindBefore(list, 4, 5), 2u);
+  EXPECT_EQ(NeighborLists::FindBefore(list, 2, 5), 0u);
+  EXPECT_EQ(NeighborLists::FindBefore(list, 0, 5), std::nullopt);
+  EXPECT_EQ(NeighborLists::FindBefore(list, list.size(), highest), 1u);
+  EXPECT_EQ(NeighborLists::FindBefore(list, list.size(), 6), std::nullopt);
+  EXPECT_EQ(NeighborLists::FindBefore(lists.Find(9), 0, 5), std::nullopt);
+}
+
 TEST(NeighborListsTest, LoadingKeepsTheNewestInAnyOrder) {
   NeighborLists lists(100);
   std::vector<uint32_t> times;

@@ -115,6 +115,20 @@ TEST_F(PlanSearchTest, AFilterAgainstTheQuerysNeighboursIsAskedInsideTheSearch) 
   }
 }
 
+// Of many rows at once each has the same bits as alone, wherever it stands among them.
+TEST_F(PlanSearchTest, AnInnerProductIsTheSameBesideOthers) {
+  const std::span<const float> query = std::span(*rows_).first(kSearchDim);
+  for (const size_t count : {1, 7, 8, 9, 100}) {
+    std::vector<float> scores(count);
+    InnerProducts(query, rows_->data(), scores);
+    for (size_t i = 0; i < count; ++i) {
+      float alone = 0;
+      InnerProducts(query, rows_->data() + i * kSearchDim, {&alone, 1});
+      EXPECT_EQ(scores[i], alone) << i << " of " << count;
+    }
+  }
+}
+
 TEST_F(PlanSearchTest, ANarrowFilterScansWhatItAdmits) {
   EXPECT_TRUE(Plan(ivf_, Admitting(50)).scan);
   EXPECT_TRUE(Plan(packed_, Admitting(50)).scan);
