@@ -10,16 +10,26 @@ function(groundswell_precompile target)
   endif()
 endfunction()
 
-# All of a target as one file: for small sources on large headers.
+# groundswell_compile_together(TARGET [BATCH n] [APART source...])
+# Its sources, n at a time as one file (10; 0: all of them): most of what compiling one costs is the headers
+# that the next one includes too. So no two of a target may define the same name, be it in unnamed
+# namespaces. APART: these by themselves, for speed that is measured or rounding that is tested.
 function(groundswell_compile_together target)
+  cmake_parse_arguments(T "" "BATCH" "APART" ${ARGN})
+  if(NOT DEFINED T_BATCH)
+    set(T_BATCH 10)
+  endif()
   if(GROUNDSWELL_BUILD_WHOLE)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${T_BATCH})
+    if(T_APART)
+      set_source_files_properties(${T_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
   endif()
 endfunction()
 
 # A program whose sources read a command line: CLI11's templates cost more to compile than all else in them,
 # and run once.
 function(groundswell_command_line target)
-  groundswell_compile_together(${target})
+  groundswell_compile_together(${target} BATCH 0)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
