@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "graph/store/write_error.h"
 #include "program/run_main.h"
 #include "server/config/config_reading.h"
 #include "server/offline/database_commands.h"
@@ -15,6 +16,7 @@
 #include "server/offline/replay_command.h"
 #include "server/process/address_space.h"
 #include "server/process/descriptor_limit.h"
+#include "server/process/exit_status.h"
 #include "server/process/logging.h"
 #include "server/process/signals.h"
 #include "server/server.h"
@@ -36,7 +38,13 @@ int Fail(const absl::Status& status) {
 
 // Once the format of the log is set, an error is an event of the log like any other.
 int FailServing(const absl::Status& status) {
-  spdlog::critical("{}", std::string(status.message()));
+  const std::string message(status.message());
+  if (IsPassing(status)) {
+    spdlog::critical("{}; this may pass: ending with status {}, to be started again", message,
+                     kExitTryAgain);
+    return kExitTryAgain;
+  }
+  spdlog::critical("{}", message);
   return EXIT_FAILURE;
 }
 

@@ -42,10 +42,18 @@ Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metri
           .items_max = static_cast<size_t>(config.paging.items_max)};
 }
 
-GraphStore::Options StoreOptionsOf(const Config& config) {
+GraphStore::Options StoreOptionsOf(const Config& config, DurabilityMetrics& metrics,
+                                   WriteHealth& health) {
   return {.path = config.server.data_dir,
           .name_space = config.server.name_space,
-          .block_cache_bytes = static_cast<size_t>(config.storage.block_cache_mb) << 20};
+          .block_cache_bytes = static_cast<size_t>(config.storage.block_cache_mb) << 20,
+          .on_write_error = [&metrics](WriteErrorKind kind) { metrics.CountWriteError(kind); },
+          .health = &health};
+}
+
+WriteWatch::Limits WriteLimitsOf(const Config& config) {
+  return {.stall_max = std::chrono::seconds(config.storage.write_stall_s),
+          .recovery_max = std::chrono::seconds(config.storage.recovery_max_s)};
 }
 
 RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics) {
@@ -54,7 +62,8 @@ RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metric
           .group_max = static_cast<size_t>(config.log.group_max),
           .event_ids_max = config.log.event_ids_max,
           .producers_max = static_cast<size_t>(config.log.producers_max),
-          .on_write = [&metrics](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); }};
+          .on_write = [&metrics](std::chrono::nanoseconds took) { metrics.ObserveLogSync(took); },
+          .on_write_error = [&metrics](WriteErrorKind kind) { metrics.CountWriteError(kind); }};
 }
 
 LoadOptions LoadOptionsOf(const Config& config) {

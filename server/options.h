@@ -16,6 +16,7 @@
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/retrieval.h"
 #include "server/process/metrics.h"
+#include "server/process/write_watch.h"
 #include "server/recommend/ranked_lists.h"
 #include "server/recommend/unary_runner.h"
 #include "server/rpc/connect_endpoint.h"
@@ -32,7 +33,9 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& met
 
 Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics);
 
-GraphStore::Options StoreOptionsOf(const Config& config);
+GraphStore::Options StoreOptionsOf(const Config& config, DurabilityMetrics& metrics,
+                                   WriteHealth& health);
+WriteWatch::Limits WriteLimitsOf(const Config& config);
 // `metrics` must outlive the log: it times the writes.
 RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics);
 LoadOptions LoadOptionsOf(const Config& config);

@@ -24,8 +24,11 @@
 #include "server/pipeline/admission.h"
 #include "server/pipeline/list_quality.h"
 #include "server/process/address_space.h"
+#include "server/process/exit_status.h"
 #include "server/process/http_endpoint.h"
 #include "server/process/metrics.h"
+#include "server/process/periodic_thread.h"
+#include "server/process/write_watch.h"
 #include "server/recommend/list_rules.h"
 #include "server/recommend/ranked_lists.h"
 #include "server/recommend/recommend_service.h"
@@ -49,6 +52,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kIndexUpkeepInterval{1};
+constexpr std::chrono::milliseconds kWriteWatchInterval{100};
 // About as many as gRPC begins, besides two per core.
 constexpr int64_t kThreadsOfGrpc = 16;
 
@@ -88,6 +92,7 @@ struct Server::Parts {
   explicit Parts(const Config& server_config)
       : config(server_config),
         metrics(EventTypeNames(server_config)),
+        write_watch(write_health, WriteLimitsOf(server_config)),
         // Checked with the configuration.
         shares(*RankerShares::Parse(config.ranking.shares, config.ranking.experiment)) {}
 
@@ -95,7 +100,10 @@ struct Server::Parts {
   Metrics metrics;
   std::unique_ptr<AccessControl> access;
   std::atomic<bool> ready{false};
+  WriteHealth write_health;
+  WriteWatch write_watch;
   std::unique_ptr<HttpEndpoint> http;
+  std::unique_ptr<PeriodicThread> write_watchdog;  // until the store is closed
   std::unique_ptr<GraphStore> store;
   TrainedLog trained;  // whose interactions are refused
   std::unique_ptr<RocksdbLog> log;
@@ -121,6 +129,7 @@ struct Server::Parts {
   std::unique_ptr<ConnectEndpoint> connect;
 
   absl::Status StartHttp();
+  void StartWriteWatchdog();
   std::string NotReadyBecause() const;
   absl::Status OpenAccess();
   absl::Status OpenStore();
@@ -152,13 +161,28 @@ absl::Status Server::Parts::StartHttp() {
   return absl::OkStatus();
 }
 
+// What one look sees counts for the time between two: a process that was stopped, or got no core,
+// saw nothing of what its writes did meanwhile.
+void Server::Parts::StartWriteWatchdog() {
+  write_watchdog = std::make_unique<PeriodicThread>(
+      PeriodicThread::Scheduling{.name = "write-watchdog"}, kWriteWatchInterval,
+      [this](const PeriodicThread::KeepGoing&) {
+        write_watch.Look(kWriteWatchInterval);
+        const std::string hopeless = write_watch.HopelessBecause();
+        if (!hopeless.empty()) EndToBeStartedAgain(hopeless);
+        return kWriteWatchInterval;
+      });
+}
+
 std::string Server::Parts::NotReadyBecause() const {
   if (!ready) return "not ready";
+  const std::string stalled = write_watch.StalledBecause();
+  if (!stalled.empty()) return "not ready: " + stalled;
   return log->failing() ? "not ready: the log cannot be written" : "";
 }
 
 absl::Status Server::Parts::OpenStore() {
-  auto opened = GraphStore::Open(StoreOptionsOf(config));
+  auto opened = GraphStore::Open(StoreOptionsOf(config, metrics.durability(), write_health));
   if (!opened.ok()) return opened.status();
   store = *std::move(opened);
   if (config.ingest.trained_events == "refuse") {
@@ -344,11 +368,12 @@ absl::Status Server::Parts::StartGrpc() {
       !s.ok()) {
     return s;
   }
-  auto started = GrpcEndpoints::Start(EndpointOptionsOf(config),
-                                      {.recommend = *recommend_service,
-                                       .interaction = *interaction_service,
-                                       .admin = *admin_service},
-                                      metrics.requests());
+  auto started =
+      GrpcEndpoints::Start(EndpointOptionsOf(config),
+                           {.recommend = *recommend_service,
+                            .interaction = *interaction_service,
+                            .admin = *admin_service},
+                           metrics.requests(), [this] { return NotReadyBecause().empty(); });
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();
@@ -389,6 +414,7 @@ absl::Status Server::Parts::OpenAccess() {
 }
 
 void Server::Parts::RefreshGauges(Metrics& out) const {
+  out.levels().SetReady(NotReadyBecause().empty());
   out.levels().SetOffsets(log->end(), serving.Get()->applier->applied_offset());
   out.durability().SetLogBegin(log->begin());
   out.levels().SetQueueDepth(QueueName::kCompute, admission->queue_depth());
@@ -428,6 +454,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status s = parts.StartHttp(); !s.ok()) return s;
   if (absl::Status s = parts.OpenAccess(); !s.ok()) return s;
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
+  parts.StartWriteWatchdog();
   if (absl::Status s = parts.LoadListRules(); !s.ok()) return s;
   parts.MakeRequestPath();
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
@@ -441,6 +468,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status s = parts.StartGrpc(); !s.ok()) return s;
   if (absl::Status s = parts.StartConnect(); !s.ok()) return s;
   parts.ready = true;
+  parts.grpc->TellReadiness();
   return server;
 }
 

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "graph/store/write_error.h"
+
 namespace groundswell {
 namespace {
 
@@ -40,7 +42,10 @@ bool IsWhole(const Slot& slot) {
 }
 
 absl::Status SystemError(std::string_view doing, const std::string& path) {
-  return absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, strerror(errno)));
+  const int number = errno;
+  absl::Status failed =
+      absl::UnavailableError(fmt::format("cannot {} \"{}\": {}", doing, path, strerror(number)));
+  return KindOfWriteError(number) == WriteErrorKind::kOther ? failed : MarkPassing(failed);
 }
 
 // The newer whole slot of an open file.
@@ -91,14 +96,15 @@ absl::StatusOr<std::unique_ptr<AcknowledgedMark>> AcknowledgedMark::Open(
 
 AcknowledgedMark::~AcknowledgedMark() { ::close(file_); }
 
-void AcknowledgedMark::Write(const Value& value) {
+int AcknowledgedMark::Write(const Value& value) {
   Slot slot{.durability = static_cast<uint32_t>(value.durability),
             .sequence = ++sequence_,
             .offset = value.offset};
   slot.crc = ChecksumOf(slot);
   const auto at = static_cast<off_t>(sequence_ % 2 * sizeof(Slot));
-  // An older mark is still a lower bound.
-  [[maybe_unused]] const ssize_t written = ::pwrite(file_, &slot, sizeof(slot), at);
+  const ssize_t written = ::pwrite(file_, &slot, sizeof(slot), at);
+  if (written == static_cast<ssize_t>(sizeof(slot))) return 0;
+  return written < 0 ? errno : EIO;
 }
 
 }  // namespace groundswell

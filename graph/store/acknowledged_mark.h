@@ -46,8 +46,8 @@ class AcknowledgedMark {
   AcknowledgedMark(const AcknowledgedMark&) = delete;
   AcknowledgedMark& operator=(const AcknowledgedMark&) = delete;
 
-  // One small write; a failed one leaves an older mark.
-  void Write(const Value& value);
+  // One small write. 0, or the errno of a failed one, which leaves an older mark.
+  int Write(const Value& value);
 
  private:
   explicit AcknowledgedMark(int file) : file_(file) {}

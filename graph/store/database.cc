@@ -11,11 +11,13 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 
 #include "graph/log/record.h"
 #include "graph/store/recoverable_files.h"
@@ -26,6 +28,9 @@ namespace {
 
 constexpr std::string_view kSchemaKey = "schema";
 constexpr std::string_view kSchemaVersion = "2";
+// A file of ours beside RocksDB's, there for a moment.
+constexpr char kProbeName[] = "PROBE";
+constexpr size_t kProbeBytes = 4096;
 // In the order of Column.
 constexpr const char* kColumnNames[] = {
     "default",  "log",   "event_ids",      "producers",   "tombstones",   "users",
@@ -42,8 +47,8 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   const std::string message = fmt::format("{}: {}", doing, status.ToString());
   if (status.IsNoSpace() || status.ToString().find("No space left") != std::string::npos) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{}; free space on the disk of server.data_dir", message));
+    return MarkPassing(absl::ResourceExhaustedError(
+        fmt::format("{}; free space on the disk of server.data_dir", message)));
   }
   if (status.IsCorruption()) {
     return absl::DataLossError(fmt::format(
@@ -51,7 +56,8 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
         "repair` would lose",
         message));
   }
-  return absl::UnavailableError(message);
+  absl::Status failed = absl::UnavailableError(message);
+  return KindOfWriteError(message) == WriteErrorKind::kOther ? failed : MarkPassing(failed);
 }
 
 // RocksDB's warnings and errors, into our own log. Its log file would be on the same disk, and
@@ -76,17 +82,30 @@ constexpr double kMemtableFilterShare = 0.05;
 // Full ones wait for the disk while events go into the next, up to this many.
 constexpr int kWriteBuffers = 4;
 
+// Of one column, where all together have so much.
+size_t OneWriteBuffer(size_t write_buffer_bytes) {
+  return std::min(rocksdb::ColumnFamilyOptions().write_buffer_size, write_buffer_bytes);
+}
+
 rocksdb::ColumnFamilyOptions ColumnOptions(const std::shared_ptr<rocksdb::Cache>& cache,
                                            size_t write_buffer_bytes) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = std::min(options.write_buffer_size, write_buffer_bytes);
+  options.write_buffer_size = OneWriteBuffer(write_buffer_bytes);
   options.max_write_buffer_number = kWriteBuffers;
   options.arena_block_size = options.write_buffer_size / 64;  // RocksDB's own, also for small ones
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+// Open tables may take half of the descriptors: else they would take all of a small limit, and
+// nothing could be written any more. -1: as many as there are.
+int OpenTablesMax() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return -1;
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 2, std::numeric_limits<int>::max()));
 }
 
 rocksdb::DBOptions OptionsOf(const Database::Options& options, rocksdb::Env& env) {
@@ -94,6 +113,7 @@ rocksdb::DBOptions OptionsOf(const Database::Options& options, rocksdb::Env& env
   db_options.create_if_missing = options.create;
   db_options.create_missing_column_families = options.create;
   db_options.max_background_jobs = 2;
+  db_options.max_open_files = OpenTablesMax();
   db_options.info_log = std::make_shared<LogBridge>();
   db_options.max_total_wal_size = uint64_t{512} << 20;
   db_options.db_write_buffer_size = options.write_buffer_bytes;
@@ -171,8 +191,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
                     options.path));
   }
   std::unique_ptr<Database> database(new Database);
-  database->env_ =
-      MakeRecoverableFiles(options.env != nullptr ? *options.env : *rocksdb::Env::Default());
+  if (options.health != nullptr) database->health_ = options.health;
+  database->env_ = MakeRecoverableFiles(
+      options.env != nullptr ? *options.env : *rocksdb::Env::Default(), options.on_write_error);
   OpenedFiles files;
   const rocksdb::Status opened =
       OpenFiles(OptionsOf(options, *database->env_), options.path, ColumnsOf(options), files);
@@ -184,6 +205,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
   if (!opened.ok()) return ToStatus(opened, fmt::format("cannot open \"{}\"", options.path));
 
   database->path_ = options.path;
+  database->recovery_bytes_ = OneWriteBuffer(options.write_buffer_bytes);
   database->check_ = std::move(files.check);
   database->db_ = std::move(files.db);
   std::copy(files.columns.begin(), files.columns.end(), database->columns_.begin());
@@ -196,6 +218,7 @@ Database::Database() = default;
 
 Database::~Database() {
   if (db_ == nullptr) return;
+  const WriteHealth::Write closing(*health_);  // it waits for what RocksDB still writes
   for (rocksdb::ColumnFamilyHandle* column : columns_) {
     if (column != nullptr) db_->DestroyColumnFamilyHandle(column);
   }
@@ -289,6 +312,7 @@ size_t Database::Batch::bytes() const { return batch_->GetDataSize(); }
 void Database::Batch::Clear() { batch_->Clear(); }
 
 absl::Status Database::Commit(Batch& batch, bool sync, std::string_view doing) {
+  const WriteHealth::Write write(*health_);
   rocksdb::WriteOptions options;
   options.sync = sync;
   absl::Status written = ToStatus(db_->Write(options, batch.batch_.get()), doing);
@@ -381,6 +405,7 @@ absl::Status Database::VerifyFiles() const {
 }
 
 absl::Status Database::Resume() {
+  const WriteHealth::Write write(*health_);
   const rocksdb::Status resumed = db_->Resume();
   // RocksDB looks itself whether the error has passed, every few seconds; until then it is busy.
   if (resumed.IsBusy() && disk_was_full_) {
@@ -393,6 +418,22 @@ absl::Status Database::Resume() {
         "a write failed and the database has not recovered yet; the log says why");
   }
   return ToStatus(resumed, "the database cannot write again yet");
+}
+
+absl::Status Database::ProbeDisk() const {
+  const WriteHealth::Write write(*health_);
+  if (disk_was_full_) {
+    std::error_code error;
+    const auto space = std::filesystem::space(path_, error);
+    if (error || space.available < recovery_bytes_) {
+      return absl::ResourceExhaustedError("the disk of server.data_dir is full");
+    }
+  }
+  const std::string file = path_ + "/" + kProbeName;
+  const rocksdb::Status written =
+      rocksdb::WriteStringToFile(env_.get(), std::string(kProbeBytes, 'x'), file, /*sync=*/true);
+  env_->DeleteFile(file).PermitUncheckedError();  // the next one writes it anew
+  return ToStatus(written, "the disk of server.data_dir takes no file");
 }
 
 std::vector<std::pair<std::string, double>> Database::Figures() const {

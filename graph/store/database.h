@@ -18,6 +18,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/store/write_error.h"
+#include "graph/store/write_health.h"
 
 namespace rocksdb {
 class ColumnFamilyHandle;
@@ -65,6 +67,9 @@ class Database {
     rocksdb::Env* env = nullptr;  // the file system; nullptr: the machine's. Must outlive it
     // Opens also a database whose write-ahead log is damaged: what is behind the damage is dropped.
     bool drops_damaged_end = false;
+    OnWriteError on_write_error;  // may be empty; must outlive the database
+    // Told of writes and of the database's close; null: one of its own. Must outlive it.
+    WriteHealth* health = nullptr;
   };
 
   // NotFound when there is no database and `create` is false; FailedPrecondition when the database
@@ -151,6 +156,10 @@ class Database {
   absl::Status VerifyFiles() const;
   // Lets a database that stopped after a full disk write again. OK when there was nothing to do.
   absl::Status Resume();
+  // Whether the disk takes a small file, apart from the database; after a write that found it full,
+  // also whether there is the room without which RocksDB does not go on.
+  absl::Status ProbeDisk() const;
+  WriteHealth& health() const { return *health_; }
   // RocksDB's own figures, by name, for the metrics.
   std::vector<std::pair<std::string, double>> Figures() const;
 
@@ -163,6 +172,9 @@ class Database {
   rocksdb::ColumnFamilyHandle* HandleOf(Column column) const;
 
   std::string path_;
+  WriteHealth own_health_;
+  WriteHealth* health_ = &own_health_;
+  uint64_t recovery_bytes_ = 0;             // free ones that RocksDB wants after a full disk
   std::unique_ptr<rocksdb::Env> env_;       // RocksDB's own
   std::unique_ptr<WriteAheadCheck> check_;  // RocksDB keeps its address
   std::unique_ptr<rocksdb::DB> db_;

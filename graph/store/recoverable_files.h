@@ -9,14 +9,17 @@
 
 #include <memory>
 
+#include "graph/store/write_error.h"
+
 namespace rocksdb {
 class Env;
 }  // namespace rocksdb
 
 namespace groundswell {
 
-// What `base` does, with errors of writing marked as such. `base` must outlive it.
-std::unique_ptr<rocksdb::Env> MakeRecoverableFiles(rocksdb::Env& base);
+// What `base` does, with errors of writing marked as such, and told to `on_error`, which may be
+// empty. `base` must outlive it.
+std::unique_ptr<rocksdb::Env> MakeRecoverableFiles(rocksdb::Env& base, OnWriteError on_error);
 
 }  // namespace groundswell
 

@@ -306,23 +306,35 @@ absl::Status RocksdbLog::CommitGroup(GraphStore::Batch& batch) {
   return status;
 }
 
-void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
-  Group group(store_);
+absl::Status RocksdbLog::PersistGroup(const std::vector<Pending>& pending, Group& group) {
+  WriteHealth& health = store_.database().health();
+  const WriteHealth::Write write(health);
+  const bool was_failing = failing_;
   // An error stops RocksDB; this lets it try again once its cause is gone.
-  absl::Status status = failing_ ? store_.Resume() : absl::OkStatus();
+  absl::Status status = was_failing ? store_.Resume() : absl::OkStatus();
   if (status.ok()) status = StageGroup(pending, group);
   if (status.ok() && group.writes) status = CommitGroup(group.batch);
   failing_ = !status.ok();
+  // While the disk refuses another file too, a new start would not help.
+  health.SetStuck(was_failing && !status.ok() && store_.database().ProbeDisk().ok());
+  if (!status.ok()) return status;
   // What is remembered in memory, and what others are told, only now that it is on disk.
-  if (status.ok()) {
-    producers_.erase(group.silent_producer);
-    for (auto& [id, producer] : group.producers) producers_[id] = producer;
-  }
-  if (status.ok() && group.next - 1 > end()) {
-    end_.store(group.next - 1, std::memory_order_release);
-    // Behind the commit, so that it never claims more than is on disk, and before the
-    // acknowledgements.
-    mark_->Write({.offset = group.next - 1, .durability = options_.durability});
+  producers_.erase(group.silent_producer);
+  for (auto& [id, producer] : group.producers) producers_[id] = producer;
+  if (group.next - 1 <= end()) return status;
+  end_.store(group.next - 1, std::memory_order_release);
+  // Behind the commit, so that it never claims more than is on disk, and before the
+  // acknowledgements. One that failed leaves an older mark, which is still a lower bound.
+  const int error = mark_->Write({.offset = group.next - 1, .durability = options_.durability});
+  if (error != 0 && options_.on_write_error) options_.on_write_error(KindOfWriteError(error));
+  return status;
+}
+
+void RocksdbLog::WriteGroup(std::vector<Pending>& pending) {
+  Group group(store_);
+  const Offset before = end();
+  const absl::Status status = PersistGroup(pending, group);
+  if (end() > before) {
     MutexLock lock(listeners_mutex_);
     for (const auto& [number, listener] : listeners_) listener();
   }

@@ -40,6 +40,8 @@ class RocksdbLog final : public InteractionLog {
     size_t producers_max = 10'000;
     // Told how long each write took; may be empty.
     std::function<void(std::chrono::nanoseconds)> on_write;
+    // Told of the acknowledged mark's writes that failed; may be empty.
+    OnWriteError on_write_error;
   };
 
   // The log of an empty database begins behind `base`. `store` must outlive the log.
@@ -102,6 +104,8 @@ class RocksdbLog final : public InteractionLog {
   absl::Status MakeRoomForProducer(Group& group);
   absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
   absl::Status CommitGroup(GraphStore::Batch& batch);
+  // Until it is on disk and remembered, or refused.
+  absl::Status PersistGroup(const std::vector<Pending>& pending, Group& group);
 
   GraphStore& store_;
   const Options options_;

@@ -131,6 +131,8 @@ struct Config {
   } apply;
   struct Storage {
     int64_t block_cache_mb = 256;
+    int64_t write_stall_s = 30;
+    int64_t recovery_max_s = 300;  // 0: for ever
   } storage;
   struct Logging {
     std::string level = "info";

@@ -270,6 +270,12 @@ constexpr ConfigKey kKeys[] = {
      "Users kept in memory between batches, so that folding need not read them."},
     {"storage.block_cache_mb", GROUNDSWELL_MEMBER(storage.block_cache_mb), "MiB", 1, 1'048'576,
      "RocksDB's block cache."},
+    {"storage.write_stall_s", GROUNDSWELL_MEMBER(storage.write_stall_s), "s", 1, 86'400,
+     "How long a write to the database may take to come back until the server is not ready."},
+    {"storage.recovery_max_s", GROUNDSWELL_MEMBER(storage.recovery_max_s), "s", 0, 86'400,
+     "How long a write may take to come back, or the database to recover from a write error on a "
+     "disk that takes writes again, until the server ends with status 75, to be started again; 0: "
+     "for ever."},
     {"logging.level", GROUNDSWELL_MEMBER(logging.level), "", 1, 16,
      "Least severe messages written: trace, debug, info, warn, error or off.", LevelRule},
     {"logging.format", GROUNDSWELL_MEMBER(logging.format), "", 1, 16,

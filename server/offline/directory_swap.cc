@@ -36,7 +36,7 @@ bool IsDigits(std::string_view text) {
 // Whether RocksDB or the server keeps a file of this name in a database.
 bool IsDatabaseFile(std::string_view name) {
   for (const std::string_view own :
-       {"CURRENT", "IDENTITY", "LOCK", "LOG", "ACKNOWLEDGED", kMarker}) {
+       {"CURRENT", "IDENTITY", "LOCK", "LOG", "ACKNOWLEDGED", "PROBE", kMarker}) {
     if (name == own) return true;
   }
   for (const std::string_view prefix : {"MANIFEST-", "OPTIONS-", "LOG.old."}) {

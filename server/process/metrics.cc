@@ -50,6 +50,7 @@ constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
 constexpr std::array kQueues = {"compute", "log"};
 constexpr std::array kRejections = {"queue_full",      "draining",  "deadline",    "cancelled",
                                     "unauthenticated", "forbidden", "rate_limited"};
+constexpr std::array kWriteErrors = {"io", "no_space", "quota", "descriptors", "stale", "other"};
 constexpr std::array kResults = {"failed", "complete"};
 constexpr int kUnknownCode = 2;
 
@@ -133,6 +134,7 @@ static_assert(kSteps.size() == kLabelValues<DegradedStep>);
 static_assert(kFallbacks.size() == kLabelValues<Fallback>);
 static_assert(kOutcomes.size() == kLabelValues<EventOutcome>);
 static_assert(kQueues.size() == kLabelValues<QueueName>);
+static_assert(kWriteErrors.size() == kLabelValues<WriteErrorKind>);
 static_assert(kRejections.size() == kLabelValues<Rejection>);
 
 }  // namespace
@@ -298,6 +300,10 @@ void EventMetrics::CountExpired(size_t edges) { Add(*expired_, edges); }
 DurabilityMetrics::DurabilityMetrics(Registry& registry) {
   log_sync_duration_ = OneHistogram(registry, "groundswell_log_sync_duration_seconds",
                                     "Duration of one synced write of the log.");
+  write_errors_ = AddEach(Counters(registry, "groundswell_write_errors_total",
+                                   "Calls of the file system that failed while the database "
+                                   "wrote, by what the disk lacks."),
+                          "kind", kWriteErrors);
   redacted_ = OneCounter(registry, "groundswell_redacted_records_total",
                          "Log records whose ids were taken out.");
   checkpoints_ =
@@ -318,6 +324,10 @@ void DurabilityMetrics::ObserveLogSync(nanoseconds duration) {
   log_sync_duration_->Observe(Seconds(duration));
 }
 
+void DurabilityMetrics::CountWriteError(WriteErrorKind kind) {
+  write_errors_[static_cast<size_t>(kind)]->Increment();
+}
+
 void DurabilityMetrics::CountRedacted(size_t records) { Add(*redacted_, records); }
 
 void DurabilityMetrics::CountCheckpoint(bool ok, nanoseconds duration) {
@@ -336,6 +346,7 @@ void DurabilityMetrics::SetLost(int64_t interactions) {
 }
 
 LevelMetrics::LevelMetrics(Registry& registry) {
+  ready_ = OneGauge(registry, "groundswell_ready", "1 while the server is ready, as /readyz says.");
   queue_depth_ =
       AddEach(Gauges(registry, "groundswell_queue_depth", "Works or interactions waiting."),
               "queue", kQueues);
@@ -354,6 +365,8 @@ LevelMetrics::LevelMetrics(Registry& registry) {
   adjacency_bytes_ =
       OneGauge(registry, "groundswell_adjacency_bytes", "Memory of the edges that walks take.");
 }
+
+void LevelMetrics::SetReady(bool ready) { ready_->Set(ready ? 1 : 0); }
 
 void LevelMetrics::SetOffsets(Offset end, Offset applied) {
   log_end_->Set(static_cast<double>(end));

@@ -22,6 +22,7 @@
 #include "absl/base/thread_annotations.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
+#include "graph/store/write_error.h"
 
 // The library's headers are metrics.cc's alone: nearly every file of the server includes this one.
 namespace prometheus {
@@ -201,6 +202,7 @@ class DurabilityMetrics {
   explicit DurabilityMetrics(prometheus::Registry& registry);
 
   void ObserveLogSync(std::chrono::nanoseconds duration);
+  void CountWriteError(WriteErrorKind kind);
   void CountRedacted(size_t records);
   // `duration` of one that failed is not observed.
   void CountCheckpoint(bool ok, std::chrono::nanoseconds duration);
@@ -211,6 +213,7 @@ class DurabilityMetrics {
 
  private:
   prometheus::Histogram* log_sync_duration_ = nullptr;
+  PerValue<prometheus::Counter, WriteErrorKind> write_errors_{};
   prometheus::Counter* redacted_ = nullptr;
   std::array<prometheus::Counter*, 2> checkpoints_{};  // failed, complete
   prometheus::Histogram* checkpoint_duration_ = nullptr;
@@ -224,6 +227,8 @@ class LevelMetrics {
  public:
   explicit LevelMetrics(prometheus::Registry& registry);
 
+  // What /readyz says.
+  void SetReady(bool ready);
   // The lag is `end` - `applied`.
   void SetOffsets(Offset end, Offset applied);
   void SetQueueDepth(QueueName queue, size_t depth);
@@ -231,6 +236,7 @@ class LevelMetrics {
   void SetAdjacency(const InteractionAdjacency& adjacency);
 
  private:
+  prometheus::Gauge* ready_ = nullptr;
   PerValue<prometheus::Gauge, QueueName> queue_depth_{};
   prometheus::Gauge* apply_lag_ = nullptr;
   prometheus::Gauge* log_end_ = nullptr;

@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kRecommendName = "groundswell.v1.RecommendationService";
 constexpr const char* kInteractionName = "groundswell.v1.InteractionService";
 constexpr const char* kAdminName = "groundswell.v1.AdminService";
+constexpr std::chrono::milliseconds kReadinessInterval{100};
 
 }  // namespace
 
@@ -48,9 +49,10 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
   for (const auto& [name, service] : services) builder.RegisterService(service);
   endpoint.server = builder.BuildAndStart();
   if (endpoint.server == nullptr) return absl::UnavailableError("gRPC's server does not start");
-  for (const auto& [name, service] : services) {
-    endpoint.server->GetHealthCheckService()->SetServingStatus(name, true);
+  for (const auto& [name, service] : services) {  // it is known from now on
+    endpoint.server->GetHealthCheckService()->SetServingStatus(name, false);
   }
+  endpoint.server->GetHealthCheckService()->SetServingStatus(false);
   auto listener = Listener::Start(
       address, options.descriptors_end,
       [acceptor = endpoint.acceptor.get()](int listener_fd, int connection_fd) {
@@ -70,9 +72,9 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
       setting, address, std::string(listener.status().message())));
 }
 
-absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Options& options,
-                                                                    Services services,
-                                                                    RequestMetrics& metrics) {
+absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
+    const Options& options, Services services, RequestMetrics& metrics,
+    std::function<bool()> is_ready) {
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   grpc::EnableDefaultHealthCheckService(true);
@@ -93,7 +95,30 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(const Option
                                            *credentials, of_callers, metrics, endpoints->callers_);
   if (!callers.ok()) return callers;
   for (const auto& [name, service] : of_callers) endpoints->service_names_.emplace_back(name);
+  endpoints->FollowReadiness(std::move(is_ready));
   return endpoints;
+}
+
+// The library's service is told, and asks nobody.
+void GrpcEndpoints::TellReadiness() {
+  const MutexLock lock(mutex_);
+  const bool ready = is_ready_();
+  if (ready == told_) return;
+  for (Endpoint* endpoint : {&callers_, &operators_}) {
+    if (endpoint->server == nullptr) continue;
+    endpoint->server->GetHealthCheckService()->SetServingStatus(ready);
+  }
+  told_ = ready;
+}
+
+void GrpcEndpoints::FollowReadiness(std::function<bool()> is_ready) {
+  is_ready_ = std::move(is_ready);
+  readiness_ = std::make_unique<PeriodicThread>(PeriodicThread::Scheduling{.name = "grpc-health"},
+                                                kReadinessInterval,
+                                                [this](const PeriodicThread::KeepGoing&) {
+                                                  TellReadiness();
+                                                  return kReadinessInterval;
+                                                });
 }
 
 std::shared_ptr<grpc::Channel> GrpcEndpoints::InProcessChannel() const {
@@ -103,6 +128,7 @@ std::shared_ptr<grpc::Channel> GrpcEndpoints::InProcessChannel() const {
 }
 
 void GrpcEndpoints::Shutdown(std::chrono::system_clock::time_point deadline) {
+  readiness_.reset();
   for (Endpoint* endpoint : {&callers_, &operators_}) {
     endpoint->listener.reset();
     if (endpoint->server == nullptr) continue;

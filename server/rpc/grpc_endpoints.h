@@ -3,6 +3,7 @@
 #define GROUNDSWELL_SERVER_RPC_GRPC_ENDPOINTS_H_
 
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -10,13 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "graph/mutex.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/process/metrics.h"
+#include "server/process/periodic_thread.h"
 #include "server/rpc/idle_calls.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/tls.h"
@@ -40,12 +44,14 @@ class GrpcEndpoints {
     grpc::Service& admin;
   };
 
-  // Listens, with the health service on every address. The services and the metrics must outlive
-  // it. Unavailable, naming the setting, when an address cannot be listened on; errors of
-  // MakeServerCredentials.
+  // Listens, with the health service on every address: of each service, and of all together, it
+  // says what `is_ready` answers, at most a moment ago. The services, the metrics and what
+  // `is_ready` looks at must outlive it. Unavailable, naming the setting, when an address cannot be
+  // listened on; errors of MakeServerCredentials.
   static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(const Options& options,
                                                               Services services,
-                                                              RequestMetrics& metrics);
+                                                              RequestMetrics& metrics,
+                                                              std::function<bool()> is_ready);
 
   int port() const { return callers_.listener->port(); }
   // That of port() without an address of its own.
@@ -58,6 +64,9 @@ class GrpcEndpoints {
   std::shared_ptr<grpc::Channel> InProcessChannel() const;
   // Full names of the services that it reaches.
   const std::vector<std::string>& service_names() const { return service_names_; }
+
+  // Has the health service say now what `is_ready` answers; else that takes a moment.
+  void TellReadiness() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Takes no new connections and calls, and returns when those in progress ended or were cancelled
   // at `deadline`. Health watches are told first, and then ended.
@@ -76,10 +85,16 @@ class GrpcEndpoints {
                       const std::shared_ptr<grpc::ServerCredentials>& credentials,
                       const NamedServices& services, RequestMetrics& metrics, Endpoint& endpoint);
 
+  void FollowReadiness(std::function<bool()> is_ready);
+
+  std::function<bool()> is_ready_;
+  Mutex mutex_;
+  bool told_ ABSL_GUARDED_BY(mutex_) = false;
   IdleCalls idle_calls_;
   std::vector<std::string> service_names_;
   Endpoint callers_;
   Endpoint operators_;  // null: callers_ does it
+  std::unique_ptr<PeriodicThread> readiness_;
 };
 
 }  // namespace groundswell

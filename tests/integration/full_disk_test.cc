@@ -1,9 +1,10 @@
 // A full disk: what cannot be written is refused, nothing of it counts, and the server goes on.
 #include <signal.h>
 
+#include <cerrno>
 #include <filesystem>
-#include <fstream>
 
+#include "tests/integration/faulty_disk.h"
 #include "tests/integration/sample_server.h"
 
 namespace groundswell {
@@ -13,13 +14,8 @@ namespace fs = std::filesystem;
 
 class FullDiskTest : public testing::Test {
  protected:
-  FullDiskTest()
-      : environment_{{"LD_PRELOAD", GROUNDSWELL_FULL_DISK_LIBRARY},
-                     {"FULL_DISK_DIRECTORY", directory_.File("db")},
-                     {"FULL_DISK_SWITCH", directory_.File("full")}} {}
-
-  void FillDisk() { std::ofstream(directory_.File("full")) << "full"; }
-  void FreeDisk() { fs::remove(directory_.File("full")); }
+  void FillDisk() { disk_.Fail(FaultyCall::kWrite, ENOSPC); }
+  void FreeDisk() { disk_.Heal(); }
 
   static grpc::Status Record(const Stubs& stubs, const std::string& event_id,
                              v1::RecordInteractionResponse& response) {
@@ -38,14 +34,14 @@ class FullDiskTest : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  const std::map<std::string, std::string> environment_;
+  FaultyDisk disk_{directory_.File("db"), directory_.File("control")};
 };
 
 TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
   ImportSample(directory_.File("db"));
   std::string token;
   {
-    ServerProcess server(directory_.File("db"), {}, environment_);
+    ServerProcess server(directory_.File("db"), {}, disk_.environment());
     const Stubs stubs(server.grpc_address());
     v1::RecordInteractionResponse response;
     ASSERT_TRUE(Record(stubs, "before", response).ok());
@@ -81,11 +77,10 @@ TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
 
 TEST_F(FullDiskTest, AnImportFailsWithTheReasonAndLeavesNothing) {
   FillDisk();
-  std::map<std::string, std::string> environment = environment_;
   const Finished import =
       RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", GROUNDSWELL_SAMPLE_SNAPSHOT,
                   "--data-dir", directory_.File("db")},
-                 environment);
+                 disk_.environment());
   EXPECT_EQ(import.exit_code, 1);
   EXPECT_NE(import.output.find("No space left"), std::string::npos) << import.output;
   EXPECT_FALSE(fs::exists(directory_.File("db")));

@@ -157,10 +157,32 @@ class DashboardTest(unittest.TestCase):
         fires = {"exp_labels": {"instance": "one", "list": "ahead", "severity": "ticket"},
                  "exp_annotations": {"summary": "one: ahead alone finds more than the served list"}}
         alert = {"alertname": "GroundswellListBehindItsSource"}
+        self._test_rules(series, [{"eval_time": "29m", **alert, "exp_alerts": []},
+                                  {"eval_time": "31m", **alert, "exp_alerts": [fires]}])
+
+    def test_an_alert_tells_which_writes_fail_and_ends_when_they_do_not(self):
+        name = "groundswell_write_errors_total"
+        series = [{"series": f'{name}{{instance="one",kind="quota"}}', "values": "0x9 3x50"},
+                  {"series": f'{name}{{instance="one",kind="io"}}', "values": "7x59"}]
+        fires = {"exp_labels": {"instance": "one", "kind": "quota", "severity": "ticket"},
+                 "exp_annotations": {"summary": "one: the disk refuses writes: quota"}}
+        alert = {"alertname": "GroundswellWriteErrors"}
+        self._test_rules(series, [{"eval_time": "9m", **alert, "exp_alerts": []},
+                                  {"eval_time": "11m", **alert, "exp_alerts": [fires]},
+                                  {"eval_time": "20m", **alert, "exp_alerts": []}])
+
+    def test_an_alert_fires_when_the_server_is_not_ready_for_a_minute(self):
+        series = [{"series": 'groundswell_ready{instance="one"}', "values": "1x4 0 1x4 0x9"}]
+        fires = {"exp_labels": {"instance": "one", "severity": "page"},
+                 "exp_annotations": {"summary": "one is not ready"}}
+        alert = {"alertname": "GroundswellNotReady"}
+        self._test_rules(series, [{"eval_time": "6m", **alert, "exp_alerts": []},
+                                  {"eval_time": "13m", **alert, "exp_alerts": [fires]}])
+
+    def _test_rules(self, series, alert_rule_tests):
+        """As promtool does, with a value of each series a minute."""
         tests = {"rule_files": [str(_DOCKER / "prometheus/alert_rules.yml")], "evaluation_interval": "1m",
-                 "tests": [{"interval": "1m", "input_series": series,
-                            "alert_rule_test": [{"eval_time": "29m", **alert, "exp_alerts": []},
-                                                {"eval_time": "31m", **alert, "exp_alerts": [fires]}]}]}
+                 "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": alert_rule_tests}]}
         file = self.work / "alert_test.yml"
         file.write_text(json.dumps(tests), encoding="utf-8")  # YAML too
         tested = subprocess.run([_PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True)

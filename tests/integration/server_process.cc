@@ -156,8 +156,18 @@ void ServerProcess::WaitUntilReady() {
     }
     line.clear();
   }
-  Stop(SIGKILL);
-  throw std::runtime_error("the server did not become ready");
+  throw std::runtime_error("the server did not become ready and ended with status " +
+                           std::to_string(Stop(SIGKILL)));
+}
+
+bool ServerProcess::HasEnded() const {
+  siginfo_t about{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &about, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         about.si_pid != 0;
+}
+
+bool ServerProcess::IsReady() const {
+  return HttpGet(http_port_, "/readyz").find(" 200 ") != std::string::npos;
 }
 
 void ServerProcess::Signal(int signal_number) const { kill(pid_, signal_number); }

@@ -47,6 +47,11 @@ class ServerProcess {
   int http_port() const { return http_port_; }
   int admin_port() const { return admin_port_; }
 
+  // Whether it has ended by itself; Stop has the exit code then.
+  bool HasEnded() const;
+  // What /readyz says.
+  bool IsReady() const;
+
   // Sends the signal and goes on.
   void Signal(int signal_number) const;
   // Sends the signal and waits for the end; the exit code, or -1 when a signal ended it.

@@ -5,9 +5,12 @@
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "graph/store/store.h"
 #include "tests/support/graph_fixture.h"
@@ -105,6 +108,50 @@ TEST_P(RecoverableFilesTest, WritesWorkAgainOnceTheErrorHasPassedAndNothingIsLos
 
 INSTANTIATE_TEST_SUITE_P(EveryFault, RecoverableFilesTest,
                          testing::Values(Fault::kAppend, Fault::kSync, Fault::kOpen));
+
+// The errors as RocksDB makes them of the machine's.
+IOStatus ErrorOf(int number) {
+  if (number == ENOSPC) return IOStatus::NoSpace("While appending", std::strerror(number));
+  if (number == ESTALE) return IOStatus::IOError(IOStatus::kStaleFile);
+  if (number == ENOENT) return IOStatus::PathNotFound("While opening", std::strerror(number));
+  return IOStatus::IOError("While renaming", std::strerror(number));
+}
+
+class RefusingFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit RefusingFileSystem(int number)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), number_(number) {}
+  const char* Name() const override { return "RefusingFiles"; }
+  IOStatus RenameFile(const std::string&, const std::string&, const rocksdb::IOOptions&,
+                      rocksdb::IODebugContext*) override {
+    return ErrorOf(number_);
+  }
+
+ private:
+  const int number_;
+};
+
+TEST(RecoverableFilesKindTest, EachErrorIsToldByItsKind) {
+  using enum WriteErrorKind;
+  const std::vector<std::pair<int, std::vector<WriteErrorKind>>> expected = {
+      {EIO, {kIo}},
+      {ENOSPC, {kNoSpace}},
+      {EDQUOT, {kQuota}},
+      {EMFILE, {kDescriptors}},
+      {ENFILE, {kDescriptors}},
+      {ESTALE, {kStale}},
+      {EROFS, {kOther}},
+      {ENOENT, {}}};  // what is not there, the database asks for and does without
+  for (const auto& [number, kinds] : expected) {
+    const std::unique_ptr<rocksdb::Env> base =
+        rocksdb::NewCompositeEnv(std::make_shared<RefusingFileSystem>(number));
+    std::vector<WriteErrorKind> told;
+    const auto files =
+        MakeRecoverableFiles(*base, [&told](WriteErrorKind kind) { told.push_back(kind); });
+    EXPECT_FALSE(files->RenameFile("from", "to").ok());
+    EXPECT_EQ(told, kinds) << std::strerror(number);
+  }
+}
 
 }  // namespace
 }  // namespace groundswell

@@ -48,6 +48,15 @@ TEST_F(MetricsTest, EventTypesThatAreNotConfiguredShareOneLabel) {
   EXPECT_THAT(text, Not(HasSubstr("made up")));
 }
 
+TEST_F(MetricsTest, WriteErrorsAreThereBeforeTheFirstAndCountByKind) {
+  EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_write_errors_total{kind=\"stale\"} 0"));
+  metrics_.durability().CountWriteError(WriteErrorKind::kQuota);
+  metrics_.durability().CountWriteError(WriteErrorKind::kQuota);
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_write_errors_total{kind=\"quota\"} 2"));
+  EXPECT_THAT(text, HasSubstr("groundswell_write_errors_total{kind=\"other\"} 0"));
+}
+
 TEST_F(MetricsTest, UnknownSourcesAreNotCounted) {
   metrics_.pipeline().CountCandidates(0, 5);
   metrics_.pipeline().CountCandidates(1u << 31, 5);
