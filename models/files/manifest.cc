@@ -201,6 +201,18 @@ std::optional<uint64_t> SizeOf(const std::string& path) {
   return size;
 }
 
+// A file that is read where the manifest lists it, and lies there though it does not: whoever put
+// it there believes that it counts.
+absl::Status CheckNothingForgotten(const std::string& directory, const Manifest& manifest) {
+  constexpr char kBlendFile[] = "blend.json";
+  if (manifest.files.contains(kBlendFile)) return absl::OkStatus();
+  if (!SizeOf(fmt::format("{}/{}", directory, kBlendFile)).has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("\"{}\" is in the directory and not in the manifest's \"files\": list it there "
+                  "with its \"sha256\" and \"bytes\", or remove it",
+                  kBlendFile));
+}
+
 absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string& directory) {
   const std::string path = fmt::format("{}/{}", directory, kManifestFile);
   if (const auto size = SizeOf(path); size.has_value() && *size > kManifestBytesMax) {
@@ -283,6 +295,7 @@ absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory
     return absl::InvalidArgumentError(
         fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", needed));
   }
+  if (absl::Status s = CheckNothingForgotten(directory, *manifest); !s.ok()) return s;
   for (const auto& [name, expected] : manifest->files) {
     const std::string path = fmt::format("{}/{}", directory, name);
     if (const auto size = SizeOf(path); size.has_value() && *size != expected.bytes) {

@@ -49,6 +49,17 @@ TEST_F(HostileFilesTest, AManifestNestedDeeperThanTheStackIsRefusedWhereverTheNe
   }
 }
 
+// It would be left out, and whoever put it there would believe that it counts.
+TEST_F(HostileFilesTest, WeightsOfTheBlendThatTheManifestDoesNotListAreRefused) {
+  ASSERT_TRUE(Read().ok());
+  std::ofstream(directory_.File("blend.json")) << R"({"format_version": 1, "weights": {}})";
+  ExpectNamed(Read(), absl::StatusCode::kInvalidArgument,
+              "\"blend.json\" is in the directory and not in the manifest's \"files\": list it");
+  fixture_.WriteFile("blend.json", R"({"format_version": 1, "weights": {}})");
+  fixture_.WriteManifest();
+  EXPECT_TRUE(Read().ok());
+}
+
 TEST_F(HostileFilesTest, AKeyThatStandsTwiceIsRefusedInEveryFile) {
   const std::string manifest = "{\"users\":9," + ManifestText().substr(1);
   ExpectNamed(ParseManifest(manifest).status(), absl::StatusCode::kInvalidArgument,
