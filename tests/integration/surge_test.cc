@@ -16,23 +16,29 @@ namespace {
 
 constexpr double kTolerance = 1e-6;  // of a probability
 
+// Imports the sample with both variants of SURGE, of which it leaves the snapshot beside the
+// database.
+void ImportWithSurge(const TemporaryDirectory& directory) {
+  WriteSurgeSnapshot(GROUNDSWELL_SAMPLE_SNAPSHOT, directory.File("snapshot"));
+  const Finished import =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", directory.File("snapshot"),
+                  "--data-dir", directory.File("db")});
+  ASSERT_EQ(import.exit_code, 0) << import.output;
+}
+
 class SurgeServerTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = new TemporaryDirectory;
-    const std::string snapshot = directory_->File("snapshot");
-    WriteSurgeSnapshot(GROUNDSWELL_SAMPLE_SNAPSHOT, snapshot);
-    const Finished import = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot",
-                                        snapshot, "--data-dir", directory_->File("db")});
-    ASSERT_EQ(import.exit_code, 0) << import.output;
+    ImportWithSurge(*directory_);
     server_ = new ServerProcess(directory_->File("db"));
     stubs_ = new Stubs(server_->grpc_address());
-    const auto files = ReadSnapshotDirectory(snapshot);
+    const auto files = ReadSnapshotDirectory(directory_->File("snapshot"));
     ASSERT_TRUE(files.ok()) << files.status();
     const auto loaded = Snapshot::Create(*files);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     snapshot_ = *loaded;
-    std::ifstream items(snapshot + "/items.jsonl");
+    std::ifstream items(directory_->File("snapshot") + "/items.jsonl");
     rows_ = new std::map<std::string, uint32_t>;
     for (std::string line; std::getline(items, line);) {
       const auto row = static_cast<uint32_t>(rows_->size() + 1);
@@ -177,6 +183,55 @@ TEST_F(SurgeServerTest, AUserWithoutAHistoryFallsBackAndIsNeverGivenAScore) {
     }
   }
 }
+
+class SurgeNewItemTest : public testing::TestWithParam<std::string> {};
+
+// SURGE has never seen it; its vote alone does not keep it from whom it concerns.
+TEST_P(SurgeNewItemTest, AnItemThatManyJustTookReachesTheTopBesideItsVote) {
+  const TemporaryDirectory directory;
+  ImportWithSurge(directory);
+  const ServerProcess server(directory.File("db"), {"--ranking.shares=" + GetParam() + "=100"});
+  const Stubs stubs(server.grpc_address());
+  v1::UpsertItemRequest create;
+  create.set_item_id("new");
+  v1::UpsertItemResponse created;
+  ASSERT_TRUE(stubs.admin->UpsertItem(NewContext().get(), create, &created).ok());
+  v1::RecommendRequest request;
+  request.set_user_id(kCustomer);
+  request.set_page_size(10);
+  for (int at = 0; at < 200; ++at) {
+    const std::string number = std::to_string(at);
+    request.set_consistency_token(
+        RecordAt(stubs, "n" + number, "newcomer-" + number, "new", 1'322'000'000 + at));
+  }
+  v1::RecommendResponse list;
+  ASSERT_TRUE(Becomes([&] {
+    return stubs.recommend->Recommend(NewContext().get(), request, &list).ok() &&
+           list.degradations_size() == 0;
+  }));
+  EXPECT_EQ(list.ranker(), GetParam());
+  std::vector<std::string> items;
+  for (const auto& item : list.items()) items.push_back(item.item_id());
+  EXPECT_NE(std::ranges::find(items, "new"), items.end())
+      << "not among " << testing::PrintToString(items);
+  // It has a score of its own, as one that the model knows.
+  v1::RankRequest rank;
+  rank.set_user_id(kCustomer);
+  rank.set_ranker(GetParam());
+  rank.add_item_ids("new");
+  rank.add_item_ids(kItem);
+  v1::RankResponse ranked;
+  const grpc::Status status = stubs.recommend->Rank(NewContext().get(), rank, &ranked);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(ranked.items_size(), 2);
+  for (const auto& item : ranked.items()) EXPECT_GT(item.score(), 0) << item.item_id();
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, SurgeNewItemTest, testing::Values("surge", "surge-paper"),
+                         [](const auto& param) {
+                           return param.param == "surge" ? std::string("Authors")
+                                                         : std::string("Paper");
+                         });
 
 }  // namespace
 }  // namespace groundswell
