@@ -18,6 +18,7 @@ _KEYS = {
     "clusters": (("users", "items", "seed"), ()),
 }
 _TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "blend", "serving")
+_CANDIDATES = {"candidates": 8}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
 
@@ -25,8 +26,12 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be
 class Rows:
     """The training rows, the same for every ranker."""
 
-    # Per positive, by how they are drawn (replay.SOURCES).
+    # Per positive, by how they are drawn (replay.SOURCES). "candidates" in a configuration: _CANDIDATES.
     negatives: dict = dataclasses.field(default_factory=lambda: {"uniform": 2, "popular": 2})
+    # Of the negatives that are candidates: which of a server's sources are asked, and how their list is
+    # drawn from (replay.Candidates).
+    candidate_sources: tuple = replay.Candidates.sources
+    candidate_draw: str = replay.Candidates.draw
     seed: int = 1
     # Of the events that rankers are measured on, how many are: whole events with all their negatives,
     # the same ones however these are drawn. Training reads all of its own.
@@ -39,6 +44,15 @@ class Rows:
         if not all(type(count) is int and count >= 0 for count in self.negatives.values()) or not any(
                 self.negatives.values()):
             raise ValueError(f"negatives is {self.negatives}; it must have numbers of 0 or more, not all 0")
+        _refuse_unknown(self.candidate_sources, replay.CANDIDATE_SOURCES, "candidate_sources")
+        if not self.candidate_sources:
+            raise ValueError("candidate_sources is empty; name one or more of "
+                             f"{', '.join(replay.CANDIDATE_SOURCES)}")
+        if self.candidate_draw not in replay.CANDIDATE_DRAWS:
+            raise ValueError(f'candidate_draw is "{self.candidate_draw}"; it must be "stratified" or "uniform"')
+
+    def candidates(self):
+        return replay.Candidates(self.candidate_sources, self.candidate_draw)
 
 
 @dataclasses.dataclass
@@ -109,8 +123,10 @@ _ARTICLES = {int: "an integer", float: "a number", str: "a string", bool: "true 
 
 
 def rankers_of(config):
-    """The Ranker of every [[ranker]], in order; the first is the snapshot's default."""
+    """The Ranker of every [[ranker]], in order; the first is the snapshot's default. A loss that is not set is
+    softmax where negatives are candidates: only against each other do they say anything."""
     found = []
+    has_candidates = rows(config).negatives.get("candidates", 0) > 0
     for position, table in enumerate(config.get("ranker", []), start=1):
         where = f"ranker {position}"
         table = dict(table)
@@ -124,10 +140,15 @@ def rankers_of(config):
             raise ValueError(f'{where}: there is another ranker of the name "{name}"')
         of_training = {field.name for field in dataclasses.fields(ranking.Options)}
         model_options = rankers.KINDS[kind].Options
+        if has_candidates:
+            table.setdefault("loss", "softmax")
         _refuse_unknown(table, {*of_training, *(f.name for f in dataclasses.fields(model_options))},
                         f"{where}, {name}")
         split = lambda inside: {key: value for key, value in table.items()
                                 if (key in of_training) == inside}
+        if has_candidates and table.get("features") == "frozen":
+            raise ValueError(f'{where}, {name}: features is "frozen"; candidates are those just before each event: '
+                             "draw other negatives, or set features to \"live\"")
         found.append(rankers.Ranker(name, kind, options(model_options, split(False), f"ranker {name}"),
                                     options(ranking.Options, split(True), f"ranker {name}")))
     if not found:
@@ -136,7 +157,13 @@ def rankers_of(config):
 
 
 def rows(config):
-    return options(Rows, config.get("rows", {}), "[rows]")
+    table = dict(config.get("rows", {}))
+    if table.get("negatives") == "candidates":
+        table["negatives"] = _CANDIDATES
+    elif isinstance(table.get("negatives"), str):
+        raise ValueError(f"[rows]: negatives is \"{table['negatives']}\"; it must be \"candidates\", or a table "
+                         "such as { uniform = 2, popular = 2 }")
+    return options(Rows, table, "[rows]")
 
 
 def blend(config):

@@ -45,7 +45,7 @@ def import_macgnn(checkpoint, rows_path, source, output, name, options):
 
 
 def _read_rows(path, recent_len):
-    columns, _ = safetensors.read(path)
+    columns = replay.read_columns(path)
     missing = {"source", *replay.FEATURES} - set(columns)
     if missing:
         raise ValueError(f"{path}: {', '.join(sorted(missing))} is missing; it must be a file of "

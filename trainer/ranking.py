@@ -28,6 +28,8 @@ class Options:
     patience: int = 0  # epochs without a better validation before it stops; 0: all epochs, no validation
     epoch_share: float = 1.0  # of the groups that an epoch reads, drawn anew for each
     loss: str = "bce"  # or "softmax", over a positive and its negatives
+    # "softmax": less the logarithm of how often an item is drawn as a negative (log_q_of).
+    log_q: bool = False
     basket_start_share: float = 0.85  # of the groups; see replay.Rows.batch
     # "live", as they were just before each event; or "frozen", all as at the cut, which is what training
     # on one export of features means: only to compare with.
@@ -38,6 +40,8 @@ class Options:
     def __post_init__(self):
         if self.loss not in ("bce", "softmax"):
             raise ValueError(f'loss is "{self.loss}"; it must be "bce" or "softmax"')
+        if self.log_q and self.loss != "softmax":
+            raise ValueError(f'log_q is true and loss is "{self.loss}"; it corrects "softmax"')
         if self.features not in ("live", "frozen"):
             raise ValueError(f'features is "{self.features}"; it must be "live" or "frozen"')
         if self.features == "frozen" and self.patience > 0:
@@ -53,6 +57,18 @@ class Options:
 def groups_of(rows):
     """For each row the number of its group; a positive begins one."""
     return np.cumsum(rows.label) - 1
+
+
+def log_q_of(rows, table_rows):
+    """log Q of each of the `table_rows` rows of the table of items: Q(i) = (n_i + 1) / (n + table_rows), where
+    n_i of the n negatives are i. The 1 is for items that are no negative.
+
+    Over negatives that are drawn by Q, the softmax of logits less log Q is an estimate of the softmax over
+    all items (Bengio and Senecal, 2008; Yi et al., RecSys 2019): items that are drawn often are not held
+    down for it.
+    """
+    counts = np.bincount(rows.items()[rows.label == 0], minlength=table_rows)
+    return np.log((counts + 1) / (counts.sum() + table_rows)).astype(np.float32)
 
 
 def choose_epochs(name, build, rows, later_rows, options, checkpoint_path=None):
@@ -105,6 +121,10 @@ class _Run:
             raise ValueError(f"{name}: the {len(rows)} rows do not begin with a positive; is the period "
                              "to train on empty?")
         self.from_start = _from_start(rows, options)
+        self.log_q = None
+        if options.log_q:
+            table_rows = self.model.item_embed.num_embeddings
+            self.log_q = torch.from_numpy(log_q_of(rows, table_rows)).to(options.device)
         self._resume()
 
     def finished(self, options):
@@ -149,6 +169,8 @@ class _Run:
             logits, penalty = self.model.logits_and_penalty(batch)
         else:
             logits, penalty = self.model(batch), 0.0
+        if self.log_q is not None:
+            logits = logits - self.log_q[batch["item"]]
         loss = _LOSSES[self.options.loss](logits, label)
         self.optimiser.zero_grad()
         (loss + penalty).backward()

@@ -11,7 +11,22 @@ from trainer.evaluation import Judgement
 
 FEATURES = ("user", "item", "u1", "u2", "i1", "i2", "urec", "irec")
 _OF_USER = ("u1", "u2", "urec")
-SOURCES = ("uniform", "popular", "session", "retrieval")  # of negatives, by number less 1
+# Of negatives, by number less 1.
+SOURCES = ("uniform", "popular", "session", "retrieval", "candidates")
+CANDIDATE_SOURCES = ("embedding", "next_items", "random_walk", "trending", "macro_node", "similar_items")
+CANDIDATE_DRAWS = ("stratified", "uniform")
+_FORMAT = {"format": "groundswell-rows", "version": "1"}
+
+
+@dataclass
+class Candidates:
+    """How negatives are drawn from what a server's sources would have proposed."""
+
+    sources: tuple = CANDIDATE_SOURCES[:-1]  # that are asked: those that a server asks by default
+    draw: str = "stratified"  # as many from each source, in turn; or "uniform", from all of them
+
+    def arguments(self):
+        return ["--candidate-sources", ",".join(self.sources), "--candidate-draw", self.draw]
 
 
 @dataclass
@@ -54,6 +69,10 @@ class Rows:
         """Where each item comes from: 0 for a positive, else 1 + its position in SOURCES."""
         return self._of_items("source")[self.index]
 
+    def items(self):
+        """Their rows of the table of items."""
+        return self._of_items("item")[self.index]
+
     def batch(self, chosen, from_basket_start=None):
         """Features of the rows at the positions `chosen`.
 
@@ -75,6 +94,17 @@ class Rows:
         return column.reshape(-1, *column.shape[2:])
 
 
+def read_columns(path):
+    """The columns of a file of rows, as replay wrote it; refuses one of another version."""
+    columns, metadata = safetensors.read(path)
+    found = {name: metadata.get(name) for name in _FORMAT}
+    if found != _FORMAT:
+        raise ValueError(f"{path} is of the format {found['format']}, version {found['version']}; this trainer "
+                         f"reads {_FORMAT['format']}, version {_FORMAT['version']}: write it with "
+                         "groundswell-server replay --rows-out of the same release")
+    return columns
+
+
 class Replay:
     """One log and one draft snapshot, replayed several times."""
 
@@ -92,13 +122,14 @@ class Replay:
                   ["--graph-out", str(path)])
 
     def rows(self, from_s, until_s, negatives, history_len, recent_len, seed, creates_items=False,
-             features_at_s=None, share=1.0):
+             features_at_s=None, share=1.0, candidates=Candidates()):
         """What users take in [from_s, until_s) and do not have: repeats are not what the server is asked
         for. With `creates_items` also items that the snapshot does not know, else there are no rows of
         these.
 
         `negatives` says how many of each of SOURCES an event gets; those not named, none. With
         `features_at_s` all features are those of that moment. `share`: of the events, drawn by the seed.
+        `candidates`: how those of the source "candidates" are drawn.
         """
         unknown = set(negatives) - set(SOURCES)
         if unknown:
@@ -110,11 +141,12 @@ class Replay:
             "--rows-out", str(path), "--rows-from", str(from_s), "--rows-until", str(until_s),
             *(part for source in SOURCES
               for part in (f"--{source}-negatives", str(negatives.get(source, 0)))),
+            *(candidates.arguments() if negatives.get("candidates") else []),
             "--history-len", str(history_len), "--recent-len", str(recent_len),
             *(["--create-items"] if creates_items else []),
             *(["--features-at", str(features_at_s)] if features_at_s is not None else []),
             "--sample-rate", str(share), "--seed", str(seed)])
-        columns, _ = safetensors.read(path)
+        columns = read_columns(path)
         path.unlink()  # the mapping keeps the data until the rows are dropped
         return self._select(columns, np.flatnonzero(replayed), self._period(from_s, until_s))
 

@@ -385,7 +385,8 @@ class _Training:
         history_len = max(ranker.history_len for ranker in self.rankers)
         recent_len = max(ranker.recent_len for ranker in self.rankers)
         return past.rows(from_s, until_s, negatives or self.of_rows.negatives, history_len,
-                         max(recent_len, 1), self.of_rows.seed, creates_items, features_at_s, share)
+                         max(recent_len, 1), self.of_rows.seed, creates_items, features_at_s, share,
+                         self.of_rows.candidates())
 
     def chooses_epochs(self):
         return any(ranker.training.patience > 0 for ranker in self.rankers)

@@ -28,9 +28,11 @@ size_t ColumnBytes(const FeatureFile::Column& column) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(
-    const std::string& path, const std::vector<Column>& columns) {
+absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(const std::string& path,
+                                                                 const std::vector<Column>& columns,
+                                                                 const Metadata& metadata) {
   nlohmann::ordered_json header;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t data_bytes = 0;
   for (const Column& column : columns) {
     const size_t end = data_bytes + ColumnBytes(column);

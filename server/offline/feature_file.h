@@ -25,9 +25,13 @@ class FeatureFile {
     std::vector<size_t> shape;
   };
 
+  // Of the header, beside the columns.
+  using Metadata = std::map<std::string, std::string>;
+
   // Makes the file at its full size, mapped into memory.
   static absl::StatusOr<std::unique_ptr<FeatureFile>> Create(const std::string& path,
-                                                             const std::vector<Column>& columns);
+                                                             const std::vector<Column>& columns,
+                                                             const Metadata& metadata = {});
   ~FeatureFile();
 
   // The whole column, to be filled by the caller.

@@ -25,16 +25,19 @@ absl::StatusOr<FeatureRows> FeatureRows::Create(const std::string& path, size_t 
                                                 size_t items, const RankerShape& shape) {
   const size_t p = shape.user_clusters;
   const size_t q = shape.item_clusters;
-  auto file = FeatureFile::Create(path, {{"event", true, {events}},
-                                         {"user", false, {events}},
-                                         {"u1", false, {events, q}},
-                                         {"u2", false, {events, p}},
-                                         {"urec", false, {events, shape.recent_items}},
-                                         {"item", false, {events, items}},
-                                         {"source", false, {events, items}},
-                                         {"i1", false, {events, items, p}},
-                                         {"i2", false, {events, items, q}},
-                                         {"irec", false, {events, items, shape.recent_users}}});
+  auto file =
+      FeatureFile::Create(path,
+                          {{"event", true, {events}},
+                           {"user", false, {events}},
+                           {"u1", false, {events, q}},
+                           {"u2", false, {events, p}},
+                           {"urec", false, {events, shape.recent_items}},
+                           {"item", false, {events, items}},
+                           {"source", false, {events, items}},
+                           {"i1", false, {events, items, p}},
+                           {"i2", false, {events, items, q}},
+                           {"irec", false, {events, items, shape.recent_users}}},
+                          {{"format", "groundswell-rows"}, {"version", std::to_string(kVersion)}});
   if (!file.ok()) return file.status();
   FeatureRows rows(*std::move(file));
   rows.history_len_ = shape.recent_items;

@@ -25,9 +25,13 @@ namespace groundswell {
 //   item, source [E,C] int32     row likewise; RowSource
 //   i1 [E,C,P] H1_i, i2 [E,C,Q] H2_i, irec [E,C,recent_len] newest users as rows
 //
-// All as they were just before the event; int32 where nothing is said.
+// All as they were just before the event; int32 where nothing is said. The header's metadata say
+// "format" groundswell-rows and "version" kVersion. docs/formats.md has it for those who read it.
 class FeatureRows {
  public:
+  // Of the file, raised when a reader of the one before would misread it.
+  static constexpr int kVersion = 1;
+
   // `shape` says P, Q, history_len (recent_items) and recent_len (recent_users).
   static absl::StatusOr<FeatureRows> Create(const std::string& path, size_t events, size_t items,
                                             const RankerShape& shape);

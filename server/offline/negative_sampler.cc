@@ -21,9 +21,33 @@ void NegativeSampler::Draw(const Moment& moment, std::vector<DrawnItem>& out) {
   DrawFrom(RowSource::kUniform, counts_.uniform, moment, out);
   DrawFrom(RowSource::kPopular, counts_.popular, moment, out);
   DrawFrom(RowSource::kSession, counts_.session, moment, out);
-  if (counts_.retrieval == 0) return;
-  FindNearest(moment);
-  DrawFrom(RowSource::kRetrieval, counts_.retrieval, moment, out);
+  if (counts_.retrieval > 0) {
+    FindNearest(moment);
+    DrawFrom(RowSource::kRetrieval, counts_.retrieval, moment, out);
+  }
+  if (counts_.candidates > 0) DrawCandidates(moment, out);
+}
+
+void NegativeSampler::DrawCandidates(const Moment& moment, std::vector<DrawnItem>& out) {
+  if (moment.user.Has(moment.positive)) {
+    out.insert(out.end(), counts_.candidates,
+               {.item = moment.positive, .source = RowSource::kNone});
+    return;
+  }
+  candidates_->Find({.user = moment.user,
+                     .is_known = moment.is_known,
+                     .time_s = moment.time_s,
+                     .positive = moment.positive,
+                     .now_and_later = moment.now_and_later},
+                    random_());
+  drawn_candidates_.clear();
+  candidates_->Draw(counts_.candidates, random_, drawn_candidates_);
+  for (const ItemIndex item : drawn_candidates_) {
+    out.push_back({.item = item, .source = RowSource::kCandidate});
+  }
+  for (size_t n = drawn_candidates_.size(); n < counts_.candidates; ++n) {
+    out.push_back(DrawUniform(moment));
+  }
 }
 
 void NegativeSampler::DrawFrom(RowSource source, uint32_t count, const Moment& moment,

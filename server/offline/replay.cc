@@ -17,6 +17,7 @@
 #include "graph/fold/interaction_adjacency.h"
 #include "graph/fold/judgement.h"
 #include "graph/state/macro_graph.h"
+#include "index/popular/trending_items.h"
 #include "index/vectors/embedding_index.h"
 #include "index/vectors/live_vectors.h"
 #include "models/files/manifest.h"
@@ -83,7 +84,13 @@ class PassingGraph {
                 .item_clusters = snapshot->manifest().item_clusters,
                 .recent_len = options.recent_len},
                snapshot->item_clusters(), log.item_count - snapshot->item_clusters().size()) {
-    if (options.negatives.retrieval > 0) adjacency_.emplace(NeighborsMax());
+    const bool has_candidates = options.negatives.candidates > 0;
+    if (options.negatives.retrieval > 0 || has_candidates) {
+      adjacency_.emplace(LoadOptions().neighbors_max, window_.trace_length());
+    }
+    if (has_candidates) {
+      trending_.emplace(LoadOptions().trending_half_life_s, snapshot->manifest().user_clusters);
+    }
     for (const Cluster cluster : snapshot->user_clusters()) AddUser(cluster);
   }
 
@@ -91,6 +98,10 @@ class PassingGraph {
   const InteractionAdjacency* adjacency() const {
     return adjacency_.has_value() ? &*adjacency_ : nullptr;
   }
+
+  // There is one with negatives of candidates.
+  TrendingItems* trending() { return trending_.has_value() ? &*trending_ : nullptr; }
+  bool IsKnown(UserIndex user) const { return has_joined_[ToInt(user)]; }
 
   // Makes the event's user and item known. Both come in the order of their indices. A new user has
   // the cluster of this event until one is applied, which then keeps its own.
@@ -123,13 +134,16 @@ class PassingGraph {
                  DetailOf(window_));
     while (const auto at = EdgeBehindTrace(user, window_)) MergeIntoOlder(user, *at);
     if (!adjacency_.has_value()) return;
-    adjacency_->Change({.user = user.index,
-                        .item = event.item,
-                        .cluster_before = user.cluster,
-                        .cluster_after = user.cluster,
-                        .before = edges_before_,
-                        .after = user.EdgesTo(event.item),
-                        .of_user = user.edges});
+    const EdgeChange change{.user = user.index,
+                            .item = event.item,
+                            .cluster_before = user.cluster,
+                            .cluster_after = user.cluster,
+                            .before = edges_before_,
+                            .after = user.EdgesTo(event.item),
+                            .of_user = user.edges};
+    adjacency_->Change(change);
+    // Nothing asks by category.
+    if (trending_.has_value()) trending_->Change(change, 0);
   }
 
   std::span<const UserState> UsersOfSnapshot() const {
@@ -138,8 +152,6 @@ class PassingGraph {
   size_t NewUserCount() const { return users_.size() - clustering_.trained_users; }
 
  private:
-  static size_t NeighborsMax() { return LoadOptions().neighbors_max; }
-
   void AddUser(Cluster cluster) {
     has_joined_.push_back(users_.size() < clustering_.trained_users);
     users_.push_back({.index = UserIndex{static_cast<uint32_t>(users_.size())},
@@ -151,6 +163,7 @@ class PassingGraph {
   const Window window_;
   MacroGraph graph_;
   std::optional<InteractionAdjacency> adjacency_;
+  std::optional<TrendingItems> trending_;
   std::vector<UserState> users_;
   std::vector<bool> has_joined_;  // by user: came with the snapshot, or an event was applied
   std::vector<Edge> edges_before_;
@@ -181,7 +194,9 @@ class RowMaker {
     const PastLog::Event& event = log.events[at];
     drawn_.assign(1, {.item = event.item, .source = RowSource::kPositive});
     sampler_.Draw({.past = std::span(log.events).first(at),
+                   .now_and_later = std::span(log.events).subspan(at),
                    .user = user,
+                   .is_known = passing_.IsKnown(event.user),
                    .positive = event.item,
                    .time_s = event.time_s,
                    .item_count = passing_.graph().item_count()},
@@ -270,6 +285,37 @@ absl::Status FoldEvents(const PastLog& log, std::optional<int64_t> rows_at_s, Pa
       log, [](size_t) { return false; }, passing, make_rows, cancelled);
 }
 
+// What negatives are looked for with, beside the passing graph.
+class Searches {
+ public:
+  // Nothing where the graph has no adjacency. `snapshot` and `passing` must outlive it.
+  absl::Status Build(const Snapshot& snapshot, const CandidateDraw& draw, PassingGraph& passing) {
+    if (passing.adjacency() == nullptr) return absl::OkStatus();
+    const size_t dim = snapshot.manifest().embedding_dim;
+    auto built = EmbeddingIndex::Build(snapshot.item_embeddings(), dim, {}, 1, nullptr);
+    if (!built.ok()) return built.status();
+    index_ = *std::move(built);
+    vectors_.emplace(snapshot.user_embeddings(), dim, *passing.adjacency());
+    search_.emplace(EmbeddingSearch{.vectors = *vectors_, .index = *index_});
+    if (passing.trending() == nullptr) return absl::OkStatus();
+    candidates_.emplace(PastCandidates::Sources{.adjacency = *passing.adjacency(),
+                                                .trending = *passing.trending(),
+                                                .embedding_index = *index_,
+                                                .vectors = *vectors_},
+                        draw);
+    return absl::OkStatus();
+  }
+
+  const EmbeddingSearch* search() const { return search_.has_value() ? &*search_ : nullptr; }
+  PastCandidates* candidates() { return candidates_.has_value() ? &*candidates_ : nullptr; }
+
+ private:
+  std::unique_ptr<EmbeddingIndex> index_;
+  std::optional<LiveVectors> vectors_;
+  std::optional<EmbeddingSearch> search_;
+  std::optional<PastCandidates> candidates_;
+};
+
 absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, const PastLog& log,
                        PassingGraph& passing, const std::function<bool()>& cancelled) {
   const Manifest& manifest = snapshot.manifest();
@@ -279,26 +325,17 @@ absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, c
                           .item_clusters = manifest.item_clusters,
                           .recent_items = options.history_len,
                           .recent_users = options.recent_len};
-  std::unique_ptr<EmbeddingIndex> index;
-  std::optional<LiveVectors> vectors;
-  std::optional<EmbeddingSearch> search;
-  if (passing.adjacency() != nullptr) {
-    auto built =
-        EmbeddingIndex::Build(snapshot.item_embeddings(), manifest.embedding_dim, {}, 1, nullptr);
-    if (!built.ok()) return built.status();
-    index = *std::move(built);
-    vectors.emplace(snapshot.user_embeddings(), manifest.embedding_dim, *passing.adjacency());
-    search.emplace(EmbeddingSearch{.vectors = *vectors, .index = *index});
-  }
+  Searches searches;
+  if (absl::Status s = searches.Build(snapshot, options.candidates, passing); !s.ok()) return s;
   const std::vector<bool> chosen = ChooseEvents(log, options);
   const auto count = static_cast<size_t>(std::count(chosen.begin(), chosen.end(), true));
   const size_t items = 1 + options.negatives.total();
   auto rows = FeatureRows::Create(options.rows_out, count, items, shape);
   if (!rows.ok()) return rows.status();
-  RowMaker maker(
-      passing, shape,
-      NegativeSampler(options.negatives, search.has_value() ? &*search : nullptr, options.seed + 1),
-      *std::move(rows));
+  RowMaker maker(passing, shape,
+                 NegativeSampler(options.negatives, searches.search(), searches.candidates(),
+                                 options.seed + 1),
+                 *std::move(rows));
   const auto start = std::chrono::steady_clock::now();
   const auto make_rows = [&](size_t at, const UserState& user) {
     return chosen[at] ? maker.Make(log, at, user) : absl::OkStatus();
@@ -309,6 +346,24 @@ absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, c
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   fmt::print(stderr, "replay: wrote {} rows of {} events to {}, {:.0f} rows/s\n", count * items,
              count, options.rows_out, static_cast<double>(count * items) / elapsed.count());
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(const ReplayOptions& options, const Snapshot& snapshot,
+                          const PastLog& log) {
+  if (!options.graph_out.empty() && log.item_count > snapshot.item_clusters().size()) {
+    return absl::InvalidArgumentError(
+        "--graph-out with --create-items: graph.safetensors is about the snapshot's own items; "
+        "write the rows and the graph in two runs");
+  }
+  if (!options.graph_out.empty() && options.features_at_s.has_value()) {
+    return absl::InvalidArgumentError("--graph-out with --features-at: write them in two runs");
+  }
+  if (options.negatives.candidates > 0 && options.features_at_s.has_value()) {
+    return absl::InvalidArgumentError(
+        "--candidates-negatives with --features-at: candidates are those just before each event; "
+        "draw other negatives");
+  }
   return absl::OkStatus();
 }
 
@@ -328,16 +383,7 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
                log->left_out);
   }
 
-  if (!options.graph_out.empty() && log->item_count > snapshot->item_clusters().size()) {
-    return absl::InvalidArgumentError(
-        "--graph-out with --create-items: graph.safetensors is about the snapshot's own items; "
-        "write "
-        "the rows and the graph in two runs");
-  }
-
-  if (!options.graph_out.empty() && options.features_at_s.has_value()) {
-    return absl::InvalidArgumentError("--graph-out with --features-at: write them in two runs");
-  }
+  if (absl::Status s = CheckOptions(options, *snapshot, *log); !s.ok()) return s;
   PassingGraph passing(snapshot, *log, options);
   const auto no_rows = [](size_t, const UserState&) { return absl::OkStatus(); };
   absl::Status folded = options.rows_out.empty()

@@ -14,6 +14,7 @@
 #include "graph/state/user_edges.h"
 #include "server/offline/event_csv.h"
 #include "server/offline/negative_sampler.h"
+#include "server/offline/past_candidates.h"
 
 namespace groundswell {
 
@@ -34,6 +35,7 @@ struct ReplayOptions {
   // nightly export has. To measure what that costs, not to train what is served.
   std::optional<int64_t> features_at_s;
   NegativeCounts negatives;
+  CandidateDraw candidates;   // how those of `negatives` are drawn
   uint32_t history_len = 20;  // newest items of the user
   uint32_t recent_len = 20;   // newest users of an item
   // Items outside the snapshot are new items from their first event on, as if each had been

@@ -15,6 +15,29 @@
 namespace groundswell {
 namespace {
 
+void AddCandidateFlags(CLI::App& command, CandidateDraw& candidates) {
+  const auto set_sources = [&candidates](const std::string& names) {
+    auto quotas = QuotasOfNamed(names);
+    if (!quotas.ok()) {
+      throw CLI::ValidationError("--candidate-sources", std::string(quotas.status().message()));
+    }
+    candidates.quotas = *quotas;
+  };
+  command.add_option_function<std::string>(
+      "--candidate-sources", set_sources,
+      "Sources of those candidates, with commas between them, of embedding, similar_items, "
+      "next_items, random_walk, trending, macro_node; else those that a server asks by default");
+  const auto set_draw = [&candidates](const std::string& draw) {
+    candidates.by_source = draw == "stratified";
+  };
+  command
+      .add_option_function<std::string>("--candidate-draw", set_draw,
+                                        "stratified: from what each source proposes, in turn; "
+                                        "uniform: from all of them")
+      ->check(CLI::IsMember({"stratified", "uniform"}))
+      ->default_str("stratified");
+}
+
 void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   command.add_option("--snapshot", options.snapshot_directory, "Snapshot directory")->required();
   command
@@ -48,6 +71,9 @@ void AddReplayFlags(CLI::App& command, ReplayOptions& options) {
   add_count("--session-negatives", negatives.session, "Drawn from the events of the last while");
   add_count("--retrieval-negatives", negatives.retrieval,
             "Drawn from what the embedding search finds for the user as they are then");
+  add_count("--candidates-negatives", negatives.candidates,
+            "Drawn, none twice, from what the sources of a server would have proposed then");
+  AddCandidateFlags(command, options.candidates);
   command.add_option("--session-s", negatives.session_s, "Length of that while, in seconds")
       ->check(CLI::Range(1, 31'536'000))
       ->capture_default_str();

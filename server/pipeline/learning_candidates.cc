@@ -19,11 +19,17 @@ RandomWalkSource::Options ExactWalks(RandomWalkSource::Options options) {
 
 }  // namespace
 
-LearningCandidates::LearningCandidates(const LiveState& state, const Retrieval::Options& options)
-    : state_(state),
+LearningCandidates::LearningCandidates(const Parts& parts, const Retrieval::Options& options)
+    : parts_(parts),
       quotas_(options.quotas),
-      next_items_(*state.adjacency, options.next_items),
-      walks_(*state.adjacency, ExactWalks(options.random_walk)) {}
+      next_items_(parts.adjacency, options.next_items),
+      walks_(parts.adjacency, ExactWalks(options.random_walk)) {}
+
+LearningCandidates::LearningCandidates(const LiveState& state, const Retrieval::Options& options)
+    : LearningCandidates({.adjacency = *state.adjacency,
+                          .trending = *state.trending,
+                          .embedding_index = *state.embedding_index},
+                         options) {}
 
 void LearningCandidates::Add(SourceBit source, std::vector<Candidate> list) {
   lists_.emplace_back(source, std::move(list));
@@ -57,15 +63,15 @@ void LearningCandidates::ProposeOfGraph(const Query& query) {
     Add(kFromHistory, RetrieveHistory(query.user, query.filter, count, of_history_));
   }
   if (const size_t count = quotas_[kFromTrending]; count > 0) {
-    Add(kFromTrending, state_.trending->Retrieve({}, query.filter, count));
+    Add(kFromTrending, parts_.trending.Retrieve({}, query.filter, count));
   }
-  if (const size_t count = quotas_[kFromCluster]; count > 0) {
-    Add(kFromCluster, state_.trending->RetrieveOfUserNode(query.user.cluster, query.filter, count));
+  if (const size_t count = quotas_[kFromCluster]; count > 0 && query.has_cluster) {
+    Add(kFromCluster, parts_.trending.RetrieveOfUserNode(query.user.cluster, query.filter, count));
   }
 }
 
 void LearningCandidates::ProposeOfVectors(const Query& query) {
-  const EmbeddingIndex::View trained = state_.embedding_index->Trained();
+  const EmbeddingIndex::View trained = parts_.embedding_index.Trained();
   if (const size_t count = quotas_[kFromEmbedding]; count > 0 && !query.vector.empty()) {
     Add(kFromEmbedding, Search(query.vector, count, query, trained));
   }
@@ -84,7 +90,7 @@ std::vector<Candidate> LearningCandidates::Search(std::span<const float> vector,
                                                   const Query& query,
                                                   const EmbeddingIndex::View& trained) const {
   if (count == 0) return {};
-  auto found = state_.embedding_index->Retrieve(
+  auto found = parts_.embedding_index.Retrieve(
       {.vector = vector, .filter = query.filter, .count = count}, trained);
   return found.ok() ? *std::move(found) : std::vector<Candidate>();
 }

@@ -16,9 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "graph/fold/interaction_adjacency.h"
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
+#include "index/popular/trending_items.h"
 #include "index/vectors/embedding_index.h"
 #include "index/walks/history.h"
 #include "index/walks/next_items.h"
@@ -28,7 +30,7 @@
 
 namespace groundswell {
 
-// The applier's alone.
+// One thread's, the applier's where it serves.
 class LearningCandidates {
  public:
   struct Query {
@@ -37,11 +39,20 @@ class LearningCandidates {
     std::span<const float> vector;  // theirs, of the trained vectors; empty: nothing is known
     const ItemFilter& filter;
     bool with_seen = false;  // the filter lets in what the user has
+    // The user's cluster was there before what is learned from now.
+    bool has_cluster = true;
     bool whole = false;
     uint64_t seed = 0;  // of the walks
   };
 
-  // `state` must outlive it.
+  // What proposes, following the graph of the entries before a step. Must outlive it.
+  struct Parts {
+    const InteractionAdjacency& adjacency;
+    const TrendingItems& trending;
+    const EmbeddingIndex& embedding_index;
+  };
+  LearningCandidates(const Parts& parts, const Retrieval::Options& options);
+  // Of the state, which must outlive it.
   LearningCandidates(const LiveState& state, const Retrieval::Options& options);
 
   // In place of what is in the table.
@@ -54,7 +65,7 @@ class LearningCandidates {
   std::vector<Candidate> Search(std::span<const float> vector, size_t count, const Query& query,
                                 const EmbeddingIndex::View& trained) const;
 
-  const LiveState& state_;
+  const Parts parts_;
   const SourceQuotas quotas_;
   const NextItems next_items_;
   const RandomWalkSource walks_;

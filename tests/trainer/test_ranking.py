@@ -164,6 +164,64 @@ class TrainingTest(unittest.TestCase):
         expected = (-torch.log_softmax(logits[:3], 0)[0] - torch.log_softmax(logits[3:], 0)[0]) / 2
         self.assertAlmostEqual(ranking._softmax_loss(logits, label).item(), expected.item(), places=4)
 
+    def test_the_logarithm_of_how_often_an_item_is_a_negative_is_taken_from_every_logit(self):
+        rows = _rows(200)
+        drawn, negatives = [0] * (_ITEMS + 1), 0
+        for row in range(len(rows)):
+            if rows.label[row] == 0:
+                drawn[rows.columns["item"].ravel()[row]] += 1
+                negatives += 1
+        log_q = ranking.log_q_of(rows, _ITEMS + 1)
+        for item, count in enumerate(drawn):
+            self.assertAlmostEqual(log_q[item], np.log((count + 1) / (negatives + _ITEMS + 1)), places=5)
+        self.assertAlmostEqual(np.exp(log_q).sum(), 1, places=5)
+        # The loss of a step is that of a naive softmax over each list of corrected logits.
+        ranker = _ranker(*_KINDS[0], loss="softmax", log_q=True, basket_start_share=0.0)
+        run = ranking._Run("r", rankers.build(ranker, _catalogue()), rows, ranker.training, None)
+        groups = np.arange(5)
+        chosen = np.arange(5 * (1 + _NEGATIVES))
+        run.model.train()  # Dice has the statistics of the batch
+        batch = rows.batch(chosen)
+        with torch.no_grad():
+            logits = run.model(ranking.tensors(batch)).tolist()
+        expected = 0.0
+        for first in range(0, len(chosen), 1 + _NEGATIVES):
+            corrected = [logits[row] - np.log((drawn[batch["item"][row]] + 1) / (negatives + _ITEMS + 1))
+                         for row in range(first, first + 1 + _NEGATIVES)]
+            expected += (np.log(sum(np.exp(corrected))) - corrected[0]) / len(groups)
+        run._step(groups)
+        self.assertAlmostEqual(run.loss_sum, expected, places=4)
+
+    def test_a_popular_negative_is_not_held_down_with_the_correction(self):
+        # Every user takes any item as often, and item 0 is half of the negatives.
+        random = np.random.default_rng(3)
+        rows = _rows(600)
+        rows.columns["item"][:, 0] = random.integers(1, _ITEMS + 1, 600)
+        rows.columns["item"][:, 1:] = np.where(random.random((600, _NEGATIVES)) < 0.5, 1,
+                                               random.integers(1, _ITEMS + 1, (600, _NEGATIVES)))
+        of_first = {}
+        for log_q in (False, True):
+            model = _train(_ranker(*_KINDS[0], loss="softmax", log_q=log_q, epochs=8), rows)
+            logits, is_first = ranking.score(model, rows), rows.items() == 1
+            of_first[log_q] = logits[is_first].mean() - logits[~is_first].mean()
+        self.assertLess(of_first[False], -1)
+        self.assertGreater(of_first[True], of_first[False] + 1)
+
+    def test_the_loss_over_lists_goes_down(self):
+        rows = _rows(300)
+        for (kind, options), log_q in zip(_KINDS, (True, True, False)):
+            with self.subTest(options=options):
+                ranker = _ranker(kind, options, loss="softmax", log_q=log_q, epochs=6)
+                losses, run = [], ranking._Run("r", rankers.build(ranker, _catalogue()), rows, ranker.training, None)
+                step = run._step
+                run._step = lambda groups: (step(groups), losses.append(run.loss_sum - sum(losses)))
+                sums = []
+                for _ in range(6):
+                    losses.clear()
+                    run.epoch()
+                    sums.append(np.mean(losses))
+                self.assertLess(sums[-1], sums[0] - 0.05)
+
     def test_dice_is_frozen_over_the_rows(self):
         rows, ranker = _rows(100), _ranker(*_KINDS[0])
         model = _train(ranker, rows)
@@ -196,6 +254,34 @@ class ConfigurationTest(unittest.TestCase):
         self.assertEqual((first.name, first.manifest()["options"]),
                          ("macgnn", {"attention": "none", "tau": "1.0", "recent_len": "20"}))
         self.assertEqual(configuration.rows(config).negatives, {"uniform": 2, "popular": 2})
+
+    def test_the_servers_candidates_as_negatives_bring_the_loss_over_lists(self):
+        tables = {"rows": {"negatives": "candidates", "candidate_sources": ["next_items", "trending"],
+                           "candidate_draw": "uniform"},
+                  "ranker": [{"name": "a", "kind": "macgnn"}, {"name": "b", "kind": "surge", "loss": "bce"},
+                             {"name": "c", "kind": "surge", "log_q": True}]}
+        of_rows = configuration.rows(tables)
+        self.assertEqual(of_rows.negatives, {"candidates": 8})
+        self.assertEqual(of_rows.candidates().arguments(),
+                         ["--candidate-sources", "next_items,trending", "--candidate-draw", "uniform"])
+        self.assertEqual([(ranker.training.loss, ranker.training.log_q) for ranker in configuration.rankers_of(tables)],
+                         [("softmax", False), ("bce", False), ("softmax", True)])
+        for negatives in ({"uniform": 2}, {"candidates": 0, "uniform": 1}):
+            tables["rows"]["negatives"] = negatives
+            self.assertEqual(configuration.rankers_of({**tables, "ranker": tables["ranker"][:1]})[0].training.loss, "bce")
+            with self.assertRaisesRegex(ValueError, 'ranker c: log_q is true and loss is "bce"'):
+                configuration.rankers_of(tables)
+
+    def test_candidates_that_cannot_be_drawn_are_refused(self):
+        for table, message in (({"negatives": "popular"}, 'must be "candidates", or a table'),
+                               ({"candidate_sources": ["history"]}, "nothing reads history; there are embedding"),
+                               ({"candidate_sources": []}, "candidate_sources is empty"),
+                               ({"candidate_draw": "hard"}, '"stratified" or "uniform"')):
+            with self.subTest(table=table), self.assertRaisesRegex(ValueError, message):
+                configuration.rows({"rows": table})
+        with self.assertRaisesRegex(ValueError, "candidates are those just before each event"):
+            configuration.rankers_of({"rows": {"negatives": {"candidates": 1}},
+                                      "ranker": [{"name": "a", "kind": "macgnn", "features": "frozen"}]})
 
     def test_negatives_of_no_source_are_refused(self):
         for negatives, message in (({"hard": 2}, "nothing reads hard"), ({"uniform": 0}, "not all 0"),
@@ -236,7 +322,7 @@ class ConfigurationTest(unittest.TestCase):
                 configuration.read(path)
 
     def test_the_configurations_of_the_comparisons_are_read(self):
-        for name in ("online-retail-rankers", "globo"):
+        for name in ("online-retail-rankers", "online-retail-candidates", "globo"):
             config = configuration.read(Path(__file__).parents[2] / f"trainer/{name}.toml")
             served = [ranker for ranker in configuration.rankers_of(config) if not ranker.model.without]
             self.assertEqual(len({str(ranker.manifest()) for ranker in served}), len(served), name)

@@ -22,6 +22,7 @@ _EVENTS, _FROM_EVENT, _RECENT_LEN = 6000, 4000, 20
 _VECTOR_NEIGHBOURS = 50  # LiveVectors::kNeighborsMax
 _DEPTH = 100  # of --retrieval-depth
 _SESSION_S = 3600
+_TRENDING, _HALF_LIFE_S = 100, 21_600  # items that trend, and how fast it fades, by the server's default
 
 
 class ReplayTest(unittest.TestCase):
@@ -163,6 +164,46 @@ class ReplayTest(unittest.TestCase):
             graph.apply(int(user), int(item))
         self.assertEqual(row, len(rows))
 
+    def test_candidates_are_what_the_server_would_have_proposed(self):
+        of_trending = replay.Candidates(("trending",), "uniform")
+        rows = self._replay().rows(self.from_s, self.until_s, {"candidates": 5}, 3, 2, 1, candidates=of_trending)
+        sources, items = (of.reshape(-1, 6) for of in (rows.sources(), rows.items() - 1))
+        self.assertGreater((sources == [0, 5, 5, 5, 5, 5]).mean(), 0.9)
+        graph, newest, at = self._graph(), {}, 0
+        basket = {}
+        for time_s, user, item in zip(self.log.time_s, self.interactions.user, self.interactions.item):
+            basket.setdefault((time_s, user), set()).add(item)
+        for time_s, user, item in zip(self.log.time_s, self.interactions.user, self.interactions.item):
+            if time_s >= self.from_s and item not in graph.taken[user]:
+                drawn = items[at][sources[at] == 5]
+                self.assertEqual(len(set(drawn)), len(drawn))
+                left_out = {*graph.taken[user], *basket[time_s, user]}
+                self.assertFalse(left_out & set(drawn))
+                if at % 20 == 0:
+                    self.assertTrue(set(drawn) <= _trending(newest, time_s, left_out))
+                at += 1
+            graph.apply(int(user), int(item))
+            newest.setdefault(item, {})[user] = time_s
+        self.assertEqual(at, len(items))
+
+    def test_candidates_of_every_source_are_the_same_in_every_replay(self):
+        past = self._replay()
+        draw = lambda **how: past.rows(self.from_s, self.until_s, {"uniform": 1, "candidates": 4}, 2, 2, 1,
+                                       **how).columns
+        first, again = draw(), draw()
+        for name, values in first.items():
+            np.testing.assert_array_equal(values, again[name], name)
+        self.assertGreater((first["source"] == 5).mean(), 0.3)
+        with self.assertRaises(subprocess.CalledProcessError):
+            draw(candidates=replay.Candidates(("trending", "history")))
+
+    def test_rows_of_another_version_are_refused(self):
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "rows"
+        for metadata in ({}, {"format": "groundswell-rows", "version": "2"}):
+            safetensors.write(path, {"event": np.zeros(1)}, metadata)
+            with self.assertRaisesRegex(ValueError, f"version {metadata.get('version')}; this trainer reads .* 1"):
+                replay.read_columns(path)
+
     def test_the_seed_decides(self):
         past = self._replay()
         draw = lambda seed: past.rows(self.from_s, self.until_s, {"popular": 2, "retrieval": 1}, 2, 2,
@@ -220,6 +261,14 @@ class ReplayTest(unittest.TestCase):
     def test_a_source_that_there_is_not_is_refused(self):
         with self.assertRaisesRegex(ValueError, "source hard; there are uniform, popular"):
             self._replay().rows(0, 1, {"hard": 1}, 1, 1, 1)
+
+
+def _trending(newest, now_s, left_out):
+    """The items that trend, but for some: of `newest`, item -> user -> when they took it last."""
+    scores = {item: sum(2.0 ** ((time_s - now_s) / _HALF_LIFE_S) for time_s in of_users.values())
+              for item, of_users in newest.items() if item not in left_out}
+    least = sorted(scores.values())[-_TRENDING] if len(scores) > _TRENDING else 0.0
+    return {item for item, score in scores.items() if score >= least * (1 - 1e-4)}
 
 
 class _Nearest:

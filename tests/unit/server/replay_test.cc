@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/files/safetensors.h"
+#include "server/offline/feature_rows.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -130,6 +131,67 @@ TEST_F(ReplayTest, ARangeOfTimeDoesNotChangeWhichEventsAreDrawn) {
   EXPECT_LT(all.size(), 150u);
   std::erase_if(all, [](int64_t event) { return event <= 100; });
   EXPECT_EQ(drawn(100), all);
+}
+
+// 12 users in turn take 40 items, none twice; then the first takes one of them again.
+std::string EventsOfManyItems() {
+  std::string lines;
+  for (int at = 0; at < 480; ++at) {
+    lines +=
+        fmt::format("{},u{},n{}\n", 1'000 + at * 10, at % 12, (at / 12 * 7 + at % 12 * 3) % 40);
+  }
+  return lines + "9000,u0,n0\n";
+}
+
+TEST_F(ReplayTest, NegativesAreDrawnFromWhatTheSourcesWouldHaveProposed) {
+  WriteEvents(EventsOfManyItems());
+  options_.creates_items = true;
+  options_.rows_from_s = 2'000;
+  options_.negatives = {.uniform = 0, .popular = 0, .candidates = 3};
+  ReplayRows();
+  const auto sources = Rows("source");
+  size_t candidates = 0;
+  for (size_t at = 0; at < sources.size(); at += 4) {
+    EXPECT_EQ(sources[at], 0);
+    for (size_t n = 1; n < 4; ++n) candidates += sources[at + n] == 5 ? 1 : 0;
+  }
+  EXPECT_GT(candidates, sources.size() / 2) << "of three in four";
+  const std::vector<int64_t> of_repeat(sources.end() - 4, sources.end());
+  EXPECT_THAT(of_repeat, ElementsAre(0, -1, -1, -1)) << "no server is asked to find it";
+}
+
+TEST_F(ReplayTest, TheSameLogGivesTheSameCandidatesToTheByteAndAnotherSeedOthers) {
+  WriteEvents(EventsOfManyItems());
+  options_.creates_items = true;
+  options_.negatives = {.uniform = 1, .popular = 0, .candidates = 4};
+  const auto bytes = [this](const std::string& name, uint64_t seed) {
+    options_.rows_out = directory_.File(name);
+    options_.seed = seed;
+    const absl::Status replayed = Replay(options_, kNever);
+    EXPECT_TRUE(replayed.ok()) << replayed;
+    return std::string((*ReadFileBytes(options_.rows_out))->text());
+  };
+  for (const bool by_source : {true, false}) {
+    options_.candidates.by_source = by_source;
+    const std::string first = bytes("first", 1);
+    EXPECT_TRUE(first == bytes("again", 1));
+    EXPECT_FALSE(first == bytes("other", 2));
+  }
+}
+
+TEST_F(ReplayTest, CandidatesAreThoseOfEachEventAndNotOfOneMoment) {
+  options_.negatives.candidates = 1;
+  options_.features_at_s = 300;
+  options_.rows_out = directory_.File("rows");
+  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(std::filesystem::exists(options_.rows_out));
+}
+
+TEST_F(ReplayTest, RowsSayWhichVersionOfTheFormatTheyAre) {
+  ReplayRows();
+  const SafetensorsFile file = *SafetensorsFile::Parse("rows", *ReadFileBytes(options_.rows_out));
+  EXPECT_EQ(file.metadata().at("format"), "groundswell-rows");
+  EXPECT_EQ(file.metadata().at("version"), std::to_string(FeatureRows::kVersion));
 }
 
 TEST_F(ReplayTest, TheGraphIsThatOfTheSnapshotsUsersAtTheEnd) {
