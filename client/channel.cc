@@ -74,6 +74,23 @@ bool IsLoopback(std::string_view address) {
          (is_ipv4 && host.starts_with("127."));
 }
 
+// gRPC would look for a host called "http", or for a port that nobody named.
+absl::Status CheckAddress(const std::string& address) {
+  static constexpr std::string_view kForms = "it must be HOST:PORT, such as 127.0.0.1:7100";
+  for (const std::string_view scheme : {"http://", "https://", "grpc://", "grpcs://"}) {
+    if (!address.starts_with(scheme)) continue;
+    const std::string_view rest = std::string_view(address).substr(scheme.size());
+    return absl::InvalidArgumentError(fmt::format("--server is \"{}\"; {}: without \"{}\" it is {}",
+                                                  address, kForms, scheme,
+                                                  rest.substr(0, rest.find('/'))));
+  }
+  const size_t bracket = address.rfind(']');
+  const size_t colon = address.find(':', bracket == std::string::npos ? 0 : bracket);
+  if (colon != std::string::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("--server is \"{}\", without a port; {}", address, kForms));
+}
+
 absl::StatusOr<std::string> ReadToken(const Connection& connection) {
   absl::StatusOr<std::string> text = ReadFile(connection.token_file);
   if (!text.ok()) return text.status();
@@ -119,6 +136,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
     const Connection& connection, const grpc::ChannelArguments& arguments) {
+  if (absl::Status s = CheckAddress(connection.address); !s.ok()) return s;
   const auto credentials = MakeCredentials(connection);
   if (!credentials.ok()) return credentials.status();
   Metadata metadata = {{"groundswell-answer-bytes-max", std::to_string(kAnswerBytesMax)}};

@@ -26,8 +26,8 @@ struct Connection {
 
 // A channel that connects when it is first used, takes answers of up to 64 MiB (and tells the
 // server), and sends the token with every call. Loopback is never asked for by way of a proxy.
-// NotFound when a file cannot be read, InvalidArgument when files do not go together, or when a
-// token would travel in the clear to another machine.
+// NotFound when a file cannot be read, InvalidArgument when the address has a scheme or no port,
+// when files do not go together, or when a token would travel in the clear to another machine.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const Connection& connection,
                                                            const grpc::ChannelArguments& arguments);
 

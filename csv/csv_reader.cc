@@ -14,8 +14,9 @@ constexpr size_t kChunkBytes = size_t{1} << 16;
 
 // libcsv calls back with fields; whole records wait here until the next chunk is read.
 struct CsvReader::State {
-  explicit State(std::istream& stream) : input(stream), chunk(kChunkBytes) {
+  State(std::istream& stream, char separator) : input(stream), chunk(kChunkBytes) {
     usable = csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) == 0;
+    if (usable) csv_set_delim(&parser, static_cast<unsigned char>(separator));
   }
   ~State() { csv_free(&parser); }
 
@@ -114,7 +115,8 @@ absl::Status CsvReader::State::Damage() const {
   return absl::OkStatus();
 }
 
-CsvReader::CsvReader(std::istream& input) : state_(std::make_unique<State>(input)) {}
+CsvReader::CsvReader(std::istream& input, char separator)
+    : state_(std::make_unique<State>(input, separator)) {}
 
 CsvReader::~CsvReader() = default;
 

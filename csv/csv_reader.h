@@ -32,8 +32,8 @@ class CsvReader {
  public:
   static constexpr size_t kRecordBytesMax = 65'536;
 
-  // `input` must outlive the reader.
-  explicit CsvReader(std::istream& input);
+  // `input` must outlive the reader. `separator` stands between fields.
+  explicit CsvReader(std::istream& input, char separator = ',');
   ~CsvReader();
   CsvReader(const CsvReader&) = delete;
   CsvReader& operator=(const CsvReader&) = delete;

@@ -10,6 +10,7 @@
 
 #include "graph/store/write_error.h"
 #include "program/run_main.h"
+#include "program/suggestion.h"
 #include "server/config/config_reading.h"
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
@@ -92,7 +93,11 @@ int Main(int argc, char** argv) {
       {"verify", AddVerifyCommand(app)},
       {"restore", AddRestoreCommand(app)},
       {"repair", AddRepairCommand(app)}};
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return ExitOnParseError(app, error, /*json=*/false, error.get_exit_code());
+  }
 
   for (const auto& [name, run] : offline) {
     if (!app.got_subcommand(name)) continue;

@@ -110,6 +110,11 @@ UnaryRunner::Options RunnerOptionsOf(const Config& config) {
           .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)};
 }
 
+std::optional<bool> CreateItemsOf(const Config& config) {
+  if (config.ingest.create_items == "auto") return std::nullopt;
+  return config.ingest.create_items == "always";
+}
+
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config) {
   const int64_t max_s = config.ingest.clock_ahead_max_s;
   return max_s == 0 ? std::nullopt : std::optional(std::chrono::seconds(max_s));

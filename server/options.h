@@ -44,6 +44,8 @@ Applier::Options ApplierOptionsOf(const Config& config);
 Admission::Options AdmissionOptionsOf(const Config& config);
 RankedLists::Options ListOptionsOf(const Config& config);
 UnaryRunner::Options RunnerOptionsOf(const Config& config);
+// See IngestOptions.
+std::optional<bool> CreateItemsOf(const Config& config);
 // See Removals.
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);

@@ -19,6 +19,7 @@
 #include "server/admin/admin_service.h"
 #include "server/config/ranker_shares.h"
 #include "server/ingest/interaction_service.h"
+#include "server/ingest/new_item_room.h"
 #include "server/ingest/removals.h"
 #include "server/options.h"
 #include "server/pipeline/admission.h"
@@ -39,6 +40,7 @@
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
+#include "server/serving/empty_database.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/graph_jobs.h"
 #include "server/serving/index_upkeep.h"
@@ -122,6 +124,7 @@ struct Server::Parts {
   std::unique_ptr<ActivationContext> activation;
   std::unique_ptr<BackgroundThread> background;
   std::unique_ptr<Removals> removals;
+  NewItemRoom new_items;
   std::unique_ptr<RecommendService> recommend_service;
   std::unique_ptr<InteractionService> interaction_service;
   std::unique_ptr<AdminService> admin_service;
@@ -182,7 +185,7 @@ std::string Server::Parts::NotReadyBecause() const {
 }
 
 absl::Status Server::Parts::OpenStore() {
-  auto opened = GraphStore::Open(StoreOptionsOf(config, metrics.durability(), write_health));
+  auto opened = OpenToServe(StoreOptionsOf(config, metrics.durability(), write_health));
   if (!opened.ok()) return opened.status();
   store = *std::move(opened);
   if (config.ingest.trained_events == "refuse") {
@@ -339,10 +342,11 @@ void Server::Parts::MakeServices() {
                                                       .now_us = NowMicros,
                                                       .shares = shares});
   interaction_service = std::make_unique<InteractionService>(
-      *access, *log, serving, *removals, metrics,
+      *access, *log, serving, *removals, new_items, metrics,
       InteractionService::Options{
           .name_space = config.server.name_space,
           .event_types = config.event_types,
+          .create_items = CreateItemsOf(config),
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .trained = trained,
           .now_us = NowMicros});
@@ -355,6 +359,7 @@ void Server::Parts::MakeServices() {
                                                                      .background = *background,
                                                                      .jobs = *jobs,
                                                                      .removals = *removals,
+                                                                     .new_items = new_items,
                                                                      .activation = *activation,
                                                                      .metrics = metrics.requests(),
                                                                      .now_us = NowMicros});

@@ -71,7 +71,8 @@ SUBFOLDERS = {
         "events": {".", "terminal"},
         "load": {"."},
         "evaluate": {".", "events", "load", "terminal"},
-        "commands": {".", "evaluate", "events", "load", "terminal"},
+        "quickstart": {"events"},
+        "commands": {".", "evaluate", "events", "load", "quickstart", "terminal"},
         "example": {"."},
     },
 }

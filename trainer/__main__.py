@@ -18,6 +18,10 @@ def main():
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "trainer":
+            raise
+        sys.exit(f"trainer: {error}; install what it needs with scripts/install-packages --trainer")
     except (OSError, ValueError) as error:
         sys.exit(f"trainer: {error}")
     except subprocess.CalledProcessError as error:  # it has said why

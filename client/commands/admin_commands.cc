@@ -272,7 +272,7 @@ void AddUpsertItemCommand(CLI::App& app, CommandContext& context) {
           const std::optional<int64_t> time_us = ParseTimestamp(text);
           if (!time_us.has_value()) {
             throw CLI::ValidationError(name,
-                                       fmt::format("\"{}\" must be {}", text, kTimestampForms));
+                                       fmt::format("\"{}\" must be {}", text, kEventTimeForms));
           }
           *time = TimeUtil::MicrosecondsToTimestamp(*time_us);
         },

@@ -6,11 +6,16 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "client/commands/commands.h"
+#include "client/listener_probe.h"
 #include "program/run_main.h"
+#include "program/suggestion.h"
 
 namespace groundswell {
 namespace {
@@ -21,6 +26,12 @@ static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler")
 // A second signal ends the program at once.
 void OnSignal(int signal_number) {
   if (interrupted.exchange(true)) _exit(128 + signal_number);
+}
+
+// Also where the command line was not understood.
+bool WantsJson(int argc, char** argv) {
+  return std::any_of(argv, argv + argc,
+                     [](const char* word) { return std::string_view(word) == "--json"; });
 }
 
 }  // namespace
@@ -38,13 +49,15 @@ Client CommandContext::MakeClient() const {
 
 void CommandContext::Fail(const absl::Status& status) {
   std::string message(status.message());
-  if (absl::IsUnavailable(status)) {
-    const std::string proxy = ProxyOf(connection.address);
-    message += fmt::format(" (server {}{}; is it running? set --server{})", connection.address,
-                           proxy.empty() ? "" : " by way of the proxy " + proxy,
-                           proxy.empty() ? "" : ", or no_proxy");
+  if (absl::IsUnavailable(status)) message += fmt::format(" ({})", WhyUnavailable(connection));
+  if (json) {
+    const nlohmann::ordered_json object = {
+        {"error", {{"code", absl::StatusCodeToString(status.code())}, {"message", message}}}};
+    fmt::print(stderr, "{}\n",
+               object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  } else {
+    fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
   }
-  fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
   exit_code = kExitError;
 }
 
@@ -89,6 +102,7 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 600'000))
       ->capture_default_str();
   app.add_flag("--json", context.json, "Print JSON for programs instead of tables");
+  AddQuickstartCommand(app, context);
   AddRecommendCommand(app, context);
   AddRankCommand(app, context);
   AddSimilarCommand(app, context);
@@ -102,7 +116,7 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return ExitOnParseError(app, error, WantsJson(argc, argv), kExitUsage);
   }
   return context.exit_code;
 }

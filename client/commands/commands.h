@@ -54,12 +54,16 @@ void AddRankCommand(CLI::App& app, CommandContext& context);
 void AddSimilarCommand(CLI::App& app, CommandContext& context);
 void AddUserCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
+void AddQuickstartCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
 void AddBlendCommand(CLI::App& app, CommandContext& context);
 // forget, upsert-item, remove-item, rules, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);
+
+// A list, as `recommend` shows it.
+void PrintRecommendations(const v1::RecommendResponse& response);
 
 // True once SIGINT or SIGTERM was received; commands that last ask it.
 bool Interrupted();

@@ -122,11 +122,11 @@ absl::StatusOr<uint64_t> CountRecords(const EvaluateFlags& flags) {
   uint64_t records = 0;
   while (!Interrupted()) {
     const absl::StatusOr<std::optional<ReadEvent>> event = reader.Next();
-    const bool is_bad = absl::IsInvalidArgument(event.status()) && flags.events.skip_bad_records;
-    if (!event.ok() && !is_bad) return event.status();
+    const bool is_bad = reader.IsOfRecord(event.status()) && flags.events.skip_bad_records;
+    if (!event.ok() && !is_bad) return file.Explain(event.status());
     if (event.ok() && !event->has_value()) return records;
     if (event.ok()) records = (*event)->record;
-    bar.Update(reader.bytes_read(), fmt::format("{} records", records));
+    bar.Update(file.BytesRead(reader), fmt::format("{} records", records));
   }
   return absl::CancelledError("stopped");
 }
@@ -137,7 +137,7 @@ absl::Status SetTestPeriod(const EvaluateFlags& flags, EvaluationOptions& option
     options.test_from_us = ParseTimestamp(flags.test_from);
     if (!options.test_from_us.has_value()) {
       return absl::InvalidArgumentError(
-          fmt::format("--test-from is \"{}\"; it must be {}", flags.test_from, kTimestampForms));
+          fmt::format("--test-from is \"{}\"; it must be {}", flags.test_from, kEventTimeForms));
     }
   }
   if (flags.test_events > 0) options.test_events = flags.test_events;
@@ -178,7 +178,7 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
   EvaluationReport report;
   const absl::Status status = Evaluate(
       client, reader, options,
-      [&](const EvaluationReport& now, uint64_t bytes_read) { display.Update(now, bytes_read); },
+      [&](const EvaluationReport& now, uint64_t) { display.Update(now, file.BytesRead(reader)); },
       lists, report);
   if (report.test_events > 0) {
     display.Finish(report);
@@ -189,7 +189,9 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
                                   .interrupted = !status.ok()};
     fmt::print("{}", context.json ? EvaluationJson(result) + "\n" : EvaluationTable(result));
   }
-  if (!status.ok() && !(absl::IsCancelled(status) && Interrupted())) return context.Fail(status);
+  if (!status.ok() && !(absl::IsCancelled(status) && Interrupted())) {
+    return context.Fail(file.Explain(status));
+  }
   if (Interrupted()) context.exit_code = kExitError;
 }
 

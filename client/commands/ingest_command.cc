@@ -21,8 +21,6 @@
 namespace groundswell {
 namespace {
 
-constexpr size_t kReasonsShown = 5;
-
 struct IngestFlags {
   EventFileFlags events;
   std::string resume_file;
@@ -32,20 +30,11 @@ struct IngestFlags {
   uint64_t limit = 0;
 };
 
-// Records that are no interactions, with --skip-bad-records.
-struct BadRecords {
-  uint64_t count = 0;
-  std::vector<std::string> reasons;  // of the first
-};
-
 // The next interaction, past records that may be left out.
-absl::StatusOr<std::optional<ReadEvent>> NextEvent(const IngestFlags& flags, EventReader& reader,
-                                                   BadRecords& bad) {
+absl::StatusOr<std::optional<ReadEvent>> NextEvent(const IngestFlags& flags, EventReader& reader) {
   while (true) {
     absl::StatusOr<std::optional<ReadEvent>> event = reader.Next();
-    if (!absl::IsInvalidArgument(event.status()) || !flags.events.skip_bad_records) return event;
-    ++bad.count;
-    if (bad.reasons.size() < kReasonsShown) bad.reasons.emplace_back(event.status().message());
+    if (!reader.IsOfRecord(event.status()) || !flags.events.skip_bad_records) return event;
   }
 }
 
@@ -61,8 +50,9 @@ struct Reading {
 
   // As NextEvent; `at` is then this record.
   absl::StatusOr<std::optional<ReadEvent>> Next() {
-    auto event = NextEvent(flags, *reader, bad);
-    if (!event.ok() || !event->has_value()) return event;
+    auto event = NextEvent(flags, *reader);
+    if (!event.ok()) return file.Explain(event.status());
+    if (!event->has_value()) return event;
     at.record = (*event)->record;
     at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
     return event;
@@ -71,7 +61,6 @@ struct Reading {
   const IngestFlags& flags;
   EventFile file;
   std::optional<EventReader> reader;
-  BadRecords bad;
   ResumePoint at;
 };
 
@@ -123,7 +112,7 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
       absl::Status status = sender.Send(next->record, std::move(next->interaction));
       if (!status.ok()) return status;
       if (++sent % flags.batch_size == 0) {
-        bar.Update(reading.reader->bytes_read(),
+        bar.Update(reading.file.BytesRead(*reading.reader),
                    fmt::format("{} acknowledged", sender.totals().sum()));
       }
     }
@@ -139,15 +128,21 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
 }
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
-                  const EventSender::Totals& totals, const BadRecords& bad, double seconds) {
+                  const EventSender::Totals& totals, const LogSummary& read, double seconds) {
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
-  std::vector<std::string> reasons = bad.reasons;
-  reasons.insert(reasons.end(), totals.reasons.begin(), totals.reasons.end());
+  GroupedReasons all = totals.reasons;
+  uint64_t bad_records = 0;  // the one that ended the reading is the error itself
+  for (const auto& [reason, left_out] : read.left_out) {
+    if (!flags.events.skip_bad_records) break;
+    all.Add(left_out.first, left_out.records);
+    bad_records += left_out.records;
+  }
+  const std::vector<std::string> reasons = all.ToStrings();
   if (context.json) {
     const nlohmann::ordered_json summary = {{"accepted", totals.accepted},
                                             {"duplicates", totals.duplicates},
                                             {"refused", totals.refused},
-                                            {"bad_records", bad.count},
+                                            {"bad_records", bad_records},
                                             {"reasons", reasons},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
@@ -158,8 +153,12 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
     return;
   }
   fmt::print("{} accepted, {} duplicates, {} refused, {} bad records, {:.0f} events/s\n",
-             totals.accepted, totals.duplicates, totals.refused, bad.count, rate);
+             totals.accepted, totals.duplicates, totals.refused, bad_records, rate);
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", reason);
+  if (read.out_of_order > 0 && !flags.events.sort) {
+    fmt::print("{} are older than one before them; --sort takes a log in the order of time\n",
+               read.out_of_order);
+  }
   if (totals.last_offset > 0) {
     fmt::print("last offset {}, --consistency-token {}\n", totals.last_offset,
                totals.consistency_token);
@@ -215,8 +214,9 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   const absl::Status noted = resume.Finish(totals.acknowledged_record);
   if (status.ok() || (absl::IsCancelled(status) && Interrupted())) status = noted;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  bar.Finish(reading->reader->bytes_read(), fmt::format("{} acknowledged", totals.sum()));
-  PrintSummary(context, flags, totals, reading->bad, elapsed.count());
+  bar.Finish(reading->file.BytesRead(*reading->reader),
+             fmt::format("{} acknowledged", totals.sum()));
+  PrintSummary(context, flags, totals, reading->reader->summary(), elapsed.count());
   if (!status.ok()) return context.Fail(status);
   if (totals.refused > 0 || Interrupted()) context.exit_code = kExitError;
 }
@@ -245,8 +245,7 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
                   "Try so long while the server is away or full")
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
-  command.footer(
-      "Example:\n  groundswell ingest events.csv --type purchase --resume-file events.at");
+  command.footer("Example:\n  groundswell ingest events.csv --resume-file events.at");
   command.callback([flags, &context] { Ingest(*flags, context); });
 }
 

@@ -309,19 +309,36 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
     if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
     if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
     filter->Write(*request->mutable_filter());
-    context.Show(context.MakeClient().Recommend(*request), [](const v1::RecommendResponse& r) {
-      PrintItems(r.items());
-      PrintBlendTerms(r);
-      PrintExplanations(r);
-      PrintFooter(r);
-      if (r.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
-        fmt::print("not ranked: {}\n", v1::FallbackReason_Name(r.fallback_reason()));
-      }
-      if (!r.next_page_token().empty())
-        fmt::print("next page: --page-token {}\n", r.next_page_token());
-    });
+    context.Show(context.MakeClient().Recommend(*request), PrintRecommendations);
   });
 }
+
+void PrintRecommendations(const v1::RecommendResponse& response) {
+  PrintItems(response.items());
+  PrintBlendTerms(response);
+  PrintExplanations(response);
+  PrintFooter(response);
+  if (response.fallback_reason() != v1::FALLBACK_REASON_UNSPECIFIED) {
+    fmt::print("not ranked: {}\n", v1::FallbackReason_Name(response.fallback_reason()));
+  }
+  if (!response.next_page_token().empty())
+    fmt::print("next page: --page-token {}\n", response.next_page_token());
+}
+
+namespace {
+
+absl::Status NothingToRank(const v1::RankResponse& response) {
+  std::string ids;
+  for (const std::string& id : response.unknown_item_ids()) {
+    ids += fmt::format("{}\"{}\"", ids.empty() ? "" : ", ", id);
+  }
+  return absl::NotFoundError(fmt::format(
+      "none of the items is in the catalogue: {}; give item ids as the server's log has "
+      "them",
+      ids));
+}
+
+}  // namespace
 
 void AddRankCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("rank", "Scores a list of items for a user");
@@ -344,7 +361,9 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
     request->mutable_item_ids()->Add(items->begin(), items->end());
     request->set_explain_items(*explain);
     what_if->Write(*request);
-    context.Show(context.MakeClient().Rank(*request), [](const v1::RankResponse& r) {
+    const absl::StatusOr<v1::RankResponse> ranked = context.MakeClient().Rank(*request);
+    if (ranked.ok() && ranked->items().empty()) return context.Fail(NothingToRank(*ranked));
+    context.Show(ranked, [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {
         fmt::print("not in the catalogue: {}\n", id);

@@ -161,7 +161,7 @@ absl::Status Evaluation::ReadLog() {
   while (report_.test_events < options_.test_events) {
     if (options_.stopped()) return absl::CancelledError("stopped");
     absl::StatusOr<std::optional<ReadEvent>> event = reader_.Next();
-    if (absl::IsInvalidArgument(event.status()) && options_.skip_bad_records) {
+    if (reader_.IsOfRecord(event.status()) && options_.skip_bad_records) {
       ++report_.bad_records;
       continue;
     }
@@ -285,7 +285,7 @@ void Evaluation::NoteTotals() {
   report_.accepted = totals.accepted;
   report_.duplicates = totals.duplicates;
   report_.refused = totals.refused;
-  report_.reasons = totals.reasons;
+  report_.reasons = totals.reasons.ToStrings();
   consistency_token_ = totals.consistency_token;
 }
 

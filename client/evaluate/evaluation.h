@@ -66,7 +66,7 @@ struct EvaluationReport {
   uint64_t accepted = 0;      // of the ingested events
   uint64_t duplicates = 0;    // the log of the server had them already
   uint64_t refused = 0;
-  std::vector<std::string> reasons;  // of the first refusals
+  std::vector<std::string> reasons;  // of the refusals, see GroupedReasons
   // Since the test began: all of it, and of that what was waited for lists and for
   // acknowledgements.
   double test_seconds = 0;

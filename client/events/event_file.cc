@@ -1,28 +1,41 @@
 #include "client/events/event_file.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <iostream>
-#include <system_error>
 
 namespace groundswell {
 
-void EventFileFlags::AddTo(CLI::App& command) {
-  command.add_option("file", file, "CSV (with a header) or JSON lines; - for standard input")
+void EventFileFlags::AddColumnsTo(CLI::App& command) {
+  command
+      .add_option("file", file,
+                  "CSV (separated by , ; tab | or ::) or JSON lines, also as .gz or .zst; - for "
+                  "standard input")
       ->required();
+  command.add_option("--user,--user-column", columns[kUserField],
+                     "Column (CSV) or key (JSON) of the user; without it, by the names in use");
+  command.add_option("--item,--item-column", columns[kItemField], "Likewise, of the item");
+  command.add_option("--time,--timestamp-column", columns[kTimeField], "Likewise, of the time");
+  command.add_option("--type", type,
+                     "Column of the event type; or, where there is none of this name, the type of "
+                     "records that name none. Default: purchase");
+  command.add_option("--weight,--weight-column", columns[kWeightField],
+                     "Column of what an event weighs");
+  command
+      .add_option("--columns", header,
+                  "The names of the columns, in their order, where the file has no header")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command.add_option("--min-rating", rating_min, "Leave out what is rated lower");
+}
+
+void EventFileFlags::AddTo(CLI::App& command) {
+  AddColumnsTo(command);
   command.add_option("--format", format, "How to read the file")
       ->check(CLI::IsMember({"auto", "csv", "jsonl"}))
       ->capture_default_str();
-  command.add_option("--type", default_type, "Event type of records that name none")
-      ->capture_default_str();
-  command.add_option("--timestamp-column", columns.timestamp)->capture_default_str();
-  command.add_option("--user-column", columns.user)->capture_default_str();
-  command.add_option("--item-column", columns.item)->capture_default_str();
-  command.add_option("--type-column", columns.type)->capture_default_str();
-  command.add_option("--weight-column", columns.weight)->capture_default_str();
-  command.add_option("--event-id-column", columns.event_id)->capture_default_str();
+  command.add_option("--type-column", columns[kTypeField], "Column of the event type");
+  command.add_option("--event-id-column", columns[kEventIdField], "Column of the event id");
+  command.add_option("--rating-column", columns[kRatingField], "Column that --min-rating reads");
+  command.add_flag("--sort", sort, "Read all of it first, and take it in the order of time");
   command.add_option(
       "--id-prefix", id_prefix,
       "Event ids of records without one are PREFIX:RECORD (default: made of what the record says, "
@@ -32,30 +45,15 @@ void EventFileFlags::AddTo(CLI::App& command) {
 }
 
 EventReader::Options EventFileFlags::ReaderOptions() const {
-  EventReader::Options options{.columns = columns, .default_type = default_type};
-  const std::filesystem::path path(file);
-  const bool is_json =
-      path.extension() == ".jsonl" || path.extension() == ".json" || path.extension() == ".ndjson";
-  options.format = format == "jsonl" || (format == "auto" && is_json) ? EventFormat::kJsonLines
-                                                                      : EventFormat::kCsv;
-  options.id_prefix = id_prefix;
+  EventReader::Options options{
+      .log = {.columns = columns, .header = header, .type_column_or_type = type},
+      .id_prefix = id_prefix,
+      .sort_bytes_max = sort ? EventReader::kSortBytesMax : 0};
+  if (format == "csv") options.log.format = LogFormat::kCsv;
+  if (format == "jsonl") options.log.format = LogFormat::kJsonLines;
+  if (rating_min > std::numeric_limits<double>::lowest()) options.log.rating_min = rating_min;
+  if (!type.empty()) options.default_type = type;
   return options;
-}
-
-absl::Status EventFile::Open(const EventFileFlags& flags) {
-  is_standard_input_ = flags.IsStandardInput();
-  if (is_standard_input_) return absl::OkStatus();
-  file_.open(flags.file, std::ios::binary);
-  if (!file_) return absl::NotFoundError(fmt::format("cannot open \"{}\"", flags.file));
-  std::error_code unknown_size;
-  bytes_ = std::filesystem::file_size(flags.file, unknown_size);
-  if (unknown_size) bytes_ = 0;
-  return absl::OkStatus();
-}
-
-std::istream& EventFile::stream() {
-  if (is_standard_input_) return std::cin;
-  return file_;
 }
 
 }  // namespace groundswell

@@ -3,12 +3,14 @@
 #define GROUNDSWELL_CLIENT_EVENTS_EVENT_FILE_H_
 
 #include <cstdint>
-#include <fstream>
 #include <istream>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "client/events/event_reader.h"
+#include "csv/log_input.h"
 
 namespace CLI {
 class App;
@@ -19,13 +21,18 @@ namespace groundswell {
 struct EventFileFlags {
   std::string file;  // "-": standard input
   std::string format = "auto";
-  EventColumns columns;
-  std::string default_type = "purchase";
+  LogColumns columns;
+  std::vector<std::string> header;
+  std::string type;  // the column of the types, or the type of records that name none
+  double rating_min = std::numeric_limits<double>::lowest();
   std::string id_prefix;
   bool skip_bad_records = false;
+  bool sort = false;
 
   // Adds them all; this must outlive the parsing.
   void AddTo(CLI::App& command);
+  // Only the file, and what its columns are.
+  void AddColumnsTo(CLI::App& command);
   EventReader::Options ReaderOptions() const;
   bool IsStandardInput() const { return file == "-"; }
 };
@@ -33,15 +40,22 @@ struct EventFileFlags {
 class EventFile {
  public:
   // NotFound when it cannot be opened. Call once.
-  absl::Status Open(const EventFileFlags& flags);
-  std::istream& stream();
+  absl::Status Open(const EventFileFlags& flags) { return input_.Open(flags.file); }
+  std::istream& stream() { return input_.stream(); }
   // Size of the file; 0 when that is unknown.
-  uint64_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return input_.bytes(); }
+  // How much of it `reader`, which reads the stream, has read.
+  uint64_t BytesRead(const EventReader& reader) const {
+    return input_.compressed_bytes_read().value_or(reader.bytes_read());
+  }
+  // `status`, by which a reading ended, or what of the file itself was the cause.
+  absl::Status Explain(const absl::Status& status) const {
+    const absl::Status damage = input_.damage();
+    return absl::IsDataLoss(status) && !damage.ok() ? damage : status;
+  }
 
  private:
-  bool is_standard_input_ = false;
-  std::ifstream file_;
-  uint64_t bytes_ = 0;
+  LogInput input_;
 };
 
 }  // namespace groundswell

@@ -19,7 +19,6 @@ constexpr milliseconds kLongestRetryPause{5'000};
 constexpr milliseconds kWatchInterval{50};
 // How long outstanding acknowledgements are waited for once stopped.
 constexpr milliseconds kGrace{1'000};
-constexpr size_t kReasonsMax = 5;
 
 bool IsForNow(int code) {
   return code == static_cast<int>(absl::StatusCode::kResourceExhausted) ||
@@ -108,8 +107,7 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
     totals_.duplicates += static_cast<uint64_t>(response.duplicate_count());
     totals_.refused += static_cast<uint64_t>(response.refusals_size());
     for (const auto& refusal : response.refusals()) {
-      if (totals_.reasons.size() == kReasonsMax) break;
-      totals_.reasons.push_back(refusal.status().message());
+      totals_.reasons.Add(refusal.status().message());
     }
     if (response.last_offset() > totals_.last_offset) {
       totals_.last_offset = response.last_offset();

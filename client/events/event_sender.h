@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/events/grouped_reasons.h"
 #include "client/ingest_stream.h"
 
 namespace groundswell {
@@ -43,8 +44,8 @@ class EventSender {
   struct Totals {
     uint64_t accepted = 0;
     uint64_t duplicates = 0;
-    uint64_t refused = 0;              // for good
-    std::vector<std::string> reasons;  // of the first refusals
+    uint64_t refused = 0;  // for good
+    GroupedReasons reasons;
     int64_t last_offset = 0;
     std::string consistency_token;
     uint64_t acknowledged_record = 0;  // every record up to here is dealt with

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -19,6 +20,22 @@ int64_t EventTimeOf(const LogEntry& entry) {
   const auto* interaction = std::get_if<Interaction>(&entry);
   return interaction != nullptr ? interaction->event_time_us
                                 : std::get<Redacted>(entry).event_time_us;
+}
+
+// What takes back has nothing to take back from an item that nobody has.
+bool MayCreateItem(const Interaction& interaction) {
+  return interaction.item_creation != ItemCreation::kNo && interaction.weight >= 0;
+}
+
+// Empty when it makes none known.
+std::string_view ItemThatMayBeNew(const LogEntry& entry) {
+  const auto* interaction = std::get_if<Interaction>(&entry);
+  if (interaction == nullptr) return std::get<Redacted>(entry).created_item_id;
+  return MayCreateItem(*interaction) ? interaction->item_id : std::string_view();
+}
+
+std::optional<ItemIndex> NextItem(const Catalogue& catalogue) {
+  return ItemIndex{static_cast<uint32_t>(catalogue.size())};
 }
 
 const std::string& UserIdOf(const LogEntry& entry) {
@@ -83,6 +100,9 @@ absl::Status Fold::FoldInteractions(Entries entries, const std::function<void()>
   const int64_t window_begin =
       window_.begin_us(std::max(state_.newest_event_time_us, EventTimeOf(entries.front().second)));
   if (next_expiry_us_ < window_begin) return FoldExpiries(window_begin, batch);
+  const absl::StatusOr<Entries> with_room = WithRoomForItems(entries);
+  if (!with_room.ok()) return with_room.status();
+  entries = *with_room;
   // The users are read before anything changes in memory, so that an unreadable one stops the batch
   // as a whole.
   for (const auto& [offset, entry] : entries) {
@@ -112,6 +132,20 @@ absl::Status Fold::FoldInteractions(Entries entries, const std::function<void()>
   }
   Finish(batch, applied);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Fold::Entries> Fold::WithRoomForItems(Entries entries) const {
+  std::set<std::string_view> new_items;
+  for (size_t at = 0; at < entries.size(); ++at) {
+    const std::string_view item = ItemThatMayBeNew(entries[at].second);
+    if (item.empty() || new_items.contains(item) || catalogue_.Find(item).has_value()) continue;
+    if (catalogue_.size() + new_items.size() == catalogue_.capacity()) {
+      if (at > 0) return entries.first(at);
+      return CheckRoomForItem();
+    }
+    new_items.insert(item);
+  }
+  return entries;
 }
 
 absl::Status Fold::FoldExpiries(int64_t before_us, Batch& batch) {
@@ -218,21 +252,27 @@ void Fold::RedactLate(Offset offset, const Interaction& interaction, Batch& batc
   batch.writes.DeleteEventId(interaction.event_id);
 }
 
-// As recorded, or computed and then recorded: another build, or another machine's arithmetic, must
-// not choose differently when it folds the same log.
-Cluster Fold::ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
-                               Batch& batch) {
+// As recorded, or computed.
+Cluster Fold::ClusterOfNewUser(const Interaction& interaction, ItemIndex item) const {
   const std::optional<AssignedCluster>& assigned = interaction.user_cluster;
   if (assigned.has_value() && assigned->clusters_of == state_.snapshot_digest) {
     return assigned->cluster;
   }
-  const Cluster cluster = options_.clustering.of_new_user(item);
-  if (options_.records_clusters) {
-    Interaction recorded = interaction;
-    recorded.user_cluster = {.cluster = cluster, .clusters_of = state_.snapshot_digest};
-    batch.writes.PutLogEntry(offset, recorded);
-  }
-  return cluster;
+  return options_.clustering.of_new_user(item);
+}
+
+// Another build, or another machine's arithmetic, must not choose differently when it folds the
+// same log; and what is left of the record once it is redacted must still make the item known.
+void Fold::RecordDecisions(Offset offset, const Interaction& interaction,
+                           const std::optional<AssignedCluster>& user_cluster, bool creates_item,
+                           Batch& batch) const {
+  const bool is_known = !user_cluster.has_value() || user_cluster == interaction.user_cluster;
+  const bool creates_first = creates_item && interaction.item_creation != ItemCreation::kDone;
+  if (!options_.records_clusters || (is_known && !creates_first)) return;
+  Interaction recorded = interaction;
+  if (user_cluster.has_value()) recorded.user_cluster = user_cluster;
+  if (creates_item) recorded.item_creation = ItemCreation::kDone;
+  batch.writes.PutLogEntry(offset, recorded);
 }
 
 UserState& Fold::Create(const std::string& user_id, Cluster cluster, TouchedUser& user) {
@@ -243,8 +283,11 @@ UserState& Fold::Create(const std::string& user_id, Cluster cluster, TouchedUser
   return *user.state;
 }
 
-// What is left of it makes its user known, as it did when it was whole.
+// What is left of it makes its user or its item known, as it did when it was whole.
 void Fold::FoldRedacted(const Redacted& redacted, Batch& batch) {
+  if (!redacted.created_item_id.empty() && !catalogue_.Find(redacted.created_item_id).has_value()) {
+    CreateItemOf(redacted.created_item_id, batch);
+  }
   if (redacted.user_id.empty()) return;
   TouchedUser& touched = batch.users_.at(redacted.user_id);
   const bool applies = !touched.state.has_value() && redacted.user_cluster.has_value() &&
@@ -261,7 +304,9 @@ void Fold::NoteDelay(const Interaction& interaction) {
 FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& batch) {
   const std::string& user_id = interaction.user_id;
   TouchedUser& touched = batch.users_.at(user_id);
-  Surroundings around{.item = catalogue_.Find(interaction.item_id),
+  const std::optional<ItemIndex> known = catalogue_.Find(interaction.item_id);
+  const bool creates_item = !known.has_value() && MayCreateItem(interaction);
+  Surroundings around{.item = creates_item ? NextItem(catalogue_) : known,
                       .late_until_us = LateUntil(touched.tombstone, interaction),
                       .window_begin_us = window_.begin_us(state_.newest_event_time_us),
                       .total_count = graph_.total_count()};
@@ -274,7 +319,7 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
   if (outcome == FoldOutcome::kForgotten) RedactLate(offset, interaction, batch);
   if (outcome != FoldOutcome::kApplied) return outcome;
 
-  const ItemIndex item = *around.item;
+  const ItemIndex item = creates_item ? CreateItemOf(interaction.item_id, batch) : *known;
   if (interaction.weight > 0 && options_.learning.before_applied) {
     options_.learning.before_applied({.offset = offset,
                                       .user_id = user_id,
@@ -282,10 +327,14 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
                                       .item = item,
                                       .now_us = state_.newest_event_time_us});
   }
-  UserState& user =
-      touched.state.has_value()
-          ? *touched.state
-          : Create(user_id, ClusterOfNewUser(offset, interaction, item, batch), touched);
+  std::optional<AssignedCluster> new_cluster;
+  if (!touched.state.has_value()) {
+    new_cluster = {.cluster = ClusterOfNewUser(interaction, item),
+                   .clusters_of = state_.snapshot_digest};
+    Create(user_id, new_cluster->cluster, touched);
+  }
+  RecordDecisions(offset, interaction, new_cluster, creates_item, batch);
+  UserState& user = *touched.state;
   touched.changed = true;
   if (interaction.weight == 0) {
     Hide(user, item, interaction.event_time_us);

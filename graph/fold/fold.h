@@ -88,7 +88,8 @@ class Fold {
     size_t batch_max = 1'000;
     size_t user_cache_bytes = size_t{64} << 20;  // of users kept decoded between batches
     Clustering clustering;
-    // Whether the cluster of a new user is written into the log record that made it known.
+    // Whether it is written into the log record of an interaction that it made its user or its item
+    // known, and into which cluster the user came.
     bool records_clusters = true;
     // Told of every change of an edge, in order, when the graph has it.
     std::function<void(const EdgeChange&)> on_edges_changed;
@@ -180,8 +181,14 @@ class Fold {
   absl::Status FoldChange(Offset offset, const UpsertItem& item, Batch& batch);
   absl::Status FoldChange(Offset offset, const ActivateSnapshot& activation, Batch& batch);
   absl::Status FoldChange(Offset offset, const ResetBlend& reset, Batch& batch);
-  // The item's index when it is created.
-  absl::StatusOr<ItemIndex> CreateItem(const UpsertItem& item, Batch& batch);
+  absl::Status CheckRoomForItem() const;
+  // The item's index; there is room. `upserted`: by the log in its own name, see StoredItem.
+  ItemIndex CreateItem(const UpsertItem& item, bool upserted, Batch& batch);
+  // Of the first of `entries` those for whose new items there is room; ResourceExhausted where
+  // there is none for the first.
+  absl::StatusOr<Entries> WithRoomForItems(Entries entries) const;
+  // The item that an interaction makes known.
+  ItemIndex CreateItemOf(const std::string& item_id, Batch& batch);
   absl::Status UpdateItem(ItemIndex index, const UpsertItem& item, Batch& batch);
   absl::Status RemoveUsersOf(ItemIndex item, std::span<const UserIndex> users, Batch& batch);
   void RetireItem(ItemIndex item, Batch& batch);
@@ -199,8 +206,11 @@ class Fold {
   void NoteDelay(const Interaction& interaction);
   FoldOutcome FoldOne(Offset offset, const Interaction& interaction, Batch& batch);
   void FoldRedacted(const Redacted& redacted, Batch& batch);
-  Cluster ClusterOfNewUser(Offset offset, const Interaction& interaction, ItemIndex item,
-                           Batch& batch);
+  Cluster ClusterOfNewUser(const Interaction& interaction, ItemIndex item) const;
+  // What was decided here and a later fold of the same log must repeat.
+  void RecordDecisions(Offset offset, const Interaction& interaction,
+                       const std::optional<AssignedCluster>& user_cluster, bool creates_item,
+                       Batch& batch) const;
   UserState& Create(const std::string& user_id, Cluster cluster, TouchedUser& user);
   template <typename Change>
   void ChangeEdges(const std::string& user_id, UserState& user, ItemIndex item, Batch& batch,

@@ -149,9 +149,8 @@ absl::Status Fold::FoldChange(Offset offset, const UpsertItem& item, Batch& batc
     category_before = catalogue_.CategoryNumber(*index);
     if (absl::Status s = UpdateItem(*index, item, batch); !s.ok()) return s;
   } else {
-    const absl::StatusOr<ItemIndex> created = CreateItem(item, batch);
-    if (!created.ok()) return created.status();
-    index = *created;
+    if (absl::Status s = CheckRoomForItem(); !s.ok()) return s;
+    index = CreateItem(item, /*upserted=*/true, batch);
   }
   catalogue_.SetAvailability(*index, item.availability);
   if (options_.on_upserted) options_.on_upserted(*index, item, category_before);
@@ -159,12 +158,21 @@ absl::Status Fold::FoldChange(Offset offset, const UpsertItem& item, Batch& batc
   return absl::OkStatus();
 }
 
-absl::StatusOr<ItemIndex> Fold::CreateItem(const UpsertItem& item, Batch& batch) {
-  if (catalogue_.size() == catalogue_.capacity()) {
-    return absl::ResourceExhaustedError(
-        fmt::format("the catalogue is full with {} items; raise graph.new_items_max and restart",
-                    catalogue_.size()));
-  }
+absl::Status Fold::CheckRoomForItem() const {
+  if (catalogue_.size() < catalogue_.capacity()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      fmt::format("the catalogue is full with {} items; raise graph.new_items_max and restart",
+                  catalogue_.size()));
+}
+
+ItemIndex Fold::CreateItemOf(const std::string& item_id, Batch& batch) {
+  const UpsertItem item{.item_id = item_id};
+  const ItemIndex index = CreateItem(item, /*upserted=*/false, batch);
+  if (options_.on_upserted) options_.on_upserted(index, item, std::nullopt);
+  return index;
+}
+
+ItemIndex Fold::CreateItem(const UpsertItem& item, bool upserted, Batch& batch) {
   const Cluster cluster = item.clusters_of == state_.snapshot_digest
                               ? item.cluster
                               : options_.clustering.of_new_item(item);
@@ -177,7 +185,7 @@ absl::StatusOr<ItemIndex> Fold::CreateItem(const UpsertItem& item, Batch& batch)
                        .cluster = cluster,
                        .embedding = item.embedding,
                        .clusters_of = item.clusters_of,
-                       .upserted = true,
+                       .upserted = upserted,
                        .availability = item.availability});
   graph_.AddItem(cluster);
   catalogue_.Add(item.item_id, item.title, item.category);

@@ -17,6 +17,13 @@ struct AssignedCluster {
   bool operator==(const AssignedCluster&) const = default;
 };
 
+// Whether an interaction makes an item known that the catalogue does not have.
+enum class ItemCreation : uint8_t {
+  kNo,       // it is not applied then
+  kAllowed,  // by the server that took it
+  kDone,     // and it did: written into its record when it was first applied
+};
+
 // The largest weight of one interaction, given or taken back.
 inline constexpr Count kWeightMax = 1'000'000;
 
@@ -30,6 +37,7 @@ struct Interaction {
   int64_t event_time_us = 0;     // since 1970-01-01 UTC
   int64_t received_time_us = 0;  // server's clock; 0: not known
   std::optional<AssignedCluster> user_cluster;
+  ItemCreation item_creation = ItemCreation::kNo;
 };
 
 }  // namespace groundswell

@@ -21,11 +21,13 @@ using IdHash = std::array<uint8_t, 32>;
 IdHash HashId(std::string_view id);
 
 // An interaction whose content was taken out. It still moves the window. If it was with a removed
-// item and made its user known, that is what remains of it.
+// item and made its user known, that is what remains of it; if it was a forgotten user's and made
+// its item known, that.
 struct Redacted {
   int64_t event_time_us = 0;
   std::string user_id;
   std::optional<AssignedCluster> user_cluster;
+  std::string created_item_id;
 };
 
 // Takes out everything that the user contributed.

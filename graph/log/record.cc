@@ -51,12 +51,15 @@ void Fill(const Interaction& interaction, LogRecord& message) {
   message.set_event_time_us(interaction.event_time_us);
   message.set_received_time_us(interaction.received_time_us);
   FillCluster(interaction.user_cluster, message);
+  message.set_item_creation(
+      static_cast<LogRecord::ItemCreation>(static_cast<int>(interaction.item_creation)));
 }
 
 void Fill(const Redacted& redacted, LogRecord& message) {
   message.set_event_time_us(redacted.event_time_us);
   message.set_user_id(redacted.user_id);
   FillCluster(redacted.user_cluster, message);
+  message.set_item_id(redacted.created_item_id);
   message.mutable_redacted();
 }
 
@@ -96,6 +99,18 @@ void Fill(const ResetBlend& reset, LogRecord& message) {
   message.mutable_reset_blend();
 }
 
+// What a later version wrote is no permission here.
+ItemCreation ToItemCreation(const LogRecord& message) {
+  switch (message.item_creation()) {
+    case LogRecord::ITEM_CREATION_ALLOWED:
+      return ItemCreation::kAllowed;
+    case LogRecord::ITEM_CREATION_DONE:
+      return ItemCreation::kDone;
+    default:
+      return ItemCreation::kNo;
+  }
+}
+
 Interaction ToInteraction(const LogRecord& message) {
   return {.event_id = message.event_id(),
           .user_id = message.user_id(),
@@ -104,7 +119,8 @@ Interaction ToInteraction(const LogRecord& message) {
           .weight = message.weight(),
           .event_time_us = message.event_time_us(),
           .received_time_us = message.received_time_us(),
-          .user_cluster = ToCluster(message)};
+          .user_cluster = ToCluster(message),
+          .item_creation = ToItemCreation(message)};
 }
 
 UpsertItem ToUpsertItem(const LogRecord& message) {
@@ -174,7 +190,8 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
     case LogRecord::kRedacted:
       return Redacted{.event_time_us = message.event_time_us(),
                       .user_id = message.user_id(),
-                      .user_cluster = ToCluster(message)};
+                      .user_cluster = ToCluster(message),
+                      .created_item_id = message.item_id()};
     case LogRecord::kForgetUser:
       return ForgetUser{.event_id = message.event_id(),
                         .user_id = message.user_id(),

@@ -202,6 +202,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
         fmt::format("\"{}\" is not a Groundswell database of schema version {}: {}", options.path,
                     kSchemaVersion, opened.ToString()));
   }
+  if (opened.IsIOError() && opened.ToString().find("/LOCK") != std::string::npos) {
+    return absl::UnavailableError(fmt::format(
+        "\"{}\" is in use by another process, perhaps the server that serves it; stop that one "
+        "first, or give another directory ({})",
+        options.path, opened.ToString()));
+  }
   if (!opened.ok()) return ToStatus(opened, fmt::format("cannot open \"{}\"", options.path));
 
   database->path_ = options.path;

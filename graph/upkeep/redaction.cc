@@ -64,21 +64,30 @@ class Redactor {
 
   std::optional<Replacement> Replace(Offset offset, const Interaction& interaction) {
     Redacted redacted{.event_time_us = interaction.event_time_us};
-    auto at = Find(offset, Tombstone::Kind::kUser, interaction.user_id);
-    if (at != tombstones_.end()) return Replacement{redacted, at};
-    at = Find(offset, Tombstone::Kind::kItem, interaction.item_id);
-    if (at == tombstones_.end()) return std::nullopt;
-    if (interaction.user_cluster.has_value()) {
+    const auto user = Find(offset, Tombstone::Kind::kUser, interaction.user_id);
+    const auto item = Find(offset, Tombstone::Kind::kItem, interaction.item_id);
+    if (user == tombstones_.end() && item == tombstones_.end()) return std::nullopt;
+    if (user == tombstones_.end() && interaction.user_cluster.has_value()) {
       redacted.user_id = interaction.user_id;
       redacted.user_cluster = interaction.user_cluster;
     }
-    return Replacement{std::move(redacted), at};
+    if (item == tombstones_.end() && interaction.item_creation == ItemCreation::kDone) {
+      redacted.created_item_id = interaction.item_id;
+    }
+    return Replacement{std::move(redacted), user != tombstones_.end() ? user : item};
   }
 
   std::optional<Replacement> Replace(Offset offset, const Redacted& redacted) {
-    const auto at = Find(offset, Tombstone::Kind::kUser, redacted.user_id);
-    if (at == tombstones_.end()) return std::nullopt;
-    return Replacement{Redacted{.event_time_us = redacted.event_time_us}, at};
+    const auto user = Find(offset, Tombstone::Kind::kUser, redacted.user_id);
+    const auto item = Find(offset, Tombstone::Kind::kItem, redacted.created_item_id);
+    if (user == tombstones_.end() && item == tombstones_.end()) return std::nullopt;
+    Redacted without = redacted;
+    if (user != tombstones_.end()) {
+      without.user_id.clear();
+      without.user_cluster.reset();
+    }
+    if (item != tombstones_.end()) without.created_item_id.clear();
+    return Replacement{std::move(without), user != tombstones_.end() ? user : item};
   }
 
   std::optional<Replacement> Replace(Offset offset, const ForgetUser& forget) {

@@ -224,7 +224,7 @@ absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string&
 
 }  // namespace
 
-std::string Manifest::FullVersion() const { return name + "@" + version; }
+std::string Manifest::FullVersion() const { return version.empty() ? name : name + "@" + version; }
 
 absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (text.size() > kManifestBytesMax) {

@@ -50,7 +50,7 @@ struct Manifest {
   std::map<std::string, double> metrics;    // e.g. "heldout.auc"
   std::map<std::string, std::string> data;  // where it comes from: source, license, digest
 
-  // "name@version", as the API shows it.
+  // "name@version", as the API shows it; the name alone where there is no version.
   std::string FullVersion() const;
 };
 

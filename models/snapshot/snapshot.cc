@@ -92,6 +92,27 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotF
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
+std::shared_ptr<const Snapshot> Snapshot::Empty() {
+  static const std::shared_ptr<const Snapshot> empty = [] {
+    std::shared_ptr<Snapshot> snapshot(new Snapshot);
+    // A row has a length, though there is none.
+    snapshot->manifest_ = {.format_version = 1,
+                           .name = "none",
+                           .version = {},
+                           .embedding_dim = 1,
+                           .user_clusters = 1,
+                           .item_clusters = 1,
+                           .models = {},
+                           .files = {},
+                           .metrics = {},
+                           .data = {}};
+    snapshot->is_empty_ = true;
+    snapshot->digest_ = Sha256({});
+    return snapshot;
+  }();
+  return empty;
+}
+
 absl::StatusOr<const SafetensorsFile*> Snapshot::OpenTensors(const std::string& name) {
   if (const auto open = tensors_.find(name); open != tensors_.end()) return &open->second;
   const auto at = files_.files.find(name);

@@ -36,8 +36,14 @@ class Snapshot {
   // not read.
   static absl::StatusOr<std::shared_ptr<const Snapshot>> Create(const SnapshotFiles& files);
 
+  // What a server without a model serves: no users, items, vectors or rankers, and one cluster that
+  // everybody and everything belongs to. Always the same one.
+  static std::shared_ptr<const Snapshot> Empty();
+  bool is_empty() const { return is_empty_; }
+
   const Manifest& manifest() const { return manifest_; }
-  // SHA-256 of manifest.json, hexadecimal. It covers every other file through their checksums.
+  // SHA-256 of manifest.json, hexadecimal; of the empty one, of no bytes. It covers every other
+  // file through their checksums.
   const std::string& digest() const { return digest_; }
 
   // users x embedding_dim and items x embedding_dim, row-major.
@@ -69,6 +75,7 @@ class Snapshot {
   absl::Status MakeRankers();
 
   Manifest manifest_;
+  bool is_empty_ = false;
   std::string digest_;
   SnapshotFiles files_;
   // The opened files by name. They own what the spans below point into.

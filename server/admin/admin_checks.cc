@@ -67,6 +67,11 @@ absl::StatusOr<groundswell::UpsertItem> CheckUpsertItem(const v1::UpsertItemRequ
   if (!category.ok()) return category;
   const uint32_t width = snapshot.manifest().embedding_dim;
   const auto size = static_cast<size_t>(request.embedding_size());
+  if (size != 0 && snapshot.is_empty()) {
+    return InvalidField("embedding", fmt::format("{} numbers", size),
+                        "must be empty: the server has no snapshot yet whose vectors it could be "
+                        "compared with");
+  }
   if (size != 0 && size != width) {
     return InvalidField("embedding", fmt::format("{} numbers", size),
                         fmt::format("must have {} numbers, as the snapshot's, or none", width));

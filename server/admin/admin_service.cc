@@ -29,7 +29,7 @@ void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
   *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
   out.set_users(static_cast<int64_t>(manifest.users));
   out.set_items(static_cast<int64_t>(manifest.items));
-  out.set_embedding_dim(static_cast<int32_t>(manifest.embedding_dim));
+  out.set_embedding_dim(snapshot.is_empty() ? 0 : static_cast<int32_t>(manifest.embedding_dim));
   out.set_user_clusters(static_cast<int32_t>(manifest.user_clusters));
   out.set_item_clusters(static_cast<int32_t>(manifest.item_clusters));
   for (const auto& ranker : snapshot.rankers()) out.add_rankers(std::string(ranker->name()));
@@ -112,12 +112,17 @@ void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
 
 template <typename Response>
 void AdminService::AppendAndApply(const std::shared_ptr<Call>& call, LogEntry entry,
-                                  const std::string& request_id, Response& response) {
+                                  const std::string& request_id, Response& response,
+                                  const std::string& new_item_id) {
+  const auto settle = [this, new_item_id](Offset offset) {
+    if (!new_item_id.empty()) parts_.new_items.Settle(new_item_id, offset);
+  };
   AppendRequest append;
   append.entries.push_back(std::move(entry));
   const absl::Status queued = parts_.log.Append(
       std::move(append),
-      [this, call, request_id, &response](const absl::StatusOr<AppendResult>& appended) {
+      [this, call, request_id, &response, settle](const absl::StatusOr<AppendResult>& appended) {
+        settle(appended.ok() ? appended->entries[0].offset : Offset{0});
         if (!appended.ok()) return call->Finish(LogError(appended.status()));
         const auto& [outcome, offset] = appended->entries[0];
         if (outcome == Appended::Outcome::kConflict) {
@@ -131,7 +136,9 @@ void AdminService::AppendAndApply(const std::shared_ptr<Call>& call, LogEntry en
                                      "the change is in the log, but was not applied in time"));
         });
       });
-  if (!queued.ok()) call->Finish(LogError(queued));
+  if (queued.ok()) return;
+  settle(0);
+  call->Finish(LogError(queued));
 }
 
 grpc::ServerUnaryReactor* AdminService::GetServerStatus(grpc::CallbackServerContext* context,
@@ -208,7 +215,8 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const bool validate_only = request->validate_only();
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
-      const absl::StatusOr<CheckedSnapshot> checked = CheckToActivate(directory, parts_.store);
+      const absl::StatusOr<CheckedSnapshot> checked =
+          CheckToActivate(directory, parts_.store, parts_.serving.Get()->snapshot->is_empty());
       if (checked.ok()) WriteSnapshot(*checked->snapshot, *response);
       return checked.status();
     }
@@ -266,11 +274,11 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
       call->status.ok() ? CheckUpsertItem(*request, *state->snapshot) : call->status;
   const Catalogue& catalogue = *state->catalogue;
   const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
-  if (item.ok() && !known.has_value() && catalogue.size() == catalogue.capacity()) {
-    item = WithReason(
-        absl::ResourceExhaustedError("no more items can be created; raise graph.new_items_max and "
-                                     "restart, or activate a snapshot that has the new ones"),
-        "CATALOGUE_FULL");
+  if (item.ok() && !known.has_value()) {
+    const absl::Status room = parts_.new_items.Take(request->item_id(), *state);
+    if (!room.ok()) {
+      item = WithReason(absl::ResourceExhaustedError(room.message()), ReasonOf(room));
+    }
   }
   if (!item.ok()) {
     call->Finish(item.status());
@@ -280,7 +288,8 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   response->set_item_cluster(
       static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
   item->event_id = OwnEventId(request->request_id());
-  AppendAndApply(call, *std::move(item), request->request_id(), *response);
+  AppendAndApply(call, *std::move(item), request->request_id(), *response,
+                 known.has_value() ? std::string() : request->item_id());
   return call->reactor();
 }
 

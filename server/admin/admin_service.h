@@ -11,6 +11,7 @@
 #include "graph/store/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "server/config/config.h"
+#include "server/ingest/new_item_room.h"
 #include "server/ingest/removals.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
@@ -35,6 +36,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     BackgroundThread& background;
     GraphJobs& jobs;
     Removals& removals;
+    NewItemRoom& new_items;
     const ActivationContext& activation;
     RequestMetrics& metrics;
     std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
@@ -95,10 +97,11 @@ class AdminService final : public v1::AdminService::CallbackService {
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const std::stop_token&)> job);
   // Puts the entry of the request of this id into the log and finishes the call once it is applied:
-  // whoever has the answer may build upon it.
+  // whoever has the answer may build upon it. `new_item_id`: for which room was taken; may be empty.
   template <typename Response>
   void AppendAndApply(const std::shared_ptr<Call>& call, LogEntry entry,
-                      const std::string& request_id, Response& response);
+                      const std::string& request_id, Response& response,
+                      const std::string& new_item_id = {});
   absl::Status Activate(const Activated& activated, const std::string& event_id,
                         const std::stop_token& stop, v1::SnapshotInfo& response) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;

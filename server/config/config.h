@@ -106,6 +106,7 @@ struct Config {
   struct Ingest {
     int64_t stream_inflight_max = 2'000;
     std::string trained_events = "refuse";
+    std::string create_items = "auto";
     int64_t queue_max = 20'000;
     int64_t clock_ahead_max_s = 2'592'000;
   } ingest;

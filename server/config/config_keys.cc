@@ -55,6 +55,11 @@ std::optional<std::string> TrainedEventsRule(std::string_view value) {
   return "must be refuse or count";
 }
 
+std::optional<std::string> CreateItemsRule(std::string_view value) {
+  if (value == "auto" || value == "always" || value == "never") return std::nullopt;
+  return "must be auto, always or never";
+}
+
 std::optional<std::string> DurabilityRule(std::string_view value) {
   if (value == "sync" || value == "flush") return std::nullopt;
   return "must be sync or flush";
@@ -99,7 +104,8 @@ constexpr ConfigKey kKeys[] = {
     {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,
      "The tenant that this server serves.", NamespaceRule},
     {"server.data_dir", GROUNDSWELL_MEMBER(server.data_dir), "", 0, 4'096,
-     "Directory of the database that `import` made. Required."},
+     "Directory of the database that `import` made, or an empty one to begin without a model. "
+     "Required."},
     {"server.compute_threads", GROUNDSWELL_MEMBER(server.compute_threads), "threads", 0, 1'024,
      "Threads that answer requests; 0: one per core."},
     {"server.queue_max", GROUNDSWELL_MEMBER(server.queue_max), "requests", 1, 1'000'000,
@@ -231,6 +237,10 @@ constexpr ConfigKey kKeys[] = {
      "refuse or count: interactions from the time that the snapshot was trained on, where that was "
      "another log than the server's. Its graph counts them already.",
      TrainedEventsRule},
+    {"ingest.create_items", GROUNDSWELL_MEMBER(ingest.create_items), "", 1, 16,
+     "Whether an interaction with an item that the catalogue lacks creates it: always, never, or "
+     "auto: as long as the server has no snapshot.",
+     CreateItemsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
     {"ingest.clock_ahead_max_s", GROUNDSWELL_MEMBER(ingest.clock_ahead_max_s), "s", 0,

@@ -140,23 +140,36 @@ absl::Status SetEventTypes(std::string_view text, Config& config) {
   return absl::OkStatus();
 }
 
+// What stands there, for a message.
+std::string ShownNode(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&out](const auto& value) { out << value; });
+  return out.str();
+}
+
+absl::Status OtherType(std::string_view key, const toml::node& node, std::string_view remedy) {
+  const bool is_quoted = node.is_string() && remedy.find("quotes") == std::string_view::npos;
+  return absl::InvalidArgumentError(fmt::format("{} is {}: {}{}", key, ShownNode(node), remedy,
+                                                is_quoted ? ", without quotes" : ""));
+}
+
 absl::Status SetFromToml(const ConfigKey& key, const toml::node& node, Config& config) {
   const ConfigMember member = key.member(config);
   if (auto* const* value = std::get_if<std::string*>(&member)) {
     const auto* text = node.as_string();
-    if (text == nullptr) return Invalid(key.name, "another type", "must be a text in quotes");
+    if (text == nullptr) return OtherType(key.name, node, "must be a text in quotes");
     return SetText(key, text->get(), **value);
   }
   if (auto* const* value = std::get_if<bool*>(&member)) {
     const auto* flag = node.as_boolean();
-    if (flag == nullptr) return Invalid(key.name, "another type", "must be true or false");
+    if (flag == nullptr) return OtherType(key.name, node, "must be true or false");
     **value = flag->get();
     return absl::OkStatus();
   }
   const auto* number = node.as_integer();
   if (number == nullptr) {
-    return Invalid(key.name, "another type",
-                   fmt::format("must be a whole number, {} to {}", key.min, key.max));
+    return OtherType(key.name, node,
+                     fmt::format("must be a whole number, {} to {}", key.min, key.max));
   }
   return SetInteger(key, number->get(), *std::get<int64_t*>(member));
 }
@@ -166,8 +179,8 @@ absl::Status SetEventTypesFromToml(const toml::table& table, Config& config) {
   for (const auto& [name, node] : table) {
     const auto* weight = node.as_integer();
     if (weight == nullptr) {
-      return Invalid(fmt::format("{}.{}", kEventTypes, QuoteValue(name.str())), "another type",
-                     "must be a whole number");
+      return OtherType(fmt::format("{}.{}", kEventTypes, QuoteValue(name.str())), node,
+                       "must be a whole number");
     }
     if (absl::Status s = AddEventType(name.str(), weight->get(), types); !s.ok()) return s;
   }

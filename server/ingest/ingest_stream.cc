@@ -81,6 +81,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     std::vector<std::string> types;  // of the interactions handed to the log
     std::vector<int32_t> positions;  // of those in the request
     std::vector<std::string> event_ids;
+    std::vector<std::string> new_items;  // of those that may create theirs; else empty
     bool complete = false;
     bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
   };
@@ -164,11 +165,13 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     ack.response.set_batch_index(next_batch_++);
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_.options, *state);
+      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_, *state);
       if (interaction.ok()) {
         ack.types.push_back(one.event_type());
         ack.positions.push_back(i);
         ack.event_ids.push_back(one.event_id());
+        const bool creates = interaction->item_creation != ItemCreation::kNo;
+        ack.new_items.push_back(creates ? one.item_id() : std::string());
         append.entries.emplace_back(*std::move(interaction));
         append.sequences.push_back(append.first_sequence + i);
       } else {
@@ -201,6 +204,11 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // The log's answer for one batch.
   void Complete(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
     bool abandoned = false;
+    for (size_t i = 0; i < ack.new_items.size(); ++i) {
+      if (ack.new_items[i].empty()) continue;
+      parts_.new_items.Settle(ack.new_items[i],
+                              appended.ok() ? appended->entries[i].offset : Offset{0});
+    }
     {
       MutexLock lock(mutex_);
       if (absl::IsFailedPrecondition(appended.status())) {
@@ -305,13 +313,18 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 }  // namespace
 
 absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
-                                        const IngestOptions& options, const ServingState& state) {
-  absl::StatusOr<Interaction> checked =
-      CheckInteraction(interaction, options.event_types, *state.catalogue, options.now_us());
+                                        const IngestParts& parts, const ServingState& state) {
+  const IngestOptions& options = parts.options;
+  const bool may_create = options.create_items.value_or(state.snapshot->is_empty());
+  absl::StatusOr<Interaction> checked = CheckInteraction(
+      interaction, options.event_types, *state.catalogue, options.now_us(), may_create);
   if (!checked.ok()) return checked;
   const auto graph_offset = static_cast<Offset>(state.snapshot->manifest().graph_offset);
-  absl::Status trained = CheckNotTrained(options.trained, graph_offset, *checked);
-  if (!trained.ok()) return trained;
+  absl::Status status = CheckNotTrained(options.trained, graph_offset, *checked);
+  if (status.ok() && checked->item_creation != ItemCreation::kNo) {
+    status = parts.new_items.Take(checked->item_id, state);
+  }
+  if (!status.ok()) return status;
   return checked;
 }
 

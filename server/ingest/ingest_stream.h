@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -16,6 +17,7 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/ingest/new_item_room.h"
 #include "server/process/metrics.h"
 #include "server/rpc/access.h"
 #include "server/serving/serving_state.h"
@@ -26,6 +28,8 @@ namespace groundswell {
 struct IngestOptions {
   std::string name_space;
   std::map<std::string, int64_t> event_types;
+  // Whether an interaction with an unknown item creates it; nullopt: while there is no snapshot.
+  std::optional<bool> create_items;
   size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
   TrainedLog trained;                  // whose interactions are refused
   std::function<int64_t()> now_us;     // the clock, in microseconds since 1970
@@ -51,6 +55,7 @@ struct IngestParts {
   const AccessControl& access;
   InteractionLog& log;
   const ServingCell& serving;
+  NewItemRoom& new_items;
   Metrics& metrics;
   OpenStreams& streams;
   const IngestOptions options;
@@ -59,9 +64,10 @@ struct IngestParts {
 // What the log did with one entry, as it is counted.
 EventOutcome OutcomeOf(const Appended& appended);
 
-// CheckInteraction, and that the snapshot that serves does not have it already.
+// CheckInteraction, and that the snapshot that serves does not have it already, and that there is
+// room for its item. One that may create its item has to be settled with `parts.new_items`.
 absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
-                                        const IngestOptions& options, const ServingState& state);
+                                        const IngestParts& parts, const ServingState& state);
 
 // One stream of IngestRequest and IngestResponse, serialized, from now to its end. The reactor
 // deletes itself.

@@ -13,8 +13,9 @@ namespace groundswell {
 
 InteractionService::InteractionService(const AccessControl& access, InteractionLog& log,
                                        const ServingCell& serving, Removals& removals,
-                                       Metrics& metrics, Options options)
-    : parts_{access, log, serving, metrics, streams_, std::move(options)}, removals_(removals) {}
+                                       NewItemRoom& new_items, Metrics& metrics, Options options)
+    : parts_{access, log, serving, new_items, metrics, streams_, std::move(options)},
+      removals_(removals) {}
 
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,
@@ -60,16 +61,21 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
   absl::StatusOr<Interaction> interaction =
-      status.ok() ? CheckForLog(one, parts_.options, *parts_.serving.Get()) : status;
+      status.ok() ? CheckForLog(one, parts_, *parts_.serving.Get()) : status;
   if (!interaction.ok()) {
     refuse(interaction.status());
     return call->reactor();
   }
   AppendRequest append;
+  const bool creates = interaction->item_creation != ItemCreation::kNo;
+  const auto settle = [this, item = creates ? one.item_id() : std::string()](Offset offset) {
+    if (!item.empty()) parts_.new_items.Settle(item, offset);
+  };
   append.entries.emplace_back(*std::move(interaction));
   const absl::Status queued = parts_.log.Append(
-      std::move(append), [this, call, refuse, response, type = one.event_type(),
+      std::move(append), [this, call, refuse, settle, response, type = one.event_type(),
                           id = one.event_id()](const absl::StatusOr<AppendResult>& appended) {
+        settle(appended.ok() ? appended->entries.front().offset : Offset{0});
         if (!appended.ok()) {
           refuse(LogError(appended.status()));
           return;
@@ -86,7 +92,10 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
         parts_.metrics.events().CountEvents(type, outcome);
         call->Finish(absl::OkStatus());
       });
-  if (!queued.ok()) refuse(LogError(queued));
+  if (!queued.ok()) {
+    settle(0);
+    refuse(LogError(queued));
+  }
   return call->reactor();
 }
 

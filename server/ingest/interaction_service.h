@@ -24,7 +24,7 @@ class InteractionService final : public v1::InteractionService::WithRawCallbackM
 
   // All references must outlive the service.
   InteractionService(const AccessControl& access, InteractionLog& log, const ServingCell& serving,
-                     Removals& removals, Metrics& metrics, Options options);
+                     Removals& removals, NewItemRoom& new_items, Metrics& metrics, Options options);
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Ingest(
       grpc::CallbackServerContext* context) override;

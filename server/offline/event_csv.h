@@ -1,4 +1,4 @@
-// The CSV of past interactions that replay reads.
+// The log of past interactions that replay reads.
 #ifndef GROUNDSWELL_SERVER_OFFLINE_EVENT_CSV_H_
 #define GROUNDSWELL_SERVER_OFFLINE_EVENT_CSV_H_
 
@@ -26,12 +26,11 @@ struct EventWeights {
       "purchase";  // of events that name none, as `groundswell ingest` has it
 };
 
-// Reads an RFC 4180 file whose header names at least `timestamp`, `user` and `item`. `weight`,
-// where it is there and not empty, is what the event weighs, else that of its `type`; other columns
-// are ignored. `on_event` is told of one event after the other, and ends the reading with an error.
-// InvalidArgument, naming the line (of records, the header's being 1), for anything else: a
-// quotation that is broken or never closed, a record with more or fewer fields than the header, a
-// value that cannot be, an event before the one in front of it.
+// Reads a log (csv/log_reader.h). `weight`, where it is there and not empty, is what the event
+// weighs, else that of its `type`; other columns are ignored. `on_event` is told of one event after
+// the other, and ends the reading with an error. InvalidArgument, naming the record, for anything
+// else: a quotation that is broken or never closed, a record with more or fewer fields than the
+// header, a value that cannot be, an event before the one in front of it.
 absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
                           const std::function<absl::Status(const PastEvent&)>& on_event);
 

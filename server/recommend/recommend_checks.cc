@@ -43,6 +43,13 @@ absl::Status CheckRequestUser(const Request& request, const Catalogue& catalogue
               query.hypothetical_events);
 }
 
+absl::Status NoSnapshot(std::string_view subject, const std::string& what) {
+  return PreconditionFailed("NO_SNAPSHOT", subject,
+                            what +
+                                ", and the server has no snapshot yet: activate a trained one "
+                                "(groundswell activate)");
+}
+
 absl::Status CheckRankedItems(const google::protobuf::RepeatedPtrField<std::string>& item_ids,
                               const Catalogue& catalogue, RankQuery& query) {
   const auto count = static_cast<size_t>(item_ids.size());
@@ -67,6 +74,16 @@ absl::StatusOr<ItemIndex> CheckItem(std::string_view item_id, const Catalogue& c
   if (const std::optional<ItemIndex> item = catalogue.Find(item_id)) return *item;
   return UnknownResource("item", item_id, "ITEM_UNKNOWN",
                          "the catalogue of the served snapshot does not have it");
+}
+
+// Without a snapshot there are no vectors, and no source that compares them.
+absl::Status CheckSourcesServed(uint32_t only_sources, const Snapshot& snapshot) {
+  if (!snapshot.is_empty()) return absl::OkStatus();
+  for (const auto& [bit, source] : kSources) {
+    if ((bit & only_sources & (kFromEmbedding | kFromSimilarItems)) == 0) continue;
+    return NoSnapshot("only_sources", v1::CandidateSource_Name(source) + " compares vectors");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<size_t> CheckRecentLimit(int32_t recent_limit) {
@@ -162,9 +179,11 @@ absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapsho
   for (const auto& one : snapshot.rankers()) {
     known += (known.empty() ? "\"" : ", \"") + std::string(one->name()) + "\"";
   }
-  return UnknownResource(
-      "ranker", ranker, "RANKER_UNKNOWN",
-      known.empty() ? std::string("the snapshot has no models") : "the snapshot has " + known);
+  return UnknownResource("ranker", ranker, "RANKER_UNKNOWN",
+                         snapshot.is_empty()
+                             ? std::string("the server has no snapshot yet, and so no models")
+                         : known.empty() ? std::string("the snapshot has no models")
+                                         : "the snapshot has " + known);
 }
 
 absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& request,
@@ -181,6 +200,7 @@ absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& reques
   if (s.ok()) s = Take(CheckRanker(ranker, *state.snapshot), query.ranker);
   if (s.ok()) s = Take(CheckExplainItems(request.explain_items()), query.explain_items);
   if (s.ok()) s = Take(CheckOnlySources(request.only_sources()), query.only_sources);
+  if (s.ok()) s = CheckSourcesServed(query.only_sources, *state.snapshot);
   if (s.ok()) s = Take(CheckDiversity(request.diversity()), query.diversity);
   if (!s.ok()) return s;
   return query;
@@ -200,6 +220,7 @@ absl::StatusOr<RankQuery> CheckRank(const v1::RankRequest& request, const LiveSt
   absl::Status s = CheckCommon(request, terms);
   if (s.ok()) s = CheckRequestUser(request, *state.catalogue, terms, query);
   if (s.ok()) s = Take(CheckRanker(request.ranker(), *state.snapshot), query.ranker);
+  if (s.ok() && state.snapshot->is_empty()) s = NoSnapshot("snapshot", "a model ranks items");
   if (s.ok() && query.ranker == nullptr) {
     s = PreconditionFailed("RANKER_MISSING", "snapshot",
                            "the snapshot has no models; import one that has");
@@ -220,6 +241,9 @@ absl::StatusOr<SimilarItemsQuery> CheckSimilarItems(const v1::SimilarItemsReques
   if (s.ok()) s = Take(CheckPageSize(request.page_size()), query.page_size);
   if (s.ok()) s = Take(CheckFilter(request.filter(), catalogue, terms.now_us()), query.rules);
   if (s.ok()) s = Take(CheckItem(request.item_id(), catalogue), query.item);
+  if (s.ok() && state.snapshot->is_empty()) {
+    s = NoSnapshot("item_id", "similar items are those with similar vectors");
+  }
   if (!s.ok()) return s;
   return query;
 }

@@ -75,7 +75,8 @@ absl::StatusOr<Interaction> CheckHypotheticalEvent(
 
 absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
                                              const std::map<std::string, int64_t>& event_types,
-                                             const Catalogue& catalogue, int64_t now_us) {
+                                             const Catalogue& catalogue, int64_t now_us,
+                                             bool may_create_item) {
   if (absl::Status s = CheckId("event_id", interaction.event_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("user_id", interaction.user_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("item_id", interaction.item_id()); !s.ok()) return s;
@@ -86,9 +87,14 @@ absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
   }
   const absl::StatusOr<int64_t> time_us = CheckEventTime("", interaction.event_time(), now_us);
   if (!time_us.ok()) return time_us.status();
-  if (!catalogue.Find(interaction.item_id()).has_value()) {
+  const bool is_known = catalogue.Find(interaction.item_id()).has_value();
+  const bool creates = !is_known && may_create_item && *weight >= 0;
+  if (!is_known && !creates) {
     return UnknownResource("item", interaction.item_id(), "ITEM_UNKNOWN",
-                           "the catalogue of the served snapshot does not have it");
+                           may_create_item ? "nobody has it, so it cannot be taken back"
+                                           : "the catalogue of the served snapshot does not have "
+                                             "it; create it first (groundswell upsert-item), or "
+                                             "set ingest.create_items = \"always\"");
   }
   return Interaction{.event_id = interaction.event_id(),
                      .user_id = interaction.user_id(),
@@ -96,7 +102,9 @@ absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
                      .event_type = interaction.event_type(),
                      .weight = *weight,
                      .event_time_us = *time_us,
-                     .received_time_us = now_us};
+                     .received_time_us = now_us,
+                     .user_cluster = std::nullopt,
+                     .item_creation = creates ? ItemCreation::kAllowed : ItemCreation::kNo};
 }
 
 absl::Status CheckUser(std::string_view user_id, bool has_events) {

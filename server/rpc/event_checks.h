@@ -23,10 +23,12 @@ inline constexpr size_t kInteractionsMax = 1'000;
 inline constexpr size_t kHypotheticalEventsMax = 100;
 
 // The interaction as the log stores it. `event_types` gives the types and their weights, `now_us`
-// is the server's clock.
+// is the server's clock. With `may_create_item`, one with an item that the catalogue lacks is
+// allowed to create it, unless it takes back.
 absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
                                              const std::map<std::string, int64_t>& event_types,
-                                             const Catalogue& catalogue, int64_t now_us);
+                                             const Catalogue& catalogue, int64_t now_us,
+                                             bool may_create_item = false);
 
 // The user of a list: an id, or none where `has_events` of an anonymous session.
 absl::Status CheckUser(std::string_view user_id, bool has_events);

@@ -256,13 +256,21 @@ GraphStore::Moment ActivationPoint::Await(const std::stop_token& stop) {
 }
 
 absl::StatusOr<CheckedSnapshot> CheckToActivate(const std::string& directory,
-                                                const GraphStore& store) {
+                                                const GraphStore& store, bool without_snapshot) {
   absl::StatusOr<CheckedSnapshot> checked = CheckSnapshot(directory);
   if (!checked.ok()) return checked;
   const auto base = static_cast<Offset>(checked->snapshot->manifest().graph_offset);
   const absl::StatusOr<Offset> last = store.LastLogOffset();
   if (!last.ok()) return last.status();
-  if (*last == 0 || base <= *last) return checked;  // 0: nothing was logged, nothing removed
+  // 0: nothing was logged, nothing removed.
+  if (base <= *last || (*last == 0 && !without_snapshot)) return checked;
+  if (without_snapshot) {
+    return absl::FailedPreconditionError(fmt::format(
+        "manifest.json: graph_offset is {}: must be at most {}, where this server's log ends. "
+        "Ingest what the snapshot was trained on first; or stop the server and import the snapshot "
+        "into a new directory (groundswell-server import)",
+        base, *last));
+  }
   return absl::FailedPreconditionError(fmt::format(
       "manifest.json: graph_offset is {}: must be at most {}, where this server's log ends. Users "
       "and items that were removed would come back: train on this log (groundswell log)",
@@ -274,7 +282,10 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activat
                                                                    const ActivationContext& context,
                                                                    const std::stop_token& stop) {
   absl::StatusOr<CheckedSnapshot> checked = absl::UnknownError("not checked");
-  RunAtLowestPriority([&] { checked = CheckToActivate(activated.directory, context.store); });
+  RunAtLowestPriority([&] {
+    checked = CheckToActivate(activated.directory, context.store,
+                              context.serving.Get()->snapshot->is_empty());
+  });
   if (!checked.ok()) return checked.status();
   if (!activated.digest.empty() && checked->snapshot->digest() != activated.digest) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" holds another snapshot by now, {}",

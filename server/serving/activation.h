@@ -62,9 +62,11 @@ struct Activated {
 
 // The snapshot in `directory`, which could be activated. Errors of CheckSnapshot;
 // FailedPrecondition when its graph_offset is beyond what the log has, for what was removed until
-// then counts as known to the snapshot.
+// then counts as known to the snapshot. With `without_snapshot`, where none serves, likewise for an
+// empty log: what the snapshot was trained on would be missing from the graph.
 absl::StatusOr<CheckedSnapshot> CheckToActivate(const std::string& directory,
-                                                const GraphStore& store);
+                                                const GraphStore& store,
+                                                bool without_snapshot = false);
 
 // Makes the snapshot in the directory serve. AlreadyExists when it does; FailedPrecondition when
 // the directory holds another one than it must. On an error, or when it is to stop, everything is

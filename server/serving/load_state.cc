@@ -41,6 +41,11 @@ absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
 }
 
 absl::Status LoadSnapshot(const Generation& generation, LiveState& state) {
+  if (state.graph_state.snapshot_digest == Snapshot::Empty()->digest()) {
+    state.snapshot = Snapshot::Empty();
+    state.blend_weights.Publish(BuiltInBlendWeights());
+    return absl::OkStatus();
+  }
   const absl::StatusOr<SnapshotFiles> files = ReadSnapshotFiles(generation);
   if (!files.ok()) return files.status();
   auto snapshot = Snapshot::Create(*files);
@@ -181,7 +186,9 @@ absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint6
 // Those that were given, and those that follow from the users.
 absl::Status LoadNewItemVectors(const GivenVectors& given, LiveState& state) {
   const Snapshot& snapshot = *state.snapshot;
-  const size_t trained = snapshot.item_clusters().size();
+  // Without a snapshot no item ever gets a vector.
+  const size_t trained =
+      snapshot.is_empty() ? state.catalogue->capacity() : snapshot.item_clusters().size();
   state.live_vectors = std::make_unique<LiveVectors>(
       snapshot.user_embeddings(), snapshot.manifest().embedding_dim, *state.adjacency);
   state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
@@ -231,6 +238,8 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   progress("index", 0, 0);
   EmbeddingIndex::Options index_options = options.index;
   index_options.items_max = state->catalogue->capacity();
+  // What is configured is for a snapshot's vectors.
+  if (state->snapshot->is_empty()) index_options.factory = EmbeddingIndex::Options().factory;
   auto source = EmbeddingIndex::Build(state->snapshot->item_embeddings(),
                                       state->snapshot->manifest().embedding_dim, index_options,
                                       options.index_threads, [&](size_t done, size_t total) {

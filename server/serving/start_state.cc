@@ -96,6 +96,10 @@ void ShowServed(const ServingState& state, ServedMetrics& metrics) {
   }
   metrics.SetRankers(rankers);
   metrics.SetParity(state.examples.max_abs_error);
+  if (state.snapshot->is_empty()) {
+    spdlog::info("no snapshot: lists come from the live graph alone until one is activated");
+    return;
+  }
   const auto level = state.examples.rows > 0 ? spdlog::level::info : spdlog::level::warn;
   spdlog::log(level, "{}: {}", state.snapshot->manifest().FullVersion(), Describe(state.examples));
 }

@@ -54,10 +54,80 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
   EXPECT_THAT(no_server.output, HasSubstr("is it running?"));
 }
 
+TEST_F(CliTest, AMisspeltWordGetsASuggestion) {
+  const Finished subcommand = Cli({"reccomend", "x"});
+  EXPECT_EQ(subcommand.exit_code, 2);
+  EXPECT_THAT(subcommand.output, HasSubstr("did you mean recommend?"));
+  EXPECT_THAT(Cli({"recommend", "x", "--page-sise", "3"}).output, HasSubstr("--page-size?"));
+  const Finished key =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.datadir=" + files_.File("x")});
+  EXPECT_NE(key.exit_code, 0);
+  EXPECT_THAT(key.output, HasSubstr("--server.data_dir?"));
+}
+
+TEST_F(CliTest, AnAddressThatIsNoneOfGrpcsIsToldApart) {
+  const Finished scheme = RunProgram(
+      {GROUNDSWELL_CLI_PROGRAM, "--server", "http://" + server_->grpc_address(), "status"});
+  EXPECT_EQ(scheme.exit_code, 2);
+  EXPECT_THAT(scheme.output, HasSubstr("it is " + server_->grpc_address()));
+  const Finished http = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server",
+                                    "127.0.0.1:" + std::to_string(server_->http_port()), "status"});
+  EXPECT_EQ(http.exit_code, 1);
+  EXPECT_THAT(http.output, HasSubstr("server.grpc_address"));
+}
+
+TEST_F(CliTest, WithJsonErrorsAreJsonToo) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--json", "user", "nobody-ever-saw-me"},
+        {"--json", "reccomend"},
+        {"--json", "rank", "17850", "no-such-item"}}) {
+    const Finished failed = Cli(arguments);
+    EXPECT_NE(failed.exit_code, 0);
+    const json error = json::parse(failed.output, nullptr, false);
+    ASSERT_TRUE(error.is_object()) << failed.output;
+    EXPECT_FALSE(error["error"]["message"].get<std::string>().empty());
+    EXPECT_FALSE(error["error"]["code"].get<std::string>().empty());
+  }
+}
+
+TEST_F(CliTest, RankingNothingThatIsKnownFails) {
+  const Finished none = Cli({"rank", kCustomer, "no-such-item"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.output, HasSubstr("\"no-such-item\""));
+  const Finished some = Cli({"rank", kCustomer, "no-such-item", kItem});
+  EXPECT_EQ(some.exit_code, 0);
+  EXPECT_THAT(some.output, HasSubstr("not in the catalogue: no-such-item"));
+}
+
+TEST_F(CliTest, RefusalsAreGroupedWithCounts) {
+  std::string csv = "timestamp,user,item\n";
+  for (int i = 0; i < 30; ++i) csv += "1322000000,u,no-such-item-" + std::to_string(i) + "\n";
+  const Finished refused = Cli({"ingest", WriteFile("unknown.csv", csv)});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("30 refused"));
+  EXPECT_THAT(refused.output, HasSubstr("(30 times)"));
+  EXPECT_EQ(refused.output.find("refused: "), refused.output.rfind("refused: ")) << "once";
+}
+
+TEST_F(CliTest, AColumnThatIsNotThereIsNamedWithThoseThatAre) {
+  const Finished wrong = Cli({"ingest", WriteFile("wrong.csv", "when,user,item\n1,u,i\n")});
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_THAT(wrong.output, HasSubstr("INVALID_ARGUMENT"));
+  EXPECT_THAT(wrong.output, HasSubstr("\"when\", \"user\", \"item\""));
+}
+
+TEST_F(CliTest, ADatabaseInUseIsCalledThat) {
+  const Finished verify =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "verify", "--data-dir", directory_->File("db")});
+  EXPECT_EQ(verify.exit_code, 1);
+  EXPECT_THAT(verify.output, HasSubstr("in use by another process"));
+}
+
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"recommend", "rank", "similar", "user", "ingest", "evaluate",
-                              "status", "load", "forget", "upsert-item", "remove-item", "rules",
-                              "log", "checkpoint", "verify", "backup", "activate", "blend"}) {
+  for (const char* command :
+       {"quickstart", "recommend", "rank", "similar", "user", "ingest", "evaluate", "status",
+        "load", "forget", "upsert-item", "remove-item", "rules", "log", "checkpoint", "verify",
+        "backup", "activate", "blend"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));

@@ -36,7 +36,11 @@ class Model {
     const bool late =
         (forgotten_.contains(event.user_id) && event.event_time_us <= forgotten_[event.user_id]) ||
         (removed_.contains(event.item_id) && event.event_time_us <= removed_[event.item_id]);
-    if (late || !items_.contains(event.item_id) || event.event_time_us < begin) return;
+    if (late || event.event_time_us < begin) return;
+    if (!items_.contains(event.item_id)) {
+      if (event.item_creation == ItemCreation::kNo || event.weight < 0) return;
+      Create(event.item_id);
+    }
     if (event.weight > 0) {
       parts_.push_back({event.user_id, event.item_id, event.event_time_us, offset, event.weight});
       std::sort(parts_.begin(), parts_.end());
@@ -120,8 +124,9 @@ struct History {
 
 // `takes_back`: with weights below 0. With a merged edge per item a model of single interactions
 // does not say which of them is the newest that is left, so windows by count and weights below 0 go
-// together only where interactions are kept apart.
-History RandomHistory(std::mt19937_64& random, const Window& window, size_t length) {
+// together only where interactions are kept apart. `may_create`: some make an unknown item known.
+History RandomHistory(std::mt19937_64& random, const Window& window, size_t length,
+                      bool may_create = true) {
   History history{.entries = {}, .model = Model(window)};
   const bool takes_back = window.items == 0 || window.keeps_interactions();
   int64_t now_us = 100 * kTickUs;
@@ -129,7 +134,7 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
     const auto offset = static_cast<Offset>(at + 1);
     const std::string event_id = "e" + std::to_string(at);
     const std::string user = "u" + std::to_string(random() % 6);
-    const std::string item = "i" + std::to_string(random() % (kItems + 2));
+    const std::string item = "i" + std::to_string(random() % (kItems + 4));
     now_us += static_cast<int64_t>(random() % 4) * kTickUs;
     const int64_t time_us =
         std::max<int64_t>(now_us - static_cast<int64_t>(random() % 12) * kTickUs, 0);
@@ -157,6 +162,7 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
         const auto weight = static_cast<Count>(1 + random() % 3);
         Interaction event =
             MakeInteraction(user, item, negative ? -weight : weight, time_us, event_id);
+        if (may_create && random() % 3 == 0) event.item_creation = ItemCreation::kAllowed;
         history.entries.push_back(event);
         history.model.Add(offset, event);
       }
@@ -272,7 +278,8 @@ TEST(FoldProperty, ForgettingEqualsAFoldWithoutTheUser) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Window window = RandomWindow(random, kTickUs);
-    History history = RandomHistory(random, window, 200);
+    // What is left of the log here does not say which items the user made known.
+    History history = RandomHistory(random, window, 200, /*may_create=*/false);
     history.entries.push_back(ForgetUser{.event_id = "last",
                                          .user_id = "u0",
                                          .user_hash = HashId("u0"),

@@ -139,7 +139,7 @@ class ReplayTest(unittest.TestCase):
         self.assertEqual(sorted(safetensors.read(work / "graph")[0]["count"].tolist()), [2, 4, 4])
         refused = replayed()
         self.assertEqual(refused.returncode, 1)
-        self.assertIn('events.csv:2: type "look" must be one of the configured types, cart, hide', refused.stderr)
+        self.assertIn('events.csv: record 1: type "look" must be one of the configured types, cart, hide', refused.stderr)
 
     def test_negatives_come_from_where_they_say(self):
         counts = {"uniform": 1, "popular": 2, "session": 3, "retrieval": 4}

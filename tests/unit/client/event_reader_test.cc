@@ -15,12 +15,12 @@ struct Read {
   absl::Status end;              // how reading ended
 };
 
-Read ReadAll(std::istream& input, EventFormat format) {
-  EventReader reader(input, {.format = format, .columns = {}, .id_prefix = "file"});
+Read ReadAll(std::istream& input, LogFormat format) {
+  EventReader reader(input, {.log = {.format = format}, .id_prefix = "file"});
   Read read;
   while (true) {
     auto event = reader.Next();
-    if (absl::IsInvalidArgument(event.status())) {
+    if (reader.IsOfRecord(event.status())) {
       read.bad.emplace_back(event.status().message());
       continue;
     }
@@ -30,7 +30,7 @@ Read ReadAll(std::istream& input, EventFormat format) {
   }
 }
 
-Read ReadAll(const std::string& text, EventFormat format = EventFormat::kCsv) {
+Read ReadAll(const std::string& text, LogFormat format = LogFormat::kCsv) {
   std::istringstream input(text);
   return ReadAll(input, format);
 }
@@ -65,7 +65,7 @@ void ExpectBadRecord(const std::string& field, const std::string& value) {
 
 TEST(EventReaderTest, AnEmptyFileOrAHeaderWithoutAColumnEndsTheReading) {
   EXPECT_EQ(ReadAll("").end.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(ReadAll("timestamp,user\n1,u\n").end.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ReadAll("timestamp,user\n1,u\n").end.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(ReadAll("timestamp,user,item\n").end.ok());
 }
 
@@ -74,7 +74,7 @@ TEST(EventReaderTest, AnOpenQuotationDoesNotGatherTheFile) {
             absl::StatusCode::kDataLoss);
   const std::string huge = "timestamp,user,item\n1,\"" + std::string(1'000'000, 'x');
   EXPECT_EQ(ReadAll(huge).end.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(ReadAll(std::string(100'000, ' '), EventFormat::kJsonLines).end.code(),
+  EXPECT_EQ(ReadAll(std::string(100'000, ' '), LogFormat::kJsonLines).end.code(),
             absl::StatusCode::kDataLoss);
 }
 
@@ -112,18 +112,18 @@ TEST(EventReaderTest, AByteOrderMarkIsNoPartOfTheFirstRecord) {
   const std::string mark = "\xEF\xBB\xBF";
   EXPECT_EQ(ReadAll(mark + "timestamp,user,item\n1,u,i\n").interactions.size(), 1u);
   const std::string line = R"({"timestamp": 1, "user": "u", "item": "i"})";
-  EXPECT_EQ(ReadAll(mark + line + "\n", EventFormat::kJsonLines).interactions.size(), 1u);
+  EXPECT_EQ(ReadAll(mark + line + "\n", LogFormat::kJsonLines).interactions.size(), 1u);
 }
 
 TEST(EventReaderTest, ADiskThatFailsIsNotTheEndOfTheFile) {
   FailingBuffer csv("timestamp,user,item\n1,u,i\n2,v,");
   std::istream csv_input(&csv);
-  const Read read = ReadAll(csv_input, EventFormat::kCsv);
+  const Read read = ReadAll(csv_input, LogFormat::kCsv);
   EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss) << read.end;
   EXPECT_TRUE(read.bad.empty()) << "half a record is not a record";
   FailingBuffer json("{\"timestamp\":1,\"user\":\"u\",\"item\":\"i\"}\n{\"times");
   std::istream json_input(&json);
-  const Read lines = ReadAll(json_input, EventFormat::kJsonLines);
+  const Read lines = ReadAll(json_input, LogFormat::kJsonLines);
   EXPECT_EQ(lines.interactions.size(), 1u);
   EXPECT_EQ(lines.end.code(), absl::StatusCode::kDataLoss) << lines.end;
   EXPECT_TRUE(lines.bad.empty());
@@ -133,16 +133,17 @@ TEST(EventReaderTest, DeepJsonIsRefusedWithoutRecursion) {
   const std::string open(32'000, '[');
   const std::string close(32'000, ']');
   const Read read =
-      ReadAll("{\"user\":" + open + close + "}\n" + open + "\n", EventFormat::kJsonLines);
+      ReadAll("{\"user\":" + open + close + "}\n" + open + "\n", LogFormat::kJsonLines);
   EXPECT_TRUE(read.end.ok()) << read.end;
   ASSERT_EQ(read.bad.size(), 2u);
   EXPECT_NE(read.bad[0].find("record 1: user"), std::string::npos) << read.bad[0];
 }
 
 TEST(EventReaderTest, EveryBadFieldIsNamedAndReadingGoesOn) {
-  for (const char* time : {"", "yesterday", "-1", "nan", "inf", "1e300", "2011-13-01T00:00:00Z",
-                           "infinite-future", "infinite-past", "1322000000x", "253402300800",
-                           "1969-12-31T23:59:59Z", "10000-01-01T00:00:00Z"}) {
+  for (const char* time :
+       {"", "yesterday", "-1", "nan", "inf", "1e300", "2011-13-01T00:00:00Z", "infinite-future",
+        "infinite-past", "1322000000x", "99999999999999999999", "1969-12-31T23:59:59Z",
+        "10000-01-01T00:00:00Z"}) {
     ExpectBadRecord("timestamp", time);
   }
   for (const char* weight : {"1.5", "nan", "inf", "x", "99999999999", "-2147483649"}) {
@@ -175,7 +176,7 @@ TEST(EventReaderTest, BrokenJsonLinesAreRefusedOneByOne) {
   const Read read = ReadAll(
       "[1]\nnot json\n{\"timestamp\":1,\"user\":{},\"item\":\"i\"}\n"
       "{\"timestamp\":1.25,\"user\":\"u\",\"item\":7,\"type\":\"view\"}\n",
-      EventFormat::kJsonLines);
+      LogFormat::kJsonLines);
   EXPECT_EQ(read.bad.size(), 3u);
   ASSERT_EQ(read.interactions.size(), 1u);
   EXPECT_EQ(read.interactions[0].item_id(), "7");
@@ -190,7 +191,7 @@ TEST(EventReaderTest, TimesMayHaveFractionsAndOffsets) {
       "1322000000.25,u,i\n"
       "2011-11-22T22:13:20.25Z,u,i\n"
       "2011-11-23T00:13:20.25+02:00,u,i\n"
-      "0,u,i\n253402300799,u,i\n");
+      "0,u,i\n99999999999,u,i\n");
   ASSERT_TRUE(read.end.ok()) << read.end;
   EXPECT_TRUE(read.bad.empty());
   ASSERT_EQ(read.interactions.size(), 5u);
@@ -199,7 +200,7 @@ TEST(EventReaderTest, TimesMayHaveFractionsAndOffsets) {
     EXPECT_EQ(read.interactions[i].event_time().nanos(), 250'000'000);
   }
   EXPECT_EQ(read.interactions[3].event_time().seconds(), 0);
-  EXPECT_EQ(read.interactions[4].event_time().seconds(), 253'402'300'799);
+  EXPECT_EQ(read.interactions[4].event_time().seconds(), 99'999'999'999);
 }
 
 // A file read again must not count twice: ids come from the place in the file, bad records and
@@ -244,6 +245,34 @@ TEST(EventReaderTest, QuotedFieldsColumnsInAnyOrderAndDefaults) {
   EXPECT_EQ(read.interactions[1].event_id(), "file:2");
   EXPECT_EQ(read.interactions[1].event_type(), "purchase");
   EXPECT_FALSE(read.interactions[1].has_weight());
+}
+
+TEST(EventReaderTest, SortedEventsComeInTheOrderOfTimeWithTheIdsThatTheyHaveAnyway) {
+  const std::string text = "timestamp,user,item\n9,u,i\n7,v,i\nbad,w,i\n7,v,i\n8,x,i\n";
+  std::map<std::string, std::string> id_of;  // by user, of the last
+  std::istringstream input(text);
+  EventReader plain(input, {});
+  for (auto event = plain.Next(); !event.ok() || event->has_value(); event = plain.Next()) {
+    if (event.ok()) id_of[(*event)->interaction.user_id()] = (*event)->interaction.event_id();
+  }
+  std::istringstream again(text);
+  EventReader sorted(again, {.sort_bytes_max = 10'000});
+  EXPECT_TRUE(sorted.IsOfRecord(sorted.Next().status())) << "the bad one";
+  std::string users;
+  uint64_t record = 0;
+  for (auto event = sorted.Next(); event.ok() && event->has_value(); event = sorted.Next()) {
+    const v1::Interaction& interaction = (*event)->interaction;
+    users += interaction.user_id();
+    EXPECT_EQ((*event)->record, ++record);
+    if (users != "v") {
+      EXPECT_EQ(interaction.event_id(), id_of[interaction.user_id()]);
+    }
+  }
+  EXPECT_EQ(users, "vvxu");
+  std::istringstream large(text);
+  EventReader bounded(large, {.sort_bytes_max = 100});
+  EXPECT_EQ(bounded.Next().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(bounded.ended());
 }
 
 }  // namespace

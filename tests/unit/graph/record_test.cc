@@ -37,6 +37,7 @@ TEST(LogRecordTest, AnInteractionRoundTrips) {
   for (const bool is_assigned : {false, true}) {
     Interaction sample = Sample();
     if (is_assigned) sample.user_cluster = {.cluster = 0, .clusters_of = "abc"};
+    if (is_assigned) sample.item_creation = ItemCreation::kDone;
     const auto decoded = DecodeLogRecord(EncodeLogRecord(sample));
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     const auto& interaction = std::get<Interaction>(*decoded);
@@ -48,12 +49,14 @@ TEST(LogRecordTest, AnInteractionRoundTrips) {
     EXPECT_EQ(interaction.event_time_us, 12'345);
     EXPECT_EQ(interaction.received_time_us, 67'890);
     EXPECT_EQ(interaction.user_cluster, sample.user_cluster);
+    EXPECT_EQ(interaction.item_creation, sample.item_creation);
   }
 }
 
 TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
   const auto again = [](const LogEntry& entry) { return *DecodeLogRecord(EncodeLogRecord(entry)); };
   EXPECT_EQ(std::get<Redacted>(again(Redacted{.event_time_us = 7})).event_time_us, 7);
+  EXPECT_EQ(std::get<Redacted>(again(Redacted{.created_item_id = "i"})).created_item_id, "i");
   const auto forget = std::get<ForgetUser>(
       again(ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 9}));
   EXPECT_EQ(forget.event_id, "e");

@@ -69,6 +69,7 @@ class AdminServiceTest : public testing::Test {
       *live_.store, *live_.log, serving_, metrics_.durability(), {.now_us = [] { return 1; }}};
   BackgroundThread background_{{}};
   Removals removals_{*live_.log, *live_.store, serving_, background_, jobs_, std::nullopt};
+  NewItemRoom new_items_;
   ActivationPoint point_;
   const ActivationContext activation_{.store = *live_.store,
                                       .log = *live_.log,
@@ -87,6 +88,7 @@ class AdminServiceTest : public testing::Test {
                          .background = background_,
                          .jobs = jobs_,
                          .removals = removals_,
+                         .new_items = new_items_,
                          .activation = activation_,
                          .metrics = metrics_.requests(),
                          .now_us = [] { return 1; }}};

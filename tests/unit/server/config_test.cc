@@ -56,7 +56,9 @@ TEST(ConfigTest, ValuesOutOfRangeAreRefusedNamingKeyValueAndRange) {
 }
 
 TEST(ConfigTest, ValuesOfAnotherTypeAreRefused) {
-  EXPECT_THAT(Toml("[paging]\nttl_s = \"60\""), HasSubstr("whole number"));
+  EXPECT_THAT(Toml("[paging]\nttl_s = \"60\""),
+              AllOf(HasSubstr("paging.ttl_s is '60'"), HasSubstr("whole number"),
+                    HasSubstr("without quotes")));
   EXPECT_THAT(Toml("[paging]\nttl_s = 1.5"), HasSubstr("whole number"));
   EXPECT_THAT(Toml("[server]\nreflection = 1"), HasSubstr("true or false"));
   EXPECT_THAT(Toml("[server]\nnamespace = 7"), HasSubstr("text in quotes"));

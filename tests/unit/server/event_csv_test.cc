@@ -35,7 +35,7 @@ class EventCsvTest : public testing::Test {
   void ExpectRefused(const std::string& text, const std::string& where, const std::string& why) {
     const absl::Status status = Read(text);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("log.csv:" + where + ": ")) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("log.csv: " + where)) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr(why)) << text;
   }
 
@@ -45,23 +45,23 @@ class EventCsvTest : public testing::Test {
 };
 
 TEST_F(EventCsvTest, AQuotationThatIsOpenAtTheEndIsNoEndOfTheLog) {
-  ExpectRefused("timestamp,user,item\n1,u,i\n2,u,\"j\n3,u,k\n", "3", "quotation");
+  ExpectRefused("timestamp,user,item\n1,u,i\n2,u,\"j\n3,u,k\n", "behind record 1: ", "quotation");
   EXPECT_THAT(events_, ElementsAre("1 u i"));
 }
 
 TEST_F(EventCsvTest, ARecordWithMoreOrFewerFieldsThanTheHeaderIsRefused) {
-  ExpectRefused("timestamp,user,item\n1,u,Mug, 5 cl\n", "2", "4 fields and the header 3");
-  ExpectRefused("timestamp,user,item\n1,u,i\n2,u\n", "3", "2 fields and the header 3");
+  ExpectRefused("timestamp,user,item\n1,u,Mug, 5 cl\n", "record 1: ", "4 fields and the header 3");
+  ExpectRefused("timestamp,user,item\n1,u,i\n2,u\n", "record 2: ", "2 fields and the header 3");
 }
 
 TEST_F(EventCsvTest, WhatIsNoEventIsRefusedByItsLine) {
-  ExpectRefused("", "1", "empty");
-  ExpectRefused("timestamp,user\n", "1", "\"item\"");
-  ExpectRefused("timestamp,user,item\n1.5,u,i\n", "2", "1.5");
-  ExpectRefused("timestamp,user,item\n-1,u,i\n", "2", "-1");
-  ExpectRefused("timestamp,user,item\n1,,i\n", "2", "empty");
-  ExpectRefused("timestamp,user,item\n2,u,i\n1,u,i\n", "3", "time order");
-  ExpectRefused("timestamp,user,item\n1,\"u\"x,i\n", "2", "quotation");
+  ExpectRefused("", "", "empty");
+  ExpectRefused("timestamp,user\n", "", "item");
+  ExpectRefused("timestamp,user,item\n1.5x,u,i\n", "record 1: ", "1.5x");
+  ExpectRefused("timestamp,user,item\n-1,u,i\n", "record 1: ", "-1");
+  ExpectRefused("timestamp,user,item\n1,,i\n", "record 1: ", "empty");
+  ExpectRefused("timestamp,user,item\n2,u,i\n1,u,i\n", "record 2: ", "time order");
+  ExpectRefused("timestamp,user,item\n1,\"u\"x,i\n", "behind record 0: ", "quotation");
 }
 
 TEST_F(EventCsvTest, ColumnsStandInAnyOrderAndOthersAreIgnored) {
@@ -86,11 +86,11 @@ TEST_F(EventCsvTest, AnEventWeighsWhatItSaysOrElseWhatItsTypeDoes) {
 }
 
 TEST_F(EventCsvTest, ATypeOrWeightThatCannotBeIsRefused) {
-  ExpectRefused("timestamp,user,item,type\n1,u,i,look\n", "2",
+  ExpectRefused("timestamp,user,item,type\n1,u,i,look\n", "record 1: ",
                 "\"look\" must be one of the configured types, purchase, return, view");
   for (const char* weight : {"0", "1.5", "1000001", "many"}) {
-    ExpectRefused(std::string("timestamp,user,item,weight\n1,u,i,") + weight + "\n", "2",
-                  std::string("weight \"") + weight + "\" must be a whole number");
+    ExpectRefused(std::string("timestamp,user,item,weight\n1,u,i,") + weight + "\n", "record 1: ",
+                  std::string("weight is \"") + weight + "\"; it must be a whole number");
   }
 }
 

@@ -1,0 +1,187 @@
+// A server that begins in an empty directory: the real programs, from nothing to lists, and on to a
+// trained snapshot.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "tests/integration/sample_server.h"
+
+namespace groundswell {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr int kSampleGraphOffset = 338'290;  // of its manifest
+constexpr char kShop[] =
+    "timestamp,user,item\n"
+    "1322000000,ann,mug\n1322000060,ann,bag\n1322000120,bob,mug\n1322000180,bob,bag\n"
+    "1322000240,eve,mug\n1322000300,eve,hat\n1322000360,zoe,mug\n";
+
+class EmptyServerProcessTest : public testing::Test {
+ protected:
+  EmptyServerProcessTest() { fs::create_directory(data_dir_); }
+
+  void Start(std::vector<std::string> flags = {}, const std::string& data_dir = "") {
+    server_.emplace(data_dir.empty() ? data_dir_ : data_dir, std::move(flags));
+    stubs_.emplace(server_->grpc_address());
+  }
+  void Stop() { EXPECT_EQ(server_->Stop(SIGTERM), 0); }
+
+  Finished Cli(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {GROUNDSWELL_CLI_PROGRAM, "--server", server_->grpc_address()});
+    return RunProgram(arguments);
+  }
+  void IngestShop() {
+    std::ofstream(directory_.File("shop.csv")) << kShop;
+    const Finished ingest = Cli({"ingest", directory_.File("shop.csv")});
+    ASSERT_EQ(ingest.exit_code, 0) << ingest.output;
+    ASSERT_THAT(ingest.output, HasSubstr("7 accepted"));
+  }
+  v1::GraphVerification Verify() {
+    v1::GraphVerification verification;
+    const grpc::Status status = stubs_->admin->VerifyGraph(NewContext().get(), {}, &verification);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(verification.difference_count(), 0);
+    return verification;
+  }
+  std::vector<std::string> ListFor(const std::string& user) {
+    v1::RecommendRequest request;
+    request.set_user_id(user);
+    v1::RecommendResponse response;
+    const grpc::Status status =
+        stubs_->recommend->Recommend(NewContext().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> items;
+    for (const auto& item : response.items()) items.push_back(item.item_id());
+    return items;
+  }
+  grpc::Status TryRecord(const std::string& event_id, const std::string& item) {
+    v1::RecordInteractionRequest request;
+    *request.mutable_interaction() = NewInteraction(event_id, "ann", item);
+    v1::RecordInteractionResponse response;
+    return stubs_->interaction->RecordInteraction(NewContext().get(), request, &response);
+  }
+  void AwaitApplied() {
+    EXPECT_TRUE(Becomes([&] {
+      v1::ServerStatus status;
+      return stubs_->admin->GetServerStatus(NewContext().get(), {}, &status).ok() &&
+             status.graph().log_end_offset() == status.graph().applied_offset();
+    }));
+  }
+
+  TemporaryDirectory directory_;
+  const std::string data_dir_ = directory_.File("db");
+  std::optional<ServerProcess> server_;
+  std::optional<Stubs> stubs_;
+};
+
+TEST_F(EmptyServerProcessTest, ALogGivesListsAndOutlivesRestartAndBackup) {
+  Start();
+  IngestShop();
+  AwaitApplied();
+  EXPECT_THAT(ListFor("zoe"), testing::UnorderedElementsAre("bag", "hat"));
+  const std::string digest = Verify().digest();
+  v1::CreateBackupRequest backup;
+  backup.set_directory(directory_.File("backup"));
+  v1::Backup made;
+  ASSERT_TRUE(stubs_->admin->CreateBackup(NewContext().get(), backup, &made).ok());
+  Stop();
+
+  Start();
+  EXPECT_EQ(Verify().digest(), digest);
+  EXPECT_THAT(ListFor("zoe"), testing::UnorderedElementsAre("bag", "hat"));
+  Stop();
+
+  const Finished verified =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "verify", "--data-dir", data_dir_});
+  EXPECT_EQ(verified.exit_code, 0) << verified.output;
+  EXPECT_THAT(verified.output, HasSubstr(digest));
+  const Finished restored =
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "restore", "--backup", directory_.File("backup"),
+                  "--data-dir", directory_.File("restored")});
+  ASSERT_EQ(restored.exit_code, 0) << restored.output;
+  Start({}, directory_.File("restored"));
+  EXPECT_EQ(Verify().digest(), digest);
+}
+
+TEST_F(EmptyServerProcessTest, WhatWasForgottenAndRemovedStaysOutOfIt) {
+  Start();
+  IngestShop();
+  v1::ForgetUserRequest forget;
+  forget.set_request_id("11111111-2222-3333-4444-555555555555");
+  forget.set_user_id("ann");  // made mug and bag known
+  v1::RemovalReceipt receipt;
+  ASSERT_TRUE(stubs_->interaction->ForgetUser(NewContext().get(), forget, &receipt).ok());
+  v1::RemoveItemRequest remove;
+  remove.set_request_id("11111111-2222-3333-4444-666666666666");
+  remove.set_item_id("hat");
+  ASSERT_TRUE(stubs_->admin->RemoveItem(NewContext().get(), remove, &receipt).ok());
+  EXPECT_THAT(ListFor("zoe"), testing::ElementsAre("bag"));
+  const std::string digest = Verify().digest();
+  Stop();
+  Start();
+  EXPECT_EQ(Verify().digest(), digest);
+  EXPECT_THAT(ListFor("zoe"), testing::ElementsAre("bag"));
+}
+
+// The log that the sample was trained on, and then the sample: nothing counts twice, and the graph
+// is that of an import.
+TEST_F(EmptyServerProcessTest, TheSampleOverItsOwnLogIsTheSampleImported) {
+  Start({"--blend.learning=false"});
+  const Finished ingest =
+      Cli({"ingest", GROUNDSWELL_SAMPLE_LOG, "--limit", std::to_string(kSampleGraphOffset)});
+  ASSERT_EQ(ingest.exit_code, 0) << ingest.output;
+  EXPECT_THAT(ingest.output, HasSubstr("338290 accepted, 0 duplicates, 0 refused"));
+  AwaitApplied();
+  v1::ActivateSnapshotRequest activate;
+  activate.set_directory(GROUNDSWELL_SAMPLE_SNAPSHOT);
+  v1::SnapshotInfo info;
+  const grpc::Status activated =
+      stubs_->admin->ActivateSnapshot(NewContext().get(), activate, &info);
+  ASSERT_TRUE(activated.ok()) << activated.error_message();
+  const std::string digest = Verify().digest();
+  EXPECT_EQ(TryRecord("e1", "no-such-item").error_code(), grpc::StatusCode::NOT_FOUND);
+  Stop();
+
+  ImportSample(directory_.File("imported"));
+  Start({}, directory_.File("imported"));
+  EXPECT_EQ(Verify().digest(), digest);
+}
+
+TEST_F(EmptyServerProcessTest, TheCatalogueHasRoomForAsManyAsItIsTold) {
+  Start({"--graph.new_items_max=2"});
+  EXPECT_TRUE(TryRecord("e1", "mug").ok());
+  EXPECT_TRUE(TryRecord("e2", "bag").ok());
+  EXPECT_TRUE(TryRecord("e3", "mug").ok());
+  const grpc::Status full = TryRecord("e4", "hat");
+  EXPECT_EQ(full.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(RichStatus(full)), "CATALOGUE_FULL");
+  EXPECT_THAT(full.error_message(), HasSubstr("graph.new_items_max"));
+  Stop();
+  Start({"--graph.new_items_max=2"});
+  EXPECT_TRUE(TryRecord("e5", "hat").ok()) << "a restart makes room again";
+}
+
+TEST_F(EmptyServerProcessTest, NeverCreatesNothingAndATrainedSnapshotsCatalogueIsStrict) {
+  Start({"--ingest.create_items=never"});
+  const grpc::Status refused = TryRecord("e1", "mug");
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(refused.error_message(), HasSubstr("ingest.create_items"));
+  Stop();
+
+  ImportSample(directory_.File("sample"));
+  Start({}, directory_.File("sample"));
+  EXPECT_EQ(TryRecord("e1", "mug").error_code(), grpc::StatusCode::NOT_FOUND);
+  Stop();
+  Start({"--ingest.create_items=always"}, directory_.File("sample"));
+  EXPECT_TRUE(TryRecord("e1", "mug").ok());
+  Verify();
+}
+
+}  // namespace
+}  // namespace groundswell
