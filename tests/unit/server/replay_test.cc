@@ -167,7 +167,7 @@ TEST_F(ReplayTest, TheSameLogGivesTheSameCandidatesToTheByteAndAnotherSeedOthers
   const auto bytes = [this](const std::string& name, uint64_t seed) {
     options_.rows_out = directory_.File(name);
     options_.seed = seed;
-    const absl::Status replayed = Replay(options_, kNever);
+    const absl::Status replayed = Replay(options_, kNeverCancelled);
     EXPECT_TRUE(replayed.ok()) << replayed;
     return std::string((*ReadFileBytes(options_.rows_out))->text());
   };
@@ -183,7 +183,7 @@ TEST_F(ReplayTest, CandidatesAreThoseOfEachEventAndNotOfOneMoment) {
   options_.negatives.candidates = 1;
   options_.features_at_s = 300;
   options_.rows_out = directory_.File("rows");
-  EXPECT_EQ(Replay(options_, kNever).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_FALSE(std::filesystem::exists(options_.rows_out));
 }
 
