@@ -168,12 +168,8 @@ class JsonSource final : public RecordSource {
       const auto field = static_cast<LogField>(i);
       if (names_[field].empty()) names_[field] = FindName(object, field);
       if (names_[field].empty()) {
-        if (field >= kRequiredFields) continue;
-        record.wrong = fmt::format(
-            "no key is known to hold the {}; the keys are {}: say which it is with {} KEY",
-            NameOf(field), KeysOf(object), FlagOf(field));
-        record.reason = fmt::format("no {}", NameOf(field));
-        return;
+        if (field < kRequiredFields && record.wrong.empty()) MissKey(object, field, record);
+        continue;
       }
       const auto at = object.find(names_[field]);
       if (at == object.end()) continue;
@@ -186,6 +182,13 @@ class JsonSource final : public RecordSource {
       }
       record.fields[field] = *std::move(text);
     }
+  }
+
+  static void MissKey(const nlohmann::json& object, LogField field, LogRecord& record) {
+    record.wrong =
+        fmt::format("no key is known to hold the {}; the keys are {}: say which it is with {} KEY",
+                    NameOf(field), KeysOf(object), FlagOf(field));
+    record.reason = fmt::format("no {}", NameOf(field));
   }
 
   static std::string FindName(const nlohmann::json& object, LogField field) {

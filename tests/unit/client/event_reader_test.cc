@@ -270,7 +270,7 @@ TEST(EventReaderTest, SortedEventsComeInTheOrderOfTimeWithTheIdsThatTheyHaveAnyw
   }
   EXPECT_EQ(users, "vvxu");
   std::istringstream large(text);
-  EventReader bounded(large, {.sort_bytes_max = 100});
+  EventReader bounded(large, {.sort_bytes_max = 60});
   EXPECT_EQ(bounded.Next().status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(bounded.ended());
 }

@@ -2,12 +2,13 @@
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
+
+#include "groundswell/v1/interaction.grpc.pb.h"
 
 namespace groundswell {
 namespace {
@@ -66,19 +67,13 @@ TEST(ListenerProbeTest, AServerOfGrpcIsTold) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  grpc::AsyncGenericService service;
-  builder.RegisterAsyncGenericService(&service);
-  const auto queue = builder.AddCompletionQueue();
+  v1::InteractionService::Service service;
+  builder.RegisterService(&service);
   const auto server = builder.BuildAndStart();
   const std::string address = "127.0.0.1:" + std::to_string(port);
   EXPECT_EQ(ProbeListener(address, kPatience), ListenerKind::kGrpc);
   EXPECT_THAT(WhyUnavailable({.address = address, .ca_file = "ca.pem"}), HasSubstr("plain text"));
   server->Shutdown();
-  queue->Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue->Next(&tag, &ok)) {
-  }
 }
 
 TEST(ListenerProbeTest, AnAddressOfAnotherKindIsRefusedWithTheRightOne) {
