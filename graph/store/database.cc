@@ -180,6 +180,13 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
   return rocksdb::Status::Corruption(opened.check->hole());
 }
 
+// RocksDB has no code for it. Of a lock file that cannot be opened it says something else.
+bool IsHeldByAnother(const rocksdb::Status& opened) {
+  const std::string said = opened.ToString();
+  return opened.IsIOError() && (said.find("While lock file") != std::string::npos ||
+                                said.find("lock hold by current process") != std::string::npos);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options) {
@@ -202,7 +209,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
         fmt::format("\"{}\" is not a Groundswell database of schema version {}: {}", options.path,
                     kSchemaVersion, opened.ToString()));
   }
-  if (opened.IsIOError() && opened.ToString().find("/LOCK") != std::string::npos) {
+  if (IsHeldByAnother(opened)) {
     return absl::UnavailableError(fmt::format(
         "\"{}\" is in use by another process, perhaps the server that serves it; stop that one "
         "first, or give another directory ({})",

@@ -136,7 +136,7 @@ TEST(DurabilityTest, ADatabaseInUseIsRefused) {
       RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=" + directory.File("db"),
                   "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0"});
   EXPECT_EQ(second.exit_code, 1);
-  EXPECT_NE(second.output.find("cannot open"), std::string::npos) << second.output;
+  EXPECT_NE(second.output.find("is in use by another process"), std::string::npos) << second.output;
   EXPECT_GT(CountOf(server.grpc_address()), -1);
 }
 

@@ -177,6 +177,12 @@ TEST_F(EvaluateTest, AnInterruptionLeavesTheTableOfWhatWasMeasured) {
   EXPECT_EQ(result["lists"][0]["events"], result["asked_events"]);
 }
 
+// As a part of a string there.
+std::string InJson(const std::string& text) {
+  const std::string quoted = json(text).dump();
+  return quoted.substr(1, quoted.size() - 2);
+}
+
 TEST_F(EvaluateTest, MistakesAreNamedWithWhatWouldBeRight) {
   const std::string log = WriteLog("small.csv", {{"mistake", kItem}});
   const struct {
@@ -195,7 +201,7 @@ TEST_F(EvaluateTest, MistakesAreNamedWithWhatWouldBeRight) {
   for (const auto& [arguments, message] : mistakes) {
     const Finished finished = Evaluate(arguments);
     EXPECT_EQ(finished.exit_code, 1) << message;
-    EXPECT_THAT(finished.output, HasSubstr(message));
+    EXPECT_THAT(finished.output, HasSubstr(InJson(message)));
   }
   EXPECT_EQ(Evaluate({log, "--test-events", "1", "--mode", "melted"}).exit_code, 2);
 }
