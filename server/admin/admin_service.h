@@ -97,7 +97,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const std::stop_token&)> job);
   // Puts the entry of the request of this id into the log and finishes the call once it is applied:
-  // whoever has the answer may build upon it. `new_item_id`: for which room was taken; may be empty.
+  // whoever has the answer may build upon it. `new_item_id`: for which room was taken; may be
+  // empty.
   template <typename Response>
   void AppendAndApply(const std::shared_ptr<Call>& call, LogEntry entry,
                       const std::string& request_id, Response& response,
