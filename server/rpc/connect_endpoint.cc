@@ -330,7 +330,7 @@ class ConnectCalls {
     const std::string type = MediaType(request.Field("content-type"));
     if (method.client_streaming() && method.server_streaming()) {
       if (type != kLinesType) return answer(UnsupportedType(method, type, kLinesType));
-      return StartStream(method, request, std::move(answer));
+      return StartStream(method, request, answer);
     }
     if (method.client_streaming() || method.server_streaming()) {
       return answer(Unimplemented(501, method.full_name() + " is a stream, for gRPC alone"));
@@ -362,7 +362,7 @@ class ConnectCalls {
 
   // All lines are read before the first is sent on: a body that breaks off counts nothing.
   void StartStream(const MethodDescriptor& method, const HttpRequest& request,
-                   HttpServer::Answer answer) const {
+                   const HttpServer::Answer& answer) const {
     std::vector<grpc::ByteBuffer> messages;
     const std::string_view body = request.body;
     size_t number = 0;
