@@ -208,7 +208,7 @@ absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
                                   .log_file = flags.data_dir + ".log"},
                                  Interrupted);
   if (!server.ok()) return server.status();
-  const absl::Status served = ServeLog(flags, *scan, context, **server);
+  absl::Status served = ServeLog(flags, *scan, context, **server);
   const int exit_status = (*server)->Stop();
   if (!served.ok()) return served;
   fmt::print("the server has stopped\n");
