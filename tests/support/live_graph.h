@@ -43,7 +43,7 @@ class LiveGraph {
   Offset Append(std::vector<LogEntry> entries);
   Offset Append(LogEntry entry) { return Append(std::vector<LogEntry>{std::move(entry)}); }
   absl::StatusOr<AppendResult> Send(AppendRequest request);
-  bool WaitFor(Offset offset, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  bool WaitFor(Offset offset, std::chrono::milliseconds limit = std::chrono::minutes(5));
   // Appends and waits until it is applied.
   Offset Apply(std::vector<LogEntry> entries);
   Offset Apply(LogEntry entry) { return Apply(std::vector<LogEntry>{std::move(entry)}); }
