@@ -20,8 +20,9 @@ bool Catalogue::Add(std::string id, std::string title, std::string_view category
   category_of_item_.push_back(number);
   (loading_ ? loaded_by_id_ : added_by_id_).insert_or_assign(id, static_cast<uint32_t>(index));
   items_.push_back({std::move(id), {std::move(title), *categories_[number]}});
-  size_.store(index + 1, std::memory_order_release);
+  // In this order: who has read the size finds the item.
   if (!loading_) added_count_.fetch_add(1, std::memory_order_release);
+  size_.store(index + 1, std::memory_order_release);
   return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -17,11 +18,11 @@ absl::Status NewItemRoom::Take(const std::string& item_id, const ServingState& s
     ++at->second.unsettled;
     return absl::OkStatus();
   }
-  const auto is_full = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return catalogue.size() + promises_.size() >= catalogue.capacity();
-  };
-  if (promises_.size() >= forget_at_ || is_full()) Forget(applied);
-  if (is_full()) {
+  const size_t full_at = catalogue.capacity();
+  if (promises_.size() >= forget_at_ || catalogue.size() + promises_.size() >= full_at) {
+    Forget(applied);
+  }
+  if (catalogue.size() + promises_.size() >= full_at && TakenAndPromised(catalogue) >= full_at) {
     return PreconditionFailed(
         "CATALOGUE_FULL", "item_id",
         fmt::format("there is no room for the new item {}: the catalogue has {} items, and those "
@@ -31,6 +32,17 @@ absl::Status NewItemRoom::Take(const std::string& item_id, const ServingState& s
   }
   promises_.emplace(item_id, Promise{.unsettled = 1});
   return absl::OkStatus();
+}
+
+size_t NewItemRoom::TakenAndPromised(const Catalogue& catalogue) const {
+  while (true) {
+    const size_t taken = catalogue.size();
+    const auto promised = absl::c_count_if(promises_, [&catalogue](const auto& promise) {
+      return !catalogue.Find(promise.first).has_value();
+    });
+    // An item that was added meanwhile may be in both or in neither.
+    if (catalogue.size() == taken) return taken + static_cast<size_t>(promised);
+  }
 }
 
 void NewItemRoom::Settle(const std::string& item_id, Offset offset) {

@@ -31,6 +31,9 @@ class NewItemRoom {
     size_t unsettled = 0;
     Offset last = 0;  // of its entries in the log
   };
+  // Places in use and promised ones, where an item that is applied, and not forgotten here yet, is
+  // one place.
+  size_t TakenAndPromised(const Catalogue& catalogue) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Forgets what is applied: the catalogue has it, or it was not to be.
   void Forget(Offset applied) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -316,5 +316,16 @@ TEST_F(EmptyServerTest, ThereIsRoomForAsManyNewItemsAsTheCatalogueHolds) {
   EXPECT_TRUE(take("last").ok());
 }
 
+// An entry can be applied between a look at the applied offset and one at the catalogue.
+TEST_F(EmptyServerTest, AnItemThatIsKnownAndStillOnItsWayHasOnePlace) {
+  NewItemRoom room;
+  const auto take = [&](const std::string& item) { return room.Take(item, *serving_.Get()); };
+  ASSERT_TRUE(take("mug").ok());
+  const Offset offset = Apply(Taking("ann", "mug", 10));
+  room.Settle("mug", offset + 1'000);
+  for (int i = 1; i < 10; ++i) EXPECT_TRUE(take("i" + std::to_string(i)).ok()) << i;
+  EXPECT_EQ(take("last").code(), absl::StatusCode::kFailedPrecondition);
+}
+
 }  // namespace
 }  // namespace groundswell
