@@ -16,7 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kQuotedMax = 64;
-constexpr char kSharedRow[] = "shared";
 
 absl::Status Bad(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", kBlendWeightsFile, what));
@@ -56,22 +55,6 @@ absl::Status ReadRow(const json& object, std::string_view row_name, BlendWeights
   return absl::OkStatus();
 }
 
-// To those of each context.
-absl::Status AddShared(const BlendWeights::Row& shared, BlendWeights& weights) {
-  for (size_t row = 0; row < BlendWeights::kRows; ++row) {
-    for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
-      float& weight = weights.rows[row][feature];
-      weight += shared[feature];
-      if (std::abs(weight) > BlendWeights::kMax) {
-        return Bad(fmt::format("\"{}\" of \"{}\" and \"{}\" together must be from -{} to {}",
-                               BlendFeatureName(feature), kSharedRow, kBlendContexts[row],
-                               BlendWeights::kMax, BlendWeights::kMax));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<BlendWeights> ParseBlendWeights(std::string_view text) {
@@ -86,18 +69,14 @@ absl::StatusOr<BlendWeights> ParseBlendWeights(std::string_view text) {
   const json& rows = (*document)["weights"];
   if (!rows.is_object()) return Bad("\"weights\" must be an object");
   BlendWeights weights;
-  BlendWeights::Row shared{};
   for (const auto& [name, object] : rows.items()) {
     const std::optional<size_t> row = FindRow(name);
-    if (!row.has_value() && name != kSharedRow) {
-      return Bad(fmt::format("\"weights\" has \"{}\"; it may have {} and {}",
-                             name.substr(0, kQuotedMax), kSharedRow,
+    if (!row.has_value()) {
+      return Bad(fmt::format("\"weights\" has \"{}\"; it may have {}", name.substr(0, kQuotedMax),
                              fmt::join(kBlendContexts, ", ")));
     }
-    absl::Status s = ReadRow(object, name, row.has_value() ? weights.rows[*row] : shared);
-    if (!s.ok()) return s;
+    if (absl::Status s = ReadRow(object, name, weights.rows[*row]); !s.ok()) return s;
   }
-  if (absl::Status s = AddShared(shared, weights); !s.ok()) return s;
   return weights;
 }
 

@@ -74,10 +74,12 @@ LoadOptions LoadOptionsOf(const Config& config) {
                     .rescore_factor = static_cast<size_t>(config.retrieval.rescore_factor),
                     .changes_max = static_cast<size_t>(config.retrieval.changes_max)},
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
-          .trending_half_life_s = static_cast<double>(config.retrieval.trending_half_life_s),
-          .popularity_half_life_s = static_cast<double>(config.retrieval.popularity_half_life_s),
           .neighbors_max = static_cast<size_t>(config.graph.neighbors_max),
           .quality_window = static_cast<size_t>(config.blend.quality_window)};
+}
+
+EventTerms EventTermsOf(const Config& config) {
+  return {.types = config.event_types, .ahead_max_us = config.ingest.event_ahead_max_s * 1'000'000};
 }
 
 Applier::Options ApplierOptionsOf(const Config& config) {

@@ -20,6 +20,7 @@
 #include "server/recommend/ranked_lists.h"
 #include "server/recommend/unary_runner.h"
 #include "server/rpc/connect_endpoint.h"
+#include "server/rpc/event_checks.h"
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/load_state.h"
 
@@ -39,6 +40,7 @@ WriteWatch::Limits WriteLimitsOf(const Config& config);
 // `metrics` must outlive the log: it times the writes.
 RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics);
 LoadOptions LoadOptionsOf(const Config& config);
+EventTerms EventTermsOf(const Config& config);
 Applier::Options ApplierOptionsOf(const Config& config);
 
 Admission::Options AdmissionOptionsOf(const Config& config);

@@ -338,14 +338,14 @@ void Server::Parts::MakeServices() {
   recommend_service =
       std::make_unique<RecommendService>(*store, *lists, *list_rules, *shadow, *runner,
                                          RequestTerms{.name_space = config.server.name_space,
-                                                      .event_types = config.event_types,
+                                                      .events = EventTermsOf(config),
                                                       .now_us = NowMicros,
                                                       .shares = shares});
   interaction_service = std::make_unique<InteractionService>(
       *access, *log, serving, *removals, new_items, metrics,
       InteractionService::Options{
           .name_space = config.server.name_space,
-          .event_types = config.event_types,
+          .events = EventTermsOf(config),
           .create_items = CreateItemsOf(config),
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .trained = trained,

@@ -65,8 +65,6 @@ struct Config {
     int64_t history = 100;
     int64_t side_by_side_threads = 4;
     int64_t visit_gap_s = 604'800;
-    int64_t trending_half_life_s = 21'600;
-    int64_t popularity_half_life_s = 2'592'000;
     int64_t flat_max_items = 50'000;
     std::string factory = "auto";
     int64_t nprobe = 0;  // 0: by the number of items
@@ -108,6 +106,7 @@ struct Config {
     std::string trained_events = "refuse";
     std::string create_items = "auto";
     int64_t queue_max = 20'000;
+    int64_t event_ahead_max_s = 600;
     int64_t clock_ahead_max_s = 2'592'000;
   } ingest;
   struct Log {

@@ -169,11 +169,6 @@ constexpr ConfigKey kKeys[] = {
      "else to do; 0: never."},
     {"retrieval.visit_gap_s", GROUNDSWELL_MEMBER(retrieval.visit_gap_s), "s", 0, 1'000'000'000,
      "A longer pause ends a visit: what a user took behind it is not next to what came before."},
-    {"retrieval.trending_half_life_s", GROUNDSWELL_MEMBER(retrieval.trending_half_life_s), "s", 1,
-     1'000'000'000, "Event time in which a user counts half as much for what is trending."},
-    {"retrieval.popularity_half_life_s", GROUNDSWELL_MEMBER(retrieval.popularity_half_life_s), "s",
-     1, 1'000'000'000,
-     "Event time in which an interaction counts half as much for what is popular."},
     {"retrieval.flat_max_items", GROUNDSWELL_MEMBER(retrieval.flat_max_items), "items", 0,
      1'000'000'000, "Up to this size of the catalogue the search is exact."},
     {"retrieval.factory", GROUNDSWELL_MEMBER(retrieval.factory), "", 1, 255,
@@ -243,6 +238,9 @@ constexpr ConfigKey kKeys[] = {
      CreateItemsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
+    {"ingest.event_ahead_max_s", GROUNDSWELL_MEMBER(ingest.event_ahead_max_s), "s", 0, 86'400,
+     "How far after the server's clock an interaction's time may be; one of later is refused. What "
+     "is trending and what the blend learns from go by the newest time that came."},
     {"ingest.clock_ahead_max_s", GROUNDSWELL_MEMBER(ingest.clock_ahead_max_s), "s", 0,
      3'153'600'000,
      "Removals are refused while the server's clock is so much more after the newest interaction "

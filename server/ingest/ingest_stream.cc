@@ -316,8 +316,8 @@ absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
                                         const IngestParts& parts, const ServingState& state) {
   const IngestOptions& options = parts.options;
   const bool may_create = options.create_items.value_or(state.snapshot->is_empty());
-  absl::StatusOr<Interaction> checked = CheckInteraction(
-      interaction, options.event_types, *state.catalogue, options.now_us(), may_create);
+  absl::StatusOr<Interaction> checked =
+      CheckInteraction(interaction, options.events, *state.catalogue, options.now_us(), may_create);
   if (!checked.ok()) return checked;
   const auto graph_offset = static_cast<Offset>(state.snapshot->manifest().graph_offset);
   absl::Status status = CheckNotTrained(options.trained, graph_offset, *checked);

@@ -20,6 +20,7 @@
 #include "server/ingest/new_item_room.h"
 #include "server/process/metrics.h"
 #include "server/rpc/access.h"
+#include "server/rpc/event_checks.h"
 #include "server/serving/serving_state.h"
 #include "server/serving/trained_log.h"
 
@@ -27,7 +28,7 @@ namespace groundswell {
 
 struct IngestOptions {
   std::string name_space;
-  std::map<std::string, int64_t> event_types;
+  EventTerms events;
   // Whether an interaction with an unknown item creates it; nullopt: while there is no snapshot.
   std::optional<bool> create_items;
   size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk

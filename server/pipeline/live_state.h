@@ -33,10 +33,10 @@ class BlendLearner;
 class ListQuality;
 
 // The scales of LiveState::fading_counts, in seconds: those that the blend reads
-// (blend/features.h), and behind them the one by which popular items are ordered.
+// (blend/features.h); popular items are ordered by the longest.
 inline constexpr std::array<double, kBlendScales.size()> kBlendHalfLivesS = {300, 3'600, 86'400,
                                                                              604'800, 2'592'000};
-inline constexpr size_t kPopularScale = kBlendHalfLivesS.size();
+inline constexpr size_t kPopularScale = kBlendHalfLivesS.size() - 1;
 
 // Members are used from any thread; the graph and the catalogue are written by the applier alone,
 // and the popularity order by whoever refreshes it.

@@ -38,9 +38,9 @@ absl::Status CheckRequestUser(const Request& request, const Catalogue& catalogue
   if (absl::Status s = CheckUser(request.user_id(), !events.empty()); !s.ok()) return s;
   query.user_id = request.user_id();
   if (events.empty()) return absl::OkStatus();
-  return Take(CheckHypotheticalEvents(events, request.user_id(), terms.event_types, catalogue,
-                                      terms.now_us()),
-              query.hypothetical_events);
+  return Take(
+      CheckHypotheticalEvents(events, request.user_id(), terms.events, catalogue, terms.now_us()),
+      query.hypothetical_events);
 }
 
 absl::Status NoSnapshot(std::string_view subject, const std::string& what) {

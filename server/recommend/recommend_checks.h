@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "server/config/ranker_shares.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/query.h"
+#include "server/rpc/event_checks.h"
 
 namespace groundswell {
 
@@ -69,9 +69,9 @@ absl::StatusOr<const Ranker*> CheckRanker(std::string_view ranker, const Snapsho
 // What the checks go by, whichever state answers.
 struct RequestTerms {
   std::string name_space;
-  std::map<std::string, int64_t> event_types;  // of hypothetical events, with their weights
-  std::function<int64_t()> now_us;             // when those without a time happen
-  RankerShares shares;                         // of users whose request names no ranker
+  EventTerms events;                // hypothetical ones
+  std::function<int64_t()> now_us;  // when those without a time happen
+  RankerShares shares;              // of users whose request names no ranker
 };
 
 // Whole requests. What comes from the call and not from its request (`applied_rules`, `deadline`,

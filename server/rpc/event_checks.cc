@@ -11,7 +11,6 @@ namespace groundswell {
 namespace {
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
-constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
 
 // `prefix` is what leads to the fields of the event, such as "events[2].".
 std::string FieldOf(std::string_view prefix, std::string_view name) {
@@ -19,14 +18,17 @@ std::string FieldOf(std::string_view prefix, std::string_view name) {
 }
 
 absl::StatusOr<int64_t> CheckEventTime(std::string_view prefix,
-                                       const google::protobuf::Timestamp& time, int64_t now_us) {
+                                       const google::protobuf::Timestamp& time, int64_t now_us,
+                                       int64_t ahead_max_us) {
   // Checked in seconds first, where nothing can overflow.
-  const int64_t latest_s = (now_us + kMicrosPerDay) / kMicrosPerSecond;
+  const int64_t latest_s = (now_us + ahead_max_us) / kMicrosPerSecond;
   if (time.seconds() < 0 || time.seconds() > latest_s || time.nanos() < 0 ||
       time.nanos() > 999'999'999) {
     return InvalidField(FieldOf(prefix, "event_time"),
                         fmt::format("{}.{:09d} s since 1970", time.seconds(), time.nanos()),
-                        "must be between 1970 and one day after the server's clock");
+                        fmt::format("must be between 1970 and {} s after the server's clock, which "
+                                    "says {} (ingest.event_ahead_max_s); is it UTC?",
+                                    ahead_max_us / kMicrosPerSecond, now_us / kMicrosPerSecond));
   }
   return time.seconds() * kMicrosPerSecond + time.nanos() / 1'000;
 }
@@ -51,18 +53,20 @@ absl::StatusOr<Count> CheckWeight(std::string_view prefix, const Event& event,
   return weight;
 }
 
-absl::StatusOr<Interaction> CheckHypotheticalEvent(
-    const v1::HypotheticalEvent& event, std::string_view prefix,
-    const std::map<std::string, int64_t>& event_types, const Catalogue& catalogue, int64_t now_us) {
+absl::StatusOr<Interaction> CheckHypotheticalEvent(const v1::HypotheticalEvent& event,
+                                                   std::string_view prefix, const EventTerms& terms,
+                                                   const Catalogue& catalogue, int64_t now_us) {
   const std::string item_field = FieldOf(prefix, "item_id");
   if (absl::Status s = CheckId(item_field, event.item_id()); !s.ok()) return s;
   if (!catalogue.Find(event.item_id()).has_value()) {
     return InvalidField(item_field, event.item_id(), "must be in the catalogue");
   }
-  const absl::StatusOr<Count> weight = CheckWeight(prefix, event, event_types);
+  const absl::StatusOr<Count> weight = CheckWeight(prefix, event, terms.types);
   if (!weight.ok()) return weight.status();
   const absl::StatusOr<int64_t> time_us =
-      event.has_event_time() ? CheckEventTime(prefix, event.event_time(), now_us) : now_us;
+      event.has_event_time()
+          ? CheckEventTime(prefix, event.event_time(), now_us, terms.ahead_max_us)
+          : now_us;
   if (!time_us.ok()) return time_us.status();
   return Interaction{.item_id = event.item_id(),
                      .event_type = event.event_type(),
@@ -74,18 +78,18 @@ absl::StatusOr<Interaction> CheckHypotheticalEvent(
 }  // namespace
 
 absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
-                                             const std::map<std::string, int64_t>& event_types,
-                                             const Catalogue& catalogue, int64_t now_us,
-                                             bool may_create_item) {
+                                             const EventTerms& terms, const Catalogue& catalogue,
+                                             int64_t now_us, bool may_create_item) {
   if (absl::Status s = CheckId("event_id", interaction.event_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("user_id", interaction.user_id()); !s.ok()) return s;
   if (absl::Status s = CheckId("item_id", interaction.item_id()); !s.ok()) return s;
-  const absl::StatusOr<Count> weight = CheckWeight("", interaction, event_types);
+  const absl::StatusOr<Count> weight = CheckWeight("", interaction, terms.types);
   if (!weight.ok()) return weight.status();
   if (!interaction.has_event_time()) {
     return InvalidField("event_time", "", "is required: when the interaction happened");
   }
-  const absl::StatusOr<int64_t> time_us = CheckEventTime("", interaction.event_time(), now_us);
+  const absl::StatusOr<int64_t> time_us =
+      CheckEventTime("", interaction.event_time(), now_us, terms.ahead_max_us);
   if (!time_us.ok()) return time_us.status();
   const bool is_known = catalogue.Find(interaction.item_id()).has_value();
   const bool creates = !is_known && may_create_item && *weight >= 0;
@@ -114,8 +118,7 @@ absl::Status CheckUser(std::string_view user_id, bool has_events) {
 
 absl::StatusOr<std::vector<Interaction>> CheckHypotheticalEvents(
     const google::protobuf::RepeatedPtrField<v1::HypotheticalEvent>& events,
-    std::string_view user_id, const std::map<std::string, int64_t>& event_types,
-    const Catalogue& catalogue, int64_t now_us) {
+    std::string_view user_id, const EventTerms& terms, const Catalogue& catalogue, int64_t now_us) {
   if (static_cast<size_t>(events.size()) > kHypotheticalEventsMax) {
     return TooMany("hypothetical_events", events.size(), kHypotheticalEventsMax);
   }
@@ -123,7 +126,7 @@ absl::StatusOr<std::vector<Interaction>> CheckHypotheticalEvents(
   checked.reserve(static_cast<size_t>(events.size()));
   for (int at = 0; at < events.size(); ++at) {
     absl::StatusOr<Interaction> event = CheckHypotheticalEvent(
-        events[at], fmt::format("hypothetical_events[{}].", at), event_types, catalogue, now_us);
+        events[at], fmt::format("hypothetical_events[{}].", at), terms, catalogue, now_us);
     if (!event.ok()) return event.status();
     event->user_id = user_id;
     checked.push_back(*std::move(event));

@@ -22,13 +22,17 @@ namespace groundswell {
 inline constexpr size_t kInteractionsMax = 1'000;
 inline constexpr size_t kHypotheticalEventsMax = 100;
 
-// The interaction as the log stores it. `event_types` gives the types and their weights, `now_us`
-// is the server's clock. With `may_create_item`, one with an item that the catalogue lacks is
-// allowed to create it, unless it takes back.
+// What an event may be.
+struct EventTerms {
+  std::map<std::string, int64_t> types;     // with their weights
+  int64_t ahead_max_us = 600 * 1'000'000L;  // its time after the server's clock
+};
+
+// The interaction as the log stores it. `now_us` is the server's clock. With `may_create_item`, one
+// with an item that the catalogue lacks is allowed to create it, unless it takes back.
 absl::StatusOr<Interaction> CheckInteraction(const v1::Interaction& interaction,
-                                             const std::map<std::string, int64_t>& event_types,
-                                             const Catalogue& catalogue, int64_t now_us,
-                                             bool may_create_item = false);
+                                             const EventTerms& terms, const Catalogue& catalogue,
+                                             int64_t now_us, bool may_create_item = false);
 
 // The user of a list: an id, or none where `has_events` of an anonymous session.
 absl::Status CheckUser(std::string_view user_id, bool has_events);
@@ -37,8 +41,7 @@ absl::Status CheckUser(std::string_view user_id, bool has_events);
 // item is InvalidArgument too. An event without a time happens now.
 absl::StatusOr<std::vector<Interaction>> CheckHypotheticalEvents(
     const google::protobuf::RepeatedPtrField<v1::HypotheticalEvent>& events,
-    std::string_view user_id, const std::map<std::string, int64_t>& event_types,
-    const Catalogue& catalogue, int64_t now_us);
+    std::string_view user_id, const EventTerms& terms, const Catalogue& catalogue, int64_t now_us);
 
 }  // namespace groundswell
 

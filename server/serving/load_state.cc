@@ -154,9 +154,8 @@ void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_ite
 // references must outlive the loading.
 std::future<absl::Status> LoadFollowers(const LoadOptions& options,
                                         std::atomic<uint64_t>& users_read, LiveState& state) {
-  std::vector<double> half_lives_s(kBlendHalfLivesS.begin(), kBlendHalfLivesS.end());
-  half_lives_s.push_back(options.popularity_half_life_s);
-  state.fading_counts = std::make_unique<FadingCounts>(half_lives_s, state.catalogue->capacity());
+  state.fading_counts =
+      std::make_unique<FadingCounts>(kBlendHalfLivesS, state.catalogue->capacity());
   state.item_ages = std::make_unique<ItemAges>(state.catalogue->capacity());
   state.trending = std::make_unique<TrendingItems>(options.trending_half_life_s,
                                                    state.snapshot->manifest().user_clusters);

@@ -22,15 +22,20 @@ const Catalogue& SmallCatalogue() {
   return *catalogue;
 }
 
+const EventTerms& SmallTerms() {
+  static const EventTerms terms{.types = {{"purchase", 1}, {"return", -1}}};
+  return terms;
+}
+
 void TryInteraction(std::string_view bytes) {
   v1::Interaction message;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-  const auto interaction =
-      CheckInteraction(message, {{"purchase", 1}, {"return", -1}}, SmallCatalogue(), kNowUs);
+  const auto interaction = CheckInteraction(message, SmallTerms(), SmallCatalogue(), kNowUs);
   if (!interaction.ok()) return;
   Require(interaction->weight != 0, "a weight is never 0");
-  Require(interaction->event_time_us >= 0 && interaction->event_time_us <= kNowUs + 86'401'000'000,
-          "the time is between 1970 and tomorrow");
+  Require(interaction->event_time_us >= 0 &&
+              interaction->event_time_us <= kNowUs + SmallTerms().ahead_max_us,
+          "the time is between 1970 and ten minutes ahead");
   Require(SmallCatalogue().Find(interaction->item_id).has_value(), "the item is known");
   Require(!interaction->user_id.empty() && interaction->user_id.size() <= kIdBytesMax,
           "ids have 1 to 256 bytes");
@@ -54,9 +59,8 @@ void TryRecommend(std::string_view bytes) {
     Require(*offset >= 0, "offsets are not negative");
     Require(*CheckConsistencyToken(MakeConsistencyToken(*offset)) == *offset, "tokens round-trip");
   }
-  const auto events =
-      CheckHypotheticalEvents(message.hypothetical_events(), message.user_id(),
-                              {{"purchase", 1}, {"return", -1}}, SmallCatalogue(), kNowUs);
+  const auto events = CheckHypotheticalEvents(message.hypothetical_events(), message.user_id(),
+                                              SmallTerms(), SmallCatalogue(), kNowUs);
   if (events.ok()) {
     Require(events->size() <= kHypotheticalEventsMax, "hypothetical events are bounded");
     for (const Interaction& event : *events) Require(event.weight != 0, "a weight is never 0");

@@ -346,12 +346,12 @@ class TrainingTest(unittest.TestCase):
         compare = functools.partial(training.compare, replay_every=10)
         with mock.patch.object(serving_quality, "serving", wraps=serving_quality.serving) as serving:
             found = self._compared(compare, rows="measured_share = 0.3",
-                                   more="[serving.retrieval]\ntrending_half_life_s = 600")
+                                   more="[serving.retrieval]\nvisit_gap_s = 600")
         settings = [call.args[2] for call in serving.call_args_list]
         self.assertEqual([of.get("ranking.shares") for of in settings],
                          [None, "dot=100", *(f"{name}.seed-{seed}=100"
                                              for name in ("macgnn", "surge") for seed in (1, 2))])
-        self.assertEqual({of["retrieval.trending_half_life_s"] for of in settings}, {600})
+        self.assertEqual({of["retrieval.visit_gap_s"] for of in settings}, {600})
         later = int((data.read_log(self.work / "events.csv").time_s >= self._cut_s()).sum())
         lists = {title.partition(", ")[2]: (title, values) for title, values in found["lists"].items()}
         self.assertEqual(list(lists), ["in the ranker's order alone", "fused with retrieval's order"])

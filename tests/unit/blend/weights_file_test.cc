@@ -31,23 +31,6 @@ TEST(BlendWeightsFileTest, WhatIsNotThereIsZero) {
   EXPECT_EQ(*read, expected);
 }
 
-TEST(BlendWeightsFileTest, WhatIsSharedIsAddedToEachContext) {
-  const auto read = ParseBlendWeights(
-      R"({"format_version": 1, "weights": {"returning": {"popularity.hour": -2.5},
-                                           "shared": {"popularity.hour": 1}}})");
-  ASSERT_TRUE(read.ok()) << read.status();
-  BlendWeights expected;
-  expected.rows[0][1] = expected.rows[1][1] = 1;
-  expected.rows[2][1] = -1.5f;
-  EXPECT_EQ(*read, expected);
-  const auto beyond = ParseBlendWeights(
-      R"({"format_version": 1, "weights": {"returning": {"popularity.hour": 32},
-                                           "shared": {"popularity.hour": 1}}})");
-  EXPECT_TRUE(absl::IsInvalidArgument(beyond.status()));
-  EXPECT_THAT(std::string(beyond.status().message()),
-              HasSubstr("\"popularity.hour\" of \"shared\" and \"returning\" together must be"));
-}
-
 TEST(BlendWeightsFileTest, ErrorsNameTheKeyAndTheRemedy) {
   const auto error = [](std::string_view text) {
     const auto read = ParseBlendWeights(text);
@@ -61,12 +44,13 @@ TEST(BlendWeightsFileTest, ErrorsNameTheKeyAndTheRemedy) {
               HasSubstr("an object of"));
   EXPECT_THAT(error(R"({"format_version": 1, "weights": []})"), HasSubstr("must be an object"));
   EXPECT_THAT(error(R"({"format_version": 1, "weights": {"all": {}}})"),
-              HasSubstr("shared and new_user, in_visit, returning"));
-  EXPECT_THAT(error(R"({"format_version": 1, "weights": {"shared": {"popularity": 1}}})"),
+              HasSubstr("it may have new_user, in_visit, returning"));
+  EXPECT_THAT(error(R"({"format_version": 1, "weights": {"returning": {"popularity": 1}}})"),
               HasSubstr("\"popularity\", which is no feature"));
   for (const char* bad : {"33", "-1e300", "\"1\"", "null", "[1]"}) {
     const std::string text =
-        std::string(R"({"format_version": 1, "weights": {"shared": {"own.taken": )") + bad + "}}}";
+        std::string(R"({"format_version": 1, "weights": {"returning": {"own.taken": )") + bad +
+        "}}}";
     EXPECT_THAT(error(text), HasSubstr("from -32 to 32"));
   }
 }

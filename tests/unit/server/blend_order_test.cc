@@ -235,7 +235,7 @@ TEST(BlendWeightsTest, AFileThatNamesNoFeatureIsRefusedWithTheSnapshot) {
   const TemporaryDirectory directory;
   SnapshotFixture fixture(directory.path());
   fixture.WriteFile(kBlendWeightsFile,
-                    R"({"format_version": 1, "weights": {"shared": {"popularity.year": 1}}})");
+                    R"({"format_version": 1, "weights": {"in_visit": {"popularity.year": 1}}})");
   fixture.WriteManifest();
   const absl::Status refused = CheckSnapshot(directory.path()).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);

@@ -240,9 +240,8 @@ TEST_F(EmptyServerTest, WhatNeedsAModelIsRefusedByName) {
   Apply(Taking("ann", "mug", 10));
   const auto state = serving_.Get();
   const RankerShares shares = *RankerShares::Parse("", "");
-  const std::map<std::string, int64_t> types = {{"purchase", 1}};
   const RequestTerms terms{.name_space = "default",
-                           .event_types = types,
+                           .events = {.types = {{"purchase", 1}}},
                            .now_us = [] { return 100; },
                            .shares = shares};
   v1::RankRequest rank;
@@ -280,10 +279,10 @@ TEST_F(EmptyServerTest, AnUnknownItemIsTakenWhereItMayBeCreatedUnlessItIsTakenBa
   event.set_item_id("mug");
   event.set_event_type("purchase");
   event.mutable_event_time()->set_seconds(1);
-  const std::map<std::string, int64_t> types = {{"purchase", 1}, {"return", -1}};
+  const EventTerms terms{.types = {{"purchase", 1}, {"return", -1}}};
   const Catalogue& catalogue = *serving_.Get()->catalogue;
   const auto check = [&](bool may_create) {
-    return CheckInteraction(event, types, catalogue, 10'000'000, may_create);
+    return CheckInteraction(event, terms, catalogue, 10'000'000, may_create);
   };
   EXPECT_EQ(check(false).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(check(true)->item_creation, ItemCreation::kAllowed);

@@ -90,7 +90,8 @@ class HypotheticalEventsTest : public testing::Test {
   }
   absl::StatusOr<std::vector<Interaction>> Check() const {
     return CheckHypotheticalEvents(request_.hypothetical_events(), "u1",
-                                   {{"view", 1}, {"return", -1}}, catalogue_, kRequestNowUs);
+                                   {.types = {{"view", 1}, {"return", -1}}}, catalogue_,
+                                   kRequestNowUs);
   }
   void ExpectRefused(const std::vector<std::string>& parts) const {
     const absl::Status status = Check().status();
@@ -137,7 +138,8 @@ TEST_F(HypotheticalEventsTest, AreRefusedByNameValueAndRemedy) {
   }
   event.set_weight(1);
   event.mutable_event_time()->set_seconds(1'800'000'000);
-  ExpectRefused({"hypothetical_events[1].event_time is \"1800000000.", "one day after"});
+  ExpectRefused(
+      {"hypothetical_events[1].event_time is \"1800000000.", "600 s after the server's clock"});
 }
 
 TEST_F(HypotheticalEventsTest, AreAHundredAtMost) {
@@ -213,7 +215,7 @@ class WholeRequestTest : public testing::Test {
 
   static inline LiveTiny* tiny_ = nullptr;
   static inline const RequestTerms terms_{.name_space = "default",
-                                          .event_types = {{"view", 1}},
+                                          .events = {.types = {{"view", 1}}},
                                           .now_us = [] { return kRequestNowUs; },
                                           .shares = *RankerShares::Parse("", "")};
 };
