@@ -322,7 +322,6 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
   const ItemIndex item = creates_item ? CreateItemOf(interaction.item_id, batch) : *known;
   if (interaction.weight > 0 && options_.learning.before_applied) {
     options_.learning.before_applied({.offset = offset,
-                                      .user_id = user_id,
                                       .user = touched.state.has_value() ? &*touched.state : nullptr,
                                       .item = item,
                                       .now_us = state_.newest_event_time_us});

@@ -66,7 +66,6 @@ class Fold {
   // An interaction that is about to be applied. What it points to holds during the call.
   struct Arrival {
     Offset offset = 0;
-    std::string_view user_id;
     const UserState* user = nullptr;  // as it is until then; null: never seen
     ItemIndex item{};
     int64_t now_us = 0;  // the newest event time up to it

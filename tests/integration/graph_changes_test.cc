@@ -57,6 +57,8 @@ class GraphChangesTest : public testing::Test {
     return status;
   }
   std::string Digest() { return Status().graph().digest(); }
+  // Of the weights that the blend has learned.
+  std::string BlendDigest() { return Status().graph().blend_digest(); }
 
   void ExpectVerified() {
     v1::GraphVerification verified;
@@ -276,14 +278,21 @@ TEST_F(GraphChangesTest, ARestartTakesTheCheckpointAndTheGraphIsTheSame) {
 TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
   Start();
   Record("a1", "ann", kItem);
+  const auto teach = [&](const std::string& name) {  // what a known user takes, often enough
+    for (int i = 0; i < 6; ++i) Record(name + std::to_string(i), kCustomer, "22423");
+  };
+  teach("first");
   v1::CreateBackupRequest request;
   request.set_directory(directory_.File("backup"));
   v1::Backup backup;
   ASSERT_TRUE(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).ok());
   const std::string digest = Digest();
+  const std::string learned = BlendDigest();
   EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
             grpc::StatusCode::ALREADY_EXISTS);
   Record("a2", "ann", kItem);
+  teach("second");
+  EXPECT_NE(BlendDigest(), learned);
   request.set_directory(directory_.File("db/backup"));
   EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
@@ -302,6 +311,7 @@ TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
   EXPECT_EQ(restored.exit_code, 0) << restored.output;
   Start();
   EXPECT_EQ(Digest(), digest);
+  EXPECT_EQ(BlendDigest(), learned);
   token_.clear();  // of what the backup does not have
   EXPECT_EQ(Total("ann"), 1);
   ExpectVerified();
@@ -443,6 +453,7 @@ TEST_F(GraphChangesTest, AnotherSnapshotIsActivatedUnderLoad) {
 
   // Folding the whole log over the new snapshot from the start gives the same graph.
   const std::string digest = Digest();
+  const std::string learned = BlendDigest();
   Stop();
   const Finished imported =
       RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", directory_.File("other"),
@@ -450,6 +461,7 @@ TEST_F(GraphChangesTest, AnotherSnapshotIsActivatedUnderLoad) {
   ASSERT_EQ(imported.exit_code, 0) << imported.output;
   Start();
   EXPECT_EQ(Digest(), digest);
+  EXPECT_EQ(BlendDigest(), learned);
   ExpectVerified();
 }
 

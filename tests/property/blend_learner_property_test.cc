@@ -177,6 +177,33 @@ std::vector<LogEntry> RandomHistory(std::mt19937_64& random, size_t length) {
   return entries;
 }
 
+// Every minute an item that did not exist is created, available for three; users take it at once,
+// and it is removed.
+std::vector<LogEntry> ItemsOfMinutes(std::mt19937_64& random, size_t minutes) {
+  std::vector<LogEntry> entries = NewItems();
+  const int64_t begin_us = 1'700'000'000 * kSecond;
+  size_t events = 0;
+  for (size_t minute = 0; minute < minutes; ++minute) {
+    const int64_t minute_us = begin_us + static_cast<int64_t>(minute) * 60 * kSecond;
+    const auto item_of = [](size_t of_minute) { return "m" + std::to_string(of_minute); };
+    entries.push_back(UpsertItem{.event_id = "up" + std::to_string(minute),
+                                 .item_id = item_of(minute),
+                                 .category = "c" + std::to_string(minute % 3),
+                                 .availability = {.until_us = minute_us + 180 * kSecond}});
+    for (int64_t at = 0; at < 6; ++at) {
+      entries.push_back(Event("u" + std::to_string(random() % 9),
+                              item_of(minute - std::min<size_t>(minute, random() % 3)),
+                              minute_us + at * 10 * kSecond, events++));
+    }
+    if (minute < 3) continue;
+    entries.push_back(RemoveItem{.event_id = "gone" + std::to_string(minute),
+                                 .item_id = item_of(minute - 3),
+                                 .item_hash = HashId(item_of(minute - 3)),
+                                 .time_us = minute_us + 59 * kSecond});
+  }
+  return entries;
+}
+
 std::string LearnInOneGo(const std::string& path, Learning::Options options,
                          const std::vector<LogEntry>& history) {
   options.batch_max = 100'000;
@@ -221,6 +248,15 @@ TEST(BlendLearnerProperty, OneLogTeachesTheSameHoweverItIsFolded) {
     EXPECT_TRUE(whole == pieces);
     if (testing::Test::HasFailure()) return;
   }
+}
+
+TEST(BlendLearnerProperty, ItemsThatComeAndGoWithinMinutesTeachTheSameHoweverTheyAreFolded) {
+  std::mt19937_64 random(11);
+  const std::vector<LogEntry> history = ItemsOfMinutes(random, 80);
+  TemporaryDirectory directory;
+  const std::string whole = LearnInOneGo(directory.File("whole"), {}, history);
+  const std::string pieces = LearnInPieces(directory.File("pieces"), {}, history, random);
+  EXPECT_TRUE(whole == pieces);
 }
 
 void ExpectSane(const Learning& learning) {
@@ -304,7 +340,6 @@ TEST(BlendLearnerProperty, AUserOfVeryManyInteractionsTeachesNoMore) {
     const uint64_t before = learned();
     for (Offset offset = 1; offset <= 20; ++offset) {
       learner.BeforeApplied({.offset = offset,
-                             .user_id = "u0",
                              .user = &user,
                              .item = ItemIndex{1},
                              .now_us = 1'800'000'000 * kSecond});
@@ -312,6 +347,30 @@ TEST(BlendLearnerProperty, AUserOfVeryManyInteractionsTeachesNoMore) {
     EXPECT_EQ(learned() > before, teaches);
     user.edges.push_back(user.edges.back());
   }
+}
+
+// One user of 100,000 interactions among others: all is applied, and the others teach on.
+TEST(BlendLearnerProperty, AUserOfAHundredThousandInteractionsIsOneOfMany) {
+  TemporaryDirectory directory;
+  Learning learning(directory.File("db"), {});
+  learning.Apply(NewItems());
+  std::vector<LogEntry> entries;
+  for (size_t at = 0; at < 100'000; ++at) {
+    entries.push_back(Event("robot", "i" + std::to_string(at % kItems),
+                            static_cast<int64_t>(1'700'000'000'000 + at) * 1'000, at));
+    if (entries.size() == 10'000) learning.Apply(std::exchange(entries, {}));
+  }
+  const BlendModel::Learned before = learning.learned();
+  entries.clear();
+  for (size_t at = 0; at < 200; ++at) {
+    entries.push_back(Event("u" + std::to_string(at / 10), "i" + std::to_string(at % kItems),
+                            static_cast<int64_t>(1'700'001'000 + at) * kSecond, 100'000 + at));
+  }
+  learning.Apply(std::move(entries));
+  const BlendModel::Learned after = learning.learned();
+  EXPECT_GT(after.steps + after.missed, before.steps + before.missed + 20);
+  learning.State();
+  ExpectSane(learning);
 }
 
 // What the user has is learned from where seen items are let in, one half of the lists.

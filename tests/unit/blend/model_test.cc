@@ -203,6 +203,58 @@ TEST(BlendModelTest, LearnsWhatIsTaken) {
   EXPECT_EQ(model.learned().steps, 400u);
 }
 
+// It begins with a large vote, and what is taken is what it puts last.
+TEST(BlendModelTest, ARankerThatOrdersBadlyLosesItsVote) {
+  constexpr auto kContext = BlendContext::kNewUser;
+  constexpr auto kRanker = static_cast<size_t>(BlendList::kRanker);
+  constexpr size_t kNearTheTop = kBlendRankerBegin + 1;
+  BlendWeights start{};
+  start.rows[static_cast<size_t>(kContext)][kNearTheTop] = 4;
+  BlendModel model(start);
+  BlendModel::Scratch scratch;
+  const auto place_of_taken = [&](const BlendFeatures& features, size_t taken) {
+    const std::vector<float> scores = Scores(model.weights(), features, kContext);
+    return std::ranges::count_if(scores, [&](float score) { return score > scores[taken]; });
+  };
+  ptrdiff_t last_places = 0;
+  for (uint32_t seed = 0; seed < 500; ++seed) {
+    MadeUpCandidates made = RandomCandidates(50, seed);
+    for (size_t i = 0; i < made.count; ++i) {
+      made.place[kRanker][i] = static_cast<uint16_t>(1 + (i * 7 + seed) % made.count);
+      made.score[kRanker][i] = -static_cast<float>(made.place[kRanker][i]);
+    }
+    const size_t taken = static_cast<size_t>(std::ranges::max_element(made.place[kRanker]) -
+                                             made.place[kRanker].begin());
+    const BlendFeatures features = FeaturesOf(made);
+    if (seed == 0) EXPECT_GT(place_of_taken(features, taken), 10) << "it had a vote";
+    if (seed >= 400) last_places += place_of_taken(features, taken);
+    model.Learn(features, kContext, taken, scratch);
+  }
+  EXPECT_LT(last_places, 100 * 3) << "on average among the first three";
+}
+
+// A feature that all candidates share says nothing: it keeps its weight, and the others learn as
+// they would without it.
+TEST(BlendModelTest, AConstantFeatureKeepsItsWeight) {
+  constexpr size_t kHour = 1;
+  const BlendWeights start = RandomWeights(6);
+  BlendModel with(start);
+  BlendModel without(start);
+  BlendModel::Scratch scratch;
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    MadeUpCandidates made = RandomCandidates(30, seed);
+    std::ranges::fill(made.share[kHour], .25f);
+    with.Learn(FeaturesOf(made), BlendContext::kInVisit, seed % made.count, scratch);
+    std::ranges::fill(made.share[kHour], 0.0f);
+    without.Learn(FeaturesOf(made), BlendContext::kInVisit, seed % made.count, scratch);
+  }
+  for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+    const float learned = with.weights().rows[1][feature];
+    EXPECT_NEAR(learned, without.weights().rows[1][feature], 1e-2f) << BlendFeatureName(feature);
+    if (feature == kHour) EXPECT_NEAR(learned, start.rows[1][feature], 1e-3f);
+  }
+}
+
 TEST(BlendModelTest, WhatIsNotAmongTheCandidatesIsCountedAndTeachesNothing) {
   const BlendWeights start = RandomWeights(3);
   const BlendFeatures features = FeaturesOf(RandomCandidates(10, 3));
