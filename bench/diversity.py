@@ -11,7 +11,6 @@ server does), the mean cosine of two items of a page, the categories on a page, 
 """
 
 import argparse
-import csv
 import json
 import pathlib
 import statistics
@@ -22,21 +21,21 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+import plain_log
 from trainer import safetensors
 
 ITEMS = 20
+LOG = ROOT / "data/online-retail/events.csv.zst"
 TEST_FROM = 1_321_015_800  # 2011-11-11T12:50:00Z, where the sample's graph ends
 
 
-def first_purchases():
+def first_purchases(log):
     """By user: the items taken in the test period and not before."""
     before, after = {}, {}
-    log = ROOT / "data/online-retail/events.csv.zst"
-    with subprocess.Popen(["zstd", "-dcq", log], stdout=subprocess.PIPE, text=True) as process:
-        for row in csv.DictReader(process.stdout):
-            part = before if int(row["timestamp"]) < TEST_FROM else after
-            if part is before or row["item"] not in before.get(row["user"], ()):
-                part.setdefault(row["user"], set()).add(row["item"])
+    for time_s, user, item in plain_log.events(log):
+        part = before if time_s < TEST_FROM else after
+        if part is before or item not in before.get(user, ()):
+            part.setdefault(user, set()).add(item)
     return {user: items for user, items in after.items() if user in before}
 
 
@@ -45,7 +44,7 @@ def unit_vectors():
     rows = safetensors.read(ROOT / "sample/online-retail/embeddings.safetensors")[0]["item"]
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     with open(ROOT / "sample/online-retail/items.jsonl", encoding="utf-8") as file:
-        return {json.loads(line)["id"]: row for line, row in zip(file, rows)}
+        return {json.loads(line)["id"]: row for line, row in zip(file, rows, strict=True)}
 
 
 def page(arguments, user, strength):
@@ -90,7 +89,10 @@ def main():
     parser.add_argument("--strengths", default="0,.05,.1,.2,.3,.5,.8,1", help="comma-separated")
     parser.add_argument("--users", type=int, help="only the first so many")
     arguments = parser.parse_args()
-    wanted, vectors = first_purchases(), unit_vectors()
+    try:
+        wanted, vectors = first_purchases(LOG), unit_vectors()
+    except (OSError, ValueError) as error:
+        sys.exit(f"diversity: {error}")
     wanted = dict(list(wanted.items())[:arguments.users])
     print(f"{len(wanted)} users\n")
     print("| strength | Recall@20 | NDCG@20 | mean cosine | categories | arrange / rank |\n"

@@ -12,12 +12,13 @@ The data is for academic use only and therefore not bundled: bench/README.md say
 import argparse
 import csv
 import pathlib
+import re
 import sys
 
 from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from trainer.log_files import open_text
+from trainer import log_files, tables
 
 HOURLY = ("click_timestamp", "user_id", "click_article_id")
 WHOLE = ("timestamp_ms", "user", "item")
@@ -28,15 +29,31 @@ def read(path):
     paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     clicks = []
     for part in tqdm(paths, desc="reading", unit=" files", disable=None):
-        with open_text(part) as stream:
-            rows = csv.DictReader(stream)
-            columns = HOURLY if HOURLY[0] in (rows.fieldnames or ()) else WHOLE
-            missing = set(columns) - set(rows.fieldnames or ())
-            if missing:
-                raise ValueError(f"{part}: the header lacks {', '.join(sorted(missing))}")
-            clicks += [(int(row[columns[0]]), row[columns[1]], row[columns[2]]) for row in rows]
+        clicks += read_part(part)
     clicks.sort(key=lambda click: click[0])
     return clicks
+
+
+def read_part(path):
+    """Likewise, of one file, as they stand."""
+    clicks = []
+    with log_files.open_text(path) as stream:
+        for line, (time_ms, user, item) in tables.rows(path, stream, lambda header: columns(path, header)):
+            if not re.fullmatch("[0-9]{1,15}", time_ms):
+                raise ValueError(f'{path}:{line}: the time is "{time_ms}"; it must be whole milliseconds since 1970')
+            if not user or not item:
+                raise ValueError(f"{path}:{line}: the user or the item is empty; name both")
+            clicks.append((int(time_ms), user, item))
+    return clicks
+
+
+def columns(path, header):
+    """Where the time, the user and the item stand."""
+    names = HOURLY if HOURLY[0] in header else WHOLE
+    missing = set(names) - set(header)
+    if missing:
+        raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}")
+    return [header.index(name) for name in names]
 
 
 def main():
@@ -55,10 +72,11 @@ def main():
     if not clicks:
         sys.exit(f"globo: {arguments.clicks} has no clicks")
     arguments.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(arguments.log, "w", encoding="utf-8") as log:
-        log.write("timestamp,user,item\n")
+    with open(arguments.log, "w", encoding="utf-8", newline="") as log:
+        writer = csv.writer(log, lineterminator="\n")  # quotes ids with a comma
+        writer.writerow(("timestamp", "user", "item"))
         for time_ms, user, item in tqdm(clicks, desc="writing", unit=" clicks", disable=None):
-            log.write(f"{time_ms // 1000}.{time_ms % 1000:03d},{user},{item}\n")
+            writer.writerow((f"{time_ms // 1000}.{time_ms % 1000:03d}", user, item))
 
 
 if __name__ == "__main__":

@@ -21,18 +21,15 @@ server does with include_seen, unless --exclude-seen is given.
 """
 
 import argparse
-import csv
 import json
 import math
-import pathlib
 import sys
 from collections import defaultdict, deque
 
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from trainer.log_files import open_text
+import plain_log
 
 CUTOFFS = (10, 20, 100)
 LENGTH = max(CUTOFFS)
@@ -149,14 +146,12 @@ class PlainScripts:
 
 
 def read(path, limit):
-    """(time, user, item) of every row; users and items as numbers, and how many items there are."""
+    """(time, user, item) of every event; users and items as numbers, and how many items there are."""
     users, items, events = {}, {}, []
-    with open_text(path) as stream:
-        for row in tqdm(csv.DictReader(stream), desc="reading", unit=" events", disable=None):
-            events.append((float(row["timestamp"]), users.setdefault(row["user"], len(users)),
-                           items.setdefault(row["item"], len(items))))
-            if limit(events):
-                break
+    for time_s, user, item in plain_log.events(path):
+        events.append((time_s, users.setdefault(user, len(users)), items.setdefault(item, len(items))))
+        if limit(events):
+            break
     return events, len(items)
 
 
@@ -181,7 +176,10 @@ def main():
             begin = len(events) - 1
         return len(events) - begin >= arguments.test_events
 
-    events, items = read(arguments.log, limit)
+    try:
+        events, items = read(arguments.log, limit)
+    except (OSError, ValueError) as error:
+        sys.exit(f"plain_retrieval: {error}")
     if begin == math.inf:
         sys.exit(f"{arguments.log}: no event is at or after --test-from")
     scripts = PlainScripts(items, arguments.window_s, arguments.past, arguments.exclude_seen)

@@ -12,6 +12,7 @@ has the ids for titles.
 
 import argparse
 import csv
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -24,21 +25,16 @@ from tqdm import tqdm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+import plain_log
 from trainer import clusters, snapshot
-from trainer.log_files import open_text
 
 
 def read(path, until_s):
     """(time in whole seconds, user id, item id) of the events before `until_s`."""
-    events = []
-    with open_text(path) as stream:
-        for row in tqdm(csv.DictReader(stream), desc="reading", unit=" events", disable=None):
-            time_s = float(row["timestamp"])
-            if time_s >= until_s:
-                break
-            events.append((int(time_s), row["user"], row["item"]))
+    events = [(int(time_s), user, item) for time_s, user, item
+              in itertools.takewhile(lambda event: event[0] < until_s, plain_log.events(path))]
     if not events:
-        sys.exit(f"{path}: no event is before --until")
+        raise ValueError(f"{path}: no event is before --until")
     return events
 
 
@@ -92,13 +88,18 @@ def main():
     arguments = parser.parse_args()
     if not arguments.server.exists():
         sys.exit(f"{arguments.server} is not there: build it, or say --server")
-    arguments.out.mkdir(parents=True)
+    if arguments.out.exists():
+        sys.exit(f"{arguments.out} is there already: name a new directory")
     began = time.monotonic()
 
     def done(step):
         print(f"[{time.monotonic() - began:6.1f} s] {step}", flush=True)
 
-    events = read(arguments.log, arguments.until)
+    try:
+        events = read(arguments.log, arguments.until)
+        arguments.out.mkdir(parents=True)
+    except (OSError, ValueError) as error:
+        sys.exit(f"svd_snapshot: {error}")
     users = {id_: index for index, id_ in enumerate(dict.fromkeys(event[1] for event in events))}
     items = {id_: index for index, id_ in enumerate(dict.fromkeys(event[2] for event in events))}
     done(f"{len(events)} events of {len(users)} users and {len(items)} items")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import catalogue, log_files
+from trainer import catalogue, log_files, tables
 
 DAY_S = 86_400
 NEVER_S = np.iinfo(np.int64).max
@@ -246,9 +246,17 @@ def write_log(path, log, keep=None):
 
 
 def read_titles(path):
-    """Item id -> cleaned title, from a CSV with the columns item and description."""
+    """Item id -> cleaned title, from a CSV with the columns item and description. ValueError, naming file
+    and line, at the first record that is none, and at another title of an item that has one."""
+    titles, lines = {}, {}
     with log_files.open_text(path) as stream:
-        return {row["item"]: catalogue.clean_title(row["description"]) for row in csv.DictReader(stream)}
+        for line, (item, description) in tables.columns(path, stream, ("item", "description")):
+            title = catalogue.clean_title(description)
+            if titles.setdefault(item, title) != title:
+                raise ValueError(f'{path}:{line}: item is "{item}", to which line {lines[item]} gives another '
+                                 "description; keep one of them")
+            lines.setdefault(item, line)
+    return titles
 
 
 def split_by_time(log, heldout_days, validation_days):

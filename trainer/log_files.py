@@ -5,7 +5,6 @@ has `timestamp` (Unix seconds, or RFC 3339), `user` and `item`, and may have `ty
 and `offset`, its place in a server's log. What it weighs is what it says, or else what its type does.
 """
 
-import csv
 import io
 import json
 import re
@@ -15,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tqdm import tqdm
+
+from trainer import tables
 
 # Those of the server (docs/configuration.md, [event_types]).
 DEFAULT_EVENT_TYPES = {"cart": 1, "hide": 0, "purchase": 1, "return": -1, "view": 1}
@@ -106,7 +107,8 @@ def read(path, weights):
     first record that is none. A line is one of records: the header of a CSV is line 1."""
     prefix = id_prefix(path)
     with open_text(path) as stream:
-        lines = _json_lines(path, stream) if is_json(path) else _csv_lines(path, stream)
+        lines = (_json_lines(path, stream) if is_json(path) else
+                 tables.rows(path, stream, lambda header: _positions(path, header)))
         first = None
         for line, values in tqdm(lines, desc=f"reading {Path(path).name}", unit=" records", disable=None):
             first = line if first is None else first
@@ -175,25 +177,6 @@ def _offset(place, text):
     if not _WHOLE.fullmatch(text) or int(text) < 1:
         raise place.bad("offset", text, "it must be a whole number, 1 or more, as `groundswell log` writes it")
     return int(text)
-
-
-def _csv_lines(path, stream):
-    """(line, values in the order of FIELDS) of each record; blank ones are passed over."""
-    rows = csv.reader(stream, strict=True)
-    line = 1
-    try:
-        header = next((row for row in rows if row), [])
-        positions = _positions(path, header)
-        for row in rows:
-            if not row:
-                continue
-            line += 1
-            if len(row) != len(header):
-                raise ValueError(f"{path}:{line}: it has {len(row)} fields and the header {len(header)}; put "
-                                 "quotation marks around a value with a comma")
-            yield line, [row[at] if at is not None else "" for at in positions]
-    except csv.Error as error:
-        raise ValueError(f"{path}:{line + 1}: {error}; mend the record, or its quotation marks") from error
 
 
 def _positions(path, header):

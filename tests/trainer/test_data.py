@@ -214,6 +214,32 @@ class AccountTest(unittest.TestCase):
         self.assertEqual((truth.misses, str(truth.judgement)), (2, "3 of 3 events"))
 
 
+class TitlesTest(unittest.TestCase):
+    def _read(self, text):
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "items.csv"
+            path.write_text(text, encoding="utf-8")
+            return data.read_titles(path)
+
+    def test_every_item_has_its_title(self):
+        self.assertEqual(self._read('description,item\nONE MUG,a\n"TWO, BIG",b\n\nONE MUG,a\n'),
+                         {"a": "One Mug", "b": "Two, Big"})
+
+    def test_what_is_no_title_is_refused_by_file_and_line(self):
+        for text, message in (
+                ("a,One\nb,\"Two\nc,Three\nd,Four\n", "items.csv:3: .*quotation marks"),
+                ("a,One\nb\n", "items.csv:3: it has 1 fields and the header 2"),
+                ("a,One\nb,Two, big\n", "items.csv:3: it has 3 fields and the header 2"),
+                ("a,One\na,Two\n", 'items.csv:3: item is "a", to which line 2 gives another description')):
+            with self.assertRaisesRegex(ValueError, message):
+                self._read("item,description\n" + text)
+        for header, message in (("item,title", "the header lacks description; it has item, title"),
+                                ("", "the header lacks item, description; it has no column"),
+                                ("item,description,item", "the header has item more than once")):
+            with self.assertRaisesRegex(ValueError, message):
+                self._read(header + "\n")
+
+
 class CatalogueTest(unittest.TestCase):
     def test_spaces_collapse_and_only_first_letters_are_capital(self):
         self.assertEqual(catalogue.clean_title("  DOCTOR'S  BAG SOFT TOY "), "Doctor's Bag Soft Toy")
