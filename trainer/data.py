@@ -182,8 +182,7 @@ def _not_there_yet(path, records, ids, left_out):
             there[1].offset = there[1].offset or record.offset
         else:
             raise ValueError(f'{path}:{record.line}: event_id is "{record.event_id}", which '
-                             f"{there[0]}:{there[1].line} has for another interaction; each must have its own "
-                             "(records without one have the file's name and their number: rename one file)")
+                             f"{there[0]}:{there[1].line} has for another interaction; each must have its own")
     return kept
 
 

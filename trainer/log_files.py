@@ -1,12 +1,14 @@
 """The forms in which a log of interactions comes, as `groundswell ingest` reads them, too.
 
 CSV with a header, or JSON lines such as `groundswell log` exports; either compressed by zstd. A record
-has `timestamp` (Unix seconds, or RFC 3339), `user` and `item`, and may have `type`, `weight`, `event_id`
-and `offset`, its place in a server's log. What it weighs is what it says, or else what its type does.
+has `timestamp` (Unix seconds or a smaller unit, or RFC 3339), `user` and `item`, and may have `type`,
+`weight`, `event_id` and `offset`, its place in a server's log. What it weighs is what it says, or else
+what its type does.
 """
 
 import io
 import json
+import math
 import re
 import subprocess
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from trainer import tables
+from trainer.content_ids import ContentIds
 
 # Those of the server (docs/configuration.md, [event_types]).
 DEFAULT_EVENT_TYPES = {"cart": 1, "hide": 0, "purchase": 1, "return": -1, "view": 1}
@@ -26,7 +29,10 @@ _OTHER_NAMES = {"event_type": "type", "user_id": "user", "item_id": "item", "eve
 _JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _SHOWN_CHARACTERS = 64
-_LATEST_S = 253_402_300_799  # the end of the year 9999
+_LATEST_US = 253_402_300_799 * 1_000_000  # the end of the year 9999
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+# What numbers below the first are, in microseconds: of seconds, milli-, micro- and nanoseconds.
+_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3))
 
 
 @dataclass
@@ -79,7 +85,7 @@ class Record:
     user: str
     item: str
     weight: int
-    event_id: str  # as `groundswell ingest` makes it where the record has none: FILE:RECORD
+    event_id: str  # made of what the record says where it has none, as `groundswell ingest` makes it
     has_own_id: bool
     offset: int  # in a server's log; 0 where the record does not say
     line: int
@@ -87,11 +93,6 @@ class Record:
 
 def is_json(path):
     return _plain(path).suffix in _JSON_SUFFIXES
-
-
-def id_prefix(path):
-    """What ids of records without one begin with: the file's name, as for `groundswell ingest`."""
-    return _plain(path).stem
 
 
 def open_text(path):
@@ -105,14 +106,12 @@ def open_text(path):
 def read(path, weights):
     """Yields the file's Records in its order. ValueError, naming file, line, field and value, at the
     first record that is none. A line is one of records: the header of a CSV is line 1."""
-    prefix = id_prefix(path)
+    ids = ContentIds()
     with open_text(path) as stream:
         lines = (_json_lines(path, stream) if is_json(path) else
                  tables.rows(path, stream, lambda header: _positions(path, header)))
-        first = None
         for line, values in tqdm(lines, desc=f"reading {Path(path).name}", unit=" records", disable=None):
-            first = line if first is None else first
-            yield _record(_Place(path, line), values, weights, f"{prefix}:{line - first + 1}")
+            yield _record(_Place(path, line), values, weights, ids)
 
 
 @dataclass
@@ -124,27 +123,36 @@ class _Place:
         return ValueError(f'{self.path}:{self.line}: {name} is "{value[:_SHOWN_CHARACTERS]}"; {remedy}')
 
 
-def _record(place, values, weights, made_id):
+def _record(place, values, weights, ids):
     timestamp, user, item, type_, weight, event_id, offset = values
     for name, value in (("user", user), ("item", item)):
         if not value:
             raise place.bad(name, value, "it must not be empty")
-    return Record(_time_us(place, timestamp), user, item, _weight(place, weight, type_, weights),
-                  event_id or made_id, bool(event_id), _offset(place, offset), place.line)
+    time_us, said, type_ = _time_us(place, timestamp), _weight(place, weight), type_ or weights.default_type
+    return Record(time_us, user, item, _type_weight(place, type_, weights) if said is None else said,
+                  event_id or ids.id_of(user, item, type_, said, time_us), bool(event_id), _offset(place, offset),
+                  place.line)
 
 
 def _time_us(place, text):
     """Microseconds since 1970."""
-    if _WHOLE.fullmatch(text) and 0 <= int(text) <= _LATEST_S:
-        return int(text) * 1_000_000
-    try:
-        time_us = round(float(text) * 1e6)
-    except (ValueError, OverflowError):
+    time_us = _number_us(text)
+    if time_us is None:
         time_us = _rfc3339_us(text)
-    if time_us is None or not 0 <= time_us <= _LATEST_S * 1_000_000:
-        raise place.bad("timestamp", text, "it must be Unix seconds such as 1322000000, or RFC 3339 such as "
-                                           "2011-11-22T22:13:20Z")
+    if time_us is None or not 0 <= time_us <= _LATEST_US:
+        raise place.bad("timestamp", text, "it must be Unix seconds such as 1322000000 (or milli-, micro- or "
+                                           "nanoseconds), or RFC 3339 such as 2011-11-22T22:13:20Z")
     return time_us
+
+
+def _number_us(text):
+    """Rounded as the server's readers round, half up; None of what is no such number."""
+    number = float(text) if _NUMBER.fullmatch(text) else -1.0
+    for below, us in _UNITS:
+        if 0 <= number < below:
+            whole = math.floor(number * us)
+            return whole + (number * us - whole >= 0.5)
+    return None
 
 
 def _rfc3339_us(text):
@@ -158,17 +166,21 @@ def _rfc3339_us(text):
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _weight(place, text, type_, weights):
-    """0 for an event that says that it weighs nothing, or whose type hides an item."""
-    if text:
-        if not _WHOLE.fullmatch(text) or abs(int(text)) > WEIGHT_MAX:
-            raise place.bad("weight", text, f"it must be a whole number, -{WEIGHT_MAX} to {WEIGHT_MAX}")
-        return int(text)
-    name = type_ or weights.default_type
-    if name not in weights.of_type:
-        raise place.bad("type", name, f"it must be one of the configured types, {', '.join(weights.of_type)}: "
-                                      "give those of your server ([serving.event_types] or --event-types)")
-    return weights.of_type[name]
+def _weight(place, text):
+    """What the event says that it weighs, 0 too; None where it does not say it."""
+    if not text:
+        return None
+    if not _WHOLE.fullmatch(text) or abs(int(text)) > WEIGHT_MAX:
+        raise place.bad("weight", text, f"it must be a whole number, -{WEIGHT_MAX} to {WEIGHT_MAX}")
+    return int(text)
+
+
+def _type_weight(place, type_, weights):
+    """0 for a type that hides an item."""
+    if type_ not in weights.of_type:
+        raise place.bad("type", type_, f"it must be one of the configured types, {', '.join(weights.of_type)}: "
+                                       "give those of your server ([serving.event_types] or --event-types)")
+    return weights.of_type[type_]
 
 
 def _offset(place, text):
