@@ -36,7 +36,10 @@ SUBFOLDERS = {
         "dot": {".", "files", "math"},
         "macgnn": {".", "files", "math"},
         "surge": {".", "files", "math"},
-        "snapshot": {".", "dot", "files", "macgnn", "surge"},
+        "sequence": {".", "files", "math"},
+        "gru4rec": {".", "files", "math", "sequence"},
+        "ncf": {".", "files", "math", "sequence"},
+        "snapshot": {".", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
     },
     "graph": {
         ".": {},

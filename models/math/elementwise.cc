@@ -113,6 +113,15 @@ void AddScaled(std::span<const float> x, float scale, std::span<float> sum) {
 }
 
 GROUNDSWELL_PER_INSTRUCTION_SET
+void RowTimes(std::span<const float> x, std::span<const float> matrix, std::span<float> out) {
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (size_t k = 0; k < x.size(); ++k) {
+    const float* const row = matrix.data() + k * out.size();
+    for (size_t i = 0; i < out.size(); ++i) out[i] += x[k] * row[i];
+  }
+}
+
+GROUNDSWELL_PER_INSTRUCTION_SET
 void AddRelu(std::span<const float> y, std::span<float> x) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = std::max(x[i] + y[i], 0.0f);
 }

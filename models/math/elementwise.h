@@ -48,6 +48,10 @@ void SumOfRows(std::span<const Lanes> table, std::span<const uint32_t> rows,
 // sum += scale * x
 void AddScaled(std::span<const float> x, float scale, std::span<float> sum);
 
+// out = x W for one row x and a row-major matrix of x.size() rows of out.size() numbers. For a few
+// rows it is faster than a product of models/math/kernels.h, and it allocates nothing.
+void RowTimes(std::span<const float> x, std::span<const float> matrix, std::span<float> out);
+
 // x = max(x + y, 0).
 void AddRelu(std::span<const float> y, std::span<float> x);
 

@@ -132,4 +132,18 @@ void AddDice(std::span<const float> x, std::span<const float> y, std::span<const
   }
 }
 
+GROUNDSWELL_PER_INSTRUCTION_SET
+void AddDiceOfChannels(std::span<const float> y, const DiceOfChannels& dice, std::span<float> x) {
+  const float* const added = y.data();
+  const float* const mean = dice.mean.data();
+  const float* const inverse_std = dice.inverse_std.data();
+  const float* const alpha = dice.alpha.data();
+  float* const values = x.data();
+  for (size_t i = 0; i < x.size(); ++i) {
+    const float z = values[i] + added[i];
+    const float p = 1.0f / (1.0f + Exp(-((z - mean[i]) * inverse_std[i])));
+    values[i] = z * (p + alpha[i] * (1.0f - p));
+  }
+}
+
 }  // namespace groundswell

@@ -45,6 +45,17 @@ void AddDice(std::span<const float> x, std::span<const float> y, const DiceLayer
 void AddDice(std::span<const float> x, std::span<const float> y, std::span<const float> w,
              const DiceLayer& dice, std::span<float> z, std::span<float> out);
 
+// Dice as DIN's and DIEN's checkpoints compute it, each channel with a slope of its own and nothing
+// added inside the sigmoid:
+//   z = x + y,   p = sigmoid((z - mean) / std),   x = p z + alpha (1 - p) z
+// Within the same bound.
+struct DiceOfChannels {
+  std::span<const float> mean;
+  std::span<const float> inverse_std;
+  std::span<const float> alpha;
+};
+void AddDiceOfChannels(std::span<const float> y, const DiceOfChannels& dice, std::span<float> x);
+
 }  // namespace groundswell
 
 #endif  // GROUNDSWELL_MODELS_MATH_TRANSCENDENTAL_H_

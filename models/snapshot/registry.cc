@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include "models/dot/dot_ranker.h"
+#include "models/gru4rec/gru4rec_ranker.h"
 #include "models/macgnn/macgnn_ranker.h"
+#include "models/ncf/ncf_ranker.h"
 #include "models/surge/surge_ranker.h"
 
 namespace groundswell {
@@ -18,11 +20,16 @@ struct RankerKind {
   Factory make;
 };
 
+// One line for each kind.
+// clang-format off
 constexpr RankerKind kKinds[] = {
     {"dot", MakeDotRanker},
+    {"gru4rec", MakeGru4recRanker},
     {"macgnn", MakeMacgnnRanker},
+    {"ncf", MakeNcfRanker},
     {"surge", MakeSurgeRanker},
 };
+// clang-format on
 
 // Statistics of batch normalisation, as PyTorch and TensorFlow name them.
 constexpr std::string_view kBatchNormalisation[] = {"running_mean", "running_var", "moving_mean",

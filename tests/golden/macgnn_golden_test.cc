@@ -1,7 +1,4 @@
 // MacGNN, stage by stage, against golden vectors:
-//
-//   golden_test --golden DIR
-//
 // DIR/macgnn holds weights.safetensors (metadata: tau, recent_len) and cases.safetensors. All
 // shapes come from the files, so that any other set of vectors can be tried.
 #include <fmt/format.h>
@@ -17,17 +14,14 @@
 #include "models/macgnn/weights.h"
 #include "models/snapshot/examples.h"
 #include "models/snapshot/registry.h"
+#include "tests/golden/golden_directory.h"
 #include "tests/support/golden_vectors.h"
 #include "tests/support/safetensors_writer.h"
 
 namespace groundswell {
 namespace {
 
-std::string golden_directory = GROUNDSWELL_GOLDEN_DIRECTORY;
-
-constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and logits
-constexpr double kProbabilityTolerance = 1e-6;
-constexpr double kBf16Bound = 0.025;  // of logits, likewise
+constexpr double kMacgnnBf16Bound = 0.025;  // of logits, absolute and relative
 
 SafetensorsFile Open(const std::string& name) {
   return OpenGolden(golden_directory + "/macgnn", name);
@@ -113,7 +107,7 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
   }
 
   void ExpectNear(const std::string& stage, size_t row, std::span<const float> actual,
-                  double tolerance = kTolerance) {
+                  double tolerance = kGoldenTolerance) {
     const std::vector<double>& expected = Stage(stage);
     ASSERT_EQ(expected.size(), rows_ * actual.size()) << "size of " << stage;
     for (size_t i = 0; i < actual.size(); ++i) {
@@ -190,7 +184,8 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
     ExpectNear("fc2", row, std::span(scratch.fc2).first(shape.hidden2));
     ExpectNear("dice3", row, std::span(scratch.dice3).first(shape.hidden2));
     ExpectNear("logit", row, std::span(&logit, 1));
-    ASSERT_NEAR(1.0 / (1.0 + std::exp(-double{logit})), Stage("p")[row], kProbabilityTolerance)
+    ASSERT_NEAR(1.0 / (1.0 + std::exp(-double{logit})), Stage("p")[row],
+                kGoldenProbabilityTolerance)
         << "row " << row;
     if (HasFatalFailure()) return;
   }
@@ -207,7 +202,7 @@ TEST_P(MacgnnGoldenTest, LogitsInBf16AreWithinItsBound) {
     const double error = std::abs(Score(weights, row, scratch) - expected);
     worst = std::max(worst, error / (1 + std::abs(expected)));
   }
-  EXPECT_LE(worst, kBf16Bound);
+  EXPECT_LE(worst, kMacgnnBf16Bound);
   fmt::print("{}: at most {:.4f} (1 + |logit|) from the exact logits\n",
              ArithmeticOf(Precision::kBf16), worst);
 }
@@ -248,11 +243,3 @@ INSTANTIATE_TEST_SUITE_P(Attentions, MacgnnGoldenTest,
 
 }  // namespace
 }  // namespace groundswell
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::string(argv[i]) == "--golden") groundswell::golden_directory = argv[i + 1];
-  }
-  return RUN_ALL_TESTS();
-}

@@ -1,7 +1,4 @@
 // SURGE, stage by stage, against golden vectors:
-//
-//   surge_golden_test --golden DIR
-//
 // DIR/surge holds {authors,paper}.weights.safetensors (metadata: max_history, pool_length) and
 // {authors,paper}.cases.safetensors. All shapes come from the files, so that any other set of
 // vectors can be tried.
@@ -17,17 +14,14 @@
 
 #include "models/surge/forward.h"
 #include "models/surge/weights.h"
+#include "tests/golden/golden_directory.h"
 #include "tests/support/golden_vectors.h"
 #include "tests/support/safetensors_writer.h"
 
 namespace groundswell {
 namespace {
 
-std::string golden_directory = GROUNDSWELL_GOLDEN_DIRECTORY;
-
-constexpr double kTolerance = 1e-5;  // absolute and relative, of stages and logits
-constexpr double kProbabilityTolerance = 1e-6;
-constexpr double kBf16Bound = 0.015;  // of logits, likewise
+constexpr double kSurgeBf16Bound = 0.015;  // of logits, absolute and relative
 
 // The weights with the categories of the items, which the cases hold.
 SafetensorsFile WithCategories(const SafetensorsFile& weights, const SafetensorsFile& cases) {
@@ -69,7 +63,7 @@ class SurgeGoldenTest : public testing::TestWithParam<const char*> {
   bool IsAuthors() const { return std::string(GetParam()) == "authors"; }
 
   void ExpectNear(const std::string& stage, size_t row, std::span<const float> actual,
-                  double tolerance = kTolerance) {
+                  double tolerance = kGoldenTolerance) {
     auto [at, is_new] = stages_.try_emplace(stage);
     if (is_new) at->second = GoldenDoubles(cases_, stage);
     const size_t width = at->second.size() / rows_;
@@ -130,7 +124,7 @@ TEST_P(SurgeGoldenTest, EveryStageOfEveryRowAgrees) {
     ExpectNear("state", row, head.first(shape.state_width));
     ExpectNear("logit", row, std::span(&logit, 1));
     const auto probability = [](double z) { return 1 / (1 + std::exp(-z)); };
-    ASSERT_NEAR(probability(logit), probability(logits[row]), kProbabilityTolerance) << row;
+    ASSERT_NEAR(probability(logit), probability(logits[row]), kGoldenProbabilityTolerance) << row;
     if (HasFatalFailure()) return;
   }
   fmt::print("{} rows agree at every stage (history of {}, width {})\n", rows_, shape.max_history,
@@ -152,7 +146,7 @@ TEST_P(SurgeGoldenTest, LogitsInBf16AreWithinItsBound) {
                     std::span(&logit, 1));
     worst = std::max(worst, std::abs(logit - logits[row]) / (1 + std::abs(logits[row])));
   }
-  EXPECT_LE(worst, kBf16Bound);
+  EXPECT_LE(worst, kSurgeBf16Bound);
   fmt::print("{}: at most {:.4f} (1 + |logit|) from the exact logits\n",
              ArithmeticOf(Precision::kBf16), worst);
 }
@@ -162,11 +156,3 @@ INSTANTIATE_TEST_SUITE_P(Variants, SurgeGoldenTest, testing::Values("authors", "
 
 }  // namespace
 }  // namespace groundswell
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::string(argv[i]) == "--golden") groundswell::golden_directory = argv[i + 1];
-  }
-  return RUN_ALL_TESTS();
-}

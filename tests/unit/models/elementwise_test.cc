@@ -49,6 +49,29 @@ TEST(SoftmaxTest, IsAccurateAtEveryLengthAndSpread) {
   }
 }
 
+TEST(RowTimesTest, IsTheProductAtEverySize) {
+  std::mt19937_64 random(9);
+  std::normal_distribution<float> normal(0, 1);
+  for (const size_t in : {0, 1, 7, 40, 100}) {
+    for (const size_t out : {0, 1, 15, 16, 17, 80, 131}) {
+      std::vector<float> x(in), matrix(in * out), actual(out, 7.0f);
+      for (auto* values : {&x, &matrix}) {
+        for (float& value : *values) value = normal(random);
+      }
+      RowTimes(x, matrix, actual);
+      for (size_t i = 0; i < out; ++i) {
+        double expected = 0, size = 1e-30;
+        for (size_t k = 0; k < in; ++k) {
+          const double product = double{x[k]} * double{matrix[k * out + i]};
+          expected += product;
+          size += std::abs(product);
+        }
+        ASSERT_NEAR(actual[i], expected, 1e-5 * size) << in << " x " << out << ", " << i;
+      }
+    }
+  }
+}
+
 TEST(SoftmaxTest, EveryColumnIsASoftmaxOfItsOwn) {
   std::mt19937_64 random(4);
   std::normal_distribution<float> normal(0, 5);

@@ -190,6 +190,50 @@ TEST(DiceTest, UsesEachElementsStatistics) {
   }
 }
 
+double ExactDiceOfChannels(double z, double mean, double inverse_std, double alpha) {
+  const double p = 1 / (1 + std::exp(-(z - mean) * inverse_std));
+  return p * z + alpha * (1 - p) * z;
+}
+
+TEST(DiceOfChannelsTest, IsAccurateOverAllFiniteFloats) {
+  std::vector<float> z = FloatsOfEverySize();
+  std::erase_if(z, [](float value) { return std::abs(value) > 1e38f; });
+  const std::vector<float> zeros(z.size());
+  for (const float inverse_std : {1.0f, -1.0f}) {
+    const std::vector<float> scale(z.size(), inverse_std);
+    for (const float slope : {0.0f, 0.25f, -0.5f}) {
+      const std::vector<float> alpha(z.size(), slope);
+      std::vector<float> out = z;
+      AddDiceOfChannels(zeros, {zeros, scale, alpha}, out);
+      Worst worst;
+      for (size_t i = 0; i < z.size(); ++i) {
+        const double size = std::max(std::abs(double{z[i]}), 1e-37) * (1 + std::abs(slope));
+        const double exact = ExactDiceOfChannels(z[i], 0, inverse_std, slope);
+        worst.Note(std::abs(out[i] - exact) / size, z[i]);
+      }
+      EXPECT_LT(worst.error, 5e-7) << worst.at << ", alpha " << slope << ", std " << inverse_std;
+    }
+  }
+}
+
+TEST(DiceOfChannelsTest, EveryChannelHasItsOwnStatisticsAndSlope) {
+  std::mt19937_64 random(8);
+  std::normal_distribution<float> normal(0, 2);
+  for (size_t size = 0; size <= 70; ++size) {
+    std::vector<float> x(size), y(size), mean(size), scale(size), alpha(size);
+    for (auto* row : {&x, &y, &mean, &scale, &alpha}) {
+      for (float& value : *row) value = normal(random);
+    }
+    std::vector<float> out = x;
+    AddDiceOfChannels(y, {mean, scale, alpha}, out);
+    for (size_t i = 0; i < size; ++i) {
+      const float z = x[i] + y[i];
+      EXPECT_NEAR(out[i], ExactDiceOfChannels(z, mean[i], scale[i], alpha[i]),
+                  2e-6 * (1 + std::abs(z)) * (1 + std::abs(alpha[i])));
+    }
+  }
+}
+
 TEST(DiceTest, OfASumIsThatOfItsValueAtEveryLength) {
   std::mt19937_64 random(6);
   std::normal_distribution<float> normal(0, 2);

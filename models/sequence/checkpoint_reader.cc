@@ -1,0 +1,168 @@
+#include "models/sequence/checkpoint_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+namespace groundswell {
+namespace {
+
+// What frameworks call the tensors of batch normalisation.
+constexpr std::string_view kFoldableNames[] = {"running_mean", "running_var", "num_batches_tracked",
+                                               "batch_norm",   "batchnorm",   "moving_variance",
+                                               "moving_mean"};
+
+// The whole text is one number.
+template <typename Number>
+bool ParseWhole(const std::string& text, Number& number) {
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+  return end.ec == std::errc() && end.ptr == text.data() + text.size();
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(const SafetensorsFile& file) : file_(file) {
+  RefuseBatchNormalisation();
+}
+
+void CheckpointReader::RefuseBatchNormalisation() {
+  for (const auto& [name, tensor] : file_.tensors()) {
+    for (const std::string_view part : kFoldableNames) {
+      if (name.find(part) == std::string::npos) continue;
+      Refuse(fmt::format(
+          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into a layer and "
+          "leave its tensors out. With k = gamma / sqrt(variance + epsilon): behind a layer, W' = "
+          "diag(k) W, b' = k (b - mean) + beta; in front of one, W' = W diag(k), b' = b + W (beta "
+          "- k mean)",
+          name));
+    }
+  }
+}
+
+std::array<size_t, 2> CheckpointReader::MatrixShape(const std::string& name, size_t rows_max,
+                                                    size_t columns_max) {
+  const auto at = file_.tensors().find(name);
+  if (at == file_.tensors().end()) {
+    Refuse(fmt::format(
+        "tensor \"{}\" is missing; export the whole state of a model of this kind and variant",
+        name));
+    return {0, 0};
+  }
+  const std::vector<size_t>& shape = at->second.shape;
+  if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
+    Refuse(fmt::format("tensor \"{}\" must be a matrix that is not empty", name));
+    return {0, 0};
+  }
+  if (shape[0] > rows_max || shape[1] > columns_max) {
+    Refuse(fmt::format("tensor \"{}\" has shape [{}, {}]; at most [{}, {}] is served", name,
+                       shape[0], shape[1], rows_max, columns_max));
+    return {0, 0};
+  }
+  return {shape[0], shape[1]};
+}
+
+std::span<const float> CheckpointReader::Read(const std::string& name,
+                                              std::initializer_list<size_t> shape) {
+  read_.insert(name);
+  if (!status_.ok()) return {};
+  const auto values = file_.Floats(name, std::span(shape.begin(), shape.size()));
+  if (values.ok()) return *values;
+  status_ = absl::InvalidArgumentError(values.status().message());
+  return {};
+}
+
+std::vector<int64_t> CheckpointReader::ReadIntegers(const std::string& name,
+                                                    std::initializer_list<size_t> shape) {
+  read_.insert(name);
+  if (!status_.ok()) return {};
+  auto values = file_.Integers(name, std::span(shape.begin(), shape.size()));
+  if (values.ok()) return *std::move(values);
+  status_ = absl::InvalidArgumentError(values.status().message());
+  return {};
+}
+
+void CheckpointReader::Refuse(std::string_view what) {
+  if (status_.ok()) status_ = absl::InvalidArgumentError(fmt::format("{}: {}", file_.name(), what));
+}
+
+absl::Status CheckpointReader::Finish() {
+  for (const auto& [name, tensor] : file_.tensors()) {
+    if (read_.contains(name)) continue;
+    Refuse(
+        fmt::format("tensor \"{}\" is not part of a model of this kind and variant; are the "
+                    "manifest's kind and options right? Leave out what only training needs",
+                    name));
+  }
+  return status_;
+}
+
+const std::string* OptionReader::Find(const std::string& name) {
+  read_.insert(name);
+  const auto at = options_.find(name);
+  return at == options_.end() ? nullptr : &at->second;
+}
+
+void OptionReader::Refuse(const std::string& name, std::string_view remedy) {
+  if (!status_.ok()) return;
+  const auto at = options_.find(name);
+  const std::string value = at == options_.end() ? "absent" : fmt::format("\"{}\"", at->second);
+  status_ = absl::InvalidArgumentError(
+      fmt::format("manifest.json: option \"{}\" of a {} model is {}; it must be {}", name, kind_,
+                  value, remedy));
+}
+
+size_t OptionReader::Choice(const std::string& name,
+                            std::initializer_list<std::string_view> choices) {
+  const std::string* const value = Find(name);
+  if (value == nullptr) return 0;
+  size_t at = 0;
+  for (const std::string_view choice : choices) {
+    if (choice == *value) return at;
+    ++at;
+  }
+  std::string remedy = fmt::format("\"{}\" (also when it is absent)", *choices.begin());
+  for (const std::string_view choice : std::span(choices.begin(), choices.size()).subspan(1)) {
+    remedy += fmt::format(" or \"{}\"", choice);
+  }
+  Refuse(name, remedy);
+  return 0;
+}
+
+size_t OptionReader::Size(const std::string& name, size_t most) {
+  const std::string* const value = Find(name);
+  size_t size = 0;
+  if (value != nullptr && ParseWhole(*value, size) && size >= 1 && size <= most) return size;
+  Refuse(name, fmt::format("an integer from 1 to {}", most));
+  return 1;
+}
+
+double OptionReader::PositiveNumber(const std::string& name, double otherwise) {
+  const std::string* const value = Find(name);
+  if (value == nullptr) return otherwise;
+  double number = 0;
+  if (ParseWhole(*value, number) && number > 0 && std::isfinite(number)) return number;
+  Refuse(name, "a decimal number above 0");
+  return otherwise;
+}
+
+Precision OptionReader::ReadPrecision() {
+  read_.insert(kPrecisionOption);
+  const std::optional<Precision> precision = PrecisionOf(options_);
+  if (precision.has_value()) return *precision;
+  Refuse(kPrecisionOption, kPrecisionRemedy);
+  return Precision::kF32;
+}
+
+absl::Status OptionReader::Finish() {
+  for (const auto& [name, value] : options_) {
+    if (read_.contains(name)) continue;
+    Refuse(name, fmt::format("absent: this variant has {}", fmt::join(read_, ", ")));
+  }
+  return status_;
+}
+
+}  // namespace groundswell

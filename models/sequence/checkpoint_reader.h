@@ -1,0 +1,94 @@
+// What the loaders of the sequence rankers read their tensors and options with. Both keep the first
+// error and do nothing after it, so that a loader reads line by line and asks once, by Finish,
+// which also refuses what nobody has read. Every error is an InvalidArgument that names the tensor
+// or the option, what it is, and what would be right.
+#ifndef GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_
+#define GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "models/files/safetensors.h"
+#include "models/math/weight.h"
+
+namespace groundswell {
+
+// Bounds on what a file or a manifest may ask for, so that no size overflows or exhausts the
+// memory.
+inline constexpr size_t kSequenceRowsMax = 1'000'000'001;  // of a table
+inline constexpr size_t kSequenceWidthMax = 1'024;         // of an embedding or a state
+inline constexpr size_t kSequenceLayerMax = 4'096;         // outputs of a layer
+inline constexpr size_t kSequenceHistoryMax = 1'000;
+// Floats that are made for every position of one user's history.
+inline constexpr size_t kSequenceUserFloatsMax = size_t{1} << 26;
+
+class CheckpointReader {
+ public:
+  // `file` must outlive it.
+  explicit CheckpointReader(const SafetensorsFile& file);
+
+  bool Has(const std::string& name) const { return file_.tensors().contains(name); }
+
+  // Rows and columns of a matrix that is there, not empty, and within the limits; else {0, 0}.
+  std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max);
+
+  // The finite numbers of a tensor of exactly this shape; else nothing.
+  std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape);
+  std::vector<int64_t> ReadIntegers(const std::string& name, std::initializer_list<size_t> shape);
+
+  void Refuse(std::string_view what);
+
+  // Refuses tensors that nobody has read. The first error.
+  absl::Status Finish();
+  bool ok() const { return status_.ok(); }
+
+ private:
+  void RefuseBatchNormalisation();
+
+  const SafetensorsFile& file_;
+  std::set<std::string> read_;
+  absl::Status status_;
+};
+
+class OptionReader {
+ public:
+  // `options` must outlive it. `kind` is for the messages.
+  OptionReader(std::string_view kind, const std::map<std::string, std::string>& options)
+      : kind_(kind), options_(options) {}
+
+  // The position among `choices` of the value; the first is the default.
+  size_t Choice(const std::string& name, std::initializer_list<std::string_view> choices);
+  // An integer from 1 to `most`; it must be there.
+  size_t Size(const std::string& name, size_t most);
+  // A number above 0; `otherwise` where it is absent.
+  double PositiveNumber(const std::string& name, double otherwise);
+  // Every kind has it.
+  Precision ReadPrecision();
+
+  // Refuses options that nobody has read: this variant does not have them.
+  absl::Status Finish();
+  bool ok() const { return status_.ok(); }
+
+ private:
+  void Refuse(const std::string& name, std::string_view remedy);
+  // Null where it is absent.
+  const std::string* Find(const std::string& name);
+
+  const std::string kind_;
+  const std::map<std::string, std::string>& options_;
+  std::set<std::string> read_;
+  absl::Status status_;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_

@@ -1,0 +1,52 @@
+// The sequence rankers once more, from their equations (docs/models.md), in double precision, with
+// loops only and a row of its own for every candidate: what the served ones are compared with.
+#ifndef GROUNDSWELL_TESTS_PROPERTY_SEQUENCE_ORACLE_H_
+#define GROUNDSWELL_TESTS_PROPERTY_SEQUENCE_ORACLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/sequence_fixture.h"
+
+namespace groundswell {
+
+class SequenceOracle {
+ public:
+  using Vector = std::vector<double>;
+
+  // Whose score is asked; the history is in the order of the interface, newest first.
+  struct User {
+    uint32_t row = 0;
+    std::vector<uint32_t> newest_first;
+  };
+
+  SequenceModel model;
+  SequenceTensors tensors;
+  std::vector<int64_t> categories;
+  size_t max_history = 0;
+
+  // Minus infinity for an item that the model does not know. REQUIRES: the user has a score.
+  double Score(const User& user, uint32_t candidate) const;
+
+ private:
+  Vector Row(const std::string& table, size_t row) const;
+  Vector Embed(uint32_t item) const;
+  // W x + b, without b where there is no tensor of it.
+  Vector Layer(const std::string& name, const Vector& x) const;
+  void Activate(const std::string& activation, const std::string& name, Vector& x) const;
+  double Mlp(const std::string& name, const Vector& x, const std::string& activation) const;
+  // The items that are read, the oldest first.
+  std::vector<uint32_t> History(const User& user) const;
+  std::vector<Vector> Embedded(const User& user) const;
+  std::vector<Vector> GruStates(const std::string& name, const std::vector<Vector>& x,
+                                bool resets_after) const;
+
+  double ScoreNcf(const User& user, uint32_t candidate) const;
+  double ScoreGru4rec(const User& user, uint32_t candidate) const;
+};
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_PROPERTY_SEQUENCE_ORACLE_H_

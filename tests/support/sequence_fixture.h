@@ -1,0 +1,201 @@
+// Random checkpoints of the sequence rankers (NCF, DIN, Caser, GRU4Rec, DIEN, SLi-Rec) of any
+// shape, to be loaded or spoiled.
+#ifndef GROUNDSWELL_TESTS_SUPPORT_SEQUENCE_FIXTURE_H_
+#define GROUNDSWELL_TESTS_SUPPORT_SEQUENCE_FIXTURE_H_
+
+#include <cmath>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/support/safetensors_writer.h"
+
+namespace groundswell {
+
+using SequenceOptions = std::map<std::string, std::string>;
+
+// Which model; `options` lack max_history, which SequenceSizes has.
+struct SequenceModel {
+  std::string kind;
+  SequenceOptions options;
+
+  std::string Option(const std::string& name, const std::string& otherwise) const {
+    const auto at = options.find(name);
+    return at == options.end() ? otherwise : at->second;
+  }
+  bool IsOriginal() const { return Option("variant", "deeprec") == "original"; }
+  bool ReadsHistory() const { return kind != "ncf"; }
+  // For test names: kind and values.
+  std::string Name() const {
+    std::string name = kind;
+    for (const auto& [option, value] : options) {
+      name += "_";
+      for (const char letter : value) name += letter == '.' ? 'p' : letter;
+    }
+    return name;
+  }
+};
+
+// One of every form that is served.
+inline std::vector<SequenceModel> SequenceModels() {
+  return {
+      {"ncf", {}},
+      {"gru4rec", {}},
+      {"gru4rec", {{"reset", "after"}}},
+      {"gru4rec", {{"variant", "original"}, {"reset", "after"}}},
+      {"gru4rec", {{"variant", "original"}}},
+  };
+}
+
+struct SequenceSizes {
+  size_t users = 6, items = 9, categories = 4;  // rows, row 0 included
+  size_t max_history = 6;
+  size_t item_width = 3, category_width = 2, user_width = 3;
+  size_t state = 4;                                  // of a GRU
+  size_t evolved = 3;                                // of an AUGRU
+  size_t hidden1 = 7, hidden2 = 5;                   // of attentions
+  size_t head1 = 6, head2 = 3;                       // of heads
+  size_t vertical = 3, horizontal = 2, windows = 2;  // Caser's filters; windows of its "deeprec"
+  size_t gmf = 4, mlp_item = 2;                      // NCF
+  size_t layers = 2;                                 // of NCF
+  bool output_bias = true;                           // of NCF
+
+  size_t d() const { return item_width + category_width; }
+};
+
+struct SequenceTensor {
+  std::vector<size_t> shape;
+  std::vector<float> values;
+};
+// Everything but the categories of the items.
+using SequenceTensors = std::map<std::string, SequenceTensor>;
+
+class SequenceTensorMaker {
+ public:
+  SequenceTensorMaker(const SequenceModel& model, const SequenceSizes& sizes,
+                      std::mt19937_64& random)
+      : model_(model), s_(sizes), random_(random) {}
+
+  SequenceTensors Make() {
+    if (model_.kind == "ncf") AddNcf();
+    if (model_.kind == "gru4rec") AddGru4rec();
+    return std::move(tensors_);
+  }
+
+ private:
+  void Add(const std::string& name, const std::vector<size_t>& shape) {
+    SequenceTensor& tensor = tensors_[name];
+    tensor.shape = shape;
+    size_t size = 1;
+    for (const size_t dimension : shape) size *= dimension;
+    const bool is_table = shape.size() == 1 || name.find("embed") != std::string::npos;
+    const double scale = is_table ? 0.6 : 1.2 / std::sqrt(static_cast<double>(shape.back()));
+    std::normal_distribution<double> normal(0, scale);
+    for (size_t i = 0; i < size; ++i) tensor.values.push_back(static_cast<float>(normal(random_)));
+  }
+  void AddLayer(const std::string& name, size_t out, size_t in) {
+    Add(name + ".weight", {out, in});
+    Add(name + ".bias", {out});
+  }
+  void AddDice(const std::string& name, size_t width) {
+    Add(name + ".alpha", {width});
+    Add(name + ".mean", {width});
+    Add(name + ".std", {width});
+    for (float& value : tensors_[name + ".std"].values) value += value < 0 ? -0.3f : 0.3f;
+  }
+  void AddMlp(const std::string& name, size_t in, size_t out1, size_t out2, bool has_dice) {
+    AddLayer(name + ".0", out1, in);
+    AddLayer(name + ".2", out2, out1);
+    AddLayer(name + ".4", 1, out2);
+    if (!has_dice) return;
+    AddDice(name + ".1", out1);
+    AddDice(name + ".3", out2);
+  }
+  void AddHead(size_t in, bool has_dice = false) {
+    AddMlp("head", in, s_.head1, s_.head2, has_dice);
+  }
+  void AddItems() {
+    Add("item_embed.weight", {s_.items, s_.item_width});
+    Add("cate_embed.weight", {s_.categories, s_.category_width});
+  }
+  void AddGru(const std::string& name, size_t h, size_t in, bool resets_after = false) {
+    AddLayer(name + ".gates", 2 * h, in + h);
+    AddLayer(name + ".candidate", h, in + h);
+    if (resets_after) Add(name + ".candidate.state_bias", {h});
+  }
+
+  void AddNcf() {
+    Add("user_gmf.weight", {s_.users, s_.gmf});
+    Add("item_gmf.weight", {s_.items, s_.gmf});
+    Add("user_mlp.weight", {s_.users, s_.user_width});
+    Add("item_mlp.weight", {s_.items, s_.mlp_item});
+    size_t in = s_.user_width + s_.mlp_item;
+    for (size_t layer = 0; layer < s_.layers; ++layer) {
+      const size_t out = layer % 2 == 0 ? s_.hidden1 : s_.hidden2;
+      AddLayer("mlp." + std::to_string(2 * layer), out, in);
+      in = out;
+    }
+    Add("output.weight", {1, s_.gmf + in});
+    if (s_.output_bias) Add("output.bias", {1});
+  }
+  void AddGru4rec() {
+    const bool resets_after = model_.Option("reset", "before") == "after";
+    if (model_.IsOriginal()) {
+      Add("item_embed.weight", {s_.items, s_.item_width});
+      AddGru("gru", s_.state, s_.item_width, resets_after);
+      Add("output.weight", {s_.items, s_.state});
+      Add("output.bias", {s_.items});
+      return;
+    }
+    AddItems();
+    AddGru("gru", s_.state, s_.d(), resets_after);
+    AddHead(s_.state + s_.d());
+  }
+
+  const SequenceModel& model_;
+  const SequenceSizes& s_;
+  std::mt19937_64& random_;
+  SequenceTensors tensors_;
+};
+
+inline SequenceTensors RandomSequenceTensors(const SequenceModel& model, const SequenceSizes& sizes,
+                                             std::mt19937_64& random) {
+  return SequenceTensorMaker(model, sizes, random).Make();
+}
+
+// Items take the categories in turn; row 0 has row 0.
+inline std::vector<int64_t> SequenceCategories(const SequenceSizes& s) {
+  std::vector<int64_t> categories(s.items);
+  for (size_t item = 1; item < s.items; ++item) {
+    categories[item] = static_cast<int64_t>(item % s.categories);
+  }
+  return categories;
+}
+
+// The categories are left out of a model that has none.
+inline std::shared_ptr<const FileBytes> SequenceBytes(const SequenceTensors& tensors,
+                                                      const std::vector<int64_t>& categories) {
+  SafetensorsWriter writer;
+  for (const auto& [name, tensor] : tensors) writer.Add(name, tensor.shape, tensor.values);
+  if (tensors.contains("cate_embed.weight")) {
+    writer.Add("category_of_item", {categories.size()}, categories);
+  }
+  return writer.Bytes();
+}
+
+inline SafetensorsFile MakeSequenceFile(const SequenceTensors& tensors,
+                                        const std::vector<int64_t>& categories) {
+  return *SafetensorsFile::Parse("sequence.safetensors", SequenceBytes(tensors, categories));
+}
+
+// As a manifest has them.
+inline SequenceOptions WholeSequenceOptions(const SequenceModel& model, const SequenceSizes& s) {
+  SequenceOptions options = model.options;
+  if (model.ReadsHistory()) options["max_history"] = std::to_string(s.max_history);
+  return options;
+}
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_SUPPORT_SEQUENCE_FIXTURE_H_
