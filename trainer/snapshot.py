@@ -13,6 +13,7 @@ FORMAT_VERSION = 1
 EMBEDDINGS_FILE = "embeddings.safetensors"
 EXAMPLES_FILE = "examples.safetensors"
 BLEND_FILE = "blend.json"
+_MANIFEST = "manifest.json"
 
 
 def write_embeddings(directory, user, item):
@@ -75,15 +76,61 @@ def write_manifest(directory, fields):
     directory = Path(directory)
     files = {}
     for path in sorted(directory.iterdir()):
-        if path.suffix in (".jsonl", ".safetensors") or path.name == BLEND_FILE:
+        if _is_of_snapshot(path):
             files[path.name] = {"sha256": sha256(path), "bytes": path.stat().st_size}
     manifest = {"format_version": FORMAT_VERSION, **fields, "files": files}
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (directory / "manifest.json").write_text(text, encoding="utf-8")
+    (directory / _MANIFEST).write_text(text, encoding="utf-8")
 
 
 def read_manifest(directory):
-    return json.loads((Path(directory) / "manifest.json").read_text(encoding="utf-8"))
+    return json.loads((Path(directory) / _MANIFEST).read_text(encoding="utf-8"))
+
+
+def files_to_replace(directory):
+    """The files beside the manifest of a snapshot that this trainer wrote, which may be written anew; none
+    of a directory that is empty or not there. ValueError where something else would be overwritten or
+    removed. What no snapshot has, such as a README beside one, may be there and stays."""
+    directory = Path(directory)
+    if not directory.exists():
+        return []
+    remedy = "name a new or an empty directory in [snapshot] output, or move what is there away"
+    if not directory.is_dir():
+        raise ValueError(f"{directory} is no directory; {remedy}")
+    lying = sorted(directory.iterdir())
+    if not lying:
+        return []
+    if directory / _MANIFEST not in lying:
+        raise ValueError(f"{directory} holds {lying[0].name} and no {_MANIFEST}, so it is no snapshot; {remedy}")
+    listed = _listed_files(directory / _MANIFEST, remedy)
+    for path in lying:
+        if path.name not in (_MANIFEST, *listed) and _is_of_snapshot(path):
+            raise ValueError(f"{directory} holds {path.name}, which its {_MANIFEST} does not list; {remedy}")
+        if path.name in (_MANIFEST, *listed) and (path.is_symlink() or not path.is_file()):
+            raise ValueError(f"{path} is no regular file; {remedy}")
+    return listed
+
+
+def _listed_files(manifest_path, remedy):
+    try:
+        manifest = read_manifest(manifest_path.parent)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{manifest_path} is no snapshot's ({error}); {remedy}") from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ValueError(f"{manifest_path}: format_version is {json.dumps(version)[:64]} and not "
+                         f"{FORMAT_VERSION}, as this trainer writes it; {remedy}")
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise ValueError(f"{manifest_path}: files is {json.dumps(files)[:64]}; it must be a table; {remedy}")
+    for name in files:
+        if Path(name).name != name or not _is_of_snapshot(Path(name)):
+            raise ValueError(f'{manifest_path}: files has "{name[:64]}", which this trainer did not write; {remedy}')
+    return list(files)
+
+
+def _is_of_snapshot(path):
+    return path.suffix in (".jsonl", ".safetensors") or path.name == BLEND_FILE
 
 
 def update_files(directory):
@@ -95,7 +142,7 @@ def update_files(directory):
 
 def update_metrics(directory, metrics):
     """Adds to the metrics of a finished snapshot's manifest."""
-    path = Path(directory) / "manifest.json"
+    path = Path(directory) / _MANIFEST
     manifest = read_manifest(directory)
     manifest["metrics"].update(metrics)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"

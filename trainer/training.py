@@ -24,11 +24,12 @@ def train(config_path, checkpoints=None):
     run = _Training(config_path, checkpoints)
     for ranker in run.rankers:
         ranker.manifest()  # refuses what cannot be served, before the work
+    output = Path(run.config["snapshot"]["output"])
+    snapshot.files_to_replace(output)  # refuses what must stay, likewise
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         draft = Path(work) / "snapshot"
         draft.mkdir()
         run.snapshot(draft, work)
-        output = Path(run.config["snapshot"]["output"])
         _replace(draft, output)
     print(f"wrote {output}")
 
@@ -516,8 +517,8 @@ def _claim(directory, digests):
 def _replace(draft, output):
     """Copies the draft's files to `output`, the manifest last, and removes what the old one listed and
     the new one does not."""
+    old = snapshot.files_to_replace(output)
     output.mkdir(parents=True, exist_ok=True)
-    old = snapshot.read_manifest(output)["files"] if (output / "manifest.json").exists() else {}
     for path in sorted(draft.iterdir(), key=lambda path: path.name == "manifest.json"):
         shutil.copyfile(path, output / path.name)
     for name in old:

@@ -244,6 +244,18 @@ class TrainingTest(unittest.TestCase):
                          ["README", "b.safetensors", "c.safetensors", "manifest.json"])
         self.assertEqual((output / "b.safetensors").read_bytes(), b"draft")
 
+    def test_a_directory_of_other_files_stays_as_it_is(self):
+        output = self.work / "theirs"
+        output.mkdir()
+        (output / "manifest.json").write_text('{"files": {"photo.jpg": {}}}')
+        (output / "photo.jpg").write_text("mine")
+        draft = self.work / "draft-beside-theirs"
+        draft.mkdir()
+        for write in (lambda: training.train(self._config("theirs")), lambda: training._replace(draft, output)):
+            with self.assertRaisesRegex(ValueError, "theirs/manifest.json: format_version is null"):
+                write()
+        self.assertEqual((output / "photo.jpg").read_text(), "mine")
+
     def test_an_ablation_is_compared_but_not_trained_into_a_snapshot(self):
         before = {path.name: path.read_bytes() for path in (self.work / "whole").iterdir()}
         config = self._config("whole", macgnn='without = ["recent"]', surge='without = ["fusion"]')
