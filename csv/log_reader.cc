@@ -45,21 +45,19 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::Next() {
   if (source_ == nullptr) {
     if (fatal_ = Begin(); !fatal_.ok()) return fatal_;
   }
-  const absl::StatusOr<std::optional<LogRecord>> record = source_->Next();
-  if (!record.ok()) {
-    return fatal_ = absl::DataLossError(fmt::format("behind record {}: {}", record_,
-                                                    std::string(record.status().message())));
+  while (true) {
+    const absl::StatusOr<std::optional<LogRecord>> record = source_->Next();
+    if (!record.ok()) {
+      return fatal_ = absl::DataLossError(fmt::format("behind record {}: {}", record_,
+                                                      std::string(record.status().message())));
+    }
+    if (!record->has_value()) return std::nullopt;
+    ++record_;
+    ++summary_.records;
+    if (!(*record)->wrong.empty()) return LeaveOut((*record)->reason, (*record)->wrong);
+    absl::StatusOr<std::optional<LogEvent>> event = MakeEvent((*record)->fields);
+    if (!event.ok() || event->has_value()) return event;
   }
-  if (!record->has_value()) return std::nullopt;
-  ++record_;
-  ++summary_.records;
-  if (!(*record)->wrong.empty()) return LeaveOut((*record)->reason, (*record)->wrong);
-  absl::StatusOr<LogEvent> event = MakeEvent((*record)->fields);
-  if (!event.ok()) return event.status();
-  ++summary_.events;
-  summary_.out_of_order += event->time_us < newest_us_ ? 1 : 0;
-  newest_us_ = std::max(newest_us_, event->time_us);
-  return std::optional<LogEvent>(*std::move(event));
 }
 
 absl::Status LogReader::Begin() {
@@ -138,6 +136,13 @@ std::string_view LogReader::NameIn(LogField field) const {
   return column.empty() ? NameOf(field) : column;
 }
 
+uint64_t LogSummary::bad_records() const {
+  uint64_t bad = left_out_records();
+  for (const auto& [reason, of_reason] : left_out)
+    bad -= of_reason.asked_for ? of_reason.records : 0;
+  return bad;
+}
+
 absl::Status LogReader::LeaveOut(std::string_view reason, std::string_view what) {
   LogSummary::LeftOut& left_out = summary_.left_out[std::string(reason)];
   std::string message = fmt::format("record {}: {}", record_, what);
@@ -165,15 +170,22 @@ absl::Status LogReader::ReadWeight(const std::string& text, LogEvent& event) {
   return absl::OkStatus();
 }
 
-absl::Status LogReader::CheckRating(const std::string& text) {
-  if (!options_.rating_min.has_value() || text.empty()) return absl::OkStatus();
+absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
+  if (!options_.rating_min.has_value() || text.empty()) return false;
   const std::optional<double> rating = ParseNumber(text);
-  if (rating.has_value() && *rating >= *options_.rating_min) return absl::OkStatus();
-  return Bad(kRatingField, rating.has_value() ? "below the least" : "that is no number", text,
-             fmt::format("it must be a number, at least {}", *options_.rating_min));
+  if (!rating.has_value()) {
+    return Bad(kRatingField, "that is no number", text, "it must be a number, or empty");
+  }
+  if (*rating >= *options_.rating_min) return false;
+  const std::string reason = fmt::format("{} below the least", NameIn(kRatingField));
+  LeaveOut(reason, fmt::format("{} is {}, below {}", NameIn(kRatingField), ShownText(text),
+                               *options_.rating_min))
+      .IgnoreError();
+  summary_.left_out[reason].asked_for = true;
+  return true;
 }
 
-absl::StatusOr<LogEvent> LogReader::MakeEvent(const LogFields& fields) {
+absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fields) {
   for (size_t i = 0; i < kLogFieldCount; ++i) {
     const auto field = static_cast<LogField>(i);
     if (!IsUtf8(fields[field])) {
@@ -196,8 +208,13 @@ absl::StatusOr<LogEvent> LogReader::MakeEvent(const LogFields& fields) {
                  .weight = std::nullopt,
                  .event_id = fields[kEventIdField]};
   if (absl::Status s = ReadWeight(fields[kWeightField], event); !s.ok()) return s;
-  if (absl::Status s = CheckRating(fields[kRatingField]); !s.ok()) return s;
+  const absl::StatusOr<bool> rated_lower = IsRatedLower(fields[kRatingField]);
+  if (!rated_lower.ok()) return rated_lower.status();
+  if (*rated_lower) return std::nullopt;
   ++summary_.times[static_cast<size_t>(time->form)];
+  ++summary_.events;
+  summary_.out_of_order += event.time_us < newest_us_ ? 1 : 0;
+  newest_us_ = std::max(newest_us_, event.time_us);
   return event;
 }
 

@@ -47,7 +47,8 @@ inline constexpr int64_t kLogWeightMax = 1'000'000;
 struct LogSummary {
   struct LeftOut {
     uint64_t records = 0;
-    std::string first;  // why, of the first of them
+    std::string first;       // why, of the first of them
+    bool asked_for = false;  // by Options::rating_min
   };
   uint64_t records = 0;
   uint64_t events = 0;
@@ -56,6 +57,8 @@ struct LogSummary {
   std::array<uint64_t, static_cast<size_t>(TimeForm::kCount)> times{};  // in each form
 
   uint64_t left_out_records() const { return records - events; }
+  // Those that nobody asked to leave out.
+  uint64_t bad_records() const;
 };
 
 // How the log is read, for people.
@@ -85,12 +88,12 @@ class LogReader {
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 
-  // The next event; nullopt at the end. InvalidArgument for a record that is none, naming the
-  // record, the field, the value and what would be right: the next call goes on behind it, unless
-  // `ended`. InvalidArgument, and `ended`, when the columns cannot be told. DataLoss, and `ended`,
-  // when the rest cannot be read (a quotation that is broken or never closed, a line that is too
-  // long, a failing disk): what precedes the damage was returned. What ended the reading is said
-  // again by every further call.
+  // The next event, past what is rated lower; nullopt at the end. InvalidArgument for a record that
+  // is none, naming the record, the field, the value and what would be right: the next call goes on
+  // behind it, unless `ended`. InvalidArgument, and `ended`, when the columns cannot be told.
+  // DataLoss, and `ended`, when the rest cannot be read (a quotation that is broken or never
+  // closed, a line that is too long, a failing disk): what precedes the damage was returned. What
+  // ended the reading is said again by every further call.
   absl::StatusOr<std::optional<LogEvent>> Next();
   bool ended() const { return !fatal_.ok(); }
 
@@ -102,9 +105,11 @@ class LogReader {
  private:
   absl::Status Begin();
   absl::Status BeginCsv(std::string_view first_line);
-  absl::StatusOr<LogEvent> MakeEvent(const LogFields& fields);
+  // nullopt: it is rated lower.
+  absl::StatusOr<std::optional<LogEvent>> MakeEvent(const LogFields& fields);
   absl::Status ReadWeight(const std::string& text, LogEvent& event);
-  absl::Status CheckRating(const std::string& text);
+  // Notes one that is rated lower; InvalidArgument when the text is no number.
+  absl::StatusOr<bool> IsRatedLower(const std::string& text);
   // Notes that the record is left out, for this kind of reason; the error of it.
   absl::Status LeaveOut(std::string_view reason, std::string_view what);
   absl::Status Bad(LogField field, std::string_view reason, std::string_view value,

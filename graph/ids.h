@@ -15,8 +15,8 @@ enum class UserIndex : uint32_t {};
 constexpr uint32_t ToInt(ItemIndex item) { return static_cast<uint32_t>(item); }
 constexpr uint32_t ToInt(UserIndex user) { return static_cast<uint32_t>(user); }
 
-// Number of a behaviour cluster ("macro node" in the MacGNN paper): 0..P-1 of users, 0..Q-1 of
-// items.
+// Number of a behaviour cluster: 0..P-1 of users, 0..Q-1 of items. The MacGNN paper, and so the
+// API, calls clusters macro nodes.
 using Cluster = uint32_t;
 
 // Position of an interaction in the log, from 1; 0 is "before the first".

@@ -1,6 +1,7 @@
 #include "program/run_main.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -18,6 +19,18 @@ void OpenClosedStandardStreams() {
   }
 }
 
+// Of what is safe in a handler alone. RocksDB would wait for ever to close a database whose file
+// ended in the middle of a write.
+void EndForFileSize(int /*signal*/) {
+  constexpr char kMessage[] =
+      "a file would be larger than this process may write: raise the limit (ulimit -f)\n";
+  static_cast<void>(!::write(STDERR_FILENO, kMessage, sizeof kMessage - 1));
+  ::_exit(EXIT_FAILURE);
+}
+
+// What a body printed last is still to be written when it returns.
+bool WriteOutStandardOutput() { return ::fflush(stdout) == 0 && ::ferror(stdout) == 0; }
+
 }  // namespace
 
 void PrintError(const char* program, const char* message) {
@@ -26,10 +39,17 @@ void PrintError(const char* program, const char* message) {
 
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv) {
   OpenClosedStandardStreams();
+  struct sigaction action {};
+  action.sa_handler = EndForFileSize;
+  ::sigaction(SIGXFSZ, &action, nullptr);
   int status = EXIT_FAILURE;
   try {
     status = body(argc, argv);
-    if (status == EXIT_SUCCESS) return status;
+    if (status == EXIT_SUCCESS) {
+      if (WriteOutStandardOutput()) return status;
+      status = EXIT_FAILURE;
+      PrintError(program, "standard output cannot be written: the answer is cut off");
+    }
   } catch (const std::bad_alloc&) {
     PrintError(program, "the system has no more memory for this process");
   } catch (const std::exception& error) {

@@ -6,10 +6,10 @@ namespace groundswell {
 
 // Runs `body` and returns its exit status. Before it, standard streams that the caller closed are
 // opened on /dev/null: else the next file or socket would get their number, and an error message
-// would be written into it. An exception that leaves `body` (memory that cannot be had, standard
-// output that is full) is named on standard error, as far as that can be written, and makes the
-// status EXIT_FAILURE. With any status but EXIT_SUCCESS the process ends here, without the handlers
-// of exit.
+// would be written into it. SIGXFSZ is an error like others. An exception that leaves `body`
+// (memory that cannot be had), and standard output that cannot be written, is named on standard
+// error, as far as that can be written, and makes the status EXIT_FAILURE. With any status but
+// EXIT_SUCCESS the process ends here, without the handlers of exit.
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv);
 
 // `message` as "program: message" on standard error. Where that cannot be written, nothing is: an

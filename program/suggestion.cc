@@ -16,20 +16,6 @@ namespace {
 
 constexpr size_t kWordBytesMax = 64;  // longer ones are no misspelt words
 
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
 // Of the application and of the subcommands that were chosen.
 std::vector<const CLI::App*> Chosen(const CLI::App& app) {
   std::vector<const CLI::App*> chosen = {&app};
@@ -59,12 +45,26 @@ std::vector<std::string> SubcommandsOf(const CLI::App& app) {
 
 }  // namespace
 
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
 std::optional<std::string> NearestWord(std::string_view word, std::span<const std::string> known) {
   if (word.size() > kWordBytesMax) return std::nullopt;
   std::optional<std::string> nearest;
   size_t least = std::max<size_t>(word.size() / 3, 1) + 1;
   for (const std::string& one : known) {
-    const size_t distance = Distance(word, one);
+    const size_t distance = EditDistance(word, one);
     if (distance >= least) continue;
     least = distance;
     nearest = one;

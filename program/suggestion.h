@@ -2,6 +2,7 @@
 #ifndef GROUNDSWELL_PROGRAM_SUGGESTION_H_
 #define GROUNDSWELL_PROGRAM_SUGGESTION_H_
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,10 @@ class ParseError;
 }  // namespace CLI
 
 namespace groundswell {
+
+// The fewest letters that must be put in, taken out or replaced to make one of the other
+// (Levenshtein's distance).
+size_t EditDistance(std::string_view a, std::string_view b);
 
 // The nearest of `known` to `word`, if it is near enough to be a misspelling; the first on a tie.
 std::optional<std::string> NearestWord(std::string_view word, std::span<const std::string> known);

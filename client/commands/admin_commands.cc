@@ -21,6 +21,7 @@
 #include "client/events/event_reader.h"
 #include "client/terminal/table.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "program/standard_error.h"
 
 namespace groundswell {
 namespace {
@@ -76,8 +77,8 @@ void PrintLog(CommandContext& context, v1::ReadLogRequest request) {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     return context.Fail(absl::ResourceExhaustedError("the output cannot be written"));
   }
-  fmt::print(stderr, "{} interactions; {} entries that are none (redacted, changes) left out\n",
-             printed, left_out);
+  PrintToStandardError("{} interactions; {} entries that are none (redacted, changes) left out\n",
+                       printed, left_out);
   if (!status.ok()) context.Fail(ToStatus(status));
 }
 

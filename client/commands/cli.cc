@@ -15,6 +15,7 @@
 #include "client/commands/commands.h"
 #include "client/listener_probe.h"
 #include "program/run_main.h"
+#include "program/standard_error.h"
 #include "program/suggestion.h"
 
 namespace groundswell {
@@ -53,10 +54,10 @@ void CommandContext::Fail(const absl::Status& status) {
   if (json) {
     const nlohmann::ordered_json object = {
         {"error", {{"code", absl::StatusCodeToString(status.code())}, {"message", message}}}};
-    fmt::print(stderr, "{}\n",
-               object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    PrintToStandardError(
+        "{}\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
-    fmt::print(stderr, "groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
+    PrintToStandardError("groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
   }
   exit_code = kExitError;
 }

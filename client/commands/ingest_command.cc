@@ -17,6 +17,7 @@
 #include "client/events/event_sender.h"
 #include "client/events/resume_file.h"
 #include "client/terminal/progress_bar.h"
+#include "program/standard_error.h"
 
 namespace groundswell {
 namespace {
@@ -87,8 +88,8 @@ absl::Status Begin(const IngestFlags& flags, const ResumePoint& dealt_with,
   if (absl::Status s = reading->Open(); !s.ok()) return s;
   absl::Status passed = PassOver(dealt_with, *reading);
   if (!absl::IsFailedPrecondition(passed) || flags.events.IsStandardInput()) return passed;
-  fmt::print(stderr, "--resume-file \"{}\" is of another file: beginning at the first record\n",
-             flags.resume_file);
+  PrintToStandardError("--resume-file \"{}\" is of another file: beginning at the first record\n",
+                       flags.resume_file);
   reading.emplace(flags);
   return reading->Open();
 }
@@ -133,9 +134,9 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   GroupedReasons all = totals.reasons;
   uint64_t bad_records = 0;  // the one that ended the reading is the error itself
   for (const auto& [reason, left_out] : read.left_out) {
-    if (!flags.events.skip_bad_records) break;
+    if (!flags.events.skip_bad_records && !left_out.asked_for) continue;
     all.Add(left_out.first, left_out.records);
-    bad_records += left_out.records;
+    if (!left_out.asked_for) bad_records += left_out.records;
   }
   const std::vector<std::string> reasons = all.ToStrings();
   if (context.json) {

@@ -84,6 +84,15 @@ std::string TomlText(const std::string& text) {
   return quoted + '"';
 }
 
+// Neither is a file beside it.
+absl::Status CheckNothingThere(const std::string& path) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(path, error))) return absl::OkStatus();
+  return absl::AlreadyExistsError(fmt::format(
+      "\"{}\" is there already and would be replaced; move it away, or choose another --data",
+      path));
+}
+
 // What the server is told: so that it can be started again by it alone.
 absl::Status WriteConfig(const QuickstartFlags& flags, const LogScan& scan,
                          const std::string& path) {
@@ -101,7 +110,9 @@ absl::Status WriteConfig(const QuickstartFlags& flags, const LogScan& scan,
   return absl::UnavailableError(fmt::format("cannot write \"{}\"", path));
 }
 
-absl::Status SendLog(const QuickstartFlags& flags, const LogScan& scan, Client& client) {
+// How many were refused.
+absl::StatusOr<uint64_t> SendLog(const QuickstartFlags& flags, const LogScan& scan,
+                                 Client& client) {
   EventFile file;
   if (absl::Status s = file.Open(flags.events); !s.ok()) return s;
   EventReader::Options options = flags.events.ReaderOptions();
@@ -128,7 +139,8 @@ absl::Status SendLog(const QuickstartFlags& flags, const LogScan& scan, Client& 
   for (const std::string& reason : totals.reasons.ToStrings()) {
     fmt::print("  refused: {}\n", reason);
   }
-  return status;
+  if (!status.ok()) return status;
+  return totals.refused;
 }
 
 absl::Status AwaitApplied(Client& client) {
@@ -162,12 +174,22 @@ void PrintHowToGoOn(const QuickstartFlags& flags, const OwnServer& server,
   std::fflush(stdout);
 }
 
+// What is not in the lists was named above; whether that is well, the caller says.
+absl::Status CheckWhole(const QuickstartFlags& flags, const LogScan& scan, uint64_t refused) {
+  const uint64_t missing = scan.summary.bad_records() + refused;
+  if (missing == 0 || flags.events.skip_bad_records) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("{} of {} records are not in it, as said above; --skip-bad-records allows that",
+                  missing, scan.summary.records));
+}
+
 absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, CommandContext& context,
                       OwnServer& server) {
   context.connection = {.address = fmt::format("127.0.0.1:{}", server.grpc_port())};
   context.timeout_ms = std::max(context.timeout_ms, kRecommendTimeoutMs);
   Client client = context.MakeClient();
-  if (absl::Status s = SendLog(flags, scan, client); !s.ok()) return s;
+  const absl::StatusOr<uint64_t> refused = SendLog(flags, scan, client);
+  if (!refused.ok()) return refused.status();
   if (absl::Status s = AwaitApplied(client); !s.ok()) return s;
   v1::RecommendRequest request;
   request.set_user_id(flags.user.empty() ? scan.newest_user : flags.user);
@@ -183,7 +205,7 @@ absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, Command
     }
     std::this_thread::sleep_for(kLookInterval);
   }
-  return absl::OkStatus();
+  return CheckWhole(flags, scan, *refused);
 }
 
 absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
@@ -196,18 +218,23 @@ absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
     if (!beside.ok()) return beside.status();
     flags.server_program = *std::move(beside);
   }
+  const std::string config = flags.data_dir + ".toml";
   const absl::StatusOr<LogScan> scan = ScanLog(flags);
   if (!scan.ok()) return scan.status();
   fmt::print("{}", Describe(*scan, flags.events.file));
   std::fflush(stdout);
   if (absl::Status s = MakeDataDir(flags.data_dir); !s.ok()) return s;
-  const std::string config = flags.data_dir + ".toml";
+  if (absl::Status s = CheckNothingThere(config); !s.ok()) return s;
   if (absl::Status s = WriteConfig(flags, *scan, config); !s.ok()) return s;
   auto server = OwnServer::Start({.program = flags.server_program,
                                   .arguments = {"serve", "--config", config},
                                   .log_file = flags.data_dir + ".log"},
                                  Interrupted);
-  if (!server.ok()) return server.status();
+  if (!server.ok()) {
+    std::error_code error;
+    fs::remove(config, error);  // so that another try can be made
+    return server.status();
+  }
   absl::Status served = ServeLog(flags, *scan, context, **server);
   const int exit_status = (*server)->Stop();
   if (!served.ok()) return served;
@@ -224,6 +251,7 @@ void AddQuickstartCommand(CLI::App& app, CommandContext& context) {
       "quickstart", "From a log to recommendations: starts a server of its own and fills it");
   auto flags = std::make_shared<QuickstartFlags>();
   flags->events.AddColumnsTo(command);
+  flags->events.AddSkipTo(command);
   command.add_option("--data", flags->data_dir, "New directory of the server's data")
       ->capture_default_str();
   command.add_option("--show-user", flags->user,

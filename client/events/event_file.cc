@@ -40,8 +40,12 @@ void EventFileFlags::AddTo(CLI::App& command) {
       "--id-prefix", id_prefix,
       "Event ids of records without one are PREFIX:RECORD (default: made of what the record says, "
       "so that it counts once wherever it is read from)");
+  AddSkipTo(command);
+}
+
+void EventFileFlags::AddSkipTo(CLI::App& command) {
   command.add_flag("--skip-bad-records", skip_bad_records,
-                   "Count records that are no interactions instead of stopping at the first");
+                   "Leave out records that are no interactions, and count them");
 }
 
 EventReader::Options EventFileFlags::ReaderOptions() const {

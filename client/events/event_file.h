@@ -33,6 +33,8 @@ struct EventFileFlags {
   void AddTo(CLI::App& command);
   // Only the file, and what its columns are.
   void AddColumnsTo(CLI::App& command);
+  // Only --skip-bad-records.
+  void AddSkipTo(CLI::App& command);
   EventReader::Options ReaderOptions() const;
   bool IsStandardInput() const { return file == "-"; }
 };

@@ -23,8 +23,8 @@ struct ResumePoint {
 // Thread-safe. The file holds the record's number, a blank and the hash.
 class ResumeFile {
  public:
-  // An empty path: nothing is remembered.
-  explicit ResumeFile(std::string path) : path_(std::move(path)) {}
+  // An empty path: nothing is remembered. A symbolic link is followed and stays one.
+  explicit ResumeFile(const std::string& path);
 
   // The beginning when there is no file yet; InvalidArgument when it holds something else.
   absl::StatusOr<ResumePoint> Read() const;

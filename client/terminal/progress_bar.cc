@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "program/standard_error.h"
+
 namespace groundswell {
 namespace {
 
@@ -31,7 +33,7 @@ void ProgressBar::Update(uint64_t done, const std::string& note) {
 
 void ProgressBar::Finish(uint64_t done, const std::string& note) {
   Show(done, note);
-  if (terminal_) fmt::print(stderr, "\n");
+  if (terminal_) PrintToStandardError("\n");
 }
 
 void ProgressBar::Show(uint64_t done, const std::string& note) {
@@ -42,8 +44,8 @@ void ProgressBar::Show(uint64_t done, const std::string& note) {
     bar = fmt::format(" [{}{}] {:3.0f}%", std::string(filled, '#'),
                       std::string(kWidth - filled, '.'), share * 100);
   }
-  fmt::print(stderr, "{}{}{} {}{}", terminal_ ? "\r\x1b[K" : "", label_, bar, note,
-             terminal_ ? "" : "\n");
+  PrintToStandardError("{}{}{} {}{}", terminal_ ? "\r\x1b[K" : "", label_, bar, note,
+                       terminal_ ? "" : "\n");
 }
 
 }  // namespace groundswell

@@ -319,6 +319,7 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
   if (outcome == FoldOutcome::kForgotten) RedactLate(offset, interaction, batch);
   if (outcome != FoldOutcome::kApplied) return outcome;
 
+  // The learner sees the state before the interaction, in which a new item must have its index.
   const ItemIndex item = creates_item ? CreateItemOf(interaction.item_id, batch) : *known;
   if (interaction.weight > 0 && options_.learning.before_applied) {
     options_.learning.before_applied({.offset = offset,
@@ -332,6 +333,8 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
                    .clusters_of = state_.snapshot_digest};
     Create(user_id, new_cluster->cluster, touched);
   }
+  // Before anything depends on them: whoever folds the log again, over another snapshot too, takes
+  // the same cluster and creates the same item.
   RecordDecisions(offset, interaction, new_cluster, creates_item, batch);
   UserState& user = *touched.state;
   touched.changed = true;

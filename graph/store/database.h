@@ -152,6 +152,8 @@ class Database {
   // A consistent copy of the whole database into a directory that is not there yet; on the same
   // disk it costs no space (hard links). Writing goes on meanwhile.
   absl::Status Backup(const std::string& directory) const;
+  // RocksDB writes a backup under its name with this behind it first, and empties what is there.
+  static constexpr char kBackupStagingSuffix[] = ".tmp";
   // Reads every block and compares checksums.
   absl::Status VerifyFiles() const;
   // Lets a database that stopped after a full disk write again. OK when there was nothing to do.

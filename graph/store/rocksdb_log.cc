@@ -207,7 +207,7 @@ absl::Status RocksdbLog::MakeRoomForProducer(Group& group) {
   if (silent == producers_.end() || !group.silent_producer.empty() ||
       group.producers.contains(silent->first) ||
       silent->second.last_offset > end() - options_.event_ids_max) {
-    return absl::ResourceExhaustedError(fmt::format(
+    return absl::FailedPreconditionError(fmt::format(  // to try again would not help
         "{} producers are known, and each was heard of within the newest {} interactions; use "
         "fewer producer ids, or raise log.producers_max",
         producers_.size(), options_.event_ids_max));

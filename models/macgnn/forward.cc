@@ -343,6 +343,8 @@ void FirstLayerOfVariants(const MacgnnWeights& weights, std::span<const UserFeat
   if (!Attends(weights)) return;
   Multiply(MatrixOf(scratch.node_weights, shape.item_nodes), MatrixOf(weights.items.node_values, h),
            {scratch.pair_input.data(), 2 * h}, rows, h, shape.item_nodes);
+  // The pair layer's inputs are [i1 | ir | u1 | ur]: the first two are in item_fc0 already, since
+  // they are the same for all variants.
   const float* of_u1 = weights.pair_layer.values.data() + (h + shape.d) * hidden1;
   Multiply(MatrixOf(scratch.pair_input, 2 * h), {of_u1, hidden1}, {scratch.fc0.data(), hidden1},
            rows, hidden1, 2 * h, /*accumulate=*/true);
@@ -465,6 +467,8 @@ bool MacgnnScoreVariants(const MacgnnWeights& weights, std::span<const UserFeatu
   if (variants.empty() || n == 0) return true;
   if (!has_time()) return false;
   PrepareVariants(weights, variants[0], items, scratch);
+  // As many variants as fill the block: their rows are one product. At least one, since n items are
+  // at most a block.
   const size_t at_once = scratch.block_size / n;
   for (size_t begin = 0; begin < variants.size(); begin += at_once) {
     if (!has_time()) return false;

@@ -62,6 +62,7 @@ class MacgnnRanker final : public Ranker {
                      RankerScratch& scratch, const std::function<bool()>& has_time,
                      std::span<float> logits) const override {
     auto& of_macgnn = static_cast<MacgnnScratch&>(scratch);
+    // What is explained is a difference of two logits, which may be less than bf16 rounds away.
     of_macgnn.products.in_f32 = true;
     const bool done = MacgnnScoreVariants(weights_, variants, items, of_macgnn, has_time, logits);
     of_macgnn.products.in_f32 = false;

@@ -150,6 +150,8 @@ MacgnnSide ReadSide(MacgnnTensorReader& reader, const std::string& prefix, size_
   const auto key = reader.Read(aggregator + "K_w.weight", {h, d});
   const auto value = reader.Read(aggregator + "V_w.weight", {h, d});
   if (!reader.status().ok()) return {};
+  // Queries and keys meet in inner products alone, so their two matrices become one here: a request
+  // multiplies by d x d where it would multiply by two of h x d, and a cluster's part is known.
   MacgnnSide side{.value = Transposed(value, d), .score = {}, .node_values = {}, .node_scores = {}};
   side.score = Product(Transposed(query, d), key, h, d, 1 / std::sqrt(static_cast<double>(h)));
   side.node_values = Product(embeddings, side.value, d, h);
@@ -241,7 +243,8 @@ absl::Status SplitFirstLayer(MacgnnWeights& weights) {
   const auto [d, h] = std::pair(weights.shape.d, weights.shape.h);
   const size_t hidden1 = weights.shape.hidden1;
   const std::vector<float> transposed = Transposed(weights.mlp0, weights.shape.concat());
-  // Rows of it from `begin` of the user's or the item's half.
+  // Rows of it from `begin` of the user's or the item's half, whose inputs are [embedding | one-hop
+  // | two-hop | recent] of d, h, h and h numbers.
   const auto append = [&](size_t half, size_t begin, size_t count, std::vector<float>& to) {
     const auto from = transposed.begin() +
                       static_cast<ptrdiff_t>((half * weights.shape.half() + begin) * hidden1);
@@ -263,6 +266,8 @@ absl::Status SplitFirstLayer(MacgnnWeights& weights) {
   weights.item_layer = *std::move(item_layer);
   if (!attends) return absl::OkStatus();
 
+  // ir is V of a sum of the newest users' embeddings: V and the layer's rows become one matrix,
+  // which takes the sum, half as wide.
   std::vector<float> ir;
   append(1, d + 2 * h, h, ir);
   const std::vector<float> of_sum = Product(weights.users.value, ir, h, hidden1);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "graph/log/interaction.h"
+#include "program/suggestion.h"
 #include "server/config/config_keys.h"
 #include "server/rpc/status_details.h"
 
@@ -226,20 +227,6 @@ bool IsOfKnownSection(std::string_view variable) {
   return std::ranges::any_of(ConfigKeys(), [variable](const ConfigKey& key) {
     return variable.starts_with(VariableOf(SectionOf(key.name)) + "_");
   });
-}
-
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
 }
 
 std::string TomlValue(const ConfigKey& key, Config& config) {

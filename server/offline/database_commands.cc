@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "program/standard_error.h"
 #include "server/offline/recovery.h"
 
 namespace groundswell {
@@ -34,9 +35,9 @@ void ShowProgress(std::string_view what, uint64_t done, uint64_t total) {
   static std::string last;
   if (!terminal && what == last) return;
   last = what;
-  fmt::print(stderr, "{}{} {}{}", terminal ? "\r" : "", what,
-             total == 0 ? std::string() : fmt::format("{} of {}", done, total),
-             terminal && done < total ? "" : "\n");
+  PrintToStandardError("{}{} {}{}", terminal ? "\r" : "", what,
+                       total == 0 ? std::string() : fmt::format("{} of {}", done, total),
+                       terminal && done < total ? "" : "\n");
 }
 
 absl::StatusOr<int> RunVerify(const DatabaseFlags& flags) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 namespace groundswell {
@@ -45,8 +46,11 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(const std::stri
   text.append((kAlignment - (sizeof(uint64_t) + text.size()) % kAlignment) % kAlignment, ' ');
 
   std::unique_ptr<FeatureFile> file(new FeatureFile);
-  file->path_ = path;
-  const std::string partial = path + ".partial";
+  // The file takes the place of what the links lead to, not of a link.
+  std::error_code unresolved;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path, unresolved);
+  file->path_ = unresolved ? path : target.string();
+  const std::string partial = file->path_ + ".partial";
   const size_t data_begin = sizeof(uint64_t) + text.size();
   const int descriptor = ::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) return FeatureFileError("create", partial);

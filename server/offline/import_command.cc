@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "graph/state/neighbor_lists.h"
+#include "program/standard_error.h"
 #include "server/offline/import.h"
 #include "server/process/signals.h"
 
@@ -25,8 +26,8 @@ absl::StatusOr<int> RunImport(const ImportOptions& options) {
       [&](std::string_view step, uint64_t done, uint64_t total) {
         if (!terminal && step == last_step) return;
         last_step = step;
-        fmt::print(stderr, "{}import: {:<26} {:>12} of {}{}", terminal ? "\r" : "", step, done,
-                   total, terminal && done < total ? "" : "\n");
+        PrintToStandardError("{}import: {:<26} {:>12} of {}{}", terminal ? "\r" : "", step, done,
+                             total, terminal && done < total ? "" : "\n");
       },
       Interrupted);
   if (!report.ok()) return report.status();

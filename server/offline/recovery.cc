@@ -35,6 +35,7 @@ absl::Status CopyDirectory(const std::string& from, const std::string& to,
        file.increment(error)) {
     if (!file->is_regular_file(error) || file->path().filename() == "LOCK") continue;
     fs::copy_file(file->path(), fs::path(to) / file->path().filename(), error);
+    if (error) break;  // the next step would forget it
     progress("copying", ++done, total);
   }
   if (!error) return absl::OkStatus();

@@ -22,6 +22,7 @@
 #include "index/vectors/live_vectors.h"
 #include "models/files/manifest.h"
 #include "models/snapshot/snapshot.h"
+#include "program/standard_error.h"
 #include "server/offline/feature_file.h"
 #include "server/offline/feature_rows.h"
 #include "server/offline/past_log.h"
@@ -68,9 +69,9 @@ absl::Status WriteGraph(const std::string& path, std::span<const UserState> user
 void ShowProgress(size_t done, size_t total, std::chrono::steady_clock::time_point start) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  fmt::print(stderr, "{}replay: {} of {} events, {:.0f} events/s{}", terminal ? "\r" : "", done,
-             total, static_cast<double>(done) / std::max(elapsed.count(), 1e-9),
-             terminal && done < total ? "" : "\n");
+  PrintToStandardError("{}replay: {} of {} events, {:.0f} events/s{}", terminal ? "\r" : "", done,
+                       total, static_cast<double>(done) / std::max(elapsed.count(), 1e-9),
+                       terminal && done < total ? "" : "\n");
 }
 
 // The graph as it is while the events pass, with the rules by which the server folds them.
@@ -241,12 +242,12 @@ void FoldInto(PassingGraph& passing, const PastLog::Event& event, Offset offset,
 
 void ShowNotFolded(const NotFolded& not_folded) {
   if (not_folded.below_zero > 0) {
-    fmt::print(stderr, "replay: does not fold {} events that take back more than there was\n",
-               not_folded.below_zero);
+    PrintToStandardError("replay: does not fold {} events that take back more than there was\n",
+                         not_folded.below_zero);
   }
   if (not_folded.overflow > 0) {
-    fmt::print(stderr, "replay: does not fold {} events beyond a sum of {}\n", not_folded.overflow,
-               kTotalCountMax);
+    PrintToStandardError("replay: does not fold {} events beyond a sum of {}\n",
+                         not_folded.overflow, kTotalCountMax);
   }
 }
 
@@ -344,8 +345,9 @@ absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, c
   if (!folded.ok()) return folded;
   if (absl::Status s = maker.Finish(); !s.ok()) return s;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  fmt::print(stderr, "replay: wrote {} rows of {} events to {}, {:.0f} rows/s\n", count * items,
-             count, options.rows_out, static_cast<double>(count * items) / elapsed.count());
+  PrintToStandardError("replay: wrote {} rows of {} events to {}, {:.0f} rows/s\n", count * items,
+                       count, options.rows_out,
+                       static_cast<double>(count * items) / elapsed.count());
   return absl::OkStatus();
 }
 
@@ -379,8 +381,8 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
       ReadPastLog(options.events_path, *files, options.weights, options.creates_items);
   if (!log.ok()) return log.status();
   if (log->left_out > 0) {
-    fmt::print(stderr, "replay: leaves out {} events on items outside the snapshot\n",
-               log->left_out);
+    PrintToStandardError("replay: leaves out {} events on items outside the snapshot\n",
+                         log->left_out);
   }
 
   if (absl::Status s = CheckOptions(options, *snapshot, *log); !s.ok()) return s;
@@ -391,10 +393,10 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
                             : WriteRows(options, *snapshot, *log, passing, cancelled);
   if (!folded.ok() || options.graph_out.empty()) return folded;
   if (absl::Status s = WriteGraph(options.graph_out, passing.UsersOfSnapshot()); !s.ok()) return s;
-  fmt::print(stderr, "replay: wrote the graph to {}\n", options.graph_out);
+  PrintToStandardError("replay: wrote the graph to {}\n", options.graph_out);
   if (passing.NewUserCount() > 0) {
-    fmt::print(stderr, "replay: leaves out of it {} users who are not in the snapshot\n",
-               passing.NewUserCount());
+    PrintToStandardError("replay: leaves out of it {} users who are not in the snapshot\n",
+                         passing.NewUserCount());
   }
   return absl::OkStatus();
 }

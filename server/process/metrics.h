@@ -247,10 +247,6 @@ class LevelMetrics {
   prometheus::Gauge* adjacency_bytes_ = nullptr;
 };
 
-// By model, how far its logits are from those of the snapshot's examples at most; and RocksDB's
-// figures by name.
-using NamedValues = std::vector<std::pair<std::string, double>>;
-
 // What answers: the snapshot, its index and its models.
 class ServedMetrics {
  public:

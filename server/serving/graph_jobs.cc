@@ -103,21 +103,29 @@ absl::StatusOr<Verification> GraphJobs::Verify() {
 }
 
 absl::Status GraphJobs::Backup(const std::string& directory) {
+  namespace fs = std::filesystem;
   std::error_code error;
-  if (std::filesystem::exists(directory, error)) {
-    return absl::AlreadyExistsError(
-        fmt::format("directory \"{}\" is there already; name one that is not", directory));
+  fs::path wanted = fs::path(directory).lexically_normal();
+  if (!wanted.has_filename()) wanted = wanted.parent_path();  // a slash at its end
+  const fs::path staged = wanted.string() + Database::kBackupStagingSuffix;
+  for (const fs::path& path : {wanted, staged}) {
+    if (fs::symlink_status(path, error).type() != fs::file_type::not_found) {
+      return absl::AlreadyExistsError(
+          fmt::format("\"{}\" is there already; name a directory that is not there, nor one of "
+                      "its name and {}",
+                      path.string(), Database::kBackupStagingSuffix));
+    }
   }
-  const auto own = std::filesystem::weakly_canonical(store_.path(), error);
-  const auto wanted = std::filesystem::weakly_canonical(directory, error);
-  const std::string relative = wanted.lexically_relative(own).string();
-  if (error || !relative.starts_with("..")) {
+  const fs::path own = fs::weakly_canonical(store_.path(), error);
+  const fs::path relative =
+      error ? fs::path() : fs::weakly_canonical(wanted, error).lexically_relative(own);
+  if (error || relative.empty() || *relative.begin() != "..") {
     return absl::InvalidArgumentError(
         fmt::format("directory \"{}\" is inside the database's own, which an import or a restore "
                     "replaces; name one beside it",
                     directory));
   }
-  return store_.Backup(directory);
+  return store_.Backup(wanted.string());
 }
 
 }  // namespace groundswell

@@ -47,12 +47,23 @@ TEST_F(FullDiskTest, IngestIsRefusedReadsGoOnAndItRecoversByItself) {
     ASSERT_TRUE(Record(stubs, "before", response).ok());
 
     FillDisk();
-    for (int i = 0; i < 3; ++i) {
-      const grpc::Status full = Record(stubs, "while-full-" + std::to_string(i), response);
+    const auto expect_full = [](const grpc::Status& full) {
       EXPECT_EQ(full.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << full.error_message();
       EXPECT_EQ(ReasonOf(RichStatus(full)), "LOG_FULL");
       EXPECT_TRUE(DetailOf<google::rpc::RetryInfo>(RichStatus(full)).has_value());
+    };
+    for (int i = 0; i < 3; ++i) {
+      expect_full(Record(stubs, "while-full-" + std::to_string(i), response));
     }
+    v1::UpsertItemRequest upsert;
+    upsert.set_item_id("new-while-full");
+    v1::UpsertItemResponse upserted;
+    expect_full(stubs.admin->UpsertItem(NewContext().get(), upsert, &upserted));
+    v1::ForgetUserRequest forget;
+    forget.set_user_id(kCustomer);
+    forget.set_request_id("11111111-2222-3333-4444-777777777777");
+    v1::RemovalReceipt receipt;
+    expect_full(stubs.interaction->ForgetUser(NewContext().get(), forget, &receipt));
     v1::RecommendRequest recommend;
     recommend.set_user_id(kCustomer);
     v1::RecommendResponse list;

@@ -293,9 +293,21 @@ TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
   Record("a2", "ann", kItem);
   teach("second");
   EXPECT_NE(BlendDigest(), learned);
-  request.set_directory(directory_.File("db/backup"));
-  EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
-            grpc::StatusCode::INVALID_ARGUMENT);
+  for (const char* inside : {"db/backup", "db/..backup", "elsewhere/../db/backup/"}) {
+    request.set_directory(directory_.File(inside));
+    EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
+              grpc::StatusCode::INVALID_ARGUMENT)
+        << inside;
+  }
+  // Where RocksDB prepares a backup, it empties what is there.
+  std::filesystem::create_directory(directory_.File("next.tmp"));
+  std::ofstream(directory_.File("next.tmp/letter")) << "x";
+  for (const char* beside : {"next", "next/"}) {
+    request.set_directory(directory_.File(beside));
+    EXPECT_EQ(stubs_->admin->CreateBackup(NewContext().get(), request, &backup).error_code(),
+              grpc::StatusCode::ALREADY_EXISTS);
+    EXPECT_TRUE(std::filesystem::exists(directory_.File("next.tmp/letter")));
+  }
   std::vector<std::string> restore = {
       GROUNDSWELL_SERVER_PROGRAM, "restore",    "--backup",
       directory_.File("backup"),  "--data-dir", directory_.File("db")};

@@ -55,7 +55,7 @@ class QuickstartTest : public testing::Test {
 
 TEST_F(QuickstartTest, AShopsOwnCsvGivesRecommendationsAndADatabaseToGoOnWith) {
   WriteShop();
-  const Finished quickstart = Quickstart({"--stop"});
+  const Finished quickstart = Quickstart({"--stop", "--skip-bad-records"});
   EXPECT_EQ(quickstart.exit_code, 0) << quickstart.output;
   for (const char* part :
        {"customer_id", "60 users", "sku", "12 items", "ISO 8601", "add_to_cart 240, purchase 60",
@@ -75,6 +75,27 @@ TEST_F(QuickstartTest, AShopsOwnCsvGivesRecommendationsAndADatabaseToGoOnWith) {
   EXPECT_THAT(again.output, HasSubstr("holds a database already"));
 }
 
+// The list is shown all the same.
+TEST_F(QuickstartTest, WhatIsLeftOutUnaskedIsNoSuccess) {
+  WriteShop();
+  const Finished partly = Quickstart({"--stop"});
+  EXPECT_EQ(partly.exit_code, 1) << partly.output;
+  EXPECT_THAT(partly.output, HasSubstr("Recommendations for c"));
+  EXPECT_THAT(partly.output, HasSubstr("2 of 302 records are not in it"));
+  EXPECT_THAT(partly.output, HasSubstr("--skip-bad-records"));
+}
+
+TEST_F(QuickstartTest, AFileBesideTheDirectoryIsNotReplaced) {
+  WriteShop();
+  std::ofstream(data_ + ".toml") << "mine";
+  const Finished refused = Quickstart({"--stop"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("data.toml\" is there already"));
+  std::string kept;
+  std::getline(std::ifstream(data_ + ".toml") >> std::ws, kept);
+  EXPECT_EQ(kept, "mine");
+}
+
 TEST_F(QuickstartTest, ALogThatCannotBeReadSaysWhyAndNothingIsMade) {
   std::ofstream(shop_) << "when,who,thing\n1,u,i\n";
   const Finished unknown = Quickstart({"--stop"});
@@ -92,6 +113,7 @@ TEST_F(QuickstartTest, AServerThatDoesNotStartSaysWhy) {
   const Finished refused = Quickstart({"--stop", "--server-program", "/bin/false"});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.output, HasSubstr("the server did not start"));
+  EXPECT_FALSE(fs::exists(data_ + ".toml")) << "another try can be made";
 }
 
 TEST_F(QuickstartTest, AnInterruptEndsTheServerInOrder) {
@@ -99,8 +121,9 @@ TEST_F(QuickstartTest, AnInterruptEndsTheServerInOrder) {
   // As at a terminal, once it says how to stop it.
   const Finished interrupted = RunProgram(
       {"/bin/sh", "-c",
-       "\"$0\" quickstart \"$1\" --data \"$2\" --grpc-address 127.0.0.1:0 --http-address "
-       "127.0.0.1:0 --connect-address 127.0.0.1:0 >\"$2.out\" & P=$!; until grep -q 'Ctrl-C' "
+       "\"$0\" quickstart \"$1\" --skip-bad-records --data \"$2\" --grpc-address 127.0.0.1:0 "
+       "--http-address 127.0.0.1:0 --connect-address 127.0.0.1:0 >\"$2.out\" & P=$!; until grep -q "
+       "'Ctrl-C' "
        "\"$2.out\" || ! kill -0 $P; do "
        "sleep 0.1; done; kill -INT $P; wait $P; S=$?; cat \"$2.out\"; exit $S",
        GROUNDSWELL_CLI_PROGRAM, shop_, data_});

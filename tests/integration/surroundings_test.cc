@@ -24,6 +24,29 @@ Finished StartIn(const std::string& redirection) {
                          " " + redirection});
 }
 
+// What was printed is on its way until the program ends.
+TEST(StandardStreamsTest, AnAnswerThatCannotBeWrittenIsNoSuccess) {
+  for (const char* command :
+       {"'" GROUNDSWELL_CLI_PROGRAM "' --help", "'" GROUNDSWELL_SERVER_PROGRAM "' --help"}) {
+    const std::string shell = "exec " + std::string(command) + " >/dev/full";
+    const Finished cut = RunProgram({"/bin/sh", "-c", shell});
+    EXPECT_EQ(cut.exit_code, 1) << command;
+    EXPECT_THAT(cut.output, HasSubstr("standard output cannot be written")) << command;
+  }
+}
+
+// Progress with nowhere to go ends no command, and a file beyond the limit of its size is an error.
+TEST(StandardStreamsTest, AnImportNeedsNoStandardErrorAndNamesTheFileThatIsTooLarge) {
+  const TemporaryDirectory directory;
+  const std::string import = "exec '" GROUNDSWELL_SERVER_PROGRAM "' import --snapshot '" +
+                             std::string(GROUNDSWELL_SAMPLE_SNAPSHOT) + "' --data-dir '" +
+                             directory.File("db") + "'";
+  const Finished limited = RunProgram({"/bin/sh", "-c", "ulimit -f 100; " + import});
+  EXPECT_EQ(limited.exit_code, 1) << limited.output;
+  EXPECT_THAT(limited.output, HasSubstr("ulimit -f"));
+  EXPECT_EQ(RunProgram({"/bin/sh", "-c", import + " 2>/dev/full"}).exit_code, 0);
+}
+
 TEST(StandardStreamsTest, AnErrorWithNowhereToGoIsNoSignal) {
   for (const char* redirection : {"2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"}) {
     EXPECT_EQ(StartIn(redirection).exit_code, 1) << redirection;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/support/temporary_directory.h"
@@ -35,6 +36,16 @@ TEST_F(ResumeFileTest, NothingDealtWithWritesNothing) {
   file.Sending(Point(3));
   ASSERT_TRUE(file.Finish(0).ok());
   EXPECT_FALSE(std::ifstream(path_).good());
+}
+
+TEST_F(ResumeFileTest, ASymbolicLinkStaysOne) {
+  const std::string link = directory_.File("link");
+  std::filesystem::create_symlink("at", link);
+  ResumeFile file(link);
+  file.Sending(Point(1));
+  ASSERT_TRUE(file.Finish(1).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(ResumeFile(path_).Read()->record, 1u);
 }
 
 TEST_F(ResumeFileTest, AnotherFileIsNoResumeFile) {

@@ -143,7 +143,10 @@ TEST(LogReaderTest, ALogWithoutAHeaderIsToldItsColumns) {
   options.rating_min = 4;
   const LogRead read = ReadLog("u,i,5,7\nv,j,3,8\nw,k,x,9\n", options);
   EXPECT_THAT(read.events, ElementsAre("7 u i"));
-  EXPECT_EQ(read.bad.size(), 2u);
+  EXPECT_EQ(read.bad.size(), 1u) << "what is rated lower is passed over, as was asked for";
+  EXPECT_EQ(read.summary.left_out_records(), 2u);
+  EXPECT_EQ(read.summary.bad_records(), 1u);
+  EXPECT_EQ(read.summary.left_out.at("rating below the least").records, 1u);
 }
 
 TEST(LogReaderTest, ItCountsWhatItReadAndWhatItLeftOutAndWhy) {

@@ -194,7 +194,7 @@ TEST_F(LogTest, OneProducerTooManyIsRefusedUntilAnotherOneIsSilentForAWindow) {
   const auto log = OpenLog(*store, {.group_max = 2, .event_ids_max = 4, .producers_max = 2});
   ASSERT_TRUE(Send(*log, Numbered("p", 1, 1)).ok());
   ASSERT_TRUE(Send(*log, Numbered("q", 1, 1)).ok());
-  EXPECT_EQ(Send(*log, Numbered("r", 1, 1)).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Send(*log, Numbered("r", 1, 1)).status().code(), absl::StatusCode::kFailedPrecondition);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(Send(*log, Numbered("q", 2 + i, 1)).ok());
   EXPECT_TRUE(Send(*log, Numbered("r", 1, 1)).ok());
   EXPECT_EQ(store->ReadProducers()->size(), 2u);
