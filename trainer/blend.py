@@ -20,8 +20,9 @@ def learn(server, directory, settings, log, type_):
           serving_quality.serving(server, directory, of_run) as address):
         events = Path(work) / "events.csv"
         data.write_log(events, log)
-        printed = lambda *command: subprocess.run([client, "--server", address, "--json", *command], check=True,
-                                                  stdout=subprocess.PIPE, text=True).stdout
+        printed = lambda *command: subprocess.run(
+            [client, "--server", address, "--timeout-ms", str(serving_quality.CALL_TIMEOUT_MS), "--json", *command],
+            check=True, stdout=subprocess.PIPE, text=True).stdout
         # It tells the server every event, new items among them.
         printed("evaluate", str(events), "--test-from", str(log.time_s[0]), "--create-items", "--every",
                 str(len(log)), "--lists", "blend", "--type", type_)

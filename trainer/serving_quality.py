@@ -35,6 +35,9 @@ _ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
 # is better than a stale answer; and the database is thrown away.
 REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
                     "log.durability": "flush"}
+# For one call of `groundswell` to a server of the trainer, which shares the machine: work of hours does not end
+# because it was busy for some seconds.
+CALL_TIMEOUT_MS = 120_000
 UNRANKED = "order of retrieval"  # what candidates have without a ranker
 POPULARITY = "popularity"
 
@@ -167,7 +170,7 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
         def evaluated(more, lists):
             with serving(server, directory, {**of_run, **more}) as address:
                 printed = subprocess.run(
-                    [str(client), "--server", address, "--json", "evaluate", str(events), "--test-from",
+                    [str(client), "--server", address, "--timeout-ms", str(CALL_TIMEOUT_MS), "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
                      "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE,
                     text=True).stdout

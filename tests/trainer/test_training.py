@@ -19,7 +19,7 @@ import numpy as np
 
 from tests.trainer.replay_oracle import MacroGraphOracle
 from trainer import __main__ as command_line
-from trainer import (data, evaluation, ranking, row_quality, safetensors, serving_quality, snapshot,
+from trainer import (blend, data, evaluation, ranking, row_quality, safetensors, serving_quality, snapshot,
                      training)
 
 _ROOT = Path(__file__).parents[2]
@@ -124,6 +124,23 @@ class TrainingTest(unittest.TestCase):
         self.assertNotEqual(weights["in_visit"]["next_items.near_the_top"], 2.08)  # as built in
         self.assertIn("ranker.near_the_top", weights["in_visit"])
         self.assertIn("events before the cut", self.printed)
+
+    def test_a_busy_server_does_not_end_what_the_blend_learns(self):
+        """No call gives up after the second that people at a terminal wait."""
+        programs, called = self.work / "programs", self.work / "called"
+        programs.mkdir()
+        (programs / "groundswell-server").symlink_to(_SERVER)
+        client = programs / "groundswell"
+        client.write_text(f'#!/bin/sh\necho "$*" >>{called}\nexec {Path(_SERVER).with_name("groundswell")} "$@"\n')
+        client.chmod(0o755)
+        log = data.read_log(self.work / "events.csv")
+        later = log.at(np.flatnonzero(log.time_s >= self._cut_s())[:200])
+        printed = self._printed(blend.learn, programs / "groundswell-server", self.work / "whole", {}, later, "purchase")
+        self.assertIn("the blend learned from 200 events", printed)
+        calls = called.read_text().splitlines()
+        self.assertGreater(len(calls), 2)  # evaluate, status until all is applied, blend
+        for call in calls:
+            self.assertIn(" --timeout-ms 120000 --json ", call)
 
     def test_the_manifest_has_metrics_and_the_digest_of_the_data(self):
         manifest = snapshot.read_manifest(self.work / "whole")
