@@ -37,9 +37,11 @@ SUBFOLDERS = {
         "macgnn": {".", "files", "math"},
         "surge": {".", "files", "math"},
         "sequence": {".", "files", "math"},
+        "caser": {".", "files", "math", "sequence"},
+        "din": {".", "files", "math", "sequence"},
         "gru4rec": {".", "files", "math", "sequence"},
         "ncf": {".", "files", "math", "sequence"},
-        "snapshot": {".", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
+        "snapshot": {".", "caser", "din", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
     },
     "graph": {
         ".": {},

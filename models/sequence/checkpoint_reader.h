@@ -24,9 +24,10 @@ namespace groundswell {
 
 // Bounds on what a file or a manifest may ask for, so that no size overflows or exhausts the
 // memory.
-inline constexpr size_t kSequenceRowsMax = 1'000'000'001;  // of a table
-inline constexpr size_t kSequenceWidthMax = 1'024;         // of an embedding or a state
-inline constexpr size_t kSequenceLayerMax = 4'096;         // outputs of a layer
+inline constexpr size_t kSequenceRowsMax = 1'000'000'001;      // of a table
+inline constexpr size_t kSequenceWidthMax = 1'024;             // of an embedding or a state
+inline constexpr size_t kSequenceLayerMax = 4'096;             // outputs of a layer
+inline constexpr size_t kSequenceInputsMax = size_t{1} << 24;  // of a layer, side by side
 inline constexpr size_t kSequenceHistoryMax = 1'000;
 // Floats that are made for every position of one user's history.
 inline constexpr size_t kSequenceUserFloatsMax = size_t{1} << 26;
@@ -74,12 +75,13 @@ class OptionReader {
   // Every kind has it.
   Precision ReadPrecision();
 
+  void Refuse(const std::string& name, std::string_view remedy);
+
   // Refuses options that nobody has read: this variant does not have them.
   absl::Status Finish();
   bool ok() const { return status_.ok(); }
 
  private:
-  void Refuse(const std::string& name, std::string_view remedy);
   // Null where it is absent.
   const std::string* Find(const std::string& name);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "models/math/elementwise.h"
+
 namespace groundswell {
 namespace {
 
@@ -63,6 +65,13 @@ size_t EmbedHistory(const SequenceItems& items, std::span<const uint32_t> newest
                 out.subspan(position * items.width(), items.width()));
   }
   return length;
+}
+
+void SumRows(std::span<const float> rows, size_t count, std::span<float> sum) {
+  std::fill(sum.begin(), sum.end(), 0.0f);
+  for (size_t row = 0; row < count; ++row) {
+    AddScaled(rows.subspan(row * sum.size(), sum.size()), 1.0f, sum);
+  }
 }
 
 absl::Status NoHistory() {

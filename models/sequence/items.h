@@ -54,6 +54,9 @@ inline uint32_t ItemAt(std::span<const uint32_t> newest_first, size_t length, si
 size_t EmbedHistory(const SequenceItems& items, std::span<const uint32_t> newest_first,
                     size_t max_history, std::span<float> out);
 
+// sum = the sum of the first `count` rows of sum.size() numbers.
+void SumRows(std::span<const float> rows, size_t count, std::span<float> sum);
+
 // The answer of the kinds that need a history for a user without one.
 absl::Status NoHistory();
 

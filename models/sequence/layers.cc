@@ -12,9 +12,6 @@
 namespace groundswell {
 namespace {
 
-// Inputs of a layer: parts of the widths above side by side. Exact shapes are checked beside it.
-constexpr size_t kLayerInputsMax = size_t{1} << 24;
-
 // sum_k weight_k activation(x_k + y_k); x is of no use afterwards.
 float DotActivated(const ActivationLayer& activation, std::span<const float> y,
                    std::span<const float> weight, std::span<float> x) {
@@ -55,6 +52,15 @@ DenseLayer InputsOf(const DenseLayer& layer, size_t begin, size_t count) {
                      .out = layer.out(),
                      .values = {values, values + static_cast<ptrdiff_t>(count * layer.out())}},
           .bias = std::vector<float>(layer.out())};
+}
+
+DenseLayer JoinInputs(const DenseLayer& first, const DenseLayer& second) {
+  DenseLayer both = first;
+  both.weight.in += second.in();
+  both.weight.values.insert(both.weight.values.end(), second.weight.values.begin(),
+                            second.weight.values.end());
+  both.bias.assign(both.out(), 0.0f);
+  return both;
 }
 
 void AddScaledLayer(const DenseLayer& other, float scale, DenseLayer& layer) {
@@ -119,7 +125,7 @@ void Activate(const ActivationLayer& activation, std::span<const float> y, std::
 
 Mlp ReadMlp(CheckpointReader& reader, const std::string& name, size_t in, Activation activation) {
   const size_t hidden1 =
-      reader.MatrixShape(name + ".0.weight", kSequenceLayerMax, kLayerInputsMax)[0];
+      reader.MatrixShape(name + ".0.weight", kSequenceLayerMax, kSequenceInputsMax)[0];
   const size_t hidden2 =
       reader.MatrixShape(name + ".2.weight", kSequenceLayerMax, kSequenceLayerMax)[0];
   return {.first = ReadDense(reader, name + ".0", hidden1, in),

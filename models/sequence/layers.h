@@ -37,6 +37,9 @@ DenseLayer Transposed(std::span<const float> weight, size_t rows, size_t columns
 // The part of a layer that reads its inputs [begin, begin + count), without the bias.
 DenseLayer InputsOf(const DenseLayer& layer, size_t begin, size_t count);
 
+// One layer over the inputs of both side by side, of as many outputs each; without a bias.
+DenseLayer JoinInputs(const DenseLayer& first, const DenseLayer& second);
+
 // weight += scale * the other's, of the same sizes.
 void AddScaledLayer(const DenseLayer& other, float scale, DenseLayer& layer);
 

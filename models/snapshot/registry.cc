@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include "models/caser/caser_ranker.h"
+#include "models/din/din_ranker.h"
 #include "models/dot/dot_ranker.h"
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/macgnn/macgnn_ranker.h"
@@ -23,6 +25,8 @@ struct RankerKind {
 // One line for each kind.
 // clang-format off
 constexpr RankerKind kKinds[] = {
+    {"caser", MakeCaserRanker},
+    {"din", MakeDinRanker},
     {"dot", MakeDotRanker},
     {"gru4rec", MakeGru4recRanker},
     {"macgnn", MakeMacgnnRanker},

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "models/caser/caser_ranker.h"
+#include "models/din/din_ranker.h"
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/ncf/ncf_ranker.h"
 #include "models/snapshot/registry.h"
@@ -67,12 +69,34 @@ Stages Gru4recStages(const RankerScratch& of_row, const SafetensorsFile& /*weigh
       {"user.state", First(std::span(scratch.gru.states).subspan((scratch.length - 1) * h), h)}};
 }
 
+Stages DinStages(const RankerScratch& of_row, const SafetensorsFile& /*weights*/,
+                 const Widths& widths) {
+  const auto& scratch = static_cast<const DinScratch&>(of_row);
+  const size_t d = widths("pooled");
+  return {{"user.sum", scratch.sum},
+          {"attention", First(scratch.attention.attention, scratch.length)},
+          {"pooled", First(scratch.pooled, d)},
+          {"user", First(scratch.user, d)}};
+}
+
+Stages CaserStages(const RankerScratch& of_row, const SafetensorsFile& /*weights*/,
+                   const Widths& widths) {
+  const auto& scratch = static_cast<const CaserScratch&>(of_row);
+  if (!widths.of_stage.contains("user.z")) return {{"user.features", scratch.features}};
+  const std::span<const float> features = scratch.features;
+  return {{"user.vertical", First(features, widths("user.vertical"))},
+          {"user.horizontal", First(features.subspan(widths("user.vertical")), features.size())},
+          {"user.z", First(scratch.output, widths("user.z"))}};
+}
+
 struct GoldenKind {
   const char* name;
   StageReader stages;
 };
 
 const GoldenKind kGoldenKinds[] = {
+    {"caser", CaserStages},
+    {"din", DinStages},
     {"gru4rec", Gru4recStages},
     {"ncf", NcfStages},
 };

@@ -33,6 +33,33 @@ OracleVector Times(const OracleVector& a, const OracleVector& b) {
   return product;
 }
 
+OracleVector Minus(const OracleVector& a, const OracleVector& b) {
+  OracleVector difference;
+  for (size_t k = 0; k < a.size(); ++k) difference.push_back(a.at(k) - b.at(k));
+  return difference;
+}
+
+// sum_i weight_i rows_i
+OracleVector WeightedSum(const OracleVector& weights, const std::vector<OracleVector>& rows) {
+  OracleVector sum(rows.at(0).size(), 0.0);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += weights.at(i) * rows[i].at(k);
+  }
+  return sum;
+}
+
+OracleVector OracleSoftmax(const OracleVector& x) {
+  const double largest = *std::max_element(x.begin(), x.end());
+  double sum = 0;
+  OracleVector y;
+  for (const double value : x) {
+    y.push_back(std::exp(value - largest));
+    sum += y.back();
+  }
+  for (double& value : y) value /= sum;
+  return y;
+}
+
 }  // namespace
 
 OracleVector SequenceOracle::Row(const std::string& table, size_t row) const {
@@ -53,25 +80,31 @@ OracleVector SequenceOracle::Embed(uint32_t item) const {
 
 OracleVector SequenceOracle::Layer(const std::string& name, const Vector& x) const {
   const SequenceTensor& weight = tensors.at(name + ".weight");
-  Vector y;
-  for (size_t row = 0; row < weight.shape[0]; ++row) {
-    y.push_back(OracleDot(Row(name + ".weight", row), x));
-    if (tensors.contains(name + ".bias")) y.back() += Row(name + ".bias", row)[0];
+  const auto bias = tensors.find(name + ".bias");
+  Vector y(weight.shape[0], 0.0);
+  if (weight.shape[1] != x.size()) throw std::logic_error("the inputs of " + name);
+  for (size_t row = 0; row < y.size(); ++row) {
+    const float* const w = weight.values.data() + row * x.size();
+    for (size_t k = 0; k < x.size(); ++k) y[row] += double{w[k]} * x[k];
+    if (bias != tensors.end()) y[row] += double{bias->second.values.at(row)};
   }
   return y;
 }
 
 void SequenceOracle::Activate(const std::string& activation, const std::string& name,
                               Vector& x) const {
-  for (size_t k = 0; k < x.size(); ++k) {
-    const double z = x[k];
-    if (activation == "relu") {
-      x[k] = std::max(z, 0.0);
-    } else if (activation == "sigmoid") {
-      x[k] = OracleSigmoid(z);
-    } else {
-      const double p = OracleSigmoid((z - Row(name + ".mean", k)[0]) / Row(name + ".std", k)[0]);
-      x[k] = p * z + Row(name + ".alpha", k)[0] * (1 - p) * z;
+  if (activation == "relu") {
+    for (double& z : x) z = std::max(z, 0.0);
+  } else if (activation == "sigmoid") {
+    for (double& z : x) z = OracleSigmoid(z);
+  } else {
+    const std::vector<float>& mean = tensors.at(name + ".mean").values;
+    const std::vector<float>& std = tensors.at(name + ".std").values;
+    const std::vector<float>& alpha = tensors.at(name + ".alpha").values;
+    for (size_t k = 0; k < x.size(); ++k) {
+      const double z = x[k];
+      const double p = OracleSigmoid((z - double{mean.at(k)}) / double{std.at(k)});
+      x[k] = p * z + double{alpha.at(k)} * (1 - p) * z;
     }
   }
 }
@@ -126,6 +159,98 @@ std::vector<OracleVector> SequenceOracle::GruStates(const std::string& name,
   return states;
 }
 
+OracleVector SequenceOracle::Attention(const Vector& t, const std::vector<Vector>& keys,
+                                       const std::string& activation) const {
+  Vector q = t;
+  if (tensors.contains("target.query.weight")) {
+    q = Layer("target.query", t);
+    for (size_t k = 0; k < q.size(); ++k) {
+      q[k] = std::max(q[k], 0.0) + Row("target.query.alpha", k)[0] * std::min(q[k], 0.0);
+    }
+  }
+  Vector scores;
+  for (const Vector& key : keys) {
+    const Vector a =
+        tensors.contains("target.attention.weight") ? Layer("target.attention", key) : key;
+    scores.push_back(Mlp("target.mlp", Concat({a, q, Minus(a, q), Times(a, q)}), activation));
+  }
+  return OracleSoftmax(scores);
+}
+
+double SequenceOracle::ScoreDin(const User& user, uint32_t candidate) const {
+  const std::vector<Vector> x = Embedded(user);
+  const Vector t = Embed(candidate);
+  const Vector pooled = WeightedSum(Attention(t, x, model.IsOriginal() ? "sigmoid" : "relu"), x);
+  if (!model.IsOriginal()) {
+    return Mlp("head", Concat({t, WeightedSum(Vector(x.size(), 1.0), x), pooled}), "relu");
+  }
+  const Vector u = Layer("user", pooled);
+  return Mlp("head", Concat({u, t, Times(u, t)}), model.Option("activation", "sigmoid")) +
+         Row("item_bias", candidate)[0];
+}
+
+OracleVector SequenceOracle::Horizontal(const std::string& prefix,
+                                        const std::vector<Vector>& picture) const {
+  Vector features;
+  for (size_t k = 1; tensors.contains(prefix + std::to_string(k) + ".weight"); ++k) {
+    const std::string name = prefix + std::to_string(k);
+    Vector largest(tensors.at(name + ".bias").values.size(), 0.0);
+    for (size_t begin = 0; begin + k <= picture.size(); ++begin) {
+      Vector window;
+      for (size_t at = begin; at < begin + k; ++at) window = Concat({window, picture[at]});
+      const Vector filtered = Layer(name, window);
+      for (size_t i = 0; i < largest.size(); ++i) largest[i] = std::max(largest[i], filtered[i]);
+    }
+    features = Concat({features, largest});
+  }
+  return features;
+}
+
+OracleVector SequenceOracle::CaserPart(const std::string& prefix, const std::string& table,
+                                       bool is_category, const User& user) const {
+  std::vector<Vector> picture;
+  const auto add = [&](uint32_t item) {
+    picture.push_back(
+        Row(table, is_category ? static_cast<size_t>(categories.at(item)) : size_t{item}));
+  };
+  for (const uint32_t item : History(user)) add(item);
+  const bool is_masked = model.Option("padding", "included") == "masked";
+  const size_t n = picture.size();
+  while (picture.size() < max_history) add(0);
+  Vector flat;
+  for (size_t at = 0; at < picture.size(); ++at) {
+    const bool counts = at < n || !is_masked;
+    flat = Concat({flat, counts ? picture[at] : Vector(picture[at].size(), 0.0)});
+  }
+  Vector vertical = Layer(prefix + "vertical", flat);
+  Activate("relu", "", vertical);
+  if (is_masked) picture.resize(n);
+  return Concat({vertical, Horizontal(prefix + "horizontal.", picture)});
+}
+
+double SequenceOracle::ScoreCaser(const User& user, uint32_t candidate) const {
+  if (!model.IsOriginal()) {
+    return Mlp("head",
+               Concat({CaserPart("item.", "item_embed.weight", false, user),
+                       CaserPart("cate.", "cate_embed.weight", true, user), Embed(candidate)}),
+               "relu");
+  }
+  if (candidate == 0) return kOracleUnknown;
+  std::vector<Vector> picture = Embedded(user);
+  while (picture.size() < max_history) picture.insert(picture.begin(), Embed(0));
+  Vector features;
+  for (size_t filter = 0; filter < tensors.at("vertical.bias").values.size(); ++filter) {
+    Vector sum = WeightedSum(Row("vertical.weight", filter), picture);
+    for (double& value : sum) value += Row("vertical.bias", filter)[0];
+    features = Concat({features, sum});
+  }
+  Vector z = Layer("fc", Concat({features, Horizontal("horizontal.", picture)}));
+  Activate("relu", "", z);
+  return OracleDot(Row("output.weight", candidate),
+                   Concat({z, Row("user_embed.weight", user.row)})) +
+         Row("output.bias", candidate)[0];
+}
+
 double SequenceOracle::ScoreNcf(const User& user, uint32_t candidate) const {
   if (candidate == 0) return kOracleUnknown;
   Vector z = Concat({Row("user_mlp.weight", user.row), Row("item_mlp.weight", candidate)});
@@ -148,6 +273,8 @@ double SequenceOracle::ScoreGru4rec(const User& user, uint32_t candidate) const 
 double SequenceOracle::Score(const User& user, uint32_t candidate) const {
   if (model.kind == "ncf") return ScoreNcf(user, candidate);
   if (model.kind == "gru4rec") return ScoreGru4rec(user, candidate);
+  if (model.kind == "din") return ScoreDin(user, candidate);
+  if (model.kind == "caser") return ScoreCaser(user, candidate);
   throw std::logic_error("no oracle of " + model.kind);
 }
 

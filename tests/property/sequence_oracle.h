@@ -42,9 +42,17 @@ class SequenceOracle {
   std::vector<Vector> Embedded(const User& user) const;
   std::vector<Vector> GruStates(const std::string& name, const std::vector<Vector>& x,
                                 bool resets_after) const;
+  Vector Attention(const Vector& t, const std::vector<Vector>& keys,
+                   const std::string& activation) const;
+  // Caser's features of one picture, with the names of its filters behind `prefix`.
+  Vector Horizontal(const std::string& prefix, const std::vector<Vector>& picture) const;
+  Vector CaserPart(const std::string& prefix, const std::string& table, bool is_category,
+                   const User& user) const;
 
   double ScoreNcf(const User& user, uint32_t candidate) const;
   double ScoreGru4rec(const User& user, uint32_t candidate) const;
+  double ScoreDin(const User& user, uint32_t candidate) const;
+  double ScoreCaser(const User& user, uint32_t candidate) const;
 };
 
 }  // namespace groundswell

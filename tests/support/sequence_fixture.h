@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/safetensors_writer.h"
@@ -45,6 +46,12 @@ inline std::vector<SequenceModel> SequenceModels() {
       {"gru4rec", {{"reset", "after"}}},
       {"gru4rec", {{"variant", "original"}, {"reset", "after"}}},
       {"gru4rec", {{"variant", "original"}}},
+      {"din", {}},
+      {"din", {{"variant", "original"}}},
+      {"din", {{"variant", "original"}, {"activation", "dice"}}},
+      {"caser", {}},
+      {"caser", {{"padding", "masked"}}},
+      {"caser", {{"variant", "original"}}},
   };
 }
 
@@ -80,6 +87,8 @@ class SequenceTensorMaker {
   SequenceTensors Make() {
     if (model_.kind == "ncf") AddNcf();
     if (model_.kind == "gru4rec") AddGru4rec();
+    if (model_.kind == "din") AddDin();
+    if (model_.kind == "caser") AddCaser();
     return std::move(tensors_);
   }
 
@@ -151,6 +160,43 @@ class SequenceTensorMaker {
     AddItems();
     AddGru("gru", s_.state, s_.d(), resets_after);
     AddHead(s_.state + s_.d());
+  }
+  void AddDin() {
+    AddItems();
+    AddMlp("target.mlp", 4 * s_.d(), s_.hidden1, s_.hidden2, false);
+    AddHead(3 * s_.d(), model_.Option("activation", "") == "dice");
+    if (!model_.IsOriginal()) {
+      Add("target.attention.weight", {s_.d(), s_.d()});
+      return;
+    }
+    AddLayer("user", s_.d(), s_.d());
+    Add("item_bias", {s_.items});
+  }
+  void AddCaser() {
+    const bool is_original = model_.IsOriginal();
+    const size_t windows = is_original ? s_.max_history : s_.windows;
+    const auto add_horizontal = [&](const std::string& prefix, size_t width) {
+      for (size_t k = 1; k <= windows; ++k) {
+        AddLayer(prefix + "horizontal." + std::to_string(k), s_.horizontal, k * width);
+      }
+    };
+    if (is_original) {
+      Add("item_embed.weight", {s_.items, s_.item_width});
+      Add("user_embed.weight", {s_.users, s_.user_width});
+      AddLayer("vertical", s_.vertical, s_.max_history);
+      add_horizontal("", s_.item_width);
+      AddLayer("fc", s_.state, s_.vertical * s_.item_width + windows * s_.horizontal);
+      Add("output.weight", {s_.items, s_.state + s_.user_width});
+      Add("output.bias", {s_.items});
+      return;
+    }
+    AddItems();
+    for (const auto& [prefix, width] :
+         {std::pair<std::string, size_t>{"item.", s_.item_width}, {"cate.", s_.category_width}}) {
+      AddLayer(prefix + "vertical", s_.vertical, s_.max_history * width);
+      add_horizontal(prefix, width);
+    }
+    AddHead(2 * (s_.vertical + windows * s_.horizontal) + s_.d());
   }
 
   const SequenceModel& model_;
