@@ -38,10 +38,11 @@ SUBFOLDERS = {
         "surge": {".", "files", "math"},
         "sequence": {".", "files", "math"},
         "caser": {".", "files", "math", "sequence"},
+        "dien": {".", "files", "math", "sequence"},
         "din": {".", "files", "math", "sequence"},
         "gru4rec": {".", "files", "math", "sequence"},
         "ncf": {".", "files", "math", "sequence"},
-        "snapshot": {".", "caser", "din", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
+        "snapshot": {".", "caser", "dien", "din", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
     },
     "graph": {
         ".": {},

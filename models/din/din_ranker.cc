@@ -32,8 +32,7 @@ class DinRanker final : public SequenceRanker {
     PrepareAttention(weights_.attention, scratch.history.data(), scratch.length, scratch.attention);
     if (is_deeprec()) {
       SumRows(scratch.history, scratch.length, scratch.sum);
-      RowTimes(scratch.sum, weights_.head_of_sum.weight.values, scratch.of_user);
-      AddScaled(weights_.head_of_sum.bias, 1.0f, scratch.of_user);
+      ApplyToRow(weights_.head_of_sum, scratch.sum, scratch.of_user);
     } else {
       const std::vector<float>& bias = weights_.head.first.bias;
       std::copy(bias.begin(), bias.end(), scratch.of_user.begin());

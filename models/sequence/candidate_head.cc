@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "models/math/elementwise.h"
-
 namespace groundswell {
 
 CandidateHeadScratch::CandidateHeadScratch(const CandidateHead& head, size_t block_size)
@@ -30,8 +28,7 @@ absl::Status PackCandidateHead(Precision precision, CandidateHead& head) {
 
 void PrepareHeadUser(const CandidateHead& head, std::span<const float> features,
                      CandidateHeadScratch& scratch) {
-  RowTimes(features, head.of_user.weight.values, scratch.user);
-  AddScaled(head.of_user.bias, 1.0f, scratch.user);
+  ApplyToRow(head.of_user, features, scratch.user);
 }
 
 void PrepareHeadItems(const CandidateHead& head, const SequenceItems& items,

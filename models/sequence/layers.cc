@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -11,6 +12,9 @@
 
 namespace groundswell {
 namespace {
+
+// Of ApplyToRow at once.
+constexpr size_t kColumnsOfRow = 64;
 
 // sum_k weight_k activation(x_k + y_k); x is of no use afterwards.
 float DotActivated(const ActivationLayer& activation, std::span<const float> y,
@@ -78,6 +82,19 @@ absl::Status PackLayer(Precision precision, DenseLayer& layer) {
 void MultiplyInF32(const DenseLayer& layer, ConstMatrix x, size_t rows, float* out) {
   Multiply(x, {layer.weight.values.data(), layer.out()}, {out, layer.out()}, rows, layer.out(),
            layer.in());
+}
+
+void ApplyToRow(const DenseLayer& layer, std::span<const float> x, std::span<float> out) {
+  for (size_t begin = 0; begin < out.size(); begin += kColumnsOfRow) {
+    const size_t count = std::min(kColumnsOfRow, out.size() - begin);
+    std::array<double, kColumnsOfRow> sums{};
+    for (size_t i = 0; i < count; ++i) sums[i] = double{layer.bias[begin + i]};
+    for (size_t k = 0; k < x.size(); ++k) {
+      const float* const row = layer.weight.values.data() + k * layer.out() + begin;
+      for (size_t i = 0; i < count; ++i) sums[i] += double{x[k]} * double{row[i]};
+    }
+    for (size_t i = 0; i < count; ++i) out[begin + i] = static_cast<float>(sums[i]);
+  }
 }
 
 void ApplyInF32(const DenseLayer& layer, ConstMatrix x, size_t rows, float* out) {

@@ -49,6 +49,10 @@ absl::Status PackLayer(Precision precision, DenseLayer& layer);
 // out (rows x out) = x W: without the bias, and in f32 whatever the layer's precision.
 void MultiplyInF32(const DenseLayer& layer, ConstMatrix x, size_t rows, float* out);
 
+// out = x W + b of one row, summed up in double: what a user adds to the first layer of a head is
+// large beside what tells candidates apart.
+void ApplyToRow(const DenseLayer& layer, std::span<const float> x, std::span<float> out);
+
 // out (rows x out) = x W + b, in f32: of a user's history.
 void ApplyInF32(const DenseLayer& layer, ConstMatrix x, size_t rows, float* out);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "models/caser/caser_ranker.h"
+#include "models/dien/dien_ranker.h"
 #include "models/din/din_ranker.h"
 #include "models/dot/dot_ranker.h"
 #include "models/gru4rec/gru4rec_ranker.h"
@@ -26,6 +27,7 @@ struct RankerKind {
 // clang-format off
 constexpr RankerKind kKinds[] = {
     {"caser", MakeCaserRanker},
+    {"dien", MakeDienRanker},
     {"din", MakeDinRanker},
     {"dot", MakeDotRanker},
     {"gru4rec", MakeGru4recRanker},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/caser/caser_ranker.h"
+#include "models/dien/dien_ranker.h"
 #include "models/din/din_ranker.h"
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/ncf/ncf_ranker.h"
@@ -89,16 +90,23 @@ Stages CaserStages(const RankerScratch& of_row, const SafetensorsFile& /*weights
           {"user.z", First(scratch.output, widths("user.z"))}};
 }
 
+Stages DienStages(const RankerScratch& of_row, const SafetensorsFile& /*weights*/,
+                  const Widths& widths) {
+  const auto& scratch = static_cast<const DienScratch&>(of_row);
+  return {{"user.sum", scratch.sum},
+          {"user.interests", First(scratch.gru.states, scratch.length * scratch.gru.reset.size())},
+          {"attention", First(scratch.attention.attention, scratch.length)},
+          {"state", First(scratch.augru.state, widths("state"))}};
+}
+
 struct GoldenKind {
   const char* name;
   StageReader stages;
 };
 
 const GoldenKind kGoldenKinds[] = {
-    {"caser", CaserStages},
-    {"din", DinStages},
-    {"gru4rec", Gru4recStages},
-    {"ncf", NcfStages},
+    {"caser", CaserStages},     {"dien", DienStages}, {"din", DinStages},
+    {"gru4rec", Gru4recStages}, {"ncf", NcfStages},
 };
 
 // One set of vectors.

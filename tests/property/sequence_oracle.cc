@@ -189,6 +189,34 @@ double SequenceOracle::ScoreDin(const User& user, uint32_t candidate) const {
          Row("item_bias", candidate)[0];
 }
 
+double SequenceOracle::ScoreDien(const User& user, uint32_t candidate) const {
+  const std::vector<Vector> x = Embedded(user);
+  const bool has_gru = model.Option("first_layer", "gru") == "gru";
+  const std::vector<Vector> interests =
+      has_gru ? GruStates("gru", x, model.Option("reset", "before") == "after") : x;
+  const Vector t = Embed(candidate);
+  const std::string activation = model.Option("activation", "dice");
+  const Vector att = Attention(t, interests, model.IsOriginal() ? "sigmoid" : activation);
+  const size_t g = tensors.at("augru.candidate.bias").values.size();
+  Vector s(g, 0.0);
+  for (size_t i = 0; i < interests.size(); ++i) {
+    Vector gates = Layer("augru.gates", Concat({interests[i], s}));
+    Activate("sigmoid", "", gates);
+    const Vector r(gates.begin(), gates.begin() + static_cast<ptrdiff_t>(g));
+    const Vector c = Layer("augru.candidate", Concat({interests[i], Times(r, s)}));
+    for (size_t k = 0; k < g; ++k) {
+      const double u = gates[g + k];
+      const bool is_paper = model.Option("augru", "code") == "paper";
+      const double kept = is_paper ? 1 - att[i] * (1 - u) : (1 - att[i]) * u;
+      s[k] = kept * s[k] + (1 - kept) * std::tanh(c[k]);
+    }
+  }
+  const Vector sum = WeightedSum(Vector(x.size(), 1.0), x);
+  if (!model.IsOriginal()) return Mlp("head", Concat({t, s, sum, Times(t, sum)}), activation);
+  return Mlp("head", Concat({Row("user_embed.weight", user.row), t, sum, Times(t, sum), s}),
+             "dice");
+}
+
 OracleVector SequenceOracle::Horizontal(const std::string& prefix,
                                         const std::vector<Vector>& picture) const {
   Vector features;
@@ -275,6 +303,7 @@ double SequenceOracle::Score(const User& user, uint32_t candidate) const {
   if (model.kind == "gru4rec") return ScoreGru4rec(user, candidate);
   if (model.kind == "din") return ScoreDin(user, candidate);
   if (model.kind == "caser") return ScoreCaser(user, candidate);
+  if (model.kind == "dien") return ScoreDien(user, candidate);
   throw std::logic_error("no oracle of " + model.kind);
 }
 

@@ -53,6 +53,7 @@ class SequenceOracle {
   double ScoreGru4rec(const User& user, uint32_t candidate) const;
   double ScoreDin(const User& user, uint32_t candidate) const;
   double ScoreCaser(const User& user, uint32_t candidate) const;
+  double ScoreDien(const User& user, uint32_t candidate) const;
 };
 
 }  // namespace groundswell

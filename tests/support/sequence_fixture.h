@@ -52,6 +52,10 @@ inline std::vector<SequenceModel> SequenceModels() {
       {"caser", {}},
       {"caser", {{"padding", "masked"}}},
       {"caser", {{"variant", "original"}}},
+      {"dien", {}},
+      {"dien", {{"activation", "relu"}, {"reset", "after"}, {"augru", "paper"}}},
+      {"dien", {{"activation", "relu"}, {"first_layer", "none"}}},
+      {"dien", {{"variant", "original"}}},
   };
 }
 
@@ -89,6 +93,7 @@ class SequenceTensorMaker {
     if (model_.kind == "gru4rec") AddGru4rec();
     if (model_.kind == "din") AddDin();
     if (model_.kind == "caser") AddCaser();
+    if (model_.kind == "dien") AddDien();
     return std::move(tensors_);
   }
 
@@ -197,6 +202,26 @@ class SequenceTensorMaker {
       add_horizontal(prefix, width);
     }
     AddHead(2 * (s_.vertical + windows * s_.horizontal) + s_.d());
+  }
+  void AddDien() {
+    AddItems();
+    const bool is_original = model_.IsOriginal();
+    const bool has_gru = model_.Option("first_layer", "gru") == "gru";
+    const bool has_dice = model_.Option("activation", "dice") == "dice";
+    const size_t h = has_gru ? s_.state : s_.d();
+    if (has_gru) AddGru("gru", h, s_.d(), model_.Option("reset", "before") == "after");
+    AddGru("augru", s_.evolved, h);
+    if (is_original) {
+      Add("user_embed.weight", {s_.users, s_.user_width});
+      AddLayer("target.query", h, s_.d());
+      Add("target.query.alpha", {h});
+      AddMlp("target.mlp", 4 * h, s_.hidden1, s_.hidden2, false);
+      AddHead(s_.user_width + 3 * s_.d() + s_.evolved, true);
+      return;
+    }
+    Add("target.attention.weight", {s_.d(), h});
+    AddMlp("target.mlp", 4 * s_.d(), s_.hidden1, s_.hidden2, has_dice);
+    AddHead(3 * s_.d() + s_.evolved, has_dice);
   }
 
   const SequenceModel& model_;
