@@ -87,6 +87,18 @@ EventOutcome ToEventOutcome(FoldOutcome outcome) {
   return EventOutcome::kRefused;
 }
 
+void SetBlendWeights(const BlendWeights& blend, bool learns, ListMetrics& out) {
+  std::vector<ListMetrics::Weight> weights;
+  for (size_t context = 0; context < kBlendContexts.size(); ++context) {
+    for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+      weights.push_back({.context = kBlendContexts[context],
+                         .feature = BlendFeatureName(feature),
+                         .value = double{blend.rows[context][feature]}});
+    }
+  }
+  out.SetBlend(learns, weights);
+}
+
 }  // namespace
 
 // In the order of construction; what is below uses what is above.
@@ -437,6 +449,7 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
                     .served_hit_ratio = of.served_hit_rate};
   }
   out.lists().SetQuality(judged);
+  SetBlendWeights(serving.Get()->blend_weights.Read(), config.blend.learning, out.lists());
   const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
   out.served().SetIndexSize(index.items, index.changed_items);
 }

@@ -75,6 +75,25 @@ void PrintLists(const v1::Blend& blend) {
       table.ToString());
 }
 
+// What each list brings, by who asks.
+void PrintContexts(const v1::Blend& blend) {
+  Table table({{.title = "user"},
+               {.title = "list"},
+               {.title = "judged by", .right = true},
+               {.title = "hit rate at 20", .right = true},
+               {.title = "served there", .right = true},
+               {.title = "of its hits", .right = true}});
+  for (const v1::JudgedContext& context : blend.contexts()) {
+    for (const v1::JudgedList& list : context.lists()) {
+      table.AddRow({context.context(), list.list(), std::to_string(list.interaction_count()),
+                    fmt::format("{:.3f}", list.hit_rate()),
+                    fmt::format("{:.3f}", list.served_hit_rate()),
+                    fmt::format("{:.0f}%", 100 * list.served_hit_share())});
+    }
+  }
+  fmt::print("\n{}", table.ToString());
+}
+
 void PrintBlend(const v1::Blend& blend, size_t features_max) {
   fmt::print("learned from {} interactions, {} more were not among the candidates; {}\n",
              blend.step_count(), blend.missed_count(),
@@ -86,6 +105,7 @@ void PrintBlend(const v1::Blend& blend, size_t features_max) {
     PrintContext(context, WeightsOf(blend, context), features_max);
   }
   PrintLists(blend);
+  if (!blend.lists().empty()) PrintContexts(blend);
 }
 
 // A snapshot's blend.json.

@@ -139,8 +139,8 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   std::optional<size_t> taken;
   if (at != table_.rows().end()) taken = static_cast<size_t>(at - table_.rows().begin());
   model_.Learn(blend_scratch_.features, ContextOf(asker), taken, model_scratch_);
-  state_.list_quality->Add(
-      JudgeLists(blend_scratch_.features, table_.rows(), taken, model_scratch_.scores));
+  state_.list_quality->Add(JudgeLists(ContextOf(asker), blend_scratch_.features, table_.rows(),
+                                      taken, model_scratch_.scores));
 }
 
 // A ranker that has no score for the user says nothing.

@@ -33,9 +33,10 @@ std::string_view JudgedListName(size_t list) {
   return list == kServed ? "served" : kBlendLists[list - 1];
 }
 
-JudgedLists JudgeLists(const BlendFeatures& features, std::span<const Candidate> rows,
-                       std::optional<size_t> taken, std::span<const float> scores) {
-  JudgedLists judged;
+JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
+                       std::span<const Candidate> rows, std::optional<size_t> taken,
+                       std::span<const float> scores) {
+  JudgedLists judged{.context = context};
   judged.proposes[kServed] = true;  // also where there was nothing to propose: a miss is its own
   if (taken.has_value()) {
     judged.place[kServed] = WithinPlaces(PlaceByScore(rows, *taken, scores));
@@ -62,31 +63,32 @@ void ListQuality::Counts::Count(const JudgedLists& judged, uint32_t one) {
   }
 }
 
+void ListQuality::Count(const JudgedLists& judged, uint32_t one) {
+  counts_.Count(judged, one);
+  of_context_[static_cast<size_t>(judged.context)].Count(judged, one);
+}
+
 void ListQuality::Add(const JudgedLists& judged) {
   const MutexLock lock(mutex_);
   // Counting wraps around as unsigned numbers do: less one is as much as it takes.
   const bool is_full = counts_.lists[kServed].interactions == ring_.size();
-  if (is_full) counts_.Count(ring_[next_], uint32_t{0} - 1);
+  if (is_full) Count(ring_[next_], uint32_t{0} - 1);
   ring_[next_] = judged;
   next_ = (next_ + 1) % ring_.size();
-  counts_.Count(judged, 1);
+  Count(judged, 1);
 }
 
 void ListQuality::Clear() {
   const MutexLock lock(mutex_);
   next_ = 0;
   counts_ = {};
+  of_context_ = {};
 }
 
-QualityFigures ListQuality::Read() const {
-  Counts counts;
-  {
-    const MutexLock lock(mutex_);
-    counts = counts_;
-  }
-  QualityFigures figures;
+QualityFigures::Lists ListQuality::Counts::Figures() const {
+  QualityFigures::Lists figures;
   for (size_t list = 0; list < kJudgedLists; ++list) {
-    const OfList& of = counts.lists[list];
+    const OfList& of = lists[list];
     double hits = 0;
     double gain = 0;
     for (size_t place = 1; place <= JudgedLists::kPlaces; ++place) {
@@ -94,11 +96,26 @@ QualityFigures ListQuality::Read() const {
       gain += of.at_place[place] / std::log2(1 + static_cast<double>(place));
     }
     const double interactions = std::max(of.interactions, 1u);
-    figures.lists[list] = {.interactions = of.interactions,
-                           .hit_rate = hits / interactions,
-                           .ndcg = gain / interactions,
-                           .served_hit_rate = of.served_hits / interactions,
-                           .of_served_hits = of.shared_hits / std::max<double>(of.served_hits, 1)};
+    figures[list] = {.interactions = of.interactions,
+                     .hit_rate = hits / interactions,
+                     .ndcg = gain / interactions,
+                     .served_hit_rate = of.served_hits / interactions,
+                     .of_served_hits = of.shared_hits / std::max<double>(of.served_hits, 1)};
+  }
+  return figures;
+}
+
+QualityFigures ListQuality::Read() const {
+  Counts counts;
+  std::array<Counts, kBlendContexts.size()> of_context;
+  {
+    const MutexLock lock(mutex_);
+    counts = counts_;
+    of_context = of_context_;
+  }
+  QualityFigures figures{.lists = counts.Figures(), .of_context = {}};
+  for (size_t context = 0; context < of_context.size(); ++context) {
+    figures.of_context[context] = of_context[context].Figures();
   }
   return figures;
 }

@@ -23,6 +23,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "blend/features.h"
+#include "blend/model.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
 
@@ -36,14 +37,17 @@ std::string_view JudgedListName(size_t list);
 struct JudgedLists {
   static constexpr size_t kPlaces = 20;
 
+  BlendContext context{};                     // of the list's user, just before it was taken
   std::array<uint8_t, kJudgedLists> place{};  // from 1; 0: not among the first kPlaces
   std::array<bool, kJudgedLists> proposes{};  // whether the list has any item at all
 };
 
-// `rows` are the candidates with these features and the blend's scores of them; `taken` is the row
+// `rows` are the candidates with these features and the blend's scores of them in the context;
+// `taken` is the row
 // of the item that was then taken, if it is among them. `scores` are not read without one.
-JudgedLists JudgeLists(const BlendFeatures& features, std::span<const Candidate> rows,
-                       std::optional<size_t> taken, std::span<const float> scores);
+JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
+                       std::span<const Candidate> rows, std::optional<size_t> taken,
+                       std::span<const float> scores);
 
 struct QualityFigures {
   struct OfList {
@@ -54,7 +58,9 @@ struct QualityFigures {
     // Of the served list's hits the share that this one has among its own first 20 too.
     double of_served_hits = 0;
   };
-  std::array<OfList, kJudgedLists> lists;  // of the first, the served one: all in the window
+  using Lists = std::array<OfList, kJudgedLists>;
+  Lists lists;  // of the first, the served one: all in the window
+  std::array<Lists, kBlendContexts.size()> of_context;
 };
 
 // One writer beside any number of readers; nobody holds the lock for longer than it takes to add up
@@ -63,7 +69,7 @@ class ListQuality {
  public:
   static constexpr size_t kWindowDefault = 2'000;
 
-  // Over the newest `window` interactions, at least one. 20 bytes each, taken at once.
+  // Over the newest `window` interactions, at least one. 21 bytes each, taken at once.
   explicit ListQuality(size_t window = kWindowDefault) : ring_(window) {}
 
   void Add(const JudgedLists& judged);
@@ -83,13 +89,18 @@ class ListQuality {
   };
   struct Counts {
     std::array<OfList, kJudgedLists> lists{};
+    QualityFigures::Lists Figures() const;
     void Count(const JudgedLists& judged, uint32_t one);
   };
+
+  // In all and in its context.
+  void Count(const JudgedLists& judged, uint32_t one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable Mutex mutex_;
   std::vector<JudgedLists> ring_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // in the ring: the oldest, once it is full
   Counts counts_ ABSL_GUARDED_BY(mutex_);
+  std::array<Counts, kBlendContexts.size()> of_context_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace groundswell

@@ -298,9 +298,17 @@ class ListMetrics {
     double served_hit_ratio = 0;
   };
 
+  // What decides the lists: a weight of the learned blend.
+  struct Weight {
+    std::string_view context;  // of three
+    std::string feature;       // of some sixty that are known up front
+    double value = 0;
+  };
+
   explicit ListMetrics(prometheus::Registry& registry);
 
   void SetQuality(std::span<const Quality> lists);
+  void SetBlend(bool learns, std::span<const Weight> weights);
 
  private:
   enum Figure { kInteractions, kHitRatio, kNdcg, kServedHitRatio, kFigures };
@@ -308,6 +316,8 @@ class ListMetrics {
   Mutex mutex_;
   std::array<prometheus::Family<prometheus::Gauge>*, kFigures> families_ ABSL_GUARDED_BY(mutex_){};
   std::map<std::string_view, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
+  prometheus::Family<prometheus::Gauge>* weights_ = nullptr;
+  prometheus::Gauge* learns_ = nullptr;
 };
 
 // All of them. Thread-safe throughout.

@@ -100,6 +100,11 @@ TEST_F(BlendTest, WhatIsLearnedIsShownAndHowWellTheListsFind) {
   EXPECT_EQ(judged, learned.step_count() + learned.missed_count());
   EXPECT_GT(learned.lists(0).hit_rate(), 0);
   EXPECT_EQ(learned.lists(0).served_hit_share(), 1);
+  int64_t of_contexts = 0;
+  for (const v1::JudgedContext& context : learned.contexts()) {
+    if (context.lists_size() > 0) of_contexts += context.lists(0).interaction_count();
+  }
+  EXPECT_EQ(of_contexts, judged);
 
   const std::string metrics = HttpGet(server_->http_port(), "/metrics");
   for (const v1::JudgedList& list : learned.lists()) {
@@ -110,6 +115,19 @@ TEST_F(BlendTest, WhatIsLearnedIsShownAndHowWellTheListsFind) {
   }
   EXPECT_THAT(metrics, HasSubstr("groundswell_list_judged_interactions{list=\"served\"} " +
                                  std::to_string(judged) + "\n"));
+  EXPECT_THAT(metrics, HasSubstr("groundswell_blend_learning 1\n"));
+  const double weight = learned.weights()
+                            .fields()
+                            .at("in_visit")
+                            .struct_value()
+                            .fields()
+                            .at("next_items.first")
+                            .number_value();
+  const std::string series =
+      "groundswell_blend_weight{context=\"in_visit\",feature=\"next_items.first\"} ";
+  const size_t at = metrics.find(series);
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_NEAR(std::stod(metrics.substr(at + series.size())), weight, 1e-5);
 
   Restart({"--blend.learning=false"});
   EXPECT_EQ(Get().digest(), learned.digest());

@@ -16,6 +16,7 @@ namespace groundswell {
 namespace {
 
 constexpr size_t kServed = 0;
+constexpr auto kContext = BlendContext::kInVisit;
 
 size_t Judged(BlendList list) { return 1 + static_cast<size_t>(list); }
 
@@ -34,7 +35,7 @@ TEST(ListQuality, AnItemsPlaceInTheServedListIsThatOfTheOrderByScoresAndItems) {
   const std::vector<Candidate> rows = RowsOf(4);  // items 4, 3, 2, 1
   const std::vector<float> scores = {1, 5, 1, 1};
   const auto place = [&](size_t taken) {
-    return JudgeLists(features, rows, taken, scores).place[kServed];
+    return JudgeLists(kContext, features, rows, taken, scores).place[kServed];
   };
   EXPECT_EQ(place(1), 1);
   EXPECT_EQ(place(3), 2);
@@ -50,7 +51,7 @@ TEST(ListQuality, AnItemsPlaceInEachListIsTheOneThatItWasProposedAt) {
     std::vector<float> scores(100);
     for (size_t row = 0; row < scores.size(); ++row) scores[row] = -static_cast<float>(row);
     for (size_t taken = 0; taken < scores.size(); ++taken) {
-      const JudgedLists judged = JudgeLists(features, RowsOf(100), taken, scores);
+      const JudgedLists judged = JudgeLists(kContext, features, RowsOf(100), taken, scores);
       EXPECT_EQ(judged.place[kServed], taken < 20 ? taken + 1 : 0);
       for (size_t list = 0; list < kBlendLists.size(); ++list) {
         const uint16_t place = made.place[list][taken];
@@ -65,7 +66,7 @@ TEST(ListQuality, WhatNobodyProposedStandsInNoList) {
   made.place[static_cast<size_t>(BlendList::kTrending)] = {0, 1, 2};
   BlendFeatures features;
   features.Extract(made.columns());
-  const JudgedLists judged = JudgeLists(features, RowsOf(3), std::nullopt, {});
+  const JudgedLists judged = JudgeLists(kContext, features, RowsOf(3), std::nullopt, {});
   EXPECT_THAT(judged.place, ::testing::Each(0));
   EXPECT_TRUE(judged.proposes[kServed]);
   EXPECT_TRUE(judged.proposes[Judged(BlendList::kTrending)]);
@@ -78,6 +79,8 @@ TEST(ListQuality, WhatNobodyProposedStandsInNoList) {
   EXPECT_EQ(figures.lists[kServed].hit_rate, 0);
   EXPECT_EQ(figures.lists[Judged(BlendList::kTrending)].interactions, 1u);
   EXPECT_EQ(figures.lists[Judged(BlendList::kHistory)].interactions, 0u);
+  EXPECT_EQ(figures.of_context[1][Judged(BlendList::kTrending)].interactions, 1u);
+  EXPECT_EQ(figures.of_context[0][kServed].interactions, 0u) << "nobody else's";
 }
 
 QualityFigures::OfList Recomputed(const std::deque<JudgedLists>& window, size_t list) {
