@@ -141,8 +141,12 @@ TEST(BlendModelTest, AStepIsTheGradientDividedByTheInformation) {
       const double part = along / square;
       const bool is_whole = farthest < BlendModel::kStepMax - 1e-6;
       (is_whole ? whole : shortened) = true;
-      if (is_whole) EXPECT_NEAR(part, 1, 1e-4);
-      if (!is_whole) EXPECT_NEAR(farthest, BlendModel::kStepMax, 1e-6);
+      if (is_whole) {
+        EXPECT_NEAR(part, 1, 1e-4);
+      }
+      if (!is_whole) {
+        EXPECT_NEAR(farthest, BlendModel::kStepMax, 1e-6);
+      }
       for (size_t f = 0; f < kBlendFeatures; ++f) {
         EXPECT_NEAR(product[f], -part * gradient[f], 2e-5) << f;
       }
@@ -226,7 +230,9 @@ TEST(BlendModelTest, ARankerThatOrdersBadlyLosesItsVote) {
     const size_t taken = static_cast<size_t>(std::ranges::max_element(made.place[kRanker]) -
                                              made.place[kRanker].begin());
     const BlendFeatures features = FeaturesOf(made);
-    if (seed == 0) EXPECT_GT(place_of_taken(features, taken), 10) << "it had a vote";
+    if (seed == 0) {
+      EXPECT_GT(place_of_taken(features, taken), 10) << "it had a vote";
+    }
     if (seed >= 400) last_places += place_of_taken(features, taken);
     model.Learn(features, kContext, taken, scratch);
   }
@@ -251,7 +257,9 @@ TEST(BlendModelTest, AConstantFeatureKeepsItsWeight) {
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     const float learned = with.weights().rows[1][feature];
     EXPECT_NEAR(learned, without.weights().rows[1][feature], 1e-2f) << BlendFeatureName(feature);
-    if (feature == kHour) EXPECT_NEAR(learned, start.rows[1][feature], 1e-3f);
+    if (feature == kHour) {
+      EXPECT_NEAR(learned, start.rows[1][feature], 1e-3f);
+    }
   }
 }
 
