@@ -4,29 +4,33 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "index/candidate_source.h"
+#include "index/score_key.h"
 
 namespace groundswell {
 
 // At most `count`, best first, ties by ascending item, each with `source`. `Scored` has an `item`
-// and a `score`; `scored` is left in another order. It is made a heap, so that only those that are
-// looked at are put in order.
+// and a `score`, which is a number. Only those that are returned are put in order.
 template <typename Scored>
-std::vector<Candidate> BestAdmitted(std::vector<Scored>& scored, const ItemFilter& filter,
+std::vector<Candidate> BestAdmitted(std::span<const Scored> scored, const ItemFilter& filter,
                                     size_t count, SourceBit source) {
-  const auto is_worse = [](const Scored& a, const Scored& b) {
-    return a.score != b.score ? a.score < b.score : a.item > b.item;
-  };
-  std::vector<Candidate> best;
-  best.reserve(std::min(count, scored.size()));
-  std::make_heap(scored.begin(), scored.end(), is_worse);
-  for (auto end = scored.end(); end != scored.begin() && best.size() < count; --end) {
-    std::pop_heap(scored.begin(), end, is_worse);
-    const Scored& next = *(end - 1);
-    if (filter.Admits(next.item)) best.push_back({next.item, next.score, source});
+  thread_local std::vector<uint64_t> keys;
+  keys.clear();
+  for (const Scored& one : scored) {
+    if (filter.Admits(one.item)) keys.push_back(ScoreKey(one.score, one.item));
   }
+  if (keys.size() > count) {
+    std::ranges::nth_element(keys, keys.begin() + static_cast<ptrdiff_t>(count));
+    keys.resize(count);
+  }
+  std::ranges::sort(keys);
+  std::vector<Candidate> best;
+  best.reserve(keys.size());
+  for (const uint64_t key : keys) best.push_back({ItemOfKey(key), ScoreOfKey(key), source});
   return best;
 }
 

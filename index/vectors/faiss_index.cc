@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <exception>
 #include <optional>
 #include <regex>
@@ -375,13 +376,46 @@ namespace {
 // sums of so many rows side by side are the same bits in less than half the time.
 constexpr size_t kRowsSideBySide = 8;
 
+using EightFloats = float __attribute__((vector_size(8 * sizeof(float))));
+
+// The numbers `at` to `at` + 7 of eight rows, turned: one vector per column, of all the rows.
+[[gnu::always_inline]] inline std::array<EightFloats, kRowsSideBySide> ColumnsOf(
+    const std::array<const float*, kRowsSideBySide>& rows, size_t at) {
+  std::array<EightFloats, kRowsSideBySide> in;
+  std::array<EightFloats, kRowsSideBySide> out;
+  for (size_t row = 0; row < in.size(); ++row) {
+    std::memcpy(&in[row], rows[row] + at, sizeof(EightFloats));
+  }
+  // Pairs of rows, then fours, then all eight: each step within the halves that registers have.
+  for (size_t i = 0; i < 8; i += 2) {
+    out[i] = __builtin_shufflevector(in[i], in[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    out[i + 1] = __builtin_shufflevector(in[i], in[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (size_t i = 0; i < 8; i += 4) {
+    in[i] = __builtin_shufflevector(out[i], out[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    in[i + 1] = __builtin_shufflevector(out[i], out[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    in[i + 2] = __builtin_shufflevector(out[i + 1], out[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    in[i + 3] = __builtin_shufflevector(out[i + 1], out[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    out[i] = __builtin_shufflevector(in[i], in[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    out[i + 4] = __builtin_shufflevector(in[i], in[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  return out;
+}
+
 void InnerProductsSideBySide(std::span<const float> query,
                              const std::array<const float*, kRowsSideBySide>& rows, float* scores) {
-  std::array<float, kRowsSideBySide> sums{};
-  for (size_t i = 0; i < query.size(); ++i) {
-    for (size_t row = 0; row < kRowsSideBySide; ++row) sums[row] += query[i] * rows[row][i];
+  EightFloats sums{};
+  size_t at = 0;
+  for (; at + kRowsSideBySide <= query.size(); at += kRowsSideBySide) {
+    const auto columns = ColumnsOf(rows, at);
+    for (size_t i = 0; i < columns.size(); ++i) sums += query[at + i] * columns[i];
   }
-  std::ranges::copy(sums, scores);
+  for (; at < query.size(); ++at) {
+    for (size_t row = 0; row < kRowsSideBySide; ++row) sums[row] += query[at] * rows[row][at];
+  }
+  std::memcpy(scores, &sums, sizeof(sums));
 }
 
 // `row_of(i)`: the row of scores[i].

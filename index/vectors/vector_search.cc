@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+
+#include "index/score_key.h"
 
 namespace groundswell {
 namespace {
@@ -40,12 +43,10 @@ void KeepBestSorted(std::vector<Candidate>& found, size_t count) {
 }
 
 // The best candidates so far, and up to as many that may be. Looked through when it is full: that
-// costs less per candidate than a heap.
+// costs less per candidate than a heap. One of a thread at a time.
 class BestItems {
  public:
-  BestItems(size_t count, size_t items) : count_(count) {
-    best_.reserve(std::min(count, items) + std::min(std::max(count, kBlock), items));
-  }
+  explicit BestItems(size_t count) : count_(count), best_(KeysOfThread()) { best_.clear(); }
 
   // Also says no to not-a-number, into which a product of huge numbers can overflow and which no
   // order can hold.
@@ -57,17 +58,38 @@ class BestItems {
     return taken != 0;
   }
   void Take(ItemIndex item, float score) {
-    best_.push_back({item, score, kFromEmbedding});
+    best_.push_back(ScoreKey(score, item));
     if (best_.size() < count_ + std::max(count_, kBlock)) return;
-    KeepBest(best_, count_);
-    worst_ = best_.back().score;
+    KeepBestKeys();
+    worst_ = ScoreOfKey(best_.back());
   }
-  std::vector<Candidate>& items() { return best_; }
+  // Best first.
+  std::vector<Candidate> Sorted() {
+    KeepBestKeys();
+    std::ranges::sort(best_);
+    std::vector<Candidate> items;
+    items.reserve(best_.size());
+    for (const uint64_t key : best_) {
+      items.push_back({ItemOfKey(key), ScoreOfKey(key), kFromEmbedding});
+    }
+    return items;
+  }
 
  private:
+  static std::vector<uint64_t>& KeysOfThread() {
+    thread_local std::vector<uint64_t> keys;
+    return keys;
+  }
+  // The `count` best, the worst of them last.
+  void KeepBestKeys() {
+    if (best_.size() <= count_) return;
+    std::ranges::nth_element(best_, best_.begin() + static_cast<ptrdiff_t>(count_) - 1);
+    best_.resize(count_);
+  }
+
   const size_t count_;
   float worst_ = -std::numeric_limits<float>::infinity();  // as long as anything will do
-  std::vector<Candidate> best_;
+  std::vector<uint64_t>& best_;                            // ScoreKey
 };
 
 // The share of the items that are admitted, from a sample that no pattern of the numbers deceives:
@@ -146,14 +168,14 @@ void ScanAdmitted(const ItemVectors& vectors, std::span<const float> query,
 std::vector<Candidate> Scan(const SearchedVectors& searched, const CandidateQuery& query) {
   const ItemVectors& vectors = searched.vectors;
   const AdmittedItems admitted = AdmittedOf(searched, query);
-  BestItems best(query.count, vectors.size());
+  BestItems best(query.count);
   const bool may_leave_out_most = !query.filter.RejectsAtMost().has_value();
   if (may_leave_out_most && ShareAdmitted(vectors, admitted) < kFilterFirstBelowShare) {
     ScanAdmitted(vectors, query.vector, admitted, best);
   } else {
     ScanScoresFirst(vectors, query.vector, admitted, best);
   }
-  return std::move(best.items());
+  return best.Sorted();
 }
 
 // What the index finds of the admitted items.

@@ -22,7 +22,8 @@ std::vector<Candidate> RetrieveHistory(const UserState& user, const ItemFilter& 
     const auto taken = static_cast<float>(SumOf(user.EdgesTo(item)));
     scratch.scored.push_back({item, taken / (kPlaceConstant + 1 + static_cast<float>(place))});
   }
-  return BestAdmitted(scratch.scored, filter, count, kFromHistory);
+  return BestAdmitted(std::span<const HistoryScratch::Scored>(scratch.scored), filter, count,
+                      kFromHistory);
 }
 
 }  // namespace groundswell

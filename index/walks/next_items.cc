@@ -123,7 +123,8 @@ std::vector<Candidate> NextItems::Retrieve(const CandidateQuery& query, Scratch&
   scratch.scores.ForEach([&](ItemIndex item, float score) {
     scratch.scored.push_back({item, score});
   });
-  return BestAdmitted(scratch.scored, query.filter, query.count, kFromNextItems);
+  return BestAdmitted(std::span<const Scored>(scratch.scored), query.filter, query.count,
+                      kFromNextItems);
 }
 
 }  // namespace groundswell

@@ -32,7 +32,8 @@ std::vector<Candidate> RandomWalkSource::Retrieve(const CandidateQuery& query,
   FindStarts(query, scratch.starts);
   const WalkSummary summary = walk_.Run(scratch.starts, query.seed, query.deadline, scratch.walk);
   if (options_.on_walk) options_.on_walk(summary);
-  return BestAdmitted(scratch.walk.visited, query.filter, query.count, kFromWalk);
+  return BestAdmitted(std::span<const VisitedItem>(scratch.walk.visited), query.filter, query.count,
+                      kFromWalk);
 }
 
 }  // namespace groundswell

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -12,7 +13,9 @@ namespace {
 constexpr float kPlaceConstant = 60;
 
 // A score that is not finite sinks below every one that is.
-bool IsHigher(float a, float b) { return std::isfinite(a) && (!std::isfinite(b) || a > b); }
+float Finite(float score) {
+  return std::isfinite(score) ? score : -std::numeric_limits<float>::infinity();
+}
 
 // The items in the order of scratch.order, which has their present places.
 void Rearrange(ListOrderScratch& scratch, std::vector<Candidate>& items) {
@@ -31,12 +34,14 @@ void OrderByScores(std::span<const float> scores, const ListBoosts& boosts,
       scratch.votes[i] += std::log(boosts.factors.Of(items[i].item, boosts.category_of_item));
     }
   }
-  scratch.order.resize(items.size());
-  std::iota(scratch.order.begin(), scratch.order.end(), 0);
-  std::ranges::sort(scratch.order, [&](uint32_t a, uint32_t b) {
-    if (IsHigher(scratch.votes[a], scratch.votes[b])) return true;
-    return !IsHigher(scratch.votes[b], scratch.votes[a]) && items[a].item < items[b].item;
-  });
+  scratch.keyed.clear();
+  for (size_t at = 0; at < items.size(); ++at) {
+    scratch.keyed.push_back(
+        {ScoreKey(Finite(scratch.votes[at]), items[at].item), static_cast<uint32_t>(at)});
+  }
+  std::ranges::sort(scratch.keyed, {}, &KeyedRow::key);
+  scratch.order.clear();
+  for (const KeyedRow& one : scratch.keyed) scratch.order.push_back(one.row);
   Rearrange(scratch, items);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "index/candidate_source.h"
+#include "index/score_key.h"
 #include "server/pipeline/applied_rules.h"
 
 namespace groundswell {
@@ -21,6 +22,7 @@ struct ListBoosts {
 struct ListOrderScratch {
   std::vector<float> votes;
   std::vector<uint32_t> order;
+  std::vector<KeyedRow> keyed;
   std::vector<Candidate> ordered;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <random>
 #include <thread>
 #include <utility>
@@ -31,6 +32,26 @@ TEST(NeighborListsTest, AnUnknownNodeHasNoNeighbors) {
   EXPECT_EQ(lists.Degree(NeighborLists::kNodesMax - 1), 0u);
   EXPECT_EQ(lists.Degree(~0u), 0u);
   EXPECT_THAT(All(lists, 7), IsEmpty());
+}
+
+TEST(NeighborListsTest, TheNewestPlaceOfANodeIsFoundInAListOfAnyLength) {
+  for (uint32_t length = 1; length <= 40; ++length) {
+    NeighborLists lists(kMany);
+    // Node 3 at every fifth place, others between them, of all times and weights.
+    for (uint32_t i = 0; i < length; ++i) {
+      lists.Append(7, {.node = i % 5 == 2 ? 3 : 100 + i, .time_s = ~0u - length + i, .weight = 15});
+    }
+    const NeighborLists::List list = lists.Find(7);
+    ASSERT_EQ(list.size(), length);
+    for (size_t end = 0; end <= length; ++end) {
+      std::optional<size_t> expected;
+      for (size_t i = 0; i < end; ++i) {
+        if (i % 5 == 2) expected = i;
+      }
+      EXPECT_EQ(NeighborLists::FindBefore(list, end, 3), expected) << length << ", " << end;
+      EXPECT_EQ(NeighborLists::FindBefore(list, end, 4), std::nullopt);
+    }
+  }
 }
 
 TEST(NeighborListsTest, NeighborsAreInOrderOfTimeHoweverTheyCome) {
