@@ -27,7 +27,9 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& m
 
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
+  const auto ranked = static_cast<size_t>(config.ranking.candidates_max);
   return {.candidates = static_cast<size_t>(retrieval.candidates),
+          .ranked = ranked > 0 ? ranked : Retrieval::kAllCandidates,
           .side_by_side_threads = static_cast<size_t>(retrieval.side_by_side_threads),
           .quotas = SourceQuotas(retrieval),
           .next_items = {.visit_gap_s = static_cast<uint32_t>(retrieval.visit_gap_s)},

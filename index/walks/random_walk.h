@@ -51,7 +51,7 @@ struct WalkOptions {
 };
 
 // Proposals of a neighbour until one is taken whatever its weight.
-inline constexpr int kProposalsMax = 16;
+inline constexpr int kProposalsMax = 4;
 
 struct WalkStart {
   ItemIndex item{};

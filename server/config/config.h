@@ -55,7 +55,7 @@ struct Config {
   } request;
   struct Retrieval {
     int64_t candidates = 600;
-    int64_t embedding = 400;
+    int64_t embedding = 200;
     int64_t random_walk = 100;
     int64_t next_items = 100;
     int64_t similar_items = 0;
@@ -87,6 +87,7 @@ struct Config {
     int64_t quality_window = 2'000;
   } blend;
   struct Ranking {
+    int64_t candidates_max = 120;  // 0: all
     int64_t item_cache_mb = 256;
     std::string shares;      // empty: everybody gets the snapshot's default
     std::string experiment;  // divides the users

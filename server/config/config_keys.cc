@@ -145,7 +145,7 @@ constexpr ConfigKey kKeys[] = {
     {"request.rank_reserve_us", GROUNDSWELL_MEMBER(request.rank_reserve_us), "us", 0, 60'000'000,
      "Time that must remain before the deadline to begin a stage or a block of candidates."},
     {"retrieval.candidates", GROUNDSWELL_MEMBER(retrieval.candidates), "items", 1, 10'000,
-     "Candidates of all sources together that a list is made of, and a ranker scores, at most."},
+     "Candidates of all sources together that a list is made of, at most."},
     {"retrieval.embedding", GROUNDSWELL_MEMBER(retrieval.embedding), "items", 0, 10'000,
      "Proposed per request: items nearest to the user's vector. 0: none."},
     {"retrieval.random_walk", GROUNDSWELL_MEMBER(retrieval.random_walk), "items", 0, 10'000,
@@ -203,6 +203,9 @@ constexpr ConfigKey kKeys[] = {
      "Whether what orders lists learns from the log while it serves; off: it stays as it is."},
     {"blend.quality_window", GROUNDSWELL_MEMBER(blend.quality_window), "interactions", 1, 1'000'000,
      "The newest interactions that were learned from over which the hit rates of lists are taken."},
+    {"ranking.candidates_max", GROUNDSWELL_MEMBER(ranking.candidates_max), "items", 0, 10'000,
+     "Of a list in the order of the blend, the best by it that the ranker scores, at most; 0: all. "
+     "The others are ordered without it."},
     {"ranking.item_cache_mb", GROUNDSWELL_MEMBER(ranking.item_cache_mb), "MiB", 0, 1'048'576,
      "What a ranker made of an item alone is kept until the item's features change; each ranker, "
      "at "

@@ -105,13 +105,14 @@ class BlendLearner {
   uint64_t LearnedLike(const Fold::Arrival& arrival) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
-  void AskRanker(const UserState& user);
+  void AskRanker(const UserState& user, BlendContext context);
 
   LiveState& state_;
   const BlendWeights start_;
   const BlendOrder blend_;
   const Scoring scoring_;
   const Ranker* const ranker_;  // null: the snapshot has none
+  const size_t ranked_max_;     // candidates that it scores, at most
   LearningCandidates candidates_;
   BlendModel model_;
   LearningPace pace_;

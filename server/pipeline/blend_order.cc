@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "graph/state/user_edges.h"
+#include "index/score_key.h"
 #include "models/math/elementwise.h"
 
 namespace groundswell {
@@ -28,17 +29,21 @@ float AgeInSeconds(int64_t time_us, int64_t now_us) {
 
 // The best `count` rows by score, ties by item, ascending.
 void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, size_t count,
-                std::vector<uint32_t>& chosen) {
-  chosen.resize(rows.size());
-  std::iota(chosen.begin(), chosen.end(), 0);
-  if (count >= rows.size()) return;
-  std::nth_element(chosen.begin(), chosen.begin() + static_cast<ptrdiff_t>(count), chosen.end(),
-                   [&](uint32_t a, uint32_t b) {
-                     return scores[a] != scores[b] ? scores[a] > scores[b]
-                                                   : rows[a].item < rows[b].item;
-                   });
-  chosen.resize(count);
-  std::ranges::sort(chosen);
+                std::vector<uint64_t>& keys, std::vector<uint32_t>& chosen) {
+  chosen.clear();
+  if (count >= rows.size()) {
+    chosen.resize(rows.size());
+    std::iota(chosen.begin(), chosen.end(), 0);
+    return;
+  }
+  if (count == 0) return;
+  keys.clear();
+  for (size_t at = 0; at < rows.size(); ++at) keys.push_back(ScoreKey(scores[at], rows[at].item));
+  const auto last = keys.begin() + static_cast<ptrdiff_t>(count) - 1;
+  std::nth_element(keys.begin(), last, keys.end());
+  for (size_t at = 0; at < rows.size(); ++at) {
+    if (ScoreKey(scores[at], rows[at].item) <= *last) chosen.push_back(static_cast<uint32_t>(at));
+  }
 }
 
 BlendContext ContextOf(size_t items, int64_t newest_us, int64_t now_us) {
@@ -67,7 +72,7 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
   scratch.weights = state_.blend_weights.Read();
   scratch.scores.resize(rows.size());
   ScoreBlend(scratch.weights, scratch.features, scratch.context, scratch.scores);
-  ChooseRows(rows, scratch.scores, count, scratch.rows);
+  ChooseRows(rows, scratch.scores, count, scratch.keys, scratch.rows);
   scratch.features.Keep(scratch.rows);
   scratch.chosen.clear();
   items.clear();
@@ -81,6 +86,13 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
   scratch.scores.resize(items.size());
 }
 
+void BlendOrder::ChooseRanked(std::span<const Candidate> items, std::span<const float> scores,
+                              size_t count, Scratch& scratch) {
+  ChooseRows(items, scores, count, scratch.keys, scratch.ranked_at);
+  scratch.ranked.clear();
+  for (const uint32_t at : scratch.ranked_at) scratch.ranked.push_back(items[at]);
+}
+
 void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                            Scratch& scratch) const {
   ExtractRanker(items, logits, scratch);
@@ -89,19 +101,22 @@ void BlendOrder::AddRanker(std::span<const Candidate> items, std::span<const flo
 
 void BlendOrder::ExtractRanker(std::span<const Candidate> items, std::span<const float> logits,
                                Scratch& scratch) const {
-  std::vector<uint32_t>& order = scratch.rows;
-  order.resize(items.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::erase_if(order, [&](uint32_t at) { return !std::isfinite(logits[at]); });
-  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : items[a].item < items[b].item;
-  });
-  scratch.ranker_place.assign(items.size(), 0);
-  for (size_t place = 0; place < order.size(); ++place) {
-    scratch.ranker_place[order[place]] =
-        static_cast<uint16_t>(std::min<size_t>(place + 1, std::numeric_limits<uint16_t>::max()));
+  std::vector<KeyedRow>& order = scratch.keyed;
+  order.clear();
+  for (size_t at = 0; at < logits.size(); ++at) {
+    if (!std::isfinite(logits[at])) continue;
+    order.push_back({ScoreKey(logits[at], scratch.ranked[at].item), static_cast<uint32_t>(at)});
   }
-  scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = logits});
+  std::ranges::sort(order, {}, &KeyedRow::key);
+  scratch.ranker_place.assign(items.size(), 0);
+  scratch.ranker_score.assign(items.size(), 0);
+  for (size_t place = 0; place < order.size(); ++place) {
+    const uint32_t at = scratch.ranked_at[order[place].row];
+    scratch.ranker_place[at] =
+        static_cast<uint16_t>(std::min<size_t>(place + 1, std::numeric_limits<uint16_t>::max()));
+    scratch.ranker_score[at] = logits[order[place].row];
+  }
+  scratch.features.ExtractRanker({.place = scratch.ranker_place, .score = scratch.ranker_score});
 }
 
 std::vector<BlendTermOfItem> BlendOrder::Explain(ItemIndex item, const Scratch& scratch) const {

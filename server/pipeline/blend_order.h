@@ -1,7 +1,7 @@
 // BlendOrder: a request's candidates in the order of the blend (blend/), out of what the sources
 // say of them and what the live graph knows.
 //
-//   proposals + live graph -> features -> scores -> the best, which a ranker may score
+//   proposals + live graph -> features -> scores -> the best, of which a ranker scores the first
 //                                     + the ranker's features -> scores -> the list
 //
 // Time is event time, and now is the newest that was applied: the same graph gives the same list,
@@ -20,6 +20,7 @@
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
+#include "index/score_key.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/ranked_list.h"
 
@@ -52,7 +53,12 @@ class BlendOrder {
     std::vector<ItemIndex> chosen;
     std::vector<float> scores;  // of the chosen items
     std::vector<uint32_t> rows;
+    std::vector<uint64_t> keys;
+    std::vector<KeyedRow> keyed;
+    std::vector<Candidate> ranked;    // those that a ranker scores, in the order of the items
+    std::vector<uint32_t> ranked_at;  // where among the items they are
     std::vector<uint16_t> ranker_place;
+    std::vector<float> ranker_score;
     std::array<std::vector<float>, kBlendScales.size()> share;
     std::vector<float> own_count;
     std::vector<float> own_age;
@@ -79,7 +85,14 @@ class BlendOrder {
   // The features of all rows of the table, in its order, to `scratch.features`: what Choose scores.
   void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;
 
-  // Adds to scratch.scores what a ranker makes of the candidates, as Choose left them.
+  // The `count` best of the items by `scores`, which the ranker does not have a vote in yet; ties
+  // by item. They are what it scores: in scratch.ranked and scratch.ranked_at from then on.
+  static void ChooseRanked(std::span<const Candidate> items, std::span<const float> scores,
+                           size_t count, Scratch& scratch);
+
+  // Adds to scratch.scores what a ranker makes of scratch.ranked, of the items as Choose left them.
+  // An item that it did not score is in its list no more than in that of a source that did not
+  // propose it.
   void AddRanker(std::span<const Candidate> items, std::span<const float> logits,
                  Scratch& scratch) const;
 

@@ -203,24 +203,30 @@ void Pipeline::Run::Order() {
   }
 }
 
-// Scores the list, sorts it and names the ranker: by the blend, in which the ranker has its vote,
-// or by the ranker alone where it was named, or nothing was blended. On an error, which is one of
-// Scoring::Score, the list is as it was. REQUIRES: a ranker and a user.
+// Scores the list, sorts it and names the ranker: by the blend, in which the ranker has its vote on
+// the best of it, or by the ranker alone where it was named, or nothing was blended. On an error,
+// which is one of Scoring::Score, the list is as it was. REQUIRES: a ranker and a user.
 absl::Status Pipeline::Run::RankItems() {
   StageTimer timer(metrics, Stage::kRank, &durations.rank);
+  const bool votes = blended && !query.ranker_alone;
+  BlendOrder::Scratch& blend = scratch.blend;
+  if (votes) {
+    BlendOrder::ChooseRanked(list.items, blend.scores, pipeline.options_.retrieval.ranked, blend);
+  }
   const auto scored = pipeline.scoring_.Score(
-      *query.ranker, *user, list.items, [this] { return HasTime(); }, scratch.scoring);
+      *query.ranker, *user, votes ? blend.ranked : list.items, [this] { return HasTime(); },
+      scratch.scoring);
   if (!scored.ok()) return scored.status();
   scores = *scored;
-  std::span<const float> ordering = scores.logits;
-  if (blended && !query.ranker_alone) {
-    pipeline.blend_.AddRanker(list.items, scores.logits, scratch.blend);
-    ordering = scratch.blend.scores;
+  if (votes) {
+    pipeline.blend_.AddRanker(list.items, scores.logits, blend);
+    for (Candidate& candidate : list.items) candidate.score = 0;
   }
-  for (size_t i = 0; i < list.items.size(); ++i) {
-    list.items[i].score = Probability(scores.logits[i]);
+  for (size_t i = 0; i < scores.logits.size(); ++i) {
+    list.items[votes ? blend.ranked_at[i] : i].score = Probability(scores.logits[i]);
   }
-  OrderByScores(ordering, Boosts(), scratch.order, list.items);
+  OrderByScores(votes ? std::span<const float>(blend.scores) : scores.logits, Boosts(),
+                scratch.order, list.items);
   list.ranker = query.ranker->name();
   return absl::OkStatus();
 }

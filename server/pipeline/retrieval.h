@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -35,8 +36,12 @@ void FindRecentItems(const UserState* user, RecentItems& recent);
 // Immutable and thread-safe; each thread has its own scratch.
 class Retrieval {
  public:
+  static constexpr size_t kAllCandidates = std::numeric_limits<size_t>::max();
+
   struct Options {
     size_t candidates = 600;  // that a list is made of, at most
+    // Of these, the best by the blend, that a ranker with a vote in it scores at most.
+    size_t ranked = 120;
     // Compute threads from which on sources run side by side; 0: never. With few cores, those that
     // receive calls need what a compute thread leaves.
     size_t side_by_side_threads = 4;

@@ -43,6 +43,7 @@ class Learning {
     Window window{.traced = Window::kTraceLengthDefault};
     LoadFrom load_from = LoadFrom::kCheckpoint;
     size_t neighbors_max = 4'096;
+    size_t ranked = 3;  // so that the ranker is asked about some candidates of most lists
   };
 
   // Imports if nothing is there.
@@ -71,7 +72,7 @@ class Learning {
     Applier::Options applier{
         .fold = {.batch_max = options.batch_max, .clustering = ClusteringOf(state->snapshot)}};
     FollowGraph(*state, applier);
-    EXPECT_TRUE(FollowWithBlend(*state, {}, options.learns, applier).ok());
+    EXPECT_TRUE(FollowWithBlend(*state, {.ranked = options.ranked}, options.learns, applier).ok());
     const auto checkpoint = state->generation.ReadCheckpoint();
     std::optional<Offset> complete;
     if (checkpoint->has_value()) complete = (*checkpoint)->offset;
@@ -319,6 +320,36 @@ TEST(BlendLearnerProperty, LogsThatSayNothing) {
       EXPECT_GT(learning.learned().steps, 100u);
       learning.State();
       ExpectSane(learning);
+    }
+  }
+}
+
+// As in a request, the ranker is asked about the best by the blend alone; what all candidates have
+// moves no weight.
+TEST(BlendLearnerProperty, TheRankerIsAskedAboutTheBestAlone) {
+  constexpr size_t kProposed = kBlendRankerBegin;
+  for (const size_t ranked : {size_t{2}, Retrieval::kAllCandidates}) {
+    TemporaryDirectory directory;
+    Learning learning(directory.File("db"), {.ranked = ranked});
+    const BlendWeights before = learning.state->blend_learner->model().weights();
+    std::mt19937_64 random(3);
+    std::vector<LogEntry> entries;
+    for (size_t at = 0; at < 600; ++at) {
+      entries.push_back(Event("u" + std::to_string(random() % 4),
+                              "i" + std::to_string(random() % 6),
+                              static_cast<int64_t>(1'700'000'000 + 60 * at) * kSecond, at));
+    }
+    learning.Apply(std::move(entries));
+    learning.State();
+    float moved = 0;
+    for (size_t context = 0; context < BlendWeights::kRows; ++context) {
+      const float now = learning.state->blend_learner->model().weights().rows[context][kProposed];
+      moved = std::max(moved, std::abs(now - before.rows[context][kProposed]));
+    }
+    if (ranked == 2) {
+      EXPECT_GT(moved, 1e-2f);
+    } else {
+      EXPECT_LT(moved, 1e-5f);
     }
   }
 }

@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(BiasesAndWeights, StepTest,
                          testing::Combine(testing::Values(1, 2, 4), testing::Values(1, 2, 15)));
 
 TEST(RandomWalkTest, AWeightThatIsRareButHighIsProposedOftenEnough) {
-  // One of 40 has weight 15: 16 proposals find it less often than its share would be.
+  // One of 40 has weight 15: so few proposals find it less often than its share would be.
   InteractionAdjacency adjacency(kMany);
   for (uint32_t user = 0; user < 40; ++user) {
     Take(adjacency, {user, 0, user, user == 5 ? 15u : 1u});

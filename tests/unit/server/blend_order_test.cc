@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -50,7 +52,8 @@ class BlendOrderTest : public testing::Test {
 
   static inline LiveSample* loaded_ = nullptr;
   Metrics metrics_{std::vector<std::string>{"purchase"}};
-  Pipeline pipeline_{*loaded_->state, metrics_.pipeline(), Pipeline::Options{},
+  Pipeline pipeline_{*loaded_->state, metrics_.pipeline(),
+                     Pipeline::Options{.retrieval = {.ranked = Retrieval::kAllCandidates}},
                      /*compute_threads=*/1};
 };
 
@@ -105,6 +108,7 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
     std::vector<float> logits;
     if (!skip_ranking) {
       logits = *pipeline_.ScoreAgain(*query.ranker, kCustomer, items, {.number = 0});
+      BlendOrder::ChooseRanked(items, scratch.scores, items.size(), scratch);
       BlendOrder(state).AddRanker(items, logits, scratch);
     }
     std::vector<float> scores(items.size());
@@ -122,6 +126,65 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
       EXPECT_EQ(list.items[at].score, score) << at;
     }
   }
+}
+
+// The ranker is asked about the best by the blend alone; what it did not see has no vote of it.
+TEST_F(BlendOrderTest, TheRankerSeesTheBestOfTheBlendAndTheOthersAreOrderedWithoutIt) {
+  constexpr size_t kRanked = 5;
+  Pipeline cascade(*loaded_->state, metrics_.pipeline(), {.retrieval = {.ranked = kRanked}},
+                   /*compute_threads=*/1);
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker(""),
+                       .deadline = steady_clock::now() + hours(1),
+                       .skip_ranking = true,
+                       .explain_items = 2 * kRanked};
+  const RankedList without = RecommendOf(query);
+  query.skip_ranking = false;
+  const RankedList all = RecommendOf(query);
+  StageDurations durations;
+  const RankedList list = *cascade.Recommend(query, ComputeThread{.number = 0}, durations);
+  ASSERT_EQ(list.items.size(), without.items.size());
+  EXPECT_EQ(list.ranker, query.ranker->name());
+  ASSERT_EQ(list.blend_terms.size(), 2 * kRanked);
+  std::map<ItemIndex, float> probability;
+  for (const Candidate& candidate : all.items) probability[candidate.item] = candidate.score;
+  std::set<ItemIndex> best;
+  for (const Candidate& candidate : std::span(without.items).first(kRanked)) {
+    best.insert(candidate.item);
+  }
+  for (size_t at = 0; at < list.items.size(); ++at) {
+    const Candidate& candidate = list.items[at];
+    const bool is_ranked = best.contains(candidate.item);
+    EXPECT_EQ(candidate.score, is_ranked ? probability[candidate.item] : 0) << at;
+    if (at >= list.blend_terms.size()) continue;
+    const bool has_vote = std::ranges::any_of(
+        list.blend_terms[at],
+        [](const BlendTermOfItem& term) { return term.feature >= kBlendRankerBegin; });
+    EXPECT_EQ(has_vote, is_ranked) << at;
+  }
+  // With the weights of the beginning a vote never counts against an item.
+  std::vector<ItemIndex> unseen, unseen_without;
+  for (const Candidate& one : std::span(list.items).subspan(kRanked)) unseen.push_back(one.item);
+  for (const Candidate& one : std::span(without.items).subspan(kRanked)) {
+    unseen_without.push_back(one.item);
+  }
+  EXPECT_EQ(unseen, unseen_without) << "their own order stays";
+}
+
+TEST_F(BlendOrderTest, ARankerThatWasNamedAndRankSeeEverything) {
+  Pipeline cascade(*loaded_->state, metrics_.pipeline(), {.retrieval = {.ranked = 10}},
+                   /*compute_threads=*/1);
+  RecommendQuery query{.user_id = kCustomer,
+                       .ranker = loaded_->state->snapshot->FindRanker("macgnn"),
+                       .ranker_alone = true,
+                       .deadline = steady_clock::now() + hours(1)};
+  StageDurations durations;
+  const RankedList list = *cascade.Recommend(query, ComputeThread{.number = 0}, durations);
+  EXPECT_EQ(ScoresOf(list), ScoresOf(RecommendOf(query)));
+  query.only_sources = kFromEmbedding;
+  query.ranker_alone = false;
+  const RankedList of_one = *cascade.Recommend(query, ComputeThread{.number = 0}, durations);
+  EXPECT_EQ(ScoresOf(of_one), ScoresOf(RecommendOf(query)));
 }
 
 TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {

@@ -137,7 +137,7 @@ TEST_F(PipelineTest, UnderPressureAnAnswerGetsCheaperAndSaysSo) {
   const RankedList fewer = under(Pressure::kFewerCandidates);
   EXPECT_EQ(fewer.degradations, (Degradations{DegradedStep::kFewerCandidates}));
   EXPECT_FALSE(fewer.ranker.empty());
-  EXPECT_GE(fewer.items.size(), 100u);
+  EXPECT_GE(fewer.items.size(), 60u);
   EXPECT_LE(fewer.items.size(), 150u);
   for (const Candidate& candidate : fewer.items) EXPECT_EQ(candidate.sources & kFromWalk, 0u);
 
@@ -177,11 +177,14 @@ TEST_F(PipelineTest, WithTimeTheListIsRankedWithoutRepeats) {
   EXPECT_EQ(list.ranker, "macgnn");
   EXPECT_TRUE(list.degradations.empty());
   std::set<ItemIndex> items;
+  size_t ranked = 0;
   for (size_t i = 0; i < list.items.size(); ++i) {
     EXPECT_TRUE(items.insert(list.items[i].item).second);
-    EXPECT_GT(list.items[i].score, 0.0f);
+    EXPECT_GE(list.items[i].score, 0.0f);
     EXPECT_LT(list.items[i].score, 1.0f);
+    ranked += list.items[i].score > 0 ? 1 : 0;
   }
+  EXPECT_EQ(ranked, Retrieval::Options().ranked);
 }
 
 TEST_F(PipelineTest, ExplanationsNameTheUsersOwnItemsAndNodesWithACount) {

@@ -122,7 +122,7 @@ TEST(SourceTableTest, TheApiHasEverySourceByItsName) {
 
 TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
   Config::Retrieval config;
-  EXPECT_EQ(SourceQuotas()[kFromEmbedding], 400u);
+  EXPECT_EQ(SourceQuotas()[kFromEmbedding], 200u);
   EXPECT_EQ(SourceQuotas()[kFromSimilarItems], 0u);
   config.macro_node = 7;
   EXPECT_EQ(SourceQuotas(config)[kFromCluster], 7u);
