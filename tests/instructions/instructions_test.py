@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Counts the instructions of ranking 240 candidates, per model, and compares them with counts.json.
+"""Counts the instructions of ranking 240 candidates, per model, and those of the stages of a Recommend call
+on the sample snapshot with default settings, and compares them with counts.json.
 
-    instructions_test.py PROGRAM              PROGRAM: count_request of a Release build
-    instructions_test.py PROGRAM --update     writes what it counts into counts.json
+    instructions_test.py REQUEST RECOMMEND              count_request and count_recommend of a Release build
+    instructions_test.py REQUEST RECOMMEND --update     writes what it counts into counts.json
 
 Times differ between runs and machines; this count, made in valgrind, does not: the same programs and
 libraries give the same number, but for a handful where data lies at another address. TOLERANCE leaves
@@ -28,6 +29,24 @@ TOLERANCE = 0.05
 CANDIDATES = 240  # of count_request.cc
 MODELS = ("macgnn-none", "macgnn-neighbours", "surge-authors-50", "surge-paper-50-10",
           "dot")  # of bench/random_weights.py
+SAMPLE = ROOT / "sample" / "online-retail"
+STAGES_OF = "x86-64-v3"  # what the release preset compiles for: of others the models alone are counted
+# The stages of a call, by the functions that they are. "recommend" is the whole: the user, the retrieval (and
+# within it the sources), the choice by the blend, the ranking (and within it the ranker's scores).
+STAGES = {
+    "recommend": "groundswell::Pipeline::Recommend(",
+    "recommend, user": "groundswell::ReadRequestUser(",
+    "recommend, retrieval": "groundswell::Retrieval::Propose(",
+    "recommend, embedding": "groundswell::ProposeNearest(",
+    "recommend, next_items": "groundswell::ProposeNextItems(",
+    "recommend, random_walk": "groundswell::ProposeWalked(",
+    "recommend, trending": "groundswell::ProposeTrending(",
+    "recommend, macro_node": "groundswell::ProposeOfCluster(",
+    "recommend, popular": "groundswell::ProposePopular(",
+    "recommend, choice": "groundswell::BlendOrder::Choose(",
+    "recommend, ranking": "groundswell::Pipeline::Run::RankItems(",
+    "recommend, scores": "groundswell::Scoring::Score(",
+}
 
 
 def count(program, weights):
@@ -44,6 +63,31 @@ def count(program, weights):
     if result.returncode != 0 or not collected:
         sys.exit(f"instructions_test: {' '.join(map(str, command))} failed:\n{result.stderr}")
     return result.stdout.strip(), int(collected[1])
+
+
+def count_stages(program):
+    """{stage: instructions of one call}, on average over the calls that the program makes."""
+    with tempfile.TemporaryDirectory(prefix="groundswell-instructions-") as directory:
+        profile = pathlib.Path(directory) / "callgrind.out"
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}",
+                   "--toggle-collect=CountedRecommend", program, SAMPLE, directory]
+        environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1",
+                                    "OPENBLAS_NUM_THREADS": "1"}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            sys.exit(f"instructions_test: {' '.join(map(str, command))} failed:\n{result.stderr}")
+        calls = int(result.stdout.split()[-1])
+        table = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", profile],
+                               capture_output=True, text=True, check=True).stdout
+    counts = {}
+    for line in table.splitlines():
+        row = re.match(r" *([\d,]+) \([^)]*\)  [^:]*:(.*)", line)
+        for stage, function in STAGES.items():
+            if row and row[2].startswith(function) and stage not in counts:
+                counts[stage] = int(row[1].replace(",", "")) // calls
+    if missing := STAGES.keys() - counts.keys():
+        sys.exit(f"instructions_test: the profile has no function of {', '.join(sorted(missing))}")
+    return counts
 
 
 def count_all(program):
@@ -69,16 +113,22 @@ def verdict(model, now, before):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", type=pathlib.Path)
+    parser.add_argument("request", type=pathlib.Path)
+    parser.add_argument("recommend", type=pathlib.Path)
     parser.add_argument("--update", action="store_true", help="write counts.json")
     arguments = parser.parse_args()
     if "avx2" not in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
         sys.exit("instructions_test: this processor has no AVX2, for which the counts are")
-    architecture, counts = count_all(arguments.program)
+    architecture, counts = count_all(arguments.request)
     recorded = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
     before = recorded.get(architecture, {})
     for model, now in counts.items():
         print(f"{architecture}, {model}: {now:,} instructions, {now / CANDIDATES:,.0f} per candidate")
+    if architecture == STAGES_OF:
+        stages = count_stages(arguments.recommend)
+        for stage, now in stages.items():
+            print(f"{architecture}, {stage}: {now:,} instructions, {now / stages['recommend']:.1%}")
+        counts |= stages
     if arguments.update:
         recorded[architecture] = counts
         COUNTS.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -86,7 +136,7 @@ def main():
     problems = [text for model, now in counts.items() if (text := verdict(model, now, before.get(model)))]
     if problems:
         sys.exit("\n".join(problems) + "\nIf that is meant: instructions_test.py "
-                 f"{arguments.program} --update")
+                 f"{arguments.request} {arguments.recommend} --update")
 
 
 if __name__ == "__main__":
