@@ -134,6 +134,9 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
           .reflection = config.server.reflection,
           .message_bytes_max = static_cast<int>(config.server.message_bytes_max),
           .ping_interval_min = std::chrono::milliseconds(config.server.ping_interval_min_ms),
+          .connection_calls_max = static_cast<int>(config.server.connection_calls_max),
+          .receive_bytes_max = static_cast<size_t>(config.server.receive_mb) << 20,
+          .idle = std::chrono::seconds(config.server.grpc_idle_s),
           .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
 }
 

@@ -63,6 +63,22 @@ bool IsLoopback(std::string_view address) {
          address.starts_with("localhost:");
 }
 
+// To call this. What is not for reading or writing is for operators.
+Right RightFor(const google::protobuf::MethodDescriptor& method) {
+  const std::string_view service = method.service()->full_name();
+  if (service == v1::RecommendationService::service_full_name()) return Right::kRead;
+  if (service == v1::InteractionService::service_full_name()) return Right::kWrite;
+  return Right::kAdmin;
+}
+
+void CountRefused(const google::protobuf::MethodDescriptor& method, const absl::Status& status,
+                  RequestMetrics& metrics) {
+  for (size_t i = 0; i < kLabelValues<Method>; ++i) {
+    if (method.name() != NameOf(static_cast<Method>(i))) continue;
+    RpcScope(metrics, static_cast<Method>(i)).set_code(static_cast<int>(status.code()));
+  }
+}
+
 int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -406,8 +422,14 @@ absl::Status Server::Parts::StartConnect() {
         "tls.certificate_file is set: listen on 127.0.0.1, behind a proxy that has the TLS",
         address));
   }
-  auto started = ConnectEndpoint::Start(ConnectOptionsOf(config, metrics.requests()),
-                                        grpc->InProcessChannel(), grpc->service_names());
+  ConnectEndpoint::Options options = ConnectOptionsOf(config, metrics.requests());
+  options.admit = [this](const google::protobuf::MethodDescriptor& method,
+                         std::string_view authorization) {
+    absl::Status status = access->CheckRight(authorization, RightFor(method));
+    if (!status.ok()) CountRefused(method, status, metrics.requests());
+    return status;
+  };
+  auto started = ConnectEndpoint::Start(options, grpc->InProcessChannel(), grpc->service_names());
   if (!started.ok()) return started.status();
   connect = *std::move(started);
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
+#include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
 #include "server/serving/served_snapshots.h"
@@ -82,7 +83,40 @@ struct AdminService::Call : UnaryCall {
 };
 
 AdminService::AdminService(Parts parts)
-    : parts_(std::move(parts)), start_(std::chrono::steady_clock::now()) {}
+    : parts_(std::move(parts)), start_(std::chrono::steady_clock::now()) {
+  const RequestGate gate{
+      .access = parts_.access, .metrics = parts_.metrics, .right = Right::kAdmin};
+  const auto index = [](Method method) {
+    return IndexOf(v1::AdminService::service_full_name(), method);
+  };
+  const auto decode_late = [&](Method method, auto handle) {
+    MarkMethodRawCallback(index(method), DecodeLate(gate, method, this, handle));
+  };
+  decode_late(Method::kGetServerStatus, &AdminService::GetServerStatus);
+  decode_late(Method::kCreateCheckpoint, &AdminService::CreateCheckpoint);
+  decode_late(Method::kVerifyGraph, &AdminService::VerifyGraph);
+  decode_late(Method::kCreateBackup, &AdminService::CreateBackup);
+  decode_late(Method::kActivateSnapshot, &AdminService::ActivateSnapshot);
+  decode_late(Method::kRollBackSnapshot, &AdminService::RollBackSnapshot);
+  decode_late(Method::kListSnapshots, &AdminService::ListSnapshots);
+  decode_late(Method::kUpsertItem, &AdminService::UpsertItem);
+  decode_late(Method::kRemoveItem, &AdminService::RemoveItem);
+  decode_late(Method::kGetBlend, &AdminService::GetBlend);
+  decode_late(Method::kResetBlend, &AdminService::ResetBlend);
+  decode_late(Method::kGetListRules, &AdminService::GetListRules);
+  decode_late(Method::kSetListRules, &AdminService::SetListRules);
+  using LogHandler =
+      grpc::internal::CallbackServerStreamingHandler<grpc::ByteBuffer, v1::ReadLogResponse>;
+  MarkMethodRawCallback(
+      index(Method::kReadLog), new LogHandler([this, gate](grpc::CallbackServerContext* context,
+                                                           const grpc::ByteBuffer* received) {
+        grpc::ByteBuffer bytes = *received;
+        v1::ReadLogRequest request;
+        absl::Status decoded = Decode(gate, *context, bytes, request);
+        if (decoded.ok()) return ReadLog(context, &request);
+        return StartLogStream(parts_.log, parts_.metrics, std::move(decoded), request);
+      }));
+}
 
 std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerContext& context,
                                                         Method method, std::string_view name_space,

@@ -37,6 +37,9 @@ struct Config {
     bool reflection = true;
     int64_t message_bytes_max = 4 << 20;
     int64_t ping_interval_min_ms = 5'000;
+    int64_t connection_calls_max = 1'000;
+    int64_t receive_mb = 256;
+    int64_t grpc_idle_s = 300;
   } server;
   struct Tls {
     std::string certificate_file;  // empty: no TLS

@@ -126,6 +126,14 @@ constexpr ConfigKey kKeys[] = {
      3'600'000,
      "Keepalive pings of a silent client that come faster than this, more than twice, end its "
      "connection."},
+    {"server.connection_calls_max", GROUNDSWELL_MEMBER(server.connection_calls_max), "calls", 1,
+     1'000'000, "Calls of one gRPC connection at once; its client keeps further ones until then."},
+    {"server.receive_mb", GROUNDSWELL_MEMBER(server.receive_mb), "MB", 16, 1'000'000,
+     "What the connections of a gRPC address may hold of what they received; beyond it those "
+     "without "
+     "calls are ended, and then calls."},
+    {"server.grpc_idle_s", GROUNDSWELL_MEMBER(server.grpc_idle_s), "s", 1, 86'400,
+     "How long a gRPC connection without a call is kept; clients connect again by themselves."},
     {"tls.certificate_file", GROUNDSWELL_MEMBER(tls.certificate_file), "", 0, 4'096,
      "The gRPC addresses' certificate in PEM, with what leads to its root; empty: no TLS."},
     {"tls.key_file", GROUNDSWELL_MEMBER(tls.key_file), "", 0, 4'096,

@@ -13,9 +13,9 @@
 #include "graph/mutex.h"
 #include "server/rpc/event_checks.h"
 #include "server/rpc/field_checks.h"
+#include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
-#include "server/rpc/undecodable_requests.h"
 
 namespace groundswell {
 namespace {
@@ -34,7 +34,12 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
         context_(context),
         scope_(std::in_place, parts.metrics.requests(), Method::kIngest) {
     parts_.streams.Add(this, [this] { GoAway(); });
-    StartRead(&received_);
+    // One that may not send is not waited for.
+    const absl::Status allowed = parts_.access.CheckRight(context_, Right::kWrite);
+    MutexLock lock(mutex_);
+    if (failure_.ok()) failure_ = allowed;
+    FinishWhenDone();
+    if (!finished_) StartRead(&received_);
   }
   ~IngestStream() override { parts_.streams.Remove(this); }
 
@@ -110,10 +115,13 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   }
 
   absl::Status Decode() {
+    absl::Status status = CheckDecodedSize(received_, *v1::IngestRequest::descriptor());
     const bool decoded =
+        status.ok() &&
         grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&received_, &request_).ok();
     received_.Clear();
-    return decoded ? absl::OkStatus() : UndecodableRequest("groundswell.v1.IngestRequest");
+    if (status.ok() && !decoded) status = UndecodableRequest("groundswell.v1.IngestRequest");
+    return status;
   }
 
   absl::Status CheckBatch() const {

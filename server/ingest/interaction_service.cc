@@ -6,6 +6,7 @@
 
 #include "server/rpc/event_checks.h"
 #include "server/rpc/field_checks.h"
+#include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
 
@@ -15,7 +16,15 @@ InteractionService::InteractionService(const AccessControl& access, InteractionL
                                        const ServingCell& serving, Removals& removals,
                                        NewItemRoom& new_items, Metrics& metrics, Options options)
     : parts_{access, log, serving, new_items, metrics, streams_, std::move(options)},
-      removals_(removals) {}
+      removals_(removals) {
+  const RequestGate gate{.access = access, .metrics = metrics.requests(), .right = Right::kWrite};
+  const auto decode_late = [&](Method method, auto handle) {
+    MarkMethodRawCallback(IndexOf(v1::InteractionService::service_full_name(), method),
+                          DecodeLate(gate, method, this, handle));
+  };
+  decode_late(Method::kRecordInteraction, &InteractionService::RecordInteraction);
+  decode_late(Method::kForgetUser, &InteractionService::ForgetUser);
+}
 
 grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerContext* context,
                                                          const v1::ForgetUserRequest* request,

@@ -1,22 +1,15 @@
 #include "server/process/http_endpoint.h"
 
 #include <algorithm>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <exception>
-#include <optional>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "scheduling/thread_scheduling.h"
+#include "server/process/work_thread.h"
 
 namespace groundswell {
 namespace {
-
-namespace asio = boost::asio;
 
 struct Route {
   std::string_view path;
@@ -56,13 +49,7 @@ HttpAnswer AnswerOf(const Route& route) {
 // The routes, and the thread of those that take a while.
 class MonitoringRoutes {
  public:
-  explicit MonitoringRoutes(HttpEndpoint::Sources& sources) : routes_(RoutesOf(sources)) {
-    thread_ = std::thread([this] {
-      NameThread("http-metrics");
-      rendering_.run();
-    });
-  }
-  ~MonitoringRoutes() { FinishRendering(); }
+  explicit MonitoringRoutes(HttpEndpoint::Sources& sources) : routes_(RoutesOf(sources)) {}
 
   void Handle(const HttpRequest& request, const HttpServer::Answer& answer) {
     const auto route = std::ranges::find(routes_, request.path, &Route::path);
@@ -72,21 +59,15 @@ class MonitoringRoutes {
           {.status = 405, .body = "allowed are GET, HEAD\n", .fields = {{"Allow", "GET, HEAD"}}});
     }
     if (route->at_once) return answer(AnswerOf(*route));
-    asio::post(rendering_, [&route = *route, answer] { answer(AnswerOf(route)); });
+    rendering_.Post([&route = *route, answer] { answer(AnswerOf(route)); });
   }
 
   // What is being rendered is still sent, so this ends before the connections do.
-  void FinishRendering() {
-    work_.reset();
-    if (thread_.joinable()) thread_.join();
-  }
+  void FinishRendering() { rendering_.Finish(); }
 
  private:
   const std::vector<Route> routes_;
-  asio::io_context rendering_{1};
-  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{
-      rendering_.get_executor()};
-  std::thread thread_;
+  WorkThread rendering_{"http-metrics"};
 };
 
 HttpEndpoint::HttpEndpoint(std::unique_ptr<MonitoringRoutes> routes,

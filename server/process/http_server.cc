@@ -101,13 +101,16 @@ absl::Status CannotListen(const char* setting, const std::string& address, std::
                   setting, address, why));
 }
 
-// Until nothing is left to do. What an out-of-memory throws costs the connection it happened to.
-void RunUntilDone(asio::io_context& context, const char* thread_name) {
+// Until nothing is left to do. What a handler throws, as for want of memory, is logged and costs
+// the connection that it happened to, for which `on_lost` is called; it may throw likewise.
+template <typename OnLost>
+void RunUntilDone(asio::io_context& context, const char* thread_name, const OnLost& on_lost) {
   NameThread(thread_name);
-  for (bool done = false; !done;) {
+  for (bool has_lost = false;; has_lost = true) {
     try {
+      if (has_lost) on_lost();
       context.run();
-      done = true;
+      return;
     } catch (const std::exception& e) {
       spdlog::error("{}: {}", thread_name, e.what());
     }
@@ -146,8 +149,9 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   void CountCutOff() const { options_.on_cut_off(); }
   void Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request);
   void Remove(const std::shared_ptr<HttpConnection>& connection);
-  // Of all bodies together; false where there is no more room.
-  bool TakeRoom(size_t bytes);
+  // Of all bodies together, for one that is being read: where there is no more, the oldest of the
+  // others that are gives way. False where that does not suffice.
+  bool TakeRoom(const HttpConnection& connection, size_t bytes);
   void GiveRoom(size_t bytes) { bodies_bytes_ -= bytes; }
 
  private:
@@ -158,6 +162,8 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   void Admit(tcp::socket socket);
   // False when all connections are being answered.
   bool MakeRoom();
+  // Those on which an exception has ended what was under way.
+  void DropTheLost();
   void StopAccepting();
   void WaitForTheLast();
   void CloseAll();
@@ -171,6 +177,7 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   std::unordered_set<std::shared_ptr<HttpConnection>> connections_;
   size_t bodies_bytes_ = 0;
   bool accept_fails_ = false;
+  bool will_accept_ = false;
   bool stopping_ = false;
   std::thread network_thread_;
 };
@@ -189,16 +196,26 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // What is under way ends with an error.
   void Close() { stream_.close(); }
   void GiveRoom() { listener_.GiveRoom(std::exchange(room_, 0)); }
+  // Has its body, which is being read, make room for another.
+  void GiveUpBody();
 
   Phase phase() const { return phase_; }
+  bool is_reading_body() const { return is_reading_body_; }
+  // From now until what is returned is gone.
+  std::shared_ptr<const void> AwaitAnswer();
+  bool awaits_answer() const { return !answer_.expired(); }
+  size_t room() const { return room_; }
+  steady_clock::time_point body_since() const { return body_since_; }
   steady_clock::time_point since() const { return since_; }  // in this phase
 
  private:
   void AwaitRequest();
   void OnHeader(const error_code& error);
   void ReadBody();
+  void OnBody(const error_code& error);
   void OnRequest(const error_code& error);
   void Refuse(HttpAnswer answer);
+  void RefuseBody();
   void OnSent(const error_code& error, bool keep);
   void TakeLeave();
   void DiscardInput();
@@ -211,7 +228,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // Made anew for each request.
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
-  size_t room_ = 0;  // that its body took of all bodies'
+  size_t room_ = 0;  // that its body took of all bodies', as it came
+  bool is_reading_body_ = false;
+  steady_clock::time_point body_since_;
+  std::weak_ptr<const void> answer_;
   size_t unwanted_bytes_ = 0;
   Phase phase_ = Phase::kNew;
   steady_clock::time_point since_ = steady_clock::now();
@@ -235,16 +255,7 @@ void HttpConnection::ReadRequest() {
 
 void HttpConnection::OnHeader(const error_code& error) {
   if (error) return OnRequest(error);
-  // Of a body that comes in chunks nobody knows how long it will be.
-  const size_t most = listener_.options().body_bytes_max;
-  const size_t body =
-      parser_->chunked() ? most : static_cast<size_t>(parser_->content_length().value_or(0));
-  if (!listener_.TakeRoom(body)) {
-    return Refuse({.status = CodeOf(http::status::service_unavailable),
-                   .body = "too many bodies at once\n",
-                   .fields = {{"Retry-After", "1"}}});
-  }
-  room_ = body;
+  body_since_ = steady_clock::now();
   if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return ReadBody();
   asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
                     [self = shared_from_this()](const error_code& failed, size_t) {
@@ -253,10 +264,44 @@ void HttpConnection::OnHeader(const error_code& error) {
                     });
 }
 
+// What was announced takes no room, and holds up nobody who sends his.
 void HttpConnection::ReadBody() {
-  http::async_read(
+  if (parser_->is_done()) return OnRequest({});
+  is_reading_body_ = true;
+  http::async_read_some(
       stream_, buffer_, *parser_,
-      [self = shared_from_this()](const error_code& error, size_t) { self->OnRequest(error); });
+      [self = shared_from_this()](const error_code& error, size_t) { self->OnBody(error); });
+}
+
+void HttpConnection::OnBody(const error_code& error) {
+  if (!is_reading_body_) return RefuseBody();
+  is_reading_body_ = false;
+  if (error) return OnRequest(error);
+  const size_t come = parser_->get().body().size() - room_;
+  if (!listener_.TakeRoom(*this, come)) return RefuseBody();
+  room_ += come;
+  ReadBody();
+}
+
+std::shared_ptr<const void> HttpConnection::AwaitAnswer() {
+  auto answer = std::make_shared<const int>(0);
+  answer_ = answer;
+  return answer;
+}
+
+void HttpConnection::GiveUpBody() {
+  is_reading_body_ = false;
+  parser_->get().body() = {};
+  GiveRoom();
+  stream_.cancel();  // what reads it refuses it
+}
+
+void HttpConnection::RefuseBody() {
+  parser_->get().body() = {};
+  GiveRoom();
+  Refuse({.status = CodeOf(http::status::service_unavailable),
+          .body = "too many bodies at once\n",
+          .fields = {{"Retry-After", "1"}}});
 }
 
 void HttpConnection::OnRequest(const error_code& error) {
@@ -368,7 +413,8 @@ error_code HttpListener::Listen(const HostAndPort& address, int* port) {
 void HttpListener::Start() {
   network_work_.emplace(network_.get_executor());
   Accept();
-  network_thread_ = std::thread([this] { RunUntilDone(network_, options_.thread_name); });
+  network_thread_ = std::thread(
+      [this] { RunUntilDone(network_, options_.thread_name, [this] { DropTheLost(); }); });
 }
 
 void HttpListener::BeginToStop() {
@@ -402,19 +448,27 @@ void HttpListener::CloseAll() {
   for (const auto& connection : connections_) connection->Close();
 }
 
-bool HttpListener::TakeRoom(size_t bytes) {
-  if (bytes > options_.all_bodies_bytes_max - bodies_bytes_) return false;
+bool HttpListener::TakeRoom(const HttpConnection& connection, size_t bytes) {
+  while (bytes > options_.all_bodies_bytes_max - bodies_bytes_) {
+    HttpConnection* oldest = nullptr;
+    for (const auto& other : connections_) {
+      if (other.get() == &connection || !other->is_reading_body() || other->room() == 0) continue;
+      if (oldest == nullptr || other->body_since() < oldest->body_since()) oldest = other.get();
+    }
+    if (oldest == nullptr) return false;
+    oldest->GiveUpBody();
+  }
   bodies_bytes_ += bytes;
   return true;
 }
 
 // The answer may come when the connection is gone, and the listener: it keeps neither.
 void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request) {
-  const auto answer = [weak_listener = weak_from_this(),
-                       weak = std::weak_ptr(connection)](HttpAnswer made) {
+  const auto answer = [weak_listener = weak_from_this(), weak = std::weak_ptr(connection),
+                       awaited = connection->AwaitAnswer()](HttpAnswer made) {
     const auto listener = weak_listener.lock();
     if (listener == nullptr) return;
-    asio::post(listener->network_, [weak, made = std::move(made)]() mutable {
+    asio::post(listener->network_, [weak, awaited, made = std::move(made)]() mutable {
       const auto waiting = weak.lock();
       if (waiting != nullptr && waiting->phase() == Phase::kAnswering) {
         waiting->Send(std::move(made));
@@ -441,9 +495,11 @@ void HttpListener::Accept() {
   acceptor_.async_accept([this](const error_code& error, tcp::socket socket) {
     OnAccepted(error, std::move(socket));
   });
+  will_accept_ = true;
 }
 
 void HttpListener::OnAccepted(const error_code& error, tcp::socket socket) {
+  will_accept_ = false;
   if (stopping_) return;
   if (!error) {
     accept_fails_ = false;
@@ -457,8 +513,10 @@ void HttpListener::OnAccepted(const error_code& error, tcp::socket socket) {
   MakeRoom();
   timer_.expires_after(kAcceptPause);
   timer_.async_wait([this](const error_code&) {
+    will_accept_ = false;
     if (!stopping_) Accept();
   });
+  will_accept_ = true;
 }
 
 void HttpListener::Admit(tcp::socket socket) {
@@ -483,6 +541,17 @@ bool HttpListener::MakeRoom() {
   (*first)->GiveRoom();
   connections_.erase(first);
   return true;
+}
+
+// Whatever is under way on a connection holds it, or is an answer that is still to come.
+void HttpListener::DropTheLost() {
+  std::erase_if(connections_, [](const auto& connection) {
+    if (connection.use_count() > 1 || connection->awaits_answer()) return false;
+    connection->GiveRoom();
+    return true;
+  });
+  if (stopping_ && connections_.empty()) timer_.cancel();
+  if (!stopping_ && !will_accept_) Accept();
 }
 
 std::string_view HttpRequest::Field(std::string_view name) const {

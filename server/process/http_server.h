@@ -2,11 +2,12 @@
 //
 // HTTP of 1.0 and 1.1, connections kept and pipelined requests included. Nothing that a peer sends,
 // or leaves unsent, is without a bound: a header may have 8 KiB (else 431), a body what Options say
-// (else 413), all bodies that are being read or answered together what Options say (else 503), a
-// request as a whole and an answer as a whole the time of Options. One connection more than Options
-// allow lets the oldest go of those that never sent a whole request, else of those that wait for
-// their next one, else of those that do not fetch their answer; it is answered 503 when all are
-// being answered.
+// (else 413), a request as a whole and an answer as a whole the time of Options. All bodies that
+// are being read or answered together may have what Options say, as they come and not as they are
+// announced; for more, the oldest that is not whole yet gives way (503). One connection more than
+// Options allow lets the oldest go of those that never sent a whole request, else of those that
+// wait for their next one, else of those that do not fetch their answer; it is answered 503 when
+// all are being answered.
 //
 // Why Beast: it is in Debian and kept, asynchronous on one thread whatever the number of
 // connections, and leaves every limit to its user. cpp-httplib has a thread per connection, libh2o

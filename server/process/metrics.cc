@@ -163,6 +163,8 @@ RequestMetrics::RequestMetrics(Registry& registry) {
   http_cut_off_ = OneCounter(
       registry, "groundswell_http_cut_off_total",
       "HTTP connections refused or cut off: too many, too slow, or with too much to say.");
+  turned_away_ = OneCounter(registry, "groundswell_connections_turned_away_total",
+                            "Connections to the gRPC addresses that no descriptor was left for.");
 }
 
 void RequestMetrics::CountRequest(Method method, int code, nanoseconds duration) {
@@ -179,6 +181,8 @@ void RequestMetrics::CountRejected(Rejection reason) {
 void RequestMetrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
 
 void RequestMetrics::CountHttpCutOff() { http_cut_off_->Increment(); }
+
+void RequestMetrics::CountTurnedAway() { turned_away_->Increment(); }
 
 PipelineMetrics::PipelineMetrics(Registry& registry) {
   stage_duration_ = AddEach(Histograms(registry, "groundswell_stage_duration_seconds",

@@ -127,6 +127,7 @@ class RequestMetrics {
   void CountRejected(Rejection reason);
   void CountAccessReloadFailure();
   void CountHttpCutOff();
+  void CountTurnedAway();  // a connection to a gRPC address
 
  private:
   static constexpr size_t kCodes = 17;
@@ -136,6 +137,7 @@ class RequestMetrics {
   PerValue<prometheus::Counter, Rejection> rejected_{};
   prometheus::Counter* access_reload_failures_ = nullptr;
   prometheus::Counter* http_cut_off_ = nullptr;
+  prometheus::Counter* turned_away_ = nullptr;
 };
 
 // What happens on the way from a request to its list.

@@ -11,6 +11,7 @@
 #include "server/recommend/list_response.h"
 #include "server/recommend/user_state_response.h"
 #include "server/rpc/field_checks.h"
+#include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -37,7 +38,17 @@ RecommendService::RecommendService(const GraphStore& store, RankedLists& lists,
       list_rules_(list_rules),
       shadow_(shadow),
       runner_(runner),
-      terms_(std::move(terms)) {}
+      terms_(std::move(terms)) {
+  const auto decode_late = [this](Method method, auto handle) {
+    MarkMethodRawCallback(IndexOf(v1::RecommendationService::service_full_name(), method),
+                          DecodeLate(runner_.gate(), method, this, handle));
+  };
+  decode_late(Method::kRecommend, &RecommendService::Recommend);
+  decode_late(Method::kBatchRecommend, &RecommendService::BatchRecommend);
+  decode_late(Method::kRank, &RecommendService::Rank);
+  decode_late(Method::kSimilarItems, &RecommendService::SimilarItems);
+  decode_late(Method::kGetUserState, &RecommendService::GetUserState);
+}
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
                                                       const v1::RecommendRequest* request,

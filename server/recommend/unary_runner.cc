@@ -100,6 +100,10 @@ UnaryRunner::UnaryRunner(const AccessControl& access, Admission& admission,
       options_(options),
       slow_calls_(options.slow_call) {}
 
+RequestGate UnaryRunner::gate() const {
+  return {.access = access_, .metrics = metrics_.requests(), .right = Right::kRead};
+}
+
 grpc::ServerUnaryReactor* UnaryRunner::Run(grpc::CallbackServerContext* context, Method method,
                                            std::string_view request_id,
                                            absl::StatusOr<Offset> consistency_offset,

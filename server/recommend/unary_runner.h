@@ -27,6 +27,7 @@
 #include "server/process/metrics.h"
 #include "server/recommend/slow_call_log.h"
 #include "server/rpc/access.h"
+#include "server/rpc/request_decoding.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
@@ -64,6 +65,9 @@ class UnaryRunner {
                                 std::string_view request_id,
                                 absl::StatusOr<Offset> consistency_offset,
                                 const google::protobuf::Message& response, Work work);
+
+  // What a call has to pass before its request is decoded.
+  RequestGate gate() const;
 
  private:
   struct Pending;

@@ -16,17 +16,20 @@ namespace {
 constexpr std::string_view kScheme = "bearer ";  // in any case (RFC 9110, section 11.1)
 constexpr size_t kClientsFileBytesMax = size_t{1} << 20;
 
-// The token of "authorization: Bearer TOKEN"; nullopt when there is none.
-std::optional<std::string_view> TokenOf(const grpc::ServerContextBase& context) {
+std::string_view AuthorizationOf(const grpc::ServerContextBase& context) {
   const auto& metadata = context.client_metadata();
   const auto found = metadata.find("authorization");
-  if (found == metadata.end()) return std::nullopt;
-  const std::string_view value(found->second.data(), found->second.size());
-  if (value.size() < kScheme.size() ||
-      ::strncasecmp(value.data(), kScheme.data(), kScheme.size()) != 0) {
+  if (found == metadata.end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+// The token of "authorization: Bearer TOKEN"; nullopt when there is none.
+std::optional<std::string_view> TokenOf(std::string_view authorization) {
+  if (authorization.size() < kScheme.size() ||
+      ::strncasecmp(authorization.data(), kScheme.data(), kScheme.size()) != 0) {
     return std::nullopt;
   }
-  return value.substr(kScheme.size());
+  return authorization.substr(kScheme.size());
 }
 
 const ClientList::Client* FindByCertificate(const ClientList& clients,
@@ -40,6 +43,12 @@ const ClientList::Client* FindByCertificate(const ClientList& clients,
     }
   }
   return nullptr;
+}
+
+const ClientList::Client* FindClient(const ClientList& clients,
+                                     const grpc::ServerContextBase& context,
+                                     std::optional<std::string_view> token) {
+  return token.has_value() ? clients.FindByToken(*token) : FindByCertificate(clients, context);
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -103,22 +112,16 @@ std::shared_ptr<const ClientList> AccessControl::clients() const {
   return clients_;
 }
 
-absl::Status AccessControl::Check(const grpc::ServerContextBase& context, Right right) const {
-  const std::shared_ptr<const ClientList> list = clients();
-  if (list == nullptr) return absl::OkStatus();
-  const std::optional<std::string_view> token = TokenOf(context);
-  const ClientList::Client* client =
-      token.has_value() ? list->FindByToken(*token) : FindByCertificate(*list, context);
+absl::Status AccessControl::CheckClient(const ClientList::Client* client, bool has_token,
+                                        Right right) const {
   if (client == nullptr) {
     metrics_.CountRejected(Rejection::kUnauthenticated);
-    return token.has_value()
-               ? WithReason(absl::UnauthenticatedError("no client has this bearer token"),
-                            "CREDENTIALS_UNKNOWN")
-               : WithReason(
-                     absl::UnauthenticatedError(
-                         "send \"authorization: Bearer TOKEN\" as metadata, or the certificate "
-                         "of a known client"),
-                     "CREDENTIALS_MISSING");
+    return has_token ? WithReason(absl::UnauthenticatedError("no client has this bearer token"),
+                                  "CREDENTIALS_UNKNOWN")
+                     : WithReason(absl::UnauthenticatedError(
+                                      "send \"authorization: Bearer TOKEN\" as metadata, or the "
+                                      "certificate of a known client"),
+                                  "CREDENTIALS_MISSING");
   }
   if (!client->Has(right)) {
     metrics_.CountRejected(Rejection::kForbidden);
@@ -126,6 +129,30 @@ absl::Status AccessControl::Check(const grpc::ServerContextBase& context, Right 
                           "client \"{}\" lacks the right \"{}\"", client->name, NameOf(right))),
                       "RIGHT_MISSING");
   }
+  return absl::OkStatus();
+}
+
+absl::Status AccessControl::CheckRight(const grpc::ServerContextBase& context, Right right) const {
+  const std::shared_ptr<const ClientList> list = clients();
+  if (list == nullptr) return absl::OkStatus();
+  const auto token = TokenOf(AuthorizationOf(context));
+  return CheckClient(FindClient(*list, context, token), token.has_value(), right);
+}
+
+absl::Status AccessControl::CheckRight(std::string_view authorization, Right right) const {
+  const std::shared_ptr<const ClientList> list = clients();
+  if (list == nullptr) return absl::OkStatus();
+  const auto token = TokenOf(authorization);
+  return CheckClient(token.has_value() ? list->FindByToken(*token) : nullptr, token.has_value(),
+                     right);
+}
+
+absl::Status AccessControl::Check(const grpc::ServerContextBase& context, Right right) const {
+  const std::shared_ptr<const ClientList> list = clients();
+  if (list == nullptr) return absl::OkStatus();
+  const auto token = TokenOf(AuthorizationOf(context));
+  const ClientList::Client* const client = FindClient(*list, context, token);
+  if (absl::Status s = CheckClient(client, token.has_value(), right); !s.ok()) return s;
   const int64_t now_ns =
       std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
   if (const auto wait = client->rate->Take(now_ns); wait.count() > 0) {

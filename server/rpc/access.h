@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,12 +36,18 @@ class AccessControl {
   static absl::StatusOr<std::unique_ptr<AccessControl>> Create(Options options,
                                                                RequestMetrics& metrics);
 
-  // Whether this call may be made, which is counted. Unauthenticated (reason CREDENTIALS_MISSING or
-  // CREDENTIALS_UNKNOWN), PermissionDenied (RIGHT_MISSING), or ResourceExhausted (RATE_LIMITED,
-  // with RetryInfo).
+  // Whether this call may be made, which is counted. As CheckRight, or ResourceExhausted
+  // (RATE_LIMITED, with RetryInfo).
   absl::Status Check(const grpc::ServerContextBase& context, Right right) const;
 
+  // Whether the caller may make such calls at all. Unauthenticated (reason CREDENTIALS_MISSING or
+  // CREDENTIALS_UNKNOWN), or PermissionDenied (RIGHT_MISSING); these are counted.
+  absl::Status CheckRight(const grpc::ServerContextBase& context, Right right) const;
+  // Likewise, of whoever sends this as "authorization" and has no certificate; "" sends none.
+  absl::Status CheckRight(std::string_view authorization, Right right) const;
+
  private:
+  absl::Status CheckClient(const ClientList::Client* client, bool has_token, Right right) const;
   AccessControl(Options options, RequestMetrics& metrics);
 
   absl::Status Reload();

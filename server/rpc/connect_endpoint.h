@@ -10,7 +10,8 @@
 //   request   Content-Type application/json or application/proto; `Authorization`, `traceparent`
 //             and `groundswell-answer-bytes-max` go along, `Connect-Timeout-Ms` becomes the
 //             deadline. JSON is protobuf's own mapping; a field that the message does not have is
-//             an error.
+//             an error. A long body of it is read on a thread of its own, and beyond 250,000 commas
+//             and brackets not at all.
 //   answer    200 and the message in the request's form; else the status that Connect has for the
 //             code, and {"code", "message", "details": [{"type", "value", "debug"}]} as JSON;
 //             Retry-After where the error has a RetryInfo.
@@ -29,9 +30,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/channel.h"
 #include "server/process/http_server.h"
 
@@ -50,6 +54,10 @@ class ConnectEndpoint {
     // That a browser may call from, e.g. "https://shop.example"; "*": any.
     std::vector<std::string> origins;
     std::function<void()> on_cut_off = [] {};
+    // Whether a method may be called by whoever sends this as "authorization": asked before a body
+    // is read as JSON. An error is the caller's answer.
+    std::function<absl::Status(const google::protobuf::MethodDescriptor&, std::string_view)> admit =
+        [](const auto&, std::string_view) { return absl::OkStatus(); };
   };
 
   // `services`: full names of those that `channel` reaches and that may be called here. Unavailable

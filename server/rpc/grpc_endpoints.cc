@@ -4,13 +4,13 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "server/rpc/undecodable_requests.h"
 
 namespace groundswell {
 namespace {
@@ -19,6 +19,20 @@ constexpr const char* kRecommendName = "groundswell.v1.RecommendationService";
 constexpr const char* kInteractionName = "groundswell.v1.InteractionService";
 constexpr const char* kAdminName = "groundswell.v1.AdminService";
 constexpr std::chrono::milliseconds kReadinessInterval{100};
+// Until a connection has shown that it speaks HTTP/2, and TLS where that is asked for.
+constexpr int kHandshakeMs = 20'000;
+
+// A call whose message does not come is waited for as long as its connection lasts, with what came
+// of it, and before anybody knows who sends it.
+void BoundConnections(const GrpcEndpoints::Options& options, grpc::ServerBuilder& builder) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.connection_calls_max);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             static_cast<int>(options.idle.count()));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
+  grpc::ResourceQuota quota("calls");
+  quota.Resize(options.receive_bytes_max);
+  builder.SetResourceQuota(quota);
+}
 
 }  // namespace
 
@@ -38,10 +52,8 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>(options.ping_interval_min.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  BoundConnections(options, builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  std::vector<std::string> names;
-  for (const auto& [name, service] : services) names.emplace_back(name);
-  interceptors.push_back(MakeUndecodableInterceptors(metrics, std::move(names)));
   interceptors.push_back(idle_calls_.MakeInterceptors());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   endpoint.acceptor = builder.experimental().AddExternalConnectionAcceptor(
@@ -60,7 +72,8 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
         connection.listener_fd = listener_fd;
         connection.fd = connection_fd;
         acceptor->HandleNewConnection(&connection);
-      });
+      },
+      [&metrics] { metrics.CountTurnedAway(); });
   if (listener.ok()) {
     endpoint.listener = *std::move(listener);
     return absl::OkStatus();

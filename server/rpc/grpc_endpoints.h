@@ -35,7 +35,12 @@ class GrpcEndpoints {
     TlsOptions tls;
     bool reflection = true;
     int message_bytes_max = 4 << 20;
-    std::chrono::milliseconds ping_interval_min{5'000};     // of keepalive pings of one client
+    std::chrono::milliseconds ping_interval_min{5'000};  // of keepalive pings of one client
+    int connection_calls_max = 1'000;  // of one connection at once; its client holds back others
+    // Of an address: what its connections have received and no call has taken yet. Where there is
+    // more, gRPC ends connections without calls, and then calls.
+    size_t receive_bytes_max = size_t{256} << 20;
+    std::chrono::milliseconds idle{300'000};  // after which a connection without a call is ended
     int descriptors_end = std::numeric_limits<int>::max();  // see Listener
   };
   struct Services {

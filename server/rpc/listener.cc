@@ -13,6 +13,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <system_error>
 #include <utility>
 
 #include "scheduling/thread_scheduling.h"
@@ -78,8 +80,11 @@ bool IsWantOfDescriptors(int error) {
 
 }  // namespace
 
-Listener::Listener(int descriptors_end, OnConnection on_connection)
-    : descriptors_end_(descriptors_end), on_connection_(std::move(on_connection)) {}
+Listener::Listener(int descriptors_end, OnConnection on_connection,
+                   std::function<void()> on_turned_away)
+    : descriptors_end_(descriptors_end),
+      on_connection_(std::move(on_connection)),
+      on_turned_away_(std::move(on_turned_away)) {}
 
 Listener::~Listener() {
   if (thread_.joinable()) {
@@ -95,15 +100,21 @@ Listener::~Listener() {
 
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(const std::string& address,
                                                           int descriptors_end,
-                                                          OnConnection on_connection) {
-  std::unique_ptr<Listener> listener(new Listener(descriptors_end, std::move(on_connection)));
+                                                          OnConnection on_connection,
+                                                          std::function<void()> on_turned_away) {
+  std::unique_ptr<Listener> listener(
+      new Listener(descriptors_end, std::move(on_connection), std::move(on_turned_away)));
   if (absl::Status s = listener->Bind(address); !s.ok()) return s;
   listener->stop_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   listener->spare_ = OpenSpare();
   if (listener->stop_ < 0 || listener->spare_ < 0) {
     return absl::UnavailableError(fmt::format("no descriptor is left: {}", std::strerror(errno)));
   }
-  listener->thread_ = std::thread([raw = listener.get()] { raw->AcceptLoop(); });
+  try {
+    listener->thread_ = std::thread([raw = listener.get()] { raw->AcceptLoop(); });
+  } catch (const std::system_error& e) {
+    return absl::UnavailableError(fmt::format("no thread is left: {}", e.what()));
+  }
   return listener;
 }
 
@@ -164,19 +175,28 @@ void Listener::AcceptAll(int listening) {
     }
     // The lowest free one is given: this many are in use.
     if (connection >= descriptors_end_) {
+      CountTurnedAway();
       close(connection);
-      TellTurnedAway();
       continue;
     }
-    const int on = 1;
-    setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    HandOver(listening, connection);
+  }
+}
+
+// What a want of memory throws costs one connection.
+void Listener::HandOver(int listening, int connection) {
+  const int on = 1;
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  try {
     on_connection_(listening, connection);
+  } catch (const std::exception& e) {
+    spdlog::error("a connection is lost: {}", e.what());
   }
 }
 
 // A connection that waits would keep poll from waiting.
 void Listener::TurnAway(int listening) {
-  TellTurnedAway();
+  CountTurnedAway();
   if (spare_ >= 0) close(spare_);
   const int connection = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
   if (connection >= 0) close(connection);
@@ -184,7 +204,8 @@ void Listener::TurnAway(int listening) {
   if (spare_ < 0 || connection < 0) std::this_thread::sleep_for(kPause);
 }
 
-void Listener::TellTurnedAway() {
+void Listener::CountTurnedAway() {
+  on_turned_away_();
   const auto now = std::chrono::steady_clock::now();
   if (now - told_at_ < kTellInterval) return;
   told_at_ = now;

@@ -24,11 +24,13 @@ class Listener {
 
   // Listens at host:port, port 0 being any free one; a host of several addresses at all of them.
   // 0.0.0.0 and [::] are every address of IPv4 and IPv6, or of IPv4 where that is all there is.
-  // Connections whose descriptor would be `descriptors_end` or above are closed. Unavailable when
-  // the address cannot be had.
+  // Connections whose descriptor would be `descriptors_end` or above are closed, and
+  // `on_turned_away` is called for each on the listener's thread. Unavailable when the address, or
+  // a thread, cannot be had.
   static absl::StatusOr<std::unique_ptr<Listener>> Start(const std::string& address,
                                                          int descriptors_end,
-                                                         OnConnection on_connection);
+                                                         OnConnection on_connection,
+                                                         std::function<void()> on_turned_away);
   // Stops listening; connections stay.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -37,17 +39,19 @@ class Listener {
   int port() const { return port_; }
 
  private:
-  Listener(int descriptors_end, OnConnection on_connection);
+  Listener(int descriptors_end, OnConnection on_connection, std::function<void()> on_turned_away);
   absl::Status Bind(const std::string& address);
   // NotFound when this machine has none of the host's addresses.
   absl::Status BindHost(const std::string& host, const std::string& port);
   void AcceptLoop();
   void AcceptAll(int listening);
   void TurnAway(int listening);
-  void TellTurnedAway();
+  void HandOver(int listening, int connection);
+  void CountTurnedAway();
 
   const int descriptors_end_;
   const OnConnection on_connection_;
+  const std::function<void()> on_turned_away_;
   std::vector<int> listening_;
   int port_ = 0;
   int stop_ = -1;   // an event: readable once the thread is to end

@@ -226,20 +226,27 @@ class ConnectTest(unittest.TestCase):
 
         with promise(5 << 20) as peer:
             self.assertTrue(peer.recv(100).startswith(b"HTTP/1.1 413"))
-        # Forty peers that promise four megabytes each and send none: those beyond what all bodies may have
-        # are refused, and when they are gone there is room again.
-        silent = []
-        refused = 0
-        for _ in range(40):
-            silent.append(promise(4 << 20))
-            refused += silent[-1].recv(100).startswith(b"HTTP/1.1 503")
-        self.assertEqual(refused, 24)
+        # Forty peers that promise four megabytes each and send none hold up nobody.
+        silent = [promise(4 << 20) for _ in range(40)]
+        for peer in silent:
+            self.assertTrue(peer.recv(100).startswith(b"HTTP/1.1 100"))
+        self.assertEqual(len(self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})["items"]), 1)
+        # They send all but a byte: for what goes beyond what all bodies may have, the oldest give way.
+        for peer in silent:
+            peer.sendall(b" " * ((4 << 20) - 1))
+            self.assertEqual(len(self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})["items"]), 1)
+        cut_off = re.search(r"^groundswell_http_cut_off_total (\d+)", self.server.metrics(), re.MULTILINE)
+        self.assertGreaterEqual(int(cut_off[1]), 24)
         for peer in silent:
             peer.close()
-        for _ in range(100):
-            if self.server.ask(RECOMMEND, json.dumps({"userId": USER, "pageSize": 1}))[0] == 200:
-                break
-        self.assertEqual(len(self.server.call(RECOMMEND, {"userId": USER, "pageSize": 1})["items"]), 1)
+
+    def test_json_of_very_many_values_is_refused_before_it_is_read(self):
+        body = '{"requests":[' + "{}," * 1_000_000 + "{}]}"
+        status, error = self.error("/groundswell.v1.RecommendationService/BatchRecommend", body)
+        self.assertEqual((status, error["code"]), (400, "invalid_argument"))
+        self.assertEqual(error["details"][0]["debug"]["reason"], "REQUEST_TOO_LARGE")
+        many = {"requests": [{"userId": USER, "pageSize": 1, "filter": {"excludedItemIds": ["x"] * 1000}}] * 100}
+        self.assertEqual(len(self.server.call("/groundswell.v1.RecommendationService/BatchRecommend", many)["entries"]), 100)
 
     def test_whatever_is_sent_honest_calls_go_on(self):
         seed = (f"POST {RECOMMEND} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnect-Timeout-Ms: 1000\r\n"
@@ -296,6 +303,12 @@ class RightsTest(unittest.TestCase):
                 self.assertEqual((status, json.loads(body)["code"]), (401, "unauthenticated"))
                 bearer = {**JSON, "Authorization": "Bearer secret-of-the-shop"}
                 self.assertEqual(server.ask(RECOMMEND, json.dumps({"userId": USER}), bearer)[0], 200)
+                # Who may not call is told so before what he sent is read.
+                status, fields, body = server.ask(RECOMMEND, "this is no JSON")
+                self.assertEqual((status, json.loads(body)["code"]), (401, "unauthenticated"))
+                status, fields, body = server.ask(INGEST, "nor this", {**bearer, "Content-Type": "application/x-ndjson"})
+                self.assertEqual((status, json.loads(body)["code"]), (403, "permission_denied"))
+                self.assertRegex(server.metrics(), r'requests_total\{code="UNAUTHENTICATED",method="Recommend"\} 2')
                 status, _, body = server.ask(STATUS, "{}", bearer)
                 self.assertEqual((status, json.loads(body)["code"]), (403, "permission_denied"))
             finally:

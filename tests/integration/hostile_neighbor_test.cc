@@ -1,8 +1,5 @@
-// Peers without credentials on both ports of one server: more than it has descriptors for, silent,
+// Peers without credentials on all ports of one server: more than it has descriptors for, silent,
 // slow, hasty and half-closed ones. Honest calls go on beside each, and what they took comes back.
-#include <arpa/inet.h>
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/integration/raw_peer.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/sanitized.h"
 
@@ -20,73 +18,15 @@ constexpr int kDescriptors = 256;
 constexpr int kBurst = 400;  // more connections than that
 constexpr int kPeers = 40;
 
-// A connection that says what it is told to, and reads only when it is told to.
-class Peer {
- public:
-  explicit Peer(int port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    is_connected_ = connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  }
-  ~Peer() { close(socket_); }
-  Peer(Peer&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)), is_connected_(other.is_connected_) {}
-  Peer& operator=(Peer&&) = delete;
+constexpr char kRecommendPath[] = "/groundswell.v1.RecommendationService/Recommend";
 
-  // False when the server has hung up, or does not read.
-  bool Say(std::string_view bytes) const {
-    while (is_connected_ && !bytes.empty()) {
-      pollfd waiting{.fd = socket_, .events = POLLOUT, .revents = 0};
-      if (poll(&waiting, 1, 1'000) <= 0) return false;
-      const ssize_t sent = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (sent <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-    return is_connected_;
-  }
-  void Drain() const {
-    char buffer[16'384];
-    while (recv(socket_, buffer, sizeof(buffer), MSG_DONTWAIT) > 0) {
-    }
-  }
-  void HalfClose() const { shutdown(socket_, SHUT_WR); }
-
- private:
-  int socket_;
-  bool is_connected_;
-};
-
-// HTTP/2, RFC 9113 and 7541.
-constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-enum class Type : char { kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6 };
-constexpr char kEndHeaders = 4;
-
-std::string Frame(Type type, char flags, uint32_t stream, std::string_view payload = {}) {
-  std::string frame;
-  for (const int shift : {16, 8, 0}) frame.push_back(static_cast<char>(payload.size() >> shift));
-  frame.push_back(static_cast<char>(type));
-  frame.push_back(flags);
-  for (const int shift : {24, 16, 8, 0}) frame.push_back(static_cast<char>(stream >> shift));
-  return frame.append(payload);
+std::string PostTo(const std::string& path, const std::string& fields, std::string_view body,
+                   size_t bytes_to_come = 0) {
+  return "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+         "Connect-Timeout-Ms: 300000\r\n" + fields +
+         "Content-Length: " + std::to_string(body.size() + bytes_to_come) + "\r\n\r\n" +
+         std::string(body);
 }
-
-std::string Literal(std::string_view text) {
-  return std::string(1, static_cast<char>(text.size())).append(text);
-}
-
-// The begin of a call, whose messages never come.
-std::string BeginOfCall(uint32_t stream) {
-  std::string headers = "\x83\x86";  // :method POST, :scheme http
-  headers += '\x04' + Literal("/groundswell.v1.InteractionService/Ingest");
-  headers += '\x01' + Literal("localhost");
-  headers += "\x0f\x10" + Literal("application/grpc");
-  headers += std::string(1, '\0') + Literal("te") + Literal("trailers");
-  return Frame(Type::kHeaders, kEndHeaders, stream, headers);
-}
-
-std::string Greeting() { return kPreface + Frame(Type::kSettings, 0, 0); }
 
 class HostileNeighborTest : public testing::Test {
  protected:
@@ -94,13 +34,15 @@ class HostileNeighborTest : public testing::Test {
     size_t descriptors = 0;
     int64_t threads = 0;
     int64_t resident_kb = 0;
+    int64_t most_kb = 0;  // that it ever was
   };
 
   HostileNeighborTest() {
     ImportSample(directory_.File("db"));
     const std::string limit = std::to_string(kDescriptors);
     server_.emplace(
-        directory_.File("db"), std::vector<std::string>{}, Environment{},
+        directory_.File("db"), std::vector<std::string>{"--server.connect_address=127.0.0.1:0"},
+        Environment{},
         std::vector<std::string>{"/usr/bin/prlimit", "--nofile=" + limit + ":" + limit, "--"});
     stubs_.emplace(server_->grpc_address());
     for (int i = 0; i < 20; ++i) ExpectHonestCalls();  // what is made once is made
@@ -117,6 +59,7 @@ class HostileNeighborTest : public testing::Test {
     for (std::string word; status >> word;) {
       if (word == "Threads:") status >> figures.threads;
       if (word == "VmRSS:") status >> figures.resident_kb;
+      if (word == "VmHWM:") status >> figures.most_kb;
     }
     return figures;
   }
@@ -134,7 +77,15 @@ class HostileNeighborTest : public testing::Test {
     const grpc::Status written =
         stubs_->interaction->RecordInteraction(NewContext().get(), record, &recorded);
     EXPECT_TRUE(written.ok()) << written.error_message();
+    ExpectAnHonestPost();
     EXPECT_TRUE(Becomes([&] { return IsReady(); })) << HttpGet(server_->http_port(), "/readyz");
+  }
+
+  void ExpectAnHonestPost() const {
+    const Peer peer(server_->connect_port());
+    const std::string body = "{\"userId\": \"" + std::string(kCustomer) + "\"}";
+    peer.Say(PostTo(kRecommendPath, "Connection: close\r\n", body));
+    EXPECT_EQ(peer.HearToTheEnd().substr(0, 12), "HTTP/1.1 200");
   }
 
   bool IsReady() const {
@@ -224,7 +175,7 @@ TEST_F(HostileNeighborTest, CallsThatAreResetAtOnce) {
       for (uint32_t call = 0; listens && call < kCalls; ++call) {
         const uint32_t stream = 2 * call + 1;
         listens = peer.Say(BeginOfCall(stream) +
-                           Frame(Type::kReset, 0, stream, std::string_view("\0\0\0\x08", 4)));
+                           Frame(FrameType::kReset, 0, stream, std::string_view("\0\0\0\x08", 4)));
         peer.Drain();
       }
       ExpectHonestCalls();
@@ -241,7 +192,7 @@ TEST_F(HostileNeighborTest, PingsWithoutEnd) {
       bool listens = peer.Say(Greeting());
       // The answers are not fetched.
       for (int i = 0; listens && i < 3'000; ++i) {
-        listens = peer.Say(Frame(Type::kPing, 0, 0, "01234567"));
+        listens = peer.Say(Frame(FrameType::kPing, 0, 0, "01234567"));
       }
       ExpectHonestCalls();
     }
@@ -275,13 +226,56 @@ TEST_F(HostileNeighborTest, CallsThatNeverSayAnything) {
 
 TEST_F(HostileNeighborTest, MessagesThatWouldBeInflated) {
   v1::RecommendRequest bomb;
-  bomb.set_user_id(std::string(3 << 20, 'u'));
-  for (int i = 0; i < 10; ++i) {
+  bomb.set_user_id(std::string(100 << 20, 'u'));
+  for (int i = 0; i < 3; ++i) {
     const auto context = NewContext();
     context->set_compression_algorithm(GRPC_COMPRESS_GZIP);
     v1::RecommendResponse response;
     EXPECT_EQ(stubs_->recommend->Recommend(context.get(), bomb, &response).error_code(),
               grpc::StatusCode::UNIMPLEMENTED);
+  }
+  EXPECT_TRUE(kSanitized || Read().most_kb <= before_.most_kb + 64 * 1024);
+  ExpectEverythingComesBack();
+}
+
+TEST_F(HostileNeighborTest, BodiesThatNeverCome) {
+  {
+    std::vector<Peer> peers;
+    for (int i = 0; i < 4 * kPeers; ++i) {
+      peers.emplace_back(server_->connect_port()).Say(PostTo(kRecommendPath, "", "{", 4'000'000));
+    }
+    ExpectHonestCalls();
+  }
+  ExpectEverythingComesBack();
+}
+
+TEST_F(HostileNeighborTest, BodiesThatAreNearlyThere) {
+  const std::string nearly(4'000'000, ' ');
+  {
+    std::vector<Peer> peers;
+    for (int i = 0; i < kPeers; ++i) {
+      peers.emplace_back(server_->connect_port()).Say(PostTo(kRecommendPath, "", nearly, 1));
+      if (i % 10 == 0) ExpectHonestCalls();
+    }
+    ExpectHonestCalls();
+    EXPECT_TRUE(kSanitized || Read().resident_kb <= before_.resident_kb + 128 * 1024);
+  }
+  ExpectEverythingComesBack();
+}
+
+TEST_F(HostileNeighborTest, JsonThatTakesLongToRead) {
+  std::string body = R"({"requests":[)";
+  while (body.size() < 300'000) body += "{},";
+  body += "{}]}";
+  {
+    std::vector<Peer> peers;
+    for (int i = 0; i < 8; ++i) {
+      peers.emplace_back(server_->connect_port())
+          .Say(PostTo("/groundswell.v1.RecommendationService/BatchRecommend", "", body));
+    }
+    ExpectAnHonestPost();
+    EXPECT_EQ(peers.back().Hear(0), "") << "a short request waits for none of them";
+    ExpectHonestCalls();
   }
   ExpectEverythingComesBack();
 }

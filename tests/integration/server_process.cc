@@ -155,8 +155,8 @@ void ServerProcess::WaitUntilReady() {
     if (read(output_, &byte, 1) <= 0) break;
     line.push_back(byte);
     if (byte != '\n') continue;
-    if (std::sscanf(line.c_str(), "ready grpc_port=%d http_port=%d admin_port=%d", &grpc_port_,
-                    &http_port_, &admin_port_) == 3) {
+    if (std::sscanf(line.c_str(), "ready grpc_port=%d http_port=%d admin_port=%d connect_port=%d",
+                    &grpc_port_, &http_port_, &admin_port_, &connect_port_) >= 3) {
       return;
     }
     line.clear();

@@ -46,6 +46,7 @@ class ServerProcess {
   int grpc_port() const { return grpc_port_; }
   int http_port() const { return http_port_; }
   int admin_port() const { return admin_port_; }
+  int connect_port() const { return connect_port_; }  // 0 without server.connect_address
 
   // Whether it has ended by itself; Stop has the exit code then.
   bool HasEnded() const;
@@ -65,6 +66,7 @@ class ServerProcess {
   int grpc_port_ = 0;
   int http_port_ = 0;
   int admin_port_ = 0;
+  int connect_port_ = 0;
 };
 
 }  // namespace groundswell

@@ -72,6 +72,31 @@ TEST_F(AccessTest, ATokenGivesItsRightsAndEveryRefusalItsReason) {
   EXPECT_THAT(text, HasSubstr("groundswell_rejected_total{reason=\"forbidden\"} 1"));
 }
 
+TEST_F(AccessTest, TheNameOfTheSchemeIsTakenInAnyCase) {
+  Write(ClientEntry("shop", "secret", R"(rights = ["read"])"));
+  const auto access = Create();
+  ASSERT_TRUE(access.ok()) << access.status();
+  for (const char* scheme : {"bearer ", "BEARER ", "bEaReR "}) {
+    EXPECT_TRUE(Check(**access, std::string(scheme) + "secret", Right::kRead).ok()) << scheme;
+    EXPECT_TRUE((*access)->CheckRight(std::string(scheme) + "secret", Right::kRead).ok());
+    EXPECT_EQ(ReasonOfCheck(**access, std::string(scheme) + "SECRET", Right::kRead),
+              "CREDENTIALS_UNKNOWN");
+  }
+}
+
+TEST_F(AccessTest, ARightIsLookedAtWithoutTakingFromTheRate) {
+  Write(ClientEntry("slow", "secret", "rights = [\"read\"]\ncalls_per_s = 1"));
+  const auto access = Create();
+  ASSERT_TRUE(access.ok()) << access.status();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE((*access)->CheckRight("Bearer secret", Right::kRead).ok());
+  }
+  EXPECT_TRUE(Check(**access, "Bearer secret", Right::kRead).ok());
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer secret", Right::kWrite)), "RIGHT_MISSING");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer other", Right::kRead)), "CREDENTIALS_UNKNOWN");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("", Right::kRead)), "CREDENTIALS_MISSING");
+}
+
 TEST_F(AccessTest, WhoCallsTooOftenIsToldWhenToComeBackAndNobodyElseIs) {
   Write(ClientEntry("busy", "busy", "rights = [\"read\"]\ncalls_per_s = 1") +
         ClientEntry("calm", "calm", R"(rights = ["read"])"));

@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "server/process/http_server.h"
+
 namespace groundswell {
 namespace {
 
@@ -420,6 +422,92 @@ TEST(HttpEndpointTest, GoesOnWhenDescriptorsAreThereAgain) {
   ASSERT_TRUE(late.Connect(endpoint->port()));
   ASSERT_TRUE(late.Send("GET /healthz HTTP/1.0\r\n\r\n"));
   EXPECT_TRUE(late.ReadAll().ends_with("ok\n"));
+}
+
+// An HttpServer on a free port of 127.0.0.1.
+std::unique_ptr<HttpServer> ServeOrDie(HttpServer::Options options, HttpServer::Handler handler) {
+  auto server = HttpServer::Start("127.0.0.1:0", std::move(options), std::move(handler));
+  EXPECT_TRUE(server.ok()) << server.status();
+  return std::move(server).value();
+}
+
+void EchoTheLength(const HttpRequest& request, const HttpServer::Answer& answer) {
+  answer({.body = std::to_string(request.body.size()) + " bytes\n"});
+}
+
+std::string Post(size_t length, std::string_view begin_of_body) {
+  return "POST / HTTP/1.1\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" +
+         std::string(begin_of_body);
+}
+
+TEST(HttpServerTest, BodiesThatAreAnnouncedAndDoNotComeTakeNoRoom) {
+  const auto server =
+      ServeOrDie({.body_bytes_max = 1'000, .all_bodies_bytes_max = 2'000}, EchoTheLength);
+  std::vector<Peer> silent;
+  for (int i = 0; i < 20; ++i) {
+    silent.emplace_back(server->port());
+    ASSERT_TRUE(silent.back().Send(Post(1'000, "")));
+  }
+  const Peer honest(server->port());
+  ASSERT_TRUE(honest.Send(Post(1'000, std::string(1'000, 'x'))));
+  EXPECT_TRUE(honest.ReadUntil("1000 bytes\n").ends_with("1000 bytes\n"));
+}
+
+TEST(HttpServerTest, ForRoomTheOldestBodyThatIsNotWholeGivesWay) {
+  std::atomic<int> cut_off = 0;
+  const auto server = ServeOrDie(
+      {.body_bytes_max = 1'000, .all_bodies_bytes_max = 2'500, .on_cut_off = [&] { ++cut_off; }},
+      EchoTheLength);
+  const auto begin = [&](const Peer& peer, char chunk) {
+    ASSERT_TRUE(
+        peer.Send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    ASSERT_THAT(peer.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 100"));
+    ASSERT_TRUE(peer.Send("384\r\n" + std::string(0x384, chunk) + "\r\n"));
+  };
+  const Peer first(server->port());
+  begin(first, 'a');
+  const Peer second(server->port());
+  begin(second, 'b');
+  const Peer third(server->port());
+  begin(third, 'c');
+  EXPECT_THAT(first.ReadAll(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(cut_off, 1);
+  for (const Peer* peer : {&second, &third}) {
+    ASSERT_TRUE(peer->Send("0\r\n\r\n"));
+    EXPECT_TRUE(peer->ReadUntil("900 bytes\n").ends_with("900 bytes\n"));
+  }
+}
+
+TEST(HttpServerTest, AnAnswerThatCannotBeSentEndsItsConnectionAndNoOther) {
+  const auto server = ServeOrDie({.connections_max = 1}, [](const auto&, const auto& answer) {
+    // Longer than any field that Boost.Beast writes: it throws.
+    answer({.fields = {{"A", std::string(1 << 17, 'a')}}});
+  });
+  for (int i = 0; i < 3; ++i) {
+    const Peer peer(server->port());
+    ASSERT_TRUE(peer.Send(kHealth));
+    EXPECT_TRUE(peer.IsClosed()) << i;
+  }
+}
+
+TEST(HttpServerTest, AnAnswerThatNeverComesAndOneThatDoesAreToldApart) {
+  HttpServer::Answer kept;
+  std::promise<void> is_asked;
+  const auto server = ServeOrDie({}, [&](const HttpRequest& request, HttpServer::Answer answer) {
+    if (request.path == "/throws") {
+      return answer({.fields = {{"A", std::string(1 << 17, 'a')}}});
+    }
+    kept = std::move(answer);
+    is_asked.set_value();
+  });
+  const Peer waits(server->port());
+  ASSERT_TRUE(waits.Send("GET /waits HTTP/1.0\r\n\r\n"));
+  is_asked.get_future().wait();
+  const Peer lost(server->port());
+  ASSERT_TRUE(lost.Send("GET /throws HTTP/1.0\r\n\r\n"));
+  EXPECT_TRUE(lost.IsClosed());
+  kept({.body = "at last\n"});
+  EXPECT_TRUE(waits.ReadAll().ends_with("at last\n"));
 }
 
 TEST(HttpEndpointTest, EndsWhilePeersAreSilentOrFetchNothing) {

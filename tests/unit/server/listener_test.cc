@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -58,7 +60,7 @@ void Greet(int, int connection) {
 }
 
 TEST(ListenerTest, HandsConnectionsOverAndStopsListening) {
-  auto listener = *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet);
+  auto listener = *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet, [] {});
   const int port = listener->port();
   ASSERT_GT(port, 0);
   const int connection = ConnectTo(port);
@@ -71,7 +73,8 @@ TEST(ListenerTest, HandsConnectionsOverAndStopsListening) {
 
 TEST(ListenerTest, BothWaysToWriteEveryAddressAreThoseOfBothFamilies) {
   for (const std::string host : {"0.0.0.0", "[::]"}) {
-    const auto listener = Listener::Start(host + ":0", std::numeric_limits<int>::max(), Greet);
+    const auto listener =
+        Listener::Start(host + ":0", std::numeric_limits<int>::max(), Greet, [] {});
     ASSERT_TRUE(listener.ok()) << listener.status();
     const int connection = ConnectTo((*listener)->port());
     ASSERT_GE(connection, 0) << host;
@@ -87,16 +90,18 @@ TEST(ListenerTest, BothWaysToWriteEveryAddressAreThoseOfBothFamilies) {
 
 TEST(ListenerTest, AnAddressOfAnotherMachineIsAnErrorThatSaysSo) {
   // TEST-NET-1 of RFC 5737.
-  const auto listener = Listener::Start("192.0.2.1:0", std::numeric_limits<int>::max(), Greet);
+  const auto listener =
+      Listener::Start("192.0.2.1:0", std::numeric_limits<int>::max(), Greet, [] {});
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(listener.status().message().find("does not have"), std::string::npos)
       << listener.status();
 }
 
 TEST(ListenerTest, APortThatIsTakenIsAnErrorThatSaysSo) {
-  const auto listener = *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet);
+  const auto listener =
+      *Listener::Start("127.0.0.1:0", std::numeric_limits<int>::max(), Greet, [] {});
   const auto second = Listener::Start("127.0.0.1:" + std::to_string(listener->port()),
-                                      std::numeric_limits<int>::max(), Greet);
+                                      std::numeric_limits<int>::max(), Greet, [] {});
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(second.status().message().find("in use"), std::string::npos) << second.status();
 }
@@ -108,14 +113,19 @@ TEST(ListenerTest, ABurstBeyondTheDescriptorsIsTurnedAwayAndTheNextIsServed) {
   const int end = first_free + 40;
   std::mutex mutex;
   std::vector<int> accepted;
-  const auto listener = *Listener::Start("127.0.0.1:0", end, [&](int, int connection) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    accepted.push_back(connection);
-    EXPECT_LT(connection, end);
-  });
+  std::atomic<int> turned_away = 0;
+  const auto listener = *Listener::Start(
+      "127.0.0.1:0", end,
+      [&](int, int connection) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        accepted.push_back(connection);
+        EXPECT_LT(connection, end);
+      },
+      [&] { ++turned_away; });
   std::vector<int> burst;
   for (int i = 0; i < 100; ++i) burst.push_back(ConnectTo(listener->port()));
   EXPECT_TRUE(IsTurnedAway(burst.back()));
+  EXPECT_GE(turned_away, 100 - 40);
   for (const int connection : burst) close(connection);
   {
     const std::lock_guard<std::mutex> lock(mutex);
@@ -130,6 +140,24 @@ TEST(ListenerTest, ABurstBeyondTheDescriptorsIsTurnedAwayAndTheNextIsServed) {
     is_served = !accepted.empty();
   }
   for (const int connection : accepted) close(connection);
+  close(next);
+}
+
+TEST(ListenerTest, WhatIsThrownOverOneConnectionCostsThatOneAlone) {
+  int connections = 0;
+  const auto listener = *Listener::Start(
+      "127.0.0.1:0", std::numeric_limits<int>::max(),
+      [&](int listening, int connection) {
+        if (++connections > 1) return Greet(listening, connection);
+        close(connection);
+        throw std::bad_alloc();
+      },
+      [] {});
+  const int lost = ConnectTo(listener->port());
+  EXPECT_TRUE(IsTurnedAway(lost));
+  close(lost);
+  const int next = ConnectTo(listener->port());
+  EXPECT_FALSE(IsTurnedAway(next));
   close(next);
 }
 
