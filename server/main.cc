@@ -31,6 +31,9 @@ namespace groundswell {
 namespace {
 
 constexpr const char* kProgram = "groundswell-server";
+// For the database and the listeners, and a few connections. gRPC ends the process where it gets
+// none.
+constexpr int kDescriptorsMin = 64;
 
 int Fail(const absl::Status& status) {
   PrintError(kProgram, std::string(status.message()).c_str());
@@ -60,6 +63,11 @@ int Serve(const ConfigFlags& flags) {
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
   const int descriptors = RaiseDescriptorLimit();
+  if (descriptors < kDescriptorsMin) {
+    return FailServing(absl::InvalidArgumentError(
+        fmt::format("the limit of descriptors (ulimit -n) is {}, and serving takes at least {}",
+                    descriptors, kDescriptorsMin)));
+  }
   spdlog::info("{} descriptors, of them {} for connections", descriptors,
                ConnectionDescriptorsEnd(descriptors));
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config, Interrupted);
