@@ -27,8 +27,13 @@ Admission::Admission(const Options& options) : options_(options) {
   const size_t count = ThreadsOrCores(options.threads);
   threads_.reserve(count);
   shared_.reserve(count);
-  for (size_t number = 0; number < count; ++number) {
-    threads_.emplace_back([this, number] { Run({.number = number, .siblings = this}); });
+  try {
+    for (size_t number = 0; number < count; ++number) {
+      threads_.emplace_back([this, number] { Run({.number = number, .siblings = this}); });
+    }
+  } catch (...) {  // there are no more to be had; those there are must end before they go
+    Drain();
+    throw;
   }
 }
 

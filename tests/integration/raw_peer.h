@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -172,7 +173,8 @@ class Http2Peer {
   std::optional<uint32_t> streams_max() const { return streams_max_; }
   bool was_sent_away() const { return was_sent_away_; }
   int pings_answered() const { return pings_answered_; }
-  int resets() const { return resets_; }
+  // Whether a message of the server's has come.
+  bool answered(uint32_t stream) const { return answered_.contains(stream); }
 
  private:
   static constexpr size_t kHead = 9;
@@ -187,7 +189,7 @@ class Http2Peer {
     if (type == FrameType::kPing && (flags & kAck) == 0) {
       Say(Frame(FrameType::kPing, kAck, 0, payload));
     }
-    if (type == FrameType::kReset) ++resets_;
+    if (type == FrameType::kData && !payload.empty()) answered_.insert(stream);
     if (type == FrameType::kGoAway) was_sent_away_ = true;
   }
 
@@ -212,7 +214,7 @@ class Http2Peer {
   std::optional<uint32_t> streams_max_;
   bool was_sent_away_ = false;
   int pings_answered_ = 0;
-  int resets_ = 0;
+  std::set<uint32_t> answered_;
 };
 
 }  // namespace groundswell

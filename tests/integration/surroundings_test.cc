@@ -7,6 +7,7 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/integration/raw_peer.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/sanitized.h"
 
@@ -113,6 +114,38 @@ TEST(DrainTest, AnIdleStreamDoesNotHoldUpTheEnd) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
   EXPECT_EQ(ReasonOf(RichStatus(status)), "STOPPING");
 }
+
+// Of gRPC's own services, which nobody else can end.
+TEST(DrainTest, AHealthWatchAndReflectionDoNotHoldUpTheEnd) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  ServerProcess server(directory.File("db"), {"--server.drain_s=3600"});
+  Http2Peer peer(server.grpc_port());
+  using namespace std::string_view_literals;
+  peer.Say(BeginOfCall(1, "/grpc.health.v1.Health/Watch"));
+  peer.SendData(1, "\0\0\0\0\0"sv);  // of everything
+  peer.Say(BeginOfCall(3, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"));
+  peer.SendData(3, "\0\0\0\0\x02\x3a\0"sv);  // list_services
+  EXPECT_TRUE(Becomes([&] {
+    peer.Listen(100);
+    return (peer.answered(1) && peer.answered(3)) || !peer.is_open();
+  }));
+  EXPECT_TRUE(peer.is_open());
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_TRUE(peer.peer().IsHungUpOn());
+}
+
+#ifndef GROUNDSWELL_SANITIZED
+TEST(DescriptorLimitTest, TooFewDescriptorsAreAnErrorThatSaysSo) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  const Finished failed =
+      RunProgram({"/usr/bin/prlimit", "--nofile=24:24", "--", GROUNDSWELL_SERVER_PROGRAM, "serve",
+                  "--server.data_dir=" + directory.File("db")});
+  EXPECT_EQ(failed.exit_code, 1) << failed.output;
+  EXPECT_THAT(failed.output, HasSubstr("(ulimit -n) is 24"));
+}
+#endif
 
 class SurroundingsTest : public SampleServerTest {};
 

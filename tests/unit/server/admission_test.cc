@@ -1,16 +1,21 @@
 #include "server/pipeline/admission.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "server/rpc/status_details.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -38,6 +43,27 @@ TEST(AdmissionTest, AFullQueueRefusesAtTheDoorAndSaysWhenToTryAgain) {
   admission.Drain();
   EXPECT_EQ(ran, 2);
 }
+
+#ifndef GROUNDSWELL_SANITIZED  // whose own memory is beyond any such limit
+TEST(AdmissionDeathTest, WithoutThreadsToBeHadItThrowsAndEndsThoseThereAre) {
+  EXPECT_EXIT(
+      {
+        size_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        const rlim_t room = rlim_t{64} << 20;  // for the stacks of a few
+        const rlimit limit{.rlim_cur = pages * static_cast<size_t>(getpagesize()) + room,
+                           .rlim_max = RLIM_INFINITY};
+        if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
+        try {
+          const Admission admission({.threads = 1'000});
+        } catch (const std::system_error&) {
+          _exit(7);
+        }
+        _exit(0);
+      },
+      testing::ExitedWithCode(7), "");
+}
+#endif
 
 TEST(AdmissionTest, DrainingRunsWhatWaitsAndRefusesTheRest) {
   Admission admission({.threads = 2, .queue_max = 100});

@@ -193,6 +193,22 @@ TEST_F(ListRulesTest, TheyAreStoredAndReadBackAndDamageIsFound) {
       absl::StatusCode::kDataLoss);
 }
 
+// As long as they may be, they are an answer that every client of gRPC takes.
+TEST_F(ListRulesTest, TheLongestRulesAreBelowTheSizeOfAnAnswer) {
+  v1::ListRules longest;
+  for (size_t i = 0; i < kListRulesMax; ++i) {
+    v1::ListRule& rule = *longest.add_rules();
+    rule = Pinned(std::to_string(i), std::string(256, 'i'), kPinPositionMax);
+    rule.set_name(std::string(250, 'n') + std::to_string(i));
+    for (size_t c = 0; c < kRuleCategoriesMax; ++c) rule.add_categories(std::string(256, 'c'));
+    rule.mutable_start_time()->set_seconds(1'700'000'000);
+    rule.mutable_end_time()->set_seconds(1'800'000'000);
+  }
+  const auto replaced = Open()->Replace(longest);
+  ASSERT_TRUE(replaced.ok()) << replaced.status();
+  EXPECT_LT((*replaced)->ByteSizeLong(), size_t{4} << 20);
+}
+
 TEST_F(ListRulesTest, ReadersSeeOneWholeSetWhileItIsReplaced) {
   const auto cell = Open();
   std::atomic<bool> stop{false};
