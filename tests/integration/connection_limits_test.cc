@@ -184,10 +184,16 @@ TEST_F(ConnectionLimitsTest, WhileSilentPeersHoldEveryConnectionOthersGetInInTim
 }
 
 TEST_F(ConnectionLimitsTest, AConnectionWithoutACallIsEndedAndAClientConnectsAgain) {
-  Start({"--server.grpc_idle_s=1"});
+  Start({"--server.grpc_idle_s=1", "--server.connect_address=127.0.0.1:0"});
   Http2Peer silent(server_->grpc_port());
   EXPECT_TRUE(silent.peer().IsHungUpOn());
   ExpectAnHonestCall();  // whose own connection was ended likewise
+  // What comes over HTTP has a connection within the process, which stays.
+  const Peer over_http(server_->connect_port());
+  over_http.Say(
+      "POST /groundswell.v1.AdminService/GetServerStatus HTTP/1.1\r\nHost: x\r\n"
+      "Content-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(over_http.HearToTheEnd().substr(0, 12), "HTTP/1.1 200");
 }
 
 TEST_F(ConnectionLimitsTest, PingsAreTakenAsOftenAsTheSettingSays) {
