@@ -45,23 +45,23 @@ TEST(AdmissionTest, AFullQueueRefusesAtTheDoorAndSaysWhenToTryAgain) {
 }
 
 #ifndef GROUNDSWELL_SANITIZED  // whose own memory is beyond any such limit
+// With memory for the stacks of a few.
+[[noreturn]] void AskForAThousandThreads() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t bytes = pages * static_cast<size_t>(getpagesize()) + (rlim_t{64} << 20);
+  const rlimit limit{.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
+  try {
+    const Admission admission({.threads = 1'000});
+  } catch (const std::system_error&) {
+    _exit(7);
+  }
+  _exit(0);
+}
+
 TEST(AdmissionDeathTest, WithoutThreadsToBeHadItThrowsAndEndsThoseThereAre) {
-  EXPECT_EXIT(
-      {
-        size_t pages = 0;
-        std::ifstream("/proc/self/statm") >> pages;
-        const rlim_t room = rlim_t{64} << 20;  // for the stacks of a few
-        const rlimit limit{.rlim_cur = pages * static_cast<size_t>(getpagesize()) + room,
-                           .rlim_max = RLIM_INFINITY};
-        if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
-        try {
-          const Admission admission({.threads = 1'000});
-        } catch (const std::system_error&) {
-          _exit(7);
-        }
-        _exit(0);
-      },
-      testing::ExitedWithCode(7), "");
+  EXPECT_EXIT(AskForAThousandThreads(), testing::ExitedWithCode(7), "");
 }
 #endif
 
