@@ -65,11 +65,32 @@ size_t ChooseCauses(const ExplanationQuery& query, ExplanationBuffers& buffers) 
   return available[0] + available[1] + available[2];
 }
 
+// A copy of `from` without the element at `number`, in the first places of `room`.
+template <typename T>
+std::span<const T> AllBut(std::span<const T> from, size_t number, std::span<T> room) {
+  const std::span<T> others = room.first(from.size() - 1);
+  const auto behind = std::copy_n(from.begin(), static_cast<ptrdiff_t>(number), others.begin());
+  std::copy(from.begin() + static_cast<ptrdiff_t>(number) + 1, from.end(), behind);
+  return others;
+}
+
+// The variant's times without that of the item at `number`. Where it was the user's first, the
+// oldest of the others that are known takes its place.
+void LeaveOutTime(const UserFeatures& user, size_t number, std::span<int64_t> room,
+                  UserFeatures& rest) {
+  if (user.recent_times_us.empty()) return;
+  rest.recent_times_us = AllBut(user.recent_times_us, number, room);
+  const bool was_first = user.recent_times_us[number] == user.first_time_us;
+  if (was_first && !rest.recent_times_us.empty()) rest.first_time_us = rest.recent_times_us.back();
+}
+
 // Fills buffers.variants: the whole user, then the user without each of the causes.
 void MakeVariants(const UserFeatures& user, ExplanationBuffers& buffers) {
   const size_t causes = buffers.causes.size();
   const size_t past = user.recent_items.size();
+  const size_t times = user.recent_times_us.size();
   buffers.recent_items.resize(causes * past);
+  buffers.recent_times.resize(causes * times);
   buffers.counts.resize(causes * std::max(user.one_hop.size(), user.two_hop.size()));
   buffers.variants.assign(causes + 1, user);
   const std::span<uint32_t> recent_items(buffers.recent_items);
@@ -78,12 +99,8 @@ void MakeVariants(const UserFeatures& user, ExplanationBuffers& buffers) {
     UserFeatures& rest = buffers.variants[at + 1];
     const auto [kind, number] = buffers.causes[at];
     if (kind == Kind::kPastItem) {
-      const std::span<uint32_t> others = recent_items.subspan(at * past, past - 1);
-      const auto after =
-          std::copy_n(user.recent_items.begin(), static_cast<ptrdiff_t>(number), others.begin());
-      std::copy(user.recent_items.begin() + static_cast<ptrdiff_t>(number) + 1,
-                user.recent_items.end(), after);
-      rest.recent_items = others;
+      rest.recent_items = AllBut(user.recent_items, number, recent_items.subspan(at * past, past));
+      LeaveOutTime(user, number, std::span(buffers.recent_times).subspan(at * times, times), rest);
     } else {
       std::span<const int64_t>& counts = kind == Kind::kItemNode ? rest.one_hop : rest.two_hop;
       std::copy(counts.begin(), counts.end(), free_counts.begin());

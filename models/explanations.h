@@ -5,10 +5,10 @@
 // where c is one of the user's newest items, taken out of the history, or one cluster, whose
 // count in H1_u or H2_u becomes 0. A cause is one feature of the ranker, not an event of the log:
 // an item that is taken out of the history still counts in H1_u and H2_u, and a node's items stay
-// in the history, which only gets shorter (no older item moves up). Everything goes through the
-// Ranker interface, so every ranker is explained by what it reads, and one that reads the user's
-// row alone has nothing to tell. Ranker::variants_max bounds the cost to that of ranking 500
-// candidates.
+// in the history, which only gets shorter (no older item moves up). Its time goes with it.
+// Everything goes through the Ranker interface, so every ranker is explained by what it reads, and
+// one that reads the user's row alone has nothing to tell. Ranker::variants_max bounds the cost to
+// that of ranking 500 candidates.
 #ifndef GROUNDSWELL_MODELS_EXPLANATIONS_H_
 #define GROUNDSWELL_MODELS_EXPLANATIONS_H_
 
@@ -54,6 +54,7 @@ struct ExplanationBuffers {
   std::vector<UserFeatures> variants;  // the whole user, then without each cause
   std::vector<int64_t> counts;         // that the variants count
   std::vector<uint32_t> recent_items;  // that the variants took
+  std::vector<int64_t> recent_times;   // and when
   std::vector<float> logits;           // variants x items
 };
 

@@ -33,6 +33,7 @@ struct RankerShape {
   size_t user_clusters = 0;  // P: of H2_u and H1_i
   size_t item_clusters = 0;  // Q: of H1_u and H2_i
   size_t recent_items = 0;   // newest items of the user
+  size_t recent_times = 0;   // times of the user's newest items; at least recent_items, or 0
   size_t recent_users = 0;   // newest users of each candidate
   size_t vector_width = 0;   // numbers of a vector in the space of the snapshot's embeddings
 };
@@ -44,6 +45,12 @@ struct UserFeatures {
   std::span<const int64_t> two_hop;  // H2_u, length P
   // Newest first, at most shape().recent_items; rows of the item table.
   std::span<const uint32_t> recent_items;
+  // When the user took them last, in microseconds since 1970, at most shape().recent_times: of the
+  // recent_items, and of as many older items behind them.
+  std::span<const int64_t> recent_times_us;
+  int64_t first_time_us = 0;  // the oldest of all the user's items' times; 0 where none is read
+  // The request's time; 0 where no times are read. Nothing that is made of it outlives the request.
+  int64_t now_us = 0;
   // As the graph has it now, in the space of the snapshot's embeddings
   // (index/vectors/live_vectors.h makes it); empty: none is known.
   std::span<const float> vector;

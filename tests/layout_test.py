@@ -42,7 +42,8 @@ SUBFOLDERS = {
         "din": {".", "files", "math", "sequence"},
         "gru4rec": {".", "files", "math", "sequence"},
         "ncf": {".", "files", "math", "sequence"},
-        "snapshot": {".", "caser", "dien", "din", "dot", "files", "gru4rec", "macgnn", "ncf", "surge"},
+        "slirec": {".", "files", "math", "sequence"},
+        "snapshot": {".", "caser", "dien", "din", "dot", "files", "gru4rec", "macgnn", "ncf", "slirec", "surge"},
     },
     "graph": {
         ".": {},

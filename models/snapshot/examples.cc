@@ -12,7 +12,9 @@
 namespace groundswell {
 namespace {
 
-constexpr std::string_view kFeatures[] = {"user", "item", "u1", "u2", "i1", "i2", "urec", "irec"};
+constexpr std::string_view kFeatures[] = {
+    "user",         "item",           "u1",     "u2", "i1", "i2", "urec", "irec",
+    "urec_time_us", "ufirst_time_us", "unow_us"};
 constexpr std::string_view kLogitPrefix = "logit.";
 constexpr char kRemedy[] =
     "export weights and examples together again (python3 -m trainer train; python3 -m trainer "
@@ -25,6 +27,7 @@ struct Examples {
   RankerShape shape;  // the largest of all rankers: the widths of the matrices
   std::vector<uint32_t> user, item, recent_items, recent_users;
   std::vector<int64_t> user_one_hop, user_two_hop, item_one_hop, item_two_hop;
+  std::vector<int64_t> recent_times, first_time, now;
 };
 
 absl::Status BadExamples(std::string_view what) {
@@ -72,9 +75,12 @@ RankerShape LargestOf(std::span<const std::unique_ptr<Ranker>> rankers) {
     const RankerShape shape = ranker->shape();
     largest.user_clusters = std::max(largest.user_clusters, shape.user_clusters);
     largest.item_clusters = std::max(largest.item_clusters, shape.item_clusters);
-    largest.recent_items = std::max(largest.recent_items, shape.recent_items);
+    largest.recent_items = std::max({largest.recent_items, shape.recent_items, shape.recent_times});
+    largest.recent_times = std::max(largest.recent_times, shape.recent_times);
     largest.recent_users = std::max(largest.recent_users, shape.recent_users);
   }
+  // Items and their times are matrices of one width.
+  if (largest.recent_times > 0) largest.recent_times = largest.recent_items;
   return largest;
 }
 
@@ -120,6 +126,22 @@ absl::Status ReadCounts(const SafetensorsFile& file, std::string_view tensor, si
   return absl::OkStatus();
 }
 
+// When the newest items, the first one and the request were; `width` is of the first alone.
+absl::Status ReadTimes(const SafetensorsFile& file, size_t rows, size_t width, Examples& examples) {
+  const auto read = [&](std::string_view tensor, size_t columns, std::vector<int64_t>& out) {
+    const std::array<size_t, 2> shape{rows, columns};
+    auto values = Read(file, tensor, std::span(shape).first(columns == 0 ? 1 : 2),
+                       uint64_t{1} << 63, "time in microseconds since 1970");
+    if (!values.ok()) return values.status();
+    out = *std::move(values);
+    return absl::OkStatus();
+  };
+  absl::Status status = read("urec_time_us", width, examples.recent_times);
+  if (status.ok()) status = read("ufirst_time_us", 0, examples.first_time);
+  if (status.ok()) status = read("unow_us", 0, examples.now);
+  return status;
+}
+
 absl::StatusOr<Examples> ReadExamples(const SafetensorsFile& file, const Manifest& manifest,
                                       std::span<const std::unique_ptr<Ranker>> rankers) {
   if (absl::Status s = CheckNames(file, manifest); !s.ok()) return s;
@@ -150,6 +172,9 @@ absl::StatusOr<Examples> ReadExamples(const SafetensorsFile& file, const Manifes
     status =
         ReadRows(file, "irec", rows, shape.recent_users, manifest.users + 1, examples.recent_users);
   }
+  if (status.ok() && shape.recent_times > 0) {
+    status = ReadTimes(file, rows, shape.recent_times, examples);
+  }
   if (!status.ok()) return status;
   return examples;
 }
@@ -166,12 +191,17 @@ std::span<const T> ExampleRow(const std::vector<T>& matrix, size_t row, size_t w
 UserFeatures UserOf(const Examples& examples, const RankerShape& shape, size_t row) {
   const RankerShape& all = examples.shape;
   std::span<const uint32_t> recent =
-      ExampleRow(examples.recent_items, row, all.recent_items, shape.recent_items);
+      ExampleRow(examples.recent_items, row, all.recent_items, all.recent_items);
   while (!recent.empty() && recent.back() == 0) recent = recent.first(recent.size() - 1);
+  const size_t times = std::min(recent.size(), shape.recent_times);
+  const bool reads_times = shape.recent_times > 0;
   return {.row = shape.user_rows > 0 ? examples.user[row] : 0,
           .one_hop = ExampleRow(examples.user_one_hop, row, all.item_clusters, shape.item_clusters),
           .two_hop = ExampleRow(examples.user_two_hop, row, all.user_clusters, shape.user_clusters),
-          .recent_items = recent};
+          .recent_items = recent.first(std::min(recent.size(), shape.recent_items)),
+          .recent_times_us = ExampleRow(examples.recent_times, row, all.recent_times, times),
+          .first_time_us = reads_times ? examples.first_time[row] : 0,
+          .now_us = reads_times ? examples.now[row] : 0};
 }
 
 ItemFeatures ItemOf(const Examples& examples, const RankerShape& shape, size_t row) {

@@ -11,6 +11,7 @@
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/macgnn/macgnn_ranker.h"
 #include "models/ncf/ncf_ranker.h"
+#include "models/slirec/slirec_ranker.h"
 #include "models/surge/surge_ranker.h"
 
 namespace groundswell {
@@ -33,6 +34,7 @@ constexpr RankerKind kKinds[] = {
     {"gru4rec", MakeGru4recRanker},
     {"macgnn", MakeMacgnnRanker},
     {"ncf", MakeNcfRanker},
+    {"slirec", MakeSlirecRanker},
     {"surge", MakeSurgeRanker},
 };
 // clang-format on

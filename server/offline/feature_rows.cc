@@ -11,6 +11,9 @@ namespace groundswell {
 FeatureRows::FeatureRows(std::unique_ptr<FeatureFile> file)
     : file_(std::move(file)),
       event_(file_->Int64("event")),
+      urec_time_(file_->Int64("urec_time_us")),
+      ufirst_time_(file_->Int64("ufirst_time_us")),
+      unow_(file_->Int64("unow_us")),
       user_(file_->Int32("user")),
       u1_(file_->Int32("u1")),
       u2_(file_->Int32("u2")),
@@ -28,6 +31,9 @@ absl::StatusOr<FeatureRows> FeatureRows::Create(const std::string& path, size_t 
   auto file =
       FeatureFile::Create(path,
                           {{"event", true, {events}},
+                           {"urec_time_us", true, {events, shape.recent_times}},
+                           {"ufirst_time_us", true, {events}},
+                           {"unow_us", true, {events}},
                            {"user", false, {events}},
                            {"u1", false, {events, q}},
                            {"u2", false, {events, p}},
@@ -50,6 +56,10 @@ absl::Status FeatureRows::Write(int64_t event, const UserFeatures& user,
   user_[written_] = static_cast<int32_t>(user.row);
   std::copy(user.recent_items.begin(), user.recent_items.end(),
             urec_.begin() + static_cast<ptrdiff_t>(written_ * history_len_));
+  std::copy(user.recent_times_us.begin(), user.recent_times_us.end(),
+            urec_time_.begin() + static_cast<ptrdiff_t>(written_ * history_len_));
+  ufirst_time_[written_] = user.first_time_us;
+  unow_[written_] = user.now_us;
   const size_t first = written_ * drawn.size();
   for (size_t i = 0; i < drawn.size(); ++i) {
     item_[first + i] = static_cast<int32_t>(items.rows[i]);

@@ -20,6 +20,8 @@ namespace groundswell {
 // without copying. E events, each with C items: the positive, then its negatives.
 //
 //   event [E] int64    position of the event in the log, from 1
+//   urec_time_us [E,history_len] int64    when urec's items were taken last, 0 where there is none
+//   ufirst_time_us, unow_us [E] int64     when the user's oldest item was, 0 without one; the event
 //   user [E] int32     row of the embeddings: index + 1, 0 unknown to the snapshot
 //   u1 [E,Q] H1_u, u2 [E,P] H2_u, urec [E,history_len] newest items as rows, 0 where there is none
 //   item, source [E,C] int32     row likewise; RowSource
@@ -32,7 +34,8 @@ class FeatureRows {
   // Of the file, raised when a reader of the one before would misread it.
   static constexpr int kVersion = 1;
 
-  // `shape` says P, Q, history_len (recent_items) and recent_len (recent_users).
+  // `shape` says P, Q, history_len (recent_items, recent_times) and recent_len (recent_users).
+  // REQUIRES: recent_items and recent_times are equal.
   static absl::StatusOr<FeatureRows> Create(const std::string& path, size_t events, size_t items,
                                             const RankerShape& shape);
 
@@ -50,7 +53,7 @@ class FeatureRows {
   absl::Status CopyCounts(std::span<const int64_t> counts, std::span<int32_t> column) const;
 
   std::unique_ptr<FeatureFile> file_;
-  std::span<int64_t> event_;
+  std::span<int64_t> event_, urec_time_, ufirst_time_, unow_;
   std::span<int32_t> user_, u1_, u2_, urec_, item_, source_, i1_, i2_, irec_;
   size_t history_len_ = 0;
   size_t written_ = 0;

@@ -205,8 +205,9 @@ class RowMaker {
     items_.clear();
     for (const DrawnItem& drawn : drawn_) items_.push_back(drawn.item);
     const MacroGraph& graph = passing_.graph();
+    const int64_t now_us = MicrosOf(event);
     return rows_.Write(static_cast<int64_t>(at + 1),
-                       GatherUserFeatures(graph, shape_, user, buffers_), drawn_,
+                       GatherUserFeatures(graph, shape_, user, now_us, buffers_), drawn_,
                        GatherItemFeatures(graph, shape_, items_, buffers_));
   }
 
@@ -325,6 +326,7 @@ absl::Status WriteRows(const ReplayOptions& options, const Snapshot& snapshot, c
                           .user_clusters = manifest.user_clusters,
                           .item_clusters = manifest.item_clusters,
                           .recent_items = options.history_len,
+                          .recent_times = options.history_len,
                           .recent_users = options.recent_len};
   Searches searches;
   if (absl::Status s = searches.Build(snapshot, options.candidates, passing); !s.ok()) return s;

@@ -135,7 +135,7 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
       .newest_item_us = recent_.items.empty() ? 0 : recent_.items.front().time_us,
       .now_us = arrival.now_us};
   blend_.Extract(table_, asker, blend_scratch_);
-  if (whole) AskRanker(user, ContextOf(asker));
+  if (whole) AskRanker(user, ContextOf(asker), arrival.now_us);
   const auto at = std::ranges::find(table_.rows(), arrival.item, &Candidate::item);
   std::optional<size_t> taken;
   if (at != table_.rows().end()) taken = static_cast<size_t>(at - table_.rows().begin());
@@ -146,7 +146,7 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
 
 // About those that a request would ask it about. A ranker that has no score for the user says
 // nothing.
-void BlendLearner::AskRanker(const UserState& user, BlendContext context) {
+void BlendLearner::AskRanker(const UserState& user, BlendContext context, int64_t now_us) {
   if (ranker_ == nullptr) return;
   std::vector<float>& without_ranker = blend_scratch_.scores;
   without_ranker.resize(table_.rows().size());
@@ -154,7 +154,7 @@ void BlendLearner::AskRanker(const UserState& user, BlendContext context) {
   BlendOrder::ChooseRanked(table_.rows(), without_ranker, ranked_max_, blend_scratch_);
   const OverlaidUser asked{.state = user};
   const auto scores = scoring_.Score(
-      *ranker_, asked, blend_scratch_.ranked, [] { return true; }, of_ranker_);
+      *ranker_, asked, now_us, blend_scratch_.ranked, [] { return true; }, of_ranker_);
   if (scores.ok()) blend_.ExtractRanker(table_.rows(), scores->logits, blend_scratch_);
 }
 

@@ -105,7 +105,7 @@ class BlendLearner {
   uint64_t LearnedLike(const Fold::Arrival& arrival) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
-  void AskRanker(const UserState& user, BlendContext context);
+  void AskRanker(const UserState& user, BlendContext context, int64_t now_us);
 
   LiveState& state_;
   const BlendWeights start_;

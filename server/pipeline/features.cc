@@ -1,5 +1,6 @@
 #include "server/pipeline/features.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace groundswell {
@@ -7,10 +8,26 @@ namespace {
 
 constexpr uint32_t kNobody = std::numeric_limits<uint32_t>::max();
 
+// What a model reads of time. REQUIRES: buffers.newest_edges are those of the shape.
+void GatherTimes(const UserState& user, int64_t now_us, FeatureBuffers& buffers,
+                 UserFeatures& features) {
+  buffers.recent_times.clear();
+  for (const uint32_t at : buffers.newest_edges) {
+    buffers.recent_times.push_back(user.edges[at].last.time_us);
+  }
+  features.recent_times_us = buffers.recent_times;
+  features.now_us = now_us;
+  const auto first = std::min_element(
+      user.edges.begin(), user.edges.end(),
+      [](const Edge& a, const Edge& b) { return a.last.time_us < b.last.time_us; });
+  if (first != user.edges.end()) features.first_time_us = first->last.time_us;
+}
+
 }  // namespace
 
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
-                                const UserState& user, FeatureBuffers& buffers, Count own_two_hop) {
+                                const UserState& user, int64_t now_us, FeatureBuffers& buffers,
+                                Count own_two_hop) {
   buffers.user_one_hop.resize(shape.item_clusters);
   buffers.user_two_hop.resize(shape.user_clusters);
   if (shape.user_clusters > 0 || shape.item_clusters > 0) {
@@ -20,15 +37,18 @@ UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shap
     buffers.user_two_hop[user.cluster] += own_two_hop;
   }
 
-  NewestEdges(user, shape.recent_items, buffers.newest_edges);
+  NewestEdges(user, std::max(shape.recent_items, shape.recent_times), buffers.newest_edges);
   buffers.recent_items.clear();
-  for (const uint32_t at : buffers.newest_edges) {
+  const size_t items = std::min(shape.recent_items, buffers.newest_edges.size());
+  for (const uint32_t at : std::span(buffers.newest_edges).first(items)) {
     buffers.recent_items.push_back(EmbeddingRow(ToInt(user.edges[at].item), shape.item_rows));
   }
-  return UserFeatures{.row = EmbeddingRow(ToInt(user.index), shape.user_rows),
-                      .one_hop = buffers.user_one_hop,
-                      .two_hop = buffers.user_two_hop,
-                      .recent_items = buffers.recent_items};
+  UserFeatures features{.row = EmbeddingRow(ToInt(user.index), shape.user_rows),
+                        .one_hop = buffers.user_one_hop,
+                        .two_hop = buffers.user_two_hop,
+                        .recent_items = buffers.recent_items};
+  if (shape.recent_times > 0) GatherTimes(user, now_us, buffers, features);
+  return features;
 }
 
 ItemFeatures GatherItemFeatures(const MacroGraph& graph, const RankerShape& shape,

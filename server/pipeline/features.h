@@ -20,6 +20,7 @@ struct FeatureBuffers {
   std::vector<Count> user_two_hop;
   std::vector<uint32_t> newest_edges;
   std::vector<uint32_t> recent_items;
+  std::vector<int64_t> recent_times;
   std::vector<uint32_t> item_rows;
   std::vector<Count> item_one_hop;
   std::vector<Count> item_two_hop;
@@ -33,11 +34,11 @@ constexpr uint32_t EmbeddingRow(uint32_t index, size_t table_rows) {
 }
 
 // The features of `user` that the shape reads; the spans point into `buffers` and hold until its
-// next use for a user. `own_two_hop` is what the items' rows do not have of this user
-// (OverlaidUser). REQUIRES: the shape's P and Q are the graph's or 0, and its recent_users at most
-// the graph's recent_len.
+// next use for a user. `now_us` is the time that they are asked for. `own_two_hop` is what the
+// items' rows do not have of this user (OverlaidUser). REQUIRES: the shape's P and Q are the
+// graph's or 0, and its recent_users at most the graph's recent_len.
 UserFeatures GatherUserFeatures(const MacroGraph& graph, const RankerShape& shape,
-                                const UserState& user, FeatureBuffers& buffers,
+                                const UserState& user, int64_t now_us, FeatureBuffers& buffers,
                                 Count own_two_hop = 0);
 
 // The features of `items` that the shape reads; the spans hold until the buffers' next use for

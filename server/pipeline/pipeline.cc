@@ -214,8 +214,8 @@ absl::Status Pipeline::Run::RankItems() {
     BlendOrder::ChooseRanked(list.items, blend.scores, pipeline.options_.retrieval.ranked, blend);
   }
   const auto scored = pipeline.scoring_.Score(
-      *query.ranker, *user, votes ? blend.ranked : list.items, [this] { return HasTime(); },
-      scratch.scoring);
+      *query.ranker, *user, query.rules.now_us, votes ? blend.ranked : list.items,
+      [this] { return HasTime(); }, scratch.scoring);
   if (!scored.ok()) return scored.status();
   scores = *scored;
   if (votes) {
@@ -228,6 +228,7 @@ absl::Status Pipeline::Run::RankItems() {
   OrderByScores(votes ? std::span<const float>(blend.scores) : scores.logits, Boosts(),
                 scratch.order, list.items);
   list.ranker = query.ranker->name();
+  list.asked_time_us = query.rules.now_us;
   return absl::OkStatus();
 }
 
@@ -344,11 +345,11 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
 absl::StatusOr<std::vector<float>> Pipeline::ScoreAgain(const Ranker& ranker,
                                                         const std::string& user_id,
                                                         std::span<const Candidate> items,
-                                                        ComputeThread thread) {
+                                                        int64_t now_us, ComputeThread thread) {
   const absl::StatusOr<RequestUser> user = ReadRequestUser(state_, user_id, {});
   if (!user.ok()) return user.status();
   const auto scored = scoring_.Score(
-      ranker, user->known.has_value() ? *user->known : Nobody(), items, [] { return true; },
+      ranker, user->known.has_value() ? *user->known : Nobody(), now_us, items, [] { return true; },
       scratch_[thread.number].scoring);
   if (!scored.ok()) return scored.status();
   return std::vector<float>(scored->logits.begin(), scored->logits.end());

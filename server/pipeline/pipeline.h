@@ -62,10 +62,10 @@ class Pipeline {
   absl::StatusOr<RankedList> Rank(const RecommendQuery& query, std::span<const ItemIndex> items,
                                   ComputeThread thread, StageDurations& durations);
 
-  // What another ranker gives these items, in their order: nothing is timed or counted.
-  // FailedPrecondition when it has no score for the user.
+  // What another ranker gives these items at that time, in their order: nothing is timed or
+  // counted. FailedPrecondition when it has no score for the user.
   absl::StatusOr<std::vector<float>> ScoreAgain(const Ranker& ranker, const std::string& user_id,
-                                                std::span<const Candidate> items,
+                                                std::span<const Candidate> items, int64_t now_us,
                                                 ComputeThread thread);
 
   // The items nearest to `item`, which is not among them.

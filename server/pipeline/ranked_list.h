@@ -49,6 +49,7 @@ struct RankedList {
   std::string ranker;  // empty: ranking was skipped
   Offset applied_offset = 0;
   int64_t newest_event_time_us = 0;
+  int64_t asked_time_us = 0;         // the request's time, where a ranker ordered the list
   Degradations degradations;         // as they happened
   std::optional<Fallback> fallback;  // why no ranker ordered it, where one was asked to
 };

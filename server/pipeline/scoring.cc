@@ -39,14 +39,14 @@ void Scoring::TouchCaches() {
 }
 
 absl::StatusOr<Scoring::Scores> Scoring::Score(const Ranker& ranker, const OverlaidUser& user,
-                                               std::span<const Candidate> items, HasTime has_time,
-                                               Scratch& scratch) const {
+                                               int64_t now_us, std::span<const Candidate> items,
+                                               HasTime has_time, Scratch& scratch) const {
   if (!has_time()) return TooLittleTime();
   TakeItems(items, scratch.items);
   scratch.logits.resize(items.size());
   const RankerShape shape = ranker.shape();
-  UserFeatures features =
-      GatherUserFeatures(*state_.graph, shape, user.state, scratch.features, user.own_two_hop);
+  UserFeatures features = GatherUserFeatures(*state_.graph, shape, user.state, now_us,
+                                             scratch.features, user.own_two_hop);
   const std::optional<EmbeddingIndex::View> vectors = VectorsFor(shape);
   if (vectors) GatherUserVector(state_, *vectors, user, scratch.vectors, features);
   absl::Status prepared = ranker.PrepareUser(features, *scratch.rankers[NumberOf(ranker)]);

@@ -46,7 +46,8 @@ class Scoring {
   struct Scores {
     std::span<const float> logits;  // in the order of the items
     UserFeatures user;
-    std::span<const uint32_t> newest_edges;  // positions in the user's edges: user.recent_items
+    // Positions in the user's edges: of user.recent_items, then of what gives its time alone.
+    std::span<const uint32_t> newest_edges;
   };
 
   // Asked between two pieces of the work; no: it ends.
@@ -65,8 +66,8 @@ class Scoring {
   void TouchCaches();
 
   // DeadlineExceeded when the time does not suffice, FailedPrecondition when the ranker has no
-  // score for the user.
-  absl::StatusOr<Scores> Score(const Ranker& ranker, const OverlaidUser& user,
+  // score for the user. `now_us` is the request's time, which some models read.
+  absl::StatusOr<Scores> Score(const Ranker& ranker, const OverlaidUser& user, int64_t now_us,
                                std::span<const Candidate> items, HasTime has_time,
                                Scratch& scratch) const;
 

@@ -219,6 +219,7 @@ absl::StatusOr<RankQuery> CheckRank(const v1::RankRequest& request, const LiveSt
   RecommendQuery& query = rank.query;
   absl::Status s = CheckCommon(request, terms);
   if (s.ok()) s = CheckRequestUser(request, *state.catalogue, terms, query);
+  query.rules.now_us = terms.now_us();
   if (s.ok()) s = Take(CheckRanker(request.ranker(), *state.snapshot), query.ranker);
   if (s.ok() && state.snapshot->is_empty()) s = NoSnapshot("snapshot", "a model ranks items");
   if (s.ok() && query.ranker == nullptr) {

@@ -70,7 +70,7 @@ void ShadowRanking::Offer(const std::shared_ptr<ServingState>& state, const std:
 void ShadowRanking::Score(const ServingState& state, const std::string& user_id,
                           const RankedList& list, ComputeThread thread) {
   const auto scores = state.pipeline->ScoreAgain(*state.snapshot->FindRanker(options_.ranker),
-                                                 user_id, list.items, thread);
+                                                 user_id, list.items, list.asked_time_us, thread);
   if (!scores.ok()) {
     metrics_.CountShadow(ShadowOutcome::kNotScored);
     return;

@@ -28,7 +28,13 @@ void TryModel(const SequenceModel& model, const SafetensorsFile& file) {
   const std::vector<uint32_t> rows{0, static_cast<uint32_t>(shape.item_rows - 1)};
   const auto scratch = (*ranker)->NewScratch(rows.size());
   const auto user = static_cast<uint32_t>(std::max<size_t>(shape.user_rows, 1) - 1);
-  if (!(*ranker)->PrepareUser({.row = user, .recent_items = rows}, *scratch).ok()) return;
+  const std::vector<int64_t> times{9'000'000, 5'000'000};
+  const UserFeatures features{.row = user,
+                              .recent_items = rows,
+                              .recent_times_us = times,
+                              .first_time_us = 1'000'000,
+                              .now_us = 8'000'000};
+  if (!(*ranker)->PrepareUser(features, *scratch).ok()) return;
   std::vector<float> logits(rows.size());
   (*ranker)->ScoreItems({.rows = rows}, *scratch, logits);
 }

@@ -19,6 +19,7 @@
 #include "models/din/din_ranker.h"
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/ncf/ncf_ranker.h"
+#include "models/slirec/slirec_ranker.h"
 #include "models/snapshot/registry.h"
 #include "tests/golden/golden_directory.h"
 #include "tests/support/golden_vectors.h"
@@ -27,7 +28,8 @@
 namespace groundswell {
 namespace {
 
-constexpr double kSequenceBf16Bound = 0.025;  // of logits, absolute and relative
+constexpr double kGoldenTimeTolerance = 1e-6;  // of time features
+constexpr double kSequenceBf16Bound = 0.025;   // of logits, absolute and relative
 // By position: 0 behind the last.
 constexpr float kBeyond = 0;
 
@@ -99,6 +101,19 @@ Stages DienStages(const RankerScratch& of_row, const SafetensorsFile& /*weights*
           {"state", First(scratch.augru.state, widths("state"))}};
 }
 
+Stages SlirecStages(const RankerScratch& of_row, const SafetensorsFile& /*weights*/,
+                    const Widths& widths) {
+  const auto& scratch = static_cast<const SlirecScratch&>(of_row);
+  const size_t n = scratch.length;
+  return {{"user.time_last", First(scratch.last, n)},
+          {"user.time_to_now", First(scratch.to_now, n)},
+          {"user.long", scratch.long_term},
+          {"user.states", First(scratch.states, n * widths("user.long"))},
+          {"attention", First(scratch.attention.attention, n)},
+          {"short", First(scratch.short_term, widths("short"))},
+          {"alpha", {scratch.blend[0]}}};
+}
+
 struct GoldenKind {
   const char* name;
   StageReader stages;
@@ -106,7 +121,7 @@ struct GoldenKind {
 
 const GoldenKind kGoldenKinds[] = {
     {"caser", CaserStages},     {"dien", DienStages}, {"din", DinStages},
-    {"gru4rec", Gru4recStages}, {"ncf", NcfStages},
+    {"gru4rec", Gru4recStages}, {"ncf", NcfStages},   {"slirec", SlirecStages},
 };
 
 // One set of vectors.
@@ -130,6 +145,7 @@ class GoldenSet {
       std::reverse(histories_.back().begin(), histories_.back().end());  // newest first
       begin += length;
     }
+    if (cases_.tensors().contains("in.history_time_us")) ReadTimes();
     if (begin != items.size()) throw std::runtime_error("in.history_length does not add up");
   }
 
@@ -155,6 +171,12 @@ class GoldenSet {
     if (shape.recent_items > 0) {
       const auto& history = histories_.at(histories_of_row_[row]);
       user.recent_items = std::span(history).first(std::min(history.size(), shape.recent_items));
+      if (shape.recent_times > 0) {
+        const auto& times = times_.at(histories_of_row_[row]);
+        user.recent_times_us = std::span(times).first(std::min(times.size(), shape.recent_times));
+        user.first_time_us = times.empty() ? 0 : times.back();
+        user.now_us = now_.at(histories_of_row_[row]);
+      }
     }
     if (!ranker.PrepareUser(user, scratch).ok()) return std::nullopt;
     float logit = 0;
@@ -175,7 +197,9 @@ class GoldenSet {
       const size_t begin = (is_of_history ? histories_of_row_[row] : row) * width;
       for (size_t i = 0; i < width; ++i) {
         const double want = expected[begin + i];
-        ASSERT_NEAR(values[i], want, kGoldenTolerance * (1 + std::abs(want)))
+        const double tolerance =
+            stage.starts_with("user.time") ? kGoldenTimeTolerance : kGoldenTolerance;
+        ASSERT_NEAR(values[i], want, tolerance * (1 + std::abs(want)))
             << stage << ", row " << row << ", element " << i;
       }
     }
@@ -188,6 +212,18 @@ class GoldenSet {
   const Widths& widths() const { return widths_; }
 
  private:
+  void ReadTimes() {
+    now_ = GoldenIntegers<int64_t>(cases_, "in.now_us");
+    const auto times = GoldenIntegers<int64_t>(cases_, "in.history_time_us");
+    size_t begin = 0;
+    for (const auto& history : histories_) {
+      times_.emplace_back(times.begin() + static_cast<ptrdiff_t>(begin),
+                          times.begin() + static_cast<ptrdiff_t>(begin + history.size()));
+      std::reverse(times_.back().begin(), times_.back().end());
+      begin += history.size();
+    }
+  }
+
   static double Probability(double logit) { return 1 / (1 + std::exp(-logit)); }
 
   // The weights with the categories of the items, which the cases hold.
@@ -210,6 +246,8 @@ class GoldenSet {
   const std::vector<int> has_score_ = GoldenIntegers<int>(cases_, "has_score");
   std::vector<size_t> histories_of_row_;
   std::vector<std::vector<uint32_t>> histories_;  // newest first, whole
+  std::vector<std::vector<int64_t>> times_;       // likewise
+  std::vector<int64_t> now_;                      // by history
   std::map<std::string, std::vector<double>> expected_;
   Widths widths_;
 };

@@ -58,7 +58,7 @@ LogEntry RandomEntry(std::mt19937_64& random, int64_t now_us) {
 struct RankerInput {
   RankerInput(const MacroGraph& graph, const UserState& user, Count own_two_hop) {
     FeatureBuffers buffers;
-    const UserFeatures features = GatherUserFeatures(graph, kRanker, user, buffers, own_two_hop);
+    const UserFeatures features = GatherUserFeatures(graph, kRanker, user, 0, buffers, own_two_hop);
     one_hop.assign(features.one_hop.begin(), features.one_hop.end());
     two_hop.assign(features.two_hop.begin(), features.two_hop.end());
     recent_items.assign(features.recent_items.begin(), features.recent_items.end());

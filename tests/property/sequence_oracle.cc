@@ -217,6 +217,77 @@ double SequenceOracle::ScoreDien(const User& user, uint32_t candidate) const {
              "dice");
 }
 
+double SequenceOracle::TimeFeature(int64_t time_us) const {
+  const double unit_us = std::stod(model.Option("time_unit_s", "86400")) * 1e6;
+  return std::log(std::max(static_cast<double>(time_us) / unit_us, 0.5));
+}
+
+OracleVector SequenceOracle::SlirecLongTerm(const std::vector<Vector>& x) const {
+  std::vector<Vector> rows = x;
+  if (model.Option("padding", "included") == "included") rows.resize(max_history, Embed(0));
+  Vector query;
+  for (size_t k = 0; k < x[0].size(); ++k) query.push_back(Row("long.query", k)[0]);
+  Vector scores;
+  for (const Vector& row : rows) scores.push_back(OracleDot(query, row));
+  return WeightedSum(OracleSoftmax(scores), rows);
+}
+
+std::vector<OracleVector> SequenceOracle::SlirecStates(const User& user,
+                                                       const Vector& to_now) const {
+  const std::vector<uint32_t> items = History(user);
+  const bool is_first_action = model.Option("time_last", "first_action") == "first_action";
+  const auto time_layer = [&](const std::string& name, double time) {
+    Vector x;
+    for (size_t k = 0; k < tensors.at(name + ".input.bias").values.size(); ++k) {
+      x.push_back(
+          std::tanh(time * Row(name + ".input.weight", k)[0] + Row(name + ".input.bias", k)[0]));
+    }
+    return x;
+  };
+  const size_t h = tensors.at("lstm.now.bias").values.size();
+  Vector m(h, 0.0), c(h, 0.0);
+  std::vector<Vector> states;
+  for (size_t position = 0; position < items.size(); ++position) {
+    const size_t at = items.size() - 1 - position;  // newest first
+    double last = 0;
+    if (is_first_action) {
+      last = TimeFeature((at == 0 ? user.now_us : user.times_us[at - 1]) - user.first_time_us);
+    } else if (at + 1 < user.times_us.size()) {
+      last = TimeFeature(user.times_us[at] - user.times_us[at + 1]);
+    }
+    const Vector y = Row("item_embed.weight", items[position]);
+    const Vector tn = time_layer("lstm.now", to_now[position]);
+    const Vector tl = time_layer("lstm.last", last);
+    Vector now_gate = Layer("lstm.now", Concat({y, tn}));
+    Vector last_gate = Layer("lstm.last", Concat({y, tl}));
+    const Vector gates = Layer("lstm.gates", Concat({y, m}));
+    const Vector of_times = Layer("lstm.output.time", Concat({tn, tl}));
+    for (size_t k = 0; k < h; ++k) {
+      c[k] = OracleSigmoid(gates[2 * h + k]) * OracleSigmoid(last_gate[k]) * c[k] +
+             OracleSigmoid(gates[k]) * OracleSigmoid(now_gate[k]) * std::tanh(gates[h + k]);
+      m[k] = OracleSigmoid(gates[3 * h + k] + of_times[k]) * std::tanh(c[k]);
+    }
+    states.push_back(m);
+  }
+  return states;
+}
+
+double SequenceOracle::ScoreSlirec(const User& user, uint32_t candidate) const {
+  const std::vector<Vector> x = Embedded(user);
+  Vector to_now;
+  for (size_t at = x.size(); at-- > 0;) {
+    to_now.push_back(TimeFeature(user.now_us - user.times_us[at]));
+  }
+  const std::vector<Vector> states = SlirecStates(user, to_now);
+  const Vector long_term = SlirecLongTerm(x);
+  const Vector t = Embed(candidate);
+  const Vector short_term = WeightedSum(Attention(t, states, "relu"), states);
+  const bool has_tau = x.size() == max_history || model.Option("padding", "included") == "masked";
+  const Vector tau{has_tau ? to_now.back() : 0.0};
+  const double a = OracleSigmoid(Mlp("alpha", Concat({t, long_term, short_term, tau}), "relu"));
+  return Mlp("head", Concat({WeightedSum({a, 1 - a}, {long_term, short_term}), t}), "relu");
+}
+
 OracleVector SequenceOracle::Horizontal(const std::string& prefix,
                                         const std::vector<Vector>& picture) const {
   Vector features;
@@ -304,6 +375,7 @@ double SequenceOracle::Score(const User& user, uint32_t candidate) const {
   if (model.kind == "din") return ScoreDin(user, candidate);
   if (model.kind == "caser") return ScoreCaser(user, candidate);
   if (model.kind == "dien") return ScoreDien(user, candidate);
+  if (model.kind == "slirec") return ScoreSlirec(user, candidate);
   throw std::logic_error("no oracle of " + model.kind);
 }
 

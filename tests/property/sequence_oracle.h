@@ -20,6 +20,9 @@ class SequenceOracle {
   struct User {
     uint32_t row = 0;
     std::vector<uint32_t> newest_first;
+    std::vector<int64_t> times_us = {};  // of the items
+    int64_t first_time_us = 0;
+    int64_t now_us = 0;
   };
 
   SequenceModel model;
@@ -54,6 +57,11 @@ class SequenceOracle {
   double ScoreDin(const User& user, uint32_t candidate) const;
   double ScoreCaser(const User& user, uint32_t candidate) const;
   double ScoreDien(const User& user, uint32_t candidate) const;
+  // ln(max(time / unit, 0.5))
+  double TimeFeature(int64_t time_us) const;
+  Vector SlirecLongTerm(const std::vector<Vector>& x) const;
+  std::vector<Vector> SlirecStates(const User& user, const Vector& to_now) const;
+  double ScoreSlirec(const User& user, uint32_t candidate) const;
 };
 
 }  // namespace groundswell

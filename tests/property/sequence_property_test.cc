@@ -125,6 +125,16 @@ class SequenceProperty : public testing::TestWithParam<ServedSequence> {
   static User RandomUser(const Model& model, size_t length, std::mt19937_64& random) {
     User user{.row = static_cast<uint32_t>(1 + random() % (model.sizes.users - 1)),
               .newest_first = RandomSequenceRows(length, model.sizes.items, random)};
+    // Seconds to days apart, now and then at the same instant; the newest may be later than now.
+    constexpr int64_t kHourUs = 3'600'000'000;
+    int64_t time_us = 1'600'000'000'000'000;
+    user.now_us = time_us + static_cast<int64_t>(random() % 100) * kHourUs - kHourUs;
+    for (size_t i = 0; i < length; ++i) {
+      user.times_us.push_back(time_us);
+      const auto step = static_cast<int64_t>(random() % 60);
+      time_us -= random() % 2 == 0 ? step * 1'000'000 : step / 20 * kHourUs * 24;
+    }
+    user.first_time_us = user.times_us.back();
     return user;
   }
 
@@ -134,6 +144,11 @@ class SequenceProperty : public testing::TestWithParam<ServedSequence> {
     UserFeatures features;
     features.row = shape.user_rows > 0 ? user.row : 0;
     if (shape.recent_items > 0) features.recent_items = user.newest_first;
+    if (shape.recent_times > 0) {
+      features.recent_times_us = user.times_us;
+      features.first_time_us = user.first_time_us;
+      features.now_us = user.now_us;
+    }
     return features;
   }
 
@@ -311,6 +326,17 @@ TEST_P(SequenceProperty, AVariantIsScoredAsTheUserThatItIs) {
   for (const float logit : std::span(logits).last(candidates.size())) {
     EXPECT_TRUE(std::isnan(logit)) << "a user without a score";
   }
+}
+
+TEST_P(SequenceProperty, OnlyWhoReadsTimesHangsOnThem) {
+  std::mt19937_64 random(10);
+  const Model model = MakeModel({}, random);
+  const auto scratch = model.ranker->NewScratch(3);
+  User user = RandomUser(model, 4, random);
+  const std::vector<float> expected = Score(*model.ranker, user, {1, 2, 3}, *scratch);
+  user.now_us += int64_t{86'400'000'000} * 30;
+  EXPECT_EQ(Score(*model.ranker, user, {1, 2, 3}, *scratch) != expected,
+            model.ranker->shape().recent_times > 0);
 }
 
 using Bf16SequenceProperty = SequenceProperty;

@@ -56,6 +56,9 @@ inline std::vector<SequenceModel> SequenceModels() {
       {"dien", {{"activation", "relu"}, {"reset", "after"}, {"augru", "paper"}}},
       {"dien", {{"activation", "relu"}, {"first_layer", "none"}}},
       {"dien", {{"variant", "original"}}},
+      {"slirec", {}},
+      {"slirec",
+       {{"padding", "masked"}, {"time_last", "previous_action"}, {"time_unit_s", "86.4"}}},
   };
 }
 
@@ -94,6 +97,7 @@ class SequenceTensorMaker {
     if (model_.kind == "din") AddDin();
     if (model_.kind == "caser") AddCaser();
     if (model_.kind == "dien") AddDien();
+    if (model_.kind == "slirec") AddSlirec();
     return std::move(tensors_);
   }
 
@@ -222,6 +226,23 @@ class SequenceTensorMaker {
     Add("target.attention.weight", {s_.d(), h});
     AddMlp("target.mlp", 4 * s_.d(), s_.hidden1, s_.hidden2, has_dice);
     AddHead(3 * s_.d() + s_.evolved, has_dice);
+  }
+  void AddSlirec() {
+    AddItems();
+    const size_t d = s_.d();
+    const size_t y = s_.item_width;
+    Add("long.query", {d});
+    AddLayer("lstm.gates", 4 * d, y + d);
+    for (const std::string name : {"lstm.now", "lstm.last"}) {
+      AddLayer(name, d, y + d);
+      Add(name + ".input.weight", {d});
+      Add(name + ".input.bias", {d});
+    }
+    Add("lstm.output.time.weight", {d, 2 * d});
+    Add("target.attention.weight", {d, d});
+    AddMlp("target.mlp", 4 * d, s_.hidden1, s_.hidden2, false);
+    AddMlp("alpha", 3 * d + 1, s_.hidden1, s_.hidden2, false);
+    AddHead(2 * d);
   }
 
   const SequenceModel& model_;

@@ -8,9 +8,11 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "tests/support/examples_fixture.h"
+#include "tests/support/sequence_fixture.h"
 
 namespace groundswell {
 namespace {
@@ -223,6 +225,99 @@ TEST_F(ExamplesTest, WhatNoModelReadsMayBeLeftOut) {
   KeepKind("dot");
   for (const char* name : {"u1", "u2", "i1", "i2", "urec", "irec"}) tensors_.features.erase(name);
   EXPECT_TRUE(Check().ok()) << Check().status();
+}
+
+// A model that reads times, of one item more than of the others' history.
+class TimedExamplesTest : public testing::Test {
+ protected:
+  static constexpr size_t kRows = 8, kWidth = 4;
+
+  TimedExamplesTest() {
+    std::mt19937_64 random(12);
+    const SequenceModel model{"slirec", {{"time_last", "previous_action"}}};
+    SequenceSizes sizes;
+    sizes.items = kExampleItems + 1;
+    sizes.max_history = kWidth - 1;
+    sizes.head1 = 20;
+    sizes.head2 = 10;
+    manifest_.models.push_back({.name = "m",
+                                .kind = "slirec",
+                                .file = "f",
+                                .options = WholeSequenceOptions(model, sizes)});
+    rankers_.push_back(*MakeRanker(
+        manifest_.models[0],
+        MakeSequenceFile(RandomSequenceTensors(model, sizes, random), SequenceCategories(sizes))));
+    for (size_t row = 0; row < kRows; ++row) {
+      const size_t length = 1 + row % kWidth;
+      columns_["user"].push_back(1);
+      columns_["item"].push_back(static_cast<int64_t>(1 + row % kExampleItems));
+      columns_["unow_us"].push_back(kTime + static_cast<int64_t>(row) * kTimedHour);
+      for (size_t at = 0; at < kWidth; ++at) {
+        const bool is_there = at < length;
+        columns_["urec"].push_back(is_there ? static_cast<int64_t>(1 + (row + at) % 6) : 0);
+        columns_["urec_time_us"].push_back(
+            is_there ? kTime - static_cast<int64_t>(at * (row + 1)) * kTimedHour : 0);
+      }
+      columns_["ufirst_time_us"].push_back(columns_["urec_time_us"][row * kWidth + length - 1]);
+      logits_.push_back(LogitOfRow(row, length));
+    }
+  }
+
+  float LogitOfRow(size_t row, size_t length) const {
+    const size_t read = std::min(length, kWidth - 1);
+    const auto begin = static_cast<std::ptrdiff_t>(row * kWidth);
+    const auto& urec = columns_.at("urec");
+    const std::vector<uint32_t> items(urec.begin() + begin,
+                                      urec.begin() + begin + static_cast<std::ptrdiff_t>(read));
+    const UserFeatures user{
+        .recent_items = items,
+        .recent_times_us = std::span(columns_.at("urec_time_us")).subspan(row * kWidth, length),
+        .first_time_us = columns_.at("ufirst_time_us")[row],
+        .now_us = columns_.at("unow_us")[row]};
+    const auto scratch = rankers_[0]->NewScratch(1);
+    EXPECT_TRUE(rankers_[0]->PrepareUser(user, *scratch).ok());
+    const uint32_t item[] = {static_cast<uint32_t>(columns_.at("item")[row])};
+    float logit = 0;
+    rankers_[0]->ScoreItems({.rows = item}, *scratch, std::span(&logit, 1));
+    return logit;
+  }
+
+  absl::StatusOr<ExampleAgreement> Check() {
+    SafetensorsWriter writer;
+    for (const auto& [name, values] : columns_) {
+      const size_t width = values.size() / kRows;
+      writer.Add(name, width == 1 ? std::vector<size_t>{kRows} : std::vector<size_t>{kRows, width},
+                 values);
+    }
+    writer.Add("logit.m", {kRows}, logits_);
+    return CheckExamples(*SafetensorsFile::Parse(kExamplesFile, writer.Bytes()), manifest_,
+                         rankers_);
+  }
+
+  static constexpr int64_t kTime = 1'600'000'000'000'000, kTimedHour = 3'600'000'000;
+  Manifest manifest_ = ExampleManifest();
+  std::vector<std::unique_ptr<Ranker>> rankers_;
+  std::map<std::string, std::vector<int64_t>> columns_;
+  std::vector<float> logits_;
+};
+
+TEST_F(TimedExamplesTest, TimesAreReadAndProved) {
+  EXPECT_TRUE(Check().ok()) << Check().status();
+  for (int64_t& now_us : columns_["unow_us"]) now_us += 90 * 24 * kTimedHour;
+  EXPECT_THAT(std::string(Check().status().message()), HasSubstr("\"m\" gives row"));
+}
+
+TEST_F(TimedExamplesTest, TimesMustBeThereAndBeTimes) {
+  for (const std::string name : {"urec_time_us", "ufirst_time_us", "unow_us"}) {
+    const std::vector<int64_t> good = columns_[name];
+    columns_[name][0] = -1;
+    EXPECT_THAT(std::string(Check().status().message()),
+                HasSubstr("-1 is no time in microseconds since 1970"))
+        << name;
+    columns_.erase(name);
+    EXPECT_THAT(std::string(Check().status().message()), HasSubstr("\"" + name + "\""));
+    columns_[name] = good;
+  }
 }
 
 TEST_F(ExamplesTest, PeopleAreToldWhatIsProved) {

@@ -10,6 +10,7 @@
 
 #include "models/snapshot/registry.h"
 #include "tests/support/macgnn_fixture.h"
+#include "tests/support/sequence_fixture.h"
 #include "tests/support/surge_fixture.h"
 
 namespace groundswell {
@@ -19,6 +20,8 @@ using Kind = Cause::Kind;
 
 constexpr size_t kBlock = 7;  // not a multiple of the number of items
 constexpr size_t kItems = 3;
+constexpr int64_t kDay = 86'400'000'000;
+constexpr int64_t kNow = 100 * kDay;
 
 std::unique_ptr<Ranker> MakeRankerOf(const std::string& model,
                                      const std::string& precision = "f32") {
@@ -42,6 +45,17 @@ std::unique_ptr<Ranker> MakeRankerOf(const std::string& model,
     return *MakeRanker(
         entry, MakeSurgeFile(RandomSurgeTensors(variant, sizes, random), SurgeCategories(sizes)));
   }
+  if (model.starts_with("slirec_")) {
+    const SequenceModel slirec{"slirec", {{"time_last", model.substr(7)}}};
+    const SequenceSizes sizes;
+    Manifest::Model entry{.name = model,
+                          .kind = "slirec",
+                          .file = "l",
+                          .options = WholeSequenceOptions(slirec, sizes)};
+    entry.options["precision"] = precision;
+    return *MakeRanker(entry, MakeSequenceFile(RandomSequenceTensors(slirec, sizes, random),
+                                               SequenceCategories(sizes)));
+  }
   SafetensorsWriter writer;
   writer.Add("user", {3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6});
   writer.Add("item", {6, 2}, std::vector<float>{1, 0, 0, 1, 1, 1, 2, 0, 0, 2, 2, 2});
@@ -59,6 +73,11 @@ class Case {
     for (size_t k = 0; k < shape_.item_clusters; ++k) one_hop_.push_back(k == 1 ? 0 : 3 + 7 * k);
     for (size_t k = 0; k < shape_.user_clusters; ++k) two_hop_.push_back(90 - 40 * k);
     for (uint32_t item = 0; item < shape_.recent_items; ++item) history_.push_back(item + 1);
+    // The last two at the same instant, and the first of all.
+    for (size_t i = 0; i < shape_.recent_times; ++i) {
+      times_.push_back(kNow -
+                       kDay * static_cast<int64_t>(std::min(i, shape_.recent_times - 2) + 1));
+    }
     for (uint32_t item = 0; item < kItems; ++item) items_.push_back(item + 2);
     for (size_t k = 0; k < kItems * shape_.user_clusters; ++k) items_one_hop_.push_back(5 * k);
     for (size_t k = 0; k < kItems * shape_.item_clusters; ++k) items_two_hop_.push_back(9 * k);
@@ -69,7 +88,10 @@ class Case {
     return {.row = shape_.user_rows > 0 ? 2u : 0u,
             .one_hop = one_hop_,
             .two_hop = two_hop_,
-            .recent_items = history_};
+            .recent_items = history_,
+            .recent_times_us = times_,
+            .first_time_us = times_.empty() ? 0 : times_.back(),
+            .now_us = times_.empty() ? 0 : kNow};
   }
   ItemFeatures Items() const {
     return {.rows = items_,
@@ -90,12 +112,18 @@ class Case {
     std::vector<uint32_t> history = history_;
     std::vector<int64_t> one_hop = one_hop_;
     std::vector<int64_t> two_hop = two_hop_;
-    if (cause.kind == Kind::kPastItem) history.erase(history.begin() + cause.number);
+    std::vector<int64_t> times = times_;
+    if (cause.kind == Kind::kPastItem) {
+      history.erase(history.begin() + cause.number);
+      if (!times.empty()) times.erase(times.begin() + cause.number);
+    }
     if (cause.kind == Kind::kItemNode) one_hop[cause.number] = 0;
     if (cause.kind == Kind::kUserNode) two_hop[cause.number] = 0;
     user.one_hop = one_hop;
     user.two_hop = two_hop;
     user.recent_items = history;
+    user.recent_times_us = times;
+    user.first_time_us = times.empty() ? 0 : times.back();
     return Logits(user);
   }
 
@@ -138,6 +166,7 @@ class Case {
   ExplanationBuffers buffers_;
   std::vector<int64_t> one_hop_, two_hop_;
   std::vector<uint32_t> history_, items_, recent_users_;
+  std::vector<int64_t> times_;
   std::vector<int64_t> items_one_hop_, items_two_hop_;
 };
 
@@ -234,7 +263,8 @@ TEST_P(ExplanationsTest, AVariantIsScoredAlikeAloneAndAmongOthers) {
 
 INSTANTIATE_TEST_SUITE_P(Rankers, ExplanationsTest,
                          testing::Values("macgnn_none", "macgnn_neighbours", "surge_authors",
-                                         "surge_paper", "dot"),
+                                         "surge_paper", "slirec_first_action",
+                                         "slirec_previous_action", "dot"),
                          [](const auto& name) { return name.param; });
 
 // one_hop 3, 0, 17, 24, 31; two_hop 90, 50, 10; 4 newest items.

@@ -39,12 +39,19 @@ Blocks AllocationsOfARequest(const Ranker& ranker, size_t length, RankerScratch&
   std::vector<uint32_t> history(length);
   for (size_t i = 0; i < length; ++i) history[i] = static_cast<uint32_t>(i * 5 % 9);
   const std::vector<uint32_t> rows(kCandidates, 3);
+  std::vector<int64_t> times(length);
+  for (size_t i = 0; i < length; ++i) times[i] = 1'000'000'000 - static_cast<int64_t>(i);
+  const UserFeatures user{.row = 1,
+                          .recent_items = history,
+                          .recent_times_us = times,
+                          .first_time_us = times.back(),
+                          .now_us = 2'000'000'000};
   std::vector<float> logits(kCandidates);
   std::vector<float> prepared(kCandidates * ranker.prepared_width());
   Blocks before;
   for (int run = 0; run < 2; ++run) {
     before = {AllocationCount(), AlignedBlockCount()};
-    EXPECT_TRUE(ranker.PrepareUser({.row = 1, .recent_items = history}, scratch).ok());
+    EXPECT_TRUE(ranker.PrepareUser(user, scratch).ok());
     ranker.ScoreItems({.rows = rows}, scratch, logits);
     ranker.PrepareItems({.rows = rows}, scratch, prepared);
     ranker.ScorePrepared(prepared, scratch, logits);

@@ -157,6 +157,12 @@ TEST_P(SequenceWeightsTest, OptionsAreChecked) {
     return;
   }
   ExpectRefused(Good(), With("variant", "authors"), "\"deeprec\"");
+  if (GetParam().kind == "slirec") {
+    ExpectRefused(Good(), With("variant", "original"), "\"variant\"");
+    for (const char* bad : {"", "0", "-1", "day", "inf", "nan", "1e-400"}) {
+      ExpectRefused(Good(), With("time_unit_s", bad), "a decimal number above 0");
+    }
+  }
   for (const char* bad : {"", "0", "-1", "1001", "2.5", "ten", "5 "}) {
     ExpectRefused(Good(), With("max_history", bad), "an integer from 1 to 1000");
   }
@@ -189,7 +195,10 @@ TEST_P(SequenceWeightsTest, TheRegistryServesTheKind) {
   EXPECT_EQ(shape.user_clusters + shape.item_clusters + shape.recent_users, 0u);
   const auto scratch = (*ranker)->NewScratch(4);
   const std::vector<uint32_t> items{1, 2, 3};
-  ASSERT_TRUE((*ranker)->PrepareUser({.row = 2, .recent_items = items}, *scratch).ok());
+  const std::vector<int64_t> times{90, 80, 70};
+  const UserFeatures user{
+      .row = 2, .recent_items = items, .recent_times_us = times, .first_time_us = 70, .now_us = 95};
+  ASSERT_TRUE((*ranker)->PrepareUser(user, *scratch).ok());
   std::vector<float> logits(3, std::nanf(""));
   (*ranker)->ScoreItems({.rows = items}, *scratch, logits);
   for (const float logit : logits) EXPECT_TRUE(std::isfinite(logit));

@@ -107,7 +107,8 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
                              found.candidates_max, scratch, items);
     std::vector<float> logits;
     if (!skip_ranking) {
-      logits = *pipeline_.ScoreAgain(*query.ranker, kCustomer, items, {.number = 0});
+      logits =
+          *pipeline_.ScoreAgain(*query.ranker, kCustomer, items, query.rules.now_us, {.number = 0});
       BlendOrder::ChooseRanked(items, scratch.scores, items.size(), scratch);
       BlendOrder(state).AddRanker(items, logits, scratch);
     }

@@ -15,6 +15,8 @@ constexpr RankerShape kAll{.user_rows = 3,
                            .recent_items = 2,
                            .recent_users = 1};
 
+constexpr int64_t kNow = 90;
+
 class FeaturesTest : public testing::Test {
  protected:
   FeaturesTest() {
@@ -32,7 +34,7 @@ class FeaturesTest : public testing::Test {
 };
 
 TEST_F(FeaturesTest, EveryFeatureOfAModelThatReadsAll) {
-  const UserFeatures user = GatherUserFeatures(graph_, kAll, user_, buffers_);
+  const UserFeatures user = GatherUserFeatures(graph_, kAll, user_, kNow, buffers_);
   EXPECT_EQ(user.row, 2u);
   EXPECT_EQ(std::vector(user.one_hop.begin(), user.one_hop.end()), (std::vector<Count>{1, 2, 3}));
   EXPECT_EQ(std::vector(user.two_hop.begin(), user.two_hop.end()), (std::vector<Count>{0, 14}));
@@ -50,7 +52,7 @@ TEST_F(FeaturesTest, EveryFeatureOfAModelThatReadsAll) {
 
 TEST_F(FeaturesTest, AModelOfTheHistoryAloneGetsNothingElse) {
   const RankerShape shape{.item_rows = 5, .recent_items = 3};
-  const UserFeatures user = GatherUserFeatures(graph_, shape, user_, buffers_);
+  const UserFeatures user = GatherUserFeatures(graph_, shape, user_, kNow, buffers_);
   EXPECT_EQ(user.row, 0u);
   EXPECT_TRUE(user.one_hop.empty());
   EXPECT_TRUE(user.two_hop.empty());
@@ -63,13 +65,29 @@ TEST_F(FeaturesTest, AModelOfTheHistoryAloneGetsNothingElse) {
   EXPECT_TRUE(items.recent_users.empty());
 }
 
+TEST_F(FeaturesTest, AModelThatReadsTimesGetsThoseOfItsItemsTheFirstAndNow) {
+  const RankerShape shape{.item_rows = 5, .recent_items = 1, .recent_times = 2};
+  const UserFeatures user = GatherUserFeatures(graph_, shape, user_, kNow, buffers_);
+  EXPECT_EQ(std::vector(user.recent_items.begin(), user.recent_items.end()),
+            (std::vector<uint32_t>{3}));
+  EXPECT_EQ(std::vector(user.recent_times_us.begin(), user.recent_times_us.end()),
+            (std::vector<int64_t>{3, 2}))
+      << "the second gives its time alone";
+  EXPECT_EQ(user.first_time_us, 1) << "of the whole history";
+  EXPECT_EQ(user.now_us, kNow);
+  const RankerShape without{.item_rows = 5, .recent_items = 1};
+  const UserFeatures other = GatherUserFeatures(graph_, without, user_, kNow, buffers_);
+  EXPECT_TRUE(other.recent_times_us.empty());
+  EXPECT_EQ(other.now_us, 0) << "what a model does not read is not gathered";
+}
+
 // A part that is not read must not be written either, nor take what an earlier shape left behind.
 TEST_F(FeaturesTest, ShapesMayAlternateInTheSameBuffers) {
   for (int round = 0; round < 2; ++round) {
-    GatherUserFeatures(graph_, kAll, user_, buffers_);
+    GatherUserFeatures(graph_, kAll, user_, kNow, buffers_);
     GatherItemFeatures(graph_, kAll, items_, buffers_);
     const RankerShape counts{.item_rows = 5, .item_clusters = 3};
-    const UserFeatures user = GatherUserFeatures(graph_, counts, user_, buffers_);
+    const UserFeatures user = GatherUserFeatures(graph_, counts, user_, kNow, buffers_);
     EXPECT_EQ(std::vector(user.one_hop.begin(), user.one_hop.end()), (std::vector<Count>{1, 2, 3}));
     EXPECT_TRUE(user.two_hop.empty());
     EXPECT_TRUE(user.recent_items.empty());

@@ -54,7 +54,7 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
   // Logits by what is kept; `made` is how many items had to be prepared.
   std::vector<float> Kept(uint32_t user, ItemCache& cache, size_t& made) {
     const UserFeatures features =
-        GatherUserFeatures(*graph_, ranker_->shape(), users_[user], features_);
+        GatherUserFeatures(*graph_, ranker_->shape(), users_[user], 0, features_);
     EXPECT_TRUE(ranker_->PrepareUser(features, *scratch_).ok());
     std::vector<float> logits(kPreparedItems);
     const auto prepared =
@@ -66,7 +66,7 @@ class PreparedItemsTest : public testing::TestWithParam<Served> {
 
   std::vector<float> Anew(uint32_t user) {
     const UserFeatures features =
-        GatherUserFeatures(*graph_, ranker_->shape(), users_[user], features_);
+        GatherUserFeatures(*graph_, ranker_->shape(), users_[user], 0, features_);
     EXPECT_TRUE(ranker_->PrepareUser(features, *scratch_).ok());
     std::vector<float> logits(kPreparedItems);
     ranker_->ScoreItems(GatherItemFeatures(*graph_, ranker_->shape(), items_, features_), *scratch_,

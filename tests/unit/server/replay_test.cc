@@ -10,6 +10,7 @@
 
 #include "models/files/safetensors.h"
 #include "server/offline/feature_rows.h"
+#include "tests/support/second.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -82,6 +83,10 @@ TEST_F(ReplayTest, RowsHaveTheFeaturesAsTheyWereJustBeforeTheirEvent) {
   EXPECT_THAT(At(3, "u1"), ElementsAre(1, 0, 0)) << "i0, and not yet i1";
   EXPECT_THAT(At(5, "u1"), ElementsAre(1, 1, 0));
   EXPECT_THAT(At(5, "urec"), ElementsAre(2, 1)) << "i1, then i0";
+  EXPECT_THAT(At(5, "urec_time_us"), ElementsAre(300 * kSecond, 100 * kSecond));
+  EXPECT_THAT(Rows("ufirst_time_us"), ElementsAre(0, 0, 100 * kSecond, 0, 100 * kSecond));
+  EXPECT_THAT(Rows("unow_us"), ElementsAre(100 * kSecond, 200 * kSecond, 300 * kSecond,
+                                           400 * kSecond, 450 * kSecond));
   EXPECT_THAT(At(1, "i1"), ElementsAre(0, 0));
   EXPECT_THAT(At(2, "i1"), ElementsAre(1, 0)) << "ann took it";
   EXPECT_THAT(At(4, "i1"), ElementsAre(1, 1)) << "and bob";
