@@ -87,7 +87,6 @@ int Run(const Options& options) {
     const auto before = learner.model().learned();
     const double begin = NowMicros();
     learner.BeforeApplied({.offset = offset,
-                           .user_id = asks.id,
                            .user = &asks.state,
                            .item = others[random() % others.size()].item,
                            .now_us = state.graph_state.newest_event_time_us});
