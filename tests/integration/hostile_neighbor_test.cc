@@ -258,7 +258,9 @@ TEST_F(HostileNeighborTest, BodiesThatAreNearlyThere) {
       if (i % 10 == 0) ExpectHonestCalls();
     }
     ExpectHonestCalls();
-    EXPECT_TRUE(kSanitized || Read().resident_kb <= before_.resident_kb + 128 * 1024);
+    // What gave way goes back to the system after a while.
+    EXPECT_TRUE(kSanitized ||
+                Becomes([&] { return Read().resident_kb <= before_.resident_kb + 128 * 1024; }));
   }
   ExpectEverythingComesBack();
 }
