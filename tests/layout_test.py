@@ -162,6 +162,18 @@ class LayoutTest(unittest.TestCase):
                     self.assertIn(subfolder(included), {own, *SUBFOLDERS[folder][own]},
                                   f"{name} includes {included}")
 
+    def test_the_documents_tables_say_so(self):
+        text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+        told = {}
+        for folder, own, included in re.findall(r"^\| `([a-z0-9_/]+)/`(, its own files)? \| .* \| (.*) \|$", text,
+                                                re.MULTILINE):
+            top, _, sub = folder.partition("/")
+            if top in SUBFOLDERS and (sub or own):
+                names = {name.strip() for name in included.split(",") if name.strip()}
+                told[top, sub or "."] = {"." if name == f"`{top}/` itself" else name for name in names}
+        rules = {(top, sub): set(names) for top, subs in SUBFOLDERS.items() for sub, names in subs.items()}
+        self.assertEqual(told, rules)
+
     def test_subfolders_may_include_from_above_alone(self):
         for folder, table in SUBFOLDERS.items():
             above = set()
