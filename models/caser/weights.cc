@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "models/sequence/checkpoint_reader.h"
+#include "models/files/checkpoint_reader.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 namespace {

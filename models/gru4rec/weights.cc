@@ -1,6 +1,7 @@
 #include "models/gru4rec/weights.h"
 
-#include "models/sequence/checkpoint_reader.h"
+#include "models/files/checkpoint_reader.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 

@@ -4,6 +4,7 @@
 
 #include "models/math/elementwise.h"
 #include "models/math/transcendental.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 

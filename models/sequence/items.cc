@@ -1,11 +1,10 @@
 #include "models/sequence/items.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
 #include "models/math/elementwise.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 namespace {
@@ -14,19 +13,7 @@ void ReadCategoriesOfItems(CheckpointReader& reader, SequenceItems& items) {
   const auto shape = reader.MatrixShape("cate_embed.weight", kSequenceRowsMax, kSequenceWidthMax);
   items.cate_width = shape[1];
   items.cate_embed = reader.Read("cate_embed.weight", {shape[0], shape[1]});
-  const auto categories = reader.ReadIntegers("category_of_item", {items.rows});
-  const auto rows = static_cast<int64_t>(shape[0]);
-  for (size_t item = 0; item < categories.size(); ++item) {
-    const int64_t category = categories[item];
-    if (category < 0 || category >= rows || (item == 0 && category != 0)) {
-      reader.Refuse(fmt::format(
-          "tensor \"category_of_item\": element {} is {}; it must be a row of cate_embed.weight, "
-          "0 to {}, and 0 for row 0",
-          item, category, rows - 1));
-      return;
-    }
-    items.category_of_item.push_back(static_cast<uint32_t>(category));
-  }
+  items.category_of_item = reader.ReadCategories(items.rows, shape[0]);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "models/sequence/checkpoint_reader.h"
+#include "models/files/checkpoint_reader.h"
 
 namespace groundswell {
 

@@ -9,6 +9,7 @@
 
 #include "models/math/elementwise.h"
 #include "models/math/transcendental.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 namespace {

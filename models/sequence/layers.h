@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "models/files/checkpoint_reader.h"
 #include "models/math/kernels.h"
 #include "models/math/weight.h"
-#include "models/sequence/checkpoint_reader.h"
 
 namespace groundswell {
 

@@ -6,6 +6,7 @@
 
 #include "models/math/elementwise.h"
 #include "models/math/kernels.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 namespace {

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "models/files/checkpoint_reader.h"
 #include "models/math/weight.h"
-#include "models/sequence/checkpoint_reader.h"
 #include "models/sequence/layers.h"
 
 namespace groundswell {

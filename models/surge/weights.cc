@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <initializer_list>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "models/files/checkpoint_reader.h"
 
 namespace groundswell {
 namespace {
@@ -27,86 +26,6 @@ constexpr size_t kSurgeClustersMax = 1'000;
 // every candidate, or of the adjacency's products.
 constexpr size_t kUserFloatsMax = size_t{1} << 26;
 
-// What frameworks call the statistics of batch normalisation.
-constexpr std::string_view kBatchNormNames[] = {
-    "running_mean", "running_var",     "num_batches_tracked", "batch_norm",
-    "batchnorm",    "moving_variance", "moving_mean"};
-
-// Collects tensors; after the first error it does nothing.
-class SurgeTensorReader {
- public:
-  explicit SurgeTensorReader(const SafetensorsFile& file) : file_(file) {}
-
-  // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
-  std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
-    const auto at = file_.tensors().find(name);
-    if (at == file_.tensors().end()) {
-      Refuse(
-          fmt::format("tensor \"{}\" is missing; export the whole state of a model of this "
-                      "variant",
-                      name));
-      return {0, 0};
-    }
-    const std::vector<size_t>& shape = at->second.shape;
-    if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-      Refuse(fmt::format("tensor \"{}\" must be a matrix that is not empty", name));
-      return {0, 0};
-    }
-    if (shape[0] > rows_max || shape[1] > columns_max) {
-      Refuse(fmt::format("tensor \"{}\" has shape [{}, {}]; at most [{}, {}] is served", name,
-                         shape[0], shape[1], rows_max, columns_max));
-      return {0, 0};
-    }
-    return {shape[0], shape[1]};
-  }
-
-  std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape) {
-    read_.insert(name);
-    if (!status_.ok()) return {};
-    const auto values = file_.Floats(name, std::span(shape.begin(), shape.size()));
-    if (values.ok()) return *values;
-    Refuse(values.status());
-    return {};
-  }
-
-  std::vector<int64_t> ReadIntegers(const std::string& name, std::initializer_list<size_t> shape) {
-    read_.insert(name);
-    if (!status_.ok()) return {};
-    auto values = file_.Integers(name, std::span(shape.begin(), shape.size()));
-    if (values.ok()) return *std::move(values);
-    Refuse(values.status());
-    return {};
-  }
-
-  // A weight (out x in) of the sizes given and, where the layer has one, its bias.
-  SurgeDense ReadDense(const std::string& name, size_t out, size_t in, bool has_bias = true);
-
-  // Every tensor must have been read.
-  void RefuseOthers() {
-    for (const auto& [name, tensor] : file_.tensors()) {
-      if (read_.contains(name)) continue;
-      Refuse(
-          fmt::format("tensor \"{}\" is not part of this variant of SURGE; are the manifest's "
-                      "kind and variant right?",
-                      name));
-    }
-  }
-
-  void Refuse(std::string_view what) {
-    if (status_.ok())
-      status_ = absl::InvalidArgumentError(fmt::format("{}: {}", file_.name(), what));
-  }
-  void Refuse(const absl::Status& status) {
-    if (status_.ok()) status_ = absl::InvalidArgumentError(status.message());
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  const SafetensorsFile& file_;
-  std::set<std::string> read_;
-  absl::Status status_;
-};
-
 // Columns [begin, begin + in) of a weight (rows x columns), transposed: in x rows.
 SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size_t begin,
                 size_t in) {
@@ -119,12 +38,13 @@ SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size
   return part;
 }
 
-SurgeDense SurgeTensorReader::ReadDense(const std::string& name, size_t out, size_t in,
-                                        bool has_bias) {
-  const std::span<const float> weight = Read(name + ".weight", {out, in});
+// A weight (out x in) of the sizes given and, where the layer has one, its bias.
+SurgeDense ReadDense(CheckpointReader& reader, const std::string& name, size_t out, size_t in,
+                     bool has_bias = true) {
+  const std::span<const float> weight = reader.Read(name + ".weight", {out, in});
   const std::span<const float> bias =
-      has_bias ? Read(name + ".bias", {out}) : std::span<const float>();
-  if (!status_.ok()) return {};
+      has_bias ? reader.Read(name + ".bias", {out}) : std::span<const float>();
+  if (!reader.ok()) return {};
   SurgeDense dense = Part(weight, out, in, 0, in);
   if (has_bias) dense.bias.assign(bias.begin(), bias.end());
   return dense;
@@ -135,18 +55,18 @@ void AddScaledWeight(const SurgeDense& other, float scale, SurgeDense& dense) {
   for (size_t i = 0; i < values.size(); ++i) values[i] += scale * other.weight.values[i];
 }
 
-SurgeAttention ReadAttention(SurgeTensorReader& reader, const std::string& name, size_t d) {
+SurgeAttention ReadAttention(CheckpointReader& reader, const std::string& name, size_t d) {
   SurgeAttention attention;
   const size_t hidden1 =
       reader.MatrixShape(name + ".mlp.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 =
       reader.MatrixShape(name + ".mlp.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  attention.transform = reader.ReadDense(name + ".attention", d, d, /*has_bias=*/false);
-  attention.first = reader.ReadDense(name + ".mlp.0", hidden1, 4 * d);
-  attention.second = reader.ReadDense(name + ".mlp.2", hidden2, hidden1);
-  attention.third = reader.ReadDense(name + ".mlp.4", 1, hidden2);
+  attention.transform = ReadDense(reader, name + ".attention", d, d, /*has_bias=*/false);
+  attention.first = ReadDense(reader, name + ".mlp.0", hidden1, 4 * d);
+  attention.second = ReadDense(reader, name + ".mlp.2", hidden2, hidden1);
+  attention.third = ReadDense(reader, name + ".mlp.4", 1, hidden2);
   const std::span<const float> weight = reader.Read(name + ".mlp.0.weight", {hidden1, 4 * d});
-  if (!reader.status().ok()) return {};
+  if (!reader.ok()) return {};
   attention.own = Part(weight, hidden1, 4 * d, 0, d);
   attention.own.bias = attention.first.bias;
   attention.query = Part(weight, hidden1, 4 * d, d, d);
@@ -157,15 +77,15 @@ SurgeAttention ReadAttention(SurgeTensorReader& reader, const std::string& name,
   return attention;
 }
 
-SurgeQuery ReadQuery(SurgeTensorReader& reader, size_t d) {
+SurgeQuery ReadQuery(CheckpointReader& reader, size_t d) {
   SurgeQuery query;
   const size_t hidden =
       reader.MatrixShape("query.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  query.transform = reader.ReadDense("query.transform", d, d, /*has_bias=*/false);
-  const SurgeDense first = reader.ReadDense("query.mlp.0", hidden, 3 * d);
-  query.second = reader.ReadDense("query.mlp.2", 1, hidden);
+  query.transform = ReadDense(reader, "query.transform", d, d, /*has_bias=*/false);
+  const SurgeDense first = ReadDense(reader, "query.mlp.0", hidden, 3 * d);
+  query.second = ReadDense(reader, "query.mlp.2", 1, hidden);
   const std::span<const float> weight = reader.Read("query.mlp.0.weight", {hidden, 3 * d});
-  if (!reader.status().ok()) return {};
+  if (!reader.ok()) return {};
   query.own = Part(weight, hidden, 3 * d, 0, d);
   query.own.bias = first.bias;
   query.query = Part(weight, hidden, 3 * d, d, d);
@@ -173,12 +93,12 @@ SurgeQuery ReadQuery(SurgeTensorReader& reader, size_t d) {
   return query;
 }
 
-SurgeAugru ReadAugru(SurgeTensorReader& reader, size_t d, size_t h) {
+SurgeAugru ReadAugru(CheckpointReader& reader, size_t d, size_t h) {
   const auto gates = reader.Read("augru.gates.weight", {2 * h, d + h});
   const auto gates_bias = reader.Read("augru.gates.bias", {2 * h});
   const auto candidate = reader.Read("augru.candidate.weight", {h, d + h});
   const auto candidate_bias = reader.Read("augru.candidate.bias", {h});
-  if (!reader.status().ok()) return {};
+  if (!reader.ok()) return {};
   std::vector<float> both(gates.begin(), gates.end());
   both.insert(both.end(), candidate.begin(), candidate.end());
   SurgeAugru augru{.input = Part(both, 3 * h, d + h, 0, d),
@@ -241,7 +161,7 @@ absl::Status ReadSurgeOptions(const std::map<std::string, std::string>& options,
   return pools ? ReadSize(options, "pool_length", weights.shape.pool_length) : absl::OkStatus();
 }
 
-void ReadSurgeShape(SurgeTensorReader& reader, SurgeVariant variant, SurgeShape& shape) {
+void ReadSurgeShape(CheckpointReader& reader, SurgeVariant variant, SurgeShape& shape) {
   const auto items = reader.MatrixShape("item_embed.weight", kRowsMax, kSurgeWidthMax);
   const auto categories = reader.MatrixShape("cate_embed.weight", kRowsMax, kSurgeWidthMax);
   shape.items = items[0];
@@ -256,38 +176,8 @@ void ReadSurgeShape(SurgeTensorReader& reader, SurgeVariant variant, SurgeShape&
   }
 }
 
-void ReadCategories(SurgeTensorReader& reader, SurgeWeights& weights) {
-  const std::vector<int64_t> categories =
-      reader.ReadIntegers("category_of_item", {weights.shape.items});
-  const auto rows = static_cast<int64_t>(weights.shape.categories);
-  for (size_t item = 0; item < categories.size(); ++item) {
-    const int64_t category = categories[item];
-    if (category < 0 || category >= rows || (item == 0 && category != 0)) {
-      reader.Refuse(fmt::format(
-          "tensor \"category_of_item\": element {} is {}; it must be a row of cate_embed.weight, "
-          "0 to {}, and 0 for row 0",
-          item, category, rows - 1));
-      return;
-    }
-    weights.category_of_item.push_back(static_cast<uint32_t>(category));
-  }
-}
-
-void RefuseBatchNorm(const SafetensorsFile& file, SurgeTensorReader& reader) {
-  for (const auto& [name, tensor] : file.tensors()) {
-    for (const std::string_view statistic : kBatchNormNames) {
-      if (name.find(statistic) == std::string::npos) continue;
-      reader.Refuse(fmt::format(
-          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into the layer "
-          "that reads it: with s = gamma / sqrt(variance + epsilon), multiply the layer's columns "
-          "by s, add W (beta - s mean) to its bias, and leave the normalisation's tensors out",
-          name));
-    }
-  }
-}
-
 // Sizes that are products of others: the memory of one thread must stay within bounds.
-void CheckMemory(SurgeTensorReader& reader, const SurgeWeights& weights) {
+void CheckMemory(CheckpointReader& reader, const SurgeWeights& weights) {
   const SurgeShape& shape = weights.shape;
   const size_t hidden = std::max({weights.f2.first.weight.out, weights.evolution.first.weight.out,
                                   weights.query.own.weight.out, size_t{1}});
@@ -306,7 +196,7 @@ void CheckMemory(SurgeTensorReader& reader, const SurgeWeights& weights) {
       shape.max_history, shape.d(), hidden, shape.clusters));
 }
 
-void ReadVariant(SurgeTensorReader& reader, SurgeWeights& weights) {
+void ReadVariant(CheckpointReader& reader, SurgeWeights& weights) {
   const size_t d = weights.shape.d();
   if (weights.variant == SurgeVariant::kAuthors) {
     weights.f1 = ReadAttention(reader, "f1", d);
@@ -315,13 +205,13 @@ void ReadVariant(SurgeTensorReader& reader, SurgeWeights& weights) {
     return;
   }
   weights.query = ReadQuery(reader, d);
-  weights.pool = reader.ReadDense("pool", weights.shape.clusters, d, /*has_bias=*/false);
+  weights.pool = ReadDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
   // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
   const size_t hidden =
       reader.MatrixShape("cluster.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  reader.ReadDense("cluster.transform", d, d, /*has_bias=*/false);
-  reader.ReadDense("cluster.mlp.0", hidden, 3 * d);
-  reader.ReadDense("cluster.mlp.2", 1, hidden);
+  ReadDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
+  ReadDense(reader, "cluster.mlp.0", hidden, 3 * d);
+  ReadDense(reader, "cluster.mlp.2", 1, hidden);
 }
 
 // The products that are made per candidate, in the model's precision. Those with matrices of the
@@ -352,27 +242,25 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
                                               const std::map<std::string, std::string>& options) {
   SurgeWeights weights{.file = file};
   if (absl::Status s = ReadSurgeOptions(options, weights); !s.ok()) return s;
-  SurgeTensorReader reader(file);
-  RefuseBatchNorm(file, reader);
+  CheckpointReader reader(file);
   SurgeShape& shape = weights.shape;
   ReadSurgeShape(reader, weights.variant, shape);
   const size_t d = shape.d();
   weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.item_width});
   weights.cate_embed = reader.Read("cate_embed.weight", {shape.categories, shape.category_width});
-  ReadCategories(reader, weights);
+  weights.category_of_item = reader.ReadCategories(shape.items, shape.categories);
   weights.metric = reader.Read("metric.weight", {shape.heads, d});
-  weights.fusion = reader.ReadDense("fusion.dense", d, d, /*has_bias=*/false);
+  weights.fusion = ReadDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
   weights.augru = ReadAugru(reader, d, shape.state_width);
   const size_t hidden1 =
       reader.MatrixShape("head.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 = reader.MatrixShape("head.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  weights.head0 = reader.ReadDense("head.0", hidden1, shape.head_input());
-  weights.head2 = reader.ReadDense("head.2", hidden2, hidden1);
-  weights.head4 = reader.ReadDense("head.4", 1, hidden2);
+  weights.head0 = ReadDense(reader, "head.0", hidden1, shape.head_input());
+  weights.head2 = ReadDense(reader, "head.2", hidden2, hidden1);
+  weights.head4 = ReadDense(reader, "head.4", 1, hidden2);
   ReadVariant(reader, weights);
-  reader.RefuseOthers();
   CheckMemory(reader, weights);
-  if (!reader.status().ok()) return reader.status();
+  if (absl::Status s = reader.Finish(); !s.ok()) return s;
   if (absl::Status s = Pack(weights); !s.ok()) return s;
   return weights;
 }

@@ -30,8 +30,8 @@ std::vector<std::string> SeedCorpus() {
       std::string(dot.Bytes()->text()), std::string(macgnn.Bytes()->text())};
   for (const char* variant : {"authors", "paper"}) {
     std::mt19937_64 random(1);
-    const SurgeTensors tensors = RandomSurgeTensors(variant, {}, random);
-    seeds.emplace_back(SurgeBytes(tensors, SurgeCategories({}))->text());
+    const CheckpointTensors tensors = RandomSurgeTensors(variant, {}, random);
+    seeds.emplace_back(CheckpointBytes(tensors, SurgeCategories({}))->text());
   }
   return seeds;
 }

@@ -45,8 +45,8 @@ std::vector<std::string> SeedCorpus() {
   std::vector<std::string> seeds;
   for (size_t at = 0; at < FuzzedModels().size(); ++at) {
     std::mt19937_64 random(1);
-    const SequenceTensors tensors = RandomSequenceTensors(FuzzedModels()[at], {}, random);
-    const auto bytes = SequenceBytes(tensors, SequenceCategories({}));
+    const CheckpointTensors tensors = RandomSequenceTensors(FuzzedModels()[at], {}, random);
+    const auto bytes = CheckpointBytes(tensors, SequenceCategories({}));
     seeds.push_back(static_cast<char>(at) + std::string(bytes->text()));
   }
   return seeds;

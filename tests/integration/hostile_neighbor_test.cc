@@ -122,11 +122,6 @@ class HostileNeighborTest : public testing::Test {
     return peers;
   }
 
-#ifdef GROUNDSWELL_SANITIZED  // what is freed is kept for a while
-  static constexpr bool kSanitized = true;
-#else
-  static constexpr bool kSanitized = false;
-#endif
   TemporaryDirectory directory_;
   std::optional<ServerProcess> server_;
   std::optional<Stubs> stubs_;

@@ -63,7 +63,7 @@ OracleVector OracleSoftmax(const OracleVector& x) {
 }  // namespace
 
 OracleVector SequenceOracle::Row(const std::string& table, size_t row) const {
-  const SequenceTensor& tensor = tensors.at(table);
+  const CheckpointTensor& tensor = tensors.at(table);
   const size_t width = tensor.shape.size() == 1 ? 1 : tensor.shape[1];
   OracleVector values;
   for (size_t k = 0; k < width; ++k) values.push_back(tensor.values.at(row * width + k));
@@ -79,7 +79,7 @@ OracleVector SequenceOracle::Embed(uint32_t item) const {
 }
 
 OracleVector SequenceOracle::Layer(const std::string& name, const Vector& x) const {
-  const SequenceTensor& weight = tensors.at(name + ".weight");
+  const CheckpointTensor& weight = tensors.at(name + ".weight");
   const auto bias = tensors.find(name + ".bias");
   Vector y(weight.shape[0], 0.0);
   if (weight.shape[1] != x.size()) throw std::logic_error("the inputs of " + name);

@@ -26,7 +26,7 @@ class SequenceOracle {
   };
 
   SequenceModel model;
-  SequenceTensors tensors;
+  CheckpointTensors tensors;
   std::vector<int64_t> categories;
   size_t max_history = 0;
 

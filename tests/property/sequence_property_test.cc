@@ -71,7 +71,7 @@ class SequenceProperty : public testing::TestWithParam<ServedSequence> {
     options["precision"] = precision;
     auto ranker = MakeRanker(
         {.name = "m", .kind = oracle.model.kind, .file = "f", .options = std::move(options)},
-        MakeSequenceFile(oracle.tensors, oracle.categories));
+        MakeCheckpointFile(oracle.tensors, oracle.categories));
     EXPECT_TRUE(ranker.ok()) << ranker.status();
     return *std::move(ranker);
   }

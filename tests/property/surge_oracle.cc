@@ -17,7 +17,7 @@ double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double Relu(double x) { return x > 0 ? x : 0; }
 double Leaky(double x) { return x > 0 ? x : 0.2 * x; }
 
-Table TableOf(const SurgeTensor& tensor) {
+Table TableOf(const CheckpointTensor& tensor) {
   const size_t columns = tensor.shape.back();
   Table table(tensor.shape[0], Vector(columns));
   for (size_t i = 0; i < table.size(); ++i) {

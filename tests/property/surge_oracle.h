@@ -13,7 +13,7 @@
 namespace groundswell {
 
 struct SurgeOracle {
-  SurgeTensors tensors;
+  CheckpointTensors tensors;
   std::vector<int64_t> categories;
   std::string variant;
   size_t max_history = 0;

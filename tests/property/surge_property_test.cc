@@ -68,7 +68,7 @@ class SurgeProperty : public testing::TestWithParam<Served> {
   static SurgeWeights Load(const SurgeOracle& oracle, const char* precision) {
     auto options = SurgeOptions(oracle.variant, oracle.max_history, oracle.pool_length);
     options["precision"] = precision;
-    auto weights = LoadSurgeWeights(MakeSurgeFile(oracle.tensors, oracle.categories), options);
+    auto weights = LoadSurgeWeights(MakeCheckpointFile(oracle.tensors, oracle.categories), options);
     EXPECT_TRUE(weights.ok()) << weights.status();
     return *std::move(weights);
   }

@@ -1,5 +1,6 @@
 // GROUNDSWELL_SANITIZED: defined where the address or the thread sanitizer, which have an allocator
-// of their own, is compiled in. g++ and clang say it differently.
+// of their own, is compiled in; kSanitized says it where both ways compile. g++ and clang say it
+// differently.
 #ifndef GROUNDSWELL_TESTS_SUPPORT_SANITIZED_H_
 #define GROUNDSWELL_TESTS_SUPPORT_SANITIZED_H_
 
@@ -10,5 +11,16 @@
 #define GROUNDSWELL_SANITIZED
 #endif
 #endif
+
+namespace groundswell {
+
+// For bounds on memory, of which a sanitizer keeps what is freed for a while.
+#ifdef GROUNDSWELL_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace groundswell
 
 #endif  // GROUNDSWELL_TESTS_SUPPORT_SANITIZED_H_

@@ -3,14 +3,13 @@
 #ifndef GROUNDSWELL_TESTS_SUPPORT_SEQUENCE_FIXTURE_H_
 #define GROUNDSWELL_TESTS_SUPPORT_SEQUENCE_FIXTURE_H_
 
-#include <cmath>
 #include <map>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "tests/support/safetensors_writer.h"
+#include "tests/support/checkpoint_fixture.h"
 
 namespace groundswell {
 
@@ -78,20 +77,13 @@ struct SequenceSizes {
   size_t d() const { return item_width + category_width; }
 };
 
-struct SequenceTensor {
-  std::vector<size_t> shape;
-  std::vector<float> values;
-};
-// Everything but the categories of the items.
-using SequenceTensors = std::map<std::string, SequenceTensor>;
-
 class SequenceTensorMaker {
  public:
   SequenceTensorMaker(const SequenceModel& model, const SequenceSizes& sizes,
                       std::mt19937_64& random)
       : model_(model), s_(sizes), random_(random) {}
 
-  SequenceTensors Make() {
+  CheckpointTensors Make() {
     if (model_.kind == "ncf") AddNcf();
     if (model_.kind == "gru4rec") AddGru4rec();
     if (model_.kind == "din") AddDin();
@@ -103,14 +95,7 @@ class SequenceTensorMaker {
 
  private:
   void Add(const std::string& name, const std::vector<size_t>& shape) {
-    SequenceTensor& tensor = tensors_[name];
-    tensor.shape = shape;
-    size_t size = 1;
-    for (const size_t dimension : shape) size *= dimension;
-    const bool is_table = shape.size() == 1 || name.find("embed") != std::string::npos;
-    const double scale = is_table ? 0.6 : 1.2 / std::sqrt(static_cast<double>(shape.back()));
-    std::normal_distribution<double> normal(0, scale);
-    for (size_t i = 0; i < size; ++i) tensor.values.push_back(static_cast<float>(normal(random_)));
+    tensors_[name] = RandomTensor(shape, name.find("embed") != std::string::npos, random_);
   }
   void AddLayer(const std::string& name, size_t out, size_t in) {
     Add(name + ".weight", {out, in});
@@ -248,37 +233,17 @@ class SequenceTensorMaker {
   const SequenceModel& model_;
   const SequenceSizes& s_;
   std::mt19937_64& random_;
-  SequenceTensors tensors_;
+  CheckpointTensors tensors_;
 };
 
-inline SequenceTensors RandomSequenceTensors(const SequenceModel& model, const SequenceSizes& sizes,
-                                             std::mt19937_64& random) {
+inline CheckpointTensors RandomSequenceTensors(const SequenceModel& model,
+                                               const SequenceSizes& sizes,
+                                               std::mt19937_64& random) {
   return SequenceTensorMaker(model, sizes, random).Make();
 }
 
-// Items take the categories in turn; row 0 has row 0.
 inline std::vector<int64_t> SequenceCategories(const SequenceSizes& s) {
-  std::vector<int64_t> categories(s.items);
-  for (size_t item = 1; item < s.items; ++item) {
-    categories[item] = static_cast<int64_t>(item % s.categories);
-  }
-  return categories;
-}
-
-// The categories are left out of a model that has none.
-inline std::shared_ptr<const FileBytes> SequenceBytes(const SequenceTensors& tensors,
-                                                      const std::vector<int64_t>& categories) {
-  SafetensorsWriter writer;
-  for (const auto& [name, tensor] : tensors) writer.Add(name, tensor.shape, tensor.values);
-  if (tensors.contains("cate_embed.weight")) {
-    writer.Add("category_of_item", {categories.size()}, categories);
-  }
-  return writer.Bytes();
-}
-
-inline SafetensorsFile MakeSequenceFile(const SequenceTensors& tensors,
-                                        const std::vector<int64_t>& categories) {
-  return *SafetensorsFile::Parse("sequence.safetensors", SequenceBytes(tensors, categories));
+  return CategoriesInTurn(s.items, s.categories);
 }
 
 // As a manifest has them.

@@ -2,20 +2,14 @@
 #ifndef GROUNDSWELL_TESTS_SUPPORT_SURGE_FIXTURE_H_
 #define GROUNDSWELL_TESTS_SUPPORT_SURGE_FIXTURE_H_
 
-#include <cmath>
 #include <map>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "tests/support/safetensors_writer.h"
+#include "tests/support/checkpoint_fixture.h"
 
 namespace groundswell {
-
-struct SurgeTensor {
-  std::vector<size_t> shape;
-  std::vector<float> values;
-};
 
 struct SurgeSizes {
   size_t items = 9, categories = 4;  // rows, row 0 included
@@ -28,22 +22,12 @@ struct SurgeSizes {
   size_t d() const { return item_width + category_width; }
 };
 
-// Everything but the categories of the items.
-using SurgeTensors = std::map<std::string, SurgeTensor>;
-
-inline SurgeTensors RandomSurgeTensors(const std::string& variant, const SurgeSizes& s,
-                                       std::mt19937_64& random) {
-  SurgeTensors tensors;
+inline CheckpointTensors RandomSurgeTensors(const std::string& variant, const SurgeSizes& s,
+                                            std::mt19937_64& random) {
+  CheckpointTensors tensors;
   const auto add = [&](const std::string& name, const std::vector<size_t>& shape) {
-    SurgeTensor& tensor = tensors[name];
-    tensor.shape = shape;
-    size_t size = 1;
-    for (const size_t dimension : shape) size *= dimension;
-    const bool is_table =
-        name.find("embed") != std::string::npos || name == "metric.weight" || shape.size() == 1;
-    const double scale = is_table ? 0.6 : 1.2 / std::sqrt(static_cast<double>(shape.back()));
-    std::normal_distribution<double> normal(0, scale);
-    for (size_t i = 0; i < size; ++i) tensor.values.push_back(static_cast<float>(normal(random)));
+    const bool is_table = name.find("embed") != std::string::npos || name == "metric.weight";
+    tensors[name] = RandomTensor(shape, is_table, random);
   };
   const auto add_layer = [&](const std::string& name, size_t out, size_t in) {
     add(name + ".weight", {out, in});
@@ -77,26 +61,8 @@ inline SurgeTensors RandomSurgeTensors(const std::string& variant, const SurgeSi
   return tensors;
 }
 
-// Items take the categories in turn; row 0 has row 0.
 inline std::vector<int64_t> SurgeCategories(const SurgeSizes& s) {
-  std::vector<int64_t> categories(s.items);
-  for (size_t item = 1; item < s.items; ++item) {
-    categories[item] = static_cast<int64_t>(item % s.categories);
-  }
-  return categories;
-}
-
-inline std::shared_ptr<const FileBytes> SurgeBytes(const SurgeTensors& tensors,
-                                                   const std::vector<int64_t>& categories) {
-  SafetensorsWriter writer;
-  for (const auto& [name, tensor] : tensors) writer.Add(name, tensor.shape, tensor.values);
-  writer.Add("category_of_item", {categories.size()}, categories);
-  return writer.Bytes();
-}
-
-inline SafetensorsFile MakeSurgeFile(const SurgeTensors& tensors,
-                                     const std::vector<int64_t>& categories) {
-  return *SafetensorsFile::Parse("surge.safetensors", SurgeBytes(tensors, categories));
+  return CategoriesInTurn(s.items, s.categories);
 }
 
 inline std::map<std::string, std::string> SurgeOptions(const std::string& variant,

@@ -34,7 +34,7 @@ void WriteSurgeSnapshot(const std::string& sample, const std::string& directory)
        {std::pair{"surge", "authors"}, std::pair{"surge-paper", "paper"}}) {
     std::mt19937_64 random(11);
     const auto file =
-        SurgeBytes(RandomSurgeTensors(variant, sizes, random), SurgeCategories(sizes));
+        CheckpointBytes(RandomSurgeTensors(variant, sizes, random), SurgeCategories(sizes));
     const std::string bytes(file->text());
     const std::string file_name = std::string(name) + ".safetensors";
     std::ofstream(directory + "/" + file_name, std::ios::binary) << bytes;

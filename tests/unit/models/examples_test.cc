@@ -244,9 +244,9 @@ class TimedExamplesTest : public testing::Test {
                                 .kind = "slirec",
                                 .file = "f",
                                 .options = WholeSequenceOptions(model, sizes)});
-    rankers_.push_back(*MakeRanker(
-        manifest_.models[0],
-        MakeSequenceFile(RandomSequenceTensors(model, sizes, random), SequenceCategories(sizes))));
+    rankers_.push_back(*MakeRanker(manifest_.models[0],
+                                   MakeCheckpointFile(RandomSequenceTensors(model, sizes, random),
+                                                      SequenceCategories(sizes))));
     for (size_t row = 0; row < kRows; ++row) {
       const size_t length = 1 + row % kWidth;
       columns_["user"].push_back(1);

@@ -42,8 +42,8 @@ std::unique_ptr<Ranker> MakeRankerOf(const std::string& model,
     Manifest::Model entry{
         .name = model, .kind = "surge", .file = "s", .options = SurgeOptions(variant, 6, 4)};
     entry.options["precision"] = precision;
-    return *MakeRanker(
-        entry, MakeSurgeFile(RandomSurgeTensors(variant, sizes, random), SurgeCategories(sizes)));
+    return *MakeRanker(entry, MakeCheckpointFile(RandomSurgeTensors(variant, sizes, random),
+                                                 SurgeCategories(sizes)));
   }
   if (model.starts_with("slirec_")) {
     const SequenceModel slirec{"slirec", {{"time_last", model.substr(7)}}};
@@ -53,8 +53,8 @@ std::unique_ptr<Ranker> MakeRankerOf(const std::string& model,
                           .file = "l",
                           .options = WholeSequenceOptions(slirec, sizes)};
     entry.options["precision"] = precision;
-    return *MakeRanker(entry, MakeSequenceFile(RandomSequenceTensors(slirec, sizes, random),
-                                               SequenceCategories(sizes)));
+    return *MakeRanker(entry, MakeCheckpointFile(RandomSequenceTensors(slirec, sizes, random),
+                                                 SequenceCategories(sizes)));
   }
   SafetensorsWriter writer;
   writer.Add("user", {3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6});

@@ -24,7 +24,7 @@ std::unique_ptr<Ranker> Load(const SequenceModel& model, const std::string& prec
   options["precision"] = precision;
   auto ranker = MakeRanker(
       {.name = "m", .kind = model.kind, .file = "f", .options = options},
-      MakeSequenceFile(RandomSequenceTensors(model, sizes, random), SequenceCategories(sizes)));
+      MakeCheckpointFile(RandomSequenceTensors(model, sizes, random), SequenceCategories(sizes)));
   if (!ranker.ok()) throw std::runtime_error(std::string(ranker.status().message()));
   return *std::move(ranker);
 }

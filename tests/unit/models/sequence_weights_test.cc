@@ -18,7 +18,7 @@ namespace {
 using testing::HasSubstr;
 
 struct SequenceCheckpoint {
-  SequenceTensors tensors;
+  CheckpointTensors tensors;
   std::vector<int64_t> categories;
 };
 
@@ -38,7 +38,7 @@ class SequenceWeightsTest : public testing::TestWithParam<SequenceModel> {
   static absl::StatusOr<std::unique_ptr<Ranker>> Make(const SequenceCheckpoint& checkpoint,
                                                       const SequenceOptions& options) {
     return MakeRanker({.name = "mine", .kind = GetParam().kind, .file = "f", .options = options},
-                      MakeSequenceFile(checkpoint.tensors, checkpoint.categories));
+                      MakeCheckpointFile(checkpoint.tensors, checkpoint.categories));
   }
 
   static void ExpectRefused(const SequenceCheckpoint& checkpoint, const SequenceOptions& options,
@@ -73,7 +73,7 @@ TEST_P(SequenceWeightsTest, AMissingTensorIsNamed) {
 TEST_P(SequenceWeightsTest, EveryShapeIsChecked) {
   for (const auto& [name, tensor] : Good().tensors) {
     SequenceCheckpoint checkpoint = Good();
-    SequenceTensor& spoiled = checkpoint.tensors[name];
+    CheckpointTensor& spoiled = checkpoint.tensors[name];
     spoiled.shape.back() += 1;
     spoiled.values.resize(spoiled.values.size() + spoiled.values.size() / tensor.shape.back());
     EXPECT_EQ(Make(checkpoint, GoodOptions()).status().code(), absl::StatusCode::kInvalidArgument)

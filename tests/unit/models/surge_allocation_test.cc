@@ -30,7 +30,7 @@ SurgeWeights Load(const std::string& variant, const std::string& precision) {
   auto options = SurgeOptions(variant, 20, 5);
   options["precision"] = precision;
   return *LoadSurgeWeights(
-      MakeSurgeFile(RandomSurgeTensors(variant, {}, random), SurgeCategories({})), options);
+      MakeCheckpointFile(RandomSurgeTensors(variant, {}, random), SurgeCategories({})), options);
 }
 
 TEST(SurgeAllocationTest, ScoringAllocatesNothingAfterTheFirstCall) {

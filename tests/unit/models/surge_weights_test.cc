@@ -16,7 +16,7 @@ using Options = std::map<std::string, std::string>;
 using testing::HasSubstr;
 
 struct SurgeCheckpoint {
-  SurgeTensors tensors;
+  CheckpointTensors tensors;
   std::vector<int64_t> categories;
 };
 
@@ -29,7 +29,7 @@ class SurgeWeightsTest : public testing::TestWithParam<const char*> {
   Options GoodOptions() const { return SurgeOptions(GetParam(), 6, 3); }
 
   absl::Status Load(const SurgeCheckpoint& checkpoint, const Options& options) const {
-    return LoadSurgeWeights(MakeSurgeFile(checkpoint.tensors, checkpoint.categories), options)
+    return LoadSurgeWeights(MakeCheckpointFile(checkpoint.tensors, checkpoint.categories), options)
         .status();
   }
 
@@ -56,7 +56,7 @@ TEST_P(SurgeWeightsTest, EveryTensorIsNeeded) {
 TEST_P(SurgeWeightsTest, EveryShapeIsChecked) {
   for (const auto& [name, tensor] : Good().tensors) {
     SurgeCheckpoint checkpoint = Good();
-    SurgeTensor& spoiled = checkpoint.tensors[name];
+    CheckpointTensor& spoiled = checkpoint.tensors[name];
     spoiled.shape.back() += 1;
     spoiled.values.resize(spoiled.values.size() + spoiled.values.size() / tensor.shape.back());
     EXPECT_EQ(Load(checkpoint, GoodOptions()).code(), absl::StatusCode::kInvalidArgument) << name;
@@ -129,7 +129,7 @@ TEST_P(SurgeWeightsTest, TheRegistryServesTheKind) {
   const SurgeCheckpoint checkpoint = Good();
   const auto ranker =
       MakeRanker({.name = "mine", .kind = "surge", .file = "f", .options = GoodOptions()},
-                 MakeSurgeFile(checkpoint.tensors, checkpoint.categories));
+                 MakeCheckpointFile(checkpoint.tensors, checkpoint.categories));
   ASSERT_TRUE(ranker.ok()) << ranker.status();
   EXPECT_EQ((*ranker)->name(), "mine");
   const RankerShape shape = (*ranker)->shape();

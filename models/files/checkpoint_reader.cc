@@ -1,4 +1,4 @@
-#include "models/sequence/checkpoint_reader.h"
+#include "models/files/checkpoint_reader.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -34,8 +34,9 @@ void CheckpointReader::RefuseBatchNormalisation() {
     for (const std::string_view part : kFoldableNames) {
       if (name.find(part) == std::string::npos) continue;
       Refuse(fmt::format(
-          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into a layer and "
-          "leave its tensors out. With k = gamma / sqrt(variance + epsilon): behind a layer, W' = "
+          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into the layer "
+          "beside it and leave its tensors out. With k = gamma / sqrt(variance + epsilon): behind "
+          "a layer, W' = "
           "diag(k) W, b' = k (b - mean) + beta; in front of one, W' = W diag(k), b' = b + W (beta "
           "- k mean)",
           name));
@@ -83,6 +84,21 @@ std::vector<int64_t> CheckpointReader::ReadIntegers(const std::string& name,
   if (values.ok()) return *std::move(values);
   status_ = absl::InvalidArgumentError(values.status().message());
   return {};
+}
+
+std::vector<uint32_t> CheckpointReader::ReadCategories(size_t items, size_t categories) {
+  const std::vector<int64_t> read = ReadIntegers("category_of_item", {items});
+  const auto rows = static_cast<int64_t>(categories);
+  for (size_t item = 0; item < read.size(); ++item) {
+    const int64_t category = read[item];
+    if (category >= 0 && category < rows && (item > 0 || category == 0)) continue;
+    Refuse(fmt::format(
+        "tensor \"category_of_item\": element {} is {}; it must be a row of cate_embed.weight, "
+        "0 to {}, and 0 for row 0",
+        item, category, rows - 1));
+    return {};
+  }
+  return {read.begin(), read.end()};
 }
 
 void CheckpointReader::Refuse(std::string_view what) {

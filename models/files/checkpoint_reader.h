@@ -1,9 +1,9 @@
-// What the loaders of the sequence rankers read their tensors and options with. Both keep the first
+// What the loaders of rankers read their tensors and options with. Both keep the first
 // error and do nothing after it, so that a loader reads line by line and asks once, by Finish,
 // which also refuses what nobody has read. Every error is an InvalidArgument that names the tensor
 // or the option, what it is, and what would be right.
-#ifndef GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_
-#define GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_
+#ifndef GROUNDSWELL_MODELS_FILES_CHECKPOINT_READER_H_
+#define GROUNDSWELL_MODELS_FILES_CHECKPOINT_READER_H_
 
 #include <array>
 #include <cstddef>
@@ -22,16 +22,6 @@
 
 namespace groundswell {
 
-// Bounds on what a file or a manifest may ask for, so that no size overflows or exhausts the
-// memory.
-inline constexpr size_t kSequenceRowsMax = 1'000'000'001;      // of a table
-inline constexpr size_t kSequenceWidthMax = 1'024;             // of an embedding or a state
-inline constexpr size_t kSequenceLayerMax = 4'096;             // outputs of a layer
-inline constexpr size_t kSequenceInputsMax = size_t{1} << 24;  // of a layer, side by side
-inline constexpr size_t kSequenceHistoryMax = 1'000;
-// Floats that are made for every position of one user's history.
-inline constexpr size_t kSequenceUserFloatsMax = size_t{1} << 26;
-
 class CheckpointReader {
  public:
   // `file` must outlive it.
@@ -45,6 +35,10 @@ class CheckpointReader {
   // The finite numbers of a tensor of exactly this shape; else nothing.
   std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape);
   std::vector<int64_t> ReadIntegers(const std::string& name, std::initializer_list<size_t> shape);
+
+  // Of each of `items` rows its category, from `category_of_item`: a row of cate_embed.weight,
+  // which has `categories`, and 0 for row 0; else nothing.
+  std::vector<uint32_t> ReadCategories(size_t items, size_t categories);
 
   void Refuse(std::string_view what);
 
@@ -93,4 +87,4 @@ class OptionReader {
 
 }  // namespace groundswell
 
-#endif  // GROUNDSWELL_MODELS_SEQUENCE_CHECKPOINT_READER_H_
+#endif  // GROUNDSWELL_MODELS_FILES_CHECKPOINT_READER_H_
