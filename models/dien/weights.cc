@@ -102,7 +102,7 @@ absl::StatusOr<DienWeights> LoadDienWeights(const SafetensorsFile& file,
   }
   if (absl::Status s = reader.Finish(); !s.ok()) return s;
   weights.parts.sum.bias = weights.head.first.bias;
-  weights.head.first.weight.values.clear();
+  DropValues(weights.head.first);
   return weights;
 }
 

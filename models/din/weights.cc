@@ -63,7 +63,7 @@ absl::StatusOr<DinWeights> LoadDinWeights(const SafetensorsFile& file,
     ReadDinOriginal(reader, activation, weights);
   }
   if (absl::Status s = reader.Finish(); !s.ok()) return s;
-  weights.head.first.weight.values.clear();
+  DropValues(weights.head.first);
   // The head's first layer stays in f32: the sum over the history is large.
   if (absl::Status s = PackTargetAttention(weights.precision, weights.attention); !s.ok()) return s;
   if (absl::Status s = PackLayer(weights.precision, weights.head.second); !s.ok()) return s;

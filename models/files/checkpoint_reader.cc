@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -25,23 +24,19 @@ bool ParseWhole(const std::string& text, Number& number) {
 
 }  // namespace
 
-CheckpointReader::CheckpointReader(const SafetensorsFile& file) : file_(file) {
-  RefuseBatchNormalisation();
-}
-
-void CheckpointReader::RefuseBatchNormalisation() {
-  for (const auto& [name, tensor] : file_.tensors()) {
+absl::Status RefuseBatchNormalisation(const SafetensorsFile& file) {
+  for (const auto& [name, tensor] : file.tensors()) {
     for (const std::string_view part : kFoldableNames) {
       if (name.find(part) == std::string::npos) continue;
-      Refuse(fmt::format(
-          "tensor \"{}\" is a batch normalisation's, which is not served. Fold it into the layer "
-          "beside it and leave its tensors out. With k = gamma / sqrt(variance + epsilon): behind "
-          "a layer, W' = "
-          "diag(k) W, b' = k (b - mean) + beta; in front of one, W' = W diag(k), b' = b + W (beta "
-          "- k mean)",
-          name));
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: tensor \"{}\" is a batch normalisation's, which is not served. Fold it into the "
+          "layer beside it and leave its tensors out. With k = gamma / sqrt(variance + epsilon): "
+          "behind a layer, W' = diag(k) W, b' = k (b - mean) + beta; in front of one, W' = W "
+          "diag(k), b' = b + W (beta - k mean)",
+          file.name(), name));
     }
   }
+  return absl::OkStatus();
 }
 
 std::array<size_t, 2> CheckpointReader::MatrixShape(const std::string& name, size_t rows_max,
@@ -156,12 +151,13 @@ size_t OptionReader::Size(const std::string& name, size_t most) {
   return 1;
 }
 
-double OptionReader::PositiveNumber(const std::string& name, double otherwise) {
+double OptionReader::PositiveNumber(const std::string& name, double otherwise, double least,
+                                    double most) {
   const std::string* const value = Find(name);
   if (value == nullptr) return otherwise;
   double number = 0;
-  if (ParseWhole(*value, number) && number > 0 && std::isfinite(number)) return number;
-  Refuse(name, "a decimal number above 0");
+  if (ParseWhole(*value, number) && number >= least && number <= most) return number;
+  Refuse(name, fmt::format("a decimal number from {} to {}", least, most));
   return otherwise;
 }
 

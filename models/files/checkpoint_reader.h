@@ -22,10 +22,15 @@
 
 namespace groundswell {
 
+// InvalidArgument, with how to fold it, when the file has tensors of a batch normalisation, as
+// frameworks name them: no ranker serves one by itself.
+absl::Status RefuseBatchNormalisation(const SafetensorsFile& file);
+
 class CheckpointReader {
  public:
   // `file` must outlive it.
-  explicit CheckpointReader(const SafetensorsFile& file);
+  explicit CheckpointReader(const SafetensorsFile& file)
+      : file_(file), status_(RefuseBatchNormalisation(file)) {}
 
   bool Has(const std::string& name) const { return file_.tensors().contains(name); }
 
@@ -47,8 +52,6 @@ class CheckpointReader {
   bool ok() const { return status_.ok(); }
 
  private:
-  void RefuseBatchNormalisation();
-
   const SafetensorsFile& file_;
   std::set<std::string> read_;
   absl::Status status_;
@@ -64,8 +67,8 @@ class OptionReader {
   size_t Choice(const std::string& name, std::initializer_list<std::string_view> choices);
   // An integer from 1 to `most`; it must be there.
   size_t Size(const std::string& name, size_t most);
-  // A number above 0; `otherwise` where it is absent.
-  double PositiveNumber(const std::string& name, double otherwise);
+  // A number from `least`, above 0, to `most`; `otherwise` where it is absent.
+  double PositiveNumber(const std::string& name, double otherwise, double least, double most);
   // Every kind has it.
   Precision ReadPrecision();
 

@@ -18,7 +18,7 @@ CandidateHead ReadCandidateHead(CheckpointReader& reader, size_t features, size_
   head.of_user = InputsOf(head.mlp.first, 0, features);
   head.of_user.bias = head.mlp.first.bias;
   head.of_item = InputsOf(head.mlp.first, features, item_width);
-  head.mlp.first.weight.values.clear();
+  DropValues(head.mlp.first);
   return head;
 }
 

@@ -141,6 +141,10 @@ void Activate(const ActivationLayer& activation, std::span<const float> y, std::
   }
 }
 
+void DropValues(DenseLayer& layer) {
+  std::vector<float>().swap(layer.weight.values);  // clear would keep the memory
+}
+
 Mlp ReadMlp(CheckpointReader& reader, const std::string& name, size_t in, Activation activation) {
   const size_t hidden1 =
       reader.MatrixShape(name + ".0.weight", kSequenceLayerMax, kSequenceInputsMax)[0];

@@ -72,11 +72,14 @@ ActivationLayer ReadActivation(CheckpointReader& reader, const std::string& name
 void Activate(const ActivationLayer& activation, std::span<const float> y, std::span<float> x);
 
 // Three layers with one output: third(activation(second(activation(first(x))))). Who splits the
-// first by its inputs leaves its sizes here, without the values.
+// first by its inputs leaves its sizes here, without the values (DropValues).
 struct Mlp {
   DenseLayer first, second, third;
   ActivationLayer behind_first, behind_second;
 };
+
+// Frees the layer's values; its sizes stay.
+void DropValues(DenseLayer& layer);
 
 // NAME.{0,2,4}.{weight,bias}, the first of `in` inputs, with NAME.{1,3} for Dice.
 Mlp ReadMlp(CheckpointReader& reader, const std::string& name, size_t in, Activation activation);

@@ -52,7 +52,7 @@ TargetAttention ReadTargetAttention(CheckpointReader& reader, const AttentionFor
   attention.mlp = ReadMlp(reader, "target.mlp", 4 * width, form.activation);
   if (!reader.ok()) return attention;
   SplitAttention(attention.mlp.first, width, attention);
-  attention.mlp.first.weight.values.clear();
+  DropValues(attention.mlp.first);
   if (PaddedRows(max_history) * width * attention.hidden() > kSequenceUserFloatsMax) {
     reader.Refuse(fmt::format(
         "max_history {}, width {} and a first layer of {} in the attention are more than one "

@@ -10,6 +10,10 @@ namespace {
 
 constexpr double kDaySeconds = 86'400;
 constexpr double kMicrosecondsPerSecond = 1e6;
+// A microsecond, in which times are counted, to thirty years: what a time is divided by stays
+// finite and tells times apart.
+constexpr double kTimeUnitLeastS = 1e-6;
+constexpr double kTimeUnitMostS = 1e9;
 
 absl::Status ReadSlirecOptions(const std::map<std::string, std::string>& options,
                                SlirecWeights& weights) {
@@ -20,7 +24,9 @@ absl::Status ReadSlirecOptions(const std::map<std::string, std::string>& options
   weights.time_last = option.Choice("time_last", {"first_action", "previous_action"}) == 0
                           ? SlirecTimeLast::kFirstAction
                           : SlirecTimeLast::kPreviousAction;
-  weights.time_unit_us = option.PositiveNumber("time_unit_s", kDaySeconds) * kMicrosecondsPerSecond;
+  weights.time_unit_us =
+      option.PositiveNumber("time_unit_s", kDaySeconds, kTimeUnitLeastS, kTimeUnitMostS) *
+      kMicrosecondsPerSecond;
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   weights.precision = option.ReadPrecision();
   return option.Finish();
@@ -87,8 +93,8 @@ void ReadHeads(CheckpointReader& reader, SlirecWeights& weights) {
   weights.head_blend = InputsOf(weights.head.first, 0, d);
   weights.head_blend.bias = weights.head.first.bias;
   weights.head_target = InputsOf(weights.head.first, d, d);
-  weights.alpha.first.weight.values.clear();
-  weights.head.first.weight.values.clear();
+  DropValues(weights.alpha.first);
+  DropValues(weights.head.first);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "models/dien/dien_ranker.h"
 #include "models/din/din_ranker.h"
 #include "models/dot/dot_ranker.h"
+#include "models/files/checkpoint_reader.h"
 #include "models/gru4rec/gru4rec_ranker.h"
 #include "models/macgnn/macgnn_ranker.h"
 #include "models/ncf/ncf_ranker.h"
@@ -38,24 +39,6 @@ constexpr RankerKind kKinds[] = {
     {"surge", MakeSurgeRanker},
 };
 // clang-format on
-
-// Statistics of batch normalisation, as PyTorch and TensorFlow name them.
-constexpr std::string_view kBatchNormalisation[] = {"running_mean", "running_var", "moving_mean",
-                                                    "moving_variance"};
-
-absl::Status RefuseBatchNormalisation(const SafetensorsFile& file) {
-  for (const auto& [name, tensor] : file.tensors()) {
-    for (const std::string_view statistic : kBatchNormalisation) {
-      if (!std::string_view(name).ends_with(statistic)) continue;
-      return absl::InvalidArgumentError(fmt::format(
-          "{}: tensor \"{}\" belongs to a batch normalisation, which is not served by itself. Fold "
-          "it into the layer that feeds it and leave its tensors out: W' = W gamma / sqrt(var + "
-          "eps), b' = (b - mean) gamma / sqrt(var + eps) + beta",
-          file.name(), name));
-    }
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
