@@ -103,16 +103,23 @@ EventOutcome ToEventOutcome(FoldOutcome outcome) {
   return EventOutcome::kRefused;
 }
 
-void SetBlendWeights(const BlendWeights& blend, bool learns, ListMetrics& out) {
+std::vector<ListMetrics::Weight> BlendWeightNames() {
   std::vector<ListMetrics::Weight> weights;
-  for (size_t context = 0; context < kBlendContexts.size(); ++context) {
+  for (const std::string_view context : kBlendContexts) {
     for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
-      weights.push_back({.context = kBlendContexts[context],
-                         .feature = BlendFeatureName(feature),
-                         .value = double{blend.rows[context][feature]}});
+      weights.push_back({.context = context, .feature = BlendFeatureName(feature)});
     }
   }
-  out.SetBlend(learns, weights);
+  return weights;
+}
+
+void SetBlendWeights(const BlendWeights& blend, bool learns, ListMetrics& out) {
+  static const std::vector<ListMetrics::Weight> weights = BlendWeightNames();
+  std::vector<float> values;
+  values.reserve(weights.size());
+  for (const BlendWeights::Row& row : blend.rows)
+    values.insert(values.end(), row.begin(), row.end());
+  out.SetBlend(learns, weights, values);
 }
 
 }  // namespace

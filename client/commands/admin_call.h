@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <future>
 #include <string>
@@ -17,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "client/commands/commands.h"
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "program/standard_error.h"
 
 namespace groundswell {
 
@@ -40,10 +40,10 @@ absl::StatusOr<Response> CallAndWait(
     if (Interrupted()) context.TryCancel();
     const auto elapsed = std::chrono::duration<double>(steady_clock::now() - begin).count();
     if (!terminal || elapsed < 1) continue;
-    fmt::print(stderr, "\r{}: {:.0f} s", what, elapsed);
+    PrintToStandardError("\r{}: {:.0f} s", what, elapsed);
     shown = true;
   }
-  if (shown) fmt::print(stderr, "\n");
+  if (shown) PrintToStandardError("\n");
   const grpc::Status status = answer.get();
   if (!status.ok()) return ToStatus(status);
   return response;

@@ -132,11 +132,11 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const EventSender::Totals& totals, const LogSummary& read, double seconds) {
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
-  uint64_t bad_records = 0;  // the one that ended the reading is the error itself
+  // Without that flag the one that ended the reading is the error itself.
+  const uint64_t bad_records = flags.events.skip_bad_records ? read.bad_records() : 0;
   for (const auto& [reason, left_out] : read.left_out) {
     if (!flags.events.skip_bad_records && !left_out.asked_for) continue;
     all.Add(left_out.first, left_out.records);
-    if (!left_out.asked_for) bad_records += left_out.records;
   }
   const std::vector<std::string> reasons = all.ToStrings();
   if (context.json) {

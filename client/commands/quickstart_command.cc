@@ -84,7 +84,7 @@ std::string TomlText(const std::string& text) {
   return quoted + '"';
 }
 
-// Neither is a file beside it.
+// Nor is a file beside it anybody's to replace.
 absl::Status CheckNothingThere(const std::string& path) {
   std::error_code error;
   if (!fs::exists(fs::symlink_status(path, error))) return absl::OkStatus();

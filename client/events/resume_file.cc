@@ -11,28 +11,17 @@
 #include <fstream>
 #include <utility>
 
+#include "program/symbolic_links.h"
+
 namespace groundswell {
 namespace {
 
 constexpr std::chrono::milliseconds kResumeInterval{50};
 constexpr size_t kHashLength = 32;
 
-constexpr int kLinksMax = 40;  // as the system follows at most
-
-// The file is replaced as a whole, and a link must not be replaced by it, also when what it leads
-// to is not there yet.
-std::string WhereLinksLead(const std::string& path) {
-  std::error_code error;
-  std::filesystem::path at = path;
-  for (int links = 0; links < kLinksMax && std::filesystem::is_symlink(at, error); ++links) {
-    at = at.parent_path() / std::filesystem::read_symlink(at, error);
-  }
-  return at.string();
-}
-
 }  // namespace
 
-ResumeFile::ResumeFile(const std::string& path) : path_(WhereLinksLead(path)) {}
+ResumeFile::ResumeFile(const std::string& path) : path_(FollowLinks(path)) {}
 
 absl::StatusOr<ResumePoint> ResumeFile::Read() const {
   if (path_.empty() || !std::filesystem::exists(path_)) return ResumePoint{};

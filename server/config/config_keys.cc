@@ -127,7 +127,7 @@ constexpr ConfigKey kKeys[] = {
      "Keepalive pings of a silent client that come faster than this, more than twice, end its "
      "connection."},
     {"server.connection_calls_max", GROUNDSWELL_MEMBER(server.connection_calls_max), "calls", 1,
-     1'000'000, "Calls of one gRPC connection at once; its client keeps further ones until then."},
+     1'000'000, "Calls of one gRPC connection at once; further ones wait at its client."},
     {"server.receive_mb", GROUNDSWELL_MEMBER(server.receive_mb), "MB", 16, 1'000'000,
      "What the connections of a gRPC address may hold of what they received; beyond it those "
      "without "

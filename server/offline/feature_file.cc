@@ -8,8 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
+
+#include "program/symbolic_links.h"
 
 namespace groundswell {
 namespace {
@@ -47,9 +48,7 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(const std::stri
 
   std::unique_ptr<FeatureFile> file(new FeatureFile);
   // The file takes the place of what the links lead to, not of a link.
-  std::error_code unresolved;
-  const std::filesystem::path target = std::filesystem::weakly_canonical(path, unresolved);
-  file->path_ = unresolved ? path : target.string();
+  file->path_ = FollowLinks(path);
   const std::string partial = file->path_ + ".partial";
   const size_t data_begin = sizeof(uint64_t) + text.size();
   const int descriptor = ::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -63,25 +63,34 @@ void ListQuality::Counts::Count(const JudgedLists& judged, uint32_t one) {
   }
 }
 
-void ListQuality::Count(const JudgedLists& judged, uint32_t one) {
-  counts_.Count(judged, one);
-  of_context_[static_cast<size_t>(judged.context)].Count(judged, one);
+void ListQuality::Counts::Add(const Counts& other) {
+  for (size_t list = 0; list < kJudgedLists; ++list) {
+    OfList& of = lists[list];
+    const OfList& more = other.lists[list];
+    of.interactions += more.interactions;
+    of.served_hits += more.served_hits;
+    of.shared_hits += more.shared_hits;
+    for (size_t place = 0; place < of.at_place.size(); ++place) {
+      of.at_place[place] += more.at_place[place];
+    }
+  }
 }
 
 void ListQuality::Add(const JudgedLists& judged) {
   const MutexLock lock(mutex_);
   // Counting wraps around as unsigned numbers do: less one is as much as it takes.
-  const bool is_full = counts_.lists[kServed].interactions == ring_.size();
-  if (is_full) Count(ring_[next_], uint32_t{0} - 1);
+  const bool is_full = size_ == ring_.size();
+  if (is_full) CountsOf(ring_[next_]).Count(ring_[next_], uint32_t{0} - 1);
+  if (!is_full) ++size_;
   ring_[next_] = judged;
   next_ = (next_ + 1) % ring_.size();
-  Count(judged, 1);
+  CountsOf(judged).Count(judged, 1);
 }
 
 void ListQuality::Clear() {
   const MutexLock lock(mutex_);
   next_ = 0;
-  counts_ = {};
+  size_ = 0;
   of_context_ = {};
 }
 
@@ -106,17 +115,18 @@ QualityFigures::Lists ListQuality::Counts::Figures() const {
 }
 
 QualityFigures ListQuality::Read() const {
-  Counts counts;
   std::array<Counts, kBlendContexts.size()> of_context;
   {
     const MutexLock lock(mutex_);
-    counts = counts_;
     of_context = of_context_;
   }
-  QualityFigures figures{.lists = counts.Figures(), .of_context = {}};
+  QualityFigures figures;
+  Counts all;
   for (size_t context = 0; context < of_context.size(); ++context) {
+    all.Add(of_context[context]);
     figures.of_context[context] = of_context[context].Figures();
   }
+  figures.lists = all.Figures();
   return figures;
 }
 

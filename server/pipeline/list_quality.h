@@ -43,8 +43,8 @@ struct JudgedLists {
 };
 
 // `rows` are the candidates with these features and the blend's scores of them in the context;
-// `taken` is the row
-// of the item that was then taken, if it is among them. `scores` are not read without one.
+// `taken` is the row of the item that was then taken, if it is among them. `scores` are not read
+// without one.
 JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
                        std::span<const Candidate> rows, std::optional<size_t> taken,
                        std::span<const float> scores);
@@ -90,16 +90,18 @@ class ListQuality {
   struct Counts {
     std::array<OfList, kJudgedLists> lists{};
     QualityFigures::Lists Figures() const;
+    void Add(const Counts& other);
     void Count(const JudgedLists& judged, uint32_t one);
   };
 
-  // In all and in its context.
-  void Count(const JudgedLists& judged, uint32_t one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Counts& CountsOf(const JudgedLists& judged) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return of_context_[static_cast<size_t>(judged.context)];
+  }
 
   mutable Mutex mutex_;
   std::vector<JudgedLists> ring_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // in the ring: the oldest, once it is full
-  Counts counts_ ABSL_GUARDED_BY(mutex_);
+  size_t size_ ABSL_GUARDED_BY(mutex_) = 0;  // interactions in the ring
   std::array<Counts, kBlendContexts.size()> of_context_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -264,7 +264,8 @@ void HttpConnection::OnHeader(const error_code& error) {
                     });
 }
 
-// What was announced takes no room, and holds up nobody who sends his.
+// What was announced takes address space alone (Beast reserves it), and holds up nobody who sends
+// his.
 void HttpConnection::ReadBody() {
   if (parser_->is_done()) return OnRequest({});
   is_reading_body_ = true;

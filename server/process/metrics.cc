@@ -477,19 +477,22 @@ ListMetrics::ListMetrics(Registry& registry) {
   families_[kServedHitRatio] =
       &Gauges(registry, "groundswell_list_served_hit_ratio",
               "Share of these whose item stood among the first 20 of the served list.");
-  weights_ = &Gauges(registry, "groundswell_blend_weight",
-                     "What a feature counts in the order of lists, by who asks.");
+  weight_family_ = &Gauges(registry, "groundswell_blend_weight",
+                           "What a feature counts in the order of lists, by who asks.");
   learns_ = &Gauges(registry, "groundswell_blend_learning",
                     "1 while the weights of the blend learn from the log (blend.learning).")
                  .Add({});
 }
 
-void ListMetrics::SetBlend(bool learns, std::span<const Weight> weights) {
+void ListMetrics::SetBlend(bool learns, std::span<const Weight> weights,
+                           std::span<const float> values) {
   learns_->Set(learns ? 1 : 0);
-  for (const Weight& weight : weights) {
-    weights_->Add({{"context", std::string(weight.context)}, {"feature", weight.feature}})
-        .Set(weight.value);
+  const MutexLock lock(mutex_);
+  for (size_t at = weights_.size(); at < weights.size(); ++at) {
+    weights_.push_back(&weight_family_->Add(
+        {{"context", std::string(weights[at].context)}, {"feature", weights[at].feature}}));
   }
+  for (size_t at = 0; at < values.size(); ++at) weights_[at]->Set(double{values[at]});
 }
 
 void ListMetrics::SetQuality(std::span<const Quality> lists) {

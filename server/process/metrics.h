@@ -300,17 +300,17 @@ class ListMetrics {
     double served_hit_ratio = 0;
   };
 
-  // What decides the lists: a weight of the learned blend.
+  // A weight of the learned blend, which decides the lists.
   struct Weight {
     std::string_view context;  // of three
     std::string feature;       // of some sixty that are known up front
-    double value = 0;
   };
 
   explicit ListMetrics(prometheus::Registry& registry);
 
   void SetQuality(std::span<const Quality> lists);
-  void SetBlend(bool learns, std::span<const Weight> weights);
+  // Always of the same weights, in the same order.
+  void SetBlend(bool learns, std::span<const Weight> weights, std::span<const float> values);
 
  private:
   enum Figure { kInteractions, kHitRatio, kNdcg, kServedHitRatio, kFigures };
@@ -318,7 +318,8 @@ class ListMetrics {
   Mutex mutex_;
   std::array<prometheus::Family<prometheus::Gauge>*, kFigures> families_ ABSL_GUARDED_BY(mutex_){};
   std::map<std::string_view, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
-  prometheus::Family<prometheus::Gauge>* weights_ = nullptr;
+  prometheus::Family<prometheus::Gauge>* weight_family_ = nullptr;
+  std::vector<prometheus::Gauge*> weights_ ABSL_GUARDED_BY(mutex_);  // none before the first call
   prometheus::Gauge* learns_ = nullptr;
 };
 

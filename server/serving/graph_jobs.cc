@@ -109,7 +109,12 @@ absl::Status GraphJobs::Backup(const std::string& directory) {
   if (!wanted.has_filename()) wanted = wanted.parent_path();  // a slash at its end
   const fs::path staged = wanted.string() + Database::kBackupStagingSuffix;
   for (const fs::path& path : {wanted, staged}) {
-    if (fs::symlink_status(path, error).type() != fs::file_type::not_found) {
+    const fs::file_type there = fs::symlink_status(path, error).type();
+    if (there == fs::file_type::none) {
+      return absl::InvalidArgumentError(
+          fmt::format("\"{}\" cannot be looked at: {}", path.string(), error.message()));
+    }
+    if (there != fs::file_type::not_found) {
       return absl::AlreadyExistsError(
           fmt::format("\"{}\" is there already; name a directory that is not there, nor one of "
                       "its name and {}",
