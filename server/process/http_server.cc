@@ -10,6 +10,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
@@ -22,6 +23,7 @@
 #include <boost/beast/http/write.hpp>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -141,7 +143,7 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   error_code Listen(const HostAndPort& address, int* port);
   void Start();
   void Stop();
-  void BeginToStop();
+  void StopAccepting();
 
   // For the connections.
   const HttpServer::Options& options() const { return options_; }
@@ -164,7 +166,8 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   bool MakeRoom();
   // Those on which an exception has ended what was under way.
   void DropTheLost();
-  void StopAccepting();
+  // Of connections and requests, no more are taken.
+  void CloseUnanswered();
   void WaitForTheLast();
   void CloseAll();
 
@@ -311,6 +314,7 @@ void HttpConnection::OnRequest(const error_code& error) {
     if (!answer.has_value()) return End(error);
     return Refuse(*std::move(answer));
   }
+  if (listener_.stopping()) return End(asio::error::operation_aborted);
   auto& received = parser_->get();
   const std::string_view target(received.target().data(), received.target().size());
   HttpRequest request{.method = std::string(received.method_string()),
@@ -418,18 +422,20 @@ void HttpListener::Start() {
       [this] { RunUntilDone(network_, options_.thread_name, [this] { DropTheLost(); }); });
 }
 
-void HttpListener::BeginToStop() {
-  asio::post(network_, [this] { StopAccepting(); });
+void HttpListener::StopAccepting() {
+  asio::post(network_, asio::use_future([this] { CloseUnanswered(); })).wait();
 }
 
 void HttpListener::Stop() {
-  BeginToStop();
-  asio::post(network_, [this] { WaitForTheLast(); });
+  asio::post(network_, [this] {
+    CloseUnanswered();
+    WaitForTheLast();
+  });
   network_work_.reset();
   if (network_thread_.joinable()) network_thread_.join();
 }
 
-void HttpListener::StopAccepting() {
+void HttpListener::CloseUnanswered() {
   stopping_ = true;
   error_code ignored;
   acceptor_.close(ignored);
@@ -567,7 +573,7 @@ HttpServer::HttpServer(std::shared_ptr<HttpListener> listener, int port)
 
 HttpServer::~HttpServer() { listener_->Stop(); }
 
-void HttpServer::StopAccepting() { listener_->BeginToStop(); }
+void HttpServer::StopAccepting() { listener_->StopAccepting(); }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
                                                               Options options, Handler handler) {

@@ -79,7 +79,8 @@ class HttpServer {
   // fetched; afterwards the handler is not called again.
   ~HttpServer();
 
-  // Takes no new connections and requests.
+  // Takes no new connections and requests: once it has returned, the handler is not called any
+  // more. Not from the handler.
   void StopAccepting();
 
   // The port listened on.

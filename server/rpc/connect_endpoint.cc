@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -29,6 +31,8 @@
 
 namespace groundswell {
 namespace {
+
+using std::chrono::system_clock;
 
 using google::protobuf::Message;
 using google::protobuf::MessageFactory;
@@ -136,7 +140,8 @@ bool IsMetadataValue(std::string_view value) {
   return std::ranges::all_of(value, [](char c) { return c >= ' ' && c <= '~'; });
 }
 
-grpc::Status ReadTimeout(std::string_view value, grpc::ClientContext& context) {
+grpc::Status ReadTimeout(std::string_view value, system_clock::time_point arrived,
+                         grpc::ClientContext& context) {
   if (value.empty()) return grpc::Status::OK;
   int64_t ms = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ms);
@@ -146,11 +151,13 @@ grpc::Status ReadTimeout(std::string_view value, grpc::ClientContext& context) {
   }
   // An answer in no time would be in time for a clock that is read now and then.
   if (ms == 0) return {grpc::StatusCode::DEADLINE_EXCEEDED, "Connect-Timeout-Ms is 0"};
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(ms));
+  context.set_deadline(arrived + std::chrono::milliseconds(ms));
   return grpc::Status::OK;
 }
 
-grpc::Status FillContext(const HttpRequest& request, grpc::ClientContext& context) {
+// The time that the caller gives it counts from when it arrived.
+grpc::Status FillContext(const HttpRequest& request, system_clock::time_point arrived,
+                         grpc::ClientContext& context) {
   const std::string_view version = request.Field("connect-protocol-version");
   if (!version.empty() && version != "1") {
     return BadField("Connect-Protocol-Version", version, "must be 1");
@@ -164,7 +171,7 @@ grpc::Status FillContext(const HttpRequest& request, grpc::ClientContext& contex
   if (request.Field(kAnswerBytesField).empty()) {
     context.AddMetadata(kAnswerBytesField, std::to_string(std::numeric_limits<int32_t>::max()));
   }
-  return ReadTimeout(request.Field("connect-timeout-ms"), context);
+  return ReadTimeout(request.Field("connect-timeout-ms"), arrived, context);
 }
 
 std::string PathOf(const MethodDescriptor& method) {
@@ -308,6 +315,13 @@ class ConnectCalls {
     Call(*method, std::move(request), std::move(answer));
   }
 
+  // When Handle is not called any more. No call begins after it: a channel without a socket ends
+  // the process over one when its server has been shut down.
+  void Stop() {
+    stopping_ = true;
+    reading_.Finish();
+  }
+
  private:
   // "*" stands for whoever asks; empty: not allowed, or no browser's call of another origin.
   std::string AllowedOrigin(std::string_view origin) const {
@@ -353,6 +367,7 @@ class ConnectCalls {
   }
 
   void Call(const MethodDescriptor& method, HttpRequest request, HttpServer::Answer answer) {
+    const auto arrived = system_clock::now();
     const std::string type = MediaType(request.Field("content-type"));
     const bool is_stream = method.client_streaming() && method.server_streaming();
     if (!is_stream && (method.client_streaming() || method.server_streaming())) {
@@ -360,7 +375,7 @@ class ConnectCalls {
     }
     if (is_stream && type != kLinesType) return answer(UnsupportedType(method, type, kLinesType));
     if (!is_stream && type == kProtoType) {
-      return StartUnary(method, /*as_json=*/false, request, std::move(answer));
+      return StartUnary(method, /*as_json=*/false, arrived, request, std::move(answer));
     }
     if (!is_stream && type != kJsonType) {
       return answer(UnsupportedType(method, type, "application/json, application/proto"));
@@ -368,34 +383,39 @@ class ConnectCalls {
     if (const absl::Status s = admit_(method, request.Field("authorization")); !s.ok()) {
       return answer(ConnectError(ToGrpcStatus(s)));
     }
-    if (request.body.size() <= kShortJsonBytes) return ReadAndStart(method, request, answer);
-    reading_.Post(
-        [this, &method, request = std::move(request), answer = std::move(answer)]() mutable {
-          std::string what = "unknown error";
-          try {
-            return ReadAndStart(method, request, answer);
-          } catch (const std::exception& e) {
-            what = e.what();
-          } catch (...) {
-          }
-          answer(ConnectError({grpc::StatusCode::INTERNAL, what}));
-        });
+    if (request.body.size() <= kShortJsonBytes) {
+      return ReadAndStart(method, arrived, request, answer);
+    }
+    reading_.Post([this, &method, arrived, request = std::move(request),
+                   answer = std::move(answer)]() mutable {
+      if (stopping_) {
+        return answer(ConnectError({grpc::StatusCode::UNAVAILABLE, "the server is shutting down"}));
+      }
+      std::string what = "unknown error";
+      try {
+        return ReadAndStart(method, arrived, request, answer);
+      } catch (const std::exception& e) {
+        what = e.what();
+      } catch (...) {
+      }
+      answer(ConnectError({grpc::StatusCode::INTERNAL, what}));
+    });
   }
 
   // Of a body in JSON.
-  void ReadAndStart(const MethodDescriptor& method, HttpRequest& request,
-                    const HttpServer::Answer& answer) const {
+  void ReadAndStart(const MethodDescriptor& method, system_clock::time_point arrived,
+                    HttpRequest& request, const HttpServer::Answer& answer) const {
     if (const grpc::Status s = CheckJsonValues(request.body); !s.ok()) {
       return answer(ConnectError(s));
     }
-    if (method.client_streaming()) return StartStream(method, request, answer);
-    StartUnary(method, /*as_json=*/true, request, answer);
+    if (method.client_streaming()) return StartStream(method, arrived, request, answer);
+    StartUnary(method, /*as_json=*/true, arrived, request, answer);
   }
 
-  void StartUnary(const MethodDescriptor& method, bool as_json, HttpRequest& request,
-                  HttpServer::Answer answer) const {
+  void StartUnary(const MethodDescriptor& method, bool as_json, system_clock::time_point arrived,
+                  HttpRequest& request, HttpServer::Answer answer) const {
     auto call = std::make_shared<ConnectCall>(channel_);
-    grpc::Status status = FillContext(request, call->context);
+    grpc::Status status = FillContext(request, arrived, call->context);
     if (status.ok() && as_json) {
       // An empty body is an empty message, which curl -d '' sends.
       status = FromJson(request.body.empty() ? "{}" : request.body, *method.input_type(), "",
@@ -412,8 +432,8 @@ class ConnectCalls {
   }
 
   // All lines are read before the first is sent on: a body that breaks off counts nothing.
-  void StartStream(const MethodDescriptor& method, const HttpRequest& request,
-                   const HttpServer::Answer& answer) const {
+  void StartStream(const MethodDescriptor& method, system_clock::time_point arrived,
+                   const HttpRequest& request, const HttpServer::Answer& answer) const {
     std::vector<grpc::ByteBuffer> messages;
     const std::string_view body = request.body;
     size_t number = 0;
@@ -429,7 +449,7 @@ class ConnectCalls {
       if (!read.ok()) return answer(ConnectError(read));
     }
     auto stream = std::make_unique<ConnectStream>(channel_, method, std::move(messages), answer);
-    const grpc::Status status = FillContext(request, stream->context());
+    const grpc::Status status = FillContext(request, arrived, stream->context());
     if (!status.ok()) return answer(ConnectError(status));
     stream.release()->Start();
   }
@@ -439,6 +459,7 @@ class ConnectCalls {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::string openapi_;
   std::vector<const ServiceDescriptor*> services_;
+  std::atomic<bool> stopping_ = false;
   WorkThread reading_{"connect-json"};  // last: it uses everything above
 };
 
@@ -447,6 +468,11 @@ ConnectEndpoint::ConnectEndpoint(std::unique_ptr<ConnectCalls> calls,
     : calls_(std::move(calls)), server_(std::move(server)) {}
 
 ConnectEndpoint::~ConnectEndpoint() = default;
+
+void ConnectEndpoint::StopAccepting() {
+  server_->StopAccepting();
+  calls_->Stop();
+}
 
 absl::StatusOr<std::unique_ptr<ConnectEndpoint>> ConnectEndpoint::Start(
     const Options& options, std::shared_ptr<grpc::Channel> channel,

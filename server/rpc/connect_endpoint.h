@@ -67,9 +67,10 @@ class ConnectEndpoint {
       const std::vector<std::string>& services);
   ~ConnectEndpoint();
 
-  // Takes no new connections and requests. The calls that are under way end with the gRPC server;
-  // their answers are still sent until this is destroyed.
-  void StopAccepting() { server_->StopAccepting(); }
+  // Takes no new connections and requests, and begins no more calls once it has returned: bodies
+  // that wait to be read are answered UNAVAILABLE. The calls that are under way end with the gRPC
+  // server, which must be there until then; their answers are still sent until this is destroyed.
+  void StopAccepting();
   int port() const { return server_->port(); }
 
  private:

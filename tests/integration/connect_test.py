@@ -248,6 +248,13 @@ class ConnectTest(unittest.TestCase):
         many = {"requests": [{"userId": USER, "pageSize": 1, "filter": {"excludedItemIds": ["x"] * 1000}}] * 100}
         self.assertEqual(len(self.server.call("/groundswell.v1.RecommendationService/BatchRecommend", many)["entries"]), 100)
 
+    def test_the_time_of_a_call_counts_from_its_arrival(self):
+        # To read it takes longer than the call may.
+        body = '{"requests":[' + "{}," * 120_000 + "{}]}"
+        _, error = self.error("/groundswell.v1.RecommendationService/BatchRecommend", body,
+                              {**JSON, "Connect-Timeout-Ms": "5"})
+        self.assertEqual(error["code"], "deadline_exceeded")
+
     def test_whatever_is_sent_honest_calls_go_on(self):
         seed = (f"POST {RECOMMEND} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnect-Timeout-Ms: 1000\r\n"
                 'Content-Length: 18\r\n\r\n{"userId":"17850"}').encode()
@@ -289,6 +296,22 @@ class ConnectTest(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(failures, [])
+
+
+class StopTest(unittest.TestCase):
+    def test_bodies_that_wait_to_be_read_do_not_hold_up_a_stop(self):
+        body = ('{"requests":[' + "{}," * 100_000 + "{}]}").encode()
+        sent = (b"POST /groundswell.v1.RecommendationService/BatchRecommend HTTP/1.1\r\nHost: x\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            server = Server(ConnectTest.program, ConnectTest.snapshot, directory)
+            peers = [socket.create_connection(("127.0.0.1", server.ports["connect"]), timeout=60) for _ in range(12)]
+            for peer in peers:
+                peer.sendall(sent)
+            self.assertIn(b" 400 ", peers[0].recv(64))  # they are read one after the other
+            self.assertEqual(server.stop(), 0)
+            for peer in peers:
+                peer.close()
 
 
 class RightsTest(unittest.TestCase):
