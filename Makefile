@@ -1,5 +1,5 @@
 # The project's face. Every target installs and builds what it needs, from Debian 12's packages.
-.PHONY: help demo test bench lint train image clean
+.PHONY: help demo test bench lint train image package clean
 
 help:
 	@echo "make demo    install, build, import the sample, serve, recommend, ingest, show the change"
@@ -7,6 +7,7 @@ help:
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
 	@echo "make train   train the sample snapshot again (needs PyTorch; two to three minutes)"
+	@echo "make package  make a Debian package of the programs: build/package/groundswell_*.deb"
 	@echo "make image   build the container image and run it, without Docker or a registry (as root)"
 
 demo:
@@ -36,6 +37,11 @@ image:
 	scripts/install-packages --image
 	scripts/build-image
 	scripts/check-image
+
+package:
+	scripts/install-packages
+	scripts/build release groundswell-server groundswell
+	cd build/release && cpack -G DEB -B "$(CURDIR)/build/package"
 
 clean:
 	rm -rf build

@@ -52,6 +52,13 @@ int FailServing(const absl::Status& status) {
   return EXIT_FAILURE;
 }
 
+int PrintConfig(const ConfigFlags& flags) {
+  const absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
+  if (!config.ok()) return Fail(config.status());
+  fmt::print("{}", EffectiveToml(*config));
+  return EXIT_SUCCESS;
+}
+
 int Serve(const ConfigFlags& flags) {
   if (absl::Status s = CheckAddressSpace(kServingAddressSpace, "serving"); !s.ok()) return Fail(s);
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
@@ -94,6 +101,9 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", GROUNDSWELL_VERSION);
   CLI::App& serve = *app.add_subcommand("serve", "Serve a database over gRPC");
   const ConfigFlags serve_flags(serve);
+  bool prints_config = false;
+  serve.add_flag("--print-config", prints_config,
+                 "Print the settings that these make, as TOML with their meaning, and end");
   serve.footer("Example:\n  groundswell-server serve --server.data_dir=data-dir");
   const std::pair<std::string, std::function<absl::StatusOr<int>()>> offline[] = {
       {"import", AddImportCommand(app)},
@@ -112,7 +122,7 @@ int Main(int argc, char** argv) {
     const absl::StatusOr<int> exit_status = run();
     return exit_status.ok() ? *exit_status : Fail(exit_status.status());
   }
-  return Serve(serve_flags);
+  return prints_config ? PrintConfig(serve_flags) : Serve(serve_flags);
 }
 
 }  // namespace
