@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import rankers, ranking, safetensors, snapshot, surge
+from trainer import rankers, ranking, replay, safetensors, snapshot, surge
 
 ROWS = 300
 _CANDIDATES = 4 * ROWS  # among which rows are looked for that every model scores
@@ -27,12 +27,15 @@ def write(directory, models, rows, seed):
 
 def write_batch(directory, models, batch, seed):
     """Likewise, of features as Rows.batch gives them; those that no model reads may be left out."""
+    if not any(getattr(rankers.KINDS.get(model["kind"]), "READS_TIMES", False) for model in models):
+        batch = {name: values for name, values in batch.items() if name not in replay.TIMES}
     for name, longest in longest_lists(models).items():
         if longest and batch[name].shape[1] < longest:
             raise ValueError(f"a model reads {longest} newest neighbours, the rows have "
                              f"{batch[name].shape[1]} in {name}: replay them with more")
-        if name in batch:
-            batch = {**batch, name: batch[name][:, :longest]}
+        for column in (name, f"{name}_time_us"):
+            if column in batch:
+                batch = {**batch, column: batch[column][:, :longest]}
     logits = {model["name"]: _logits(Path(directory), model, batch) for model in models}
     # Only rows that every model scores, and whose score does not hang on rounding.
     scored = np.flatnonzero(np.logical_and.reduce([np.isfinite(values) for values in logits.values()]))
@@ -47,8 +50,12 @@ def write_batch(directory, models, batch, seed):
 
 def longest_lists(models):
     """How many newest items (`urec`) and newest users (`irec`) the manifest's models read."""
-    longest = lambda *keys: max(
-        (int(model["options"].get(key, 0)) for model in models for key in keys), default=0)
+    def longest(*keys):
+        # Of the item before the history SLi-Rec may read the time.
+        return max((int(model["options"].get(key, 0))
+                    + (key == "max_history" and model["options"].get("time_last") == "previous_action")
+                    for model in models for key in keys), default=0)
+
     return {"urec": longest("recent_len", "max_history"), "irec": longest("recent_len")}
 
 

@@ -74,7 +74,7 @@ _LEFT_OUT = {"macro": ("u1", "u2", "i1", "i2"), "two_hop": ("u2", "i2"), "recent
 
 
 class MacGnn(torch.nn.Module):
-    needs_history = False  # to score a row
+    needs_history = needs_user = False  # to score a row
 
     def __init__(self, users, items, user_clusters, item_clusters, options):
         """users and items count table rows, row 0 included."""
@@ -92,6 +92,10 @@ class MacGnn(torch.nn.Module):
         self.mlp = torch.nn.Sequential(
             torch.nn.Linear(14 * dim, 200), Dice(200), torch.nn.Linear(200, 80), Dice(80),
             torch.nn.Linear(80, 1))
+
+    @property
+    def item_rows(self):
+        return self.item_embed.num_embeddings
 
     def _macro(self, counts, aggregated):
         """Clusters summed with weights softmax(log(count + 1) / tau), empty ones included."""
@@ -151,8 +155,13 @@ def freeze_dice(model, batches):
         dice.std.copy_(((squares - count * mean * mean) / (count - 1)).clamp_min(1e-12).sqrt())
 
 
+def from_catalogue(options, catalogue):
+    """A MacGnn to train."""
+    return build(options, catalogue.start_tables(options.dim))
+
+
 def build(options, tables):
-    """A MacGnn to train; `tables` holds the start values of its four tables by name."""
+    """Likewise; `tables` holds the start values of its four tables by name."""
     model = MacGnn(*(len(tables[name]) for name in _TABLES), options)
     with torch.no_grad():
         for name in _TABLES:

@@ -1,9 +1,11 @@
 """The kinds of ranker that can be trained, and what a snapshot says of one.
 
-Each kind is a module with the same functions: `Options` (what a configuration may set), `build` (to
-train one), `tensors` and `manifest_options` (to store it) and `from_tensors` (to score with what was
+Each kind is a module with the same functions: `Options` (what a configuration may set), `from_catalogue`
+(to train one), `tensors` and `manifest_options` (to store it) and `from_tensors` (to score with what was
 stored). Its networks are modules of PyTorch that give one logit per row of a batch (replay.Rows), NaN
-for a row that they cannot score.
+for a row that they cannot score; `needs_history` and `needs_user` say which these are, `item_rows` how many
+rows the table of items has. One that adds a penalty to the loss has `logits_and_penalty(batch)`. A kind
+that reads when things happened has `READS_TIMES`.
 """
 
 import dataclasses
@@ -12,9 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import macgnn, ranking, safetensors, snapshot, surge
+from trainer import (caser, dien, din, gru4rec, macgnn, ncf, ranking, safetensors, slirec, snapshot,
+                     surge)
 
-KINDS = {"macgnn": macgnn, "surge": surge}
+KINDS = {
+    "macgnn": macgnn,
+    "surge": surge,
+    "ncf": ncf,
+    "din": din,
+    "caser": caser,
+    "gru4rec": gru4rec,
+    "dien": dien,
+    "slirec": slirec,
+}
 NOT_TRAINED = "dot"  # the inner product of the embeddings, part of every snapshot
 
 
@@ -33,8 +45,9 @@ class Ranker:
 
     @property
     def history_len(self):
-        """The user's newest items that it reads."""
-        return getattr(self.model, "max_history", 0) or self.model.recent_len
+        """The user's newest items that it reads, or their times."""
+        names = ("history_len", "max_history", "recent_len")
+        return next((getattr(self.model, name) for name in names if hasattr(self.model, name)), 0)
 
     @property
     def recent_len(self):
@@ -63,6 +76,28 @@ class Catalogue:
     shape: tuple  # (P, Q)
     category_of_item: np.ndarray  # [I + 1], rows of a table of categories; 0 for the unknown item
 
+    def start_tables(self, dim):
+        """Start values of tables of width `dim`: the principal directions of the embeddings.
+
+        Rows 0 are zero; a cluster begins at the mean of its members. Where the embeddings have fewer
+        directions the rest is small noise.
+        """
+        both = np.concatenate([self.user, self.item])
+        _, _, directions = np.linalg.svd(both, full_matrices=False)
+        reduced = both @ directions[:dim].T
+        reduced = (reduced * (0.1 / reduced.std())).astype(np.float32)
+        if reduced.shape[1] < dim:
+            rest = np.random.default_rng(0).normal(scale=0.01, size=(len(both), dim - reduced.shape[1]))
+            reduced = np.concatenate([reduced, rest.astype(np.float32)], axis=1)
+        users, items = reduced[: len(self.user)], reduced[len(self.user) :]
+        unknown = np.zeros((1, dim), np.float32)
+        return {
+            "user_embed": np.concatenate([unknown, users]),
+            "item_embed": np.concatenate([unknown, items]),
+            "u_macro_embed": _cluster_means(users, self.user_cluster, self.shape[0]),
+            "i_macro_embed": _cluster_means(items, self.item_cluster, self.shape[1]),
+        }
+
 
 def category_rows(categories):
     """category_of_item of Catalogue, of one name per item: numbered by appearance, from 1."""
@@ -73,33 +108,7 @@ def category_rows(categories):
 def build(ranker, catalogue):
     """An untrained module; the same for the same seed."""
     torch.manual_seed(ranker.training.seed)
-    if ranker.kind == "macgnn":
-        return macgnn.build(ranker.model, start_tables(catalogue, ranker.model.dim))
-    tables = start_tables(catalogue, ranker.model.item_width)
-    return surge.build(ranker.model, tables["item_embed"], catalogue.category_of_item)
-
-
-def start_tables(catalogue, dim):
-    """Start values of tables of width `dim`: the principal directions of the embeddings.
-
-    Rows 0 are zero; a cluster begins at the mean of its members. Where the embeddings have fewer
-    directions the rest is small noise.
-    """
-    both = np.concatenate([catalogue.user, catalogue.item])
-    _, _, directions = np.linalg.svd(both, full_matrices=False)
-    reduced = both @ directions[:dim].T
-    reduced = (reduced * (0.1 / reduced.std())).astype(np.float32)
-    if reduced.shape[1] < dim:
-        rest = np.random.default_rng(0).normal(scale=0.01, size=(len(both), dim - reduced.shape[1]))
-        reduced = np.concatenate([reduced, rest.astype(np.float32)], axis=1)
-    users, items = reduced[: len(catalogue.user)], reduced[len(catalogue.user) :]
-    unknown = np.zeros((1, dim), np.float32)
-    return {
-        "user_embed": np.concatenate([unknown, users]),
-        "item_embed": np.concatenate([unknown, items]),
-        "u_macro_embed": _cluster_means(users, catalogue.user_cluster, catalogue.shape[0]),
-        "i_macro_embed": _cluster_means(items, catalogue.item_cluster, catalogue.shape[1]),
-    }
+    return KINDS[ranker.kind].from_catalogue(ranker.model, catalogue)
 
 
 def _cluster_means(vectors, clusters, count):

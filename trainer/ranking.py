@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from trainer import checkpoint, macgnn, metrics, surge
+from trainer import checkpoint, macgnn, metrics
 
 _SCORED_AT_ONCE = 2048  # rows
 _FROM_START, _ORDER = 0, 1  # what a generator draws
@@ -123,8 +123,7 @@ class _Run:
         self.from_start = _from_start(rows, options)
         self.log_q = None
         if options.log_q:
-            table_rows = self.model.item_embed.num_embeddings
-            self.log_q = torch.from_numpy(log_q_of(rows, table_rows)).to(options.device)
+            self.log_q = torch.from_numpy(log_q_of(rows, self.model.item_rows)).to(options.device)
         self._resume()
 
     def finished(self, options):
@@ -159,13 +158,13 @@ class _Run:
                                  for group in groups])
         batch = tensors(self.rows.batch(chosen, self.from_start[chosen]), self.options.device)
         label = torch.from_numpy(self.rows.label[chosen]).to(self.options.device).float()
-        if self.model.needs_history:
-            scored = (batch["urec"] > 0).any(1)
+        if self.model.needs_history or self.model.needs_user:
+            scored = (batch["urec"] > 0).any(1) if self.model.needs_history else batch["user"] > 0
             if not scored.any():
                 return
             batch = {name: values[scored] for name, values in batch.items()}
             label = label[scored]
-        if isinstance(self.model, surge.SurgePaper):
+        if hasattr(self.model, "logits_and_penalty"):
             logits, penalty = self.model.logits_and_penalty(batch)
         else:
             logits, penalty = self.model(batch), 0.0

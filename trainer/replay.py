@@ -10,7 +10,8 @@ from trainer import data, safetensors, snapshot
 from trainer.evaluation import Judgement
 
 FEATURES = ("user", "item", "u1", "u2", "i1", "i2", "urec", "irec")
-_OF_USER = ("u1", "u2", "urec")
+TIMES = ("urec_time_us", "ufirst_time_us", "unow_us")  # of the user, besides; int64
+_OF_USER = ("u1", "u2", "urec", *TIMES)
 # Of negatives, by number less 1.
 SOURCES = ("uniform", "popular", "session", "retrieval", "candidates")
 CANDIDATE_SOURCES = ("embedding", "next_items", "random_walk", "trending", "macro_node", "similar_items")
@@ -85,7 +86,7 @@ class Rows:
         if from_basket_start is not None:
             user_events = np.where(from_basket_start, self.basket_event[chosen], events)
         found = {"user": self.columns["user"][events]}
-        found.update({name: self.columns[name][user_events] for name in _OF_USER})
+        found.update({name: self.columns[name][user_events] for name in _OF_USER if name in self.columns})
         found.update({name: self._of_items(name)[rows] for name in ("item", "i1", "i2", "irec")})
         return found
 

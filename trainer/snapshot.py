@@ -28,7 +28,8 @@ def write_clusters(directory, user, item, user_centroids, item_centroids):
 
 def write_examples(directory, features, logits):
     """`features` as the replay names them, n rows each; `logits` holds n numbers by model."""
-    tensors = {name: values.astype(np.int32) for name, values in features.items()}
+    width = lambda name: np.int64 if name.endswith("_us") else np.int32  # of times
+    tensors = {name: values.astype(width(name)) for name, values in features.items()}
     for model, values in logits.items():
         tensors[f"logit.{model}"] = values.astype(np.float32)
     safetensors.write(Path(directory) / EXAMPLES_FILE, tensors)

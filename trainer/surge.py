@@ -199,7 +199,7 @@ def _scale_and_shift(norm):
 class _Surge(torch.nn.Module):
     """What both variants have."""
 
-    needs_history = True  # to score a row
+    needs_history, needs_user = True, False  # to score a row
 
     def __init__(self, items, category_of_item, options):
         super().__init__()
@@ -216,6 +216,10 @@ class _Surge(torch.nn.Module):
         for table in (self.item_embed, self.cate_embed):
             torch.nn.init.normal_(table.weight, std=0.1)
         torch.nn.init.normal_(self.metric.weight, mean=1.0, std=0.1)
+
+    @property
+    def item_rows(self):
+        return self.item_embed.num_embeddings
 
     def embed(self, items):
         return torch.cat([self.item_embed(items), self.cate_embed(self.category_of_item[items])], -1)
@@ -448,8 +452,14 @@ class SurgePaper(_Surge):
                 "relative_position": root((places @ assignment - order).square().sum(1)).mean()}
 
 
+def from_catalogue(options, catalogue):
+    """A Surge to train."""
+    return build(options, catalogue.start_tables(options.item_width)["item_embed"],
+                 catalogue.category_of_item)
+
+
 def build(options, item_table, category_of_item):
-    """A Surge to train: item_table [items + 1, item_width] are its start values.
+    """Likewise: item_table [items + 1, item_width] are its start values.
 
     category_of_item [items + 1] are rows of the categories' table, 0 for unknown.
     """

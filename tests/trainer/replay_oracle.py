@@ -16,11 +16,12 @@ class MacroGraphOracle:
         self.takers = [{} for _ in item_clusters]  # distinct users of an item, newest last
         # Of each pair, what is left of its interactions: [number of the event, weight], newest last.
         self.left, self.events = {}, 0
+        self.time_us = [0]  # of each event
         self.h1_u = np.zeros((len(user_clusters), q), np.int64)
         self.h1_i = np.zeros((len(item_clusters), p), np.int64)
         self.h2_i = np.zeros((len(item_clusters), q), np.int64)
 
-    def apply(self, user, item, weight=1):
+    def apply(self, user, item, weight=1, time_us=0):
         """Whether it was: what would leave a negative count is refused as a whole."""
         taken = self.taken[user]
         if taken.get(item, 0) + weight < 0:
@@ -33,6 +34,7 @@ class MacroGraphOracle:
         self.h1_u[user, self.ic[item]] += weight
         self.h1_i[item, self.uc[user]] += weight
         self.events += 1
+        self.time_us.append(time_us)
         taken[item] = taken.get(item, 0) + weight
         self.takers[item][user] = None
         self._leave(self.left.setdefault((user, item), []), weight)
@@ -63,6 +65,20 @@ class MacroGraphOracle:
 
     def recent_items(self, user):
         return self._newest(self.taken[user])
+
+    def recent_times_us(self, user):
+        """When the items of recent_items were taken last; 0 behind the last."""
+        times = np.zeros(self.recent_len, np.int64)
+        newest = list(reversed(self._times_us(user)))[: self.recent_len]
+        times[: len(newest)] = newest
+        return times
+
+    def first_time_us(self, user):
+        """The oldest of those of all items."""
+        return min(self._times_us(user), default=0)
+
+    def _times_us(self, user):
+        return [self.time_us[self.left[user, item][-1][0]] for item in self.taken[user]]
 
     def recent_users(self, item):
         return self._newest(self.takers[item])

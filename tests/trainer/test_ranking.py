@@ -34,9 +34,13 @@ def _rows(groups, seed=1):
         "irec": random.integers(0, _USERS + 1, (groups, lists, 6)),
         "i1": random.integers(0, 9, (groups, lists, _P)),
         "i2": random.integers(0, 90, (groups, lists, _Q))}
+    times = (np.arange(6) + random.random((groups, 6))) * 10**10
+    times_us = {"urec_time_us": 10**15 - times.astype(np.int64), "unow_us": np.full(groups, 10**15)}
+    times_us["ufirst_time_us"] = times_us["urec_time_us"][:, -1]
     label = np.tile(np.r_[1, np.zeros(_NEGATIVES, int)], groups)
     event = np.repeat(np.arange(groups), lists)
-    return replay.Rows({name: values.astype(np.int32) for name, values in columns.items()},
+    columns = {name: values.astype(np.int32) for name, values in columns.items()}
+    return replay.Rows({**columns, **times_us},
                        np.arange(groups * lists), event, label, user[event], event)
 
 
@@ -60,6 +64,15 @@ _KINDS = (
     ("surge", {"variant": "paper", "item_width": 6, "category_width": 2, "state_width": 6,
                "max_history": 5, "clusters": 2, "head_hidden": [8, 4], "same_mapping": 0.01,
                "single_affiliation": 0.01, "relative_position": 0.001}),
+)
+_SEQUENCE = {"item_width": 6, "category_width": 2, "max_history": 5, "head_hidden": [8, 4]}
+_SEQUENCES = (
+    ("ncf", {"gmf_width": 6, "mlp_width": 6, "layers": [8, 4]}),
+    ("din", {**_SEQUENCE, "hidden": [8, 4]}),
+    ("caser", {**_SEQUENCE, "vertical": 8, "horizontal": 8}),
+    ("gru4rec", {**_SEQUENCE, "state_width": 6}),
+    ("dien", {**_SEQUENCE, "hidden": [8, 4], "state_width": 6, "augru_width": 6, "variant": "original"}),
+    ("slirec", {**_SEQUENCE, "hidden": [8, 4]}),
 )
 
 
@@ -89,7 +102,7 @@ def _killed_after(steps):
 class ResumeTest(unittest.TestCase):
     def test_a_killed_and_resumed_training_equals_an_unbroken_one(self):
         rows = _rows(130)
-        for kind, options in _KINDS:
+        for kind, options in (*_KINDS, _SEQUENCES[0], _SEQUENCES[4]):
             with self.subTest(options=options), tempfile.TemporaryDirectory() as directory:
                 ranker = _ranker(kind, options, epochs=2)
                 unbroken = _train(ranker, rows)
@@ -135,7 +148,8 @@ class TrainingTest(unittest.TestCase):
     def test_every_kind_learns_what_is_planted(self):
         rows, later = _rows(300), _rows(150, seed=2)
         known = later.batch(slice(None))["urec"][:, 0] > 0
-        for (kind, options), loss in zip(_KINDS, ("softmax", "softmax", "bce")):
+        losses = ("softmax", "softmax", "bce", *["softmax"] * len(_SEQUENCES))
+        for (kind, options), loss in zip((*_KINDS, *_SEQUENCES), losses):
             with self.subTest(options=options, loss=loss):
                 model = _train(_ranker(kind, options, epochs=16, loss=loss, weight_decay=0.0), rows)
                 auc = ranking.metrics.auc(later.label[known], ranking.score(model, later)[known])
