@@ -39,8 +39,8 @@ SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size
 }
 
 // A weight (out x in) of the sizes given and, where the layer has one, its bias.
-SurgeDense ReadDense(CheckpointReader& reader, const std::string& name, size_t out, size_t in,
-                     bool has_bias = true) {
+SurgeDense ReadSurgeDense(CheckpointReader& reader, const std::string& name, size_t out, size_t in,
+                          bool has_bias = true) {
   const std::span<const float> weight = reader.Read(name + ".weight", {out, in});
   const std::span<const float> bias =
       has_bias ? reader.Read(name + ".bias", {out}) : std::span<const float>();
@@ -61,10 +61,10 @@ SurgeAttention ReadAttention(CheckpointReader& reader, const std::string& name, 
       reader.MatrixShape(name + ".mlp.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 =
       reader.MatrixShape(name + ".mlp.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  attention.transform = ReadDense(reader, name + ".attention", d, d, /*has_bias=*/false);
-  attention.first = ReadDense(reader, name + ".mlp.0", hidden1, 4 * d);
-  attention.second = ReadDense(reader, name + ".mlp.2", hidden2, hidden1);
-  attention.third = ReadDense(reader, name + ".mlp.4", 1, hidden2);
+  attention.transform = ReadSurgeDense(reader, name + ".attention", d, d, /*has_bias=*/false);
+  attention.first = ReadSurgeDense(reader, name + ".mlp.0", hidden1, 4 * d);
+  attention.second = ReadSurgeDense(reader, name + ".mlp.2", hidden2, hidden1);
+  attention.third = ReadSurgeDense(reader, name + ".mlp.4", 1, hidden2);
   const std::span<const float> weight = reader.Read(name + ".mlp.0.weight", {hidden1, 4 * d});
   if (!reader.ok()) return {};
   attention.own = Part(weight, hidden1, 4 * d, 0, d);
@@ -81,9 +81,9 @@ SurgeQuery ReadQuery(CheckpointReader& reader, size_t d) {
   SurgeQuery query;
   const size_t hidden =
       reader.MatrixShape("query.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  query.transform = ReadDense(reader, "query.transform", d, d, /*has_bias=*/false);
-  const SurgeDense first = ReadDense(reader, "query.mlp.0", hidden, 3 * d);
-  query.second = ReadDense(reader, "query.mlp.2", 1, hidden);
+  query.transform = ReadSurgeDense(reader, "query.transform", d, d, /*has_bias=*/false);
+  const SurgeDense first = ReadSurgeDense(reader, "query.mlp.0", hidden, 3 * d);
+  query.second = ReadSurgeDense(reader, "query.mlp.2", 1, hidden);
   const std::span<const float> weight = reader.Read("query.mlp.0.weight", {hidden, 3 * d});
   if (!reader.ok()) return {};
   query.own = Part(weight, hidden, 3 * d, 0, d);
@@ -205,13 +205,13 @@ void ReadVariant(CheckpointReader& reader, SurgeWeights& weights) {
     return;
   }
   weights.query = ReadQuery(reader, d);
-  weights.pool = ReadDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
+  weights.pool = ReadSurgeDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
   // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
   const size_t hidden =
       reader.MatrixShape("cluster.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  ReadDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
-  ReadDense(reader, "cluster.mlp.0", hidden, 3 * d);
-  ReadDense(reader, "cluster.mlp.2", 1, hidden);
+  ReadSurgeDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
+  ReadSurgeDense(reader, "cluster.mlp.0", hidden, 3 * d);
+  ReadSurgeDense(reader, "cluster.mlp.2", 1, hidden);
 }
 
 // The products that are made per candidate, in the model's precision. Those with matrices of the
@@ -250,14 +250,14 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
   weights.cate_embed = reader.Read("cate_embed.weight", {shape.categories, shape.category_width});
   weights.category_of_item = reader.ReadCategories(shape.items, shape.categories);
   weights.metric = reader.Read("metric.weight", {shape.heads, d});
-  weights.fusion = ReadDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
+  weights.fusion = ReadSurgeDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
   weights.augru = ReadAugru(reader, d, shape.state_width);
   const size_t hidden1 =
       reader.MatrixShape("head.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 = reader.MatrixShape("head.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  weights.head0 = ReadDense(reader, "head.0", hidden1, shape.head_input());
-  weights.head2 = ReadDense(reader, "head.2", hidden2, hidden1);
-  weights.head4 = ReadDense(reader, "head.4", 1, hidden2);
+  weights.head0 = ReadSurgeDense(reader, "head.0", hidden1, shape.head_input());
+  weights.head2 = ReadSurgeDense(reader, "head.2", hidden2, hidden1);
+  weights.head4 = ReadSurgeDense(reader, "head.4", 1, hidden2);
   ReadVariant(reader, weights);
   CheckMemory(reader, weights);
   if (absl::Status s = reader.Finish(); !s.ok()) return s;
