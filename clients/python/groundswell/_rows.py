@@ -1,0 +1,267 @@
+"""Interactions out of what people have: tables of pandas, polars and Arrow, mappings, messages.
+
+None of these libraries is imported: a table is known by its methods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timezone
+from typing import Any
+
+from groundswell import v1
+
+_CHUNK_ROWS = 4_096
+_IDS_KEPT = 1_000_000
+# Below which number a time is in which unit, and how many nanoseconds that has.
+_UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
+
+
+class BadRow(ValueError):
+    """A row that is no interaction; `row` counts from 1."""
+
+    def __init__(self, row: int, what: str) -> None:
+        super().__init__(f"row {row}: {what}")
+        self.row = row
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what. What is not named is looked for under the names in use for it, such as
+    `user_id`, `customer_id`, `sku`, `timestamp`, `event`; case, blanks and underscores do not matter."""
+
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    type: str | None = None
+    weight: str | None = None
+    event_id: str | None = None
+
+
+# As the command line knows them, the best first.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "user": ("user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "client",
+             "clientid", "accountid", "memberid", "buyerid", "sessionid", "session", "anonymousid"),
+    "item": ("item", "itemid", "iid", "sku", "product", "productid", "movie", "movieid", "article", "articleid",
+             "newsid", "asin", "isbn", "bookid", "stockcode", "trackid", "songid", "contentid", "videoid"),
+    "time": ("timestamp", "ts", "time", "eventtime", "datetime", "unixtimestamp", "eventtimestamp", "createdat",
+             "created", "occurredat", "date", "invoicedate", "orderdate", "purchasedate"),
+    "type": ("type", "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviortype",
+             "behaviour", "interactiontype", "interaction"),
+    "weight": ("weight",),
+    "event_id": ("eventid",),
+}
+
+
+def _plain(column: str) -> str:
+    return re.sub("[^a-z0-9]", "", column.partition(":")[0].lower())
+
+
+def _found(columns: Sequence[str], named: Columns, default_type: str | None) -> dict[str, str]:
+    """By field the name of its column; ValueError when one is not to be found."""
+    found: dict[str, str] = {}
+    taken = {getattr(named, field.name) for field in fields(named)}
+    for field, names in _NAMES.items():
+        name: str | None = getattr(named, field)
+        if name is not None:
+            if name not in columns:
+                raise ValueError(f'there is no column "{name}" for the {field}; the columns are {list(columns)}')
+            found[field] = name
+            continue
+        ranked = {_plain(column): column for column in reversed(columns) if column not in taken}
+        at = next((known for known in names if known in ranked), None)
+        if at is not None:
+            found[field] = ranked[at]
+        elif field in ("user", "item", "time") or (field == "type" and default_type is None):
+            hint = ", or give event_type" if field == "type" else ""
+            raise ValueError(f"no column is known to hold the {field}; the columns are {list(columns)}: name it "
+                             f'with Columns({field}="..."){hint}')
+    return found
+
+
+def _missing(value: Any) -> bool:
+    """None, and what tables write for nothing: NaN, NaT, pandas' NA."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def _id(value: Any, field: str, row: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if hasattr(value, "item") and isinstance(value.item(), int):  # a scalar of numpy
+        return str(value.item())
+    raise BadRow(row, f"the {field} is {value!r}: it must be a string or an integer")
+
+
+def _days(day: date) -> int:
+    return day.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _microseconds(value: Any, row: int) -> int:
+    """Since 1970. Numbers are seconds, milli-, micro- or nanoseconds by their size, as for the command
+    line; times without a zone are UTC."""
+    value = value.item() if hasattr(value, "item") else value  # a scalar of numpy
+    if isinstance(value, str):
+        try:
+            # Python 3.10 knows neither "Z" nor any number of digits.
+            text = re.sub("[Zz]$", "+00:00", value.strip().replace("/", "-"))
+            value = datetime.fromisoformat(re.sub(r"\.(\d+)", lambda m: "." + m[1][:6].ljust(6, "0"), text))
+        except ValueError:
+            raise BadRow(row, f"the time is {value!r}: it must be ISO 8601, a number or a datetime") from None
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(timezone.utc)
+        seconds = (value.hour * 60 + value.minute) * 60 + value.second
+        return _days(value) * 86_400_000_000 + int(seconds * 1_000_000 + value.microsecond)
+    if isinstance(value, date):
+        return _days(value) * 86_400_000_000
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 10**20:
+        ns = next(ns for below, ns in _UNITS if value < below)
+        return int((value * ns + 500) // 1_000 if isinstance(value, int) else value * ns / 1_000 + 0.5)
+    raise BadRow(row, f"the time is {value!r}: it must be ISO 8601, a number since 1970 or a datetime")
+
+
+def _arrow_columns(batch: Any) -> dict[str, list[Any]]:
+    """A RecordBatch as lists. Times of nanoseconds become numbers, since Python has none of them."""
+    columns = {}
+    for name, column in zip(batch.schema.names, batch.columns):
+        if str(column.type).startswith("timestamp[ns"):
+            column = column.cast("int64").to_pylist()
+            columns[name] = [None if ns is None else datetime.fromtimestamp(ns // 10**9, timezone.utc).replace(
+                microsecond=ns % 10**9 // 1_000) for ns in column]
+        elif str(column.type).startswith("dictionary"):
+            columns[name] = column.dictionary_decode().to_pylist()
+        else:
+            columns[name] = column.to_pylist()
+    return columns
+
+
+def _chunks(source: Any) -> Iterator[Mapping[str, Sequence[Any]]] | None:
+    """The table's columns, some rows at a time; None where `source` is no table."""
+    if hasattr(source, "collect") and hasattr(source, "collect_schema"):  # polars' LazyFrame
+        return _chunks(source.collect())
+    if hasattr(source, "iter_slices"):  # polars
+        return ({name: part.get_column(name).to_list() for name in part.columns}
+                for part in source.iter_slices(_CHUNK_ROWS))
+    if hasattr(source, "iloc") and hasattr(source, "columns"):  # pandas
+        return ({str(name): part[name].tolist() for name in part.columns}
+                for part in (source.iloc[at:at + _CHUNK_ROWS] for at in range(0, len(source), _CHUNK_ROWS)))
+    if hasattr(source, "read_next_batch"):  # Arrow's RecordBatchReader
+        return (_arrow_columns(batch) for batch in source)
+    if hasattr(source, "to_batches"):  # Arrow's Table, Dataset
+        return (_arrow_columns(batch) for batch in source.to_batches())
+    if hasattr(source, "schema") and hasattr(source, "to_pylist"):  # Arrow's RecordBatch
+        return iter([_arrow_columns(source)])
+    return None
+
+
+def records(source: Iterable[Any]) -> Iterator[Any]:
+    """The rows of a table, as mappings, or what `source` gives."""
+    chunks = _chunks(source)
+    if chunks is None:
+        yield from source
+        return
+    for chunk in chunks:
+        names = list(chunk)
+        for values in zip(*chunk.values()):
+            yield dict(zip(names, values))
+
+
+class ToInteractions:
+    """Makes an Interaction of each record, in order; the n-th record is row n."""
+
+    def __init__(self, columns: Columns, event_type: str | None) -> None:
+        self._columns = columns
+        self._event_type = event_type
+        self._keys: tuple[str, ...] | None = None
+        self._found: dict[str, str] = {}
+        self._ids = ContentIds()
+        self.row = 0
+
+    def of(self, record: Any) -> v1.Interaction:
+        self.row += 1
+        if isinstance(record, v1.Interaction):
+            made = v1.Interaction()
+            made.CopyFrom(record)
+        elif isinstance(record, Mapping):
+            made = self._of_mapping(record)
+        else:
+            raise BadRow(self.row, f"it is a {type(record).__name__}: it must be an Interaction or a mapping "
+                                   "from names of columns")
+        made.event_id = made.event_id or self._ids.id_of(made)
+        return made
+
+    def _of_mapping(self, record: Mapping[str, Any]) -> v1.Interaction:
+        keys = tuple(record)
+        if keys != self._keys:
+            self._found = _found(keys, self._columns, self._event_type)
+            self._keys = keys
+        values = {field: record[name] for field, name in self._found.items()}
+        for field in ("user", "item", "time"):
+            if _missing(values[field]):
+                raise BadRow(self.row, f"the {field} is missing")
+        made = v1.Interaction(user_id=_id(values["user"], "user", self.row),
+                              item_id=_id(values["item"], "item", self.row))
+        made.event_time.FromMicroseconds(_microseconds(values["time"], self.row))
+        kind = values.get("type")
+        if _missing(kind) and self._event_type is None:
+            raise BadRow(self.row, "the type is missing")
+        made.event_type = self._event_type or "" if _missing(kind) else str(kind)
+        if not _missing(values.get("weight")):
+            made.weight = self._weight(values["weight"])
+        if not _missing(values.get("event_id")):
+            made.event_id = _id(values["event_id"], "event_id", self.row)
+        return made
+
+    def _weight(self, value: Any) -> int:
+        try:
+            if int(value) == float(value):
+                return int(value)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise BadRow(self.row, f"the weight is {value!r}: it must be an integer")
+
+
+def content_hash(interaction: v1.Interaction) -> str:
+    """32 hexadecimal digits of what it says, as the command line has them: an interaction counts once,
+    by whichever of the two it is sent."""
+    return _hash_of(b"".join([*(b"%d:%s" % (len(field), field) for field in (
+        interaction.user_id.encode(), interaction.item_id.encode(), interaction.event_type.encode(),
+        str(interaction.weight).encode() if interaction.HasField("weight") else b"")),
+        b"%d.%09d" % (interaction.event_time.seconds, interaction.event_time.nanos)]))
+
+
+def chain_hash(before: str, row: int, of_row: str) -> str:
+    """Of everything up to a row: of what `before` stands for, and of that row."""
+    return _hash_of(f"{before} {row} {of_row}".encode())
+
+
+def _hash_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+class ContentIds:
+    """Event ids for rows that bring none. Rows that say the same count as often as they are there: the
+    second has ":2" behind its id, and so on, as long as no more than a million rows lie between two."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, tuple[int, int]] = OrderedDict()  # by hash: position, count
+        self._position = 0
+
+    def id_of(self, interaction: v1.Interaction) -> str:
+        of_content = content_hash(interaction)
+        self._position += 1
+        while self._last:
+            position, _ = next(iter(self._last.values()))
+            if position + _IDS_KEPT >= self._position:
+                break
+            self._last.popitem(last=False)
+        count = self._last.get(of_content, (0, 0))[1] + 1
+        self._last[of_content] = (self._position, count)
+        self._last.move_to_end(of_content)
+        return of_content if count == 1 else f"{of_content}:{count}"

@@ -1,0 +1,68 @@
+"""A way to a server that can be cut: what a network does to a client."""
+
+import socket
+import threading
+
+
+class CutProxy:
+    """Forwards connections to `target`, a port of this machine, which may change."""
+
+    def __init__(self, target):
+        self.target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._open = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def cut(self):
+        """Ends all connections, with whatever is on its way."""
+        with self._lock:
+            ends, self._open = self._open, []
+        self._end(*ends)
+
+    def close(self):
+        self._end(self._listener)  # ends _accept
+        self._listener.close()
+        self.cut()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._open += [client, server]
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client, server):
+        with client, server:
+            back = threading.Thread(target=self._forward, args=(server, client), daemon=True)
+            back.start()
+            self._forward(client, server)
+            back.join()
+
+    def _forward(self, one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+        except OSError:
+            pass  # it was cut
+        self._end(one, other)
+
+    @staticmethod
+    def _end(*ends):
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has ended

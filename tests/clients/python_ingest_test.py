@@ -1,0 +1,246 @@
+"""What the Python client promises of rows that it sends: each is in the log once, whatever happens.
+
+    python_ingest_test.py SERVER_PROGRAM CLI_PROGRAM SNAPSHOT_DIRECTORY PACKAGE_DIRECTORY
+"""
+
+import asyncio
+import csv
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from case_server import CaseServer, token_of
+from cut_proxy import CutProxy
+
+SERVER, CLI, SNAPSHOT, PACKAGE = sys.argv[1:5] if len(sys.argv) > 4 else ("", "", "", "")
+sys.path.insert(0, PACKAGE)
+
+import groundswell  # noqa: E402
+from groundswell import AsyncClient, BadRow, Client, v1  # noqa: E402
+
+ITEMS = ("85123A", "22423", "23084")
+
+
+def rows_of(user, count, first=0):
+    return [{"user": user, "item": ITEMS[n % 3], "time": 1_323_432_000 + n, "type": "view"}
+            for n in range(first, first + count)]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def broken_after(rows):
+    yield from rows
+    raise Interrupted
+
+
+class IngestTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = CaseServer(SERVER, SNAPSHOT)
+        cls.proxy = CutProxy(cls.server.ports["grpc"])
+        cls.client = Client(cls.proxy.address, token=token_of("operator"), timeout=30)
+        cls.scratch = tempfile.TemporaryDirectory(prefix="groundswell-test-")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.proxy.close()
+        assert cls.server.stop() == 0
+        cls.scratch.cleanup()
+
+    def log_end(self):
+        return self.client.get_server_status(v1.GetServerStatusRequest()).graph.log_end_offset
+
+    def path(self, name):
+        return pathlib.Path(self.scratch.name) / name
+
+    def crash(self):
+        """Kills the server as a power cut would, and starts it again on what it left."""
+        cls = type(self)
+        cls.server.process.send_signal(signal.SIGKILL)
+        cls.server.process.wait()
+        cls.server.process.stdout.close()
+        cls.server.start()
+        cls.proxy.target = cls.server.ports["grpc"]
+
+    def once(self, threshold, action):
+        """A callback that acts when so many rows are dealt with."""
+        def on_progress(result):
+            if result.rows >= threshold and not done:
+                done.append(True)
+                action()
+        done = []
+        return on_progress, done
+
+    def test_cut_connections_lose_and_double_nothing(self):
+        for producer in (None, "cut"):
+            with self.subTest(producer):
+                rows = rows_of(f"cut-{producer}", 3_000)
+                before = self.log_end()
+                on_progress, done = self.once(800, self.proxy.cut)
+                result = self.client.ingest(rows, batch_size=50, producer_id=producer, on_progress=on_progress)
+                self.assertTrue(done)
+                self.assertEqual((result.rows, result.refused), (3_000, 0))
+                self.assertEqual(result.accepted + result.duplicates, 3_000)
+                self.assertEqual(self.log_end() - before, 3_000)
+
+    def test_so_do_cut_connections_of_tasks(self):
+        async def run():
+            async with AsyncClient(self.proxy.address, token=token_of("operator")) as client:
+                return await client.ingest(source(), batch_size=50, producer_id="tasks", on_progress=on_progress)
+
+        async def source():
+            for row in rows_of("tasks", 3_000):
+                yield row
+
+        before = self.log_end()
+        on_progress, done = self.once(800, self.proxy.cut)
+        result = asyncio.run(run())
+        self.assertTrue(done)
+        self.assertEqual((result.rows, result.accepted + result.duplicates), (3_000, 3_000))
+        self.assertEqual(self.log_end() - before, 3_000)
+
+    def test_a_killed_server_has_what_it_acknowledged(self):
+        before = self.log_end()
+        on_progress, done = self.once(1_000, self.crash)
+        result = self.client.ingest(rows_of("killed", 4_000), batch_size=100, producer_id="killed",
+                                    on_progress=on_progress)
+        self.assertTrue(done)
+        self.assertEqual((result.rows, result.accepted + result.duplicates), (4_000, 4_000))
+        self.assertEqual(self.log_end() - before, 4_000)
+
+    def test_a_producer_goes_on_where_the_server_is(self):
+        rows = rows_of("producer", 1_000)
+        with self.assertRaises(Interrupted):
+            self.client.ingest(broken_after(rows[:730]), producer_id="p")
+        result = self.client.ingest(rows, producer_id="p")
+        self.assertEqual((result.passed_over, result.accepted, result.duplicates), (730, 270, 0))
+        self.assertEqual(self.client.ingest(rows, producer_id="p").passed_over, 1_000)
+        with self.assertRaisesRegex(ValueError, "1000 rows of this source are dealt with, and it has 10: it was cut"):
+            self.client.ingest(rows[:10], producer_id="p")
+        # Another source under the name is another producer.
+        self.assertEqual(self.client.ingest(rows_of("another", 5), producer_id="p").accepted, 5)
+
+    def test_callers_who_count_themselves(self):
+        self.assertEqual(self.client.last_sequence("counted"), 0)
+        self.client.ingest(rows_of("counted", 10), producer_id="counted", first_sequence=1)
+        self.assertEqual(self.client.last_sequence("counted"), 10)
+        result = self.client.ingest(rows_of("counted", 6, 8), producer_id="counted", first_sequence=9)
+        self.assertEqual((result.passed_over, result.accepted), (2, 4))
+        with self.assertRaises(groundswell.SequenceGap):
+            self.client.ingest(rows_of("counted", 1, 50), producer_id="counted", first_sequence=50, retry_for=0.2)
+
+    def test_a_resume_file_remembers_rows(self):
+        rows = rows_of("resumed", 1_000)
+        at = self.path("resumed.at")
+        with self.assertRaises(Interrupted):
+            self.client.ingest(broken_after(rows[:500]), resume_file=at)
+        self.assertEqual(at.read_text().split()[0], "500")
+        result = self.client.ingest(rows, resume_file=at)
+        self.assertEqual((result.passed_over, result.accepted, result.duplicates), (500, 500, 0))
+        before = self.log_end()
+        with self.assertRaisesRegex(ValueError, "the first 1000 rows are others"):
+            self.client.ingest(rows_of("others", 1_001), resume_file=at)
+        with self.assertRaisesRegex(ValueError, "it was cut"):
+            self.client.ingest(rows[:10], resume_file=at)
+        at.write_text("nonsense")
+        with self.assertRaisesRegex(ValueError, "does not hold"):
+            self.client.ingest(rows, resume_file=at)
+        self.assertEqual(self.log_end(), before)
+
+    def test_the_command_line_knows_the_same_rows(self):
+        rows = [*rows_of("both", 300), *rows_of("both", 2)]  # two say the same as others
+        file, at, token = self.path("both.csv"), self.path("both.at"), self.path("token")
+        token.write_text(token_of("operator"))
+        with open(file, "w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        result = self.client.ingest(rows, resume_file=at)
+        self.assertEqual(result.accepted, 302)
+        sent = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file],
+                              check=True, capture_output=True, text=True).stdout
+        self.assertIn("0 accepted, 302 duplicates", sent)
+        # And it takes the resume file for that of its own file.
+        sent = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file,
+                               "--resume-file", at], check=True, capture_output=True, text=True).stdout
+        self.assertIn("0 accepted, 0 duplicates", sent)
+
+    def test_a_bad_row_is_told_behind_what_is_before_it(self):
+        before = self.log_end()
+        rows = [*rows_of("bad", 7), {"user": "bad", "item": 1.5, "time": 1_323_432_000, "type": "view"}]
+        with self.assertRaisesRegex(BadRow, "row 8: the item is 1.5: it must be a string or an integer"):
+            self.client.ingest(rows)
+        self.assertEqual(self.log_end() - before, 7)
+        with self.assertRaisesRegex(ValueError, "no column is known to hold the item"):
+            self.client.ingest([{"user": "x", "thing": "y", "time": 0}])
+
+    def test_refusals_are_told_by_row_and_reason(self):
+        rows = rows_of("refused", 6)
+        rows[1]["item"] = rows[4]["item"] = "no such item"
+        result = self.client.ingest(rows, batch_size=2)
+        self.assertEqual((result.accepted, result.refused, result.reasons), (4, 2, {"ITEM_UNKNOWN": 2}))
+        self.assertEqual([refusal.row for refusal in result.refusals], [2, 5])
+        self.assertIsInstance(result.refusals[0].error, groundswell.ItemUnknown)
+
+    def test_a_server_that_asks_to_come_back_is_obeyed(self):
+        with Client(self.proxy.address, token=token_of("trickle")) as client:
+            result = client.ingest(rows_of("trickle", 60), batch_size=10)
+        self.assertEqual(result.rows, result.accepted + result.duplicates)
+        self.assertEqual(result.rows, 60)
+
+    def test_a_server_that_hangs_is_given_up(self):
+        self.server.process.send_signal(signal.SIGSTOP)
+        try:
+            with self.assertRaises(groundswell.DeadlineExceeded):
+                self.client.ingest(rows_of("hangs", 1), retry_for=0.5)
+        finally:
+            self.server.process.send_signal(signal.SIGCONT)
+
+    def test_a_server_that_is_not_there_is_given_up(self):
+        with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
+            client.ingest(rows_of("away", 1), retry_for=0.2)
+        with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
+            client.recommend(v1.RecommendRequest(user_id="x"))
+
+
+class ConnectionTest(unittest.TestCase):
+    def test_a_token_is_not_sent_in_the_clear(self):
+        with self.assertRaisesRegex(ValueError, "in the clear"):
+            Client("shop.example:7100", token="secret")
+        with self.assertRaisesRegex(ValueError, "in the clear"):
+            Client("127.example.com:7100", token="secret")
+        Client("[::1]:7100", token="secret").close()
+
+    def test_addresses(self):
+        for wrong in ("http://localhost:7100", "shop.example"):
+            with self.assertRaisesRegex(ValueError, "it must be HOST:PORT"):
+                Client(wrong)
+
+    def test_tls(self):
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{directory}/key.pem", "-out",
+                            f"{directory}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+            server = CaseServer(SERVER, SNAPSHOT, f"--tls.certificate_file={directory}/cert.pem",
+                                f"--tls.key_file={directory}/key.pem")
+            certificate = pathlib.Path(directory, "cert.pem").read_bytes()
+        try:
+            address = f"localhost:{server.ports['grpc']}"
+            request = v1.RecommendRequest(user_id="17850", page_size=1)
+            with Client(address, token=token_of("shop"), tls=groundswell.Tls(certificate), timeout=30) as client:
+                self.assertEqual(len(client.recommend(request).items), 1)
+            with Client(address, token=token_of("shop"), tls=groundswell.Tls()) as client:
+                with self.assertRaises(groundswell.Unavailable):  # a certificate of nobody known
+                    client.recommend(request)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
