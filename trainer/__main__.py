@@ -79,6 +79,9 @@ def _add_compare(commands):
                          help="whose rows: choose options by the validation period, report the held-out one")
     command.add_argument("--frozen", action="store_true",
                          help="measure with features frozen at the beginning of the period, too")
+    command.add_argument("--sampled", type=int, metavar="N", default=0,
+                         help="let each purchase stand against N items drawn uniformly, and by popularity, "
+                         "and measure NDCG of the first 2: with 99 the protocol of SURGE's paper")
     command.add_argument("--lists", type=int, metavar="USERS", default=0,
                          help="also serve the rankers, and measure the lists that so many users get at the "
                          "cut (with --period heldout)")
@@ -97,7 +100,7 @@ def _compare(arguments):
     with contextlib.redirect_stdout(sys.stderr):
         found = training.compare(
             arguments.config, arguments.seeds, arguments.period, arguments.frozen, arguments.lists,
-            arguments.replay, arguments.rankers, arguments.checkpoints)
+            arguments.replay, arguments.rankers, arguments.checkpoints, arguments.sampled)
     print(json.dumps(found, indent=2) if arguments.json else "\n".join(row_quality.comparison(found)))
 
 

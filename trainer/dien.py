@@ -58,13 +58,13 @@ class Augru(sequence.Gru):
 
     def forward(self, x, attention, valid, owner):
         """x [b, T, d], valid [b, T], attention [n, T] -> the last state [n, h]."""
-        inputs, valid = self.of_inputs(x)[owner], valid[owner]
+        inputs, valid = sequence.of_rows(self.of_inputs(x), owner), valid[owner]
         state = x.new_zeros(len(owner), self.candidate.out_features)
-        for step in range(x.shape[1]):
-            update, candidate = self.gates_and_candidate(inputs[:, step], state)
-            a = attention[:, step, None]
+        steps = (values.unbind(1) for values in (inputs, attention[..., None], valid[..., None]))
+        for of_step, a, is_item in zip(*steps):
+            update, candidate = self.gates_and_candidate(of_step, state)
             update = (1 - a) * update if self.form == "code" else 1 - a * (1 - update)
-            state = torch.where(valid[:, step, None], update * state + (1 - update) * candidate, state)
+            state = torch.where(is_item, update * state + (1 - update) * candidate, state)
         return state
 
 
@@ -95,7 +95,7 @@ class Dien(sequence.SequenceRanker):
         attention = self.target(interests, target, valid, owner)
         state = self.augru(interests, attention, valid, owner)
         total = (x * valid[..., None]).sum(1)
-        of_row = total[owner]
+        of_row = sequence.of_rows(total, owner)
         if self.options.variant == "deeprec":
             parts = [target, state, of_row, target * of_row]
         else:

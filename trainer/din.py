@@ -45,7 +45,7 @@ class Din(sequence.SequenceRanker):
         x, target = self.embed(inputs.history), self.embed(inputs.candidate)
         owner, valid = inputs.owner, inputs.valid
         attention = self.target(x, target, valid, owner)
-        pooled = (attention[:, None] @ x[owner])[:, 0]
+        pooled = (attention[:, None] @ sequence.of_rows(x, owner))[:, 0]
         found = {"attention": attention, "pooled": pooled}
         if self.options.variant == "deeprec":
             found["user.sum"] = (x * valid[..., None]).sum(1)

@@ -5,12 +5,14 @@ import numpy as np
 from trainer import metrics, ranking
 
 NEGATIVES = 4  # per positive
+SAMPLED = ("uniform", "popular")  # of SAMPLINGS, those that `compare --sampled` draws from
 SAMPLINGS = ("uniform", "popular", "retrieval")  # ways to draw them, of replay.SOURCES
 _NDCG_AT, _RECALL_AT = 3, 1  # of lists of 1 + NEGATIVES rows
+SAMPLED_NDCG_AT = 2  # as SURGE was published
 _HISTORY_BEGINS = (1, 6, 11, 21, 41)  # of the groups of history lengths
 
 
-def measure(rows, scores, are_logits=True):
+def measure(rows, scores, are_logits=True, ndcg_at=_NDCG_AT):
     """{metric: value} of one score per row.
 
     auc is over all rows, gauc by user; mrr, ndcg and recall are of each positive among its own
@@ -21,7 +23,7 @@ def measure(rows, scores, are_logits=True):
         "auc": metrics.auc(rows.label, scores),
         "gauc": metrics.gauc(rows.user, rows.label, scores),
         "mrr": metrics.mrr(lists, rows.label, scores),
-        f"ndcg_at_{_NDCG_AT}": metrics.group_ndcg(lists, rows.label, scores, _NDCG_AT),
+        f"ndcg_at_{ndcg_at}": metrics.group_ndcg(lists, rows.label, scores, ndcg_at),
         f"recall_at_{_RECALL_AT}": metrics.group_recall(lists, rows.label, scores, _RECALL_AT),
     }
     if are_logits:

@@ -67,6 +67,11 @@ def masked_softmax(scores, mask):
     return scores.masked_fill(~mask, float("-inf")).softmax(-1)
 
 
+def of_rows(of_histories, owner):
+    """[n, ...] of [b, ...]: what belongs to the history of each row."""
+    return of_histories.index_select(0, owner)  # its gradient is made faster than that of indexing
+
+
 class Dice(torch.nn.Module):
     """p z + alpha (1 - p) z, p = sigmoid((z - mean) / std), per channel.
 
@@ -81,15 +86,16 @@ class Dice(torch.nn.Module):
         self.register_buffer("std", torch.ones(width))
 
     def forward(self, z, valid=None):
-        mean, std = self._of_batch(z if valid is None else z[valid]) if self.training else (
-            self.mean, self.std)
+        mean, std = self._of_batch(z, valid) if self.training else (self.mean, self.std)
         p = torch.sigmoid((z - mean) / std)
         return p * z + self.alpha * (1 - p) * z
 
-    def _of_batch(self, z):
-        z = z.reshape(-1, z.shape[-1])
-        mean = z.mean(0)
-        std = ((z - mean).square() + _DICE_EPSILON).mean(0).sqrt() + _DICE_EPSILON
+    def _of_batch(self, z, valid):
+        z = z.flatten(0, -2)
+        counts = z.new_ones(len(z)) if valid is None else valid.flatten().to(z.dtype)
+        share = counts / counts.sum()
+        mean = share @ z
+        std = (share @ (z - mean).square() + _DICE_EPSILON).sqrt() + _DICE_EPSILON
         with torch.no_grad():
             self.mean.lerp_(mean, _DICE_MOMENTUM)
             self.std.copy_(self.std.square().lerp(std.square(), _DICE_MOMENTUM).sqrt())
@@ -193,8 +199,8 @@ class TargetAttention(torch.nn.Module):
         first = self.mlp["0"]
         of_a, of_query, of_difference, of_product = first.weight.chunk(4, 1)
         own = a @ (of_a + of_difference).t() + first.bias
-        z = own[owner] + (query @ (of_query - of_difference).t())[:, None]
-        z = z + (a[owner] * query[:, None]) @ of_product.t()
+        z = of_rows(own, owner) + (query @ (of_query - of_difference).t())[:, None]
+        z = z + (of_rows(a, owner) * query[:, None]) @ of_product.t()
         valid = valid[owner]
         return masked_softmax(self.mlp.behind_first(z, valid)[..., 0], valid)
 
@@ -233,8 +239,8 @@ class Gru(torch.nn.Module):
         """x [b, T, d] -> all states [b, T, h]; behind the last item they mean nothing."""
         inputs, states = self.of_inputs(x), []
         state = x.new_zeros(len(x), self.candidate.out_features)
-        for step in range(x.shape[1]):
-            update, candidate = self.gates_and_candidate(inputs[:, step], state)
+        for of_step in inputs.unbind(1):
+            update, candidate = self.gates_and_candidate(of_step, state)
             state = update * state + (1 - update) * candidate
             states.append(state)
         return torch.stack(states, 1)

@@ -83,10 +83,11 @@ class TimeLstm(torch.nn.Module):
         of_state = self.gates.weight[:, inputs:].t()
         m = c = y.new_zeros(len(y), width)
         states = []
-        for step in range(y.shape[1]):
-            i, j, f, o = (of_inputs[:, step] + m @ of_state).chunk(4, -1)
-            c = f.sigmoid() * scale_old[:, step] * c + i.sigmoid() * scale_new[:, step] * j.tanh()
-            m = (o + of_time[:, step]).sigmoid() * c.tanh()
+        steps = (values.unbind(1) for values in (of_inputs, of_time, scale_new, scale_old))
+        for of_input, time, new, old in zip(*steps):
+            i, j, f, o = (of_input + m @ of_state).chunk(4, -1)
+            c = f.sigmoid() * old * c + i.sigmoid() * new * j.tanh()
+            m = (o + time).sigmoid() * c.tanh()
             states.append(m)
         return torch.stack(states, 1)
 
@@ -147,7 +148,7 @@ class SliRec(sequence.SequenceRanker):
         long = self.long(x, valid, self.embed(length.new_zeros(())), padding)
         states = self.lstm(x[..., : self.options.item_width], to_now, last) * valid[..., None]
         attention = self.target(states, target, valid, owner)
-        short = (attention[:, None] @ states[owner])[:, 0]
+        short = (attention[:, None] @ sequence.of_rows(states, owner))[:, 0]
         tau = self.last_of(to_now[..., None], length)
         if not is_masked:
             tau = tau * (length == longest)[:, None]

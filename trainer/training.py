@@ -47,7 +47,7 @@ def add_examples(config_path):
 
 
 def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_every=0, only=None,
-            checkpoints=None):
+            checkpoints=None, sampled=0):
     """How the rankers of the configuration, trained with each of the seeds, order rows of the time
     after: the "heldout" rows, or those of the "validation" period, to choose options by.
 
@@ -55,8 +55,9 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
     there are none of the others, "negatives": {sampling: {scorer: {metric:
     (mean, standard deviation)}}}}, and "by_history" likewise, of row_quality.by_history.
     Embeddings, clusters and catalogue are those of the snapshot that `train` wrote, which is not
-    changed; rankers may be ablations. `only` names those that are wanted. `also_frozen` measures each with features frozen at the
-    beginning of the period, too.
+    changed; rankers may be ablations. `only` names those that are wanted. `also_frozen` measures each with
+    features frozen at the beginning of the period, too. `sampled`, a number: each positive stands against so
+    many, and NDCG is of the first 2, as SURGE and its table of baselines were published with 99.
 
     Of the "heldout" period also "lists", likewise by order, of a server that has all these rankers. With
     `lists_of`, a number of users: what it recommends at the cut to so many of the users who have a past
@@ -82,7 +83,7 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
                 ranker.training.seed = seed
                 models[ranker.name].append(run.train_ranker(ranker, material, period))
         found = {"seeds": seeds, "period": period, "lists": {}, "asked": [],
-                 **_measure_rows(run, models, past, material, period, also_frozen)}
+                 **_measure_rows(run, models, past, material, period, also_frozen, sampled)}
         draft = Path(work) / "served"
         if serves:
             _write_models(run, models, material, seeds, draft)
@@ -103,19 +104,20 @@ def _those(rankers_, names):
     return [ranker for ranker in rankers_ if not names or ranker.name in names]
 
 
-def _measure_rows(run, models, past, material, period, also_frozen):
+def _measure_rows(run, models, past, material, period, also_frozen, sampled):
     """"events", "judgement", "negatives" and "by_history" of `compare`."""
     found, by_history = {}, {}
     catalogue_ = material.earlier_catalogue if period == "validation" else material.catalogue
-    for sampling, later in run.rows_after(past, period, also_frozen):
+    how = {"ndcg_at": row_quality.SAMPLED_NDCG_AT} if sampled else {}
+    for sampling, later in run.rows_after(past, period, also_frozen, sampled):
         judgement = later.judgement
         found[sampling] = {name: _mean_and_spread([values])
-                           for name, values in _measure_baselines(later, catalogue_).items()}
+                           for name, values in _measure_baselines(later, catalogue_, **how).items()}
         by_history[sampling] = {}
         for name, of_seeds in models.items():
             scores = [ranking.score(model, later) for model in of_seeds]
             found[sampling][name] = _mean_and_spread(
-                [row_quality.measure(later, values) for values in scores])
+                [row_quality.measure(later, values, **how) for values in scores])
             by_history[sampling][name] = _mean_and_spread(
                 [row_quality.by_history(later, values) for values in scores])
     return {"events": judgement.judged, "judgement": judgement.fields(), "negatives": found,
@@ -199,9 +201,9 @@ def _lightgcn_epochs(directory):
     return int(epochs) if epochs else None
 
 
-def _measure_baselines(rows, catalogue_):
+def _measure_baselines(rows, catalogue_, **how):
     scores = row_quality.baselines(rows, catalogue_.user, catalogue_.item)
-    return {name: row_quality.measure(rows, values, are_logits=False)
+    return {name: row_quality.measure(rows, values, are_logits=False, **how)
             for name, values in scores.items()}
 
 
@@ -414,15 +416,17 @@ class _Training:
         return ranking.train(ranker.name, lambda: rankers.build(ranker, catalogue_), rows, epochs, options,
                              kept("final"))
 
-    def rows_after(self, past, period, also_frozen=False):
+    def rows_after(self, past, period, also_frozen=False, sampled=0):
         """(name, rows) of each way to draw negatives; the period is "heldout" or "validation".
-        `also_frozen`: each with the features as at the beginning of the period, too."""
+        `also_frozen`: each with the features as at the beginning of the period, too. `sampled`: so many of
+        them, of the ways for which that is asked."""
         split = self.split
         from_s, until_s = ((split.cut_s, split.end_s + 1) if period == "heldout" else
                            (split.validation_s, split.cut_s))
         share = self.of_rows.measured_share
-        for name in row_quality.SAMPLINGS:
-            negatives = {name: row_quality.NEGATIVES}
+        for source in row_quality.SAMPLED if sampled else row_quality.SAMPLINGS:
+            negatives = {source: sampled or row_quality.NEGATIVES}
+            name = f"{source}, {sampled} of them" if sampled else source
             yield name, self.rows(past, from_s, until_s, negatives, share=share).standing(until_s)
             if also_frozen:
                 yield f"{name}, frozen features", self.rows(

@@ -405,6 +405,22 @@ class TrainingTest(unittest.TestCase):
         share = self._compared(training.compare, rows="measured_share = 0.3")["events"]
         self.assertTrue(0.25 * whole < share < 0.35 * whole, f"{share} of {whole}")
 
+    def test_each_purchase_stands_against_as_many_items_as_are_asked_for(self):
+        few = self._compared(training.compare)
+        many = self._compared(functools.partial(training.compare, sampled=19))
+        self.assertEqual(many["events"], few["events"])
+        self.assertEqual(list(many["negatives"]), ["uniform, 19 of them", "popular, 19 of them"])
+        for name, values in many["negatives"]["uniform, 19 of them"].items():
+            of_few = few["negatives"]["uniform"][name]
+            self.assertTrue(0 < values["ndcg_at_2"][0] < of_few["ndcg_at_3"][0] < 1, name)
+            self.assertLess(values["mrr"][0], of_few["mrr"][0])
+            # How often a positive outscores a negative does not hang on their number.
+            self.assertAlmostEqual(values["auc"][0], of_few["auc"][0], delta=0.03)
+        with mock.patch.object(training, "compare", return_value={}) as compare, \
+                mock.patch.object(sys, "argv", ["trainer", "compare", "--config", "c", "--sampled", "99", "--json"]):
+            self._printed(command_line.main)
+        self.assertEqual(compare.call_args.args[-1], 99)
+
     def _cut_s(self):
         log = data.read_log(self.work / "events.csv")
         return data.split_by_time(log, 1, 1).cut_s
