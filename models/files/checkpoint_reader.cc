@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <charconv>
+#include <cmath>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -69,6 +71,19 @@ std::span<const float> CheckpointReader::Read(const std::string& name,
   if (values.ok()) return *values;
   status_ = absl::InvalidArgumentError(values.status().message());
   return {};
+}
+
+std::vector<double> CheckpointReader::ReadDoubles(const std::string& name,
+                                                  std::initializer_list<size_t> shape) {
+  const std::span<const float> floats = Read(name, shape);
+  if (!status_.ok()) return {};
+  std::vector<double> values(floats.begin(), floats.end());
+  const Tensor& tensor = file_.tensors().at(name);
+  // Which Read found finite, also as floats.
+  if (tensor.dtype == DType::kF64) {
+    std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
+  }
+  return values;
 }
 
 std::vector<int64_t> CheckpointReader::ReadIntegers(const std::string& name,
@@ -149,6 +164,31 @@ size_t OptionReader::Size(const std::string& name, size_t most) {
   if (value != nullptr && ParseWhole(*value, size) && size >= 1 && size <= most) return size;
   Refuse(name, fmt::format("an integer from 1 to {}", most));
   return 1;
+}
+
+size_t OptionReader::SizeOr(const std::string& name, size_t otherwise, size_t most) {
+  return Find(name) == nullptr ? otherwise : Size(name, most);
+}
+
+std::vector<double> OptionReader::Numbers(const std::string& name, double most, size_t count_max) {
+  const std::string* const value = Find(name);
+  const std::string remedy = fmt::format(
+      "1 to {} numbers from -{} to {} between commas, such as \"0.5,0.5\"", count_max, most, most);
+  std::vector<double> numbers;
+  std::string_view rest = value == nullptr ? std::string_view() : *value;
+  for (bool is_last = false; !is_last;) {
+    const size_t comma = rest.find(',');
+    is_last = comma == std::string_view::npos;
+    double number = 0;
+    const bool is_number = ParseWhole(std::string(rest.substr(0, comma)), number);
+    if (!is_number || !(std::abs(number) <= most) || numbers.size() == count_max) {
+      Refuse(name, remedy);
+      return {};
+    }
+    numbers.push_back(number);
+    if (!is_last) rest.remove_prefix(comma + 1);
+  }
+  return numbers;
 }
 
 double OptionReader::PositiveNumber(const std::string& name, double otherwise, double least,

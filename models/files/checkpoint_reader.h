@@ -1,4 +1,4 @@
-// What the loaders of rankers read their tensors and options with. Both keep the first
+// What the loaders of rankers and encoders read their tensors and options with. Both keep the first
 // error and do nothing after it, so that a loader reads line by line and asks once, by Finish,
 // which also refuses what nobody has read. Every error is an InvalidArgument that names the tensor
 // or the option, what it is, and what would be right.
@@ -40,6 +40,8 @@ class CheckpointReader {
   // The finite numbers of a tensor of exactly this shape; else nothing.
   std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape);
   std::vector<int64_t> ReadIntegers(const std::string& name, std::initializer_list<size_t> shape);
+  // As Read, but numbers that the file has as F64 keep all their digits.
+  std::vector<double> ReadDoubles(const std::string& name, std::initializer_list<size_t> shape);
 
   // Of each of `items` rows its category, from `category_of_item`: a row of cate_embed.weight,
   // which has `categories`, and 0 for row 0; else nothing.
@@ -67,9 +69,13 @@ class OptionReader {
   size_t Choice(const std::string& name, std::initializer_list<std::string_view> choices);
   // An integer from 1 to `most`; it must be there.
   size_t Size(const std::string& name, size_t most);
-  // A number from `least`, above 0, to `most`; `otherwise` where it is absent.
+  // Likewise; `otherwise` where it is absent.
+  size_t SizeOr(const std::string& name, size_t otherwise, size_t most);
+  // Numbers from -`most` to `most` between commas, at least one and at most `count_max`.
+  std::vector<double> Numbers(const std::string& name, double most, size_t count_max);
+  // A number from `least`, not below 0, to `most`; `otherwise` where it is absent.
   double PositiveNumber(const std::string& name, double otherwise, double least, double most);
-  // Every kind has it.
+  // Every kind of ranker has it.
   Precision ReadPrecision();
 
   void Refuse(const std::string& name, std::string_view remedy);

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -27,6 +28,7 @@ constexpr uint64_t kClustersMax = 65'536;
 constexpr uint64_t kOffsetMax = uint64_t{1} << 62;
 constexpr size_t kFilesMax = 256;
 constexpr size_t kModelsMax = 64;
+constexpr size_t kEncodersMax = 16;
 constexpr size_t kTextMax = 256;
 
 absl::Status BadManifest(std::string_view what) {
@@ -139,6 +141,40 @@ absl::Status ParseFiles(const json& files, Manifest& manifest) {
   return absl::OkStatus();
 }
 
+// The strings of an entry of "models" or "encoders".
+absl::Status ParseOptions(const std::string& path, ObjectReader& reader,
+                          std::map<std::string, std::string>& parsed) {
+  const json* options = reader.Get("options");
+  if (options != nullptr && !options->is_object()) {
+    reader.Refuse(fmt::format("\"{}options\" must be an object", path));
+  }
+  if (!reader.status().ok()) return reader.status();
+  for (const auto& [key, value] : options->items()) {
+    if (!value.is_string()) {
+      return BadManifest(
+          fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
+    }
+    parsed[key] = value.get<std::string>();
+  }
+  return absl::OkStatus();
+}
+
+// What models and encoders must keep alike: their file is listed, and none before has their name.
+template <typename Entry>
+absl::Status CheckFileAndName(const Manifest& manifest, std::span<const Entry> others,
+                              std::string_view what, const std::string& path, const Entry& entry) {
+  if (!manifest.files.contains(entry.file)) {
+    return BadManifest(
+        fmt::format("\"{}file\" is \"{}\", which \"files\" does not list", path, entry.file));
+  }
+  for (const Entry& other : others) {
+    if (other.name == entry.name) {
+      return BadManifest(fmt::format("two {} are named \"{}\"", what, entry.name));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseModels(const json& models, Manifest& manifest) {
   if (!models.is_array() || models.size() > kModelsMax) {
     return BadManifest(fmt::format("\"models\" must be an array of at most {} models", kModelsMax));
@@ -148,28 +184,41 @@ absl::Status ParseModels(const json& models, Manifest& manifest) {
     ObjectReader reader(entry, path, {"name", "kind", "file", "options"});
     Manifest::Model model{
         .name = reader.Text("name"), .kind = reader.Text("kind"), .file = reader.Text("file")};
-    const json* options = reader.Get("options");
-    if (options != nullptr && !options->is_object()) {
-      reader.Refuse(fmt::format("\"{}options\" must be an object", path));
-    }
-    if (!reader.status().ok()) return reader.status();
-    for (const auto& [key, value] : options->items()) {
-      if (!value.is_string()) {
-        return BadManifest(
-            fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
-      }
-      model.options[key] = value.get<std::string>();
-    }
-    if (!manifest.files.contains(model.file)) {
-      return BadManifest(
-          fmt::format("\"{}file\" is \"{}\", which \"files\" does not list", path, model.file));
-    }
-    for (const Manifest::Model& other : manifest.models) {
-      if (other.name == model.name) {
-        return BadManifest(fmt::format("two models are named \"{}\"", model.name));
-      }
+    if (absl::Status s = ParseOptions(path, reader, model.options); !s.ok()) return s;
+    if (absl::Status s = CheckFileAndName(
+            manifest, std::span<const Manifest::Model>(manifest.models), "models", path, model);
+        !s.ok()) {
+      return s;
     }
     manifest.models.push_back(std::move(model));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseEncoders(const json& encoders, Manifest& manifest) {
+  if (!encoders.is_array() || encoders.size() > kEncodersMax) {
+    return BadManifest(
+        fmt::format("\"encoders\" must be an array of at most {} encoders", kEncodersMax));
+  }
+  for (const json& entry : encoders) {
+    const std::string path = fmt::format("encoders[{}].", manifest.encoders.size());
+    ObjectReader reader(entry, path, {"name", "side", "kind", "file", "options"});
+    Manifest::Encoder encoder{
+        .name = reader.Text("name"), .kind = reader.Text("kind"), .file = reader.Text("file")};
+    const std::string side = reader.Text("side");
+    if (reader.status().ok() && side != "user" && side != "item") {
+      reader.Refuse(fmt::format("\"{}side\" is \"{}\"; it must be \"user\" or \"item\"", path,
+                                side.substr(0, 64)));
+    }
+    encoder.side = side == "item" ? EncoderSide::kItem : EncoderSide::kUser;
+    if (absl::Status s = ParseOptions(path, reader, encoder.options); !s.ok()) return s;
+    if (absl::Status s =
+            CheckFileAndName(manifest, std::span<const Manifest::Encoder>(manifest.encoders),
+                             "encoders", path, encoder);
+        !s.ok()) {
+      return s;
+    }
+    manifest.encoders.push_back(std::move(encoder));
   }
   return absl::OkStatus();
 }
@@ -241,10 +290,10 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
                                    document["format_version"].dump().substr(0, 64),
                                    kFormatVersion));
   }
-  ObjectReader reader(
-      document, "",
-      {"format_version", "name", "version", "create_time", "users", "items", "embedding_dim",
-       "user_clusters", "item_clusters", "graph_offset", "models", "files", "metrics", "data"});
+  ObjectReader reader(document, "",
+                      {"format_version", "name", "version", "create_time", "users", "items",
+                       "embedding_dim", "user_clusters", "item_clusters", "graph_offset", "models",
+                       "encoders", "files", "metrics", "data"});
   Manifest manifest;
   manifest.format_version = static_cast<int>(reader.Number("format_version", 1, kFormatVersion));
   manifest.name = reader.Text("name");
@@ -271,6 +320,9 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (absl::Status s = ParseFiles(*files, manifest); !s.ok()) return s;
   if (absl::Status s = ParseModels(*models, manifest); !s.ok()) return s;
   if (absl::Status s = ParseMetrics(*metrics, manifest); !s.ok()) return s;
+  if (document.contains("encoders")) {
+    if (absl::Status s = ParseEncoders(document["encoders"], manifest); !s.ok()) return s;
+  }
   if (document.contains("data")) {
     if (absl::Status s = ParseData(document["data"], manifest); !s.ok()) return s;
   }

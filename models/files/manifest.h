@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "models/encoder.h"
 #include "models/files/safetensors.h"
 
 namespace groundswell {
@@ -33,6 +34,13 @@ struct Manifest {
     std::string file;                            // its weights, one of `files`
     std::map<std::string, std::string> options;  // e.g. attention, tau, recent_len
   };
+  struct Encoder {
+    std::string name;                            // unique among encoders
+    EncoderSide side = EncoderSide::kUser;       // whose vectors it makes
+    std::string kind;                            // which code serves it, e.g. "als"
+    std::string file;                            // its weights, one of `files`
+    std::map<std::string, std::string> options;  // e.g. alpha, lambda
+  };
 
   int format_version = 0;  // 1
   std::string name;        // e.g. "online-retail"
@@ -46,6 +54,7 @@ struct Manifest {
   // Interactions folded into graph.safetensors. Live offsets of a fresh log start behind it.
   uint64_t graph_offset = 0;
   std::vector<Model> models;  // the first is the default ranker
+  std::vector<Encoder> encoders;
   std::map<std::string, File> files;
   std::map<std::string, double> metrics;    // e.g. "heldout.auc"
   std::map<std::string, std::string> data;  // where it comes from: source, license, digest

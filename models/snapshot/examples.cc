@@ -287,21 +287,43 @@ absl::StatusOr<ExampleAgreement> CheckExamples(const SafetensorsFile& file,
 
 absl::StatusOr<ExampleAgreement> CheckExamples(const Snapshot& snapshot,
                                                const SnapshotFiles& files) {
-  const auto at = files.files.find(kExamplesFile);
-  if (at == files.files.end()) return ExampleAgreement{};
-  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Parse(kExamplesFile, at->second);
-  if (!file.ok()) return file.status();
-  return CheckExamples(*file, snapshot.manifest(), snapshot.rankers());
+  ExampleAgreement agreement;
+  if (const auto at = files.files.find(kExamplesFile); at != files.files.end()) {
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Parse(kExamplesFile, at->second);
+    if (!file.ok()) return file.status();
+    auto of_rankers = CheckExamples(*file, snapshot.manifest(), snapshot.rankers());
+    if (!of_rankers.ok()) return of_rankers;
+    agreement = *std::move(of_rankers);
+  }
+  if (const auto at = files.files.find(kEncoderExamplesFile); at != files.files.end()) {
+    const auto file = SafetensorsFile::Parse(kEncoderExamplesFile, at->second);
+    if (!file.ok()) return file.status();
+    auto of_encoders = CheckEncoderExamples(*file, snapshot.manifest(), snapshot.encoders(),
+                                            snapshot.trained_vectors());
+    if (!of_encoders.ok()) return of_encoders.status();
+    agreement.encoders = *std::move(of_encoders);
+  }
+  agreement.has_encoders = !snapshot.encoders().empty();
+  return agreement;
 }
 
 std::string Describe(const ExampleAgreement& agreement) {
-  if (agreement.rows == 0) {
-    return fmt::format("unproved: the snapshot has no {} (docs/snapshot.md)", kExamplesFile);
-  }
-  std::string text = fmt::format("proved by {} examples", agreement.rows);
+  std::string text =
+      agreement.rows == 0
+          ? fmt::format("unproved: the snapshot has no {} (docs/snapshot.md)", kExamplesFile)
+          : fmt::format("proved by {} examples", agreement.rows);
   std::string_view separator = ":";
   for (const auto& [model, error] : agreement.max_abs_error) {
     text += fmt::format("{} {} within {:.2g}", separator, model, error);
+    separator = ",";
+  }
+  if (agreement.has_encoders && agreement.encoders.empty()) {
+    text += fmt::format("; encoders unproved: the snapshot has no {}", kEncoderExamplesFile);
+  }
+  separator = "; encoders:";
+  for (const EncoderAgreement& encoder : agreement.encoders) {
+    text += fmt::format("{} {} within {:.2g} by {} examples", separator, encoder.encoder,
+                        encoder.max_abs_error, encoder.targets);
     separator = ",";
   }
   return text;

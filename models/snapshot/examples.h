@@ -19,6 +19,7 @@
 #include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 #include "models/ranker.h"
+#include "models/snapshot/encoder_examples.h"
 #include "models/snapshot/snapshot.h"
 
 namespace groundswell {
@@ -38,6 +39,9 @@ struct ExampleAgreement {
   size_t rows = 0;  // 0: the snapshot has no examples, and is unproved
   // By model, in the manifest's order: the largest |logit - expected|.
   std::vector<std::pair<std::string, double>> max_abs_error;
+  bool has_encoders = false;
+  // Of encoder_examples.safetensors, by encoder; empty: the snapshot has no such examples.
+  std::vector<EncoderAgreement> encoders;
 };
 
 // Scores every row of `file` by every ranker. InvalidArgument when a logit differs by more than the
@@ -49,11 +53,12 @@ absl::StatusOr<ExampleAgreement> CheckExamples(const SafetensorsFile& file,
                                                const Manifest& manifest,
                                                std::span<const std::unique_ptr<Ranker>> rankers);
 
-// The examples among the files of a snapshot, if they have any.
+// The examples of rankers and encoders among the files of a snapshot, if they have any.
 absl::StatusOr<ExampleAgreement> CheckExamples(const Snapshot& snapshot,
                                                const SnapshotFiles& files);
 
-// For people: "proved by 300 examples: macgnn within 1.2e-06, dot within 0", or "unproved: ...".
+// For people: "proved by 300 examples: macgnn within 1.2e-06, dot within 0", or "unproved: ...";
+// with encoders also "; encoders: users within 1.2e-07 by 100 examples".
 std::string Describe(const ExampleAgreement& agreement);
 
 }  // namespace groundswell

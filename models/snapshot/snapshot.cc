@@ -8,6 +8,7 @@
 
 #include "models/embedding_range.h"
 #include "models/files/sha256.h"
+#include "models/snapshot/encoder_registry.h"
 #include "models/snapshot/registry.h"
 
 namespace groundswell {
@@ -89,6 +90,7 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> Snapshot::Create(const SnapshotF
   if (absl::Status s = snapshot->ReadEmbeddings(); !s.ok()) return s;
   if (absl::Status s = snapshot->ReadClusterTensors(); !s.ok()) return s;
   if (absl::Status s = snapshot->MakeRankers(); !s.ok()) return s;
+  if (absl::Status s = snapshot->MakeEncoders(); !s.ok()) return s;
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
@@ -103,6 +105,7 @@ std::shared_ptr<const Snapshot> Snapshot::Empty() {
                            .user_clusters = 1,
                            .item_clusters = 1,
                            .models = {},
+                           .encoders = {},
                            .files = {},
                            .metrics = {},
                            .data = {}};
@@ -194,6 +197,23 @@ absl::Status Snapshot::MakeRankers() {
     if (!ranker.ok()) return ranker.status();
     if (absl::Status s = CheckShape(manifest_, model, (*ranker)->shape()); !s.ok()) return s;
     rankers_.push_back(*std::move(ranker));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Snapshot::MakeEncoders() {
+  for (const Manifest::Encoder& entry : manifest_.encoders) {
+    const absl::StatusOr<const SafetensorsFile*> file = OpenTensors(entry.file);
+    if (!file.ok()) return file.status();
+    auto encoder = MakeEncoder(entry, **file, trained_vectors());
+    if (!encoder.ok()) return encoder.status();
+    const size_t clusters = (*encoder)->shape().clusters;
+    if (clusters > 0 && clusters != manifest_.item_clusters) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: encoder \"{}\" has {} item clusters; the manifest has {}", entry.file,
+                      entry.name, clusters, manifest_.item_clusters));
+    }
+    encoders_.push_back(*std::move(encoder));
   }
   return absl::OkStatus();
 }

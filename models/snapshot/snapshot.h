@@ -21,19 +21,21 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/encoder.h"
+#include "models/encoders/fold_in.h"
 #include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 #include "models/ranker.h"
 
 namespace groundswell {
 
-// What serves: the manifest, the matrices, and one ranker per model. Immutable; use from any
-// thread.
+// What serves: the manifest, the matrices, one ranker per model, and the encoders. Immutable; use
+// from any thread.
 class Snapshot {
  public:
   // Checks every tensor (presence, dtype, shape, finiteness, cluster ranges) and builds the
-  // rankers. Needs the manifest, embeddings, clusters and model files; users, items and graph are
-  // not read.
+  // rankers and encoders. Needs the manifest, embeddings, clusters and their files; users, items
+  // and graph are not read.
   static absl::StatusOr<std::shared_ptr<const Snapshot>> Create(const SnapshotFiles& files);
 
   // What a server without a model serves: no users, items, vectors or rankers, and one cluster that
@@ -66,6 +68,12 @@ class Snapshot {
   const Ranker* FindRanker(std::string_view name) const;
   std::span<const std::unique_ptr<Ranker>> rankers() const { return rankers_; }
 
+  // In the manifest's order.
+  std::span<const std::unique_ptr<Encoder>> encoders() const { return encoders_; }
+  TrainedVectors trained_vectors() const {
+    return {manifest_.embedding_dim, user_embeddings_, item_embeddings_};
+  }
+
  private:
   Snapshot() = default;
   absl::StatusOr<const SafetensorsFile*> OpenTensors(const std::string& name);
@@ -73,6 +81,7 @@ class Snapshot {
   absl::Status ReadEmbeddings();
   absl::Status ReadClusterTensors();
   absl::Status MakeRankers();
+  absl::Status MakeEncoders();
 
   Manifest manifest_;
   bool is_empty_ = false;
@@ -88,6 +97,7 @@ class Snapshot {
   std::vector<uint32_t> user_clusters_;
   std::vector<uint32_t> item_clusters_;
   std::vector<std::unique_ptr<Ranker>> rankers_;
+  std::vector<std::unique_ptr<Encoder>> encoders_;
 };
 
 }  // namespace groundswell

@@ -25,6 +25,17 @@ json Good() {
              {"kind", "macgnn"},
              {"file", "m.safetensors"},
              {"options", {{"tau", "1.9"}}}}}},
+          {"encoders",
+           {{{"name", "users"},
+             {"side", "user"},
+             {"kind", "als"},
+             {"file", "m.safetensors"},
+             {"options", {{"alpha", "40"}}}},
+            {{"name", "items"},
+             {"side", "item"},
+             {"kind", "als"},
+             {"file", "m.safetensors"},
+             {"options", json::object()}}}},
           {"files", {{"m.safetensors", {{"sha256", std::string(64, 'a')}, {"bytes", 7}}}}},
           {"metrics", {{"heldout.auc", 0.5}}},
           {"data", {{"license", "CC BY 4.0"}}}};
@@ -48,7 +59,7 @@ TEST(ManifestTest, WhatIsNotAnObjectIsRefused) {
 TEST(ManifestTest, EveryRequiredKeyIsMissed) {
   const json good = Good();
   for (const auto& [key, value] : good.items()) {
-    if (key == "data") continue;
+    if (key == "data" || key == "encoders") continue;
     json manifest = Good();
     manifest.erase(key);
     const absl::Status status = ParseManifest(manifest.dump()).status();
@@ -75,6 +86,15 @@ TEST(ManifestTest, BadValuesAreNamed) {
   ExpectManifestRefused("/models/0/options", json::array(), "options");
   ExpectManifestRefused("/models/0/options/tau", 1.9, "tau");
   ExpectManifestRefused("/models/0/kindness", "x", "kindness");
+  ExpectManifestRefused("/encoders", 1, "encoders");
+  ExpectManifestRefused("/encoders", json(std::vector<int>(17)), "at most 16");
+  ExpectManifestRefused("/encoders/0/side", "both", "encoders[0].side");
+  ExpectManifestRefused("/encoders/0/side", 1, "encoders[0].side");
+  ExpectManifestRefused("/encoders/1/file", "other.safetensors", "other.safetensors");
+  ExpectManifestRefused("/encoders/1/options", json::array(), "encoders[1].options");
+  ExpectManifestRefused("/encoders/0/options/alpha", 40, "alpha");
+  ExpectManifestRefused("/encoders/0/kindness", "x", "kindness");
+  ExpectManifestRefused("/encoders/1/name", "users", "two encoders are named");
   ExpectManifestRefused("/files/m.safetensors/sha256", "abc", "sha256");
   ExpectManifestRefused("/files/m.safetensors/bytes", -1, "bytes");
   ExpectManifestRefused("/metrics/heldout.auc", "high", "heldout.auc");
@@ -101,6 +121,11 @@ TEST(ManifestTest, AGoodOneIsRead) {
   EXPECT_EQ(manifest->FullVersion(), "n@v");
   EXPECT_EQ(manifest->create_time_us, 1'321'015'800'000'000);
   EXPECT_EQ(manifest->models[0].options.at("tau"), "1.9");
+  ASSERT_EQ(manifest->encoders.size(), 2u);
+  EXPECT_EQ(manifest->encoders[0].side, EncoderSide::kUser);
+  EXPECT_EQ(manifest->encoders[0].options.at("alpha"), "40");
+  EXPECT_EQ(manifest->encoders[1].side, EncoderSide::kItem);
+  EXPECT_EQ(manifest->encoders[1].name, "items");
   EXPECT_EQ(manifest->files.at("m.safetensors").bytes, 7u);
   EXPECT_EQ(manifest->metrics.at("heldout.auc"), 0.5);
   EXPECT_EQ(manifest->data.at("license"), "CC BY 4.0");

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "models/files/manifest.h"
+#include "models/snapshot/examples.h"
+#include "tests/support/encoder_fixture.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -74,6 +76,64 @@ TEST_F(SnapshotTest, AModelOfAnUnknownKindIsRefused) {
                                   {"file", "embeddings.safetensors"},
                                   {"options", nlohmann::json::object()}}};
   ExpectRefused("crystal-ball");
+}
+
+nlohmann::ordered_json EncodersOfEveryKind(SnapshotFixture& fixture) {
+  nlohmann::ordered_json encoders = nlohmann::json::array();
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    encoders.push_back({{"name", encoder.entry.name},
+                        {"side", encoder.entry.side == EncoderSide::kUser ? "user" : "item"},
+                        {"kind", encoder.entry.kind},
+                        {"file", encoder.entry.file},
+                        {"options", encoder.entry.options}});
+    // Two are of the snapshot itself.
+    if (encoder.entry.kind == "mixture" || encoder.entry.kind == "newest") continue;
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : encoder.tensors) {
+      writer.Add(name, tensor.shape, tensor.values);
+    }
+    fixture.WriteFile(encoder.entry.file, std::string(writer.Bytes()->text()));
+  }
+  return encoders;
+}
+
+TEST_F(SnapshotTest, EncodersOfEveryKindAreLoadedAndProvedByTheirExamples) {
+  fixture_.manifest["encoders"] = EncodersOfEveryKind(fixture_);
+  fixture_.WriteManifest();
+  const auto unproved = Load();
+  ASSERT_TRUE(unproved.ok()) << unproved.status();
+  ASSERT_EQ((*unproved)->encoders().size(), FixtureEncoders().size());
+  auto agreement = CheckExamples(**unproved, *ReadSnapshotDirectory(directory_.path()));
+  ASSERT_TRUE(agreement.ok()) << agreement.status();
+  EXPECT_NE(Describe(*agreement).find("encoders unproved"), std::string::npos);
+
+  EncoderExampleTensors examples;
+  for (const FixtureEncoder& encoder : FixtureEncoders()) AddEncoderExamples(encoder, examples);
+  fixture_.WriteFile(kEncoderExamplesFile, std::string(examples.Bytes()->text()));
+  fixture_.WriteManifest();
+  agreement = CheckExamples(**Load(), *ReadSnapshotDirectory(directory_.path()));
+  ASSERT_TRUE(agreement.ok()) << agreement.status();
+  EXPECT_EQ(agreement->encoders.size(), FixtureEncoders().size());
+
+  examples.floats["als.vector"].values[1] += 0.01f;
+  fixture_.WriteFile(kEncoderExamplesFile, std::string(examples.Bytes()->text()));
+  fixture_.WriteManifest();
+  agreement = CheckExamples(**Load(), *ReadSnapshotDirectory(directory_.path()));
+  EXPECT_NE(std::string(agreement.status().message()).find("encoder \"als\" gives target 0"),
+            std::string::npos)
+      << agreement.status();
+}
+
+TEST_F(SnapshotTest, AnEncoderHasTheManifestsClusters) {
+  SafetensorsWriter writer;
+  writer.Add("item_centroids", {2, 2}, std::vector<float>{1, 0, 0, 1});
+  fixture_.WriteFile("two.safetensors", std::string(writer.Bytes()->text()));
+  fixture_.manifest["encoders"] = {{{"name", "m"},
+                                    {"side", "user"},
+                                    {"kind", "mixture"},
+                                    {"file", "two.safetensors"},
+                                    {"options", {{"clusters_max", "2"}}}}};
+  ExpectRefused("has 2 item clusters; the manifest has 3");
 }
 
 TEST_F(SnapshotTest, UsersAndItemsAreChecked) {

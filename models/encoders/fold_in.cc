@@ -1,0 +1,77 @@
+#include "models/encoders/fold_in.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "models/embedding_range.h"
+
+namespace groundswell {
+namespace {
+
+double EuclideanLength(std::span<const float> vector) {
+  double squares = 0;
+  for (const float number : vector) squares += double{number} * double{number};
+  return std::sqrt(squares);
+}
+
+// Whether a search can use it; it is 0 otherwise.
+bool KeepIfUsable(std::span<float> vector) {
+  const bool is_in_range = std::all_of(vector.begin(), vector.end(), IsEmbeddingNumber);
+  if (!is_in_range) std::fill(vector.begin(), vector.end(), 0.0f);
+  return std::any_of(vector.begin(), vector.end(), [](float number) { return number != 0; });
+}
+
+}  // namespace
+
+void FoldIn::Encode(const EncoderInput& input, EncoderScratch& scratch, std::span<float> out,
+                    std::span<bool> known) const {
+  std::fill(out.begin(), out.end(), 0.0f);
+  const EncoderShape shape = this->shape();
+  for (size_t t = 0; t < input.targets; ++t) {
+    EncoderTarget target;
+    if (shape.target_rows > 0 && input.row[t] < shape.target_rows) target.row = input.row[t];
+    if (shape.neighbors > 0) {
+      target.begin = input.neighbors.begin[t];
+      target.degree = input.neighbors.begin[t + 1] - target.begin;
+      target.end = target.begin + std::min(target.degree, shape.neighbors);
+    }
+    if (shape.clusters > 0) {
+      target.clusters = input.clusters.subspan(t * shape.clusters, shape.clusters);
+    }
+    const std::span<float> vector = out.subspan(t * dim_, dim_);
+    EncodeTarget(input, target, scratch, vector);
+    if (length_of_new_ > 0 && target.row == kNoRow) {
+      const double length = EuclideanLength(vector);
+      for (float& number : vector) {
+        number = length > 0 ? static_cast<float>(number * (length_of_new_ / length)) : 0;
+      }
+    }
+    known[t] = KeepIfUsable(vector);
+  }
+}
+
+absl::Status RequireUserSide(const Manifest::Encoder& encoder, std::string_view kind) {
+  if (encoder.side == EncoderSide::kUser) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "manifest.json: encoder \"{}\" is of kind {}, which makes vectors of users alone; "
+      "its \"side\" must be \"user\"",
+      encoder.name, kind));
+}
+
+float ReadLengthOfNew(OptionReader& option, EncoderSide side, const TrainedVectors& trained) {
+  if (side == EncoderSide::kUser || option.Choice("length", {"none", "median"}) == 0) return 0;
+  std::vector<float> lengths;
+  for (size_t begin = 0; begin < trained.items.size(); begin += trained.dim) {
+    lengths.push_back(
+        static_cast<float>(EuclideanLength(trained.items.subspan(begin, trained.dim))));
+  }
+  if (lengths.empty()) return 0;
+  const auto middle = lengths.begin() + static_cast<ptrdiff_t>(lengths.size() / 2);
+  std::nth_element(lengths.begin(), middle, lengths.end());
+  return *middle;
+}
+
+}  // namespace groundswell

@@ -1,0 +1,297 @@
+// The fold-ins, by whatever sets of vectors their folders hold: DIR/KIND has PART.cases.safetensors
+// and PART.weights.safetensors, or both without a part, with the options in the metadata. What the
+// snapshot has beside the vectors' weights (contexts, scales, Gram matrices) is made here, as a
+// trainer makes it, and compared with the vectors where they hold it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "models/encoders/mixture_encoder.h"
+#include "models/math/elementwise.h"
+#include "models/snapshot/encoder_examples.h"
+#include "models/snapshot/encoder_registry.h"
+#include "tests/golden/golden_directory.h"
+#include "tests/support/encoder_oracle.h"
+#include "tests/support/golden_vectors.h"
+#include "tests/support/safetensors_writer.h"
+
+namespace groundswell {
+namespace {
+
+// Of the implementation in tests/support, which is in double as well.
+constexpr double kEncoderStageTolerance = 1e-9;
+
+std::vector<float> Rounded(const OracleTable& table) {
+  std::vector<float> values;
+  for (const OracleVector& row : table) values.insert(values.end(), row.begin(), row.end());
+  return values;
+}
+
+void ExpectClose(std::span<const float> actual, const std::vector<double>& expected,
+                 double tolerance, const std::string& what) {
+  ASSERT_EQ(actual.size(), expected.size()) << what;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], tolerance * (1 + std::abs(expected[i])))
+        << what << ", element " << i;
+  }
+}
+
+void ExpectTable(const OracleTable& table, const SafetensorsFile& cases, const std::string& name) {
+  const std::vector<double> expected = GoldenDoubles(cases, name);
+  size_t i = 0;
+  for (const OracleVector& row : table) {
+    for (const double number : row) {
+      ASSERT_LT(i, expected.size()) << name;
+      ASSERT_NEAR(number, expected[i], kEncoderStageTolerance * (1 + std::abs(expected[i])))
+          << name << ", element " << i;
+      ++i;
+    }
+  }
+  ASSERT_EQ(i, expected.size()) << name;
+}
+
+class EncoderGoldenTest : public testing::Test {
+ protected:
+  // "" or "PART." of each set of a kind.
+  static std::set<std::string> Parts(const std::string& kind) {
+    constexpr std::string_view kCases = "cases.safetensors";
+    std::set<std::string> parts;
+    const std::string directory = golden_directory + "/" + kind;
+    for (const auto& file : std::filesystem::directory_iterator(directory)) {
+      const std::string name = file.path().filename();
+      if (name.ends_with(kCases)) parts.insert(name.substr(0, name.size() - kCases.size()));
+    }
+    if (parts.empty()) throw std::runtime_error("no cases.safetensors in " + directory);
+    return parts;
+  }
+
+  void Open(const std::string& kind, const std::string& part) {
+    const std::string directory = golden_directory + "/" + kind;
+    cases_ = std::make_unique<SafetensorsFile>(OpenGolden(directory, part + "cases.safetensors"));
+    weights_ =
+        std::make_unique<SafetensorsFile>(OpenGolden(directory, part + "weights.safetensors"));
+    options_ = cases_->metadata();
+  }
+
+  OracleTable Weight(const std::string& name) const {
+    const Tensor& tensor = weights_->tensors().at(name);
+    return TableOf(GoldenDoubles(*weights_, name), tensor.shape.back());
+  }
+
+  OracleGraph Graph(size_t items) const {
+    const auto begin = GoldenIntegers<size_t>(*cases_, "in.user_begin");
+    const auto item = GoldenIntegers<uint32_t>(*cases_, "in.item");
+    std::vector<std::vector<uint32_t>> lists;
+    for (size_t user = 0; user + 1 < begin.size(); ++user) {
+      lists.emplace_back(item.begin() + static_cast<ptrdiff_t>(begin[user]),
+                         item.begin() + static_cast<ptrdiff_t>(begin[user + 1]));
+    }
+    return GraphOfLists(std::move(lists), items);
+  }
+
+  // The vectors that a snapshot would hold.
+  void SetTrained(const OracleTable& users, const OracleTable& items) {
+    users_ = Rounded(users);
+    items_ = Rounded(items);
+    const size_t dim = items[0].size();
+    trained_ = {.dim = dim, .users = users_, .items = items_};
+  }
+
+  // Encodes the cases as an import does, and compares. The encoder is kept.
+  void ExpectEncoded(const std::string& kind, EncoderSide side, const SafetensorsFile& file) {
+    auto encoder = MakeEncoder(
+        {.name = "e", .side = side, .kind = kind, .file = file.name(), .options = options_}, file,
+        trained_);
+    ASSERT_TRUE(encoder.ok()) << encoder.status();
+    const auto examples = ReadEncoderExamples(*cases_, "", **encoder, trained_);
+    ASSERT_TRUE(examples.ok()) << examples.status();
+    std::vector<float> out(examples->targets * trained_.dim);
+    const std::unique_ptr<bool[]> known(new bool[examples->targets]);
+    const auto scratch = (*encoder)->NewScratch();
+    (*encoder)->Encode(examples->Input(), *scratch, out, std::span(known.get(), examples->targets));
+    const std::string name = side == EncoderSide::kUser ? "user" : "item";
+    const bool is_folded = cases_->tensors().contains("fold." + name);
+    ExpectClose(out, GoldenDoubles(*cases_, is_folded ? "fold." + name : "vector"),
+                kGoldenTolerance, name);
+    for (size_t t = 0; t < examples->known.size(); ++t) {
+      ASSERT_EQ(known[t], examples->known[t] == 1) << "target " << t;
+    }
+    fmt::print("{}: {} {} vectors of {} numbers agree\n", file.name(), examples->targets, name,
+               trained_.dim);
+  }
+
+  // Rows with their training edges have their trained vectors.
+  void ExpectSomeAreTrained(EncoderSide side) {
+    const std::string name = side == EncoderSide::kUser ? "user" : "item";
+    const auto rows = GoldenIntegers<int64_t>(*cases_, "in.fold." + name + ".row");
+    const std::vector<double> folded = GoldenDoubles(*cases_, "fold." + name);
+    const std::vector<double> trained = GoldenDoubles(*cases_, name);
+    const size_t dim = trained_.dim;
+    for (size_t t = 0; t < rows.size(); t += 5) {
+      for (size_t k = 0; k < dim; ++k) {
+        ASSERT_NEAR(folded[t * dim + k], trained[static_cast<size_t>(rows[t]) * dim + k], 1e-9);
+      }
+    }
+  }
+
+  std::unique_ptr<SafetensorsFile> cases_, weights_;
+  std::map<std::string, std::string> options_;
+  std::vector<float> users_, items_;
+  TrainedVectors trained_;
+};
+
+std::vector<double> NumbersOf(const std::string& text) {
+  std::vector<double> numbers;
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    numbers.push_back(std::stod(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return numbers;
+}
+
+TEST_F(EncoderGoldenTest, LinearAgrees) {
+  for (const std::string& part : Parts("linear")) {
+    SCOPED_TRACE(part);
+    Open("linear", part);
+    const OracleLayer base{.user = Weight("user_base"), .item = Weight("item_base")};
+    const LinearOracle oracle(std::stod(options_.at("r")), NumbersOf(options_.at("alpha")), base,
+                              Graph(base.item.size()));
+    SetTrained(oracle.Final(EncoderSide::kUser), oracle.Final(EncoderSide::kItem));
+    SafetensorsWriter writer;
+    for (const EncoderSide side : {EncoderSide::kUser, EncoderSide::kItem}) {
+      const std::string name = side == EncoderSide::kUser ? "user" : "item";
+      const std::vector<size_t> shape{base.Of(side).size(), trained_.dim};
+      for (size_t layer = 1; layer < oracle.layers.size(); ++layer) {
+        ExpectTable(oracle.layers[layer].Of(side), *cases_,
+                    fmt::format("layer.{}.{}", layer, name));
+      }
+      ExpectTable(oracle.Final(side), *cases_, name);
+      ExpectTable(oracle.Context(side), *cases_, name + "_context");
+      writer.Add(name + "_base", shape, Rounded(base.Of(side)));
+      writer.Add(name + "_context", shape, Rounded(oracle.Context(side)));
+    }
+    const auto file = *SafetensorsFile::Parse("linear/" + part, writer.Bytes());
+    for (const EncoderSide side : {EncoderSide::kUser, EncoderSide::kItem}) {
+      ExpectEncoded("linear", side, file);
+      ExpectSomeAreTrained(side);
+    }
+  }
+}
+
+TEST_F(EncoderGoldenTest, NgcfAgrees) {
+  for (const std::string& part : Parts("ngcf")) {
+    SCOPED_TRACE(part);
+    Open("ngcf", part);
+    NgcfOracle oracle{
+        .is_authors = options_.at("variant") == "authors",
+        .adjacency = options_.at("adjacency"),
+        .slope = std::stod(options_.at("slope")),
+        .weights = {},
+        .layers = {{.user = Weight("user_embed.weight"), .item = Weight("item_embed.weight")}}};
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : weights_->tensors()) {
+      if (!name.starts_with("layers.")) continue;
+      const std::vector<double> values = GoldenDoubles(*weights_, name);
+      writer.Add(name, tensor.shape, std::vector<float>(values.begin(), values.end()));
+    }
+    for (size_t l = 0; weights_->tensors().contains(fmt::format("layers.{}.W1.weight", l)); ++l) {
+      const auto of = [&](const char* what) {
+        return Weight(fmt::format("layers.{}.{}", l, what));
+      };
+      oracle.weights.push_back({.w1 = of("W1.weight"), .w2 = of("W2.weight"), .b1 = {}, .b2 = {}});
+      if (!oracle.is_authors) continue;
+      oracle.weights.back().b1 = of("W1.bias")[0];
+      oracle.weights.back().b2 = of("W2.bias")[0];
+    }
+    oracle.Propagate(Graph(oracle.layers[0].item.size()));
+    SetTrained(oracle.Final(EncoderSide::kUser), oracle.Final(EncoderSide::kItem));
+    for (const EncoderSide side : {EncoderSide::kUser, EncoderSide::kItem}) {
+      const std::string name = side == EncoderSide::kUser ? "user" : "item";
+      for (size_t layer = 1; layer < oracle.layers.size(); ++layer) {
+        ExpectTable(oracle.layers[layer].Of(side), *cases_,
+                    fmt::format("layer.{}.{}", layer, name));
+      }
+      ExpectTable(oracle.Final(side), *cases_, name);
+      if (!oracle.is_authors) continue;
+      const OracleTable scales = oracle.Scales(side);
+      writer.Add(name + "_scale", {scales.size(), oracle.weights.size()}, Rounded(scales));
+    }
+    const auto file = *SafetensorsFile::Parse("ngcf/" + part, writer.Bytes());
+    for (const EncoderSide side : {EncoderSide::kUser, EncoderSide::kItem}) {
+      ExpectEncoded("ngcf", side, file);
+      ExpectSomeAreTrained(side);
+    }
+  }
+}
+
+TEST_F(EncoderGoldenTest, AlsAgrees) {
+  for (const std::string& part : Parts("als")) {
+    SCOPED_TRACE(part);
+    Open("als", part);
+    const AlsOracle oracle{.vectors = Weight("item")};
+    SetTrained({}, oracle.vectors);
+    const OracleTable gram = oracle.Gram();
+    ExpectTable(gram, *cases_, "gram");
+    std::vector<double> values;
+    for (const OracleVector& row : gram) values.insert(values.end(), row.begin(), row.end());
+    SafetensorsWriter writer;
+    writer.Add("item_gram", {trained_.dim, trained_.dim}, values);
+    ExpectEncoded("als", EncoderSide::kUser,
+                  *SafetensorsFile::Parse("als/" + part, writer.Bytes()));
+  }
+}
+
+TEST_F(EncoderGoldenTest, TwhinAgrees) {
+  for (const std::string& part : Parts("twhin")) {
+    SCOPED_TRACE(part);
+    Open("twhin", part);
+    SetTrained(Weight("user"), Weight("item"));
+    ExpectEncoded("mixture", EncoderSide::kUser, *weights_);
+    const auto encoder = *MakeEncoder({.name = "e",
+                                       .side = EncoderSide::kUser,
+                                       .kind = "mixture",
+                                       .file = "f",
+                                       .options = options_},
+                                      *weights_, trained_);
+    MixtureScratch scratch(encoder->shape().clusters);
+    const std::vector<double> mixture = GoldenDoubles(*cases_, "mixture");
+    const auto counts = GoldenIntegers<int64_t>(*cases_, "in.h1");
+    const size_t clusters = encoder->shape().clusters;
+    std::vector<float> vector(trained_.dim);
+    bool known = false;
+    for (size_t t = 0; t * clusters < counts.size(); ++t) {
+      encoder->Encode({.targets = 1, .clusters = std::span(counts).subspan(t * clusters, clusters)},
+                      scratch, vector, std::span(&known, 1));
+      for (size_t c = 0; c < clusters; ++c) {
+        ASSERT_NEAR(scratch.share[c], mixture[t * clusters + c], kGoldenTolerance) << t;
+      }
+    }
+    // Exported with the relation that is served, inner products are the trained scores.
+    const OracleTable users = Weight("user"), relations = Weight("relation");
+    const auto source = GoldenIntegers<size_t>(*cases_, "in.source");
+    const auto relation = GoldenIntegers<size_t>(*cases_, "in.relation");
+    const auto target = GoldenIntegers<size_t>(*cases_, "in.target");
+    const std::vector<double> score = GoldenDoubles(*cases_, "score");
+    for (size_t i = 0; i < score.size(); ++i) {
+      std::vector<float> exported;
+      for (size_t k = 0; k < trained_.dim; ++k) {
+        exported.push_back(static_cast<float>(users[source[i]][k] + relations[relation[i]][k]));
+      }
+      ASSERT_NEAR(Dot(exported, VectorRow(trained_.items, trained_.dim, target[i])), score[i],
+                  kGoldenTolerance * (1 + std::abs(score[i])));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace groundswell

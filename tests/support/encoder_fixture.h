@@ -1,0 +1,130 @@
+// A small encoder of every kind, for the snapshot of snapshot_fixture.h: three users, four items,
+// vectors of two numbers, three item clusters. And examples that it passes.
+#ifndef GROUNDSWELL_TESTS_SUPPORT_ENCODER_FIXTURE_H_
+#define GROUNDSWELL_TESTS_SUPPORT_ENCODER_FIXTURE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/snapshot/encoder_examples.h"
+#include "models/snapshot/encoder_registry.h"
+#include "tests/support/checkpoint_fixture.h"
+#include "tests/support/safetensors_writer.h"
+
+namespace groundswell {
+
+struct FixtureEncoder {
+  Manifest::Encoder entry;
+  CheckpointTensors tensors;
+
+  SafetensorsFile File() const {
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : tensors) writer.Add(name, tensor.shape, tensor.values);
+    return *SafetensorsFile::Parse(entry.file, writer.Bytes());
+  }
+};
+
+inline TrainedVectors FixtureVectors() {
+  static const std::vector<float> users{1, 0, 0, 1, 1, 1};
+  static const std::vector<float> items{1, 0, 0, 1, -1, 0, 0, -1};
+  return {.dim = 2, .users = users, .items = items};
+}
+
+inline std::vector<FixtureEncoder> FixtureEncoders() {
+  const auto entry = [](const char* name, EncoderSide side, const char* kind, const char* file,
+                        std::map<std::string, std::string> options) {
+    return Manifest::Encoder{
+        .name = name, .side = side, .kind = kind, .file = file, .options = std::move(options)};
+  };
+  constexpr EncoderSide kUser = EncoderSide::kUser, kItem = EncoderSide::kItem;
+  const CheckpointTensors linear{{"user_base", {{3, 2}, {1, 2, 3, 4, 5, 6}}},
+                                 {"item_base", {{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}}},
+                                 {"user_context", {{3, 2}, {1, 1, 2, 2, 3, 3}}},
+                                 {"item_context", {{4, 2}, {1, 0, 0, 1, 2, 0, 0, 2}}}};
+  const CheckpointTensors ngcf{
+      {"layers.0.W1.weight", {{1, 1}, {0.5f}}}, {"layers.0.W2.weight", {{1, 1}, {0.25f}}},
+      {"layers.0.W1.bias", {{1}, {0.125f}}},    {"layers.0.W2.bias", {{1}, {0.375f}}},
+      {"user_scale", {{3, 1}, {1, 2, 3}}},      {"item_scale", {{4, 1}, {1, 2, 3, 4}}}};
+  CheckpointTensors paper{ngcf};
+  for (const char* name : {"layers.0.W1.bias", "layers.0.W2.bias", "user_scale", "item_scale"}) {
+    paper.erase(name);
+  }
+  const CheckpointTensors gram{{"item_gram", {{2, 2}, {2, 0, 0, 2}}}};
+  const std::map<std::string, std::string> of_linear{{"r", "0.5"}, {"alpha", "0.5,0.5"}};
+  return {
+      {entry("als", kUser, "als", "als.safetensors", {{"alpha", "40"}, {"lambda", "0.1"}}), gram},
+      {entry("als-items", kItem, "als", "als-items.safetensors", {{"regularisation", "weighted"}}),
+       {{"user_gram", {{2, 2}, {2, 1, 1, 2}}}}},
+      {entry("linear", kUser, "linear", "linear.safetensors", of_linear), linear},
+      {entry("linear-items", kItem, "linear", "linear.safetensors", of_linear), linear},
+      {entry("mixture", kUser, "mixture", "clusters.safetensors", {{"clusters_max", "2"}}),
+       {{"item_centroids", {{3, 2}, {1, 0, 0, 1, -1, 0}}}}},
+      {entry("newest", kUser, "newest", "embeddings.safetensors", {{"half", "3"}}),
+       {{"item", {{4, 2}, {1, 0, 0, 1, -1, 0, 0, -1}}}}},
+      {entry("ngcf", kUser, "ngcf", "ngcf.safetensors", {}), ngcf},
+      {entry("ngcf-paper", kItem, "ngcf", "paper.safetensors", {{"variant", "paper"}}), paper}};
+}
+
+inline std::unique_ptr<Encoder> MakeFixtureEncoder(const FixtureEncoder& encoder) {
+  return *MakeEncoder(encoder.entry, encoder.File(), FixtureVectors());
+}
+
+// What an exporter writes of an encoder: integers and vectors by name.
+struct EncoderExampleTensors {
+  std::map<std::string, std::pair<std::vector<size_t>, std::vector<int64_t>>> integers;
+  std::map<std::string, CheckpointTensor> floats;
+
+  std::shared_ptr<const FileBytes> Bytes() const {
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : integers) writer.Add(name, tensor.first, tensor.second);
+    for (const auto& [name, tensor] : floats) writer.Add(name, tensor.shape, tensor.values);
+    return writer.Bytes();
+  }
+  SafetensorsFile File() const { return *SafetensorsFile::Parse(kEncoderExamplesFile, Bytes()); }
+};
+
+// Adds three targets of the encoder: a trained one with two neighbours, a new one with one, and a
+// new one without any. Their vectors are what the encoder makes of them.
+inline void AddEncoderExamples(const FixtureEncoder& fixture, EncoderExampleTensors& tensors) {
+  const std::unique_ptr<Encoder> encoder = MakeFixtureEncoder(fixture);
+  const EncoderShape shape = encoder->shape();
+  const bool is_user = encoder->side() == EncoderSide::kUser;
+  const std::string prefix = fixture.entry.name + ".";
+  const std::string target = is_user ? "user" : "item", other = is_user ? "item" : "user";
+  const std::string fold = prefix + "in.fold." + target;
+  std::string expected = prefix + "vector";
+  const auto add = [&](const std::string& name, std::vector<int64_t> values) {
+    const size_t count = values.size();
+    tensors.integers[name] = {{count}, std::move(values)};
+  };
+  if (shape.clusters > 0) {
+    tensors.integers[prefix + "in.h1"] = {{3, 3}, {5, 1, 2, 0, 7, 0, 0, 0, 0}};
+  } else if (shape.degrees) {
+    add(fold + ".row", {0, -1, -1});
+    add(fold + ".begin", {0, 2, 3, 3});
+    add(fold + ".neighbor", {2, 0, 1});
+    add(fold + ".neighbor_degree", {3, 1, 4});
+    expected = prefix + "fold." + target;
+  } else {
+    add(prefix + "in." + other, {2, 0, 1});
+    if (shape.counts) {
+      add(prefix + "in.count", {3, 1, 4});
+      add(prefix + "in." + target + "_begin", {0, 2, 3, 3});
+    } else {
+      add(prefix + "in.length", {2, 1, 0});
+    }
+  }
+  // Read back without the vectors, which are what is sought.
+  tensors.floats[expected] = {{3, 2}, std::vector<float>(6)};
+  const auto examples = *ReadEncoderExamples(tensors.File(), prefix, *encoder, FixtureVectors());
+  bool known[3] = {};
+  const auto scratch = encoder->NewScratch();
+  encoder->Encode(examples.Input(), *scratch, tensors.floats[expected].values, known);
+  add(prefix + "known", {known[0], known[1], known[2]});
+}
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_TESTS_SUPPORT_ENCODER_FIXTURE_H_

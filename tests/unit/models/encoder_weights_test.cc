@@ -1,0 +1,234 @@
+// What every encoder's file and options must be: each tensor missing, of another shape or not
+// finite, and each option out of its range, is refused with its name and what would be right.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/support/encoder_fixture.h"
+
+namespace groundswell {
+namespace {
+
+using testing::HasSubstr;
+
+absl::Status LoadEncoder(const FixtureEncoder& encoder) {
+  return MakeEncoder(encoder.entry, encoder.File(), FixtureVectors()).status();
+}
+
+void ExpectEncoderRefused(const FixtureEncoder& encoder, const std::vector<std::string>& says) {
+  const absl::Status status = LoadEncoder(encoder);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << encoder.entry.name;
+  for (const std::string& what : says) {
+    EXPECT_THAT(std::string(status.message()), HasSubstr(what)) << encoder.entry.name;
+  }
+}
+
+FixtureEncoder EncoderNamed(const std::string& name) {
+  for (FixtureEncoder& encoder : FixtureEncoders()) {
+    if (encoder.entry.name == name) return encoder;
+  }
+  throw std::logic_error("no encoder " + name);
+}
+
+// Of newest nothing is read, of linear the other side's tables only if they are there.
+bool IsNeeded(const FixtureEncoder& encoder, const std::string& tensor) {
+  if (encoder.entry.kind == "newest") return false;
+  if (encoder.entry.kind != "linear") return true;
+  return tensor == (encoder.entry.side == EncoderSide::kUser ? "item_context" : "user_context");
+}
+
+TEST(EncoderWeightsTest, GoodOnesAreLoaded) {
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    EXPECT_TRUE(LoadEncoder(encoder).ok()) << LoadEncoder(encoder);
+  }
+}
+
+TEST(EncoderWeightsTest, EveryTensorIsMissed) {
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    for (const auto& [name, tensor] : encoder.tensors) {
+      if (!IsNeeded(encoder, name)) continue;
+      FixtureEncoder without = encoder;
+      without.tensors.erase(name);
+      ExpectEncoderRefused(without, {encoder.entry.file, name});
+    }
+  }
+}
+
+TEST(EncoderWeightsTest, EveryTensorOfAnotherShapeIsNamed) {
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    if (encoder.entry.kind == "newest") continue;
+    for (const auto& [name, tensor] : encoder.tensors) {
+      FixtureEncoder wider = encoder;
+      CheckpointTensor& of = wider.tensors[name];
+      of.shape.back() += 1;
+      of.values.resize(of.shape.size() == 1 ? of.shape[0] : of.shape[0] * of.shape[1], 1);
+      // The first layer's width is only found wrong where it meets the others.
+      ExpectEncoderRefused(wider, {name.starts_with("layers.0.W1.w") ? "layers.0.W" : name});
+    }
+  }
+}
+
+TEST(EncoderWeightsTest, EveryNumberThatIsNotFiniteIsNamed) {
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    if (encoder.entry.kind == "newest") continue;
+    for (const auto& [name, tensor] : encoder.tensors) {
+      for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+        FixtureEncoder spoiled = encoder;
+        spoiled.tensors[name].values.back() = bad;
+        ExpectEncoderRefused(spoiled, {name});
+      }
+    }
+  }
+}
+
+TEST(EncoderWeightsTest, ATensorThatNobodyReadsIsNamed) {
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    // These share a file with others.
+    if (encoder.entry.kind == "newest" || encoder.entry.kind == "mixture") continue;
+    FixtureEncoder more = encoder;
+    more.tensors["user_bases"] = {{1}, {1}};
+    ExpectEncoderRefused(more, {"user_bases"});
+  }
+}
+
+TEST(EncoderWeightsTest, EveryOptionOutOfItsRangeIsNamed) {
+  const auto expect = [](const std::string& encoder, const std::string& option,
+                         const std::string& value, const std::string& remedy) {
+    FixtureEncoder spoiled = EncoderNamed(encoder);
+    spoiled.entry.options[option] = value;
+    ExpectEncoderRefused(spoiled, {"\"" + option + "\"", value, remedy});
+  };
+  for (const FixtureEncoder& encoder : FixtureEncoders()) {
+    expect(encoder.entry.name, "surprise", "1", "absent");
+  }
+  expect("linear", "r", "1.5", "from 0 to 1");
+  expect("linear", "alpha", "0.5,", "such as \"0.5,0.5\"");
+  expect("linear", "alpha", "nan", "such as \"0.5,0.5\"");
+  // Of items alone.
+  expect("linear", "length", "median", "absent");
+  expect("linear-items", "length", "longest", "median");
+  expect("als", "alpha", "-1", "from 0");
+  expect("als", "lambda", "0", "from 1e-09");
+  expect("als", "regularisation", "strong", "weighted");
+  expect("als", "neighbors", "0", "from 1");
+  expect("newest", "half", "0", "from 0.001");
+  expect("newest", "neighbors", "-3", "from 1");
+  expect("mixture", "clusters_max", "0", "from 1");
+  expect("ngcf", "variant", "code", "paper");
+  expect("ngcf", "adjacency", "symmetric", "mean");
+  expect("ngcf-paper", "adjacency", "norm", "symmetric");
+  expect("ngcf", "slope", "2", "from 0 to 1");
+}
+
+TEST(EncoderWeightsTest, OptionsThatMustBeThereAreMissed) {
+  FixtureEncoder linear = EncoderNamed("linear");
+  linear.entry.options.erase("alpha");
+  ExpectEncoderRefused(linear, {"\"alpha\"", "absent", "between commas"});
+  FixtureEncoder mixture = EncoderNamed("mixture");
+  mixture.entry.options.clear();
+  ExpectEncoderRefused(mixture, {"\"clusters_max\"", "absent"});
+}
+
+TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
+  for (const char* name : {"mixture", "newest"}) {
+    FixtureEncoder encoder = EncoderNamed(name);
+    encoder.entry.side = EncoderSide::kItem;
+    ExpectEncoderRefused(encoder, {"\"side\" must be \"user\""});
+  }
+}
+
+TEST(EncoderWeightsTest, AnUnknownKindIsRefusedWithThoseThereAre) {
+  FixtureEncoder encoder = EncoderNamed("als");
+  encoder.entry.kind = "crystal-ball";
+  ExpectEncoderRefused(encoder, {"crystal-ball", "als, linear"});
+}
+
+TEST(EncoderWeightsTest, NewestReadsTheSnapshotsOwnVectors) {
+  FixtureEncoder encoder = EncoderNamed("newest");
+  encoder.entry.file = "other.safetensors";
+  ExpectEncoderRefused(encoder, {"other.safetensors", "must be embeddings.safetensors"});
+}
+
+TEST(EncoderWeightsTest, WhatIsNoGramMatrixIsRefused) {
+  FixtureEncoder encoder = EncoderNamed("als");
+  encoder.tensors["item_gram"].values = {1, 2, 2, 1};
+  ExpectEncoderRefused(encoder, {"item_gram", "not positive definite"});
+  encoder.tensors["item_gram"].values = {1, 0.5f, 0.25f, 1};
+  ExpectEncoderRefused(encoder, {"item_gram", "symmetric"});
+}
+
+TEST(EncoderWeightsTest, NgcfsLayersMakeUpTheVector) {
+  FixtureEncoder encoder = EncoderNamed("ngcf-paper");
+  encoder.tensors["layers.1.W1.weight"] = {{1, 1}, {1}};
+  encoder.tensors["layers.1.W2.weight"] = {{1, 1}, {1}};
+  ExpectEncoderRefused(encoder, {"3 numbers together", "have 2"});
+}
+
+// The F64 of an exporter is not rounded on the way.
+TEST(EncoderWeightsTest, AGramMatrixKeepsItsDigits) {
+  const FixtureEncoder encoder = EncoderNamed("als");
+  SafetensorsWriter writer;
+  writer.Add("item_gram", {2, 2}, std::vector<double>{1 + 1e-9, 1, 1, 1});
+  FixtureEncoder exact = encoder;
+  exact.entry.options["lambda"] = "1e-9";
+  const SafetensorsFile file = *SafetensorsFile::Parse("als.safetensors", writer.Bytes());
+  const auto loaded = MakeEncoder(exact.entry, file, FixtureVectors());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  // Of the rounded matrix the determinant is 2e-9, of this one 3e-9: (G + lambda I)^-1 (1, 0).
+  const std::vector<float> item{1e-12f, 0};
+  const std::vector<std::span<const float>> vectors{item};
+  const std::vector<uint64_t> begin{0, 1};
+  const std::vector<int64_t> count{1};
+  std::vector<float> out(2);
+  bool known = false;
+  const auto scratch = (*loaded)->NewScratch();
+  (*loaded)->Encode(
+      {.targets = 1, .neighbors = {.begin = begin, .count = count, .vector = vectors}}, *scratch,
+      out, std::span(&known, 1));
+  const double determinant = (1 + 2e-9) * (1 + 1e-9) - 1;
+  EXPECT_NEAR(out[0] * determinant / (41e-12 * (1 + 1e-9)), 1, 1e-5);
+}
+
+// By default a made vector has its own length.
+TEST(EncoderWeightsTest, ANewItemsVectorHasTheTrainedOnesMedianLength) {
+  FixtureEncoder encoder = EncoderNamed("linear-items");
+  encoder.entry.options["length"] = "median";
+  TrainedVectors trained = FixtureVectors();
+  const std::vector<float> items{3, 4, 0, 0, 0, 30, 6, 8};  // lengths 5, 0, 30 and 10
+  trained.items = items;
+  const auto loaded = *MakeEncoder(encoder.entry, encoder.File(), trained);
+  const std::vector<uint32_t> row{kNoRow, 0}, neighbor{1, 1};
+  const std::vector<uint64_t> begin{0, 1, 2}, degree{4, 4};
+  std::vector<float> out(4);
+  bool known[2] = {};
+  const auto scratch = loaded->NewScratch();
+  loaded->Encode(
+      {.targets = 2, .row = row, .neighbors = {.begin = begin, .row = neighbor, .degree = degree}},
+      *scratch, out, known);
+  EXPECT_NEAR(std::hypot(out[0], out[1]), 10, 1e-5);
+  // A trained one keeps its own: .5 (1, 2) + (2, 2) / 2.
+  EXPECT_FLOAT_EQ(out[2], 1.5f);
+  EXPECT_FLOAT_EQ(out[3], 2.0f);
+}
+
+// Numbers beyond what retrieval searches are not handed out.
+TEST(EncoderWeightsTest, AVectorThatNoSearchCanUseIsNone) {
+  FixtureEncoder encoder = EncoderNamed("linear");
+  encoder.tensors["item_context"].values.assign(8, 3e38f);
+  const auto loaded = MakeFixtureEncoder(encoder);
+  const std::vector<uint32_t> row{kNoRow}, neighbor{1, 2};
+  const std::vector<uint64_t> begin{0, 2}, degree{1, 1};
+  std::vector<float> out(2, 7);
+  bool known = true;
+  const auto scratch = loaded->NewScratch();
+  loaded->Encode(
+      {.targets = 1, .row = row, .neighbors = {.begin = begin, .row = neighbor, .degree = degree}},
+      *scratch, out, std::span(&known, 1));
+  EXPECT_FALSE(known);
+  EXPECT_EQ(out, std::vector<float>(2));
+}
+
+}  // namespace
+}  // namespace groundswell
