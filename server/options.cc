@@ -147,6 +147,7 @@ ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& 
       .message_bytes_max = static_cast<size_t>(config.server.message_bytes_max),
       .transfer = std::chrono::seconds(config.server.connect_transfer_s),
       .idle = std::chrono::seconds(config.server.connect_idle_s),
+      .console = config.server.console,
       .on_cut_off = [&metrics] { metrics.CountHttpCutOff(); }};
   std::istringstream origins(config.server.connect_origins);
   for (std::string origin; std::getline(origins, origin, ',');) options.origins.push_back(origin);

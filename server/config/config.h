@@ -26,6 +26,7 @@ struct Config {
     int64_t connect_connections_max = 1'024;
     int64_t connect_transfer_s = 30;
     int64_t connect_idle_s = 75;
+    bool console = true;
     std::string admin_address;           // empty: grpc_address
     std::string name_space = "default";  // key: server.namespace
     std::string data_dir;                // empty: not set, see config_reading.h

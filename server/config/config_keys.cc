@@ -99,6 +99,8 @@ constexpr ConfigKey kKeys[] = {
      "is cut off."},
     {"server.connect_idle_s", GROUNDSWELL_MEMBER(server.connect_idle_s), "s", 1, 86'400,
      "How long a connection there is kept for another request."},
+    {"server.console", GROUNDSWELL_MEMBER(server.console), "", 0, 1,
+     "Whether the console, a web page for people, is there at /console (docs/console.md)."},
     {"server.admin_address", GROUNDSWELL_MEMBER(server.admin_address), "host:port", 0, 255,
      "Where the admin service listens; empty: on server.grpc_address.", OptionalAddressRule},
     {"server.namespace", GROUNDSWELL_MEMBER(server.name_space), "", 1, 64,

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "server/process/work_thread.h"
 #include "server/rpc/connect_errors.h"
+#include "server/rpc/console_pages.h"
 #include "server/rpc/openapi.h"
 #include "server/rpc/status_details.h"
 
@@ -283,6 +284,7 @@ class ConnectCalls {
   ConnectCalls(const ConnectEndpoint::Options& options, std::shared_ptr<grpc::Channel> channel,
                const std::vector<std::string>& services)
       : origins_(options.origins),
+        console_(options.console),
         admit_(options.admit),
         channel_(std::move(channel)),
         openapi_(OpenApiDocument(services)) {
@@ -298,6 +300,9 @@ class ConnectCalls {
     if (!origin.empty()) answer = WithOrigin(origin, std::move(answer));
     if (request.method == "OPTIONS") return answer(Preflight(origin));
     if (request.path == kOpenApiPath) return answer(OpenApi(request.method));
+    if (console_ && IsConsolePath(request.path)) {
+      return answer(ConsoleAnswer(request.method, request.path));
+    }
     const MethodDescriptor* const method = FindMethod(request.path);
     if (method == nullptr) {
       return answer(Unimplemented(404, "there is no " + QuoteValue(request.path) +
@@ -455,6 +460,7 @@ class ConnectCalls {
   }
 
   const std::vector<std::string> origins_;
+  const bool console_;
   const decltype(ConnectEndpoint::Options::admit) admit_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::string openapi_;

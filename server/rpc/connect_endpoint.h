@@ -19,7 +19,7 @@
 //             an IngestResponse on each; a stream that broke ends with a line of its error, as
 //             {"error": ...}. Both are whole before they are sent on, so at most as long as a
 //             message may be. ReadLog is for gRPC alone.
-//   GET       /openapi.json (server/rpc/openapi.h)
+//   GET       /openapi.json (server/rpc/openapi.h), /console (server/rpc/console_pages.h)
 //
 // Browsers of other origins are let in by Options.origins.
 #ifndef GROUNDSWELL_SERVER_RPC_CONNECT_ENDPOINT_H_
@@ -53,6 +53,7 @@ class ConnectEndpoint {
     std::chrono::milliseconds idle{75'000};
     // That a browser may call from, e.g. "https://shop.example"; "*": any.
     std::vector<std::string> origins;
+    bool console = false;  // whether GET /console is answered
     std::function<void()> on_cut_off = [] {};
     // Whether a method may be called by whoever sends this as "authorization": asked before a body
     // is read as JSON. An error is the caller's answer.
