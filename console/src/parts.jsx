@@ -95,6 +95,7 @@ export function Problem({ error }) {
   const remedy = {
     unauthenticated: "Enter a token that the server knows, above.",
     permission_denied: "This token's client lacks the right; another token may have it.",
+    unimplemented: "Where server.admin_address is set, operators' calls are answered there alone.",
   }[error.code];
   return (
     <p class="problem" role="alert">

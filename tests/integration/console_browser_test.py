@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from connect_test import Server
+from connect_server import Server
 
 SKIPPED = 77
 CLIENTS = '[[client]]\nname = "shop"\ntoken_sha256 = "{}"\nrights = ["read"]\n'
@@ -103,6 +103,7 @@ def fill(cli, address, log):
 
 def main(program, cli, snapshot, console, work, screenshots=None):
     chromium = need("chromium")
+    cli = str(pathlib.Path(cli).absolute())
     console, work = pathlib.Path(console), pathlib.Path(work).absolute()
     screenshots = pathlib.Path(screenshots or work / "screenshots").absolute()
     for place in (work, screenshots):
@@ -114,7 +115,8 @@ def main(program, cli, snapshot, console, work, screenshots=None):
         clients = directory / "clients.toml"
         clients.write_text(CLIENTS.format(hashlib.sha256(b"secret-of-the-shop").hexdigest()), encoding="utf-8")
         (directory / "guarded").mkdir()
-        server = Server(program, snapshot, directory)
+        # What is popular follows at once, so that two lists of a moment are one.
+        server = Server(program, snapshot, directory, "--retrieval.popularity_refresh_ms=10")
         guarded = Server(program, snapshot, directory / "guarded", f"--access.clients_file={clients}")
         try:
             address = f"127.0.0.1:{server.ports['grpc']}"
@@ -124,7 +126,7 @@ def main(program, cli, snapshot, console, work, screenshots=None):
                 "chromium": chromium, "cli": cli, "grpc": address, "screenshots": str(screenshots),
                 "console": f"http://127.0.0.1:{server.ports['connect']}/console/",
                 "guarded_console": f"http://127.0.0.1:{guarded.ports['connect']}/console/",
-                "later": later.strftime("%Y-%m-%dT%H:%M:%SZ"), "backup": str(directory / "backup"),
+                "snapshot": str(pathlib.Path(snapshot).absolute()), "later": later.strftime("%Y-%m-%dT%H:%M:%SZ"), "backup": str(directory / "backup"),
                 "other_snapshot": other_snapshot(snapshot, directory / "other")}), encoding="utf-8")
             ended = subprocess.run([need("node"), "test/browser_test.mjs", settings], cwd=work)
         finally:

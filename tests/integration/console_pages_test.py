@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from connect_test import Server
+from connect_server import Server
 
 CLIENTS = '[[client]]\nname = "shop"\ntoken_sha256 = "{}"\nrights = ["read"]\n'
 COMPRESSED_BYTES_MAX = 100 * 1024
