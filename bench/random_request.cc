@@ -33,6 +33,9 @@ class RandomNumbers {
   std::mt19937_64 random_{1};
 };
 
+constexpr int64_t kNowUs = 1'700'000'000'000'000;
+constexpr int64_t kHourUs = 3'600'000'000;
+
 // The part of a request's matrix that belongs to some of its candidates.
 template <typename T>
 std::span<const T> Part(const std::vector<T>& all, size_t rows, size_t begin, size_t count) {
@@ -49,6 +52,11 @@ RandomRequest::RandomRequest(const RankerShape& ranker_shape, size_t candidates,
   user_one_hop = random.Counts(shape.item_clusters);
   user_two_hop = random.Counts(shape.user_clusters);
   recent_items = random.Rows(std::min(history, shape.recent_items), shape.item_rows);
+  if (shape.recent_times > 0) {
+    for (size_t i = 0; i < recent_items.size(); ++i) {
+      recent_times_us.push_back(kNowUs - static_cast<int64_t>(i + 1) * kHourUs);
+    }
+  }
   items = random.Rows(candidates, shape.item_rows);
   item_one_hop = random.Counts(candidates * shape.user_clusters);
   item_two_hop = random.Counts(candidates * shape.item_clusters);
@@ -56,8 +64,13 @@ RandomRequest::RandomRequest(const RankerShape& ranker_shape, size_t candidates,
 }
 
 UserFeatures RandomRequest::User() const {
-  return {
-      .row = user, .one_hop = user_one_hop, .two_hop = user_two_hop, .recent_items = recent_items};
+  return {.row = user,
+          .one_hop = user_one_hop,
+          .two_hop = user_two_hop,
+          .recent_items = recent_items,
+          .recent_times_us = recent_times_us,
+          .first_time_us = recent_times_us.empty() ? 0 : recent_times_us.back(),
+          .now_us = recent_times_us.empty() ? 0 : kNowUs};
 }
 
 ItemFeatures RandomRequest::Items(size_t begin, size_t count) const {

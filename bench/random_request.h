@@ -39,6 +39,7 @@ struct RandomRequest {
   std::vector<int64_t> user_one_hop;        // Q
   std::vector<int64_t> user_two_hop;        // P
   std::vector<uint32_t> recent_items;       // newest first
+  std::vector<int64_t> recent_times_us;     // an hour between two; where the ranker reads them
   std::vector<uint32_t> items;              // n
   std::vector<int64_t> item_one_hop;        // n x P
   std::vector<int64_t> item_two_hop;        // n x Q

@@ -69,12 +69,54 @@ def surge_models(max_history, pool_length):
     }
 
 
+_SEQUENCE = {"item_embed.weight": (ROWS, 32), "cate_embed.weight": (CATEGORIES, 8)}
+_ATTENTION = {"target.attention.weight": (40, 40), **layers("target.mlp", 160, 80, 40, 1)}
+
+
+def gru(name, inputs, width):
+    return {f"{name}.gates.weight": (2 * width, inputs + width), f"{name}.gates.bias": (2 * width,),
+            f"{name}.candidate.weight": (width, inputs + width), f"{name}.candidate.bias": (width,)}
+
+
+def dice(name, *widths):
+    return {f"{name}.{2 * index + 1}.{part}": (width,)
+            for index, width in enumerate(widths) for part in ("alpha", "mean", "std")}
+
+
+def caser_part(part, width, history):
+    filters = {f"{part}.vertical.weight": (128, history * width), f"{part}.vertical.bias": (128,)}
+    for k in (1, 2, 3):
+        filters |= {f"{part}.horizontal.{k}.weight": (128, k * width), f"{part}.horizontal.{k}.bias": (128,)}
+    return filters
+
+
+def time_gate(name):
+    return {f"lstm.{name}.weight": (40, 72), f"lstm.{name}.bias": (40,),
+            f"lstm.{name}.input.weight": (40,), f"lstm.{name}.input.bias": (40,)}
+
+
+NCF = {**{f"{side}_{part}.weight": (ROWS, 40) for side in ("user", "item") for part in ("gmf", "mlp")},
+       **layers("mlp", 80, 80, 40), "output.weight": (1, 80)}
+DIN = {**_SEQUENCE, **_ATTENTION, **layers("head", 120, 100, 64, 1)}
+CASER = {**_SEQUENCE, **caser_part("item", 32, 50), **caser_part("cate", 8, 50),
+         **layers("head", 2 * 128 * 4 + 40, 100, 64, 1)}
+GRU4REC = {**_SEQUENCE, **gru("gru", 40, 40), **layers("head", 80, 100, 64, 1)}
+DIEN = {**_SEQUENCE, **gru("gru", 40, 40), **gru("augru", 40, 40), **_ATTENTION, **dice("target.mlp", 80, 40),
+        **layers("head", 160, 100, 64, 1), **dice("head", 100, 64)}
+SLIREC = {**_SEQUENCE, **_ATTENTION, "long.query": (40,), **time_gate("now"), **time_gate("last"),
+          "lstm.gates.weight": (160, 72), "lstm.gates.bias": (160,), "lstm.output.time.weight": (40, 80),
+          **layers("alpha", 121, 80, 40, 1), **layers("head", 80, 100, 64, 1)}
+
 # Shapes of the tensors and the options of each model.
 MODELS = {
     **{f"macgnn-{attention}": (MACGNN, {"attention": attention, "tau": 1.0, "recent_len": 20})
        for attention in ("none", "neighbours")},
     **surge_models(50, 30),
     **surge_models(250, 150),
+    "ncf": (NCF, {}),
+    **{kind: (shapes, {"variant": "deeprec", "max_history": 50})
+       for kind, shapes in (("din", DIN), ("caser", CASER), ("gru4rec", GRU4REC), ("dien", DIEN),
+                            ("slirec", SLIREC))},
     "dot": ({"user": (ROWS - 1, 64), "item": (ROWS - 1, 64)}, {}),
 }
 
@@ -84,7 +126,8 @@ def tensors(shapes):
     random = np.random.RandomState(SEED)
     result = {}
     for name, shape in shapes.items():
-        if name.endswith("embed.weight") or name in ("user", "item"):
+        if name.endswith(("embed.weight", "gmf.weight")) or name in (
+                "user", "item", "user_mlp.weight", "item_mlp.weight"):
             values = random.standard_normal(shape) * EMBEDDING_SCALE
         elif name.endswith((".std", ".alpha")):
             values = random.uniform(0.1, 1.0, shape)

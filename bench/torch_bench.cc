@@ -44,7 +44,7 @@ struct Options {
   bool as_json = false;
 };
 
-// --- Inputs of the modules; see bench/torch/{macgnn,surge,dot}.py.
+// --- Inputs of the modules; see bench/torch/{macgnn,surge,sequence,dot}.py.
 
 template <typename T>
 torch::Tensor ToTensor(std::span<const T> values, size_t rows) {
@@ -74,14 +74,24 @@ std::vector<torch::IValue> MacgnnInputs(const RandomRequest& request, size_t use
 }
 
 // The history oldest first, padded with row 0.
-std::vector<torch::IValue> SurgeInputs(const RandomRequest& request, size_t user_rows) {
+// SLi-Rec's times likewise.
+std::vector<torch::IValue> HistoryInputs(const RandomRequest& request, size_t user_rows) {
   std::vector<uint32_t> history(request.recent_items.rbegin(), request.recent_items.rend());
   history.resize(request.shape.recent_items);
   const auto rows = static_cast<int64_t>(user_rows);
   const auto length = static_cast<int64_t>(request.recent_items.size());
-  return {ToTensor(std::span<const uint32_t>(history), 1).expand({rows, -1}).contiguous(),
-          torch::full({rows}, length, torch::kInt64),
-          ToTensor(request.Items(0, request.size()).rows, request.size()).flatten()};
+  std::vector<torch::IValue> inputs = {
+      ToTensor(std::span<const uint32_t>(history), 1).expand({rows, -1}).contiguous(),
+      torch::full({rows}, length, torch::kInt64),
+      ToTensor(request.Items(0, request.size()).rows, request.size()).flatten()};
+  if (request.shape.recent_times == 0) return inputs;
+  const UserFeatures user = request.User();
+  std::vector<int64_t> times(user.recent_times_us.rbegin(), user.recent_times_us.rend());
+  times.resize(request.shape.recent_items);
+  inputs.push_back(ToTensor(std::span<const int64_t>(times), 1).expand({rows, -1}).contiguous());
+  inputs.push_back(torch::full({rows}, user.first_time_us, torch::kInt64));
+  inputs.push_back(torch::full({rows}, user.now_us, torch::kInt64));
+  return inputs;
 }
 
 std::vector<torch::IValue> DotInputs(const RandomRequest& request, size_t user_rows) {
@@ -92,7 +102,7 @@ std::vector<torch::IValue> DotInputs(const RandomRequest& request, size_t user_r
 // By what the model reads.
 std::vector<torch::IValue> Inputs(const RandomRequest& request, size_t user_rows) {
   if (request.shape.recent_users > 0) return MacgnnInputs(request, user_rows);
-  if (request.shape.recent_items > 0) return SurgeInputs(request, user_rows);
+  if (request.shape.recent_items > 0) return HistoryInputs(request, user_rows);
   return DotInputs(request, user_rows);
 }
 

@@ -8,6 +8,7 @@ import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
+import sequence
 from dot import Dot
 from macgnn import MacGnn, PublishedMacGnn
 from surge import SurgeAuthors, SurgePaper
@@ -25,11 +26,13 @@ def build(tensors, options, dtype=torch.float32, published=False):
     """The module of `tensors` by name, in evaluation mode; MacGNN's also in the published shape.
 
     Options are the manifest's: attention and tau (MacGNN); variant, max_history and pool_length
-    (SURGE).
+    (SURGE); and the kind of a sequence ranker.
     """
     shapes = {name: tuple(array.shape) for name, array in tensors.items()}
     if is_macgnn(tensors):
         module = (PublishedMacGnn if published else MacGnn)(shapes, options["attention"], float(options["tau"]))
+    elif sequence.is_here(options):
+        module = sequence.build(options["kind"], shapes, options)
     elif set(tensors) == {"user", "item"}:
         module = Dot(shapes)
     elif options["variant"] == "authors":
