@@ -12,6 +12,7 @@ class CutProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._open = []
+        self._answer_bytes = None
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -23,6 +24,10 @@ class CutProxy:
         with self._lock:
             ends, self._open = self._open, []
         self._end(*ends)
+
+    def cut_in_answer(self, after_bytes):
+        """As `cut`, once so many further bytes have come from the server."""
+        self._answer_bytes = after_bytes
 
     def close(self):
         self._end(self._listener)  # ends _accept
@@ -46,15 +51,21 @@ class CutProxy:
 
     def _serve(self, client, server):
         with client, server:
-            back = threading.Thread(target=self._forward, args=(server, client), daemon=True)
+            back = threading.Thread(target=self._forward, args=(server, client, True), daemon=True)
             back.start()
-            self._forward(client, server)
+            self._forward(client, server, False)
             back.join()
 
-    def _forward(self, one, other):
+    def _forward(self, one, other, is_answer):
         try:
             while data := one.recv(65536):
+                if is_answer and self._answer_bytes is not None:
+                    data = data[:self._answer_bytes]
+                    self._answer_bytes -= len(data)
                 other.sendall(data)
+                if is_answer and self._answer_bytes == 0:
+                    self._answer_bytes = None
+                    self.cut()
         except OSError:
             pass  # it was cut
         self._end(one, other)

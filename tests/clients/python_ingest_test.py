@@ -133,7 +133,7 @@ class IngestTest(unittest.TestCase):
         result = self.client.ingest(rows_of("counted", 6, 8), producer_id="counted", first_sequence=9)
         self.assertEqual((result.passed_over, result.accepted), (2, 4))
         with self.assertRaises(groundswell.SequenceGap):
-            self.client.ingest(rows_of("counted", 1, 50), producer_id="counted", first_sequence=50, retry_for=0.2)
+            self.client.ingest(rows_of("counted", 1, 50), producer_id="counted", first_sequence=50, retry_for=3)
 
     def test_a_resume_file_remembers_rows(self):
         rows = rows_of("resumed", 1_000)
@@ -204,7 +204,7 @@ class IngestTest(unittest.TestCase):
 
     def test_a_server_that_is_not_there_is_given_up(self):
         with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
-            client.ingest(rows_of("away", 1), retry_for=0.2)
+            client.ingest(rows_of("away", 1), retry_for=3)
         with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
             client.recommend(v1.RecommendRequest(user_id="x"))
 

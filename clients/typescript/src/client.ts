@@ -1,0 +1,180 @@
+// Calls a server at its address for HTTP (server.connect_address), from Node or a browser.
+import type { DescMessage, DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
+import type { Transport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+
+import { GroundswellError, ofConnect } from "./errors.js";
+import { AdminService } from "./gen/groundswell/v1/admin_pb.js";
+import { InteractionService } from "./gen/groundswell/v1/interaction_pb.js";
+import type { RecommendRequestSchema, RecommendResponse } from "./gen/groundswell/v1/recommend_pb.js";
+import { RecommendationService } from "./gen/groundswell/v1/recommend_pb.js";
+import type { AnsweredLines, IngestOptions, IngestResult } from "./ingest.js";
+import { Ingest, lastSequence } from "./ingest.js";
+import { Throttle, sleep } from "./retry.js";
+import type { Row } from "./rows.js";
+
+export interface ClientOptions {
+  /** What the server asks clients for. Without TLS it is sent to this machine alone. */
+  readonly token?: string;
+  /** Set in requests that name none; "default" by default. */
+  readonly namespace?: string;
+  /** In milliseconds, of every call that names none, all its tries together; 1,000 by default. */
+  readonly timeoutMs?: number;
+  /** How often a call is tried at most, where the server is not there or asks to come back; 3 by default. */
+  readonly attempts?: number;
+  /** Instead of the surroundings' own. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The calls of a service that have one request and one answer. */
+export type Calls<S extends DescService> = {
+  [Name in keyof S["method"] as S["method"][Name] extends DescMethodUnary ? Name : never]:
+    S["method"][Name] extends DescMethodUnary<infer Request, infer Response>
+      ? (request: MessageInitShape<Request>, options?: CallOptions) => Promise<MessageShape<Response>> : never;
+};
+
+type All = Calls<typeof RecommendationService> & Calls<typeof InteractionService> & Calls<typeof AdminService>;
+
+export interface Client extends All {
+  /** All pages of one list, from the first on: no repeats, no gaps. */
+  pages(request: MessageInitShape<typeof RecommendRequestSchema>, options?: CallOptions): AsyncGenerator<RecommendResponse>;
+
+  /** Gets every row into the log, once, and returns when all of them are on disk. Broken connections, full
+   * queues and restarts of the server are overcome; rows that the server refuses for good are in the
+   * result. A row that is no interaction throws BadRow, and what the source throws goes on, once all before
+   * it is on disk. */
+  ingest(rows: Iterable<Row> | AsyncIterable<Row>, options?: IngestOptions): Promise<IngestResult>;
+
+  /** The number of the last interaction of this producer that is dealt with; 0: none is. */
+  lastSequence(producerId: string, options?: CallOptions): Promise<number>;
+}
+
+const SERVICES = [RecommendationService, InteractionService, AdminService];
+const INGEST_PATH = `/${InteractionService.typeName}/${InteractionService.method.ingest.name}`;
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** `url`: "http://127.0.0.1:7102". */
+export function createClient(url: string, options: ClientOptions = {}): Client {
+  const base = new URL(url);
+  if (options.token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
+    throw new TypeError(`the token would be sent to ${base.host} in the clear: use https`);
+  }
+  const caller = new Caller(base.href.replace(/\/$/, ""), options);
+  const client: Record<string, unknown> = {
+    pages: caller.pages.bind(caller), ingest: caller.ingest.bind(caller), lastSequence: caller.lastSequence.bind(caller),
+  };
+  for (const method of SERVICES.flatMap((service): readonly DescService["methods"][number][] => service.methods)) {
+    if (method.methodKind !== "unary") continue;
+    client[method.localName] = (request: MessageInitShape<DescMessage>, call?: CallOptions) =>
+      caller.unary(method as DescMethodUnary, request, call);
+  }
+  return client as unknown as Client;
+}
+
+/** Fills in what the caller left out: the namespace, and an id that lets an interaction count once. */
+function prepare(message: any, namespace: string): void {
+  for (const one of message.$typeName === "groundswell.v1.BatchRecommendRequest" ? message.requests : [message]) {
+    one.namespace ||= namespace;
+  }
+  if (message.$typeName === "groundswell.v1.RecordInteractionRequest" && !message.interaction?.eventId) {
+    message.requestId ||= newUuid();
+  }
+}
+
+/** Of the generator that browsers have on any page, and Node from 19 on; before, of Math's. */
+function newUuid(): string {
+  const bytes = new Uint8Array(16);
+  const crypto: Crypto | undefined = globalThis.crypto;
+  if (crypto === undefined) bytes.forEach((_, i) => { bytes[i] = Math.random() * 256; });
+  else crypto.getRandomValues(bytes);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+class Caller {
+  readonly #namespace: string;
+  readonly #timeoutMs: number;
+  readonly #headers: Record<string, string>;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #transport: Transport;
+  readonly #throttle: Throttle;
+
+  constructor(readonly url: string, options: ClientOptions) {
+    this.#namespace = options.namespace ?? "default";
+    this.#timeoutMs = options.timeoutMs ?? 1_000;
+    this.#headers = options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` };
+    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#throttle = new Throttle(options.attempts ?? 3);
+    this.#transport = createConnectTransport({ baseUrl: url, fetch: this.#fetch, useBinaryFormat: true });
+  }
+
+  async unary<Request extends DescMessage, Response extends DescMessage>(
+      method: DescMethodUnary<Request, Response>, request: MessageInitShape<Request>, call: CallOptions = {}):
+      Promise<MessageShape<Response>> {
+    const message = clone(method.input, create(method.input, request));
+    prepare(message, this.#namespace);
+    const end = Date.now() + (call.timeoutMs ?? this.#timeoutMs);
+    for (let attempt = 1; ; ++attempt) {
+      const left = end - Date.now();
+      if (left <= 0) throw new GroundswellError("DEADLINE_EXCEEDED", "no time is left for the call");
+      let error: GroundswellError;
+      try {
+        const answer = await this.#transport.unary(method, call.signal, left, this.#headers, message as MessageInitShape<Request>);
+        this.#throttle.succeeded();
+        return answer.message;
+      } catch (cause) {
+        error = ofConnect(cause);
+      }
+      const pause = call.signal?.aborted ? undefined : this.#throttle.pause(error, attempt, end - Date.now());
+      if (pause === undefined) throw error;
+      await sleep(pause);
+    }
+  }
+
+  async *pages(request: MessageInitShape<typeof RecommendRequestSchema>, call?: CallOptions):
+      AsyncGenerator<RecommendResponse> {
+    for (let pageToken = request.pageToken ?? ""; ;) {
+      const answer = await this.unary(RecommendationService.method.recommend, { ...request, pageToken }, call);
+      yield answer;
+      if (answer.nextPageToken === "") return;
+      pageToken = answer.nextPageToken;
+    }
+  }
+
+  async ingest(rows: Iterable<Row> | AsyncIterable<Row>, options: IngestOptions = {}): Promise<IngestResult> {
+    return new Ingest(this.#lines, this.#namespace, options).run(rows);
+  }
+
+  async lastSequence(producerId: string, call: CallOptions = {}): Promise<number> {
+    return lastSequence(this.#lines, this.#namespace, producerId, call.timeoutMs ?? this.#timeoutMs);
+  }
+
+  readonly #lines = async (body: string, timeoutMs: number): Promise<AnsweredLines> => {
+    const controller = new AbortController();
+    // Not AbortSignal.timeout: it does not keep Node from ending while it waits.
+    const timer = setTimeout(() => controller.abort(
+      new GroundswellError("DEADLINE_EXCEEDED", "no answer came in time")), timeoutMs);
+    try {
+      const answer = await this.#fetch(this.url + INGEST_PATH, {
+        method: "POST", body, headers: { ...this.#headers, "Content-Type": "application/x-ndjson" },
+        signal: controller.signal,
+      });
+      return { status: answer.status, text: await answer.text() };
+    } catch (cause) {
+      throw ofConnect(cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}

@@ -1,0 +1,89 @@
+// What a call can end with besides an answer.
+import { createRegistry } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { ConnectError } from "@connectrpc/connect";
+
+import type { Status } from "./gen/google/rpc/status_pb.js";
+import {
+  BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema, ResourceInfoSchema, RetryInfoSchema,
+} from "./gen/google/rpc/error_details_pb.js";
+
+/** The codes of gRPC, by number. */
+const CODES = [
+  "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+  "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+  "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+] as const;
+
+export type CodeName = Exclude<(typeof CODES)[number], "OK">;
+
+/** What the server names in its errors; those of a newer one may be others. */
+export const REASONS = [
+  "ALREADY_TRAINED", "ANSWER_TOO_LARGE", "CATALOGUE_FULL", "CLOCK_AHEAD", "CREDENTIALS_MISSING",
+  "CREDENTIALS_UNKNOWN", "DRAINING", "EMBEDDING_MISSING", "ETAG_MISMATCH", "EVENT_ID_REUSED", "INVALID_FIELD",
+  "ITEM_UNKNOWN", "LOG_CUT", "LOG_FULL", "NAMESPACE_UNKNOWN", "NO_SNAPSHOT", "NO_SNAPSHOT_BEFORE", "OVERLOADED",
+  "PAGE_TOKEN_EXPIRED", "RANKER_MISSING", "RANKER_UNKNOWN", "RATE_LIMITED", "REQUEST_TOO_LARGE", "RIGHT_MISSING",
+  "SEQUENCE_GAP", "SNAPSHOT_GONE", "UNDECODABLE_REQUEST", "USER_NOT_SCORED", "USER_UNKNOWN",
+] as const;
+
+/** One of REASONS; of an error without one, the name of its code. */
+export type Reason = (typeof REASONS)[number] | CodeName | (string & {});
+
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+/** Any error of a call. Its `message` is the server's with the reason in brackets. */
+export class GroundswellError extends Error {
+  override readonly name = "GroundswellError";
+
+  constructor(
+    readonly code: CodeName,
+    message: string,
+    readonly reason: Reason = code,
+    /** Of the ErrorInfo: {field: "page_size"}, {item: "x"} ... */
+    readonly metadata: Readonly<Record<string, string>> = {},
+    readonly fieldViolations: readonly FieldViolation[] = [],
+    /** When to try again, in milliseconds, where that may help. */
+    readonly retryDelayMs?: number,
+  ) {
+    super(`${message} [${reason}]`);
+  }
+}
+
+/** For the details of errors in JSON. */
+export const details = createRegistry(
+  BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema, ResourceInfoSchema, RetryInfoSchema);
+
+function made(
+  code: number, message: string, info: { reason: string; metadata: Record<string, string> } | undefined,
+  violations: readonly FieldViolation[],
+  delay: { seconds: bigint; nanos: number } | undefined,
+): GroundswellError {
+  const name = CODES[code];
+  return new GroundswellError(
+    name === undefined || name === "OK" ? "UNKNOWN" : name, message, info?.reason || undefined, info?.metadata,
+    violations.map(({ field, description }) => ({ field, description })),
+    delay === undefined ? undefined : Number(delay.seconds) * 1000 + Math.ceil(delay.nanos / 1e6));
+}
+
+/** The error that a google.rpc.Status, such as a refusal's, stands for. */
+export function ofStatus(status: Status): GroundswellError {
+  const unpacked = status.details.map((detail: Any) => anyUnpack(detail, details));
+  const find = (name: string): any => unpacked.find((message) => message?.$typeName === `google.rpc.${name}`);
+  return made(status.code, status.message, find("ErrorInfo"), find("BadRequest")?.fieldViolations ?? [],
+    find("RetryInfo")?.retryDelay);
+}
+
+/** The error that one of Connect's, or any other, stands for. */
+export function ofConnect(cause: unknown): GroundswellError {
+  if (cause instanceof GroundswellError) return cause;
+  const error = ConnectError.from(cause);
+  // Of fetch: there was no answer.
+  const code = cause instanceof TypeError || error.cause instanceof TypeError ? 14 : error.code;
+  const violations = error.findDetails(BadRequestSchema)[0]?.fieldViolations ?? [];
+  return made(code, error.rawMessage, error.findDetails(ErrorInfoSchema)[0], violations,
+    error.findDetails(RetryInfoSchema)[0]?.retryDelay);
+}

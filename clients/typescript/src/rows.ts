@@ -1,0 +1,207 @@
+// Interactions out of plain objects.
+import { clone, create } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+
+import type { Interaction } from "./gen/groundswell/v1/interaction_pb.js";
+import { InteractionSchema } from "./gen/groundswell/v1/interaction_pb.js";
+import { sha256 } from "./sha256.js";
+
+const IDS_KEPT = 1_000_000;
+
+/** By the names of its columns what a row holds; or an Interaction. */
+export type Row = Readonly<Record<string, unknown>> | Interaction;
+
+/** Which column holds what. What is not named is looked for under the names in use for it, such as `userId`,
+ * `customer_id`, `sku`, `timestamp`, `event`; case, blanks and underscores do not matter. */
+export interface Columns {
+  readonly user?: string;
+  readonly item?: string;
+  readonly time?: string;
+  readonly type?: string;
+  readonly weight?: string;
+  readonly eventId?: string;
+}
+
+/** A row that is no interaction; `row` counts from 1. */
+export class BadRow extends Error {
+  override readonly name = "BadRow";
+
+  constructor(readonly row: number, what: string) {
+    super(`row ${row}: ${what}`);
+  }
+}
+
+type Field = keyof Columns;
+
+// As the command line knows them, the best first.
+const NAMES: Readonly<Record<Field, readonly string[]>> = {
+  user: ["user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "client",
+    "clientid", "accountid", "memberid", "buyerid", "sessionid", "session", "anonymousid"],
+  item: ["item", "itemid", "iid", "sku", "product", "productid", "movie", "movieid", "article", "articleid",
+    "newsid", "asin", "isbn", "bookid", "stockcode", "trackid", "songid", "contentid", "videoid"],
+  time: ["timestamp", "ts", "time", "eventtime", "datetime", "unixtimestamp", "eventtimestamp", "createdat",
+    "created", "occurredat", "date", "invoicedate", "orderdate", "purchasedate"],
+  type: ["type", "event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviortype",
+    "behaviour", "interactiontype", "interaction"],
+  weight: ["weight"],
+  eventId: ["eventid"],
+};
+const FIELDS = Object.keys(NAMES) as Field[];
+
+function plain(column: string): string {
+  return column.split(":", 1)[0]!.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+function findColumns(keys: readonly string[], named: Columns, hasType: boolean): Map<Field, string> {
+  const found = new Map<Field, string>();
+  const taken = new Set(Object.values(named));
+  for (const field of FIELDS) {
+    const name = named[field];
+    if (name !== undefined) {
+      if (!keys.includes(name)) {
+        throw new TypeError(`there is no column "${name}" for the ${field}; the columns are ${keys.join(", ")}`);
+      }
+      found.set(field, name);
+      continue;
+    }
+    const ranked = new Map([...keys].reverse().filter((key) => !taken.has(key)).map((key) => [plain(key), key]));
+    const known = NAMES[field].find((one) => ranked.has(one));
+    if (known !== undefined) {
+      found.set(field, ranked.get(known)!);
+    } else if (field === "user" || field === "item" || field === "time" || (field === "type" && !hasType)) {
+      throw new TypeError(`no column is known to hold the ${field}; the columns are ${keys.join(", ")}: name it ` +
+        `with columns: {${field}: "..."}${field === "type" ? ", or give eventType" : ""}`);
+    }
+  }
+  return found;
+}
+
+function ofMicroseconds(us: bigint): Timestamp {
+  const million = 1_000_000n;
+  const micros = ((us % million) + million) % million;
+  return create(TimestampSchema, { seconds: (us - micros) / million, nanos: Number(micros) * 1000 });
+}
+
+/** Numbers are seconds, milli-, micro- or nanoseconds since 1970 by their size, as for the command line; text
+ * is ISO 8601, and UTC without a zone. */
+function timeOf(value: unknown, row: number): Timestamp {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return ofMicroseconds(BigInt(value.getTime()) * 1000n);
+  if (typeof value === "bigint" && value >= 0n && value < 10n ** 20n) {
+    if (value < 10n ** 11n) return ofMicroseconds(value * 1_000_000n);
+    if (value < 10n ** 14n) return ofMicroseconds(value * 1_000n);
+    return ofMicroseconds(value < 10n ** 17n ? value : (value + 500n) / 1_000n);
+  }
+  if (typeof value === "number" && value >= 0 && value < 1e20) {
+    const us = value < 1e11 ? value * 1e6 : value < 1e14 ? value * 1e3 : value < 1e17 ? value : value / 1e3;
+    return ofMicroseconds(BigInt(Math.round(us)));
+  }
+  if (typeof value === "string") {
+    const parts = /^(\d{4})[-/](\d\d)[-/](\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s?([Zz]|[+-]\d\d:?\d\d)?)?$/
+      .exec(value.trim());
+    if (parts !== null) {
+      const [, year, month, day, time = "00:00", decimals = "", zone = "Z"] = parts;
+      const at = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone.toUpperCase();
+      const ms = Date.parse(`${year}-${month}-${day}T${time}${at}`);
+      if (!Number.isNaN(ms)) return ofMicroseconds(BigInt(ms) * 1000n + BigInt(decimals.slice(0, 6).padEnd(6, "0")));
+    }
+  }
+  throw new BadRow(row, `the time is ${shown(value)}: it must be a Date, ISO 8601 or a number since 1970`);
+}
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+function idOf(value: unknown, field: Field, row: number): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
+  throw new BadRow(row, `the ${field} is ${shown(value)}: it must be a string or an integer`);
+}
+
+function isInteraction(row: Row): row is Interaction {
+  return row["$typeName"] === InteractionSchema.typeName;
+}
+
+/** Makes an Interaction of each row, in order. */
+export class ToInteractions {
+  row = 0;
+  #keys = "";
+  #found = new Map<Field, string>();
+  readonly #ids = new ContentIds();
+
+  constructor(readonly columns: Columns, readonly eventType: string | undefined) {}
+
+  of(row: Row): Interaction {
+    ++this.row;
+    if (typeof row !== "object" || row === null) {
+      throw new BadRow(this.row, `it is ${shown(row)}: it must be an object, or an Interaction`);
+    }
+    const made = isInteraction(row) ? clone(InteractionSchema, row) : this.#ofColumns(row);
+    made.eventId ||= this.#ids.idOf(made);
+    return made;
+  }
+
+  #ofColumns(row: Readonly<Record<string, unknown>>): Interaction {
+    const keys = Object.keys(row);
+    if (keys.join("\n") !== this.#keys) {
+      this.#found = findColumns(keys, this.columns, this.eventType !== undefined);
+      this.#keys = keys.join("\n");
+    }
+    const value = (field: Field): unknown => {
+      const name = this.#found.get(field);
+      const held = name === undefined ? undefined : row[name];
+      return held === null || Number.isNaN(held) ? undefined : held;
+    };
+    for (const field of ["user", "item", "time"] as const) {
+      if (value(field) === undefined) throw new BadRow(this.row, `the ${field} is missing`);
+    }
+    const type = value("type") ?? this.eventType;
+    if (type === undefined) throw new BadRow(this.row, "the type is missing");
+    const made = create(InteractionSchema, {
+      userId: idOf(value("user"), "user", this.row), itemId: idOf(value("item"), "item", this.row),
+      eventType: String(type), eventTime: timeOf(value("time"), this.row),
+    });
+    const weight = value("weight");
+    if (weight !== undefined && weight !== "") {
+      made.weight = Number(weight);
+      if (!Number.isSafeInteger(made.weight)) {
+        throw new BadRow(this.row, `the weight is ${shown(weight)}: it must be an integer`);
+      }
+    }
+    const eventId = value("eventId");
+    if (eventId !== undefined) made.eventId = idOf(eventId, "eventId", this.row);
+    return made;
+  }
+}
+
+/** 32 hexadecimal digits of what it says, as the command line has them: an interaction counts once, by
+ * whichever of the two it is sent. */
+export function contentHash(interaction: Interaction): string {
+  const encoder = new TextEncoder();
+  const weight = interaction.weight === undefined ? "" : String(interaction.weight);
+  const { seconds, nanos } = interaction.eventTime ?? create(TimestampSchema);
+  const text = [interaction.userId, interaction.itemId, interaction.eventType, weight]
+    .map((field) => `${encoder.encode(field).length}:${field}`).join("");
+  return sha256(encoder.encode(`${text}${seconds}.${String(nanos).padStart(9, "0")}`)).slice(0, 32);
+}
+
+/** Event ids for rows that bring none. Rows that say the same count as often as they are there: the second
+ * has ":2" behind its id, and so on, as long as no more than a million rows lie between two. */
+class ContentIds {
+  #position = 0;
+  readonly #last = new Map<string, { position: number; count: number }>();  // the oldest first
+
+  idOf(interaction: Interaction): string {
+    const hash = contentHash(interaction);
+    ++this.#position;
+    for (const [old, { position }] of this.#last) {
+      if (position + IDS_KEPT >= this.#position) break;
+      this.#last.delete(old);
+    }
+    const count = (this.#last.get(hash)?.count ?? 0) + 1;
+    this.#last.delete(hash);
+    this.#last.set(hash, { position: this.#position, count });
+    return count === 1 ? hash : `${hash}:${count}`;
+  }
+}

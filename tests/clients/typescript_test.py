@@ -1,0 +1,202 @@
+"""The TypeScript client on a real server.
+
+    typescript_test.py SERVER_PROGRAM SNAPSHOT_DIRECTORY CLIENTS_DIRECTORY
+
+CLIENTS_DIRECTORY is what scripts/build-clients fills; skipped where it has no TypeScript.
+"""
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from case_server import HERE, ROOT, CaseServer, readme_program, server_reasons, skip, token_of
+from cut_proxy import CutProxy
+
+SERVER, SNAPSHOT, CLIENTS = sys.argv[1:4] if len(sys.argv) > 3 else ("", "", "")
+PACKAGE = pathlib.Path(CLIENTS) / "typescript"
+if not (PACKAGE / "dist/index.js").exists():
+    skip("there is no TypeScript compiler: scripts/install-client-tools says why")
+sys.path.insert(0, CLIENTS + "/python")
+
+from groundswell import Client, v1  # noqa: E402
+
+WRONG = '''
+import { createClient } from "@groundswell/client";
+import type { RecommendResponse } from "@groundswell/client/v1";
+const client = createClient("http://localhost:7102");
+const right: RecommendResponse = await client.recommend({ userId: "x" });
+const wrongType: number = right.items[0]!.itemId;
+await client.recommend({ userId: 1 });
+await client.recommend({ userIdd: "x" });
+await client.readLog({});
+'''
+
+
+def node(program, *arguments):
+    return subprocess.run(["node", program, *arguments], capture_output=True, text=True, check=False)
+
+
+class CasesTest(unittest.TestCase):
+    def test_all_cases(self):
+        server = CaseServer(SERVER, SNAPSHOT)
+        try:
+            done = node(HERE / "typescript_cases.mjs", PACKAGE, HERE / "cases.json", server.url)
+        finally:
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"^4\d passed, 0 failed$")
+
+
+class PackageTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="groundswell-test-")
+        self.addCleanup(directory.cleanup)
+        self.project = pathlib.Path(directory.name)
+        # As npm lays a project out that has the package.
+        (self.project / "node_modules/@groundswell").mkdir(parents=True)
+        (self.project / "node_modules/@groundswell/client").symlink_to(PACKAGE)
+        (self.project / "package.json").write_text('{"type": "module"}')
+        (self.project / "tsconfig.json").write_text(json.dumps({"files": ["program.ts"], "compilerOptions": {
+            "strict": True, "exactOptionalPropertyTypes": True, "target": "ES2022", "module": "NodeNext", "types": [],
+            "lib": ["ES2022", "DOM", "DOM.Iterable"], "skipLibCheck": True}}))
+
+    def tsc(self, program):
+        (self.project / "program.ts").write_text(program)
+        return subprocess.run([PACKAGE / "node_modules/.bin/tsc"], cwd=self.project, capture_output=True, text=True,
+                              check=False)
+
+    def test_the_readme_works(self):
+        program = readme_program(ROOT / "clients/typescript/README.md", "ts")
+        self.assertLessEqual(len([line for line in program.splitlines() if line.strip()]), 12)
+        self.assertIn("http://localhost:7102", program)
+        server = CaseServer(SERVER, SNAPSHOT, guarded=False)
+        try:
+            compiled = self.tsc(program.replace("http://localhost:7102", server.url))
+            self.assertEqual((compiled.returncode, compiled.stdout), (0, ""))
+            done = node(self.project / "program.js")
+        finally:
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(done.stdout.splitlines()), 4, done.stdout)
+        self.assertIn("NOT_FOUND ITEM_UNKNOWN", done.stdout)
+
+    def test_wrong_programs_do_not_compile(self):
+        said = self.tsc(WRONG).stdout
+        self.assertEqual(re.findall(r"program.ts\((\d+)", said), ["6", "7", "8", "9"], said)
+
+    def test_nothing_of_node_is_needed(self):
+        for package in (PACKAGE / "dist", PACKAGE / "node_modules/@connectrpc/connect-web/dist/esm"):
+            for file in package.rglob("*.js"):
+                for imported in re.findall(r'(?:from|import)\s*\(?"([^"]+)"', file.read_text(encoding="utf-8")):
+                    self.assertRegex(imported, r"^(\.|@bufbuild/|@connectrpc/connect)", file)
+
+    def test_every_reason_of_the_server_is_known(self):
+        text = (ROOT / "clients/typescript/src/errors.ts").read_text(encoding="utf-8")
+        known = set(re.findall(r'"([A-Z_]+)"', text))
+        self.assertLessEqual(set(server_reasons()), known)
+
+    def test_the_version_is_the_projects(self):
+        project = re.search(r"project\(groundswell VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+        for file in ("package.json", "package-lock.json"):
+            self.assertEqual(json.loads((ROOT / "clients/typescript" / file).read_text())["version"], project)
+
+    def test_a_token_is_not_sent_in_the_clear(self):
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+createClient("http://[::1]:7102", {{ token: "x" }});
+createClient("https://shop.example", {{ token: "x" }});
+createClient("http://127.example.com:7102", {{ token: "x" }});
+'''
+        (self.project / "program.js").write_text(program)
+        self.assertIn("TypeError: the token would be sent to 127.example.com:7102 in the clear", node(
+            self.project / "program.js").stderr)
+
+
+class IngestTest(unittest.TestCase):
+    """Each row is in the log once, whatever happens."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = CaseServer(SERVER, SNAPSHOT)
+        cls.proxy = CutProxy(cls.server.ports["connect"])
+        cls.url = "http://" + cls.proxy.address
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.proxy.close()
+        assert cls.server.stop() == 0
+
+    def log_end(self):
+        with Client(self.server.address, token=token_of("operator"), timeout=30) as client:
+            return client.get_server_status(v1.GetServerStatusRequest()).graph.log_end_offset
+
+    def ingest(self, action=None, url=None, **arguments):
+        process = subprocess.Popen(
+            ["node", HERE / "typescript_ingest.mjs", PACKAGE, url or self.url, json.dumps(arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with process:
+            if action is not None:
+                self.assertEqual(process.stdout.readline(), "paused\n")
+                action()
+                process.stdin.write("\n")
+                process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+    def crash(self):
+        cls = type(self)
+        cls.server.process.send_signal(signal.SIGKILL)
+        cls.server.process.wait()
+        cls.server.process.stdout.close()
+        cls.server.start()
+        cls.proxy.target = cls.server.ports["connect"]
+
+    def assert_all_once(self, result, before, count):
+        self.assertEqual((result.get("rows"), result.get("refused")), (count, 0), result)
+        self.assertEqual(result["accepted"] + result["duplicates"], count)
+        self.assertEqual(self.log_end() - before, count)
+
+    def test_cut_connections_lose_and_double_nothing(self):
+        for producer in ({}, {"producerId": "ts"}):
+            for name, action in (("cut", self.proxy.cut), ("answer", lambda: self.proxy.cut_in_answer(700))):
+                with self.subTest(producer=producer, name=name):
+                    before = self.log_end()
+                    result = self.ingest(action, user=f"{name}-{len(producer)}", count=1_000, batchSize=20, pauseAt=400,
+                                         **producer)
+                    self.assert_all_once(result, before, 1_000)
+
+    def test_a_killed_server_has_what_it_acknowledged(self):
+        before = self.log_end()
+        result = self.ingest(self.crash, user="killed", count=1_000, batchSize=50, pauseAt=400, producerId="killed")
+        self.assert_all_once(result, before, 1_000)
+
+    def test_a_producer_goes_on_where_the_server_is(self):
+        self.assertEqual(self.ingest(user="p", count=1_000, breakBehind=730, producerId="p"), {"error": "interrupted"})
+        result = self.ingest(user="p", count=1_000, producerId="p")
+        self.assertEqual((result["passedOver"], result["accepted"], result["duplicates"]), (730, 270, 0))
+        result = self.ingest(user="p", count=10, producerId="p")
+        self.assertIn("1000 rows of this source are dealt with, and it has 10: it was cut", result["error"])
+        result = self.ingest(user="c", count=6, first=0, producerId="counted", firstSequence=1)
+        result = self.ingest(user="c", count=6, first=4, producerId="counted", firstSequence=5)
+        self.assertEqual((result["passedOver"], result["accepted"]), (2, 4))
+
+    def test_python_knows_the_same_rows(self):
+        with Client(self.server.address, token=token_of("operator")) as client:
+            done = client.ingest([{"user": "both", "item": ("85123A", "22423", "23084")[n % 3],
+                                   "time": 1_323_432_000 + n, "type": "view"} for n in range(300)], producer_id="both")
+        self.assertEqual(done.accepted, 300)
+        result = self.ingest(user="both", count=301, producerId="both")
+        self.assertEqual((result["passedOver"], result["accepted"]), (300, 1))
+        self.assertEqual(self.ingest(user="both", count=301)["duplicates"], 301)
+
+    def test_a_server_that_is_not_there_is_given_up(self):
+        result = self.ingest(url="http://127.0.0.1:1", user="x", count=1, retryForMs=3_000)
+        self.assertEqual(result["reason"], "UNAVAILABLE", result)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
