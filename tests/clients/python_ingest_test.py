@@ -5,6 +5,7 @@
 
 import asyncio
 import csv
+import os
 import pathlib
 import signal
 import subprocess
@@ -80,39 +81,39 @@ class IngestTest(unittest.TestCase):
     def test_cut_connections_lose_and_double_nothing(self):
         for producer in (None, "cut"):
             with self.subTest(producer):
-                rows = rows_of(f"cut-{producer}", 3_000)
+                rows = rows_of(f"cut-{producer}", 1_000)
                 before = self.log_end()
-                on_progress, done = self.once(800, self.proxy.cut)
-                result = self.client.ingest(rows, batch_size=50, producer_id=producer, on_progress=on_progress)
+                on_progress, done = self.once(400, self.proxy.cut)
+                result = self.client.ingest(rows, batch_size=20, producer_id=producer, on_progress=on_progress)
                 self.assertTrue(done)
-                self.assertEqual((result.rows, result.refused), (3_000, 0))
-                self.assertEqual(result.accepted + result.duplicates, 3_000)
-                self.assertEqual(self.log_end() - before, 3_000)
+                self.assertEqual((result.rows, result.refused), (1_000, 0))
+                self.assertEqual(result.accepted + result.duplicates, 1_000)
+                self.assertEqual(self.log_end() - before, 1_000)
 
     def test_so_do_cut_connections_of_tasks(self):
         async def run():
             async with AsyncClient(self.proxy.address, token=token_of("operator")) as client:
-                return await client.ingest(source(), batch_size=50, producer_id="tasks", on_progress=on_progress)
+                return await client.ingest(source(), batch_size=20, producer_id="tasks", on_progress=on_progress)
 
         async def source():
-            for row in rows_of("tasks", 3_000):
+            for row in rows_of("tasks", 1_000):
                 yield row
 
         before = self.log_end()
-        on_progress, done = self.once(800, self.proxy.cut)
+        on_progress, done = self.once(400, self.proxy.cut)
         result = asyncio.run(run())
         self.assertTrue(done)
-        self.assertEqual((result.rows, result.accepted + result.duplicates), (3_000, 3_000))
-        self.assertEqual(self.log_end() - before, 3_000)
+        self.assertEqual((result.rows, result.accepted + result.duplicates), (1_000, 1_000))
+        self.assertEqual(self.log_end() - before, 1_000)
 
     def test_a_killed_server_has_what_it_acknowledged(self):
         before = self.log_end()
-        on_progress, done = self.once(1_000, self.crash)
-        result = self.client.ingest(rows_of("killed", 4_000), batch_size=100, producer_id="killed",
+        on_progress, done = self.once(400, self.crash)
+        result = self.client.ingest(rows_of("killed", 1_000), batch_size=50, producer_id="killed",
                                     on_progress=on_progress)
         self.assertTrue(done)
-        self.assertEqual((result.rows, result.accepted + result.duplicates), (4_000, 4_000))
-        self.assertEqual(self.log_end() - before, 4_000)
+        self.assertEqual((result.rows, result.accepted + result.duplicates), (1_000, 1_000))
+        self.assertEqual(self.log_end() - before, 1_000)
 
     def test_a_producer_goes_on_where_the_server_is(self):
         rows = rows_of("producer", 1_000)
@@ -196,6 +197,7 @@ class IngestTest(unittest.TestCase):
 
     def test_a_server_that_hangs_is_given_up(self):
         self.server.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.server.process.pid, os.WUNTRACED)  # until it is stopped
         try:
             with self.assertRaises(groundswell.DeadlineExceeded):
                 self.client.ingest(rows_of("hangs", 1), retry_for=0.5)
