@@ -8,29 +8,75 @@
 namespace groundswell {
 namespace {
 
+constexpr float kHalfLifeItems = 3;
+
 float Norm(size_t degree, size_t other_degree) {
   return 1 / std::sqrt(static_cast<float>(std::max<size_t>(degree, 1)) *
                        static_cast<float>(std::max<size_t>(other_degree, 1)));
 }
 
+float Length(std::span<const float> vector) {
+  double square = 0;
+  for (const float value : vector) square += double{value} * value;
+  return static_cast<float>(std::sqrt(square));
+}
+
+float MedianLength(std::span<const float> rows, size_t dim) {
+  if (rows.empty()) return 0;
+  std::vector<float> lengths;
+  for (size_t begin = 0; begin < rows.size(); begin += dim) {
+    lengths.push_back(Length(rows.subspan(begin, dim)));
+  }
+  const auto middle = lengths.begin() + static_cast<ptrdiff_t>(lengths.size() / 2);
+  std::nth_element(lengths.begin(), middle, lengths.end());
+  return *middle;
+}
+
+// False, and zeros, when none of them has a vector, or they cancel out.
+bool AddNewest(std::span<const ItemIndex> newest, const EmbeddingIndex::View& items,
+               std::span<float> out) {
+  static const float fade = std::exp2(-1 / kHalfLifeItems);
+  std::fill(out.begin(), out.end(), 0.0f);
+  float weight = 1;
+  for (const ItemIndex item : newest) {
+    const std::span<const float> vector = items.VectorOf(item);
+    if (vector.empty()) continue;
+    AddScaled(vector, weight, out);
+    weight *= fade;
+  }
+  return std::ranges::any_of(out, [](float value) { return value != 0; });
+}
+
 }  // namespace
 
-bool LiveVectors::OfUser(UserIndex user, std::span<const ItemIndex> newest, size_t degree,
-                         std::span<const ItemIndex> joined, const EmbeddingIndex::View& items,
-                         std::span<float> out) const {
+LiveVectors::LiveVectors(std::span<const float> trained_users, std::span<const float> trained_items,
+                         size_t dim, const InteractionAdjacency& adjacency)
+    : trained_users_(trained_users),
+      dim_(dim),
+      item_length_(MedianLength(trained_items, dim)),
+      adjacency_(adjacency) {}
+
+bool LiveVectors::CopyTrained(UserIndex user, std::span<float> out) const {
   const size_t row = ToInt(user) * dim_;
-  bool is_known = row + dim_ <= trained_users_.size();
-  if (is_known) {
+  const bool is_trained = row + dim_ <= trained_users_.size();
+  if (is_trained) {
     std::copy_n(trained_users_.begin() + static_cast<ptrdiff_t>(row), dim_, out.begin());
   } else {
     std::fill(out.begin(), out.end(), 0.0f);
   }
-  for (const ItemIndex item : newest) {
+  return is_trained;
+}
+
+bool LiveVectors::OfUser(const User& user, const EmbeddingIndex::View& items,
+                         std::span<float> out) const {
+  if (user.is_in_visit && AddNewest(user.newest, items, out)) return true;
+  bool is_known = CopyTrained(user.index, out);
+  for (const ItemIndex item : user.newest) {
     const std::span<const float> vector = items.VectorOf(item);
     if (vector.empty()) continue;
     const size_t users = adjacency_.users_of_items().Degree(ToInt(item)) +
-                         std::binary_search(joined.begin(), joined.end(), item);
-    AddScaled(vector, Norm(degree, std::min(users, kUsersMax)), out);
+                         std::binary_search(user.joined.begin(), user.joined.end(), item);
+    AddScaled(vector, Norm(user.item_count, std::min(users, kUsersMax)), out);
     is_known = true;
   }
   return is_known;
@@ -45,7 +91,6 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
   std::vector<Neighbor> neighbors;
   std::vector<ItemIndex> newest;
   std::vector<float> of_user(dim_);
-  bool is_known = false;
   for (size_t at = degree > kNeighborsMax ? degree - kNeighborsMax : 0; at < degree; ++at) {
     const UserIndex user{users[at].node};
     adjacency_.items_of_users().CopyTo(ToInt(user), neighbors);
@@ -55,11 +100,15 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
          ++one) {
       if (one->node != ToInt(item)) newest.push_back(ItemIndex{one->node});
     }
-    if (!OfUser(user, newest, neighbors.size(), {}, items, of_user)) continue;
-    AddScaled(of_user, Norm(neighbors.size(), std::min(degree, kUsersMax)), out);
-    is_known = true;
+    if (!AddNewest(newest, items, of_user) && !CopyTrained(user, of_user)) continue;
+    if (const float length = Length(of_user); length > 0) AddScaled(of_user, 1 / length, out);
   }
-  return is_known;
+  const float length = Length(out);
+  if (length == 0) return false;
+  if (item_length_ > 0) {
+    for (float& value : out) value *= item_length_ / length;
+  }
+  return true;
 }
 
 }  // namespace groundswell

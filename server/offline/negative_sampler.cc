@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/pipeline/visit.h"
+
 namespace groundswell {
 namespace {
 
@@ -91,8 +93,14 @@ void NegativeSampler::FindNearest(const Moment& moment) {
   for (const uint32_t at : newest_edges_) newest_.push_back(moment.user.edges[at].item);
   vector_.resize(search_->vectors.dim());
   const EmbeddingIndex::View items = search_->index.Now();
-  if (!search_->vectors.OfUser(moment.user.index, newest_, moment.user.item_count(), {}, items,
-                               vector_)) {
+  const bool is_in_visit =
+      !newest_edges_.empty() &&
+      IsInVisit(moment.user.edges[newest_edges_[0]].last.time_us, moment.time_s * 1'000'000);
+  if (!search_->vectors.OfUser({.index = moment.user.index,
+                                .newest = newest_,
+                                .item_count = moment.user.item_count(),
+                                .is_in_visit = is_in_visit},
+                               items, vector_)) {
     return;
   }
   ItemFilter filter;

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "server/pipeline/visit.h"
 
 namespace groundswell {
 namespace {
@@ -67,12 +68,17 @@ PastCandidates::PastCandidates(const Sources& sources, const CandidateDraw& draw
                    .embedding_index = sources.embedding_index},
                   LearningOptionsOf(draw)) {}
 
-void PastCandidates::FindVector(const UserState& user) {
+void PastCandidates::FindVector(const PastAsker& asker) {
   vector_.clear();
   if (draw_.quotas[kFromEmbedding] == 0) return;
   vector_.resize(sources_.vectors.dim());
-  if (!sources_.vectors.OfUser(user.index, recent_.newest, user.item_count(), {},
-                               sources_.embedding_index.Trained(), vector_)) {
+  const int64_t now_us = asker.time_s * kMicrosOfASecond;
+  if (!sources_.vectors.OfUser(
+          {.index = asker.user.index,
+           .newest = recent_.newest,
+           .item_count = asker.user.item_count(),
+           .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)},
+          sources_.embedding_index.Trained(), vector_)) {
     vector_.clear();
   }
 }
@@ -94,7 +100,7 @@ ItemFilter PastCandidates::FilterFor(const PastAsker& asker) {
 
 std::span<const ItemIndex> PastCandidates::Find(const PastAsker& asker, uint64_t seed) {
   FindRecentItems(&asker.user, recent_);
-  FindVector(asker.user);
+  FindVector(asker);
   const ItemFilter filter = FilterFor(asker);
   sources_.trending.Advance(asker.time_s * kMicrosOfASecond);
   candidates_.Propose({.user = asker.user,

@@ -70,7 +70,7 @@ class PastCandidates {
   void Draw(size_t count, std::mt19937_64& random, std::vector<ItemIndex>& out);
 
  private:
-  void FindVector(const UserState& user);
+  void FindVector(const PastAsker& asker);
   ItemFilter FilterFor(const PastAsker& asker);
   void DrawUniformly(size_t count, std::mt19937_64& random, std::vector<ItemIndex>& out);
   void DrawBySource(size_t count, std::mt19937_64& random, std::vector<ItemIndex>& out);

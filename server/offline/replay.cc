@@ -297,7 +297,8 @@ class Searches {
     auto built = EmbeddingIndex::Build(snapshot.item_embeddings(), dim, {}, 1, nullptr);
     if (!built.ok()) return built.status();
     index_ = *std::move(built);
-    vectors_.emplace(snapshot.user_embeddings(), dim, *passing.adjacency());
+    vectors_.emplace(snapshot.user_embeddings(), snapshot.item_embeddings(), dim,
+                     *passing.adjacency());
     search_.emplace(EmbeddingSearch{.vectors = *vectors_, .index = *index_});
     if (passing.trending() == nullptr) return absl::OkStatus();
     candidates_.emplace(PastCandidates::Sources{.adjacency = *passing.adjacency(),

@@ -7,6 +7,7 @@
 
 #include "server/pipeline/list_quality.h"
 #include "server/pipeline/request_user.h"
+#include "server/pipeline/visit.h"
 
 namespace groundswell {
 namespace {
@@ -98,10 +99,15 @@ ItemFilter BlendLearner::FilterFor(const Fold::Arrival& arrival, bool with_seen)
   return filter;
 }
 
-void BlendLearner::FindVector(const UserState& user, const EmbeddingIndex::View& trained) {
+void BlendLearner::FindVector(const UserState& user, int64_t now_us,
+                              const EmbeddingIndex::View& trained) {
   vector_.resize(state_.live_vectors->dim());
-  if (!state_.live_vectors->OfUser(user.index, recent_.newest, user.item_count(), {}, trained,
-                                   vector_)) {
+  if (!state_.live_vectors->OfUser(
+          {.index = user.index,
+           .newest = recent_.newest,
+           .item_count = user.item_count(),
+           .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)},
+          trained, vector_)) {
     vector_.clear();
   }
 }
@@ -116,7 +122,7 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   const EmbeddingIndex::View trained = state_.embedding_index->Trained();
   FindRecentItems(&user, recent_);
   vector_.clear();
-  if (whole) FindVector(user, trained);
+  if (whole) FindVector(user, arrival.now_us, trained);
   state_.fading_counts->Advance(arrival.now_us);
   state_.trending->Advance(arrival.now_us);
   candidates_.Propose({.user = user,

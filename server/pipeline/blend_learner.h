@@ -104,7 +104,7 @@ class BlendLearner {
   // How many interactions of users in the same context were learned from.
   uint64_t LearnedLike(const Fold::Arrival& arrival) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
-  void FindVector(const UserState& user, const EmbeddingIndex::View& trained);
+  void FindVector(const UserState& user, int64_t now_us, const EmbeddingIndex::View& trained);
   void AskRanker(const UserState& user, BlendContext context, int64_t now_us);
 
   LiveState& state_;

@@ -9,6 +9,7 @@
 #include "graph/state/user_edges.h"
 #include "index/score_key.h"
 #include "models/math/elementwise.h"
+#include "server/pipeline/visit.h"
 
 namespace groundswell {
 namespace {
@@ -48,8 +49,7 @@ void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, 
 
 BlendContext ContextOf(size_t items, int64_t newest_us, int64_t now_us) {
   if (items < BlendOrder::kNewUserItems) return BlendContext::kNewUser;
-  return now_us - newest_us < BlendOrder::kVisitUs ? BlendContext::kInVisit
-                                                   : BlendContext::kReturning;
+  return IsInVisit(newest_us, now_us) ? BlendContext::kInVisit : BlendContext::kReturning;
 }
 
 }  // namespace

@@ -70,9 +70,8 @@ class BlendOrder {
     std::vector<uint32_t> categories;     // that are not
   };
 
-  // A user with fewer items is new, and one who took something so short ago is in a visit.
+  // A user with fewer items is new, in a visit or not.
   static constexpr size_t kNewUserItems = 3;
-  static constexpr int64_t kVisitUs = int64_t{1'800} * 1'000'000;
 
   // `state` must outlive it.
   explicit BlendOrder(const LiveState& state) : state_(state) {}

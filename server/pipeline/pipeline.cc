@@ -143,6 +143,7 @@ void Pipeline::Run::Retrieve() {
                                    .include_seen = query.rules.include_seen,
                                    .categories = query.rules.categories,
                                    .seed = std::hash<std::string>{}(query.user_id),
+                                   .newest_event_us = list.newest_event_time_us,
                                    .only_sources = query.only_sources,
                                    .fewer = fewer,
                                    .items_min = query.page_size,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "graph/state/user_edges.h"
+#include "server/pipeline/visit.h"
 
 namespace groundswell {
 namespace {
@@ -52,13 +53,20 @@ Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options o
              .walks = RandomWalkSource(*state.adjacency, options_.random_walk),
              .stage_reserve = options_.stage_reserve} {}
 
-void Retrieval::FindVector(const OverlaidUser* known, Scratch& scratch) const {
+void Retrieval::FindVector(const Query& query, Scratch& scratch) const {
+  const OverlaidUser* const known = query.user;
   scratch.vector.clear();
   if (known == nullptr) return;
   const UserState& user = known->state;
   const LiveVectors& live = *parts_.state.live_vectors;
   scratch.vector.resize(live.dim());
-  if (!live.OfUser(user.index, scratch.recent.newest, user.item_count(), known->joined,
+  const RecentItems& recent = scratch.recent;
+  if (!live.OfUser({.index = user.index,
+                    .newest = recent.newest,
+                    .item_count = user.item_count(),
+                    .joined = known->joined,
+                    .is_in_visit = !recent.items.empty() &&
+                                   IsInVisit(recent.items[0].time_us, query.newest_event_us)},
                    parts_.state.embedding_index->Now(), scratch.vector)) {
     scratch.vector.clear();
   }
@@ -115,7 +123,7 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
     proposals->skipped = false;
   }
   FindRecentItems(query.user != nullptr ? &query.user->state : nullptr, scratch.recent);
-  FindVector(query.user, scratch);
+  FindVector(query, scratch);
   const SourceQuery asked{.parts = parts_,
                           .user = query.user,
                           .recent = scratch.recent.items,

@@ -57,6 +57,7 @@ class Retrieval {
     bool include_seen = false;             // the two are the same
     std::span<const uint32_t> categories;  // the filter's own
     uint64_t seed = 0;                     // of the walks
+    int64_t newest_event_us = 0;           // of anybody's: the time that a visit is told by
     // SourceBits. 0: those with a quota. A source that is named and has none proposes
     // Options::candidates items.
     uint32_t only_sources = 0;
@@ -99,7 +100,7 @@ class Retrieval {
   ComputeThread SiblingsFor(ComputeThread thread) const;
   size_t QuotaOf(const CandidateSource& source, const Query& query) const;
   size_t CandidatesMax(const Query& query) const;
-  void FindVector(const OverlaidUser* known, Scratch& scratch) const;
+  void FindVector(const Query& query, Scratch& scratch) const;
   void Ask(const CandidateSource& source, size_t count, SourceQuery asked, SourceScratch& scratch,
            Proposals& proposals) const;
   void AskAll(SourcePhase phase, const Query& query, const SourceQuery& asked,

@@ -10,8 +10,12 @@ void GatherUserVector(const LiveState& state, const EmbeddingIndex::View& items_
     buffers.newest_items.push_back(user.state.edges[at].item);
   }
   buffers.user.resize(state.live_vectors->dim());
-  if (state.live_vectors->OfUser(user.state.index, buffers.newest_items, user.state.item_count(),
-                                 user.joined, items_now, buffers.user)) {
+  // What they like, and not what they are after now: that decides what is proposed.
+  if (state.live_vectors->OfUser({.index = user.state.index,
+                                  .newest = buffers.newest_items,
+                                  .item_count = user.state.item_count(),
+                                  .joined = user.joined},
+                                 items_now, buffers.user)) {
     features.vector = buffers.user;
   }
 }

@@ -188,8 +188,9 @@ absl::Status LoadNewItemVectors(const GivenVectors& given, LiveState& state) {
   // Without a snapshot no item ever gets a vector.
   const size_t trained =
       snapshot.is_empty() ? state.catalogue->capacity() : snapshot.item_clusters().size();
-  state.live_vectors = std::make_unique<LiveVectors>(
-      snapshot.user_embeddings(), snapshot.manifest().embedding_dim, *state.adjacency);
+  state.live_vectors =
+      std::make_unique<LiveVectors>(snapshot.user_embeddings(), snapshot.item_embeddings(),
+                                    snapshot.manifest().embedding_dim, *state.adjacency);
   state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
                                                             *state.embedding_index, trained);
   for (const auto& [item, vector] : given) {

@@ -20,6 +20,7 @@ _SAMPLE = _ROOT / "sample/online-retail"
 _SERVER = os.environ["GROUNDSWELL_SERVER"]
 _EVENTS, _FROM_EVENT, _RECENT_LEN = 6000, 4000, 20
 _VECTOR_NEIGHBOURS = 50  # LiveVectors::kNeighborsMax
+_VISIT_US = 30 * 60 * 10**6  # kVisitUs
 _DEPTH = 100  # of --retrieval-depth
 _SESSION_S = 3600
 _TRENDING, _HALF_LIFE_S = 100, 21_600  # items that trend, and how fast it fades, by the server's default
@@ -159,9 +160,9 @@ class ReplayTest(unittest.TestCase):
                 self.assertTrue(set(drawn[of == 2]) <= set(self.interactions.item[:at]))
                 session = np.searchsorted(self.log.time_s, time_s - _SESSION_S)
                 self.assertTrue(set(drawn[of == 3]) <= set(self.interactions.item[session:at]))
-                self.assertTrue(set(drawn[of == 4]) <= nearest.of(graph, user))
+                self.assertTrue(set(drawn[of == 4]) <= nearest.of(graph, user, int(time_s) * 10**6))
                 row += per_event
-            graph.apply(int(user), int(item))
+            graph.apply(int(user), int(item), time_us=int(time_s) * 10**6)
         self.assertEqual(row, len(rows))
 
     def test_candidates_are_what_the_server_would_have_proposed(self):
@@ -272,17 +273,21 @@ def _trending(newest, now_s, left_out):
 
 
 class _Nearest:
-    """What the embedding search finds for a user: one propagation over the live graph, by definition."""
+    """What the embedding search finds for a user, by the definition of LiveVectors."""
 
     def __init__(self):
         tensors, _ = safetensors.read(_SAMPLE / "embeddings.safetensors")
         self.user, self.item = (tensors[side].astype(np.float64) for side in ("user", "item"))
 
-    def of(self, graph, user):
+    def of(self, graph, user, now_us):
         taken = list(graph.taken[user])
-        vector = self.user[user].copy()
-        for item in taken[::-1][:_VECTOR_NEIGHBOURS]:
-            vector += self.item[item] / np.sqrt(len(taken) * len(graph.takers[item]))
+        newest = taken[::-1][:_VECTOR_NEIGHBOURS]
+        if taken and now_us - graph.recent_times_us(user)[0] < _VISIT_US:
+            vector = np.sum([self.item[item] * 2 ** (-k / 3) for k, item in enumerate(newest)], axis=0)
+        else:
+            vector = self.user[user].copy()
+            for item in newest:
+                vector += self.item[item] / np.sqrt(len(taken) * len(graph.takers[item]))
         scores = self.item @ vector
         scores[taken] = -np.inf
         last = np.sort(scores)[-_DEPTH]

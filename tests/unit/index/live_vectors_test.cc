@@ -35,11 +35,18 @@ class LiveVectorsTest : public testing::Test {
     new_items_.Change(change);
   }
   std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true,
-                            std::vector<ItemIndex> joined = {}) {
+                            std::vector<ItemIndex> joined = {}, bool is_in_visit = false) {
     std::vector<float> out(2, 9.0f);
-    EXPECT_EQ(vectors_.OfUser(UserIndex{user}, newest, newest.size(), joined, index_->Now(), out),
-              expected);
+    const LiveVectors::User asked{.index = UserIndex{user},
+                                  .newest = newest,
+                                  .item_count = newest.size(),
+                                  .joined = joined,
+                                  .is_in_visit = is_in_visit};
+    EXPECT_EQ(vectors_.OfUser(asked, index_->Now(), out), expected);
     return out;
+  }
+  std::vector<float> InVisit(uint32_t user, std::vector<ItemIndex> newest, bool expected = true) {
+    return OfUser(user, std::move(newest), expected, {}, /*is_in_visit=*/true);
   }
   std::vector<float> VectorOf(uint32_t item) {
     const EmbeddingIndex::View view = index_->Now();
@@ -52,7 +59,7 @@ class LiveVectorsTest : public testing::Test {
   InteractionAdjacency adjacency_{100};
   const std::unique_ptr<EmbeddingIndex> index_ =
       *EmbeddingIndex::Build(trained_items_, 2, {.items_max = 10});
-  LiveVectors vectors_{trained_users_, 2, adjacency_};
+  LiveVectors vectors_{trained_users_, trained_items_, 2, adjacency_};
   NewItemVectors new_items_{vectors_, adjacency_, *index_, 3};
   int64_t now_ = 0;
 };
@@ -82,21 +89,62 @@ TEST_F(LiveVectorsTest, ItemsWithoutAVectorContributeNothing) {
   EXPECT_THAT(OfUser(7, {ItemIndex{5}}, false), ElementsAre(0, 0));
 }
 
+TEST_F(LiveVectorsTest, InAVisitWhatWasTakenLastCountsMost) {
+  const float fade = std::exp2(-1 / 3.f);
+  // Item 5 has no vector, and takes no place.
+  EXPECT_THAT(InVisit(1, {ItemIndex{2}, ItemIndex{5}, ItemIndex{0}, ItemIndex{1}}),
+              ElementsAre(FloatEq(3 + 2 * fade), FloatEq(3 + 2 * fade * fade)));
+  EXPECT_THAT(InVisit(7, {ItemIndex{0}}), ElementsAre(2, 0));
+}
+
+TEST_F(LiveVectorsTest, InAVisitWithoutItemsThatHaveVectorsTheTrainedOneIsAllThereIs) {
+  EXPECT_THAT(InVisit(1, {ItemIndex{5}}), ElementsAre(0, 1));
+  EXPECT_THAT(InVisit(1, {}), ElementsAre(0, 1));
+  EXPECT_THAT(InVisit(7, {ItemIndex{5}}, false), ElementsAre(0, 0));
+}
+
+// Trained items have the lengths 2, 2 and 3 sqrt(2).
 TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
   EXPECT_TRUE(VectorOf(4).empty());
   Take(1, 4);
   EXPECT_EQ(new_items_.Refresh(), 1u);
-  EXPECT_THAT(VectorOf(4), ElementsAre(0, 1));  // |N_u| = |N_i| = 1
+  EXPECT_THAT(VectorOf(4), ElementsAre(0, 2));  // as user 1 was trained, who took nothing else
   const auto found = index_->Retrieve({.vector = trained_items_, .filter = {}, .count = 1});
   EXPECT_FALSE(found.ok()) << "a vector of another width";
 }
 
-TEST_F(LiveVectorsTest, ANewUserOfANewItemPassesOnWhatElseHeTook) {
-  Take(7, 1);
+TEST_F(LiveVectorsTest, ANewItemIsAsLongAsTrainedItemsHoweverFewItsUsers) {
+  Take(7, 0);
   Take(7, 4);
   EXPECT_EQ(new_items_.Refresh(), 1u);
-  // e_7' = (0, 2) / sqrt(2 * 2), and that over sqrt(2 * 1).
-  EXPECT_THAT(VectorOf(4), ElementsAre(0, FloatEq(1 / std::sqrt(2.f))));
+  EXPECT_THAT(VectorOf(4), ElementsAre(2, 0));
+  // Of the other user it has the direction (0, 1), of as much account as the first one's.
+  Take(8, 1);
+  Take(8, 4);
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {std::sqrt(2.f), std::sqrt(2.f)}));
+}
+
+TEST_F(LiveVectorsTest, ANewItemIsLikeWhatItsUsersTookLastBesideIt) {
+  const float fade = std::exp2(-1 / 3.f);
+  Take(7, 1);
+  Take(7, 4);
+  Take(7, 0);
+  EXPECT_EQ(new_items_.Refresh(), 1u);
+  const float length = std::sqrt(1 + fade * fade);
+  EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {2 / length, 2 * fade / length}));
+}
+
+TEST_F(LiveVectorsTest, UsersWhoSayTheOppositeSayNothing) {
+  const float opposite[] = {-2, 0};
+  ASSERT_TRUE(index_->Upsert(ItemIndex{6}, opposite).ok());
+  new_items_.Given(ItemIndex{6});
+  Take(7, 0);
+  Take(8, 6);
+  Take(7, 4);
+  Take(8, 4);
+  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_TRUE(VectorOf(4).empty());
 }
 
 TEST_F(LiveVectorsTest, AVectorIsMadeAgainWhenTheUsersDouble) {
@@ -134,8 +182,10 @@ TEST_F(LiveVectorsTest, NothingOfAForgottenUserStaysWhenAnotherCame) {
   Take(0, 4);
   TakeBack(1, 4, first);
   EXPECT_EQ(new_items_.Refresh(), 1u);
-  // e_0' = (1, 0) + ((2, 0) + (0, 2) + (3, 3)) / sqrt(4 * 1), and that over sqrt(4 * 1).
-  EXPECT_THAT(VectorOf(4), ElementsAre(FloatEq(1.75f), FloatEq(1.25f)));
+  // That of (3, 3) + fade (0, 2) + fade^2 (2, 0): user 0 took items 0, 1 and 2.
+  const float fade = std::exp2(-1 / 3.f);
+  const float x = 3 + 2 * fade * fade, y = 3 + 2 * fade, length = std::hypot(x, y);
+  EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {2 * x / length, 2 * y / length}));
 }
 
 TEST_F(LiveVectorsTest, TrainedAndGivenVectorsAreKept) {

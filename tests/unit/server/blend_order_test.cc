@@ -15,6 +15,7 @@
 #include "blend/weights_file.h"
 #include "graph/state/user_edges.h"
 #include "server/pipeline/pipeline.h"
+#include "server/pipeline/visit.h"
 #include "server/serving/snapshot_staging.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -93,6 +94,7 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
                                           .include_seen = true,
                                           .categories = {},
                                           .seed = std::hash<std::string>{}(kCustomer),
+                                          .newest_event_us = list.newest_event_time_us,
                                           .items_min = query.page_size,
                                           .deadline = query.deadline},
                                          {.number = 0}, retrieved);
@@ -254,9 +256,9 @@ TEST_F(BlendOrderTest, TheContextIsHowMuchIsKnownAndHowLongAgoItWas) {
   EXPECT_EQ(ContextOf(asker), BlendContext::kNewUser);
   asker.newest = newest;
   asker.newest_item_us = 5;
-  asker.now_us = 4 + BlendOrder::kVisitUs;
+  asker.now_us = 4 + kVisitUs;
   EXPECT_EQ(ContextOf(asker), BlendContext::kInVisit);
-  asker.now_us = 5 + BlendOrder::kVisitUs;
+  asker.now_us = 5 + kVisitUs;
   EXPECT_EQ(ContextOf(asker), BlendContext::kReturning);
 }
 
