@@ -1,12 +1,9 @@
 // Lists of recommendations, and what is asked for them.
 import { Bar, Check, Field, Figures, ItemLink, Table } from "./parts.jsx";
 import { count, enumName, milliseconds, moves, score, signed, source, time } from "./format.js";
-
-// As the command line names them.
-export const SOURCES = ["embedding", "random-walk", "next-items", "similar-items", "trending", "macro-node", "popular", "history"];
+import { SOURCES, sourceEnum } from "./sources.js";
 
 const split = (text) => (text ?? "").split(",").map((part) => part.trim()).filter(Boolean);
-const enumOf = (name) => `CANDIDATE_SOURCE_${name.toUpperCase().replaceAll("-", "_")}`;
 
 // "22423:purchase,85123A:view:2": the events of a supposition, as the command line has them; a weight
 // besides, where it is not the type's.
@@ -27,7 +24,7 @@ export function requestOf(params, suffix = "") {
   set("ranker", params.get(`ranker${suffix}`));
   set("skipRanking", params.get(`skip${suffix}`) === "yes");
   const sources = split(params.get(`sources${suffix}`));
-  if (sources.length > 0) request.onlySources = sources.map(enumOf);
+  if (sources.length > 0) request.onlySources = sources.map(sourceEnum);
   const filter = {};
   if (params.get("categories")) filter.categories = split(params.get("categories"));
   if (params.get("seen") === "yes") filter.includeSeen = true;

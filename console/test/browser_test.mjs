@@ -188,6 +188,34 @@ test("Why has the list, the causes and the terms of recommend --explain", async 
   await shoot("why-reasons", ".explained", 460);
 });
 
+async function traced(item) {
+  await show(`why?user=${USER}&n=20&explain=1&item=${encodeURIComponent(item)}`, `[data-traced="${item}"]`);
+  return page.locator("[data-traced] p").first().innerText();
+}
+
+test("Why tells where any item stands, as recommend and rank do", async () => {
+  const { items } = cli("recommend", USER, "-n", "100");
+  for (const place of [1, 20, 60]) {
+    const item = items[place - 1];
+    assert.match(await traced(item.item_id), new RegExp(`^It is in the list, at place ${place}[.:]`));
+    const told = await figures("traced");
+    const ranked = cli("rank", USER, item.item_id);
+    assert.deepEqual([told["Place in the list"], told["Ranker's score"]], [String(place), `${score(ranked.items[0].score)} (${ranked.ranker})`]);
+    const proposing = (await rows("places")).filter((row) => /^\d+$/.test(row[1])).map((row) => row[0]);
+    for (const name of item.sources.map(source)) assert.ok(proposing.includes(name), `${item.item_id} comes from ${name}`);
+    // Asked alone, a source that is off proposes, and what is popular fills the list.
+    const others = proposing.filter((name) => !item.sources.map(source).includes(name));
+    assert.deepEqual(others.filter((name) => name !== "similar-items" && name !== "popular"), [], item.item_id);
+  }
+  await accessible("Why, one item");
+  await shoot("why-not", "[data-traced]", 420);
+  const withSeen = cli("recommend", USER, "-n", "100", "--include-seen").items;
+  const taken = withSeen.findIndex((item) => items.every((other) => other.item_id !== item.item_id) && item.sources.includes("CANDIDATE_SOURCE_HISTORY"));
+  assert.ok(taken >= 0);
+  assert.equal(await traced(withSeen[taken].item_id), `The user has taken it. With seen items let in it is at place ${taken + 1}.`);
+  assert.equal(await traced("no such item"), "There is no item no such item in the catalogue.");
+});
+
 test("What is left out of a list is told", async () => {
   await show("why?user=nobody-knows-me&n=5", "[data-table=list]");
   const answer = cli("recommend", "nobody-knows-me", "-n", "5");
