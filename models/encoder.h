@@ -28,6 +28,14 @@ inline constexpr uint32_t kNoRow = std::numeric_limits<uint32_t>::max();
 // All that a target has, not the newest of them.
 inline constexpr size_t kAllNeighbors = std::numeric_limits<size_t>::max();
 
+// Whom a target has to do with in one way: other items, which have features, or entities (a
+// category, say), which have rows of a table.
+struct EncoderRelation {
+  std::string_view name;   // as long as the encoder lives
+  size_t neighbors = 0;    // at most, the best first
+  size_t entity_rows = 0;  // rows of its table of entities, row 0 unknown; 0: of items
+};
+
 // What the encoder reads; a size of 0, or false, says that it is not read, and need not be
 // gathered.
 struct EncoderShape {
@@ -40,6 +48,8 @@ struct EncoderShape {
   bool times = false;        // likewise
   bool vectors = false;      // that neighbours have now
   size_t clusters = 0;       // Q: of H1_u
+  size_t features = 0;       // numbers of an item's features
+  std::span<const EncoderRelation> relations;
 };
 
 // The neighbours of all targets, each one's newest first; of target t the positions from begin[t]
@@ -53,11 +63,22 @@ struct EncoderNeighbors {
   std::span<const std::span<const float>> vector;  // as long as dim; empty: it has none
 };
 
+// The neighbours of all targets by one relation, each one's best first; they may be more than the
+// relation reads.
+struct EncoderRelationLists {
+  std::span<const uint64_t> begin;                   // targets + 1
+  std::span<const std::span<const float>> features;  // of items
+  std::span<const uint32_t> row;                     // of entities; what is no row reads row 0
+  std::span<const float> weight;                     // finite, at least 0
+};
+
 struct EncoderInput {
   size_t targets = 0;
   std::span<const uint32_t> row;  // of each target, or kNoRow
   EncoderNeighbors neighbors;
-  std::span<const int64_t> clusters;  // targets x shape().clusters: H1_u
+  std::span<const int64_t> clusters;                 // targets x shape().clusters: H1_u
+  std::span<const std::span<const float>> features;  // by target
+  std::span<const EncoderRelationLists> relations;   // as shape() has them
 };
 
 // Working memory of one thread. Each encoder derives its own and accepts no other's.

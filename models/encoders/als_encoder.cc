@@ -60,10 +60,10 @@ bool SolveByCholesky(std::span<double> matrix, std::span<double> vector) {
   return true;
 }
 
-class AlsEncoder final : public FoldIn {
+class AlsEncoder final : public TargetEncoder {
  public:
   AlsEncoder(const Manifest::Encoder& encoder, size_t dim, AlsWeights weights)
-      : FoldIn(encoder, dim), weights_(std::move(weights)) {}
+      : TargetEncoder(encoder, dim), weights_(std::move(weights)) {}
 
   EncoderShape shape() const override {
     return {.dim = dim(), .neighbors = weights_.neighbors, .counts = true, .vectors = true};

@@ -22,10 +22,10 @@ struct LinearWeights {
   std::span<const float> context;  // neighbours x d
 };
 
-class LinearEncoder final : public FoldIn {
+class LinearEncoder final : public TargetEncoder {
  public:
   LinearEncoder(const Manifest::Encoder& encoder, size_t dim, float length, LinearWeights weights)
-      : FoldIn(encoder, dim), weights_(std::move(weights)) {
+      : TargetEncoder(encoder, dim), weights_(std::move(weights)) {
     SetLengthOfNew(length);
   }
 

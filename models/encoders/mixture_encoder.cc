@@ -12,11 +12,11 @@ namespace {
 
 constexpr size_t kMixtureClustersMax = 65'536;
 
-class MixtureEncoder final : public FoldIn {
+class MixtureEncoder final : public TargetEncoder {
  public:
   MixtureEncoder(const Manifest::Encoder& encoder, size_t dim, size_t clusters_max,
                  SafetensorsFile file, std::span<const float> centroids)
-      : FoldIn(encoder, dim),
+      : TargetEncoder(encoder, dim),
         clusters_max_(clusters_max),
         file_(std::move(file)),
         centroids_(centroids) {}

@@ -11,10 +11,10 @@ constexpr size_t kNewestNeighborsMax = 1'000'000;
 constexpr double kNewestHalfLeast = 1e-3;
 constexpr double kNewestHalfMax = 1e9;
 
-class NewestEncoder final : public FoldIn {
+class NewestEncoder final : public TargetEncoder {
  public:
   NewestEncoder(const Manifest::Encoder& encoder, size_t dim, size_t neighbors, double half)
-      : FoldIn(encoder, dim), neighbors_(neighbors), half_(half) {}
+      : TargetEncoder(encoder, dim), neighbors_(neighbors), half_(half) {}
 
   // All items, since those without a vector do not count.
   EncoderShape shape() const override {

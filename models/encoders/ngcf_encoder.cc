@@ -41,10 +41,10 @@ struct NgcfScratch final : EncoderScratch {
   std::vector<float> own, sum, first, second;
 };
 
-class NgcfEncoder final : public FoldIn {
+class NgcfEncoder final : public TargetEncoder {
  public:
   NgcfEncoder(const Manifest::Encoder& encoder, size_t dim, float length, NgcfWeights weights)
-      : FoldIn(encoder, dim), weights_(std::move(weights)) {
+      : TargetEncoder(encoder, dim), weights_(std::move(weights)) {
     SetLengthOfNew(length);
   }
 

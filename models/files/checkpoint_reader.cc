@@ -191,6 +191,11 @@ std::vector<double> OptionReader::Numbers(const std::string& name, double most, 
   return numbers;
 }
 
+std::string OptionReader::Text(const std::string& name) {
+  const std::string* const value = Find(name);
+  return value == nullptr ? "" : *value;
+}
+
 double OptionReader::PositiveNumber(const std::string& name, double otherwise, double least,
                                     double most) {
   const std::string* const value = Find(name);

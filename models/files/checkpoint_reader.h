@@ -73,6 +73,8 @@ class OptionReader {
   size_t SizeOr(const std::string& name, size_t otherwise, size_t most);
   // Numbers from -`most` to `most` between commas, at least one and at most `count_max`.
   std::vector<double> Numbers(const std::string& name, double most, size_t count_max);
+  // As it is; empty where it is absent.
+  std::string Text(const std::string& name);
   // A number from `least`, not below 0, to `most`; `otherwise` where it is absent.
   double PositiveNumber(const std::string& name, double otherwise, double least, double most);
   // Every kind of ranker has it.

@@ -67,11 +67,12 @@ class ExampleReader {
 
   std::span<const float> Floats(const std::string& name, size_t rows, size_t columns) {
     const std::array<size_t, 2> shape{rows, columns};
-    if (!status_.ok()) return {};
-    const auto values = file_.Floats(prefix_ + name, shape);
-    if (values.ok()) return *values;
-    status_ = values.status();
-    return {};
+    return FloatsOf(name, shape);
+  }
+
+  std::span<const float> Floats(const std::string& name, size_t count) {
+    const std::array<size_t, 1> shape{count};
+    return FloatsOf(name, shape);
   }
 
   bool Has(const std::string& name) const { return file_.tensors().contains(prefix_ + name); }
@@ -96,6 +97,14 @@ class ExampleReader {
   const absl::Status& status() const { return status_; }
 
  private:
+  std::span<const float> FloatsOf(const std::string& name, std::span<const size_t> shape) {
+    if (!status_.ok()) return {};
+    const auto values = file_.Floats(prefix_ + name, shape);
+    if (values.ok()) return *values;
+    status_ = values.status();
+    return {};
+  }
+
   std::vector<int64_t> Integers(const std::string& name, std::span<const size_t> shape,
                                 int64_t least, int64_t most) {
     if (!status_.ok()) return {};
@@ -119,6 +128,16 @@ class ExampleReader {
   absl::Status status_;
 };
 
+std::vector<uint64_t> ReadBeginsOf(const std::string& name, size_t targets, ExampleReader& reader) {
+  const int64_t most = kEncoderExampleNeighborsMax;
+  const std::vector<int64_t> begin = reader.List(name, targets + 1, 0, most);
+  if (!reader.status().ok()) return {0};
+  if (begin[0] != 0 || !std::is_sorted(begin.begin(), begin.end())) {
+    reader.Refuse(name, "does not rise from 0", "it has the first position of each target");
+  }
+  return {begin.begin(), begin.end()};
+}
+
 void ReadBegins(const ExampleNames& names, ExampleReader& reader, EncoderExamples& examples) {
   examples.begin.assign(1, 0);
   const int64_t most = kEncoderExampleNeighborsMax;
@@ -128,11 +147,7 @@ void ReadBegins(const ExampleNames& names, ExampleReader& reader, EncoderExample
     }
     return;
   }
-  const std::vector<int64_t> begin = reader.List(names.begin, examples.targets + 1, 0, most);
-  if (!reader.status().ok()) return;
-  examples.begin.assign(begin.begin(), begin.end());
-  if (begin[0] == 0 && std::is_sorted(begin.begin(), begin.end())) return;
-  reader.Refuse(names.begin, "does not rise from 0", "it has the first position of each target");
+  examples.begin = ReadBeginsOf(names.begin, examples.targets, reader);
 }
 
 void ReadNeighbors(const ExampleNames& names, const EncoderShape& shape, EncoderSide side,
@@ -162,6 +177,53 @@ void ReadNeighbors(const ExampleNames& names, const EncoderShape& shape, Encoder
   }
   if (shape.counts) examples.count = reader.List(names.count, edges, 1, kMost);
   if (shape.times) examples.time_s = reader.List(names.time, edges, 0, kExampleTimeMax);
+}
+
+// Rows of the features that the examples have, by target or neighbour.
+std::vector<std::span<const float>> FeaturesOf(const std::vector<int64_t>& rows,
+                                               std::span<const float> features, size_t width) {
+  std::vector<std::span<const float>> of_rows;
+  of_rows.reserve(rows.size());
+  for (const int64_t row : rows) {
+    of_rows.push_back(VectorRow(features, width, static_cast<size_t>(row)));
+  }
+  return of_rows;
+}
+
+void ReadRelations(const EncoderShape& shape, ExampleReader& reader, EncoderExamples& examples) {
+  const size_t rows = reader.RowsOf("in.features", kEncoderExampleNeighborsMax);
+  const auto features = reader.Floats("in.features", rows, shape.features);
+  const auto last = static_cast<int64_t>(rows) - 1;
+  examples.features =
+      FeaturesOf(reader.List("in.row", examples.targets, 0, last), features, shape.features);
+  constexpr int64_t kMost = std::numeric_limits<uint32_t>::max();
+  for (const EncoderRelation& relation : shape.relations) {
+    const std::string name = "in." + std::string(relation.name);
+    EncoderExamples::Relation lists;
+    lists.begin = ReadBeginsOf(name + ".begin", examples.targets, reader);
+    if (!reader.status().ok()) return;
+    const size_t edges = lists.begin.back();
+    const std::vector<int64_t> neighbor =
+        reader.List(name + ".neighbor", edges, 0, relation.entity_rows > 0 ? kMost : last);
+    if (relation.entity_rows > 0) {
+      lists.row.assign(neighbor.begin(), neighbor.end());
+    } else {
+      lists.features = FeaturesOf(neighbor, features, shape.features);
+    }
+    lists.weight = reader.Floats(name + ".weight", edges);
+    for (const float weight : lists.weight) {
+      if (weight >= 0) continue;
+      reader.Refuse(name + ".weight", fmt::format("has the element {}", weight),
+                    "a weight is at least 0");
+    }
+    examples.relations.push_back(std::move(lists));
+  }
+  for (const EncoderExamples::Relation& lists : examples.relations) {
+    examples.lists.push_back({.begin = lists.begin,
+                              .features = lists.features,
+                              .row = lists.row,
+                              .weight = lists.weight});
+  }
 }
 
 // How many targets the examples have, by what every encoder of this shape has.
@@ -224,7 +286,9 @@ EncoderInput EncoderExamples::Input() const {
                         .count = count,
                         .time_s = time_s,
                         .vector = vector},
-          .clusters = clusters};
+          .clusters = clusters,
+          .features = features,
+          .relations = lists};
 }
 
 absl::StatusOr<EncoderExamples> ReadEncoderExamples(const SafetensorsFile& file,
@@ -248,6 +312,7 @@ absl::StatusOr<EncoderExamples> ReadEncoderExamples(const SafetensorsFile& file,
   if (shape.neighbors > 0 && reader.status().ok()) {
     ReadNeighbors(names, shape, encoder.side(), trained, reader, examples);
   }
+  if (shape.features > 0 && reader.status().ok()) ReadRelations(shape, reader, examples);
   if (reader.Has("known")) examples.known = reader.List("known", examples.targets, 0, 1);
   if (!reader.status().ok()) return reader.status();
   return examples;

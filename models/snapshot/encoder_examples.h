@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/encoder.h"
-#include "models/encoders/fold_in.h"
+#include "models/encoders/target_encoder.h"
 #include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 
@@ -34,6 +34,14 @@ inline constexpr double kEncoderExampleTolerance = 1e-4;
 struct EncoderExamples {
   EncoderInput Input() const;
 
+  // What one relation reads.
+  struct Relation {
+    std::vector<uint64_t> begin;
+    std::vector<std::span<const float>> features;
+    std::vector<uint32_t> row;
+    std::span<const float> weight;
+  };
+
   size_t targets = 0;
   std::vector<uint32_t> row;
   std::vector<uint64_t> begin;
@@ -43,9 +51,12 @@ struct EncoderExamples {
   std::vector<int64_t> time_s;
   std::vector<std::span<const float>> vector;
   std::vector<int64_t> clusters;
-  SafetensorsFile file;             // which `expected`, and `vector` in part, view
-  std::span<const float> expected;  // targets x dim
-  std::vector<int64_t> known;       // 0 or 1 by target; empty where the file does not say
+  std::vector<std::span<const float>> features;
+  std::vector<Relation> relations;
+  std::vector<EncoderRelationLists> lists;  // views of `relations`
+  SafetensorsFile file;                     // which spans of floats view
+  std::span<const float> expected;          // targets x dim
+  std::vector<int64_t> known;               // 0 or 1 by target; empty where the file does not say
 };
 
 // The tensors of an encoder, whose names begin with `prefix`. Which ones follows from what it

@@ -6,10 +6,12 @@
 #include <string_view>
 
 #include "models/encoders/als_encoder.h"
+#include "models/encoders/hetero_encoder.h"
 #include "models/encoders/linear_encoder.h"
 #include "models/encoders/mixture_encoder.h"
 #include "models/encoders/newest_encoder.h"
 #include "models/encoders/ngcf_encoder.h"
+#include "models/encoders/pinnerformer_encoder.h"
 
 namespace groundswell {
 namespace {
@@ -26,10 +28,12 @@ struct EncoderKind {
 // clang-format off
 constexpr EncoderKind kEncoderKinds[] = {
     {"als", MakeAlsEncoder},
+    {"hetero", MakeHeteroEncoder},
     {"linear", MakeLinearEncoder},
     {"mixture", MakeMixtureEncoder},
     {"newest", MakeNewestEncoder},
     {"ngcf", MakeNgcfEncoder},
+    {"pinnerformer", MakePinnerformerEncoder},
 };
 // clang-format on
 

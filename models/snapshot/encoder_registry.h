@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "models/encoder.h"
-#include "models/encoders/fold_in.h"
+#include "models/encoders/target_encoder.h"
 #include "models/files/manifest.h"
 #include "models/files/safetensors.h"
 

@@ -1,4 +1,4 @@
-// The fold-ins, by whatever sets of vectors their folders hold: DIR/KIND has PART.cases.safetensors
+// The encoders, by whatever sets of vectors their folders hold: DIR/KIND has PART.cases.safetensors
 // and PART.weights.safetensors, or both without a part, with the options in the metadata. What the
 // snapshot has beside the vectors' weights (contexts, scales, Gram matrices) is made here, as a
 // trainer makes it, and compared with the vectors where they hold it.
@@ -14,7 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "models/encoders/hetero_encoder.h"
 #include "models/encoders/mixture_encoder.h"
+#include "models/encoders/pinnerformer_encoder.h"
 #include "models/math/elementwise.h"
 #include "models/snapshot/encoder_examples.h"
 #include "models/snapshot/encoder_registry.h"
@@ -289,6 +291,71 @@ TEST_F(EncoderGoldenTest, TwhinAgrees) {
       }
       ASSERT_NEAR(Dot(exported, VectorRow(trained_.items, trained_.dim, target[i])), score[i],
                   kGoldenTolerance * (1 + std::abs(score[i])));
+    }
+  }
+}
+
+TEST_F(EncoderGoldenTest, HeteroAgrees) {
+  for (const std::string& part : Parts("hetero")) {
+    SCOPED_TRACE(part);
+    Open("hetero", part);
+    SetTrained({}, OracleTable(1, OracleVector(weights_->tensors().at("output.2.bias").shape[0])));
+    ExpectEncoded("hetero", EncoderSide::kItem, *weights_);
+    const auto encoder = *MakeEncoder({.name = "e",
+                                       .side = EncoderSide::kItem,
+                                       .kind = "hetero",
+                                       .file = "f",
+                                       .options = options_},
+                                      *weights_, trained_);
+    const auto examples = *ReadEncoderExamples(*cases_, "", *encoder, trained_);
+    const auto scratch = encoder->NewScratch();
+    const auto& summary = static_cast<const HeteroScratch&>(*scratch).summary;
+    const std::vector<double> expected = GoldenDoubles(*cases_, "summary");
+    std::vector<float> vector(trained_.dim);
+    for (size_t t = 0; t < examples.targets; ++t) {
+      EncoderInput input = examples.Input();
+      input.targets = 1;
+      input.features = input.features.subspan(t, 1);
+      std::vector<EncoderRelationLists> lists(input.relations.begin(), input.relations.end());
+      for (EncoderRelationLists& of : lists) of.begin = of.begin.subspan(t, 2);
+      input.relations = lists;
+      bool known = false;
+      encoder->Encode(input, *scratch, vector, std::span(&known, 1));
+      const auto token = expected.begin() + static_cast<ptrdiff_t>(t * summary.size());
+      ExpectClose(summary, {token, token + static_cast<ptrdiff_t>(summary.size())},
+                  kGoldenTolerance, fmt::format("summary of target {}", t));
+    }
+  }
+}
+
+TEST_F(EncoderGoldenTest, PinnerformerAgrees) {
+  for (const std::string& part : Parts("pinnerformer")) {
+    SCOPED_TRACE(part);
+    Open("pinnerformer", part);
+    const size_t dim = weights_->tensors().at("output.2.bias").shape[0];
+    SetTrained({}, TableOf(GoldenDoubles(*cases_, "in.item_vectors"), dim));
+    ExpectEncoded("pinnerformer", EncoderSide::kUser, *weights_);
+    const auto encoder = *MakeEncoder({.name = "e",
+                                       .side = EncoderSide::kUser,
+                                       .kind = "pinnerformer",
+                                       .file = "f",
+                                       .options = options_},
+                                      *weights_, trained_);
+    const auto examples = *ReadEncoderExamples(*cases_, "", *encoder, trained_);
+    const auto scratch = encoder->NewScratch();
+    const auto& first = static_cast<const PinnerformerScratch&>(*scratch).first;
+    const std::vector<double> tokens = GoldenDoubles(*cases_, "token");
+    std::vector<float> vector(dim);
+    for (size_t t = 0; t < examples.targets; ++t) {
+      EncoderInput input = examples.Input();
+      input.targets = 1;
+      input.neighbors.begin = input.neighbors.begin.subspan(t, 2);
+      bool known = false;
+      encoder->Encode(input, *scratch, vector, std::span(&known, 1));
+      if (!known) continue;
+      const auto token = tokens.begin() + static_cast<ptrdiff_t>(t * first.size());
+      ExpectClose(first, {token, token + static_cast<ptrdiff_t>(first.size())}, kGoldenTolerance,
+                  fmt::format("token of target {}", t));
     }
   }
 }

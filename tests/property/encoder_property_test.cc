@@ -10,30 +10,16 @@
 #include <stdexcept>
 
 #include "models/snapshot/encoder_registry.h"
+#include "tests/property/random_checkpoint.h"
 #include "tests/support/encoder_oracle.h"
 #include "tests/support/safetensors_writer.h"
+#include "tests/support/transformer_oracle.h"
 
 namespace groundswell {
 namespace {
 
 constexpr double kEncoderPropertyTolerance = 1e-5;
 constexpr EncoderSide kBothSides[] = {EncoderSide::kUser, EncoderSide::kItem};
-
-std::vector<float> Flat(const OracleTable& table) {
-  std::vector<float> values;
-  for (const OracleVector& row : table) values.insert(values.end(), row.begin(), row.end());
-  return values;
-}
-
-// Of numbers that floats hold exactly.
-OracleTable RandomTable(size_t rows, size_t width, std::mt19937_64& random, double spread = 0.5) {
-  std::normal_distribution<float> normal(0, static_cast<float>(spread));
-  OracleTable table(rows, OracleVector(width));
-  for (OracleVector& row : table) {
-    for (double& number : row) number = normal(random);
-  }
-  return table;
-}
 
 OracleGraph RandomOracleGraph(size_t users, size_t items, std::mt19937_64& random) {
   std::vector<std::vector<uint32_t>> lists(users);
@@ -54,9 +40,19 @@ struct OracleTargets {
   std::vector<uint32_t> neighbor;
   std::vector<uint64_t> degree;
   std::vector<int64_t> count;
+  std::vector<int64_t> time_s;
   std::vector<std::span<const float>> vector;
   std::vector<int64_t> clusters;
   size_t width = 0;  // of `clusters`
+  struct Relation {
+    std::vector<uint64_t> begin{0};
+    std::vector<std::span<const float>> features;
+    std::vector<uint32_t> row;
+    std::vector<float> weight;
+  };
+  std::vector<std::span<const float>> features;
+  std::vector<Relation> relations;
+  mutable std::vector<EncoderRelationLists> lists;  // of the input that was asked for last
 
   void Add(uint32_t of_row, const std::vector<OracleNeighbor>& neighbors) {
     row.push_back(of_row);
@@ -72,6 +68,13 @@ struct OracleTargets {
     const auto part = [&](const auto& all, size_t from, size_t to) {
       return all.empty() ? std::span(all) : std::span(all).subspan(from, to - from);
     };
+    lists.clear();
+    for (const Relation& relation : relations) {
+      lists.push_back({.begin = std::span(relation.begin).subspan(first, last - first + 1),
+                       .features = relation.features,
+                       .row = relation.row,
+                       .weight = relation.weight});
+    }
     return {.targets = last - first,
             .row = part(row, first, last),
             // Positions are of the whole lists.
@@ -79,9 +82,11 @@ struct OracleTargets {
                           .row = neighbor,
                           .degree = degree,
                           .count = count,
-                          .time_s = {},
+                          .time_s = time_s,
                           .vector = vector},
-            .clusters = part(clusters, first * width, last * width)};
+            .clusters = part(clusters, first * width, last * width),
+            .features = part(features, first, last),
+            .relations = lists};
   }
 };
 
@@ -357,6 +362,182 @@ TEST_P(EncoderProperty, NewestSumsUpTheNewestThatHaveVectors) {
       }
       targets.Add(kNoRow, newest);
       expected.push_back(OracleNewest(of_target, vectors, neighbors, half));
+    }
+    const std::vector<float> out = Encode(*encoder, targets, expected.size());
+    for (size_t t = 0; t < expected.size(); ++t) ExpectVector(out, t, expected[t]);
+  }
+}
+
+struct PinnerformerSizes {
+  size_t dim, width, heads, hidden, layers, output, history;
+};
+
+TEST_P(EncoderProperty, PinnerformerIsWhatItsLayersMakeOfTheNewestItems) {
+  const size_t heads = Between(1, 4);
+  const PinnerformerSizes sizes{.dim = Between(1, 12),
+                                .width = heads * Between(2, 8),
+                                .heads = heads,
+                                .hidden = Between(1, 40),
+                                .layers = Between(1, 3),
+                                .output = Between(1, 30),
+                                .history = Between(1, 30)};
+  const bool is_relu = random_() % 2 == 0;
+  TransformerOracle oracle{
+      .heads = heads, .is_pre_norm = true, .is_relu = is_relu, .is_causal = true, .tensors = {}};
+  RandomCheckpoint checkpoint(random_, oracle.tensors);
+  size_t in = sizes.dim + 1;
+  for (const char* name : {"absolute", "age", "gap"}) {
+    const size_t periods = Between(1, 5);
+    OracleTable period(1);
+    for (size_t p = 0; p < periods; ++p) period[0].push_back(std::pow(10.0, p) * 86.5);
+    oracle.tensors[std::string("time.") + name + ".period"] = period;
+    checkpoint.writer.Add(std::string("time.") + name + ".period", {periods}, Flat(period));
+    checkpoint.Add(std::string("time.") + name + ".phase", 2, periods);
+    in += 2 * periods + 1;
+  }
+  checkpoint.AddDense("input", sizes.width, in);
+  checkpoint.Add("position.weight", sizes.history, sizes.width);
+  checkpoint.AddTransformer("", sizes.layers, sizes.width, sizes.hidden);
+  checkpoint.AddNorm("output.norm", sizes.width);
+  checkpoint.AddDense("output.0", sizes.output, sizes.width);
+  checkpoint.AddDense("output.2", sizes.dim, sizes.output);
+  const OracleTable vectors = RandomTable(20, sizes.dim, random_);
+  SetTrained({}, vectors);
+  const auto encoder = Make("pinnerformer", EncoderSide::kUser,
+                            {{"heads", std::to_string(heads)},
+                             {"max_history", std::to_string(sizes.history)},
+                             {"activation", is_relu ? "relu" : "gelu"}},
+                            checkpoint.writer);
+  OracleTargets targets;
+  OracleTable expected;
+  for (const size_t count :
+       {size_t{0}, size_t{1}, sizes.history, 2 * sizes.history + 3, size_t{3}, size_t{2}}) {
+    std::vector<OracleNeighbor> newest = RandomNeighbors(vectors.size(), count);
+    // Only ones without vectors.
+    if (expected.size() == 4) {
+      for (OracleNeighbor& one : newest) one.row = kNoRow;
+    }
+    std::vector<OracleEvent> events;
+    // From the last second that there is to the first.
+    int64_t time = expected.size() == 5 ? (int64_t{1} << 32) - 1 : 1'700'000'000;
+    for (size_t j = 0; j < count; ++j) {
+      const bool has_vector = newest[j].row != kNoRow;
+      const bool is_large = random_() % 4 == 0;
+      targets.count.push_back(is_large ? int64_t{1} << 31 : static_cast<int64_t>(Between(1, 9)));
+      targets.time_s.push_back(time);
+      targets.vector.push_back(has_vector ? VectorRow(items_, sizes.dim, newest[j].row)
+                                          : std::span<const float>());
+      events.push_back({.vector = has_vector ? vectors[newest[j].row] : OracleVector(),
+                        .count = static_cast<double>(targets.count.back()),
+                        .time_s = static_cast<double>(time)});
+      time = expected.size() == 5 ? 0 : time - static_cast<int64_t>(random_() % 100'000);
+    }
+    targets.Add(kNoRow, newest);
+    expected.push_back(OraclePinnerformer(oracle, sizes.history, events));
+  }
+  const std::vector<float> out = Encode(*encoder, targets, expected.size());
+  for (size_t t = 0; t < expected.size(); ++t) ExpectVector(out, t, expected[t]);
+}
+
+// A model of random relations and sizes.
+struct RandomHetero {
+  RandomHetero(bool per_graph, std::mt19937_64& random)
+      : is_per_graph(per_graph),
+        features(Below(20, random)),
+        dim(Below(20, random)),
+        checkpoint(random, oracle.tensors) {
+    const size_t heads = Below(4, random), width = heads * (1 + Below(5, random));
+    const size_t hidden = Below(20, random), layers = Below(2, random);
+    oracle.heads = heads;
+    oracle.is_pre_norm = random() % 2 == 0;
+    oracle.is_relu = random() % 2 == 0;
+    size_t slots = 2;
+    for (size_t r = Below(4, random); r > 0; --r) {
+      relations.push_back({.name = "r" + std::to_string(r),
+                           .is_of_items = random() % 3 > 0,
+                           .neighbors = Below(9, random)});
+      slots += relations.back().neighbors;
+      AddRelation(relations.back(), layers, width, hidden);
+    }
+    checkpoint.AddDense("self.0", hidden, features);
+    checkpoint.AddDense("self.2", width, hidden);
+    checkpoint.AddVector("cls", width);
+    checkpoint.Add("position.weight", is_per_graph ? 1 + relations.size() : slots, width);
+    checkpoint.AddTransformer("", layers, width, hidden);
+    checkpoint.AddDense("output.0", hidden, width);
+    checkpoint.AddDense("output.2", dim, hidden);
+  }
+
+  static size_t Below(size_t most, std::mt19937_64& random) { return 1 + random() % most; }
+
+  void AddRelation(const OracleRelation& relation, size_t layers, size_t width, size_t hidden) {
+    checkpoint.Add(relation.name + ".gate.weight", width, 1);
+    checkpoint.AddVector(relation.name + ".gate.bias", width);
+    if (relation.is_of_items) {
+      checkpoint.AddDense(relation.name + ".mlp.0", hidden + 1, features);
+      checkpoint.AddDense(relation.name + ".mlp.2", width, hidden + 1);
+    } else {
+      checkpoint.Add(relation.name + ".embed.weight", 5, width);
+    }
+    if (!is_per_graph) return;
+    checkpoint.AddVector(relation.name + ".cls", width);
+    checkpoint.Add(relation.name + ".position.weight", 2 + relation.neighbors, width);
+    checkpoint.AddTransformer(relation.name + ".", layers, width, hidden);
+  }
+
+  std::map<std::string, std::string> Options() const {
+    std::string text;
+    for (const OracleRelation& relation : relations) {
+      text += (text.empty() ? "" : ",") + relation.name +
+              (relation.is_of_items ? ":item:" : ":entity:") + std::to_string(relation.neighbors);
+    }
+    return {{"fusion", is_per_graph ? "per_graph" : "one"},
+            {"relations", text},
+            {"heads", std::to_string(oracle.heads)},
+            {"norm", oracle.is_pre_norm ? "pre" : "post"},
+            {"activation", oracle.is_relu ? "relu" : "gelu"}};
+  }
+
+  const bool is_per_graph;
+  const size_t features, dim;
+  TransformerOracle oracle;
+  std::vector<OracleRelation> relations;
+  RandomCheckpoint checkpoint;
+};
+
+TEST_P(EncoderProperty, HeteroIsWhatItsLayersMakeOfTheNeighboursOfEveryRelation) {
+  for (const bool is_per_graph : {false, true}) {
+    const RandomHetero model(is_per_graph, random_);
+    SetTrained({}, RandomTable(1, model.dim, random_));
+    const auto encoder =
+        Make("hetero", EncoderSide::kItem, model.Options(), model.checkpoint.writer);
+    OracleTable items = RandomTable(12, model.features, random_);
+    std::fill(items[0].begin(), items[0].end(), 0.0);
+    const std::vector<float> rows = Flat(items);
+    OracleTargets targets;
+    targets.relations.resize(model.relations.size());
+    OracleTable expected;
+    for (size_t t = 0; t < 6; ++t) {
+      std::vector<std::vector<OracleRelated>> related(model.relations.size());
+      for (size_t r = 0; r < related.size(); ++r) {
+        OracleTargets::Relation& lists = targets.relations[r];
+        // None, as many as are read, more; the item itself and twice the same among them.
+        const size_t count = t == 0 ? 0 : t == 1 ? model.relations[r].neighbors : Between(0, 14);
+        for (size_t i = 0; i < count; ++i) {
+          const size_t item = i < 2 ? t : random_() % items.size();
+          const auto weight = static_cast<float>(
+              random_() % 4 == 0 ? int64_t{1} << 31 : static_cast<int64_t>(random_() % 100));
+          related[r].push_back(
+              {.features = items[item], .entity = random_() % 7, .weight = weight});
+          lists.features.push_back(VectorRow(rows, model.features, item));
+          lists.row.push_back(static_cast<uint32_t>(related[r].back().entity));
+          lists.weight.push_back(weight);
+        }
+        lists.begin.push_back(lists.weight.size());
+      }
+      targets.features.push_back(VectorRow(rows, model.features, t));
+      expected.push_back(
+          OracleHetero(model.oracle, is_per_graph, model.relations, items[t], related));
     }
     const std::vector<float> out = Encode(*encoder, targets, expected.size());
     for (size_t t = 0; t < expected.size(); ++t) ExpectVector(out, t, expected[t]);

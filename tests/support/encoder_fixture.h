@@ -32,6 +32,84 @@ inline TrainedVectors FixtureVectors() {
   return {.dim = 2, .users = users, .items = items};
 }
 
+// Tokens of four numbers: with two, a norm leaves nothing but signs.
+inline CheckpointTensors FixturePinnerformer() {
+  std::mt19937_64 random(3);
+  CheckpointTensors tensors;
+  const auto add = [&](const std::string& name, const std::vector<size_t>& shape) {
+    tensors[name] = RandomTensor(shape, /*is_table=*/false, random);
+  };
+  const auto add_dense = [&](const std::string& name, size_t out, size_t in) {
+    add(name + ".weight", {out, in});
+    add(name + ".bias", {out});
+  };
+  for (const std::string name : {"absolute", "age", "gap"}) {
+    tensors["time." + name + ".period"] = {{1}, {30'000}};
+    add("time." + name + ".phase", {2, 1});
+  }
+  add_dense("input", 4, 2 + 1 + 3 * 3);
+  add("position.weight", {2, 4});
+  for (const std::string name : {"layers.0", "layers.1"}) {
+    add(name + ".self_attn.in_proj_weight", {12, 4});
+    add(name + ".self_attn.in_proj_bias", {12});
+    add_dense(name + ".self_attn.out_proj", 4, 4);
+    add_dense(name + ".linear1", 5, 4);
+    add_dense(name + ".linear2", 4, 5);
+    for (const char* part : {".norm1", ".norm2"}) {
+      add(name + part + ".weight", {4});
+      add(name + part + ".bias", {4});
+    }
+  }
+  add("output.norm.weight", {4});
+  add("output.norm.bias", {4});
+  add_dense("output.0", 6, 4);
+  add_dense("output.2", 2, 6);
+  return tensors;
+}
+
+// Of one relation of items and one of entities, with three features.
+inline CheckpointTensors FixtureHetero(bool is_per_graph) {
+  std::mt19937_64 random(4);
+  CheckpointTensors tensors;
+  const auto add = [&](const std::string& name, const std::vector<size_t>& shape) {
+    tensors[name] = RandomTensor(shape, /*is_table=*/false, random);
+  };
+  const auto add_dense = [&](const std::string& name, size_t out, size_t in) {
+    add(name + ".weight", {out, in});
+    add(name + ".bias", {out});
+  };
+  const auto add_layer = [&](const std::string& name) {
+    add(name + ".self_attn.in_proj_weight", {12, 4});
+    add(name + ".self_attn.in_proj_bias", {12});
+    add_dense(name + ".self_attn.out_proj", 4, 4);
+    add_dense(name + ".linear1", 5, 4);
+    add_dense(name + ".linear2", 4, 5);
+    for (const char* part : {".norm1", ".norm2"}) {
+      add(name + part + ".weight", {4});
+      add(name + part + ".bias", {4});
+    }
+  };
+  add_dense("self.0", 5, 3);
+  add_dense("self.2", 4, 5);
+  add_dense("together.mlp.0", 5, 3);
+  add_dense("together.mlp.2", 4, 5);
+  add("brand.embed.weight", {3, 4});
+  for (const std::string name : {"together", "brand"}) {
+    add(name + ".gate.weight", {4, 1});
+    add(name + ".gate.bias", {4});
+    if (!is_per_graph) continue;
+    add(name + ".cls", {4});
+    add(name + ".position.weight", {name == "brand" ? size_t{3} : size_t{4}, 4});
+    add_layer(name + ".layers.0");
+  }
+  add("cls", {4});
+  add("position.weight", {is_per_graph ? size_t{3} : size_t{5}, 4});
+  add_layer("layers.0");
+  add_dense("output.0", 6, 4);
+  add_dense("output.2", 2, 6);
+  return tensors;
+}
+
 inline std::vector<FixtureEncoder> FixtureEncoders() {
   const auto entry = [](const char* name, EncoderSide side, const char* kind, const char* file,
                         std::map<std::string, std::string> options) {
@@ -52,6 +130,8 @@ inline std::vector<FixtureEncoder> FixtureEncoders() {
     paper.erase(name);
   }
   const CheckpointTensors gram{{"item_gram", {{2, 2}, {2, 0, 0, 2}}}};
+  const std::map<std::string, std::string> of_hetero{
+      {"relations", "together:item:2,brand:entity:1"}, {"heads", "2"}};
   const std::map<std::string, std::string> of_linear{{"r", "0.5"}, {"alpha", "0.5,0.5"}};
   return {
       {entry("als", kUser, "als", "als.safetensors", {{"alpha", "40"}, {"lambda", "0.1"}}), gram},
@@ -64,7 +144,17 @@ inline std::vector<FixtureEncoder> FixtureEncoders() {
       {entry("newest", kUser, "newest", "embeddings.safetensors", {{"half", "3"}}),
        {{"item", {{4, 2}, {1, 0, 0, 1, -1, 0, 0, -1}}}}},
       {entry("ngcf", kUser, "ngcf", "ngcf.safetensors", {}), ngcf},
-      {entry("ngcf-paper", kItem, "ngcf", "paper.safetensors", {{"variant", "paper"}}), paper}};
+      {entry("ngcf-paper", kItem, "ngcf", "paper.safetensors", {{"variant", "paper"}}), paper},
+      {entry("tower", kUser, "pinnerformer", "tower.safetensors",
+             {{"heads", "2"}, {"max_history", "2"}}),
+       FixturePinnerformer()},
+      {entry("hetero", kItem, "hetero", "hetero.safetensors", of_hetero), FixtureHetero(false)},
+      {entry("graphs", kItem, "hetero", "graphs.safetensors",
+             {{"relations", "together:item:2,brand:entity:1"},
+              {"heads", "2"},
+              {"fusion", "per_graph"},
+              {"norm", "pre"}}),
+       FixtureHetero(true)}};
 }
 
 inline std::unique_ptr<Encoder> MakeFixtureEncoder(const FixtureEncoder& encoder) {
@@ -101,6 +191,15 @@ inline void AddEncoderExamples(const FixtureEncoder& fixture, EncoderExampleTens
   };
   if (shape.clusters > 0) {
     tensors.integers[prefix + "in.h1"] = {{3, 3}, {5, 1, 2, 0, 7, 0, 0, 0, 0}};
+  } else if (shape.features > 0) {
+    tensors.floats[prefix + "in.features"] = {{3, 3}, {1, 0, 2, 0, 3, 1, 4, 1, 0}};
+    add(prefix + "in.row", {0, 1, 2});
+    for (const EncoderRelation& relation : shape.relations) {
+      const std::string lists = prefix + "in." + std::string(relation.name);
+      add(lists + ".begin", {0, 2, 3, 3});
+      add(lists + ".neighbor", {2, 1, 0});
+      tensors.floats[lists + ".weight"] = {{3}, {5, 2, 1}};
+    }
   } else if (shape.degrees) {
     add(fold + ".row", {0, -1, -1});
     add(fold + ".begin", {0, 2, 3, 3});
@@ -109,8 +208,9 @@ inline void AddEncoderExamples(const FixtureEncoder& fixture, EncoderExampleTens
     expected = prefix + "fold." + target;
   } else {
     add(prefix + "in." + other, {2, 0, 1});
-    if (shape.counts) {
-      add(prefix + "in.count", {3, 1, 4});
+    if (shape.counts) add(prefix + "in.count", {3, 1, 4});
+    if (shape.times) add(prefix + "in.time_s", {20'000, 2'000, 20'000});
+    if (shape.counts && !shape.times) {
       add(prefix + "in." + target + "_begin", {0, 2, 3, 3});
     } else {
       add(prefix + "in.length", {2, 1, 0});

@@ -133,6 +133,11 @@ TEST_F(EncoderExamplesTest, EveryValueOutOfItsRangeIsNamed) {
   expect("als-items.in.user", 0, 3);
   expect("newest.in.length", 0, -1);
   expect("mixture.in.h1", 0, -1);
+  expect("hetero.in.row", 0, 3);
+  expect("hetero.in.together.begin", 1, 4);
+  expect("hetero.in.together.neighbor", 0, 3);
+  expect("graphs.in.brand.neighbor", 0, -1);
+  expect("tower.in.time_s", 0, int64_t{1} << 32);
   expect("newest.known", 0, 2);
 }
 

@@ -39,6 +39,16 @@ bool IsNeeded(const FixtureEncoder& encoder, const std::string& tensor) {
   return tensor == (encoder.entry.side == EncoderSide::kUser ? "item_context" : "user_context");
 }
 
+// The tensor that is named when `tensor` is wider: itself, or, where it says how wide others are,
+// the first of them.
+std::string FirstToDisagree(const FixtureEncoder& encoder, const std::string& tensor) {
+  if (tensor.starts_with("layers.0.W1.w")) return "layers.0.W";
+  if (tensor.ends_with(".phase")) return tensor.substr(0, tensor.find(".phase")) + ".period";
+  if (encoder.entry.kind != "hetero") return tensor;
+  if (tensor == "self.0.weight") return "together.mlp.0.weight";
+  return tensor == "position.weight" ? "self.2.weight" : tensor;
+}
+
 TEST(EncoderWeightsTest, GoodOnesAreLoaded) {
   for (const FixtureEncoder& encoder : FixtureEncoders()) {
     EXPECT_TRUE(LoadEncoder(encoder).ok()) << LoadEncoder(encoder);
@@ -64,8 +74,7 @@ TEST(EncoderWeightsTest, EveryTensorOfAnotherShapeIsNamed) {
       CheckpointTensor& of = wider.tensors[name];
       of.shape.back() += 1;
       of.values.resize(of.shape.size() == 1 ? of.shape[0] : of.shape[0] * of.shape[1], 1);
-      // The first layer's width is only found wrong where it meets the others.
-      ExpectEncoderRefused(wider, {name.starts_with("layers.0.W1.w") ? "layers.0.W" : name});
+      ExpectEncoderRefused(wider, {FirstToDisagree(encoder, name)});
     }
   }
 }
@@ -116,6 +125,18 @@ TEST(EncoderWeightsTest, EveryOptionOutOfItsRangeIsNamed) {
   expect("newest", "half", "0", "from 0.001");
   expect("newest", "neighbors", "-3", "from 1");
   expect("mixture", "clusters_max", "0", "from 1");
+  for (const char* relations :
+       {"", "together", "together:item", "together:item:0", ":item:1", "together:user:1",
+        "a:item:1,", "a:item:1,a:item:1", "a:item:900,b:item:900", "a:item:2x"}) {
+    expect("hetero", "relations", relations, "NAME:item:NEIGHBOURS");
+  }
+  expect("hetero", "fusion", "two", "per_graph");
+  expect("hetero", "norm", "none", "pre");
+  expect("hetero", "heads", "65", "from 1 to 64");
+  expect("tower", "max_history", "1001", "from 1 to 1000");
+  expect("tower", "heads", "0", "from 1 to 64");
+  expect("tower", "activation", "swish", "relu");
+  expect("tower", "norm", "post", "pre");
   expect("ngcf", "variant", "code", "paper");
   expect("ngcf", "adjacency", "symmetric", "mean");
   expect("ngcf-paper", "adjacency", "norm", "symmetric");
@@ -132,7 +153,7 @@ TEST(EncoderWeightsTest, OptionsThatMustBeThereAreMissed) {
 }
 
 TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
-  for (const char* name : {"mixture", "newest"}) {
+  for (const char* name : {"mixture", "newest", "tower"}) {
     FixtureEncoder encoder = EncoderNamed(name);
     encoder.entry.side = EncoderSide::kItem;
     ExpectEncoderRefused(encoder, {"\"side\" must be \"user\""});
@@ -142,7 +163,7 @@ TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
 TEST(EncoderWeightsTest, AnUnknownKindIsRefusedWithThoseThereAre) {
   FixtureEncoder encoder = EncoderNamed("als");
   encoder.entry.kind = "crystal-ball";
-  ExpectEncoderRefused(encoder, {"crystal-ball", "als, linear"});
+  ExpectEncoderRefused(encoder, {"crystal-ball", "als, hetero, linear"});
 }
 
 TEST(EncoderWeightsTest, NewestReadsTheSnapshotsOwnVectors) {
@@ -157,6 +178,15 @@ TEST(EncoderWeightsTest, WhatIsNoGramMatrixIsRefused) {
   ExpectEncoderRefused(encoder, {"item_gram", "not positive definite"});
   encoder.tensors["item_gram"].values = {1, 0.5f, 0.25f, 1};
   ExpectEncoderRefused(encoder, {"item_gram", "symmetric"});
+}
+
+TEST(EncoderWeightsTest, HeadsDivideTokensAndPeriodsAreTimes) {
+  FixtureEncoder encoder = EncoderNamed("tower");
+  encoder.entry.options["heads"] = "3";
+  ExpectEncoderRefused(encoder, {"4 numbers", "3 heads"});
+  encoder = EncoderNamed("tower");
+  encoder.tensors["time.gap.period"].values = {0};
+  ExpectEncoderRefused(encoder, {"time.gap.period", "above 0"});
 }
 
 TEST(EncoderWeightsTest, NgcfsLayersMakeUpTheVector) {

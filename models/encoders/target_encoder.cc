@@ -1,4 +1,4 @@
-#include "models/encoders/fold_in.h"
+#include "models/encoders/target_encoder.h"
 
 #include <fmt/format.h>
 
@@ -26,12 +26,13 @@ bool KeepIfUsable(std::span<float> vector) {
 
 }  // namespace
 
-void FoldIn::Encode(const EncoderInput& input, EncoderScratch& scratch, std::span<float> out,
-                    std::span<bool> known) const {
+void TargetEncoder::Encode(const EncoderInput& input, EncoderScratch& scratch, std::span<float> out,
+                           std::span<bool> known) const {
   std::fill(out.begin(), out.end(), 0.0f);
   const EncoderShape shape = this->shape();
   for (size_t t = 0; t < input.targets; ++t) {
     EncoderTarget target;
+    target.index = t;
     if (shape.target_rows > 0 && input.row[t] < shape.target_rows) target.row = input.row[t];
     if (shape.neighbors > 0) {
       target.begin = input.neighbors.begin[t];
@@ -41,6 +42,7 @@ void FoldIn::Encode(const EncoderInput& input, EncoderScratch& scratch, std::spa
     if (shape.clusters > 0) {
       target.clusters = input.clusters.subspan(t * shape.clusters, shape.clusters);
     }
+    if (shape.features > 0) target.features = input.features[t];
     const std::span<float> vector = out.subspan(t * dim_, dim_);
     EncodeTarget(input, target, scratch, vector);
     if (length_of_new_ > 0 && target.row == kNoRow) {

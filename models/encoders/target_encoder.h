@@ -1,7 +1,6 @@
-// What the fold-ins share: kinds whose vectors of trained users and items exist, and that make one
-// of a user or an item who came or changed since. They go target by target.
-#ifndef GROUNDSWELL_MODELS_ENCODERS_FOLD_IN_H_
-#define GROUNDSWELL_MODELS_ENCODERS_FOLD_IN_H_
+// What encoders share that make the vectors of their targets one by one.
+#ifndef GROUNDSWELL_MODELS_ENCODERS_TARGET_ENCODER_H_
+#define GROUNDSWELL_MODELS_ENCODERS_TARGET_ENCODER_H_
 
 #include <cstddef>
 #include <memory>
@@ -39,16 +38,18 @@ inline std::span<const float> VectorRow(std::span<const float> matrix, size_t wi
 
 // One target of an input.
 struct EncoderTarget {
+  size_t index = 0;
   uint32_t row = kNoRow;
   size_t begin = 0;  // of its neighbours that are read
   size_t end = 0;
   size_t degree = 0;  // of all its neighbours
   std::span<const int64_t> clusters;
+  std::span<const float> features;
 };
 
-class FoldIn : public Encoder {
+class TargetEncoder : public Encoder {
  public:
-  FoldIn(const Manifest::Encoder& encoder, size_t dim)
+  TargetEncoder(const Manifest::Encoder& encoder, size_t dim)
       : name_(encoder.name), side_(encoder.side), dim_(dim) {}
 
   std::string_view name() const final { return name_; }
@@ -75,10 +76,10 @@ class FoldIn : public Encoder {
 // InvalidArgument for an encoder of items: the kind makes vectors of users alone.
 absl::Status RequireUserSide(const Manifest::Encoder& encoder, std::string_view kind);
 
-// Option `length`, "none" (also when it is absent) or "median": what FoldIn::SetLengthOfNew is
-// given. Of items alone: the length of a user's vector changes no order of his candidates.
+// Option `length`, "none" (also when it is absent) or "median": what TargetEncoder::SetLengthOfNew
+// is given. Of items alone: the length of a user's vector changes no order of his candidates.
 float ReadLengthOfNew(OptionReader& option, EncoderSide side, const TrainedVectors& trained);
 
 }  // namespace groundswell
 
-#endif  // GROUNDSWELL_MODELS_ENCODERS_FOLD_IN_H_
+#endif  // GROUNDSWELL_MODELS_ENCODERS_TARGET_ENCODER_H_
