@@ -140,6 +140,13 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
           .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
 }
 
+HttpTls::Files HttpTlsFilesOf(const Config& config) {
+  return {.certificate = config.tls.certificate_file,
+          .key = config.tls.key_file,
+          .client_ca = config.tls.client_ca_file,
+          .reload = std::chrono::seconds(config.tls.reload_s)};
+}
+
 ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& metrics) {
   ConnectEndpoint::Options options{
       .address = config.server.connect_address,

@@ -15,6 +15,7 @@
 #include "server/pipeline/admission.h"
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/retrieval.h"
+#include "server/process/http_tls.h"
 #include "server/process/metrics.h"
 #include "server/process/write_watch.h"
 #include "server/recommend/ranked_lists.h"
@@ -51,6 +52,7 @@ std::optional<bool> CreateItemsOf(const Config& config);
 // See Removals.
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);
+HttpTls::Files HttpTlsFilesOf(const Config& config);
 ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& metrics);
 
 }  // namespace groundswell

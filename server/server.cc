@@ -27,6 +27,7 @@
 #include "server/process/address_space.h"
 #include "server/process/exit_status.h"
 #include "server/process/http_endpoint.h"
+#include "server/process/http_tls.h"
 #include "server/process/metrics.h"
 #include "server/process/periodic_thread.h"
 #include "server/process/write_watch.h"
@@ -419,23 +420,22 @@ absl::Status Server::Parts::StartGrpc() {
   return absl::OkStatus();
 }
 
-// Tokens must not travel in the clear where they did not for gRPC.
 absl::Status Server::Parts::StartConnect() {
-  const std::string& address = config.server.connect_address;
-  if (address.empty()) return absl::OkStatus();
-  if (!config.tls.certificate_file.empty() && !IsLoopback(address)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "server.connect_address is \"{}\", and what comes there is not encrypted, while "
-        "tls.certificate_file is set: listen on 127.0.0.1, behind a proxy that has the TLS",
-        address));
-  }
+  if (config.server.connect_address.empty()) return absl::OkStatus();
   ConnectEndpoint::Options options = ConnectOptionsOf(config, metrics.requests());
+  if (!config.tls.certificate_file.empty()) {
+    auto tls = HttpTls::Create(HttpTlsFilesOf(config));
+    if (!tls.ok()) return tls.status();
+    options.tls = *std::move(tls);
+  }
   options.admit = [this](const google::protobuf::MethodDescriptor& method,
-                         std::string_view authorization) {
-    absl::Status status = access->CheckRight(authorization, RightFor(method));
+                         const HttpRequest& request) {
+    absl::Status status = access->CheckRight(request.Field("authorization"),
+                                             request.certificate_names, RightFor(method));
     if (!status.ok()) CountRefused(method, status, metrics.requests());
     return status;
   };
+  options.vouch = [this](const std::vector<std::string>& names) { return access->Vouch(names); };
   auto started = ConnectEndpoint::Start(options, grpc->InProcessChannel(), grpc->service_names());
   if (!started.ok()) return started.status();
   connect = *std::move(started);

@@ -137,7 +137,8 @@ constexpr ConfigKey kKeys[] = {
     {"server.grpc_idle_s", GROUNDSWELL_MEMBER(server.grpc_idle_s), "s", 1, 86'400,
      "How long a gRPC connection without a call is kept; clients connect again by themselves."},
     {"tls.certificate_file", GROUNDSWELL_MEMBER(tls.certificate_file), "", 0, 4'096,
-     "The gRPC addresses' certificate in PEM, with what leads to its root; empty: no TLS."},
+     "The certificate of the gRPC addresses and of server.connect_address in PEM, with what leads "
+     "to its root; empty: no TLS."},
     {"tls.key_file", GROUNDSWELL_MEMBER(tls.key_file), "", 0, 4'096,
      "Its private key in PEM, without a passphrase."},
     {"tls.client_ca_file", GROUNDSWELL_MEMBER(tls.client_ca_file), "", 0, 4'096,

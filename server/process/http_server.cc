@@ -11,16 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -32,51 +23,24 @@
 
 #include "absl/status/status.h"
 #include "scheduling/thread_scheduling.h"
+#include "server/process/http_connection.h"
 
 namespace groundswell {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr uint32_t kHeaderBytesMax = 8 << 10;
-// Of a body, read at once.
-constexpr size_t kReadBytesMax = 16 << 10;
-// Of what a peer still sends after the last answer. A connection closed with bytes unread is reset,
-// and the peer might lose the answer.
-constexpr size_t kUnwantedBytesMax = 256 << 10;
-constexpr milliseconds kFarewell{1'000};
+constexpr milliseconds kLastAnswers{1'000};
+constexpr int kInternalError = 500;
 constexpr milliseconds kAcceptPause{100};
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kTooMany =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
     "Content-Length: 21\r\n\r\ntoo many connections\n";
-
-int CodeOf(http::status status) { return static_cast<int>(status); }
-
-// What a request that could not be read is answered; nothing where the peer is gone or slow.
-std::optional<HttpAnswer> AnswerTo(const error_code& error, size_t body_bytes_max) {
-  if (error == http::error::end_of_stream || error == http::error::partial_message) {
-    return std::nullopt;
-  }
-  if (error == http::error::header_limit) {
-    return HttpAnswer{.status = CodeOf(http::status::request_header_fields_too_large),
-                      .body = fmt::format("a header has at most {} bytes here\n", kHeaderBytesMax)};
-  }
-  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
-    return HttpAnswer{.status = CodeOf(http::status::payload_too_large),
-                      .body = fmt::format("a body has at most {} bytes here\n", body_bytes_max)};
-  }
-  if (error.category() == make_error_code(http::error::bad_method).category()) {
-    return HttpAnswer{.status = CodeOf(http::status::bad_request), .body = error.message() + "\n"};
-  }
-  return std::nullopt;
-}
 
 struct HostAndPort {
   std::string host;
@@ -119,22 +83,11 @@ void RunUntilDone(asio::io_context& context, const char* thread_name, const OnLo
   }
 }
 
-// In the order in which connections give way to new ones.
-enum class Phase {
-  kLeaving,    // answered for the last time
-  kNew,        // has not sent a whole request yet
-  kIdle,       // was answered, and may send another request
-  kSending,    // fetches its answer
-  kAnswering,  // its answer is being made; never gives way
-};
-
 }  // namespace
-
-class HttpConnection;
 
 // Accepts connections and owns them. All but Start, Stop and the answers of the handler runs on one
 // thread, so there is nothing to lock.
-class HttpListener : public std::enable_shared_from_this<HttpListener> {
+class HttpListener : public HttpConnections, public std::enable_shared_from_this<HttpListener> {
  public:
   HttpListener(HttpServer::Options options, HttpServer::Handler handler)
       : options_(std::move(options)), handler_(std::move(handler)) {}
@@ -145,16 +98,12 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   void Stop();
   void StopAccepting();
 
-  // For the connections.
-  const HttpServer::Options& options() const { return options_; }
-  bool stopping() const { return stopping_; }
-  void CountCutOff() const { options_.on_cut_off(); }
-  void Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request);
-  void Remove(const std::shared_ptr<HttpConnection>& connection);
-  // Of all bodies together, for one that is being read: where there is no more, the oldest of the
-  // others that are gives way. False where that does not suffice.
-  bool TakeRoom(const HttpConnection& connection, size_t bytes);
-  void GiveRoom(size_t bytes) { bodies_bytes_ -= bytes; }
+  const HttpOptions& options() const override { return options_; }
+  bool stopping() const override { return stopping_; }
+  void Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request) override;
+  void Remove(const std::shared_ptr<HttpConnection>& connection) override;
+  bool TakeRoom(const HttpConnection& connection, size_t bytes) override;
+  void GiveRoom(size_t bytes) override { bodies_bytes_ -= bytes; }
 
  private:
   using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
@@ -184,220 +133,6 @@ class HttpListener : public std::enable_shared_from_this<HttpListener> {
   bool stopping_ = false;
   std::thread network_thread_;
 };
-
-// One connection, from its first request to its end. It lives as long as something is under way
-// on it.
-class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
- public:
-  HttpConnection(tcp::socket socket, HttpListener& listener)
-      : stream_(std::move(socket)),
-        listener_(listener),
-        buffer_(kHeaderBytesMax + std::min(listener.options().body_bytes_max, kReadBytesMax)) {}
-
-  void ReadRequest();
-  void Send(HttpAnswer answer);
-  // What is under way ends with an error.
-  void Close() { stream_.close(); }
-  void GiveRoom() { listener_.GiveRoom(std::exchange(room_, 0)); }
-  // Has its body, which is being read, make room for another.
-  void GiveUpBody();
-
-  Phase phase() const { return phase_; }
-  bool is_reading_body() const { return is_reading_body_; }
-  // From now until what is returned is gone.
-  std::shared_ptr<const void> AwaitAnswer();
-  bool awaits_answer() const { return !answer_.expired(); }
-  size_t room() const { return room_; }
-  steady_clock::time_point body_since() const { return body_since_; }
-  steady_clock::time_point since() const { return since_; }  // in this phase
-
- private:
-  void AwaitRequest();
-  void OnHeader(const error_code& error);
-  void ReadBody();
-  void OnBody(const error_code& error);
-  void OnRequest(const error_code& error);
-  void Refuse(HttpAnswer answer);
-  void RefuseBody();
-  void OnSent(const error_code& error, bool keep);
-  void TakeLeave();
-  void DiscardInput();
-  void End(const error_code& error);
-  void Enter(Phase phase);
-
-  beast::tcp_stream stream_;
-  HttpListener& listener_;
-  beast::flat_buffer buffer_;
-  // Made anew for each request.
-  std::optional<http::request_parser<http::string_body>> parser_;
-  std::optional<http::response<http::string_body>> response_;
-  size_t room_ = 0;  // that its body took of all bodies', as it came
-  bool is_reading_body_ = false;
-  steady_clock::time_point body_since_;
-  std::weak_ptr<const void> answer_;
-  size_t unwanted_bytes_ = 0;
-  Phase phase_ = Phase::kNew;
-  steady_clock::time_point since_ = steady_clock::now();
-};
-
-void HttpConnection::Enter(Phase phase) {
-  phase_ = phase;
-  since_ = steady_clock::now();
-}
-
-void HttpConnection::ReadRequest() {
-  parser_.emplace();
-  parser_->header_limit(kHeaderBytesMax);
-  parser_->body_limit(listener_.options().body_bytes_max);
-  // For all that is read until it is whole: bytes that trickle in do not prolong it.
-  stream_.expires_after(listener_.options().transfer);
-  http::async_read_header(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](const error_code& error, size_t) { self->OnHeader(error); });
-}
-
-void HttpConnection::OnHeader(const error_code& error) {
-  if (error) return OnRequest(error);
-  body_since_ = steady_clock::now();
-  if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return ReadBody();
-  asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
-                    [self = shared_from_this()](const error_code& failed, size_t) {
-                      if (failed) return self->End(failed);
-                      self->ReadBody();
-                    });
-}
-
-// What was announced takes address space alone (Beast reserves it), and holds up nobody who sends
-// his.
-void HttpConnection::ReadBody() {
-  if (parser_->is_done()) return OnRequest({});
-  is_reading_body_ = true;
-  http::async_read_some(
-      stream_, buffer_, *parser_,
-      [self = shared_from_this()](const error_code& error, size_t) { self->OnBody(error); });
-}
-
-void HttpConnection::OnBody(const error_code& error) {
-  if (!is_reading_body_) return RefuseBody();
-  is_reading_body_ = false;
-  if (error) return OnRequest(error);
-  const size_t come = parser_->get().body().size() - room_;
-  if (!listener_.TakeRoom(*this, come)) return RefuseBody();
-  room_ += come;
-  ReadBody();
-}
-
-std::shared_ptr<const void> HttpConnection::AwaitAnswer() {
-  auto answer = std::make_shared<const int>(0);
-  answer_ = answer;
-  return answer;
-}
-
-void HttpConnection::GiveUpBody() {
-  is_reading_body_ = false;
-  parser_->get().body() = {};
-  GiveRoom();
-  stream_.cancel();  // what reads it refuses it
-}
-
-void HttpConnection::RefuseBody() {
-  parser_->get().body() = {};
-  GiveRoom();
-  Refuse({.status = CodeOf(http::status::service_unavailable),
-          .body = "too many bodies at once\n",
-          .fields = {{"Retry-After", "1"}}});
-}
-
-void HttpConnection::OnRequest(const error_code& error) {
-  if (error) {
-    std::optional<HttpAnswer> answer = AnswerTo(error, listener_.options().body_bytes_max);
-    if (!answer.has_value()) return End(error);
-    return Refuse(*std::move(answer));
-  }
-  if (listener_.stopping()) return End(asio::error::operation_aborted);
-  auto& received = parser_->get();
-  const std::string_view target(received.target().data(), received.target().size());
-  HttpRequest request{.method = std::string(received.method_string()),
-                      .path = std::string(target.substr(0, target.find('?'))),
-                      .body = std::move(received.body())};
-  for (const auto& field : received) {
-    request.fields.emplace_back(field.name_string(), field.value());
-  }
-  Enter(Phase::kAnswering);
-  // It takes as long as whoever answers says.
-  stream_.expires_never();
-  listener_.Handle(shared_from_this(), std::move(request));
-}
-
-// The last answer of a connection whose next bytes are of nobody knows what.
-void HttpConnection::Refuse(HttpAnswer answer) {
-  listener_.CountCutOff();
-  parser_->get().keep_alive(false);
-  Send(std::move(answer));
-}
-
-void HttpConnection::Send(HttpAnswer answer) {
-  Enter(Phase::kSending);
-  const auto& request = parser_->get();
-  const bool keep = request.keep_alive() && !listener_.stopping();
-  response_.emplace(static_cast<http::status>(answer.status), request.version());
-  response_->set(http::field::content_type, answer.content_type);
-  for (const auto& [name, value] : answer.fields) response_->set(name, value);
-  response_->keep_alive(keep);
-  response_->body() = std::move(answer.body);
-  response_->prepare_payload();
-  // The length stays, as HEAD wants it.
-  if (request.method() == http::verb::head) response_->body().clear();
-  stream_.expires_after(listener_.options().transfer);
-  http::async_write(stream_, *response_,
-                    [self = shared_from_this(), keep](const error_code& error, size_t) {
-                      self->OnSent(error, keep);
-                    });
-}
-
-void HttpConnection::OnSent(const error_code& error, bool keep) {
-  if (error) return End(error);
-  response_.reset();
-  GiveRoom();
-  if (!keep) return TakeLeave();
-  Enter(Phase::kIdle);
-  if (buffer_.size() > 0) return ReadRequest();
-  AwaitRequest();
-}
-
-void HttpConnection::AwaitRequest() {
-  stream_.expires_after(listener_.options().idle);
-  stream_.async_read_some(buffer_.prepare(kHeaderBytesMax),
-                          [self = shared_from_this()](const error_code& error, size_t bytes) {
-                            if (error) return self->listener_.Remove(self);
-                            self->buffer_.commit(bytes);
-                            self->ReadRequest();
-                          });
-}
-
-void HttpConnection::TakeLeave() {
-  Enter(Phase::kLeaving);
-  error_code ignored;  // the peer may be gone
-  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-  stream_.expires_after(kFarewell);
-  DiscardInput();
-}
-
-void HttpConnection::DiscardInput() {
-  buffer_.clear();
-  stream_.async_read_some(buffer_.prepare(buffer_.max_size()),
-                          [self = shared_from_this()](const error_code& error, size_t bytes) {
-                            self->unwanted_bytes_ += bytes;
-                            if (!error && self->unwanted_bytes_ < kUnwantedBytesMax)
-                              return self->DiscardInput();
-                            self->listener_.Remove(self);
-                          });
-}
-
-void HttpConnection::End(const error_code& error) {
-  if (error == beast::error::timeout) listener_.CountCutOff();
-  listener_.Remove(shared_from_this());
-}
 
 error_code HttpListener::Listen(const HostAndPort& address, int* port) {
   error_code error;
@@ -441,13 +176,13 @@ void HttpListener::CloseUnanswered() {
   acceptor_.close(ignored);
   timer_.cancel();
   for (const auto& connection : connections_) {
-    if (connection->phase() < Phase::kSending) connection->Close();
+    if (connection->phase() < HttpPhase::kSending) connection->Close();
   }
 }
 
 void HttpListener::WaitForTheLast() {
   if (connections_.empty()) return;
-  timer_.expires_after(kFarewell);
+  timer_.expires_after(kLastAnswers);
   timer_.async_wait([this](const error_code&) { CloseAll(); });
 }
 
@@ -477,7 +212,7 @@ void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, Htt
     if (listener == nullptr) return;
     asio::post(listener->network_, [weak, awaited, made = std::move(made)]() mutable {
       const auto waiting = weak.lock();
-      if (waiting != nullptr && waiting->phase() == Phase::kAnswering) {
+      if (waiting != nullptr && waiting->phase() == HttpPhase::kAnswering) {
         waiting->Send(std::move(made));
       }
     });
@@ -489,7 +224,7 @@ void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, Htt
     what = e.what();
   } catch (...) {
   }
-  answer({.status = CodeOf(http::status::internal_server_error), .body = what + "\n"});
+  answer({.status = kInternalError, .body = what + "\n"});
 }
 
 void HttpListener::Remove(const std::shared_ptr<HttpConnection>& connection) {
@@ -528,22 +263,24 @@ void HttpListener::OnAccepted(const error_code& error, tcp::socket socket) {
 
 void HttpListener::Admit(tcp::socket socket) {
   if (connections_.size() >= options_.connections_max && !MakeRoom()) {
-    CountCutOff();
+    options_.on_cut_off();
     error_code ignored;  // it is closed in any case
     socket.non_blocking(true, ignored);
-    socket.send(asio::buffer(kTooMany.data(), kTooMany.size()), 0, ignored);
+    if (options_.tls == nullptr) {
+      socket.send(asio::buffer(kTooMany.data(), kTooMany.size()), 0, ignored);
+    }
     return;
   }
   const auto connection = std::make_shared<HttpConnection>(std::move(socket), *this);
   connections_.insert(connection);
-  connection->ReadRequest();
+  connection->Begin();
 }
 
 bool HttpListener::MakeRoom() {
   const auto rank = [](const auto& c) { return std::pair(c->phase(), c->since()); };
   const auto first = std::ranges::min_element(connections_, {}, rank);
-  if (first == connections_.end() || (*first)->phase() == Phase::kAnswering) return false;
-  if ((*first)->phase() != Phase::kLeaving) CountCutOff();
+  if (first == connections_.end() || (*first)->phase() == HttpPhase::kAnswering) return false;
+  if ((*first)->phase() != HttpPhase::kLeaving) options_.on_cut_off();
   (*first)->Close();
   (*first)->GiveRoom();
   connections_.erase(first);

@@ -7,7 +7,8 @@
 // announced; for more, the oldest that is not whole yet gives way (503). One connection more than
 // Options allow lets the oldest go of those that never sent a whole request, else of those that
 // wait for their next one, else of those that do not fetch their answer; it is answered 503 when
-// all are being answered.
+// all are being answered. With HttpOptions.tls all of it is within TLS, whose handshake is part of
+// the first request.
 //
 // Why Beast: it is in Debian and kept, asynchronous on one thread whatever the number of
 // connections, and leaves every limit to its user. cpp-httplib has a thread per connection, libh2o
@@ -15,37 +16,16 @@
 #ifndef GROUNDSWELL_SERVER_PROCESS_HTTP_SERVER_H_
 #define GROUNDSWELL_SERVER_PROCESS_HTTP_SERVER_H_
 
-#include <chrono>
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/process/http_message.h"
 
 namespace groundswell {
 
 class HttpListener;
-
-struct HttpRequest {
-  std::string method;  // as it was sent: methods are in capitals
-  std::string path;    // without what follows a '?'
-  std::vector<std::pair<std::string, std::string>> fields;
-  std::string body;
-
-  // The first of that name, in whatever case; empty when there is none.
-  std::string_view Field(std::string_view name) const;
-};
-
-struct HttpAnswer {
-  int status = 200;
-  std::string body;
-  std::string content_type = "text/plain; charset=utf-8";
-  std::vector<std::pair<std::string, std::string>> fields = {};  // besides
-};
 
 class HttpServer {
  public:
@@ -55,21 +35,7 @@ class HttpServer {
   // Called on the thread that serves all connections: must wait for nothing. What it throws is
   // answered with 500.
   using Handler = std::function<void(HttpRequest, Answer)>;
-  struct Options {
-    const char* setting = "";  // that has the address, for errors
-    const char* thread_name = "http";
-    size_t connections_max = 64;
-    size_t body_bytes_max = 1'024;
-    size_t all_bodies_bytes_max = size_t{64} << 20;
-    // For a request from its first to its last byte, and then for its answer. A new connection's
-    // first request is waited for no longer than that.
-    std::chrono::milliseconds transfer{5'000};
-    // For the first byte of a kept connection's next request.
-    std::chrono::milliseconds idle{75'000};
-    // A connection was refused, or cut off: there were too many, or it was too slow or sent too
-    // much. As Handler.
-    std::function<void()> on_cut_off = [] {};
-  };
+  using Options = HttpOptions;
 
   // `address`: "host:port" or "[host]:port"; port 0 takes a free one. Unavailable, naming the
   // setting, the address and the remedy, when it cannot be listened on.

@@ -1,6 +1,8 @@
 #include "server/rpc/access.h"
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <spdlog/spdlog.h>
 #include <strings.h>
 
@@ -14,6 +16,7 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kScheme = "bearer ";  // in any case (RFC 9110, section 11.1)
+constexpr size_t kSecretBytes = 32;
 constexpr size_t kClientsFileBytesMax = size_t{1} << 20;
 
 std::string_view AuthorizationOf(const grpc::ServerContextBase& context) {
@@ -32,23 +35,12 @@ std::optional<std::string_view> TokenOf(std::string_view authorization) {
   return authorization.substr(kScheme.size());
 }
 
-const ClientList::Client* FindByCertificate(const ClientList& clients,
-                                            const grpc::ServerContextBase& context) {
-  const auto authenticated = context.auth_context();
-  if (authenticated == nullptr || !authenticated->IsPeerAuthenticated()) return nullptr;
-  for (const char* property : {"x509_common_name", "x509_subject_alternative_name"}) {
-    for (const grpc::string_ref& name : authenticated->FindPropertyValues(property)) {
-      const auto* client = clients.FindByCertificate({name.data(), name.size()});
-      if (client != nullptr) return client;
-    }
+const ClientList::Client* FindByNames(const ClientList& clients,
+                                      std::span<const std::string> certificate_names) {
+  for (const std::string& name : certificate_names) {
+    if (const auto* client = clients.FindByCertificate(name); client != nullptr) return client;
   }
   return nullptr;
-}
-
-const ClientList::Client* FindClient(const ClientList& clients,
-                                     const grpc::ServerContextBase& context,
-                                     std::optional<std::string_view> token) {
-  return token.has_value() ? clients.FindByToken(*token) : FindByCertificate(clients, context);
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -75,6 +67,10 @@ absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(Options opt
                                                                      RequestMetrics& metrics) {
   std::unique_ptr<AccessControl> access(new AccessControl(std::move(options), metrics));
   if (access->options_.clients_file.empty()) return access;
+  access->secret_.resize(kSecretBytes);
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(access->secret_.data()), kSecretBytes) != 1) {
+    return absl::UnavailableError("the system has no random numbers to make a secret of");
+  }
   if (absl::Status s = access->Reload(); !s.ok()) return s;
   AccessControl* const self = access.get();
   access->reloading_ = std::make_unique<PeriodicThread>(
@@ -87,6 +83,43 @@ absl::StatusOr<std::unique_ptr<AccessControl>> AccessControl::Create(Options opt
         return self->options_.reload;
       });
   return access;
+}
+
+const ClientList::Client* AccessControl::FindByCertificate(
+    const ClientList& clients, const grpc::ServerContextBase& context) const {
+  const auto& metadata = context.client_metadata();
+  if (const auto found = metadata.find(kVouchedField); found != metadata.end()) {
+    const std::string_view vouched(found->second.data(), found->second.size());
+    if (vouched.size() < kSecretBytes ||
+        CRYPTO_memcmp(vouched.data(), secret_.data(), kSecretBytes) != 0) {
+      return nullptr;
+    }
+    return clients.FindByCertificate(vouched.substr(kSecretBytes));
+  }
+  const auto authenticated = context.auth_context();
+  if (authenticated == nullptr || !authenticated->IsPeerAuthenticated()) return nullptr;
+  for (const char* property : {"x509_common_name", "x509_subject_alternative_name"}) {
+    for (const grpc::string_ref& name : authenticated->FindPropertyValues(property)) {
+      const auto* client = clients.FindByCertificate({name.data(), name.size()});
+      if (client != nullptr) return client;
+    }
+  }
+  return nullptr;
+}
+
+const ClientList::Client* AccessControl::FindClient(const ClientList& clients,
+                                                    const grpc::ServerContextBase& context,
+                                                    std::optional<std::string_view> token) const {
+  return token.has_value() ? clients.FindByToken(*token) : FindByCertificate(clients, context);
+}
+
+std::string AccessControl::Vouch(std::span<const std::string> certificate_names) const {
+  const std::shared_ptr<const ClientList> list = clients();
+  if (list == nullptr) return "";
+  for (const std::string& name : certificate_names) {
+    if (list->FindByCertificate(name) != nullptr) return secret_ + name;
+  }
+  return "";
 }
 
 absl::Status AccessControl::Reload() {
@@ -139,12 +172,15 @@ absl::Status AccessControl::CheckRight(const grpc::ServerContextBase& context, R
   return CheckClient(FindClient(*list, context, token), token.has_value(), right);
 }
 
-absl::Status AccessControl::CheckRight(std::string_view authorization, Right right) const {
+absl::Status AccessControl::CheckRight(std::string_view authorization,
+                                       std::span<const std::string> certificate_names,
+                                       Right right) const {
   const std::shared_ptr<const ClientList> list = clients();
   if (list == nullptr) return absl::OkStatus();
   const auto token = TokenOf(authorization);
-  return CheckClient(token.has_value() ? list->FindByToken(*token) : nullptr, token.has_value(),
-                     right);
+  return CheckClient(
+      token.has_value() ? list->FindByToken(*token) : FindByNames(*list, certificate_names),
+      token.has_value(), right);
 }
 
 absl::Status AccessControl::Check(const grpc::ServerContextBase& context, Right right) const {

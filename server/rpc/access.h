@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,17 +44,31 @@ class AccessControl {
   // Whether the caller may make such calls at all. Unauthenticated (reason CREDENTIALS_MISSING or
   // CREDENTIALS_UNKNOWN), or PermissionDenied (RIGHT_MISSING); these are counted.
   absl::Status CheckRight(const grpc::ServerContextBase& context, Right right) const;
-  // Likewise, of whoever sends this as "authorization" and has no certificate; "" sends none.
-  absl::Status CheckRight(std::string_view authorization, Right right) const;
+  // Likewise, of whoever sends this as "authorization", "" for none, and has a certificate of these
+  // names, if any.
+  absl::Status CheckRight(std::string_view authorization,
+                          std::span<const std::string> certificate_names, Right right) const;
+
+  // What a call of this process's own says in the metadata kVouchedField of the certificate of
+  // whoever it is made for; empty where it is no client's. Nobody else can say it: it begins with a
+  // secret of this process.
+  std::string Vouch(std::span<const std::string> certificate_names) const;
+  static constexpr char kVouchedField[] = "groundswell-certificate-bin";
 
  private:
   absl::Status CheckClient(const ClientList::Client* client, bool has_token, Right right) const;
   AccessControl(Options options, RequestMetrics& metrics);
 
+  const ClientList::Client* FindByCertificate(const ClientList& clients,
+                                              const grpc::ServerContextBase& context) const;
+  const ClientList::Client* FindClient(const ClientList& clients,
+                                       const grpc::ServerContextBase& context,
+                                       std::optional<std::string_view> token) const;
   absl::Status Reload();
   std::shared_ptr<const ClientList> clients() const;
 
   const Options options_;
+  std::string secret_;
   RequestMetrics& metrics_;
   std::optional<std::string> text_;  // as read last; the reloading thread's alone
   mutable Mutex mutex_;

@@ -25,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "server/process/work_thread.h"
+#include "server/rpc/access.h"
 #include "server/rpc/connect_errors.h"
 #include "server/rpc/console_pages.h"
 #include "server/rpc/openapi.h"
@@ -286,6 +287,7 @@ class ConnectCalls {
       : origins_(options.origins),
         console_(options.console),
         admit_(options.admit),
+        vouch_(options.vouch),
         channel_(std::move(channel)),
         openapi_(OpenApiDocument(services)) {
     for (const std::string& name : services) {
@@ -385,7 +387,7 @@ class ConnectCalls {
     if (!is_stream && type != kJsonType) {
       return answer(UnsupportedType(method, type, "application/json, application/proto"));
     }
-    if (const absl::Status s = admit_(method, request.Field("authorization")); !s.ok()) {
+    if (const absl::Status s = admit_(method, request); !s.ok()) {
       return answer(ConnectError(ToGrpcStatus(s)));
     }
     if (request.body.size() <= kShortJsonBytes) {
@@ -407,6 +409,13 @@ class ConnectCalls {
     });
   }
 
+  grpc::Status Fill(const HttpRequest& request, system_clock::time_point arrived,
+                    grpc::ClientContext& context) const {
+    const std::string vouched = vouch_(request.certificate_names);
+    if (!vouched.empty()) context.AddMetadata(AccessControl::kVouchedField, vouched);
+    return FillContext(request, arrived, context);
+  }
+
   // Of a body in JSON.
   void ReadAndStart(const MethodDescriptor& method, system_clock::time_point arrived,
                     HttpRequest& request, const HttpServer::Answer& answer) const {
@@ -420,7 +429,7 @@ class ConnectCalls {
   void StartUnary(const MethodDescriptor& method, bool as_json, system_clock::time_point arrived,
                   HttpRequest& request, HttpServer::Answer answer) const {
     auto call = std::make_shared<ConnectCall>(channel_);
-    grpc::Status status = FillContext(request, arrived, call->context);
+    grpc::Status status = Fill(request, arrived, call->context);
     if (status.ok() && as_json) {
       // An empty body is an empty message, which curl -d '' sends.
       status = FromJson(request.body.empty() ? "{}" : request.body, *method.input_type(), "",
@@ -454,7 +463,7 @@ class ConnectCalls {
       if (!read.ok()) return answer(ConnectError(read));
     }
     auto stream = std::make_unique<ConnectStream>(channel_, method, std::move(messages), answer);
-    const grpc::Status status = FillContext(request, arrived, stream->context());
+    const grpc::Status status = Fill(request, arrived, stream->context());
     if (!status.ok()) return answer(ConnectError(status));
     stream.release()->Start();
   }
@@ -462,6 +471,7 @@ class ConnectCalls {
   const std::vector<std::string> origins_;
   const bool console_;
   const decltype(ConnectEndpoint::Options::admit) admit_;
+  const decltype(ConnectEndpoint::Options::vouch) vouch_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::string openapi_;
   std::vector<const ServiceDescriptor*> services_;
@@ -494,6 +504,7 @@ absl::StatusOr<std::unique_ptr<ConnectEndpoint>> ConnectEndpoint::Start(
       HttpServer::Start(options.address,
                         {.setting = "server.connect_address",
                          .thread_name = "connect",
+                         .tls = options.tls,
                          .connections_max = options.connections_max,
                          .body_bytes_max = options.message_bytes_max,
                          .transfer = options.transfer,

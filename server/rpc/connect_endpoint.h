@@ -9,9 +9,9 @@
 //
 //   request   Content-Type application/json or application/proto; `Authorization`, `traceparent`
 //             and `groundswell-answer-bytes-max` go along, `Connect-Timeout-Ms` becomes the
-//             deadline. JSON is protobuf's own mapping; a field that the message does not have is
-//             an error. A long body of it is read on a thread of its own, and beyond 250,000 commas
-//             and brackets not at all.
+//             deadline, and a client's certificate is vouched for. JSON is protobuf's own mapping;
+//             a field that the message does not have is an error. A long body of it is read on a
+//             thread of its own, and beyond 250,000 commas and brackets not at all.
 //   answer    200 and the message in the request's form; else the status that Connect has for the
 //             code, and {"code", "message", "details": [{"type", "value", "debug"}]} as JSON;
 //             Retry-After where the error has a RetryInfo.
@@ -30,7 +30,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -55,10 +54,16 @@ class ConnectEndpoint {
     std::vector<std::string> origins;
     bool console = false;  // whether GET /console is answered
     std::function<void()> on_cut_off = [] {};
-    // Whether a method may be called by whoever sends this as "authorization": asked before a body
-    // is read as JSON. An error is the caller's answer.
-    std::function<absl::Status(const google::protobuf::MethodDescriptor&, std::string_view)> admit =
-        [](const auto&, std::string_view) { return absl::OkStatus(); };
+    std::shared_ptr<const HttpTls> tls = nullptr;  // null: plain text
+    // Whether a method may be called by whoever sends this request: asked before a body is read as
+    // JSON. An error is the caller's answer.
+    std::function<absl::Status(const google::protobuf::MethodDescriptor&, const HttpRequest&)>
+        admit = [](const auto&, const HttpRequest&) { return absl::OkStatus(); };
+    // What is said of the caller's certificate, which has these names, in the metadata of the call
+    // that is made for them; empty: nothing.
+    std::function<std::string(const std::vector<std::string>&)> vouch = [](const auto&) {
+      return std::string();
+    };
   };
 
   // `services`: full names of those that `channel` reaches and that may be called here. Unavailable

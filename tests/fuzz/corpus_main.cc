@@ -8,7 +8,11 @@
 namespace groundswell {
 namespace {
 
-constexpr int kMutations = 100'000;
+// Fewer of what takes longer.
+#ifndef GROUNDSWELL_FUZZ_MUTATIONS
+#define GROUNDSWELL_FUZZ_MUTATIONS 100'000
+#endif
+constexpr int kMutations = GROUNDSWELL_FUZZ_MUTATIONS;
 constexpr size_t kEditsMax = 8;
 
 void Try(const std::string& input) {

@@ -291,20 +291,6 @@ class RightsTest(unittest.TestCase):
             finally:
                 self.assertEqual(server.stop(), 0)
 
-    def test_no_plain_text_beside_tls_but_on_loopback(self):
-        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
-            subprocess.run([ConnectTest.program, "import", "--snapshot", ConnectTest.snapshot, "--data-dir",
-                            f"{directory}/db"], check=True, stdout=subprocess.DEVNULL)
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout",
-                            f"{directory}/key.pem", "-out", f"{directory}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
-            ended = subprocess.run(
-                [ConnectTest.program, "serve", f"--server.data_dir={directory}/db", "--server.grpc_address=127.0.0.1:0",
-                 "--server.http_address=127.0.0.1:0", "--server.connect_address=0.0.0.0:0",
-                 f"--tls.certificate_file={directory}/cert.pem", f"--tls.key_file={directory}/key.pem"],
-                capture_output=True, text=True, timeout=120)
-            self.assertEqual(ended.returncode, 1)
-            self.assertIn('server.connect_address is "0.0.0.0:0"', ended.stderr)
-
 
 if __name__ == "__main__":
     ConnectTest.program, ConnectTest.snapshot = sys.argv[1:3]

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "server/rpc/status_details.h"
 #include "tests/support/sha256.h"
@@ -14,6 +15,7 @@
 namespace groundswell {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 std::string ClientEntry(const std::string& name, const std::string& token,
@@ -78,7 +80,7 @@ TEST_F(AccessTest, TheNameOfTheSchemeIsTakenInAnyCase) {
   ASSERT_TRUE(access.ok()) << access.status();
   for (const char* scheme : {"bearer ", "BEARER ", "bEaReR "}) {
     EXPECT_TRUE(Check(**access, std::string(scheme) + "secret", Right::kRead).ok()) << scheme;
-    EXPECT_TRUE((*access)->CheckRight(std::string(scheme) + "secret", Right::kRead).ok());
+    EXPECT_TRUE((*access)->CheckRight(std::string(scheme) + "secret", {}, Right::kRead).ok());
     EXPECT_EQ(ReasonOfCheck(**access, std::string(scheme) + "SECRET", Right::kRead),
               "CREDENTIALS_UNKNOWN");
   }
@@ -89,12 +91,47 @@ TEST_F(AccessTest, ARightIsLookedAtWithoutTakingFromTheRate) {
   const auto access = Create();
   ASSERT_TRUE(access.ok()) << access.status();
   for (int i = 0; i < 10; ++i) {
-    EXPECT_TRUE((*access)->CheckRight("Bearer secret", Right::kRead).ok());
+    EXPECT_TRUE((*access)->CheckRight("Bearer secret", {}, Right::kRead).ok());
   }
   EXPECT_TRUE(Check(**access, "Bearer secret", Right::kRead).ok());
-  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer secret", Right::kWrite)), "RIGHT_MISSING");
-  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer other", Right::kRead)), "CREDENTIALS_UNKNOWN");
-  EXPECT_EQ(ReasonOf((*access)->CheckRight("", Right::kRead)), "CREDENTIALS_MISSING");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer secret", {}, Right::kWrite)), "RIGHT_MISSING");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer other", {}, Right::kRead)),
+            "CREDENTIALS_UNKNOWN");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("", {}, Right::kRead)), "CREDENTIALS_MISSING");
+}
+
+// Over HTTP it is this process that calls, for whoever has the certificate.
+TEST_F(AccessTest, ACertificateIsVouchedForByItsClientsName) {
+  Write(ClientEntry("shop", "secret", R"(rights = ["read"])") +
+        "[[client]]\nname = \"feed\"\ncertificate = \"feed.example\"\nrights = [\"write\"]\n");
+  const auto access = Create();
+  ASSERT_TRUE(access.ok()) << access.status();
+  const std::vector<std::string> names = {"the feed", "feed.example"};
+  EXPECT_TRUE((*access)->CheckRight("", names, Right::kWrite).ok());
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("", names, Right::kRead)), "RIGHT_MISSING");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("Bearer guess", names, Right::kWrite)),
+            "CREDENTIALS_UNKNOWN");
+  EXPECT_EQ(ReasonOf((*access)->CheckRight("", {}, Right::kWrite)), "CREDENTIALS_MISSING");
+  const std::string vouched = (*access)->Vouch(names);
+  EXPECT_THAT(vouched, EndsWith("feed.example"));
+  EXPECT_EQ(vouched.size(), 32 + std::string("feed.example").size());
+  const auto check = [&](const std::string& said) {
+    grpc::ServerContext context;
+    grpc::testing::ServerContextTestSpouse call(&context);
+    call.AddClientMetadata(AccessControl::kVouchedField, said);
+    return (*access)->Check(context, Right::kWrite);
+  };
+  EXPECT_TRUE(check(vouched).ok());
+  for (const std::string& forged : {std::string(), std::string("feed.example"), vouched.substr(1),
+                                    std::string(32, '\0') + "feed.example"}) {
+    EXPECT_EQ(ReasonOf(check(forged)), "CREDENTIALS_MISSING") << forged;
+  }
+  EXPECT_EQ((*access)->Vouch(std::vector<std::string>{"another"}), "");
+  EXPECT_EQ((*access)->Vouch({}), "");
+  // Each process has a secret of its own.
+  const auto another = Create();
+  ASSERT_TRUE(another.ok()) << another.status();
+  EXPECT_NE((*another)->Vouch(names), vouched);
 }
 
 TEST_F(AccessTest, WhoCallsTooOftenIsToldWhenToComeBackAndNobodyElseIs) {

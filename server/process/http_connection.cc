@@ -1,0 +1,266 @@
+#include "server/process/http_connection.h"
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <cstdint>
+#include <string_view>
+
+#include "server/process/http_tls.h"
+
+namespace groundswell {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr uint32_t kHeaderBytesMax = 8 << 10;
+// Of a body, read at once.
+constexpr size_t kReadBytesMax = 16 << 10;
+// Of what a peer still sends after the last answer. A connection closed with bytes unread is reset,
+// and the peer might lose the answer.
+constexpr size_t kUnwantedBytesMax = 256 << 10;
+constexpr milliseconds kFarewell{1'000};
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kPlainText =
+    "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 42\r\n\r\nthis address speaks TLS: call it https://\n";
+
+int StatusOf(http::status status) { return static_cast<int>(status); }
+
+// What a request that could not be read is answered; nothing where the peer is gone or slow.
+std::optional<HttpAnswer> AnswerTo(const error_code& error, size_t body_bytes_max) {
+  if (error == http::error::end_of_stream || error == http::error::partial_message) {
+    return std::nullopt;
+  }
+  if (error == http::error::header_limit) {
+    return HttpAnswer{.status = StatusOf(http::status::request_header_fields_too_large),
+                      .body = fmt::format("a header has at most {} bytes here\n", kHeaderBytesMax)};
+  }
+  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
+    return HttpAnswer{.status = StatusOf(http::status::payload_too_large),
+                      .body = fmt::format("a body has at most {} bytes here\n", body_bytes_max)};
+  }
+  if (error.category() == make_error_code(http::error::bad_method).category()) {
+    return HttpAnswer{.status = StatusOf(http::status::bad_request),
+                      .body = error.message() + "\n"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void HttpConnection::Enter(HttpPhase phase) {
+  phase_ = phase;
+  since_ = steady_clock::now();
+}
+
+HttpConnection::HttpConnection(tcp::socket socket, HttpConnections& connections)
+    : stream_(std::move(socket), connections.options().tls == nullptr
+                                     ? nullptr
+                                     : connections.options().tls->Context()),
+      connections_(connections),
+      buffer_(kHeaderBytesMax + std::min(connections.options().body_bytes_max, kReadBytesMax)) {}
+
+void HttpConnection::Begin() {
+  if (stream_.tls() == nullptr) return ReadRequest();
+  stream_.tcp().expires_after(connections_.options().transfer);
+  stream_.tls()->async_handshake(
+      boost::asio::ssl::stream_base::server,
+      [self = shared_from_this()](const error_code& error) { self->OnHandshake(error); });
+}
+
+void HttpConnection::OnHandshake(const error_code& error) {
+  if (!error) {
+    certificate_names_ = HttpTls::NamesOfPeer(stream_.tls()->native_handle());
+    return ReadRequest();
+  }
+  const bool is_plain_text =
+      error.category() == asio::error::get_ssl_category() &&
+      ERR_GET_REASON(static_cast<uint32_t>(error.value())) == SSL_R_HTTP_REQUEST;
+  if (!is_plain_text) return End(error);
+  connections_.options().on_cut_off();
+  Enter(HttpPhase::kLeaving);
+  asio::async_write(stream_.tcp(), asio::buffer(kPlainText.data(), kPlainText.size()),
+                    [self = shared_from_this()](const error_code& failed, size_t) {
+                      if (failed) return self->End(failed);
+                      self->TakeLeaveOfTcp();
+                    });
+}
+
+void HttpConnection::ReadRequest() {
+  parser_.emplace();
+  parser_->header_limit(kHeaderBytesMax);
+  parser_->body_limit(connections_.options().body_bytes_max);
+  // For all that is read until it is whole: bytes that trickle in do not prolong it.
+  stream_.tcp().expires_after(connections_.options().transfer);
+  http::async_read_header(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](const error_code& error, size_t) { self->OnHeader(error); });
+}
+
+void HttpConnection::OnHeader(const error_code& error) {
+  if (error) return OnRequest(error);
+  body_since_ = steady_clock::now();
+  if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return ReadBody();
+  asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
+                    [self = shared_from_this()](const error_code& failed, size_t) {
+                      if (failed) return self->End(failed);
+                      self->ReadBody();
+                    });
+}
+
+// What was announced takes address space alone (Beast reserves it), and holds up nobody who sends
+// his.
+void HttpConnection::ReadBody() {
+  if (parser_->is_done()) return OnRequest({});
+  is_reading_body_ = true;
+  http::async_read_some(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](const error_code& error, size_t) { self->OnBody(error); });
+}
+
+void HttpConnection::OnBody(const error_code& error) {
+  if (!is_reading_body_) return RefuseBody();
+  is_reading_body_ = false;
+  if (error) return OnRequest(error);
+  const size_t come = parser_->get().body().size() - room_;
+  if (!connections_.TakeRoom(*this, come)) return RefuseBody();
+  room_ += come;
+  ReadBody();
+}
+
+std::shared_ptr<const void> HttpConnection::AwaitAnswer() {
+  auto answer = std::make_shared<const int>(0);
+  answer_ = answer;
+  return answer;
+}
+
+void HttpConnection::GiveUpBody() {
+  is_reading_body_ = false;
+  parser_->get().body() = {};
+  GiveRoom();
+  stream_.tcp().cancel();  // what reads it refuses it
+}
+
+void HttpConnection::RefuseBody() {
+  parser_->get().body() = {};
+  GiveRoom();
+  Refuse({.status = StatusOf(http::status::service_unavailable),
+          .body = "too many bodies at once\n",
+          .fields = {{"Retry-After", "1"}}});
+}
+
+void HttpConnection::OnRequest(const error_code& error) {
+  if (error) {
+    std::optional<HttpAnswer> answer = AnswerTo(error, connections_.options().body_bytes_max);
+    if (!answer.has_value()) return End(error);
+    return Refuse(*std::move(answer));
+  }
+  if (connections_.stopping()) return End(asio::error::operation_aborted);
+  auto& received = parser_->get();
+  const std::string_view target(received.target().data(), received.target().size());
+  HttpRequest request{.method = std::string(received.method_string()),
+                      .path = std::string(target.substr(0, target.find('?'))),
+                      .body = std::move(received.body()),
+                      .certificate_names = certificate_names_};
+  for (const auto& field : received) {
+    request.fields.emplace_back(field.name_string(), field.value());
+  }
+  Enter(HttpPhase::kAnswering);
+  // It takes as long as whoever answers says.
+  stream_.tcp().expires_never();
+  connections_.Handle(shared_from_this(), std::move(request));
+}
+
+// The last answer of a connection whose next bytes are of nobody knows what.
+void HttpConnection::Refuse(HttpAnswer answer) {
+  connections_.options().on_cut_off();
+  parser_->get().keep_alive(false);
+  Send(std::move(answer));
+}
+
+void HttpConnection::Send(HttpAnswer answer) {
+  Enter(HttpPhase::kSending);
+  const auto& request = parser_->get();
+  const bool keep = request.keep_alive() && !connections_.stopping();
+  response_.emplace(static_cast<http::status>(answer.status), request.version());
+  response_->set(http::field::content_type, answer.content_type);
+  for (const auto& [name, value] : answer.fields) response_->set(name, value);
+  response_->keep_alive(keep);
+  response_->body() = std::move(answer.body);
+  response_->prepare_payload();
+  // The length stays, as HEAD wants it.
+  if (request.method() == http::verb::head) response_->body().clear();
+  stream_.tcp().expires_after(connections_.options().transfer);
+  http::async_write(stream_, *response_,
+                    [self = shared_from_this(), keep](const error_code& error, size_t) {
+                      self->OnSent(error, keep);
+                    });
+}
+
+void HttpConnection::OnSent(const error_code& error, bool keep) {
+  if (error) return End(error);
+  response_.reset();
+  GiveRoom();
+  if (!keep) return TakeLeave();
+  Enter(HttpPhase::kIdle);
+  if (buffer_.size() > 0) return ReadRequest();
+  AwaitRequest();
+}
+
+void HttpConnection::AwaitRequest() {
+  stream_.tcp().expires_after(connections_.options().idle);
+  stream_.async_read_some(buffer_.prepare(kHeaderBytesMax),
+                          [self = shared_from_this()](const error_code& error, size_t bytes) {
+                            if (error) return self->connections_.Remove(self);
+                            self->buffer_.commit(bytes);
+                            self->ReadRequest();
+                          });
+}
+
+// Of TLS first, so that the peer knows that nothing was cut off.
+void HttpConnection::TakeLeave() {
+  Enter(HttpPhase::kLeaving);
+  stream_.tcp().expires_after(kFarewell);
+  if (stream_.tls() == nullptr) return TakeLeaveOfTcp();
+  stream_.tls()->async_shutdown(
+      [self = shared_from_this()](const error_code&) { self->TakeLeaveOfTcp(); });
+}
+
+void HttpConnection::TakeLeaveOfTcp() {
+  error_code ignored;  // the peer may be gone
+  stream_.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
+  DiscardInput();
+}
+
+void HttpConnection::DiscardInput() {
+  buffer_.clear();
+  stream_.tcp().async_read_some(buffer_.prepare(buffer_.max_size()),
+                                [self = shared_from_this()](const error_code& error, size_t bytes) {
+                                  self->unwanted_bytes_ += bytes;
+                                  if (!error && self->unwanted_bytes_ < kUnwantedBytesMax)
+                                    return self->DiscardInput();
+                                  self->connections_.Remove(self);
+                                });
+}
+
+void HttpConnection::End(const error_code& error) {
+  if (error == beast::error::timeout) connections_.options().on_cut_off();
+  connections_.Remove(shared_from_this());
+}
+
+}  // namespace groundswell
