@@ -152,7 +152,7 @@ absl::Status CheckResult(const SurgeWeights& weights, size_t block) {
 
 // Multiplications and additions of the factored form, per candidate.
 double MacsPerCandidate(const SurgeWeights& weights, size_t kept) {
-  const auto of = [](const SurgeDense& dense) {
+  const auto of = [](const DenseLayer& dense) {
     return static_cast<double>(dense.weight.in * dense.weight.out);
   };
   const double history = static_cast<double>(weights.shape.max_history);

@@ -270,7 +270,7 @@ void PrepareAuthorsUser(const SurgeWeights& weights, SurgeAuthorsScratch& scratc
   AttendToClusters(weights.f1, scratch.fused, l, d, scratch);
   PrepareTargetAttention(weights.f2, d, scratch, scratch.f2);
   PrepareTargetAttention(weights.evolution, d, scratch, scratch.evolution);
-  const SurgeDense& input = weights.augru.input;
+  const DenseLayer& input = weights.augru.input;
   ApplyWeightInF32(input, scratch.fused.data(), d, scratch.length, scratch.inputs.data());
   for (size_t at = 0; at < scratch.length * input.weight.out; ++at) {
     scratch.inputs[at] += input.bias[at % input.weight.out];

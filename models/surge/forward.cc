@@ -42,7 +42,7 @@ void FinishHeadInput(const SurgeShape& shape, size_t n, SurgeScratch& scratch) {
   }
 }
 
-void AddReluToRows(const SurgeDense& dense, size_t rows, std::vector<float>& x) {
+void AddReluToRows(const DenseLayer& dense, size_t rows, std::vector<float>& x) {
   for (size_t row = 0; row < rows; ++row) {
     AddRelu(dense.bias, std::span(x).subspan(row * dense.weight.out, dense.weight.out));
   }
@@ -94,20 +94,20 @@ std::unique_ptr<SurgeScratch> NewSurgeScratch(const SurgeWeights& weights, size_
   return std::make_unique<SurgePaperScratch>(weights, block_size);
 }
 
-void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out,
+void ApplyWeight(const DenseLayer& dense, const float* x, size_t stride, size_t rows, float* out,
                  SurgeScratch& scratch) {
   MultiplyByWeight({x, stride}, dense.weight, rows, out, scratch.products);
 }
 
-void ApplyWeightInF32(const SurgeDense& dense, const float* x, size_t stride, size_t rows,
+void ApplyWeightInF32(const DenseLayer& dense, const float* x, size_t stride, size_t rows,
                       float* out) {
   const Weight& weight = dense.weight;
   Multiply({x, stride}, {weight.values.data(), weight.out}, {out, weight.out}, rows, weight.out,
            weight.in);
 }
 
-void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,
-                        const SurgeDense& query_product, const float* a, size_t rows,
+void PrepareFirstLayers(const DenseLayer& own, const DenseLayer& query,
+                        const DenseLayer& query_product, const float* a, size_t rows,
                         SurgeFirstLayers& layers) {
   const size_t in = query.weight.in;
   const size_t out = query.weight.out;
@@ -124,7 +124,7 @@ void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,
   }
 }
 
-void EvolveStep(const SurgeAugru& augru, std::span<const float> inputs, size_t rows,
+void EvolveStep(const Gru& augru, std::span<const float> inputs, size_t rows,
                 SurgeScratch& scratch) {
   const size_t h = augru.candidate_state.weight.out;
   ApplyWeight(augru.gates_state, scratch.state.data(), h, rows, scratch.gates.data(), scratch);

@@ -125,21 +125,21 @@ void ScorePaperItems(const SurgeWeights& weights, size_t n, SurgePaperScratch& s
 // What they share. Matrices have room for PaddedRows(rows) rows.
 
 // out (rows x out of the weight) = x (rows `stride` apart) W', without the bias.
-void ApplyWeight(const SurgeDense& dense, const float* x, size_t stride, size_t rows, float* out,
+void ApplyWeight(const DenseLayer& dense, const float* x, size_t stride, size_t rows, float* out,
                  SurgeScratch& scratch);
 
 // The same in f32, whatever the weight's precision: for the user's side.
-void ApplyWeightInF32(const SurgeDense& dense, const float* x, size_t stride, size_t rows,
+void ApplyWeightInF32(const DenseLayer& dense, const float* x, size_t stride, size_t rows,
                       float* out);
 
 // own_i = own' a_i + b and M_i = query + query_product diag(a_i), for the rows a_i of `a`.
-void PrepareFirstLayers(const SurgeDense& own, const SurgeDense& query,
-                        const SurgeDense& query_product, const float* a, size_t rows,
+void PrepareFirstLayers(const DenseLayer& own, const DenseLayer& query,
+                        const DenseLayer& query_product, const float* a, size_t rows,
                         SurgeFirstLayers& layers);
 
 // One step of the AUGRU for the first `rows` rows of the state, with inputs and attentions from
 // step_input and step_attention; `inputs` holds W x + b of all layers (3h).
-void EvolveStep(const SurgeAugru& augru, std::span<const float> inputs, size_t rows,
+void EvolveStep(const Gru& augru, std::span<const float> inputs, size_t rows,
                 SurgeScratch& scratch);
 
 }  // namespace groundswell

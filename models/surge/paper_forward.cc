@@ -129,7 +129,7 @@ void Pool(const SurgeShape& shape, size_t n, SurgePaperScratch& scratch) {
 void Evolve(const SurgeWeights& weights, size_t n, SurgePaperScratch& scratch) {
   const size_t m = weights.shape.clusters;
   const size_t h = weights.shape.state_width;
-  const SurgeDense& input = weights.augru.input;
+  const DenseLayer& input = weights.augru.input;
   const size_t rows = n * m;
   ApplyWeight(input, scratch.clusters.data(), input.weight.in, rows, scratch.inputs.data(),
               scratch);

@@ -26,54 +26,24 @@ constexpr size_t kSurgeClustersMax = 1'000;
 // every candidate, or of the adjacency's products.
 constexpr size_t kUserFloatsMax = size_t{1} << 26;
 
-// Columns [begin, begin + in) of a weight (rows x columns), transposed: in x rows.
-SurgeDense Part(std::span<const float> weight, size_t rows, size_t columns, size_t begin,
-                size_t in) {
-  SurgeDense part{.weight = {.in = in, .out = rows, .values = std::vector<float>(in * rows)},
-                  .bias = std::vector<float>(rows)};
-  for (size_t row = 0; row < rows; ++row) {
-    for (size_t i = 0; i < in; ++i)
-      part.weight.values[i * rows + row] = weight[row * columns + begin + i];
-  }
-  return part;
-}
-
-// A weight (out x in) of the sizes given and, where the layer has one, its bias.
-SurgeDense ReadSurgeDense(CheckpointReader& reader, const std::string& name, size_t out, size_t in,
-                          bool has_bias = true) {
-  const std::span<const float> weight = reader.Read(name + ".weight", {out, in});
-  const std::span<const float> bias =
-      has_bias ? reader.Read(name + ".bias", {out}) : std::span<const float>();
-  if (!reader.ok()) return {};
-  SurgeDense dense = Part(weight, out, in, 0, in);
-  if (has_bias) dense.bias.assign(bias.begin(), bias.end());
-  return dense;
-}
-
-void AddScaledWeight(const SurgeDense& other, float scale, SurgeDense& dense) {
-  std::vector<float>& values = dense.weight.values;
-  for (size_t i = 0; i < values.size(); ++i) values[i] += scale * other.weight.values[i];
-}
-
 SurgeAttention ReadAttention(CheckpointReader& reader, const std::string& name, size_t d) {
   SurgeAttention attention;
   const size_t hidden1 =
       reader.MatrixShape(name + ".mlp.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 =
       reader.MatrixShape(name + ".mlp.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  attention.transform = ReadSurgeDense(reader, name + ".attention", d, d, /*has_bias=*/false);
-  attention.first = ReadSurgeDense(reader, name + ".mlp.0", hidden1, 4 * d);
-  attention.second = ReadSurgeDense(reader, name + ".mlp.2", hidden2, hidden1);
-  attention.third = ReadSurgeDense(reader, name + ".mlp.4", 1, hidden2);
-  const std::span<const float> weight = reader.Read(name + ".mlp.0.weight", {hidden1, 4 * d});
+  attention.transform = ReadDense(reader, name + ".attention", d, d, /*has_bias=*/false);
+  attention.first = ReadDense(reader, name + ".mlp.0", hidden1, 4 * d);
+  attention.second = ReadDense(reader, name + ".mlp.2", hidden2, hidden1);
+  attention.third = ReadDense(reader, name + ".mlp.4", 1, hidden2);
   if (!reader.ok()) return {};
-  attention.own = Part(weight, hidden1, 4 * d, 0, d);
+  attention.own = InputsOf(attention.first, 0, d);
   attention.own.bias = attention.first.bias;
-  attention.query = Part(weight, hidden1, 4 * d, d, d);
-  const SurgeDense difference = Part(weight, hidden1, 4 * d, 2 * d, d);
-  AddScaledWeight(difference, 1.0f, attention.own);
-  AddScaledWeight(difference, -1.0f, attention.query);
-  attention.query_product = Part(weight, hidden1, 4 * d, 3 * d, d);
+  attention.query = InputsOf(attention.first, d, d);
+  const DenseLayer difference = InputsOf(attention.first, 2 * d, d);
+  AddScaledLayer(difference, 1.0f, attention.own);
+  AddScaledLayer(difference, -1.0f, attention.query);
+  attention.query_product = InputsOf(attention.first, 3 * d, d);
   return attention;
 }
 
@@ -81,32 +51,15 @@ SurgeQuery ReadQuery(CheckpointReader& reader, size_t d) {
   SurgeQuery query;
   const size_t hidden =
       reader.MatrixShape("query.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  query.transform = ReadSurgeDense(reader, "query.transform", d, d, /*has_bias=*/false);
-  const SurgeDense first = ReadSurgeDense(reader, "query.mlp.0", hidden, 3 * d);
-  query.second = ReadSurgeDense(reader, "query.mlp.2", 1, hidden);
-  const std::span<const float> weight = reader.Read("query.mlp.0.weight", {hidden, 3 * d});
+  query.transform = ReadDense(reader, "query.transform", d, d, /*has_bias=*/false);
+  const DenseLayer first = ReadDense(reader, "query.mlp.0", hidden, 3 * d);
+  query.second = ReadDense(reader, "query.mlp.2", 1, hidden);
   if (!reader.ok()) return {};
-  query.own = Part(weight, hidden, 3 * d, 0, d);
+  query.own = InputsOf(first, 0, d);
   query.own.bias = first.bias;
-  query.query = Part(weight, hidden, 3 * d, d, d);
-  query.query_product = Part(weight, hidden, 3 * d, 2 * d, d);
+  query.query = InputsOf(first, d, d);
+  query.query_product = InputsOf(first, 2 * d, d);
   return query;
-}
-
-SurgeAugru ReadAugru(CheckpointReader& reader, size_t d, size_t h) {
-  const auto gates = reader.Read("augru.gates.weight", {2 * h, d + h});
-  const auto gates_bias = reader.Read("augru.gates.bias", {2 * h});
-  const auto candidate = reader.Read("augru.candidate.weight", {h, d + h});
-  const auto candidate_bias = reader.Read("augru.candidate.bias", {h});
-  if (!reader.ok()) return {};
-  std::vector<float> both(gates.begin(), gates.end());
-  both.insert(both.end(), candidate.begin(), candidate.end());
-  SurgeAugru augru{.input = Part(both, 3 * h, d + h, 0, d),
-                   .gates_state = Part(gates, 2 * h, d + h, d, h),
-                   .candidate_state = Part(candidate, h, d + h, d, h)};
-  std::copy(gates_bias.begin(), gates_bias.end(), augru.input.bias.begin());
-  std::copy(candidate_bias.begin(), candidate_bias.end(), augru.input.bias.begin() + 2 * h);
-  return augru;
 }
 
 absl::Status BadSurgeOption(std::string_view option, std::string_view value,
@@ -205,27 +158,23 @@ void ReadVariant(CheckpointReader& reader, SurgeWeights& weights) {
     return;
   }
   weights.query = ReadQuery(reader, d);
-  weights.pool = ReadSurgeDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
+  weights.pool = ReadDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
   // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
   const size_t hidden =
       reader.MatrixShape("cluster.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
-  ReadSurgeDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
-  ReadSurgeDense(reader, "cluster.mlp.0", hidden, 3 * d);
-  ReadSurgeDense(reader, "cluster.mlp.2", 1, hidden);
+  ReadDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
+  ReadDense(reader, "cluster.mlp.0", hidden, 3 * d);
+  ReadDense(reader, "cluster.mlp.2", 1, hidden);
 }
 
 // The products that are made per candidate, in the model's precision. Those with matrices of the
 // user have nothing to pack at load. The authors' f2 stays f32: in bf16 other positions are kept,
 // which changes logits by 0.17 instead of 0.01.
 absl::Status Pack(SurgeWeights& weights) {
-  for (SurgeDense* dense :
+  for (DenseLayer* layer :
        {&weights.augru.input, &weights.augru.gates_state, &weights.augru.candidate_state,
         &weights.head0, &weights.head2, &weights.evolution.second, &weights.pool}) {
-    Weight& weight = dense->weight;
-    if (weight.values.empty()) continue;  // the other variant's
-    auto packed = MakeWeight(std::move(weight.values), weight.in, weight.out, weights.precision);
-    if (!packed.ok()) return packed.status();
-    weight = *std::move(packed);
+    if (absl::Status s = PackLayer(weights.precision, *layer); !s.ok()) return s;
   }
   return absl::OkStatus();
 }
@@ -250,14 +199,14 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
   weights.cate_embed = reader.Read("cate_embed.weight", {shape.categories, shape.category_width});
   weights.category_of_item = reader.ReadCategories(shape.items, shape.categories);
   weights.metric = reader.Read("metric.weight", {shape.heads, d});
-  weights.fusion = ReadSurgeDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
-  weights.augru = ReadAugru(reader, d, shape.state_width);
+  weights.fusion = ReadDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
+  weights.augru = ReadGru(reader, "augru", d, GruReset::kBefore);
   const size_t hidden1 =
       reader.MatrixShape("head.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
   const size_t hidden2 = reader.MatrixShape("head.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
-  weights.head0 = ReadSurgeDense(reader, "head.0", hidden1, shape.head_input());
-  weights.head2 = ReadSurgeDense(reader, "head.2", hidden2, hidden1);
-  weights.head4 = ReadSurgeDense(reader, "head.4", 1, hidden2);
+  weights.head0 = ReadDense(reader, "head.0", hidden1, shape.head_input());
+  weights.head2 = ReadDense(reader, "head.2", hidden2, hidden1);
+  weights.head4 = ReadDense(reader, "head.4", 1, hidden2);
   ReadVariant(reader, weights);
   CheckMemory(reader, weights);
   if (absl::Status s = reader.Finish(); !s.ok()) return s;

@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "models/files/safetensors.h"
 #include "models/math/weight.h"
+#include "models/sequence/gru.h"
+#include "models/sequence/layers.h"
 
 namespace groundswell {
 
@@ -38,39 +40,26 @@ struct SurgeShape {
   size_t head_input() const { return state_width + 3 * d(); }
 };
 
-// y = W x + b with W transposed (in x out).
-struct SurgeDense {
-  Weight weight;
-  std::vector<float> bias;  // zeros where the layer has none
-};
-
 // softmax(MLP([a, q, a - q, a * q])), a = W_att x, of the authors' variant. With the first layer
 // [W_a W_q W_d W_p], z = (W_a + W_d) a + b + ((W_q - W_d) + W_p diag(a)) q.
 struct SurgeAttention {
-  SurgeDense transform;      // W_att
-  SurgeDense own;            // W_a + W_d, with the first layer's bias
-  SurgeDense query;          // W_q - W_d
-  SurgeDense query_product;  // W_p
-  SurgeDense first;          // the whole first layer, for queries that differ from row to row
-  SurgeDense second;
-  SurgeDense third;  // one output
+  DenseLayer transform;      // W_att
+  DenseLayer own;            // W_a + W_d, with the first layer's bias
+  DenseLayer query;          // W_q - W_d
+  DenseLayer query_product;  // W_p
+  DenseLayer first;          // the whole first layer, for queries that differ from row to row
+  DenseLayer second;
+  DenseLayer third;  // one output
 };
 
 // MLP([a, t, a * t]), a = W_q x, of the paper's variant. With the first layer [W_a W_t W_p],
 // z = W_a a + b + (W_t + W_p diag(a)) t.
 struct SurgeQuery {
-  SurgeDense transform;
-  SurgeDense own;            // W_a, with the first layer's bias
-  SurgeDense query;          // W_t
-  SurgeDense query_product;  // W_p
-  SurgeDense second;         // one output
-};
-
-// The gates' and the candidate's layers, split into the parts of the input and of the state.
-struct SurgeAugru {
-  SurgeDense input;            // d x 3h: reset, update, candidate; all biases
-  SurgeDense gates_state;      // h x 2h: reset, update
-  SurgeDense candidate_state;  // h x h
+  DenseLayer transform;
+  DenseLayer own;            // W_a, with the first layer's bias
+  DenseLayer query;          // W_t
+  DenseLayer query_product;  // W_p
+  DenseLayer second;         // one output
 };
 
 // Immutable. Spans point into the file's bytes, which `file` keeps alive.
@@ -84,13 +73,13 @@ struct SurgeWeights {
   std::span<const float> cate_embed;       // categories x category_width
   std::vector<uint32_t> category_of_item;  // items
   std::span<const float> metric;           // heads x d
-  SurgeDense fusion;
-  SurgeAugru augru;
-  SurgeDense head0, head2, head4;
+  DenseLayer fusion;
+  Gru augru;
+  DenseLayer head0, head2, head4;
 
   SurgeAttention f1, f2, evolution;  // authors
   SurgeQuery query;                  // paper
-  SurgeDense pool;                   // paper: d x m
+  DenseLayer pool;                   // paper: d x m
 
   // out = [item_embed | cate_embed of its category] of one row of the item table.
   void Embed(uint32_t item, std::span<float> out) const;
