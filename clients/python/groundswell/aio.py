@@ -19,7 +19,7 @@ from groundswell._ingest import IngestOptions, IngestResult, IngestState, NoRoom
 from groundswell._method import Method, Request, Response
 from groundswell._rows import Columns, records
 from groundswell.client import INGEST_PATH
-from groundswell.errors import Cancelled, Code, GroundswellError, of_rpc
+from groundswell.errors import Cancelled, Code, GroundswellError, Unknown, of_rpc
 
 _EOF: Any = getattr(grpc.aio, "EOF")  # its types do not know it
 
@@ -152,7 +152,7 @@ class AsyncClient(AsyncCalls):
                         break
                     state.acknowledged(response)
         except grpc.RpcError as error:
-            why = of_rpc(error)
+            why = _of_stream(error)
         except asyncio.TimeoutError:
             why = Cancelled(Code.CANCELLED, "no acknowledgement came")
         except asyncio.InvalidStateError:  # what gRPC says of a write to a stream that has ended
@@ -183,11 +183,21 @@ async def _awaited(source: Iterable[Any]) -> AsyncIterator[Any]:
         yield record
 
 
+def _of_stream(error: grpc.RpcError) -> GroundswellError:
+    """Why a stream broke. A write to one whose connection is gone is told as INTERNAL, as gRPC's own; the
+    server's errors have details."""
+    call: Any = error
+    why = of_rpc(error)
+    if why.code == Code.INTERNAL and not call.trailing_metadata():
+        return Unknown(Code.UNKNOWN, f"the stream broke: {why.message}")
+    return why
+
+
 async def _end_of(stream: Any) -> GroundswellError | None:
     try:
         await stream.read()
     except grpc.RpcError as error:
-        return of_rpc(error)
+        return _of_stream(error)
     except asyncio.InvalidStateError:
         pass
     return None
