@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 namespace groundswell {
 namespace {
@@ -322,9 +323,10 @@ absl::StatusOr<std::vector<EncoderAgreement>> CheckEncoderExamples(
     const SafetensorsFile& file, const Manifest& manifest,
     std::span<const std::unique_ptr<Encoder>> encoders, const TrainedVectors& trained) {
   for (const auto& [name, tensor] : file.tensors()) {
+    const std::string_view text = name;
     const bool is_of_encoder =
         std::any_of(manifest.encoders.begin(), manifest.encoders.end(),
-                    [&](const auto& encoder) { return name.starts_with(encoder.name + "."); });
+                    [&](const auto& encoder) { return text.starts_with(encoder.name + "."); });
     if (is_of_encoder) continue;
     return absl::InvalidArgumentError(
         fmt::format("{}: tensor \"{}\" begins with the name of no encoder that the manifest lists, "
