@@ -4,6 +4,7 @@ import { session } from "./api.js";
 import { Field, Form } from "./parts.jsx";
 import { useRoute } from "./route.js";
 import { Compare } from "./screens/compare.jsx";
+import { Graph } from "./screens/graph.jsx";
 import { Items } from "./screens/items.jsx";
 import { Operations } from "./screens/operations.jsx";
 import { Overview } from "./screens/overview.jsx";
@@ -18,6 +19,7 @@ const SCREENS = {
   why: ["Why", Why],
   "what-if": ["What if", WhatIf],
   compare: ["Compare", Compare],
+  graph: ["Graph", Graph],
   items: ["Items", Items],
   operations: ["Operations", Operations],
 };

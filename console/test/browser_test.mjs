@@ -155,6 +155,21 @@ test("User has the figures of user and recommend", async () => {
   await shoot("user");
 });
 
+test("Graph has every edge of user, drawn and in tables", async () => {
+  await show(`graph?user=${USER}&n=15`, "[data-table=edges-two]");
+  const state = cli("user", USER, "-n", "15");
+  const taken = state.recent_items;
+  const nodes = (values, name) => values.map((v, node) => [USER, `${name} node ${node}`, count(v)]).filter((row) => row[2] !== "0");
+  assert.deepEqual(await rows("edges-taken"), taken.map((item) => [USER, `${item.item_id} (item node ${item.item_cluster})`, count(item.count)]));
+  assert.deepEqual(await rows("edges-one"), nodes(state.one_hop, "item"));
+  assert.deepEqual(await rows("edges-two"), nodes(state.two_hop, "user"));
+  const drawn = (name) => page.locator(`[data-edges=${name}] line`).count();
+  assert.deepEqual([await drawn("taken"), await drawn("belongs"), await drawn("others")], [taken.length, taken.length, nodes(state.two_hop, "user").length]);
+  await accessible("Graph");
+  await show(`graph?user=${USER}&n=6`, "[data-table=edges-two]");
+  await shoot("graph", "header", 420);
+});
+
 test("User follows events while they arrive", async () => {
   await show("user?user=console-visitor-2", "[data-figures=user]");
   await page.getByLabel("Look again every second").check();
@@ -208,7 +223,7 @@ test("Why tells where any item stands, as recommend and rank do", async () => {
     assert.deepEqual(others.filter((name) => name !== "similar-items" && name !== "popular"), [], item.item_id);
   }
   await accessible("Why, one item");
-  await shoot("why-not", "[data-traced]", 420);
+  await shoot("why-not", "[data-traced]", 700);
   const withSeen = cli("recommend", USER, "-n", "100", "--include-seen").items;
   const taken = withSeen.findIndex((item) => items.every((other) => other.item_id !== item.item_id) && item.sources.includes("CANDIDATE_SOURCE_HISTORY"));
   assert.ok(taken >= 0);

@@ -48,7 +48,7 @@ export function User({ params }) {
           />
           <Warnings answer={state} />
           <p>
-            <a href={address("why", { user })}>Why this list</a> · <a href={address("what-if", { user })}>What if</a> ·{" "}
+            <a href={address("why", { user })}>Why this list</a> · <a href={address("what-if", { user })}>What if</a> · <a href={address("graph", { user })}>Graph</a> ·{" "}
             <a href={address("compare", { user, skipB: "yes" })}>Compare</a>
           </p>
           <h2>History</h2>
