@@ -36,7 +36,7 @@ class Options:
         for name, published in _PUBLISHED[self.variant].items():
             if getattr(self, name) == 0:
                 setattr(self, name, published)
-        if not 1 <= self.windows <= self.max_history:
+        if self.variant == "deeprec" and not 1 <= self.windows <= self.max_history:
             raise ValueError(f"windows is {self.windows}; it must be 1 to max_history, {self.max_history}")
 
 

@@ -9,6 +9,8 @@ namespace groundswell {
 namespace {
 
 constexpr float kHalfLifeItems = 3;
+// A sum of unit vectors that is shorter is what rounding left of such that cancel out.
+constexpr float kLeastLength = 1e-4f;
 
 float Norm(size_t degree, size_t other_degree) {
   return 1 / std::sqrt(static_cast<float>(std::max<size_t>(degree, 1)) *
@@ -104,7 +106,7 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
     if (const float length = Length(of_user); length > 0) AddScaled(of_user, 1 / length, out);
   }
   const float length = Length(out);
-  if (length == 0) return false;
+  if (length < kLeastLength) return false;
   if (item_length_ > 0) {
     for (float& value : out) value *= item_length_ / length;
   }

@@ -12,7 +12,7 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
+constexpr int64_t kMicrosOfACsvSecond = 1'000'000;
 static_assert(kLogWeightMax == kWeightMax);
 
 absl::Status At(const std::string& path, const absl::Status& status) {
@@ -56,7 +56,7 @@ absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
     newest_us = event.time_us;
     const absl::StatusOr<Count> weight = WeightOf(event, weights);
     if (!weight.ok()) return At(path, weight.status());
-    const PastEvent past{.time_s = event.time_us / kMicrosPerSecond,
+    const PastEvent past{.time_s = event.time_us / kMicrosOfACsvSecond,
                          .user_id = event.user,
                          .item_id = event.item,
                          .weight = *weight};

@@ -86,13 +86,15 @@ void HttpConnection::Begin() {
 void HttpConnection::OnHandshake(const error_code& error) {
   if (!error) {
     certificate_names_ = HttpTls::NamesOfPeer(stream_.tls()->native_handle());
-    return ReadRequest();
+    return ReadHeader();  // in what is left of the handshake's time
   }
   const bool is_plain_text =
       error.category() == asio::error::get_ssl_category() &&
       ERR_GET_REASON(static_cast<uint32_t>(error.value())) == SSL_R_HTTP_REQUEST;
+  // Nobody's certificate, or versions and ciphers that do not meet; who only hung up is no failure.
+  const bool is_refused = error.category() == asio::error::get_ssl_category();
+  if (is_refused) connections_.options().on_cut_off();
   if (!is_plain_text) return End(error);
-  connections_.options().on_cut_off();
   Enter(HttpPhase::kLeaving);
   asio::async_write(stream_.tcp(), asio::buffer(kPlainText.data(), kPlainText.size()),
                     [self = shared_from_this()](const error_code& failed, size_t) {
@@ -102,11 +104,15 @@ void HttpConnection::OnHandshake(const error_code& error) {
 }
 
 void HttpConnection::ReadRequest() {
+  // For all that is read until it is whole: bytes that trickle in do not prolong it.
+  stream_.tcp().expires_after(connections_.options().transfer);
+  ReadHeader();
+}
+
+void HttpConnection::ReadHeader() {
   parser_.emplace();
   parser_->header_limit(kHeaderBytesMax);
   parser_->body_limit(connections_.options().body_bytes_max);
-  // For all that is read until it is whole: bytes that trickle in do not prolong it.
-  stream_.tcp().expires_after(connections_.options().transfer);
   http::async_read_header(
       stream_, buffer_, *parser_,
       [self = shared_from_this()](const error_code& error, size_t) { self->OnHeader(error); });

@@ -75,6 +75,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void OnHandshake(const ErrorCode& error);
   void ReadRequest();
+  void ReadHeader();
   void AwaitRequest();
   void OnHeader(const ErrorCode& error);
   void ReadBody();

@@ -47,8 +47,8 @@ struct HttpOptions {
   std::chrono::milliseconds transfer{5'000};
   // For the first byte of a kept connection's next request.
   std::chrono::milliseconds idle{75'000};
-  // A connection was refused, or cut off: there were too many, or it was too slow or sent too
-  // much. As HttpServer::Handler.
+  // A connection was refused, or cut off: there were too many, it was too slow or sent too much, or
+  // its TLS handshake failed. As HttpServer::Handler.
   std::function<void()> on_cut_off = [] {};
 };
 

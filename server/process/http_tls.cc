@@ -1,6 +1,8 @@
 #include "server/process/http_tls.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <spdlog/spdlog.h>
@@ -78,9 +80,24 @@ void AddName(const ASN1_STRING* text, std::vector<std::string>& names) {
   if (!name.empty() && name.find('\0') == name.npos) names.push_back(std::move(name));
 }
 
+void AddAddress(const ASN1_OCTET_STRING* address, std::vector<std::string>& names) {
+  const int length = ASN1_STRING_length(address);
+  if (length != sizeof(in_addr) && length != sizeof(in6_addr)) return;
+  char text[INET6_ADDRSTRLEN];
+  const int family = length == sizeof(in_addr) ? AF_INET : AF_INET6;
+  if (inet_ntop(family, ASN1_STRING_get0_data(address), text, sizeof(text)) != nullptr) {
+    names.emplace_back(text);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpTls>> HttpTls::Create(Files files) {
+  if (files.certificate.empty() || files.key.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("tls.certificate_file is \"{}\" and tls.key_file \"{}\"; both must be named",
+                    files.certificate, files.key));
+  }
   std::unique_ptr<HttpTls> tls(new HttpTls(std::move(files)));
   if (absl::Status s = tls->Reload(); !s.ok()) return s;
   HttpTls* const self = tls.get();
@@ -137,6 +154,8 @@ std::vector<std::string> HttpTls::NamesOfPeer(SSL* connection) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(others.get(), at);
     if (name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL) {
       AddName(name->d.ia5, names);
+    } else if (name->type == GEN_IPADD) {
+      AddAddress(name->d.iPAddress, names);
     }
   }
   return names;

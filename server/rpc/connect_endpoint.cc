@@ -56,7 +56,7 @@ constexpr size_t kJsonValuesMax = 250'000;
 constexpr size_t kShortJsonBytes = size_t{8} << 10;
 constexpr char kAllowedFields[] =
     "authorization, content-type, connect-protocol-version, connect-timeout-ms, traceparent, "
-    "tracestate";
+    "tracestate, groundswell-answer-bytes-max";
 
 grpc::Status BadField(std::string_view field, std::string_view value, std::string_view remedy) {
   return ToGrpcStatus(InvalidField(field, value, remedy));

@@ -33,7 +33,10 @@ int PortUnderTest() {
     made->grpc = builder.BuildAndStart();
     Require(made->grpc != nullptr, "gRPC starts");
     auto started = ConnectEndpoint::Start(
-        {.address = "127.0.0.1:0", .message_bytes_max = 4'096, .origins = {"https://a.example"}},
+        {.address = "127.0.0.1:0",
+         .message_bytes_max = 32'768,
+         .origins = {"https://a.example"},
+         .console = true},
         made->grpc->InProcessChannel({}),
         {"groundswell.v1.RecommendationService", "groundswell.v1.InteractionService"});
     Require(started.ok(), "the endpoint starts");
@@ -92,7 +95,15 @@ std::vector<std::string> SeedCorpus() {
       "Content-Type: application/proto\r\nTransfer-Encoding: chunked\r\nExpect: "
       "100-continue\r\n\r\n"
       "4;a=b\r\n\x0a\x02u1\r\n0\r\nX: y\r\n\r\n";
-  return {recommend, ingest, chunked,
+  // Long enough to be read on a thread of its own.
+  const std::string long_body =
+      Post("RecommendationService/Recommend", "Content-Type: application/json",
+           R"({"userId": "u1"})" + std::string(9'000, ' '));
+  return {recommend,
+          ingest,
+          chunked,
+          long_body,
+          "GET /console HTTP/1.1\r\nHost: a\r\n\r\n",
           "GET /openapi.json?a=b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
           "OPTIONS /x HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n" + chunked};
 }

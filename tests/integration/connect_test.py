@@ -157,7 +157,8 @@ class ConnectTest(unittest.TestCase):
         ours = {"Origin": "https://shop.example"}
         status, fields, _ = self.server.ask(RECOMMEND, None, {**ours, "Access-Control-Request-Method": "POST"}, "OPTIONS")
         self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (204, "https://shop.example"))
-        self.assertIn("content-type", fields["Access-Control-Allow-Headers"])
+        for name in ("content-type", "groundswell-answer-bytes-max"):
+            self.assertIn(name, fields["Access-Control-Allow-Headers"])
         status, fields, _ = self.server.ask(RECOMMEND, json.dumps({"userId": USER}), {**JSON, **ours})
         self.assertEqual((status, fields["Access-Control-Allow-Origin"]), (200, "https://shop.example"))
         status, fields, _ = self.server.ask(RECOMMEND, None, {"Origin": "https://evil.example"}, "OPTIONS")

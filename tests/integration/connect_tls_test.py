@@ -26,6 +26,11 @@ certificate = "shop.example"
 rights = ["read"]
 
 [[client]]
+name = "rack"
+certificate = "10.0.0.7"
+rights = ["read"]
+
+[[client]]
 name = "feed"
 token_sha256 = "{digest}"
 rights = ["read"]
@@ -78,6 +83,7 @@ class TlsTest(unittest.TestCase):
             cls.files.make_root(root)
         cls.files.make("root", "server", "localhost", "DNS:localhost,IP:127.0.0.1")
         cls.files.make("root", "shop", "the shop", "DNS:shop.example")
+        cls.files.make("root", "rack", "rack", "IP:10.0.0.7")
         cls.files.make("root", "unlisted", "unlisted.example", "DNS:unlisted.example")
         cls.files.make("stranger", "forged", "shop.example", "DNS:shop.example")
 
@@ -149,6 +155,7 @@ class TlsTest(unittest.TestCase):
         server = self.start_mutual()
         shop = self.files.context("root", "shop")
         self.assertEqual(self.ask(server, shop)[0], 200)  # by a name beside the common one
+        self.assertEqual(self.ask(server, self.files.context("root", "rack"))[0], 200)  # by an address
         status, answer = self.ask(server, shop, STATUS, {})
         self.assertEqual((status, answer["code"]), (403, "permission_denied"))
         status, answer = self.ask(server, self.files.context("root", "unlisted"))
@@ -156,6 +163,7 @@ class TlsTest(unittest.TestCase):
         for stranger in (None, "forged"):
             with self.assertRaises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
                 self.ask(server, self.files.context("root", stranger))
+        self.assertIn("\ngroundswell_http_cut_off_total 2", server.metrics())
         # A token goes before the certificate, as with gRPC.
         unlisted = self.files.context("root", "unlisted")
         self.assertEqual(self.ask(server, unlisted, Authorization="Bearer secret-of-the-feed")[0], 200)

@@ -136,7 +136,7 @@ TEST_F(LiveVectorsTest, ANewItemIsLikeWhatItsUsersTookLastBesideIt) {
 }
 
 TEST_F(LiveVectorsTest, UsersWhoSayTheOppositeSayNothing) {
-  const float opposite[] = {-2, 0};
+  const float opposite[] = {-2, 1e-6f};  // but for what rounding leaves
   ASSERT_TRUE(index_->Upsert(ItemIndex{6}, opposite).ok());
   new_items_.Given(ItemIndex{6});
   Take(7, 0);
