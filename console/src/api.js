@@ -61,7 +61,8 @@ async function call(service, method, message, timeoutMs) {
       method: "POST",
       headers,
       body,
-      credentials: "omit",
+      // Not "omit", which leaves the browser's TLS certificate out.
+      credentials: "same-origin",
     });
     const text = await response.text();
     if (response.ok) answer = JSON.parse(text);
@@ -74,10 +75,19 @@ async function call(service, method, message, timeoutMs) {
   return answer;
 }
 
+// A UUID. Pages by plain HTTP have no crypto.randomUUID, but those of the browser's own machine.
+function newUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 const read = (method) => (message) => call("RecommendationService", method, message, READ_MS);
 const look = (method) => (message = {}) => call("AdminService", method, message, READ_MS);
 const operate = (method) => (message = {}) =>
-  call("AdminService", method, { requestId: crypto.randomUUID(), ...message }, OPERATION_MS);
+  call("AdminService", method, { requestId: newUuid(), ...message }, OPERATION_MS);
 
 export const recommend = read("Recommend");
 export const rank = read("Rank");

@@ -3,7 +3,7 @@
 //
 //   browser_test.mjs SETTINGS.json
 //
-// tests/integration/console_test.py starts the servers and writes the settings.
+// tests/integration/console_browser_test.py starts the servers and writes the settings.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -15,6 +15,9 @@ const settings = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const USER = "17850";
 const SHOT_BYTES_MAX = 150 * 1024;
+// Another machine to the browser, whose pages it then takes for less safe than those of this one.
+const REMOTE = "console.test";
+const ARGUMENTS = ["--no-sandbox", "--disable-gpu", `--host-resolver-rules=MAP ${REMOTE} 127.0.0.1`];
 const WAIT = { timeout: 60_000 };
 // Another snapshot's graph and index are built, without optimisation where the server is.
 const OPERATION = { timeout: 240_000 };
@@ -34,13 +37,15 @@ async function newPage(options = {}) {
   made.on("console", (message) => {
     // What a policy forbids is told here too. A refused call is an answer like others.
     const refused = message.location().url.includes("/groundswell.v1.");
-    if (message.type() === "error" && !refused) complaints.push(message.text());
+    // So is that a header which only HTTPS has a use for came by plain HTTP.
+    const ignored = message.location().url.includes(REMOTE) && message.text().startsWith("The Cross-Origin-Opener-Policy header has been ignored");
+    if (message.type() === "error" && !refused && !ignored) complaints.push(message.text());
   });
   return made;
 }
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: settings.chromium, args: ["--no-sandbox", "--disable-gpu"] });
+  browser = await chromium.launch({ executablePath: settings.chromium, args: ARGUMENTS });
   page = await newPage();
 });
 after(async () => browser?.close());
@@ -398,8 +403,26 @@ test("Rights are those of the token, which stays in the tab", async () => {
   await open(`user?user=${USER}`, "[role=alert]");
 });
 
+test("Operations goes by plain HTTP from another machine, and with what the browser has to say who it is", async () => {
+  page = await newPage();
+  const remote = new URL(settings.console);
+  remote.hostname = REMOTE;
+  // As a TLS certificate, which goes along by the same rule.
+  await context.addCookies([{ name: "who", value: "me", url: remote.origin }]);
+  await page.goto(`${remote}#/operations`);
+  assert.equal(await page.evaluate(() => isSecureContext), false);
+  const asked = page.waitForRequest(/VerifyGraph$/);
+  await page.getByRole("button", { name: "Verify every counter" }).click();
+  await page.locator('[data-done="The verification"] [data-figures=done]').waitFor(OPERATION);
+  const request = await asked;
+  assert.match(JSON.parse(request.postData()).requestId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal((await request.allHeaders()).cookie, "who=me");
+});
+
 test("Nothing was asked of another server, and no browser complained", () => {
   const origins = new Set(requests.filter((url) => !url.startsWith("about:")).map((url) => new URL(url).origin));
-  assert.deepEqual([...origins].sort(), [new URL(settings.console).origin, new URL(settings.guarded_console).origin].sort());
+  const own = new URL(settings.console);
+  const expected = [own.origin, new URL(settings.guarded_console).origin, `http://${REMOTE}:${own.port}`];
+  assert.deepEqual([...origins].sort(), expected.sort());
   assert.deepEqual(complaints, []);
 });
