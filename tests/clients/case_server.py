@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE.parent / "integration"))
 from connect_server import Server  # noqa: E402
 
 CASES = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))["cases"]
+TIMES = json.loads((HERE / "times.json").read_text(encoding="utf-8"))
 # By who calls: rights, calls per second (0: any number).
 CLIENTS = {"operator": (["read", "write", "admin"], 0), "shop": (["read"], 0), "slow": (["read"], 1),
            "trickle": (["write", "admin"], 3)}

@@ -13,6 +13,7 @@ class CutProxy:
         self._lock = threading.Lock()
         self._open = []
         self._answer_bytes = None
+        self._refusals = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -29,6 +30,15 @@ class CutProxy:
         """As `cut`, once so many further bytes have come from the server."""
         self._answer_bytes = after_bytes
 
+    def refuse(self, *answers):
+        """Ends all connections, and each of as many further ones behind this answer to what comes first."""
+        self._refusals = list(answers)
+        self.cut()
+
+    @property
+    def refused_all(self):
+        return not self._refusals
+
     def close(self):
         self._end(self._listener)  # ends _accept
         self._listener.close()
@@ -40,6 +50,9 @@ class CutProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._refusals:
+                threading.Thread(target=self._refuse, args=(client, self._refusals.pop(0)), daemon=True).start()
+                continue
             try:
                 server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
@@ -48,6 +61,17 @@ class CutProxy:
             with self._lock:
                 self._open += [client, server]
             threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _refuse(self, client, answer):
+        with client:
+            try:
+                if client.recv(65536) and answer:
+                    client.sendall(answer)
+                    client.shutdown(socket.SHUT_WR)
+                    while client.recv(65536):
+                        pass
+            except OSError:
+                pass  # the client has ended it
 
     def _serve(self, client, server):
         with client, server:

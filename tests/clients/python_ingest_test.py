@@ -5,6 +5,7 @@
 
 import asyncio
 import csv
+import json
 import os
 import pathlib
 import signal
@@ -12,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
-from case_server import CaseServer, token_of
+from case_server import TIMES, CaseServer, token_of
 from cut_proxy import CutProxy
 
 SERVER, CLI, SNAPSHOT, PACKAGE = sys.argv[1:5] if len(sys.argv) > 4 else ("", "", "", "")
@@ -171,6 +173,43 @@ class IngestTest(unittest.TestCase):
         sent = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file,
                                "--resume-file", at], check=True, capture_output=True, text=True).stdout
         self.assertIn("0 accepted, 0 duplicates", sent)
+
+    def test_the_command_line_reads_the_same_times(self):
+        file, token = self.path("times.jsonl"), self.path("token")
+        token.write_text(token_of("operator"))
+        rows = [{**rows_of("times", 1)[0], "time": text} for text in TIMES["read"]]
+        self.assertEqual(self.client.ingest(rows).accepted, len(rows))
+        rows += [{**row, "time": text} for row in rows[:1] for text in TIMES["refused"]]
+        file.write_text("\n".join(map(json.dumps, rows)) + "\n")
+        sent = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file,
+                               "--skip-bad-records"], check=True, capture_output=True, text=True).stdout
+        self.assertIn(f"0 accepted, {len(TIMES['read'])} duplicates", sent)
+
+    def test_a_producer_whose_server_comes_and_goes(self):
+        async def run():
+            async with AsyncClient(self.proxy.address, token=token_of("operator")) as client:
+                return await client.ingest(rows_of("goes", 11), producer_id="goes")
+
+        self.client.ingest(rows_of("goes", 4), producer_id="goes")
+        self.proxy.refuse(b"", b"")
+        self.assertEqual(self.client.ingest(rows_of("goes", 10), producer_id="goes").passed_over, 4)
+        self.assertTrue(self.proxy.refused_all)
+        self.proxy.refuse(b"", b"")
+        self.assertEqual(asyncio.run(run()).passed_over, 10)
+        self.assertTrue(self.proxy.refused_all)
+        with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
+            client.ingest(rows_of("goes", 1), producer_id="goes", retry_for=2)
+
+    def test_a_resume_file_and_its_name_are_on_disk(self):
+        def fsync(file, real=os.fsync):
+            synced.append(os.readlink(f"/proc/self/fd/{file}"))
+            real(file)
+
+        synced = []
+        with mock.patch("os.fsync", fsync):
+            self.client.ingest(rows_of("disk", 1), resume_file=self.path("disk.at"))
+        at = str(self.path("disk.at").resolve())
+        self.assertEqual(synced[:2], [at + ".partial", os.path.dirname(at)])
 
     def test_a_bad_row_is_told_behind_what_is_before_it(self):
         before = self.log_end()

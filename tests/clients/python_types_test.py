@@ -13,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from case_server import ROOT, environment, readme_program, skip
+from case_server import ROOT, TIMES, environment, readme_program, skip
 
 TOOLS, PACKAGE = sys.argv[1:3] if len(sys.argv) > 2 else ("", "")
 if not (pathlib.Path(TOOLS) / "python/polars").exists():
@@ -116,6 +116,15 @@ class TablesTest(unittest.TestCase):
             self.assertEqual(made[0].event_time.ToJsonString(), noon, repr(time))
         made = interactions([{"user": "u", "item": "i", "time": datetime.date(2011, 12, 9)}], event_type="view")
         self.assertEqual(made[0].event_time.ToJsonString(), "2011-12-09T00:00:00Z")
+
+    def test_times_as_text_are_the_command_lines(self):
+        def of(text):
+            return interactions([{"user": "u", "item": "i", "time": text}], event_type="view")[0].event_time
+
+        self.assertEqual({text: of(text).ToMicroseconds() for text in TIMES["read"]}, TIMES["read"])
+        for text in TIMES["refused"]:
+            with self.assertRaisesRegex(BadRow, "row 1: the time is .*: it must be a number since 1970", msg=text):
+                of(text)
 
     def test_what_is_missing_is_told(self):
         for nothing in (None, math.nan, pandas.NaT, pandas.NA, numpy.float64("nan")):

@@ -112,6 +112,12 @@ class ResumeFile:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self._path)
+        if hasattr(os, "O_DIRECTORY"):  # elsewhere a directory cannot be opened
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
 
 
 @dataclass
@@ -188,6 +194,7 @@ class IngestState:
 
     def set_known_sequence(self, last: int) -> None:
         self._known_sequence = last
+        self._heard()
         self._drop_known()
         if len(self._filling) >= self.options.batch_size:
             self._close_batch()
@@ -261,9 +268,7 @@ class IngestState:
             raise NoRoom(max(for_now, key=lambda error: error.retry_delay or timedelta()))
         batch = self._window.popleft()
         self._transmitted -= 1
-        self._waiting_since = time.monotonic()
-        self._pause = 0.0
-        self._why_broken = None
+        self._heard()
         result = self.result
         result.accepted += response.accepted_count
         result.duplicates += response.duplicate_count
@@ -282,9 +287,14 @@ class IngestState:
         if self.options.on_progress is not None:
             self.options.on_progress(result)
 
+    def _heard(self) -> None:
+        self._waiting_since = time.monotonic()
+        self._pause = 0.0
+        self._why_broken = None
+
     def broken(self, why: GroundswellError | NoRoom | None) -> float:
-        """The stream has ended before its time: how many seconds to wait before the next one. Raises what
-        makes it final."""
+        """The stream has ended before its time, or the server did not tell how far it is: how many seconds to
+        wait before the next try. Raises what makes it final."""
         error = why
         if error is None:
             error = Aborted(Code.ABORTED, "the server ended the stream")

@@ -6,6 +6,7 @@ None of these libraries is imported: a table is known by its methods.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +18,13 @@ from groundswell import v1
 
 _CHUNK_ROWS = 4_096
 _IDS_KEPT = 1_000_000
-# Below which number a time is in which unit, and how many nanoseconds that has.
-_UNITS = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
+# Below which number a time is in which unit, and how many microseconds that has.
+_UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3))
+_LATEST_US = 253_402_300_799 * 10**6  # the end of the year 9999
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_ISO = re.compile(
+    r"(\d{4})([-/])(\d\d)\2(\d\d)"
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d))?(?:[.,](\d+))?(?: ?(?:UTC|GMT|[Zz]|([+-])(\d\d)(?::?(\d\d))?))?)?", re.ASCII)
 
 
 class BadRow(ValueError):
@@ -102,28 +108,64 @@ def _days(day: date) -> int:
     return day.toordinal() - date(1970, 1, 1).toordinal()
 
 
+def _of_number(value: float) -> int | None:
+    """Microseconds of seconds, milli-, micro- or nanoseconds by their size; None where it is no time."""
+    unit_us = next((us for below, us in _UNITS if 0 <= value < below), None)
+    if unit_us is None:
+        return None
+    exact = value * unit_us
+    whole = math.floor(exact)
+    return whole + (exact - whole >= 0.5)
+
+
+def _of_text(text: str) -> int | None:
+    """As the command line reads it; None where that does not."""
+    if _NUMBER.fullmatch(text):
+        us = _of_number(float(text))
+    else:
+        us = _of_iso(text)
+    return us if us is not None and 0 <= us <= _LATEST_US else None
+
+
+def _of_iso(text: str) -> int | None:
+    parts = _ISO.fullmatch(text)
+    if parts is None:
+        return None
+    year, _, month, day, *clock = parts.groups()
+    hour, minute, second = (int(part or 0) for part in clock[:3])
+    decimals, sign = clock[3] or "", clock[4]
+    zone_hour, zone_minute = (int(part or 0) for part in clock[5:])
+    if hour > 23 or minute > 59 or second > 60 or zone_hour > 23 or zone_minute > 59:  # 60: a leap second
+        return None
+    try:
+        days = _days(date(int(year), int(month), int(day)))
+    except ValueError:
+        return None
+    zone = (zone_hour * 60 + zone_minute) * (-1 if sign == "-" else 1)
+    seconds = (days * 1_440 + hour * 60 + minute - zone) * 60 + second
+    return seconds * 1_000_000 + int(decimals[:6].ljust(6, "0"))
+
+
 def _microseconds(value: Any, row: int) -> int:
-    """Since 1970. Numbers are seconds, milli-, micro- or nanoseconds by their size, as for the command
-    line; times without a zone are UTC."""
+    """Since 1970. Numbers and text are read as the command line does, so that an interaction has the same id
+    by both; times without a zone are UTC."""
     value = value.item() if hasattr(value, "item") else value  # a scalar of numpy
+    us = None
     if isinstance(value, str):
-        try:
-            # Python 3.10 knows neither "Z" nor any number of digits.
-            text = re.sub("[Zz]$", "+00:00", value.strip().replace("/", "-"))
-            value = datetime.fromisoformat(re.sub(r"\.(\d+)", lambda m: "." + m[1][:6].ljust(6, "0"), text))
-        except ValueError:
-            raise BadRow(row, f"the time is {value!r}: it must be ISO 8601, a number or a datetime") from None
-    if isinstance(value, datetime):
+        us = _of_text(value.strip())
+    elif isinstance(value, datetime):
         if value.tzinfo is not None:
             value = value.astimezone(timezone.utc)
         seconds = (value.hour * 60 + value.minute) * 60 + value.second
-        return _days(value) * 86_400_000_000 + int(seconds * 1_000_000 + value.microsecond)
-    if isinstance(value, date):
-        return _days(value) * 86_400_000_000
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 10**20:
-        ns = next(ns for below, ns in _UNITS if value < below)
-        return int((value * ns + 500) // 1_000 if isinstance(value, int) else value * ns / 1_000 + 0.5)
-    raise BadRow(row, f"the time is {value!r}: it must be ISO 8601, a number since 1970 or a datetime")
+        us = _days(value) * 86_400_000_000 + int(seconds * 1_000_000 + value.microsecond)
+    elif isinstance(value, date):
+        us = _days(value) * 86_400_000_000
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 10**20:
+        us = _of_number(float(value))
+    if us is None:
+        raise BadRow(row, f"the time is {value!r}: it must be a number since 1970, such as 1322000000, ISO 8601, "
+                          "such as 2011-11-22T22:13:20Z or 2011-11-22, or a datetime")
+    return us
 
 
 def _arrow_columns(batch: Any) -> dict[str, list[Any]]:

@@ -102,7 +102,10 @@ class AsyncClient(AsyncCalls):
             await stream.done_writing()
             answer: Any = await stream.read()
         except grpc.RpcError as error:
-            raise of_rpc(error) from None
+            raise _of_stream(error) from None
+        except asyncio.InvalidStateError:  # what gRPC says of a write to a stream that has ended
+            why = await _end_of(stream)
+            raise why or Cancelled(Code.CANCELLED, "the server ended the stream") from None
         finally:
             stream.cancel()
         if answer is _EOF:
@@ -175,7 +178,17 @@ class AsyncClient(AsyncCalls):
             else:
                 producer = state.add(record)
                 if producer is not None:
-                    state.set_known_sequence(await self.last_sequence(producer, timeout=state.options.retry_for))
+                    await self._begin_producer(state, producer)
+
+    async def _begin_producer(self, state: IngestState, producer: str) -> None:
+        while True:
+            try:
+                last = await self.last_sequence(producer, timeout=state.patience())
+            except GroundswellError as error:
+                await asyncio.sleep(state.broken(error))
+            else:
+                state.set_known_sequence(last)
+                return
 
 
 async def _awaited(source: Iterable[Any]) -> AsyncIterator[Any]:

@@ -182,7 +182,17 @@ class Client(Calls):
             else:
                 producer = state.add(record)
                 if producer is not None:
-                    state.set_known_sequence(self.last_sequence(producer, timeout=state.options.retry_for))
+                    self._begin_producer(state, producer)
+
+    def _begin_producer(self, state: IngestState, producer: str) -> None:
+        while True:
+            try:
+                last = self.last_sequence(producer, timeout=state.patience())
+            except GroundswellError as error:
+                time.sleep(state.broken(error))
+            else:
+                state.set_known_sequence(last)
+                return
 
 
 class _IngestStream:
