@@ -5,8 +5,8 @@
 //   encoder.Encode(input, *scratch, vectors, known);
 //
 // An encoder is immutable and may be used by many threads at once, each with its own scratch.
-// Encode does not allocate after its first call. A target's vector depends on the target alone: it
-// has the same bits alone and in any batch.
+// Encode does not allocate after its first call, but where blocks have more nodes than any before.
+// A target's vector depends on the target alone: it has the same bits alone and in any batch.
 #ifndef GROUNDSWELL_MODELS_ENCODER_H_
 #define GROUNDSWELL_MODELS_ENCODER_H_
 
@@ -50,6 +50,9 @@ struct EncoderShape {
   size_t clusters = 0;       // Q: of H1_u
   size_t features = 0;       // numbers of an item's features
   std::span<const EncoderRelation> relations;
+  size_t layers = 0;         // of blocks
+  size_t user_features = 0;  // of blocks: numbers of a user's features; 0: all nodes are items
+  bool weights = false;      // of blocks' neighbours
 };
 
 // The neighbours of all targets, each one's newest first; of target t the positions from begin[t]
@@ -72,6 +75,26 @@ struct EncoderRelationLists {
   std::span<const float> weight;                     // finite, at least 0
 };
 
+// The nodes that one layer makes something of, each of which has a place in the list of the layer
+// below: they are said by that place, and so are their neighbours. The neighbours of an item are
+// users where both are read, and those of a user items; a node may have itself or another one
+// several times.
+struct EncoderBlock {
+  std::span<const EncoderSide> side;   // of each node, as below; empty where all are items
+  std::span<const uint32_t> self;      // nodes
+  std::span<const uint64_t> begin;     // nodes + 1: of node v the positions to begin[v + 1]
+  std::span<const uint32_t> neighbor;  // in any order, which may change the last bits
+  std::span<const float> weight;       // of each neighbour; finite, at least 0
+};
+
+// The neighbourhood of all targets: layer 0 are nodes with features, the nodes of the last block
+// are the targets. A node stands once in each list that has it, whoever needs it.
+struct EncoderBlocks {
+  std::span<const EncoderSide> side;                 // of layer 0's nodes; empty: all are items
+  std::span<const std::span<const float>> features;  // likewise
+  std::span<const EncoderBlock> layers;
+};
+
 struct EncoderInput {
   size_t targets = 0;
   std::span<const uint32_t> row;  // of each target, or kNoRow
@@ -79,6 +102,7 @@ struct EncoderInput {
   std::span<const int64_t> clusters;                 // targets x shape().clusters: H1_u
   std::span<const std::span<const float>> features;  // by target
   std::span<const EncoderRelationLists> relations;   // as shape() has them
+  EncoderBlocks blocks;
 };
 
 // Working memory of one thread. Each encoder derives its own and accepts no other's.

@@ -17,14 +17,13 @@ double EuclideanLength(std::span<const float> vector) {
   return std::sqrt(squares);
 }
 
-// Whether a search can use it; it is 0 otherwise.
+}  // namespace
+
 bool KeepIfUsable(std::span<float> vector) {
   const bool is_in_range = std::all_of(vector.begin(), vector.end(), IsEmbeddingNumber);
   if (!is_in_range) std::fill(vector.begin(), vector.end(), 0.0f);
   return std::any_of(vector.begin(), vector.end(), [](float number) { return number != 0; });
 }
-
-}  // namespace
 
 void TargetEncoder::Encode(const EncoderInput& input, EncoderScratch& scratch, std::span<float> out,
                            std::span<bool> known) const {

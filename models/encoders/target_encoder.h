@@ -36,6 +36,9 @@ inline std::span<const float> VectorRow(std::span<const float> matrix, size_t wi
   return matrix.subspan(row * width, width);
 }
 
+// Whether a search can use the vector; it is 0 otherwise.
+bool KeepIfUsable(std::span<float> vector);
+
 // One target of an input.
 struct EncoderTarget {
   size_t index = 0;

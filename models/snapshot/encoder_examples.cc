@@ -191,6 +191,15 @@ std::vector<std::span<const float>> FeaturesOf(const std::vector<int64_t>& rows,
   return of_rows;
 }
 
+std::span<const float> ReadWeights(const std::string& name, size_t count, ExampleReader& reader) {
+  const std::span<const float> weights = reader.Floats(name, count);
+  for (const float weight : weights) {
+    if (weight >= 0) continue;
+    reader.Refuse(name, fmt::format("has the element {}", weight), "a weight is at least 0");
+  }
+  return weights;
+}
+
 void ReadRelations(const EncoderShape& shape, ExampleReader& reader, EncoderExamples& examples) {
   const size_t rows = reader.RowsOf("in.features", kEncoderExampleNeighborsMax);
   const auto features = reader.Floats("in.features", rows, shape.features);
@@ -211,12 +220,7 @@ void ReadRelations(const EncoderShape& shape, ExampleReader& reader, EncoderExam
     } else {
       lists.features = FeaturesOf(neighbor, features, shape.features);
     }
-    lists.weight = reader.Floats(name + ".weight", edges);
-    for (const float weight : lists.weight) {
-      if (weight >= 0) continue;
-      reader.Refuse(name + ".weight", fmt::format("has the element {}", weight),
-                    "a weight is at least 0");
-    }
+    lists.weight = ReadWeights(name + ".weight", edges, reader);
     examples.relations.push_back(std::move(lists));
   }
   for (const EncoderExamples::Relation& lists : examples.relations) {
@@ -224,6 +228,96 @@ void ReadRelations(const EncoderShape& shape, ExampleReader& reader, EncoderExam
                               .features = lists.features,
                               .row = lists.row,
                               .weight = lists.weight});
+  }
+}
+
+// The sides of a list's nodes, all items where the encoder reads no users.
+std::vector<EncoderSide> SidesOf(size_t layer, size_t nodes, const EncoderShape& shape,
+                                 ExampleReader& reader) {
+  std::vector<EncoderSide> sides;
+  if (shape.user_features == 0) return sides;
+  for (const int64_t type : reader.List(fmt::format("in.layer.{}.type", layer), nodes, 0, 1)) {
+    sides.push_back(type == 1 ? EncoderSide::kUser : EncoderSide::kItem);
+  }
+  return sides;
+}
+
+// Layer 0; the sides of its nodes.
+void ReadNodes(const EncoderShape& shape, ExampleReader& reader, EncoderExamples& examples) {
+  const auto read_features = [&](const char* name, size_t width) {
+    return reader.Floats(name, reader.RowsOf(name, kEncoderExampleNeighborsMax), width);
+  };
+  const size_t nodes = reader.RowsOf("in.layer.0.row", kEncoderExampleNeighborsMax);
+  examples.side = SidesOf(0, nodes, shape, reader);
+  const bool has_users = shape.user_features > 0;
+  const auto items = read_features(has_users ? "in.item_features" : "in.features", shape.features);
+  const auto users =
+      has_users ? read_features("in.user_features", shape.user_features) : std::span<const float>();
+  if (!reader.status().ok()) return;
+  const std::vector<int64_t> rows =
+      reader.List("in.layer.0.row", nodes, 0, kEncoderExampleNeighborsMax);
+  for (size_t node = 0; node < rows.size(); ++node) {
+    const bool is_user = has_users && examples.side[node] == EncoderSide::kUser;
+    const size_t width = is_user ? shape.user_features : shape.features;
+    const auto row = static_cast<size_t>(rows[node]);
+    const size_t count = (is_user ? users : items).size() / width;
+    if (row >= count) {
+      return reader.Refuse(
+          "in.layer.0.row", fmt::format("has {} as element {}", row, node),
+          fmt::format("there are features of {} {}", count, is_user ? "users" : "items"));
+    }
+    examples.features.push_back(VectorRow(is_user ? users : items, width, row));
+  }
+}
+
+// Where users and items are read, a node is the same below, and its neighbours of the other side:
+// their rows have other sizes.
+void CheckSides(const std::string& name, const EncoderExamples::Layer& layer,
+                std::span<const EncoderSide> below, ExampleReader& reader) {
+  for (size_t v = 0; v < layer.side.size(); ++v) {
+    if (below[layer.self[v]] != layer.side[v]) {
+      return reader.Refuse(name + ".self", fmt::format("makes node {} of another type below", v),
+                           "a node is a user in all layers, or an item");
+    }
+    for (uint64_t at = layer.begin[v]; at < layer.begin[v + 1]; ++at) {
+      if (below[layer.neighbor[at]] != layer.side[v]) continue;
+      return reader.Refuse(
+          name + ".neighbor",
+          fmt::format("has a neighbour of node {}'s own type as element {}", v, at),
+          "the neighbours of an item are users, those of a user items");
+    }
+  }
+}
+
+void ReadBlocks(const EncoderShape& shape, ExampleReader& reader, EncoderExamples& examples) {
+  ReadNodes(shape, reader, examples);
+  size_t below = examples.features.size();
+  for (size_t k = 1; k <= shape.layers && reader.status().ok(); ++k) {
+    const std::string name = fmt::format("in.layer.{}", k);
+    const auto last = static_cast<int64_t>(below) - 1;
+    const size_t nodes = k == shape.layers
+                             ? examples.targets
+                             : reader.RowsOf(name + ".self", kEncoderExampleNeighborsMax);
+    EncoderExamples::Layer layer;
+    layer.side = SidesOf(k, nodes, shape, reader);
+    const std::vector<int64_t> self = reader.List(name + ".self", nodes, 0, last);
+    layer.self.assign(self.begin(), self.end());
+    layer.begin = ReadBeginsOf(name + ".begin", nodes, reader);
+    const size_t edges = layer.begin.back();
+    const std::vector<int64_t> neighbor = reader.List(name + ".neighbor", edges, 0, last);
+    layer.neighbor.assign(neighbor.begin(), neighbor.end());
+    if (shape.weights) layer.weight = ReadWeights(name + ".weight", edges, reader);
+    if (!reader.status().ok()) return;
+    CheckSides(name, layer, k == 1 ? examples.side : examples.layers.back().side, reader);
+    below = nodes;
+    examples.layers.push_back(std::move(layer));
+  }
+  for (const EncoderExamples::Layer& layer : examples.layers) {
+    examples.blocks.push_back({.side = layer.side,
+                               .self = layer.self,
+                               .begin = layer.begin,
+                               .neighbor = layer.neighbor,
+                               .weight = layer.weight});
   }
 }
 
@@ -289,7 +383,8 @@ EncoderInput EncoderExamples::Input() const {
                         .vector = vector},
           .clusters = clusters,
           .features = features,
-          .relations = lists};
+          .relations = lists,
+          .blocks = {.side = side, .features = features, .layers = blocks}};
 }
 
 absl::StatusOr<EncoderExamples> ReadEncoderExamples(const SafetensorsFile& file,
@@ -313,7 +408,11 @@ absl::StatusOr<EncoderExamples> ReadEncoderExamples(const SafetensorsFile& file,
   if (shape.neighbors > 0 && reader.status().ok()) {
     ReadNeighbors(names, shape, encoder.side(), trained, reader, examples);
   }
-  if (shape.features > 0 && reader.status().ok()) ReadRelations(shape, reader, examples);
+  if (shape.layers > 0 && reader.status().ok()) {
+    ReadBlocks(shape, reader, examples);
+  } else if (shape.features > 0 && reader.status().ok()) {
+    ReadRelations(shape, reader, examples);
+  }
   if (reader.Has("known")) examples.known = reader.List("known", examples.targets, 0, 1);
   if (!reader.status().ok()) return reader.status();
   return examples;

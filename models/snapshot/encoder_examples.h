@@ -42,6 +42,15 @@ struct EncoderExamples {
     std::span<const float> weight;
   };
 
+  // One layer of the neighbourhood.
+  struct Layer {
+    std::vector<EncoderSide> side;
+    std::vector<uint32_t> self;
+    std::vector<uint64_t> begin;
+    std::vector<uint32_t> neighbor;
+    std::span<const float> weight;
+  };
+
   size_t targets = 0;
   std::vector<uint32_t> row;
   std::vector<uint64_t> begin;
@@ -54,9 +63,12 @@ struct EncoderExamples {
   std::vector<std::span<const float>> features;
   std::vector<Relation> relations;
   std::vector<EncoderRelationLists> lists;  // views of `relations`
-  SafetensorsFile file;                     // which spans of floats view
-  std::span<const float> expected;          // targets x dim
-  std::vector<int64_t> known;               // 0 or 1 by target; empty where the file does not say
+  std::vector<EncoderSide> side;            // of layer 0's nodes, which `features` are of as well
+  std::vector<Layer> layers;
+  std::vector<EncoderBlock> blocks;  // views of `layers`
+  SafetensorsFile file;              // which spans of floats view
+  std::span<const float> expected;   // targets x dim
+  std::vector<int64_t> known;        // 0 or 1 by target; empty where the file does not say
 };
 
 // The tensors of an encoder, whose names begin with `prefix`. Which ones follows from what it

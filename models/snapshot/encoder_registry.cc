@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "models/encoders/als_encoder.h"
+#include "models/encoders/graphsage_encoder.h"
 #include "models/encoders/hetero_encoder.h"
 #include "models/encoders/linear_encoder.h"
 #include "models/encoders/mixture_encoder.h"
@@ -28,6 +29,7 @@ struct EncoderKind {
 // clang-format off
 constexpr EncoderKind kEncoderKinds[] = {
     {"als", MakeAlsEncoder},
+    {"graphsage", MakeGraphsageEncoder},
     {"hetero", MakeHeteroEncoder},
     {"linear", MakeLinearEncoder},
     {"mixture", MakeMixtureEncoder},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/encoders/hetero_encoder.h"
+#include "models/encoders/layered_encoder.h"
 #include "models/encoders/mixture_encoder.h"
 #include "models/encoders/pinnerformer_encoder.h"
 #include "models/math/elementwise.h"
@@ -141,6 +142,36 @@ class EncoderGoldenTest : public testing::Test {
       for (size_t k = 0; k < dim; ++k) {
         ASSERT_NEAR(folded[t * dim + k], trained[static_cast<size_t>(rows[t]) * dim + k], 1e-9);
       }
+    }
+  }
+
+  // Encoders over blocks: the vectors, as an import proves them, and what every layer makes.
+  void ExpectLayersAgree(const std::string& kind) {
+    for (const std::string& part : Parts(kind)) {
+      SCOPED_TRACE(part);
+      Open(kind, part);
+      SetTrained({}, OracleTable(1, OracleVector(cases_->tensors().at("vector").shape[1])));
+      ExpectEncoded(kind, EncoderSide::kItem, *weights_);
+      const auto encoder = *MakeEncoder(
+          {.name = "e", .side = EncoderSide::kItem, .kind = kind, .file = "f", .options = options_},
+          *weights_, trained_);
+      const auto examples = *ReadEncoderExamples(*cases_, "", *encoder, trained_);
+      LayeredScratch scratch(encoder->shape().layers);
+      std::vector<float> out(examples.targets * trained_.dim);
+      const std::unique_ptr<bool[]> known(new bool[examples.targets]);
+      encoder->Encode(examples.Input(), scratch, out, std::span(known.get(), examples.targets));
+      // Of graphsage the last one is the vector.
+      const size_t inner = scratch.made.size() - (kind == "graphsage" ? 1 : 0);
+      for (size_t k = 0; k < inner; ++k) {
+        const std::string layer = fmt::format("layer.{}", k + 1);
+        const std::vector<double> expected = GoldenDoubles(*cases_, layer);
+        ASSERT_LE(expected.size(), scratch.made[k].size());
+        ExpectClose(std::span(scratch.made[k]).first(expected.size()), expected, kGoldenTolerance,
+                    layer);
+      }
+      if (!cases_->tensors().contains("head")) continue;
+      const std::vector<double> head = GoldenDoubles(*cases_, "head");
+      ExpectClose(std::span(scratch.head).first(head.size()), head, kGoldenTolerance, "head");
     }
   }
 
@@ -327,6 +358,8 @@ TEST_F(EncoderGoldenTest, HeteroAgrees) {
     }
   }
 }
+
+TEST_F(EncoderGoldenTest, GraphsageAgrees) { ExpectLayersAgree("graphsage"); }
 
 TEST_F(EncoderGoldenTest, PinnerformerAgrees) {
   for (const std::string& part : Parts("pinnerformer")) {

@@ -3,6 +3,7 @@
 #ifndef GROUNDSWELL_TESTS_SUPPORT_ENCODER_FIXTURE_H_
 #define GROUNDSWELL_TESTS_SUPPORT_ENCODER_FIXTURE_H_
 
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -110,6 +111,27 @@ inline CheckpointTensors FixtureHetero(bool is_per_graph) {
   return tensors;
 }
 
+// Two layers over items of three features and users of two.
+inline CheckpointTensors FixtureGraphsage(bool is_paper) {
+  std::mt19937_64 random(5);
+  CheckpointTensors tensors;
+  const auto add = [&](const std::string& name, const std::vector<size_t>& shape) {
+    tensors[name] = RandomTensor(shape, /*is_table=*/false, random);
+    // So that no ReLU hides what is behind it.
+    for (float& value : tensors[name].values) value = std::abs(value);
+  };
+  size_t item = 3, user = 2;
+  for (const std::string name : {"layers.0", "layers.1"}) {
+    const size_t out = name == "layers.0" ? 4 : is_paper ? 2 : 1;
+    add(name + ".item.self.weight", {out, item});
+    add(name + ".item.neighbor.weight", {out, user});
+    add(name + ".user.self.weight", {out, user});
+    add(name + ".user.neighbor.weight", {out, item});
+    item = user = is_paper ? out : 2 * out;
+  }
+  return tensors;
+}
+
 inline std::vector<FixtureEncoder> FixtureEncoders() {
   const auto entry = [](const char* name, EncoderSide side, const char* kind, const char* file,
                         std::map<std::string, std::string> options) {
@@ -154,7 +176,12 @@ inline std::vector<FixtureEncoder> FixtureEncoders() {
               {"heads", "2"},
               {"fusion", "per_graph"},
               {"norm", "pre"}}),
-       FixtureHetero(true)}};
+       FixtureHetero(true)},
+      {entry("sage", kItem, "graphsage", "sage.safetensors", {{"layers", "2"}}),
+       FixtureGraphsage(false)},
+      {entry("sage-paper", kItem, "graphsage", "sage-paper.safetensors",
+             {{"layers", "2"}, {"variant", "paper"}}),
+       FixtureGraphsage(true)}};
 }
 
 inline std::unique_ptr<Encoder> MakeFixtureEncoder(const FixtureEncoder& encoder) {
@@ -175,6 +202,34 @@ struct EncoderExampleTensors {
   SafetensorsFile File() const { return *SafetensorsFile::Parse(kEncoderExamplesFile, Bytes()); }
 };
 
+// Three targets, of which the first is a user where users are read, and the last has no neighbours.
+inline void AddBlockExamples(const std::string& prefix, const EncoderShape& shape,
+                             EncoderExampleTensors& tensors) {
+  const auto add = [&](const std::string& name, std::vector<int64_t> values) {
+    const size_t count = values.size();
+    tensors.integers[prefix + "in." + name] = {{count}, std::move(values)};
+  };
+  const bool has_users = shape.user_features > 0;
+  tensors.floats[prefix + (has_users ? "in.item_features" : "in.features")] = {
+      {3, 3}, {1, 0, 2, 0, 3, 1, 4, 1, 0}};
+  add("layer.0.row", {1, 1, 2, 0, 0});
+  if (has_users) {
+    tensors.floats[prefix + "in.user_features"] = {{2, 2}, {1, 2, 3, 0.5f}};
+    add("layer.0.type", {1, 0, 0, 1, 0});
+    add("layer.1.type", {1, 0, 0, 1});
+    add("layer.2.type", {1, 0, 0});
+  }
+  add("layer.1.self", {0, 1, 2, 3});
+  add("layer.1.begin", {0, 2, 4, 5, 6});
+  add("layer.1.neighbor", {1, 4, 0, 3, 3, 2});
+  add("layer.2.self", {0, 1, 2});
+  add("layer.2.begin", {0, 2, 4, 4});
+  add("layer.2.neighbor", {1, 2, 0, 3});
+  if (!shape.weights) return;
+  tensors.floats[prefix + "in.layer.1.weight"] = {{6}, {5, 2, 1, 3, 1, 1}};
+  tensors.floats[prefix + "in.layer.2.weight"] = {{4}, {1, 2, 4, 1}};
+}
+
 // Adds three targets of the encoder: a trained one with two neighbours, a new one with one, and a
 // new one without any. Their vectors are what the encoder makes of them.
 inline void AddEncoderExamples(const FixtureEncoder& fixture, EncoderExampleTensors& tensors) {
@@ -191,6 +246,8 @@ inline void AddEncoderExamples(const FixtureEncoder& fixture, EncoderExampleTens
   };
   if (shape.clusters > 0) {
     tensors.integers[prefix + "in.h1"] = {{3, 3}, {5, 1, 2, 0, 7, 0, 0, 0, 0}};
+  } else if (shape.layers > 0) {
+    AddBlockExamples(prefix, shape, tensors);
   } else if (shape.features > 0) {
     tensors.floats[prefix + "in.features"] = {{3, 3}, {1, 0, 2, 0, 3, 1, 4, 1, 0}};
     add(prefix + "in.row", {0, 1, 2});

@@ -137,6 +137,15 @@ TEST_F(EncoderExamplesTest, EveryValueOutOfItsRangeIsNamed) {
   expect("hetero.in.together.begin", 1, 4);
   expect("hetero.in.together.neighbor", 0, 3);
   expect("graphs.in.brand.neighbor", 0, -1);
+  expect("sage.in.layer.0.row", 0, 2);  // of two users
+  expect("sage.in.layer.0.row", 1, 3);  // of three items
+  expect("sage.in.layer.0.type", 0, 2);
+  expect("sage.in.layer.1.self", 0, 5);
+  expect("sage.in.layer.1.self", 0, 1);  // of another type
+  expect("sage.in.layer.1.neighbor", 0, 5);
+  expect("sage.in.layer.1.neighbor", 0, 3);  // of its own type
+  expect("sage.in.layer.2.begin", 1, 5);
+  expect("sage.in.layer.2.type", 2, 2);
   expect("tower.in.time_s", 0, int64_t{1} << 32);
   expect("newest.known", 0, 2);
 }

@@ -44,6 +44,8 @@ bool IsNeeded(const FixtureEncoder& encoder, const std::string& tensor) {
 std::string FirstToDisagree(const FixtureEncoder& encoder, const std::string& tensor) {
   if (tensor.starts_with("layers.0.W1.w")) return "layers.0.W";
   if (tensor.ends_with(".phase")) return tensor.substr(0, tensor.find(".phase")) + ".period";
+  if (tensor == "layers.0.item.self.weight") return "layers.0.user.neighbor.weight";
+  if (tensor == "layers.0.user.self.weight") return "layers.0.item.neighbor.weight";
   if (encoder.entry.kind != "hetero") return tensor;
   if (tensor == "self.0.weight") return "together.mlp.0.weight";
   return tensor == "position.weight" ? "self.2.weight" : tensor;
@@ -73,7 +75,9 @@ TEST(EncoderWeightsTest, EveryTensorOfAnotherShapeIsNamed) {
       FixtureEncoder wider = encoder;
       CheckpointTensor& of = wider.tensors[name];
       of.shape.back() += 1;
-      of.values.resize(of.shape.size() == 1 ? of.shape[0] : of.shape[0] * of.shape[1], 1);
+      size_t size = 1;
+      for (const size_t dimension : of.shape) size *= dimension;
+      of.values.resize(size, 1);
       ExpectEncoderRefused(wider, {FirstToDisagree(encoder, name)});
     }
   }
@@ -137,6 +141,8 @@ TEST(EncoderWeightsTest, EveryOptionOutOfItsRangeIsNamed) {
   expect("tower", "heads", "0", "from 1 to 64");
   expect("tower", "activation", "swish", "relu");
   expect("tower", "norm", "post", "pre");
+  expect("sage", "layers", "9", "from 1 to 8");
+  expect("sage", "variant", "code", "paper");
   expect("ngcf", "variant", "code", "paper");
   expect("ngcf", "adjacency", "symmetric", "mean");
   expect("ngcf-paper", "adjacency", "norm", "symmetric");
@@ -150,6 +156,9 @@ TEST(EncoderWeightsTest, OptionsThatMustBeThereAreMissed) {
   FixtureEncoder mixture = EncoderNamed("mixture");
   mixture.entry.options.clear();
   ExpectEncoderRefused(mixture, {"\"clusters_max\"", "absent"});
+  FixtureEncoder sage = EncoderNamed("sage");
+  sage.entry.options.erase("layers");
+  ExpectEncoderRefused(sage, {"\"layers\"", "absent", "from 1 to 8"});
 }
 
 TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
@@ -163,7 +172,7 @@ TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
 TEST(EncoderWeightsTest, AnUnknownKindIsRefusedWithThoseThereAre) {
   FixtureEncoder encoder = EncoderNamed("als");
   encoder.entry.kind = "crystal-ball";
-  ExpectEncoderRefused(encoder, {"crystal-ball", "als, hetero, linear"});
+  ExpectEncoderRefused(encoder, {"crystal-ball", "als, graphsage, hetero, linear"});
 }
 
 TEST(EncoderWeightsTest, NewestReadsTheSnapshotsOwnVectors) {
@@ -194,6 +203,13 @@ TEST(EncoderWeightsTest, NgcfsLayersMakeUpTheVector) {
   encoder.tensors["layers.1.W1.weight"] = {{1, 1}, {1}};
   encoder.tensors["layers.1.W2.weight"] = {{1, 1}, {1}};
   ExpectEncoderRefused(encoder, {"3 numbers together", "have 2"});
+}
+
+TEST(EncoderWeightsTest, TheLastLayerIsAsWideAsTheVector) {
+  FixtureEncoder encoder = EncoderNamed("sage-paper");
+  encoder.entry.options["variant"] = "authors";
+  encoder.entry.options["layers"] = "1";
+  ExpectEncoderRefused(encoder, {"layers.0.item.self.weight", "8 numbers", "embedding_dim is 2"});
 }
 
 // The F64 of an exporter is not rounded on the way.
