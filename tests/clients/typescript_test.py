@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-from case_server import HERE, ROOT, CaseServer, readme_program, server_reasons, skip, token_of
+from case_server import HERE, ROOT, TIMES, CaseServer, readme_program, server_reasons, skip, token_of
 from cut_proxy import CutProxy
 
 SERVER, SNAPSHOT, CLIENTS = sys.argv[1:4] if len(sys.argv) > 3 else ("", "", "")
@@ -117,6 +117,53 @@ createClient("http://127.example.com:7102", {{ token: "x" }});
             self.project / "program.js").stderr)
 
 
+    def test_a_call_that_waits_for_its_next_try_ends_by_its_signal(self):
+        # The server asks to come back in an hour.
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+const controller = new AbortController();
+const real = globalThis.setTimeout;
+globalThis.setTimeout = (act, ms) => {{
+  if (ms === 3_600_000) queueMicrotask(() => controller.abort());
+  return real(act, ms);
+}};
+const body = {{ code: "unavailable", message: "later", details: [{{ type: "google.rpc.RetryInfo", value: "CgMIkBw" }}] }};
+const answer = async (input, init) => {{
+  init?.signal?.throwIfAborted();
+  return new Response(JSON.stringify(body), {{ status: 503, headers: {{ "Content-Type": "application/json" }} }});
+}};
+const client = createClient("http://localhost:7102", {{ fetch: answer }});
+const error = await client.getServerStatus({{}}, {{ timeoutMs: 7_200_000, signal: controller.signal }}).catch((e) => e);
+console.log(error.name, error.code);
+process.exit(0);
+'''
+        (self.project / "program.js").write_text(program)
+        done = subprocess.run(["node", self.project / "program.js"], capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual((done.stdout, done.stderr), ("GroundswellError CANCELLED\n", ""))
+
+
+class TimesTest(unittest.TestCase):
+    def test_times_as_text_are_the_command_lines(self):
+        program = f'''
+import {{ ToInteractions }} from "{PACKAGE}/dist/rows.js";
+const read = (time) => {{
+  try {{
+    const {{ seconds, nanos }} = new ToInteractions({{}}, "view").of({{ user: "u", item: "i", time }}).eventTime;
+    return Number(seconds) * 1e6 + nanos / 1e3;
+  }} catch (error) {{
+    return error.message;
+  }}
+}};
+console.log(JSON.stringify({json.dumps([*TIMES["read"], *TIMES["refused"]])}.map(read)));
+'''
+        done = subprocess.run(["node", "--input-type=module"], input=program, capture_output=True, text=True, check=False)
+        self.assertEqual(done.stderr, "")
+        read = json.loads(done.stdout)
+        self.assertEqual(dict(zip(TIMES["read"], read)), TIMES["read"])
+        for text, message in zip(TIMES["refused"], read[len(TIMES["read"]):]):
+            self.assertRegex(str(message), "^row 1: the time is .*: it must be a number since 1970", text)
+
+
 class IngestTest(unittest.TestCase):
     """Each row is in the log once, whatever happens."""
 
@@ -175,7 +222,7 @@ class IngestTest(unittest.TestCase):
         self.assert_all_once(result, before, 1_000)
 
     def test_a_producer_goes_on_where_the_server_is(self):
-        self.assertEqual(self.ingest(user="p", count=1_000, breakBehind=730, producerId="p"), {"error": "interrupted"})
+        self.assertEqual(self.ingest(user="p", count=1_000, breakBehind=730, producerId="p")["error"], "interrupted")
         result = self.ingest(user="p", count=1_000, producerId="p")
         self.assertEqual((result["passedOver"], result["accepted"], result["duplicates"]), (730, 270, 0))
         result = self.ingest(user="p", count=10, producerId="p")
@@ -192,6 +239,47 @@ class IngestTest(unittest.TestCase):
         result = self.ingest(user="both", count=301, producerId="both")
         self.assertEqual((result["passedOver"], result["accepted"]), (300, 1))
         self.assertEqual(self.ingest(user="both", count=301)["duplicates"], 301)
+
+    def test_python_reads_the_same_times(self):
+        with Client(self.server.address, token=token_of("operator")) as client:
+            done = client.ingest([{"user": "times", "item": ("85123A", "22423", "23084")[n % 3], "time": text, "type": "view"}
+                                  for n, text in enumerate(TIMES["read"])])
+        result = self.ingest(user="times", times=list(TIMES["read"]))
+        self.assertEqual((result["accepted"], result["duplicates"]), (0, done.accepted))
+
+    def test_answers_that_are_not_the_servers_json(self):
+        def answer(status, text):
+            return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+        full = answer("503 Service Unavailable", "too many connections\n")
+        page = answer("502 Bad Gateway", "<html>nginx</html>")
+        for producer in ({}, {"producerId": "plain"}):
+            self.proxy.refuse(full, page, answer("429 Too Many Requests", '{"error": "slow down"}'))
+            result = self.ingest(user=f"plain-{len(producer)}", count=3, **producer)
+            self.assertEqual((result.get("accepted"), self.proxy.refused_all), (3, True), result)
+            self.proxy.refuse(answer("413 Payload Too Large", "a body has at most 1000 bytes here\n"))
+            result = self.ingest(user="plain", count=3, **producer)
+            self.assertEqual((result["code"], result["reason"]), ("INVALID_ARGUMENT", "REQUEST_TOO_LARGE"), result)
+            self.assertIn("HTTP status 413: a body has at most 1000 bytes here", result["error"])
+            self.assertIn("server.message_bytes_max", result["error"])
+
+    def test_a_producer_whose_server_comes_and_goes(self):
+        self.ingest(user="goes", count=4, producerId="goes")
+        self.proxy.refuse(b"", b"")
+        result = self.ingest(user="goes", count=10, producerId="goes")
+        self.assertEqual((result.get("passedOver"), self.proxy.refused_all), (4, True), result)
+
+    def test_a_window_longer_than_a_body_may_be(self):
+        before = self.log_end()
+        result = self.ingest(user="u" * 200, count=9_600, batchSize=400, inflightMax=24, longIds=True)
+        self.assert_all_once(result, before, 9_600)
+
+    def test_a_source_is_left_as_by_a_loop(self):
+        result = self.ingest(url="http://127.0.0.1:1", user="left", count=1_000, batchSize=1, inflightMax=1, retryForMs=1)
+        self.assertEqual((result["code"], result["sourceLeft"]), ("UNAVAILABLE", True), result)
+        result = self.ingest(user="left", count=1_000, badRow=2)
+        self.assertRegex(result["error"], "^row 2: it is null")
+        self.assertTrue(result["sourceLeft"])
 
     def test_a_server_that_is_not_there_is_given_up(self):
         result = self.ingest(url="http://127.0.0.1:1", user="x", count=1, retryForMs=3_000)

@@ -138,7 +138,7 @@ class Caller {
       }
       const pause = call.signal?.aborted ? undefined : this.#throttle.pause(error, attempt, end - Date.now());
       if (pause === undefined) throw error;
-      await sleep(pause);
+      await sleep(pause, call.signal);
     }
   }
 

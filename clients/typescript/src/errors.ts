@@ -3,6 +3,7 @@ import { createRegistry } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { ConnectError } from "@connectrpc/connect";
+import { errorFromJson } from "@connectrpc/connect/protocol-connect";
 
 import type { Status } from "./gen/google/rpc/status_pb.js";
 import {
@@ -86,4 +87,37 @@ export function ofConnect(cause: unknown): GroundswellError {
   const violations = error.findDetails(BadRequestSchema)[0]?.fieldViolations ?? [];
   return made(code, error.rawMessage, error.findDetails(ErrorInfoSchema)[0], violations,
     error.findDetails(RetryInfoSchema)[0]?.retryDelay);
+}
+
+const TEXT_SHOWN = 200;
+/** By the status of HTTP the code, where the answer has none: a proxy's page, or the server's short word to
+ * one connection or body too many. */
+const CODES_OF_HTTP: Readonly<Record<number, CodeName>> = {
+  400: "INTERNAL", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "UNIMPLEMENTED", 429: "UNAVAILABLE",
+  502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "UNAVAILABLE",
+};
+
+/** The error that an answer of HTTP stands for: one of Connect's as JSON, or any text. */
+export function ofHttp(status: number, text: string): GroundswellError {
+  const said = `HTTP status ${status}: ${text.trim().slice(0, TEXT_SHOWN)}`;
+  if (status === 413) {
+    return new GroundswellError("INVALID_ARGUMENT", `${said}: the request is longer than server.message_bytes_max, or ` +
+      "than a proxy lets through; lower batchSize, or raise that", "REQUEST_TOO_LARGE");
+  }
+  const otherwise = new ConnectError(said, CODES.indexOf(CODES_OF_HTTP[status] ?? "UNKNOWN"));
+  try {
+    return ofJson(JSON.parse(text), otherwise);
+  } catch {
+    return ofConnect(otherwise);
+  }
+}
+
+/** The error of Connect's that `json` is, and `otherwise` where it is none. */
+export function ofJson(json: any, otherwise = new ConnectError("the server tells of an error, and not which")): GroundswellError {
+  if (typeof json?.code !== "string") return ofConnect(otherwise);
+  try {
+    return ofConnect(errorFromJson(json, undefined, otherwise));
+  } catch {
+    return ofConnect(otherwise);
+  }
 }

@@ -2,11 +2,9 @@
 // server. What was sent and not acknowledged is kept and sent again; event ids, or the sequence of a
 // producer, make that harmless.
 import { create, fromJson, toJsonString } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { errorFromJson } from "@connectrpc/connect/protocol-connect";
 
-import { GroundswellError, details, ofConnect, ofStatus } from "./errors.js";
-import type { IngestRequest, IngestResponse, Interaction } from "./gen/groundswell/v1/interaction_pb.js";
+import { GroundswellError, details, ofHttp, ofJson, ofStatus } from "./errors.js";
+import type { IngestResponse, Interaction } from "./gen/groundswell/v1/interaction_pb.js";
 import { IngestRequestSchema, IngestResponseSchema } from "./gen/groundswell/v1/interaction_pb.js";
 import type { Columns, Row } from "./rows.js";
 import { ToInteractions, contentHash } from "./rows.js";
@@ -15,6 +13,9 @@ import { sleep } from "./retry.js";
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
 const REFUSALS_KEPT = 100;
+// Of one request: at most 3 MiB as UTF-8, where server.message_bytes_max is 4 MiB unless it is set, and far
+// fewer values than the server reads as JSON.
+const BODY_CHARACTERS = 1 << 20;
 
 export interface IngestOptions {
   readonly columns?: Columns;
@@ -26,7 +27,7 @@ export interface IngestOptions {
   readonly firstSequence?: number;
   /** Rows in a message, 1 to 1,000; 200 by default. */
   readonly batchSize?: number;
-  /** Messages in one request, 1 to 100; 8 by default. */
+  /** Messages in one request, 1 to 100; 8 by default. Fewer where they come to more than a megabyte. */
   readonly inflightMax?: number;
   /** How long to try without an acknowledgement, in milliseconds; 60,000 by default. */
   readonly retryForMs?: number;
@@ -65,7 +66,7 @@ export interface AnsweredLines {
 export type SendLines = (body: string, timeoutMs: number) => Promise<AnsweredLines>;
 
 interface Batch {
-  readonly request: IngestRequest;
+  readonly line: string;  // of JSON
   readonly rows: readonly number[];
 }
 
@@ -79,22 +80,9 @@ function isWorthARetry(error: GroundswellError): boolean {
 }
 
 /** Acknowledgements, one for each line that was sent, in order, until there is an error, which is thrown. */
-async function* answers(send: SendLines, requests: readonly IngestRequest[], timeoutMs: number):
-    AsyncGenerator<IngestResponse> {
-  const { status, text } = await send(
-    requests.map((request) => toJsonString(IngestRequestSchema, request)).join("\n"), timeoutMs);
-  const failed = (json: unknown): GroundswellError => ofConnect(errorFromJson(
-    json as Parameters<typeof errorFromJson>[0], undefined,
-    new ConnectError(`HTTP status ${status}`, Code.Unknown)));
-  if (status !== 200) {
-    let json: unknown = null;
-    try {
-      json = JSON.parse(text);
-    } catch {
-      // A proxy's page.
-    }
-    throw failed(json);
-  }
+async function* answers(send: SendLines, lines: readonly string[], timeoutMs: number): AsyncGenerator<IngestResponse> {
+  const { status, text } = await send(lines.join("\n"), timeoutMs);
+  if (status !== 200) throw ofHttp(status, text);
   for (const line of text.split("\n")) {
     if (line === "") continue;
     let json;
@@ -103,7 +91,7 @@ async function* answers(send: SendLines, requests: readonly IngestRequest[], tim
     } catch {
       throw new GroundswellError("ABORTED", "the answer was cut");
     }
-    if (json.error !== undefined) throw failed(json.error);
+    if (json.error !== undefined) throw ofJson(json.error);
     yield fromJson(IngestResponseSchema, json, { registry: details, ignoreUnknownFields: true });
   }
 }
@@ -111,7 +99,8 @@ async function* answers(send: SendLines, requests: readonly IngestRequest[], tim
 /** The number of the last interaction of this producer that is dealt with; 0: none is. */
 export async function lastSequence(send: SendLines, namespace: string, producerId: string, timeoutMs: number):
     Promise<number> {
-  for await (const answer of answers(send, [create(IngestRequestSchema, { namespace, producerId })], timeoutMs)) {
+  const question = create(IngestRequestSchema, { namespace, producerId });
+  for await (const answer of answers(send, [toJsonString(IngestRequestSchema, question)], timeoutMs)) {
     return Number(answer.lastSequence);
   }
   throw new GroundswellError("ABORTED", "the server answered with nothing");
@@ -135,7 +124,8 @@ export class Ingest {
   #producer = "";
   #knownSequence = 0;
   readonly #window: Batch[] = [];  // read, and not acknowledged
-  #exhausted = false;
+  #exhausted = false;  // nothing further is read
+  #sourceEnded = false;  // by itself
   #sourceError: unknown;
   #pauseMs = 0;
   #waitingSince = Date.now();
@@ -154,31 +144,33 @@ export class Ingest {
 
   async run(source: Iterable<Row> | AsyncIterable<Row>): Promise<IngestResult> {
     const rows = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-    while (!this.#exhausted || this.#window.length > 0) {
-      while (!this.#exhausted && this.#window.length < this.#inflightMax) await this.#readBatch(rows);
-      if (this.#window.length > 0) await this.#sendWindow();
+    try {
+      while (!this.#exhausted || this.#window.length > 0) {
+        while (!this.#exhausted && this.#window.length < this.#inflightMax) await this.#readBatch(rows);
+        if (this.#window.length > 0) await this.#sendWindow();
+      }
+    } finally {
+      if (!this.#sourceEnded) await this.#leave(rows);
     }
     if (this.#sourceError !== undefined) throw this.#sourceError;
     return this.result;
+  }
+
+  /** As `for` does when it is left before the end. */
+  async #leave(rows: Iterator<Row> | AsyncIterator<Row>): Promise<void> {
+    try {
+      await rows.return?.();
+    } catch {
+      // There is an error already, and it tells more.
+    }
   }
 
   async #readBatch(rows: Iterator<Row> | AsyncIterator<Row>): Promise<void> {
     const interactions: Interaction[] = [];
     const numbers: number[] = [];
     while (interactions.length < this.#batchSize && !this.#exhausted) {
-      let interaction: Interaction;
-      try {
-        const next = await rows.next();
-        if (next.done) {
-          this.#end();
-          break;
-        }
-        interaction = this.#toInteractions.of(next.value);
-      } catch (error) {  // goes on, behind what was read before it
-        this.#exhausted = true;
-        this.#sourceError = error;
-        break;
-      }
+      const interaction = await this.#next(rows);
+      if (interaction === undefined) break;
       const row = this.#toInteractions.row;
       if (row === 1 && this.options.producerId !== undefined) await this.#beginProducer(interaction);
       if (this.#producer !== "" && this.#sequenceOf(row) <= this.#knownSequence) {
@@ -192,7 +184,29 @@ export class Ingest {
     if (interactions.length === 0) return;
     const request = create(IngestRequestSchema, { namespace: this.namespace, producerId: this.#producer, interactions });
     if (this.#producer !== "") request.firstSequence = BigInt(this.#sequenceOf(numbers[0]!));
-    this.#window.push({ request, rows: numbers });
+    this.#window.push({ line: toJsonString(IngestRequestSchema, request), rows: numbers });
+  }
+
+  /** Undefined at the end, and at an error, which goes on behind what was read before it. */
+  async #next(rows: Iterator<Row> | AsyncIterator<Row>): Promise<Interaction | undefined> {
+    let next: IteratorResult<Row>;
+    try {
+      next = await rows.next();
+    } catch (error) {
+      this.#sourceEnded = true;
+      return this.#stopReading(error);
+    }
+    if (next.done) return this.#end();
+    try {
+      return this.#toInteractions.of(next.value);
+    } catch (error) {
+      return this.#stopReading(error);
+    }
+  }
+
+  #stopReading(error: unknown): undefined {
+    this.#exhausted = true;
+    this.#sourceError = error;
   }
 
   /** A producer's numbers are those of one source, which its first row tells apart, as for the command
@@ -200,15 +214,23 @@ export class Ingest {
   async #beginProducer(first: Interaction): Promise<void> {
     this.#producer = this.options.producerId!;
     if (this.options.firstSequence === undefined) this.#producer += `/${contentHash(first)}`;
-    this.#knownSequence = await lastSequence(this.send, this.namespace, this.#producer, this.#retryForMs);
+    this.#waitingSince = Date.now();
+    for (;;) {
+      try {
+        this.#knownSequence = await lastSequence(this.send, this.namespace, this.#producer, this.#timeLeftMs());
+        return this.#heard();
+      } catch (cause) {
+        await this.#overcome(cause);
+      }
+    }
   }
 
   #sequenceOf(row: number): number {
     return row - 1 + this.#firstSequence;
   }
 
-  #end(): void {
-    this.#exhausted = true;
+  #end(): undefined {
+    this.#exhausted = this.#sourceEnded = true;
     const row = this.#toInteractions.row;
     if (this.options.firstSequence === undefined && row < this.#knownSequence) {
       this.#sourceError = new RangeError(
@@ -216,22 +238,41 @@ export class Ingest {
     }
   }
 
-  /** All of it, by one request; what is not acknowledged then stays. */
+  /** The lines of the oldest batches: as many as go into one request, and one at least. */
+  #body(): string[] {
+    let characters = 0;
+    const behind = this.#window.findIndex(({ line }, i) => (characters += line.length) > BODY_CHARACTERS && i > 0);
+    return this.#window.slice(0, behind < 0 ? undefined : behind).map(({ line }) => line);
+  }
+
+  /** By one request; what is not acknowledged then stays. */
   async #sendWindow(): Promise<void> {
-    let error: GroundswellError | undefined;
+    const lines = this.#body();
+    const left = this.#window.length - lines.length;
     try {
-      const timeoutMs = Math.max(this.#waitingSince + this.#retryForMs - Date.now(), 1);
-      for await (const answer of answers(this.send, this.#window.map((batch) => batch.request), timeoutMs)) {
-        error = this.#acknowledged(answer);
-        if (error !== undefined) break;
+      for await (const answer of answers(this.send, lines, this.#timeLeftMs())) {
+        if (this.#window.length === left) throw new GroundswellError("ABORTED", "an answer to nothing");
+        this.#acknowledged(answer);
       }
-      if (error === undefined && this.#window.length > 0) error = new GroundswellError("ABORTED", "the answer was cut");
+      if (this.#window.length > left) throw new GroundswellError("ABORTED", "the answer was cut");
     } catch (cause) {
-      if (!(cause instanceof GroundswellError)) throw cause;
-      if (!isWorthARetry(cause)) throw cause;
-      error = cause;
+      await this.#overcome(cause);
     }
-    if (error === undefined) return;
+  }
+
+  #timeLeftMs(): number {
+    return Math.max(this.#waitingSince + this.#retryForMs - Date.now(), 1);
+  }
+
+  #heard(): void {
+    this.#waitingSince = Date.now();
+    this.#pauseMs = 0;
+    this.#whyBroken = undefined;
+  }
+
+  /** Waits until the next try; throws what makes it final. */
+  async #overcome(error: unknown): Promise<void> {
+    if (!(error instanceof GroundswellError) || !isWorthARetry(error)) throw error;
     // By us, who waited: what happened before tells more.
     if (error.code !== "DEADLINE_EXCEEDED") this.#whyBroken = error;
     if (Date.now() - this.#waitingSince >= this.#retryForMs) throw this.#whyBroken ?? error;
@@ -239,17 +280,14 @@ export class Ingest {
     await sleep(this.#pauseMs);
   }
 
-  /** The answer to the oldest batch; the error of one that has to be sent again. */
-  #acknowledged(answer: IngestResponse): GroundswellError | undefined {
-    const batch = this.#window[0];
-    if (batch === undefined) return new GroundswellError("ABORTED", "an answer to nothing");
+  /** The answer to the oldest batch. Throws when that has to be sent again. */
+  #acknowledged(answer: IngestResponse): void {
+    const batch = this.#window[0]!;
     const refusals = answer.refusals.map(({ index, status }) => ({ row: batch.rows[index] ?? 0, error: ofStatus(status!) }));
     const forNow = refusals.map(({ error }) => error).filter(isForNow);
-    if (forNow.length > 0) return forNow.sort((a, b) => (b.retryDelayMs ?? 0) - (a.retryDelayMs ?? 0))[0];
+    if (forNow.length > 0) throw forNow.sort((a, b) => (b.retryDelayMs ?? 0) - (a.retryDelayMs ?? 0))[0];
     this.#window.shift();
-    this.#waitingSince = Date.now();
-    this.#pauseMs = 0;
-    this.#whyBroken = undefined;
+    this.#heard();
     const result = this.result;
     result.accepted += answer.acceptedCount;
     result.duplicates += answer.duplicateCount;
@@ -262,6 +300,5 @@ export class Ingest {
     }
     result.rows = batch.rows.at(-1)!;
     this.options.onProgress?.(result);
-    return undefined;
   }
 }

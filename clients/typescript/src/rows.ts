@@ -83,30 +83,46 @@ function ofMicroseconds(us: bigint): Timestamp {
   return create(TimestampSchema, { seconds: (us - micros) / million, nanos: Number(micros) * 1000 });
 }
 
-/** Numbers are seconds, milli-, micro- or nanoseconds since 1970 by their size, as for the command line; text
- * is ISO 8601, and UTC without a zone. */
+// Below which number a time is in which unit, and how many microseconds that has.
+const UNITS = [[1e11, 1e6], [1e14, 1e3], [1e17, 1], [1e20, 1e-3]] as const;
+const LATEST_US = 253_402_300_799_000_000n;  // the end of the year 9999
+const NUMBER = /^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const ISO = new RegExp("^(\\d{4})([-/])(\\d\\d)\\2(\\d\\d)" +
+  "(?:[Tt ](\\d\\d):(\\d\\d)(?::(\\d\\d))?(?:[.,](\\d+))?(?: ?(?:UTC|GMT|[Zz]|([+-])(\\d\\d)(?::?(\\d\\d))?))?)?$");
+
+/** Microseconds of seconds, milli-, micro- or nanoseconds by their size. */
+function ofNumber(value: number): bigint | undefined {
+  const unit = value >= 0 ? UNITS.find(([below]) => value < below) : undefined;
+  return unit === undefined ? undefined : BigInt(Math.round(value * unit[1]));
+}
+
+function ofIso(text: string): bigint | undefined {
+  const parts = ISO.exec(text);
+  if (parts === null) return undefined;
+  const part = (i: number): number => Number(parts[i] ?? 0);
+  const [year, month, day, hour, minute, second] = [part(1), part(3), part(4), part(5), part(6), part(7)];
+  const [zoneHour, zoneMinute] = [part(10), part(11)];
+  if (hour > 23 || minute > 59 || second > 60 || zoneHour > 23 || zoneMinute > 59) return undefined;  // 60: a leap second
+  const date = new Date(Date.UTC(year, month - 1, day));
+  if (date.getUTCFullYear() !== year || date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
+  const zone = (zoneHour * 60 + zoneMinute) * (parts[9] === "-" ? -1 : 1);
+  const seconds = date.getTime() / 1_000 + (hour * 60 + minute - zone) * 60 + second;
+  return BigInt(seconds) * 1_000_000n + BigInt((parts[8] ?? "").slice(0, 6).padEnd(6, "0"));
+}
+
+/** Numbers and text are read as the command line does, so that an interaction has the same id by both. */
 function timeOf(value: unknown, row: number): Timestamp {
+  let us: bigint | undefined;
   if (value instanceof Date && !Number.isNaN(value.getTime())) return ofMicroseconds(BigInt(value.getTime()) * 1000n);
-  if (typeof value === "bigint" && value >= 0n && value < 10n ** 20n) {
-    if (value < 10n ** 11n) return ofMicroseconds(value * 1_000_000n);
-    if (value < 10n ** 14n) return ofMicroseconds(value * 1_000n);
-    return ofMicroseconds(value < 10n ** 17n ? value : (value + 500n) / 1_000n);
-  }
-  if (typeof value === "number" && value >= 0 && value < 1e20) {
-    const us = value < 1e11 ? value * 1e6 : value < 1e14 ? value * 1e3 : value < 1e17 ? value : value / 1e3;
-    return ofMicroseconds(BigInt(Math.round(us)));
-  }
+  if (typeof value === "bigint" || typeof value === "number") us = ofNumber(Number(value));
   if (typeof value === "string") {
-    const parts = /^(\d{4})[-/](\d\d)[-/](\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?\s?([Zz]|[+-]\d\d:?\d\d)?)?$/
-      .exec(value.trim());
-    if (parts !== null) {
-      const [, year, month, day, time = "00:00", decimals = "", zone = "Z"] = parts;
-      const at = zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone.toUpperCase();
-      const ms = Date.parse(`${year}-${month}-${day}T${time}${at}`);
-      if (!Number.isNaN(ms)) return ofMicroseconds(BigInt(ms) * 1000n + BigInt(decimals.slice(0, 6).padEnd(6, "0")));
-    }
+    const text = value.trim();
+    us = NUMBER.test(text) ? ofNumber(Number(text)) : ofIso(text);
+    if (us !== undefined && (us < 0n || us > LATEST_US)) us = undefined;
   }
-  throw new BadRow(row, `the time is ${shown(value)}: it must be a Date, ISO 8601 or a number since 1970`);
+  if (us !== undefined) return ofMicroseconds(us);
+  throw new BadRow(row, `the time is ${shown(value)}: it must be a number since 1970, such as 1322000000, ISO 8601, such ` +
+    "as 2011-11-22T22:13:20Z or 2011-11-22, or a Date");
 }
 
 function shown(value: unknown): string {
