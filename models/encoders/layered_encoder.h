@@ -48,7 +48,6 @@ struct LayeredScratch final : EncoderScratch {
   std::vector<std::vector<float>> made;  // by layer: padded nodes x its width
   std::vector<float> gathered;           // the input of one product, kRowsAtOnce rows
   std::vector<float> prepared;           // of all nodes below
-  std::vector<float> aggregated;         // of one node's neighbours
   std::vector<float> self, neighbor;     // products, of one side's nodes
   std::vector<float> hidden, head;       // behind the last layer, of all targets
   std::vector<double> scores;            // of one node's neighbours

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "models/encoders/als_encoder.h"
+#include "models/encoders/gat_encoder.h"
 #include "models/encoders/graphsage_encoder.h"
 #include "models/encoders/hetero_encoder.h"
 #include "models/encoders/linear_encoder.h"
@@ -13,6 +14,7 @@
 #include "models/encoders/newest_encoder.h"
 #include "models/encoders/ngcf_encoder.h"
 #include "models/encoders/pinnerformer_encoder.h"
+#include "models/encoders/pinsage_encoder.h"
 
 namespace groundswell {
 namespace {
@@ -29,6 +31,7 @@ struct EncoderKind {
 // clang-format off
 constexpr EncoderKind kEncoderKinds[] = {
     {"als", MakeAlsEncoder},
+    {"gat", MakeGatEncoder},
     {"graphsage", MakeGraphsageEncoder},
     {"hetero", MakeHeteroEncoder},
     {"linear", MakeLinearEncoder},
@@ -36,6 +39,7 @@ constexpr EncoderKind kEncoderKinds[] = {
     {"newest", MakeNewestEncoder},
     {"ngcf", MakeNgcfEncoder},
     {"pinnerformer", MakePinnerformerEncoder},
+    {"pinsage", MakePinsageEncoder},
 };
 // clang-format on
 

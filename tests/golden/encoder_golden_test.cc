@@ -361,6 +361,10 @@ TEST_F(EncoderGoldenTest, HeteroAgrees) {
 
 TEST_F(EncoderGoldenTest, GraphsageAgrees) { ExpectLayersAgree("graphsage"); }
 
+TEST_F(EncoderGoldenTest, GatAgrees) { ExpectLayersAgree("gat"); }
+
+TEST_F(EncoderGoldenTest, PinsageAgrees) { ExpectLayersAgree("pinsage"); }
+
 TEST_F(EncoderGoldenTest, PinnerformerAgrees) {
   for (const std::string& part : Parts("pinnerformer")) {
     SCOPED_TRACE(part);

@@ -135,6 +135,55 @@ TEST_P(LayeredEncoderProperty, GraphsageIsWhatItsLayersMakeOfTheNeighboursOfEith
   }
 }
 
+TEST_P(LayeredEncoderProperty, GatIsWhatItsHeadsAttendTo) {
+  for (const bool is_normalized : {false, true}) {
+    const size_t layers = Between(1, 3), heads = Between(1, 4);
+    size_t in = Between(1, 40);
+    const LayeredGraph graph = RandomGraph(layers, in, 0);
+    OracleTensors tensors;
+    RandomCheckpoint checkpoint(random_, tensors);
+    for (size_t k = 0; k < layers; ++k) {
+      const size_t width = Between(1, 20);
+      const std::string name = "convs." + std::to_string(k);
+      checkpoint.Add(name + ".lin.weight", heads * width, in);
+      for (const char* attention : {".att_src", ".att_dst"}) {
+        tensors[name + attention] = RandomTable(heads, width, random_);
+        checkpoint.writer.Add(name + attention, {1, heads, width}, Flat(tensors[name + attention]));
+      }
+      if (random_() % 2 == 0) checkpoint.AddVector(name + ".att_bias", heads);
+      in = heads * width;
+      checkpoint.AddVector(name + ".bias", k + 1 == layers ? width : in);
+    }
+    ExpectVectors(
+        "gat", {{"output_norm", is_normalized ? "l2" : "none"}, {"layers", std::to_string(layers)}},
+        checkpoint.writer, graph, OracleGat(graph, tensors, heads, is_normalized));
+  }
+}
+
+TEST_P(LayeredEncoderProperty, PinsageIsTheWeightedMeanOfItsNeighboursAndWhatIsBehindIt) {
+  for (const bool is_normalized : {false, true}) {
+    const size_t layers = Between(1, 3);
+    size_t in = Between(1, 40);
+    const LayeredGraph graph = RandomGraph(layers, in, 0);
+    OracleTensors tensors;
+    RandomCheckpoint checkpoint(random_, tensors);
+    for (size_t k = 0; k < layers; ++k) {
+      const size_t middle = Between(1, 30), out = Between(1, 30);
+      const std::string name = "convs." + std::to_string(k);
+      checkpoint.AddDense(name + ".Q", middle, in);
+      checkpoint.AddDense(name + ".W", out, in + middle);
+      in = out;
+    }
+    const size_t hidden = Between(1, 30);
+    checkpoint.AddDense("G1", hidden, in);
+    checkpoint.Add("G2.weight", Between(1, 40), hidden);
+    ExpectVectors(
+        "pinsage",
+        {{"output_norm", is_normalized ? "l2" : "none"}, {"layers", std::to_string(layers)}},
+        checkpoint.writer, graph, OraclePinsage(graph, tensors, is_normalized));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, LayeredEncoderProperty, testing::Range(0, 12));
 
 }  // namespace

@@ -132,6 +132,49 @@ inline CheckpointTensors FixtureGraphsage(bool is_paper) {
   return tensors;
 }
 
+// Two layers of two heads, of which the first has biases in its logits.
+inline CheckpointTensors FixtureGat() {
+  std::mt19937_64 random(3);
+  CheckpointTensors tensors;
+  const auto add = [&](const std::string& name, const std::vector<size_t>& shape) {
+    tensors[name] = RandomTensor(shape, /*is_table=*/true, random);
+  };
+  add("convs.0.lin.weight", {6, 3});
+  add("convs.1.lin.weight", {4, 6});
+  add("convs.0.bias", {6});
+  add("convs.1.bias", {2});
+  add("convs.0.att_bias", {2});
+  for (const std::string name : {".att_src", ".att_dst"}) {
+    add("convs.0" + name, {1, 2, 3});
+    add("convs.1" + name, {1, 2, 2});
+  }
+  return tensors;
+}
+
+inline CheckpointTensors FixturePinsage() {
+  std::mt19937_64 random(7);
+  CheckpointTensors tensors;
+  const auto add_dense = [&](const std::string& name, size_t out, size_t in) {
+    tensors[name + ".weight"] = RandomTensor({out, in}, /*is_table=*/false, random);
+    tensors[name + ".bias"] = RandomTensor({out}, /*is_table=*/false, random);
+  };
+  size_t in = 3;
+  for (const std::string name : {"convs.0", "convs.1"}) {
+    add_dense(name + ".Q", 4, in);
+    add_dense(name + ".W", 5, in + 4);
+    in = 5;
+  }
+  add_dense("G1", 6, 5);
+  add_dense("G2", 2, 6);
+  tensors.erase("G2.bias");
+  // So that no ReLU hides what is behind it; the last has none.
+  for (auto& [name, tensor] : tensors) {
+    if (name == "G2.weight") continue;
+    for (float& value : tensor.values) value = std::abs(value);
+  }
+  return tensors;
+}
+
 inline std::vector<FixtureEncoder> FixtureEncoders() {
   const auto entry = [](const char* name, EncoderSide side, const char* kind, const char* file,
                         std::map<std::string, std::string> options) {
@@ -181,7 +224,11 @@ inline std::vector<FixtureEncoder> FixtureEncoders() {
        FixtureGraphsage(false)},
       {entry("sage-paper", kItem, "graphsage", "sage-paper.safetensors",
              {{"layers", "2"}, {"variant", "paper"}}),
-       FixtureGraphsage(true)}};
+       FixtureGraphsage(true)},
+      {entry("attention", kItem, "gat", "gat.safetensors", {{"layers", "2"}}), FixtureGat()},
+      {entry("pins", kItem, "pinsage", "pinsage.safetensors",
+             {{"layers", "2"}, {"output_norm", "l2"}}),
+       FixturePinsage()}};
 }
 
 inline std::unique_ptr<Encoder> MakeFixtureEncoder(const FixtureEncoder& encoder) {

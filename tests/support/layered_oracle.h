@@ -77,6 +77,85 @@ inline OracleTable OracleGraphsage(const LayeredGraph& graph, const OracleTensor
   return h;
 }
 
+// The vectors of all nodes; is_normalized: l2'd.
+inline OracleTable OracleGat(const LayeredGraph& graph, const OracleTensors& tensors, size_t heads,
+                             bool is_normalized) {
+  OracleTable h = graph.Features();
+  for (size_t k = 0; k < graph.neighbors.size(); ++k) {
+    const std::string name = "convs." + std::to_string(k);
+    const bool is_last = k + 1 == graph.neighbors.size();
+    const OracleTable& att_src = tensors.at(name + ".att_src");  // by head
+    const OracleTable& att_dst = tensors.at(name + ".att_dst");
+    const size_t width = att_src[0].size();
+    OracleTable z, next;
+    for (const OracleVector& row : h)
+      z.push_back(OracleProduct(tensors.at(name + ".lin.weight"), row));
+    const auto logit = [&](const OracleVector& attention, size_t node, size_t head) {
+      double sum = 0;
+      for (size_t i = 0; i < width; ++i) sum += attention[i] * z[node][head * width + i];
+      return sum;
+    };
+    for (uint32_t v = 0; v < h.size(); ++v) {
+      std::vector<uint32_t> nodes{v};
+      for (const LayeredNeighbor& neighbor : graph.neighbors[k][v]) {
+        if (neighbor.node != v) nodes.push_back(neighbor.node);
+      }
+      OracleVector made = tensors.at(name + ".bias")[0];
+      for (size_t head = 0; head < heads; ++head) {
+        OracleVector weight;
+        double sum = 0;
+        for (const uint32_t node : nodes) {
+          double x = logit(att_dst[head], v, head) + logit(att_src[head], node, head);
+          if (tensors.contains(name + ".att_bias")) x += tensors.at(name + ".att_bias")[0][head];
+          weight.push_back(std::exp(x > 0 ? x : 0.2 * x));
+          sum += weight.back();
+        }
+        for (size_t i = 0; i < nodes.size(); ++i) {
+          for (size_t n = 0; n < width; ++n) {
+            made[is_last ? n : head * width + n] += weight[i] / sum *
+                                                    z[nodes[i]][head * width + n] /
+                                                    (is_last ? static_cast<double>(heads) : 1);
+          }
+        }
+      }
+      for (double& number : made) number = is_last || number > 0 ? number : std::expm1(number);
+      next.push_back(is_last && is_normalized ? OracleNormalized(made) : made);
+    }
+    h = next;
+  }
+  return h;
+}
+
+// The vectors of all nodes; is_normalized: l2'd.
+inline OracleTable OraclePinsage(const LayeredGraph& graph, const OracleTensors& tensors,
+                                 bool is_normalized) {
+  const TransformerOracle dense{.tensors = tensors};
+  OracleTable h = graph.Features();
+  for (size_t k = 0; k < graph.neighbors.size(); ++k) {
+    const std::string name = "convs." + std::to_string(k);
+    OracleTable next;
+    for (size_t v = 0; v < h.size(); ++v) {
+      OracleVector mean(tensors.at(name + ".Q.bias")[0].size());
+      double sum = 0;
+      for (const LayeredNeighbor& neighbor : graph.neighbors[k][v]) sum += neighbor.weight;
+      for (const LayeredNeighbor& neighbor : graph.neighbors[k][v]) {
+        if (sum == 0) continue;
+        const OracleVector made = OracleRelu(dense.Dense(name + ".Q", h[neighbor.node]));
+        for (size_t i = 0; i < mean.size(); ++i) mean[i] += neighbor.weight * made[i] / sum;
+      }
+      OracleVector both = h[v];
+      both.insert(both.end(), mean.begin(), mean.end());
+      next.push_back(OracleNormalized(OracleRelu(dense.Dense(name + ".W", both))));
+    }
+    h = next;
+  }
+  for (OracleVector& row : h) {
+    row = OracleProduct(tensors.at("G2.weight"), OracleRelu(dense.Dense("G1", row)));
+    if (is_normalized) row = OracleNormalized(row);
+  }
+  return h;
+}
+
 // The blocks of some targets, whose lists are in the order that `random` draws.
 struct LayeredBlocks {
   struct Layer {

@@ -105,6 +105,8 @@ TEST_F(EncoderExamplesTest, EveryTensorIsMissed) {
 TEST_F(EncoderExamplesTest, EveryTensorOfAnotherSizeIsNamed) {
   const EncoderExampleTensors good = tensors_;
   for (const auto& [name, tensor] : good.integers) {
+    // A node more that nobody reads changes nothing.
+    if (name == "attention.in.layer.0.row" || name == "pins.in.layer.0.row") continue;
     tensors_.integers[name].first[0] += 1;
     tensors_.integers[name].second.resize(tensor.second.size() / tensor.first[0] *
                                           (tensor.first[0] + 1));
@@ -146,8 +148,16 @@ TEST_F(EncoderExamplesTest, EveryValueOutOfItsRangeIsNamed) {
   expect("sage.in.layer.1.neighbor", 0, 3);  // of its own type
   expect("sage.in.layer.2.begin", 1, 5);
   expect("sage.in.layer.2.type", 2, 2);
+  expect("pins.in.layer.0.row", 0, 3);
+  expect("pins.in.layer.1.begin", 1, 7);
+  expect("attention.in.layer.2.neighbor", 0, 4);
   expect("tower.in.time_s", 0, int64_t{1} << 32);
   expect("newest.known", 0, 2);
+}
+
+TEST_F(EncoderExamplesTest, AWeightBelowZeroIsNamed) {
+  tensors_.floats["pins.in.layer.2.weight"].values[1] = -1;
+  ExpectRefused({"pins.in.layer.2.weight", "the element -1", "at least 0"});
 }
 
 TEST_F(EncoderExamplesTest, NeighboursWithoutARowAreThoseThatNobodyTrained) {

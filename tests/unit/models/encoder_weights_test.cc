@@ -32,9 +32,10 @@ FixtureEncoder EncoderNamed(const std::string& name) {
   throw std::logic_error("no encoder " + name);
 }
 
-// Of newest nothing is read, of linear the other side's tables only if they are there.
+// Of newest nothing is read, gat may have no biases in its logits, of linear the other side's
+// tables only if they are there.
 bool IsNeeded(const FixtureEncoder& encoder, const std::string& tensor) {
-  if (encoder.entry.kind == "newest") return false;
+  if (encoder.entry.kind == "newest" || tensor.ends_with(".att_bias")) return false;
   if (encoder.entry.kind != "linear") return true;
   return tensor == (encoder.entry.side == EncoderSide::kUser ? "item_context" : "user_context");
 }
@@ -46,6 +47,8 @@ std::string FirstToDisagree(const FixtureEncoder& encoder, const std::string& te
   if (tensor.ends_with(".phase")) return tensor.substr(0, tensor.find(".phase")) + ".period";
   if (tensor == "layers.0.item.self.weight") return "layers.0.user.neighbor.weight";
   if (tensor == "layers.0.user.self.weight") return "layers.0.item.neighbor.weight";
+  if (tensor == "convs.0.att_src") return "convs.0.lin.weight";
+  if (tensor == "convs.0.Q.weight") return "convs.0.W.weight";
   if (encoder.entry.kind != "hetero") return tensor;
   if (tensor == "self.0.weight") return "together.mlp.0.weight";
   return tensor == "position.weight" ? "self.2.weight" : tensor;
@@ -72,6 +75,8 @@ TEST(EncoderWeightsTest, EveryTensorOfAnotherShapeIsNamed) {
   for (const FixtureEncoder& encoder : FixtureEncoders()) {
     if (encoder.entry.kind == "newest") continue;
     for (const auto& [name, tensor] : encoder.tensors) {
+      // It alone says how many features there are.
+      if (name == "convs.0.lin.weight") continue;
       FixtureEncoder wider = encoder;
       CheckpointTensor& of = wider.tensors[name];
       of.shape.back() += 1;
@@ -143,6 +148,10 @@ TEST(EncoderWeightsTest, EveryOptionOutOfItsRangeIsNamed) {
   expect("tower", "norm", "post", "pre");
   expect("sage", "layers", "9", "from 1 to 8");
   expect("sage", "variant", "code", "paper");
+  expect("attention", "layers", "0", "from 1 to 8");
+  expect("attention", "output_norm", "l1", "l2");
+  expect("pins", "layers", "", "from 1 to 8");
+  expect("pins", "output_norm", "cosine", "none");
   expect("ngcf", "variant", "code", "paper");
   expect("ngcf", "adjacency", "symmetric", "mean");
   expect("ngcf-paper", "adjacency", "norm", "symmetric");
@@ -172,7 +181,7 @@ TEST(EncoderWeightsTest, KindsOfUsersAloneMakeNoneOfItems) {
 TEST(EncoderWeightsTest, AnUnknownKindIsRefusedWithThoseThereAre) {
   FixtureEncoder encoder = EncoderNamed("als");
   encoder.entry.kind = "crystal-ball";
-  ExpectEncoderRefused(encoder, {"crystal-ball", "als, graphsage, hetero, linear"});
+  ExpectEncoderRefused(encoder, {"crystal-ball", "als, gat, graphsage, hetero, linear"});
 }
 
 TEST(EncoderWeightsTest, NewestReadsTheSnapshotsOwnVectors) {
@@ -210,6 +219,32 @@ TEST(EncoderWeightsTest, TheLastLayerIsAsWideAsTheVector) {
   encoder.entry.options["variant"] = "authors";
   encoder.entry.options["layers"] = "1";
   ExpectEncoderRefused(encoder, {"layers.0.item.self.weight", "8 numbers", "embedding_dim is 2"});
+  encoder = EncoderNamed("attention");
+  encoder.entry.options["layers"] = "1";
+  ExpectEncoderRefused(encoder, {"convs.0.att_src", "3 numbers", "embedding_dim is 2"});
+}
+
+TEST(EncoderWeightsTest, GatsHeadsAreOfTheShapeThatGeometricGivesThem) {
+  for (const std::vector<size_t>& shape : {std::vector<size_t>{2, 3}, {2, 1, 3}, {1, 6, 1, 1}}) {
+    FixtureEncoder encoder = EncoderNamed("attention");
+    encoder.tensors["convs.0.att_src"].shape = shape;
+    ExpectEncoderRefused(encoder, {"convs.0.att_src", "(1, heads, width)"});
+  }
+  FixtureEncoder encoder = EncoderNamed("attention");
+  encoder.tensors["convs.0.att_src"] = {{1, 65, 1}, std::vector<float>(65)};
+  ExpectEncoderRefused(encoder, {"convs.0.att_src", "at most 64 heads"});
+}
+
+TEST(EncoderWeightsTest, GatsWeightMayHaveItsOlderName) {
+  FixtureEncoder encoder = EncoderNamed("attention");
+  for (const std::string layer : {"convs.0.", "convs.1."}) {
+    encoder.tensors[layer + "lin_src.weight"] = encoder.tensors[layer + "lin.weight"];
+    encoder.tensors.erase(layer + "lin.weight");
+  }
+  EXPECT_TRUE(LoadEncoder(encoder).ok()) << LoadEncoder(encoder);
+  // Not beside the other.
+  encoder.tensors["convs.0.lin.weight"] = encoder.tensors["convs.0.lin_src.weight"];
+  ExpectEncoderRefused(encoder, {"convs.0.lin_src.weight"});
 }
 
 // The F64 of an exporter is not rounded on the way.
