@@ -7,8 +7,9 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <stdexcept>
+#include <span>
 
+#include "models/math/kernels.h"
 #include "models/snapshot/encoder_registry.h"
 #include "tests/property/random_checkpoint.h"
 #include "tests/support/layered_oracle.h"
@@ -26,7 +27,8 @@ class LayeredEncoderProperty : public testing::TestWithParam<int> {
   // one side), weights of 0 or 2^31.
   LayeredGraph RandomGraph(size_t layers, size_t item_features, size_t user_features) {
     LayeredGraph graph;
-    const size_t nodes = Between(3, 70);
+    // Some have more than one product makes rows of.
+    const size_t nodes = GetParam() % 6 == 0 ? Between(kRowsAtOnce + 1, 300) : Between(3, 70);
     std::normal_distribution<float> normal(0, 0.5f);
     for (size_t v = 0; v < nodes; ++v) {
       const bool is_user = user_features > 0 && v % 2 == 1;
@@ -103,8 +105,10 @@ class LayeredEncoderProperty : public testing::TestWithParam<int> {
             << kind << ", target " << some[t] << " among " << some.size();
       }
     };
-    for (const uint32_t t : targets) expect_same({t});
     std::shuffle(targets.begin(), targets.end(), random_);
+    for (const uint32_t t : std::span(targets).first(std::min<size_t>(targets.size(), 40))) {
+      expect_same({t});
+    }
     expect_same(targets);
     targets.resize(targets.size() / 2 + 1);
     expect_same(targets);
