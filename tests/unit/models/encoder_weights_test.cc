@@ -294,6 +294,31 @@ TEST(EncoderWeightsTest, ANewItemsVectorHasTheTrainedOnesMedianLength) {
   EXPECT_FLOAT_EQ(out[3], 2.0f);
 }
 
+// Whatever overflows on the way: infinities, and their differences, which are no numbers.
+TEST(EncoderWeightsTest, HugeWeightsGiveVectorsOfFiniteNumbersOrNone) {
+  for (const FixtureEncoder& good : FixtureEncoders()) {
+    for (const auto& [tensor, of_good] : good.tensors) {
+      SCOPED_TRACE(good.entry.name + " " + tensor);
+      FixtureEncoder huge = good;
+      for (float& value : huge.tensors[tensor].values) value = value < 0 ? -3e38f : 3e38f;
+      const auto encoder = MakeEncoder(huge.entry, huge.File(), FixtureVectors());
+      if (!encoder.ok()) continue;  // a Gram matrix of such numbers is none
+      EncoderExampleTensors examples;
+      AddEncoderExamples(good, examples);
+      const auto read =
+          *ReadEncoderExamples(examples.File(), good.entry.name + ".", **encoder, FixtureVectors());
+      std::vector<float> out(read.targets * 2, std::nanf(""));
+      bool known[3] = {};
+      const auto scratch = (*encoder)->NewScratch();
+      (*encoder)->Encode(read.Input(), *scratch, out, known);
+      for (size_t i = 0; i < out.size(); ++i) {
+        EXPECT_TRUE(std::isfinite(out[i])) << i;
+        if (!known[i / 2]) EXPECT_EQ(out[i], 0) << i;
+      }
+    }
+  }
+}
+
 // Numbers beyond what retrieval searches are not handed out.
 TEST(EncoderWeightsTest, AVectorThatNoSearchCanUseIsNone) {
   FixtureEncoder encoder = EncoderNamed("linear");
