@@ -260,9 +260,14 @@ def read_titles(path):
 
 def split_by_time(log, heldout_days, validation_days):
     """The last `heldout_days` of the log are held out; the `validation_days` before are for choices."""
-    end_s = int(log.time_s[-1])
+    begin_s, end_s = int(log.time_s[0]), int(log.time_s[-1])
     cut_s = int(end_s - heldout_days * DAY_S)
-    return Split(validation_s=int(cut_s - validation_days * DAY_S), cut_s=cut_s, end_s=end_s)
+    validation_s = int(cut_s - validation_days * DAY_S)
+    if validation_s <= begin_s:
+        raise ValueError(
+            f"nothing to train on is before the validation period: the log spans {(end_s - begin_s) / DAY_S:.1f} days; "
+            f"data.heldout_days ({heldout_days}) and data.validation_days ({validation_days}) must be less together")
+    return Split(validation_s=validation_s, cut_s=cut_s, end_s=end_s)
 
 
 def index_interactions(log, cut_s):

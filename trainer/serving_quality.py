@@ -256,7 +256,11 @@ def _ask(address, interactions, truth, rankers, counts=None):
                     request = messages.RecommendRequest(
                         user_id=interactions.user_ids[user], page_size=_PAGE_MAX if whole else _K,
                         ranker=ranker if ranked else "", skip_ranking=not ranked)
-                    items = [index[id_] for id_ in _list(recommend, request, whole)]
+                    ids = _list(recommend, request, whole)
+                    if unknown := [id_ for id_ in ids if id_ not in index]:
+                        raise ValueError(f"the server recommends {unknown[0]}, which the log before the cut does not "
+                                         "have: it must hold the snapshot alone, imported into an empty directory")
+                    items = [index[id_] for id_ in ids]
                     if whole:
                         items = sorted(items, key=lambda item: -counts[item])[:_K]
                     lists[ranker][user] = items

@@ -46,6 +46,10 @@ class LogTest(unittest.TestCase):
         split = data.split_by_time(_log((0, "a", "x"), (50 * _DAY, "a", "y")), 28, 14)
         self.assertEqual((split.validation_s, split.cut_s), (8 * _DAY, 22 * _DAY))
 
+    def test_a_log_that_is_held_out_as_a_whole_is_refused(self):
+        with self.assertRaisesRegex(ValueError, r"spans 40\.0 days; data\.heldout_days \(28\) and data\.validation_days"):
+            data.split_by_time(_log((0, "a", "x"), (40 * _DAY, "a", "y")), 28, 14)
+
     def test_only_what_was_seen_before_the_cut_is_indexed(self):
         log = _log((0, "a", "x"), (5, "b", "y"), (6, "a", "y"), (6, "a", "z"))
         interactions = data.index_interactions(log, cut_s=6)
