@@ -116,6 +116,37 @@ createClient("http://127.example.com:7102", {{ token: "x" }});
         self.assertIn("TypeError: the token would be sent to 127.example.com:7102 in the clear", node(
             self.project / "program.js").stderr)
 
+    def test_a_url_that_is_none_of_http_is_refused(self):
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+for (const url of ["localhost:7102", "ftp://x", "7102", ""]) {{
+  try {{
+    createClient(url);
+  }} catch (error) {{
+    console.log(`${{error.name}} ${{error.message}}`);
+  }}
+}}
+createClient("https://shop.example/api");
+'''
+        (self.project / "program.js").write_text(program)
+        self.assertEqual(node(self.project / "program.js").stdout.splitlines(), [
+            f'TypeError the server\'s address is "{url}": it must be a URL with http: or https:, such as '
+            "http://localhost:7102 (server.connect_address)" for url in ("localhost:7102", "ftp://x", "7102", "")])
+
+    def test_an_address_without_a_server_is_named(self):
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+const client = createClient("http://127.0.0.1:1", {{ attempts: 1, timeoutMs: 60_000 }});
+for (const call of [client.getServerStatus({{}}), client.lastSequence("p")]) {{
+  console.log(await call.catch((error) => `${{error.code}} ${{error.message}}`));
+}}
+'''
+        (self.project / "program.js").write_text(program)
+        said = node(self.project / "program.js").stdout.splitlines()
+        self.assertEqual(len(said), 2, said)
+        for line in said:
+            self.assertRegex(line, r"^UNAVAILABLE no answer from http://127\.0\.0\.1:1 \(fetch failed: .+\): "
+                                   r"is this server\.connect_address\? \[UNAVAILABLE\]$")
 
     def test_a_call_that_waits_for_its_next_try_ends_by_its_signal(self):
         # The server asks to come back in an hour.
@@ -143,6 +174,54 @@ process.exit(0);
 
 
 class TimesTest(unittest.TestCase):
+    def test_a_date_in_a_request_is_its_time(self):
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+import {{ RecommendRequestSchema }} from "{PACKAGE}/dist/v1.js";
+import {{ fromBinary }} from "{PACKAGE}/node_modules/@bufbuild/protobuf/dist/esm/index.js";
+let sent;
+const kept = async (input, init) => {{
+  sent = fromBinary(RecommendRequestSchema, init.body);
+  return new Response(new Uint8Array(), {{ headers: {{ "Content-Type": "application/proto" }} }});
+}};
+const client = createClient("http://localhost:7102", {{ fetch: kept }});
+const eventTime = new Date("2011-11-22T22:13:20.5Z");
+const sentTimes = async (call, ...times) => {{
+  await call({{ userId: "u", hypotheticalEvents: times.map((eventTime) => ({{ itemId: "i", eventTime }})) }});
+  return sent.hypotheticalEvents.map((event) => `${{event.eventTime?.seconds}}.${{event.eventTime?.nanos}}`).join();
+}};
+console.log(await sentTimes(client.recommend, eventTime, {{ seconds: 7n }}, undefined));
+console.log(await sentTimes((request) => client.pages(request).next(), eventTime));
+for (const wrong of ["2011-11-22", 1322000000, new Date("x"), {{}}]) {{
+  console.log(await sentTimes(client.recommend, wrong).catch((error) => `${{error.name}} ${{error.message}}`));
+}}
+'''
+        done = subprocess.run(["node", "--input-type=module"], input=program, capture_output=True, text=True, check=False)
+        self.assertEqual(done.stderr, "")
+        mend = 'it must be a Date, such as new Date("2011-11-22T22:13:20Z"), or a Timestamp'
+        self.assertEqual(done.stdout.splitlines(), [
+            "1322000000.500000000,7.0,undefined.undefined", "1322000000.500000000",
+            *(f"TypeError hypotheticalEvents[0].eventTime is {wrong}: {mend}"
+              for wrong in ('"2011-11-22"', "1322000000", "Invalid Date", "[object Object]"))])
+
+    def test_a_date_is_the_time_of_an_interaction_in_the_log(self):
+        server = CaseServer(SERVER, SNAPSHOT, guarded=False)
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+const client = createClient("{server.url}", {{ timeoutMs: 60_000 }});
+await client.recordInteraction({{ interaction: {{ userId: "dated", itemId: "22423", eventType: "view",
+  eventTime: new Date("2011-12-09T12:00:00.25Z") }} }});
+'''
+        try:
+            done = subprocess.run(["node", "--input-type=module"], input=program, capture_output=True, text=True, check=False)
+            with Client(server.address) as client:
+                read = next(client.read_log(v1.ReadLogRequest(), timeout=60))
+        finally:
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual(done.stderr, "")
+        found = read.entries[0].interaction
+        self.assertEqual((found.user_id, found.event_time.ToJsonString()), ("dated", "2011-12-09T12:00:00.250Z"))
+
     def test_times_as_text_are_the_command_lines(self):
         program = f'''
 import {{ ToInteractions }} from "{PACKAGE}/dist/rows.js";

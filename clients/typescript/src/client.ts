@@ -13,6 +13,8 @@ import type { AnsweredLines, IngestOptions, IngestResult } from "./ingest.js";
 import { Ingest, lastSequence } from "./ingest.js";
 import { Throttle, sleep } from "./retry.js";
 import type { Row } from "./rows.js";
+import type { Init } from "./times.js";
+import { withTimes } from "./times.js";
 
 export interface ClientOptions {
   /** What the server asks clients for. Without TLS it is sent to this machine alone. */
@@ -32,18 +34,18 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The calls of a service that have one request and one answer. */
+/** The calls of a service that have one request and one answer. A time in a request is a Date or a Timestamp. */
 export type Calls<S extends DescService> = {
   [Name in keyof S["method"] as S["method"][Name] extends DescMethodUnary ? Name : never]:
     S["method"][Name] extends DescMethodUnary<infer Request, infer Response>
-      ? (request: MessageInitShape<Request>, options?: CallOptions) => Promise<MessageShape<Response>> : never;
+      ? (request: Init<Request>, options?: CallOptions) => Promise<MessageShape<Response>> : never;
 };
 
 type All = Calls<typeof RecommendationService> & Calls<typeof InteractionService> & Calls<typeof AdminService>;
 
 export interface Client extends All {
   /** All pages of one list, from the first on: no repeats, no gaps. */
-  pages(request: MessageInitShape<typeof RecommendRequestSchema>, options?: CallOptions): AsyncGenerator<RecommendResponse>;
+  pages(request: Init<typeof RecommendRequestSchema>, options?: CallOptions): AsyncGenerator<RecommendResponse>;
 
   /** Gets every row into the log, once, and returns when all of them are on disk. Broken connections, full
    * queues and restarts of the server are overcome; rows that the server refuses for good are in the
@@ -62,9 +64,21 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+function baseOf(url: string): URL {
+  let base: URL | undefined;
+  try {
+    base = new URL(url);
+  } catch {
+    // It is told below.
+  }
+  if (base?.protocol === "http:" || base?.protocol === "https:") return base;
+  throw new TypeError(`the server's address is "${url}": it must be a URL with http: or https:, such as ` +
+    "http://localhost:7102 (server.connect_address)");
+}
+
 /** `url`: "http://127.0.0.1:7102". */
 export function createClient(url: string, options: ClientOptions = {}): Client {
-  const base = new URL(url);
+  const base = baseOf(url);
   if (options.token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
     throw new TypeError(`the token would be sent to ${base.host} in the clear: use https`);
   }
@@ -74,7 +88,7 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
   };
   for (const method of SERVICES.flatMap((service): readonly DescService["methods"][number][] => service.methods)) {
     if (method.methodKind !== "unary") continue;
-    client[method.localName] = (request: MessageInitShape<DescMessage>, call?: CallOptions) =>
+    client[method.localName] = (request: Init<DescMessage>, call?: CallOptions) =>
       caller.unary(method as DescMethodUnary, request, call);
   }
   return client as unknown as Client;
@@ -120,9 +134,9 @@ class Caller {
   }
 
   async unary<Request extends DescMessage, Response extends DescMessage>(
-      method: DescMethodUnary<Request, Response>, request: MessageInitShape<Request>, call: CallOptions = {}):
+      method: DescMethodUnary<Request, Response>, request: Init<Request>, call: CallOptions = {}):
       Promise<MessageShape<Response>> {
-    const message = clone(method.input, create(method.input, request));
+    const message = clone(method.input, create(method.input, withTimes(method.input, request)));
     prepare(message, this.#namespace);
     const end = Date.now() + (call.timeoutMs ?? this.#timeoutMs);
     for (let attempt = 1; ; ++attempt) {
@@ -134,7 +148,7 @@ class Caller {
         this.#throttle.succeeded();
         return answer.message;
       } catch (cause) {
-        error = ofConnect(cause);
+        error = ofConnect(cause, this.url);
       }
       const pause = call.signal?.aborted ? undefined : this.#throttle.pause(error, attempt, end - Date.now());
       if (pause === undefined) throw error;
@@ -142,7 +156,7 @@ class Caller {
     }
   }
 
-  async *pages(request: MessageInitShape<typeof RecommendRequestSchema>, call?: CallOptions):
+  async *pages(request: Init<typeof RecommendRequestSchema>, call?: CallOptions):
       AsyncGenerator<RecommendResponse> {
     for (let pageToken = request.pageToken ?? ""; ;) {
       const answer = await this.unary(RecommendationService.method.recommend, { ...request, pageToken }, call);
@@ -172,7 +186,7 @@ class Caller {
       });
       return { status: answer.status, text: await answer.text() };
     } catch (cause) {
-      throw ofConnect(cause);
+      throw ofConnect(cause, this.url);
     } finally {
       clearTimeout(timer);
     }

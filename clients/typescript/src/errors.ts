@@ -78,12 +78,23 @@ export function ofStatus(status: Status): GroundswellError {
     find("RetryInfo")?.retryDelay);
 }
 
-/** The error that one of Connect's, or any other, stands for. */
-export function ofConnect(cause: unknown): GroundswellError {
+/** What lies below an error of fetch, which says no more than "fetch failed" itself. */
+function causesOf(error: Error): string {
+  const cause: any = error.cause;
+  if (!(cause instanceof Error)) return error.message;
+  return `${error.message}: ${cause.message || (cause as { code?: string }).code || cause.name}`;
+}
+
+/** The error that one of Connect's, or any other, stands for. `url`: whom the call was for. */
+export function ofConnect(cause: unknown, url?: string): GroundswellError {
   if (cause instanceof GroundswellError) return cause;
   const error = ConnectError.from(cause);
-  // Of fetch: there was no answer.
-  const code = cause instanceof TypeError || error.cause instanceof TypeError ? 14 : error.code;
+  const ofFetch = [cause, error.cause].find((one) => one instanceof TypeError);
+  if (ofFetch !== undefined && url !== undefined) {
+    return made(CODES.indexOf("UNAVAILABLE"), `no answer from ${url} (${causesOf(ofFetch)}): is this ` +
+      "server.connect_address?", undefined, [], undefined);
+  }
+  const code = ofFetch === undefined ? error.code : CODES.indexOf("UNAVAILABLE");
   const violations = error.findDetails(BadRequestSchema)[0]?.fieldViolations ?? [];
   return made(code, error.rawMessage, error.findDetails(ErrorInfoSchema)[0], violations,
     error.findDetails(RetryInfoSchema)[0]?.retryDelay);
