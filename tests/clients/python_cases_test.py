@@ -190,6 +190,15 @@ class PackageTest(unittest.TestCase):
         self.assertGreaterEqual(len(printed.splitlines()), 4, printed)
         self.assertIn("ITEM_UNKNOWN", printed)
 
+    def test_a_build_without_protoc_says_what_brings_it(self):
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            for tool in ("dirname", "mkdir"):
+                (pathlib.Path(directory) / tool).symlink_to(f"/usr/bin/{tool}")
+            done = subprocess.run(["/bin/bash", ROOT / "scripts/build-clients", f"{directory}/out"], capture_output=True,
+                                  text=True, check=False, env={"PATH": directory})
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"^build-clients: protoc, .* is not here: scripts/install-packages --test\n$")
+
     def test_the_version_is_the_projects(self):
         project = re.search(r"project\(groundswell VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
         self.assertEqual(groundswell.__version__, project)

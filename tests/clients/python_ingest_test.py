@@ -250,7 +250,27 @@ class IngestTest(unittest.TestCase):
             client.recommend(v1.RecommendRequest(user_id="x"))
 
 
+    def test_the_address_for_http_is_told_apart(self):
+        with Client(f"127.0.0.1:{self.server.ports['connect']}", token=token_of("operator"), timeout=30) as client:
+            with self.assertRaisesRegex(groundswell.Unavailable, r"http1.x server: is this server\.grpc_address\?"):
+                client.recommend(v1.RecommendRequest(user_id="x"))
+
+
 class ConnectionTest(unittest.TestCase):
+    def test_a_source_that_is_none_of_rows_is_refused(self):
+        async def run(source):
+            async with AsyncClient("127.0.0.1:1") as client:
+                await client.ingest(source)
+
+        one = ", which is one row: put it in a list"
+        for source, what in (({"user": "x"}, "dict" + one), (v1.Interaction(), "Interaction" + one), ("abc", "str"),
+                             (b"abc", "bytes"), (7, "int"), (None, "NoneType")):
+            message = f"the source is a {what}; it must be a table"
+            with Client("127.0.0.1:1") as client, self.assertRaisesRegex(TypeError, message):
+                client.ingest(source)
+            with self.assertRaisesRegex(TypeError, message):
+                asyncio.run(run(source))
+
     def test_a_token_is_not_sent_in_the_clear(self):
         with self.assertRaisesRegex(ValueError, "in the clear"):
             Client("shop.example:7100", token="secret")

@@ -134,6 +134,8 @@ class TablesTest(unittest.TestCase):
         for user in (1.0, numpy.float64(1), True):
             with self.assertRaisesRegex(BadRow, "the user is .*: it must be a string or an integer"):
                 interactions([{"user": user, "item": "i", "time": 1}], event_type="view")
+        with self.assertRaisesRegex(BadRow, r'read_csv\(dtype=str\) keeps them, and so does astype\("Int64"\)'):
+            interactions(pandas.DataFrame({"user": [1, None], "item": "i", "time": 1}), event_type="view")
         self.assertEqual(interactions([{"user": numpy.int64(7), "item": "i", "time": 1}], event_type="view")[0].user_id,
                          "7")
 

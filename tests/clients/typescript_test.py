@@ -133,6 +133,20 @@ createClient("https://shop.example/api");
             f'TypeError the server\'s address is "{url}": it must be a URL with http: or https:, such as '
             "http://localhost:7102 (server.connect_address)" for url in ("localhost:7102", "ftp://x", "7102", "")])
 
+    def test_what_is_no_source_of_rows_is_refused(self):
+        program = f'''
+import {{ createClient }} from "{PACKAGE}/dist/index.js";
+const client = createClient("http://127.0.0.1:1");
+for (const rows of [{{ user: "x" }}, "abc", 7, null, undefined]) {{
+  console.log(await client.ingest(rows).catch((error) => `${{error.name}} ${{error.message}}`));
+}}
+'''
+        (self.project / "program.js").write_text(program)
+        self.assertEqual(node(self.project / "program.js").stdout.splitlines(), [
+            f"TypeError the rows are {shown}: they must be something to iterate over, also asynchronously, that gives "
+            "objects or Interactions, such as an array of objects"
+            for shown in ("one object", '"abc"', "7", "null", "undefined")])
+
     def test_an_address_without_a_server_is_named(self):
         program = f'''
 import {{ createClient }} from "{PACKAGE}/dist/index.js";

@@ -101,7 +101,9 @@ def _id(value: Any, field: str, row: int) -> str:
         return str(value)
     if hasattr(value, "item") and isinstance(value.item(), int):  # a scalar of numpy
         return str(value.item())
-    raise BadRow(row, f"the {field} is {value!r}: it must be a string or an integer")
+    hint = ("; pandas reads integers so in a column with gaps: read_csv(dtype=str) keeps them, and so does "
+            'astype("Int64")') if isinstance(value, float) else ""
+    raise BadRow(row, f"the {field} is {value!r}: it must be a string or an integer{hint}")
 
 
 def _days(day: date) -> int:
@@ -203,11 +205,21 @@ def _chunks(source: Any) -> Iterator[Mapping[str, Sequence[Any]]] | None:
 
 
 def records(source: Iterable[Any]) -> Iterator[Any]:
-    """The rows of a table, as mappings, or what `source` gives."""
+    """The rows of a table, as mappings, or what `source` gives. TypeError where it is no source of rows."""
     chunks = _chunks(source)
-    if chunks is None:
-        yield from source
-        return
+    if chunks is not None:
+        return _rows_of(chunks)
+    try:
+        if not isinstance(source, (str, bytes, Mapping)):
+            return iter(source)
+    except TypeError:
+        pass
+    hint = ", which is one row: put it in a list" if isinstance(source, (Mapping, v1.Interaction)) else ""
+    raise TypeError(f"the source is a {type(source).__name__}{hint}; it must be a table of pandas, polars or Arrow, or "
+                    "give mappings or Interactions, such as a list of dicts")
+
+
+def _rows_of(chunks: Iterator[Mapping[str, Sequence[Any]]]) -> Iterator[Any]:
     for chunk in chunks:
         names = list(chunk)
         for values in zip(*chunk.values()):

@@ -97,7 +97,11 @@ class Client(Calls):
             page.page_token = answer.next_page_token
 
     def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
-        """The number of the last interaction of this producer that is dealt with; 0: none is."""
+        """The number of the last interaction of this producer that is dealt with; 0: none is.
+
+        `ingest` without `first_sequence` counts as the producer `PRODUCER_ID/HASH`, where HASH is that of the
+        source's first row: ask for it under that name.
+        """
         stream = _IngestStream(self._channel, self._connection, self._connection.timeout if timeout is None else timeout)
         try:
             stream.send(v1.IngestRequest(namespace=self._connection.namespace, producer_id=producer_id))

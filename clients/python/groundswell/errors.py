@@ -321,4 +321,6 @@ def of_rpc(error: grpc.RpcError) -> GroundswellError:
             status.ParseFromString(value)
     status.code = call.code().value[0]
     status.message = status.message or call.details() or ""
+    if call.code() == grpc.StatusCode.UNAVAILABLE and "http1.x server" in status.message:
+        status.message += ": is this server.grpc_address?"
     return of_status(status)

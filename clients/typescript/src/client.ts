@@ -53,7 +53,9 @@ export interface Client extends All {
    * it is on disk. */
   ingest(rows: Iterable<Row> | AsyncIterable<Row>, options?: IngestOptions): Promise<IngestResult>;
 
-  /** The number of the last interaction of this producer that is dealt with; 0: none is. */
+  /** The number of the last interaction of this producer that is dealt with; 0: none is. `ingest`
+   * without `firstSequence` counts as the producer `PRODUCER_ID/HASH`, where HASH is that of the source's first
+   * row: ask for it under that name. */
   lastSequence(producerId: string, options?: CallOptions): Promise<number>;
 }
 

@@ -111,6 +111,16 @@ function within(name: string, value: number, least: number, most: number): numbe
   throw new RangeError(`${name} is ${value}; it must be ${least} to ${most}`);
 }
 
+/** A TypeError where `source` is none of rows. */
+function iteratorOf(source: any): Iterator<Row> | AsyncIterator<Row> {
+  const isObject = typeof source === "object" && source !== null;
+  if (isObject && Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
+  if (isObject && Symbol.iterator in source) return source[Symbol.iterator]();
+  const shown = isObject ? "one object" : typeof source === "string" ? JSON.stringify(source) : String(source);
+  throw new TypeError(`the rows are ${shown}: they must be something to iterate over, also asynchronously, that ` +
+    "gives objects or Interactions, such as an array of objects");
+}
+
 export class Ingest {
   readonly result: IngestResult = {
     rows: 0, passedOver: 0, accepted: 0, duplicates: 0, refused: 0, reasons: {}, refusals: [], lastOffset: 0n,
@@ -143,7 +153,7 @@ export class Ingest {
   }
 
   async run(source: Iterable<Row> | AsyncIterable<Row>): Promise<IngestResult> {
-    const rows = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    const rows = iteratorOf(source);
     try {
       while (!this.#exhausted || this.#window.length > 0) {
         while (!this.#exhausted && this.#window.length < this.#inflightMax) await this.#readBatch(rows);
