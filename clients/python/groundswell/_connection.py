@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import grpc
 
 from groundswell import v1
 from groundswell._method import Method, Request, Response
-from groundswell.errors import Code, GroundswellError
+from groundswell.errors import Code, DeadlineExceeded, GroundswellError
 
 ANSWER_BYTES_MAX = 64 << 20
 _FIRST_PAUSE_S = 0.01
@@ -20,6 +21,14 @@ _LONGEST_PAUSE_S = 0.2
 # Retries never feed an overload (as gRFC A6 has it): a failure costs a token, a success brings a tenth
 # of one, and nothing is tried again with half of them gone.
 _TOKENS_MAX = 10.0
+
+
+def time_until(end: float) -> float:
+    """Of time.monotonic(), for one try. gRPC may answer a call whose deadline has passed."""
+    remaining = end - time.monotonic()
+    if remaining <= 0:
+        raise DeadlineExceeded(Code.DEADLINE_EXCEEDED, "the time of the call has passed")
+    return remaining
 
 
 @dataclass(frozen=True)

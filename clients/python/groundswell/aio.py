@@ -14,7 +14,7 @@ import grpc.aio
 
 from groundswell import v1
 from groundswell._calls import AsyncCalls
-from groundswell._connection import Connection, Throttle, Tls
+from groundswell._connection import Connection, Throttle, Tls, time_until
 from groundswell._ingest import IngestOptions, IngestResult, IngestState, NoRoom
 from groundswell._method import Method, Request, Response
 from groundswell._rows import Columns, records
@@ -55,8 +55,7 @@ class AsyncClient(AsyncCalls):
         attempt = 1
         while True:
             try:
-                answer: Response = await call(prepared, timeout=max(end - time.monotonic(), 0),
-                                              metadata=self._connection.metadata())
+                answer: Response = await call(prepared, timeout=time_until(end), metadata=self._connection.metadata())
                 self._throttle.succeeded()
                 return answer
             except grpc.RpcError as rpc_error:
