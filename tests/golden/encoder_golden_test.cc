@@ -6,11 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <memory>
-#include <set>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -63,21 +60,8 @@ void ExpectTable(const OracleTable& table, const SafetensorsFile& cases, const s
 
 class EncoderGoldenTest : public testing::Test {
  protected:
-  // "" or "PART." of each set of a kind.
-  static std::set<std::string> Parts(const std::string& kind) {
-    constexpr std::string_view kCases = "cases.safetensors";
-    std::set<std::string> parts;
-    const std::string directory = golden_directory + "/" + kind;
-    for (const auto& file : std::filesystem::directory_iterator(directory)) {
-      const std::string name = file.path().filename();
-      if (name.ends_with(kCases)) parts.insert(name.substr(0, name.size() - kCases.size()));
-    }
-    if (parts.empty()) throw std::runtime_error("no cases.safetensors in " + directory);
-    return parts;
-  }
-
   void Open(const std::string& kind, const std::string& part) {
-    const std::string directory = golden_directory + "/" + kind;
+    const std::string directory = GoldenFolder(kind);
     cases_ = std::make_unique<SafetensorsFile>(OpenGolden(directory, part + "cases.safetensors"));
     weights_ =
         std::make_unique<SafetensorsFile>(OpenGolden(directory, part + "weights.safetensors"));
@@ -147,7 +131,7 @@ class EncoderGoldenTest : public testing::Test {
 
   // Encoders over blocks: the vectors, as an import proves them, and what every layer makes.
   void ExpectLayersAgree(const std::string& kind) {
-    for (const std::string& part : Parts(kind)) {
+    for (const std::string& part : GoldenParts(kind)) {
       SCOPED_TRACE(part);
       Open(kind, part);
       SetTrained({}, OracleTable(1, OracleVector(cases_->tensors().at("vector").shape[1])));
@@ -193,7 +177,7 @@ std::vector<double> NumbersOf(const std::string& text) {
 }
 
 TEST_F(EncoderGoldenTest, LinearAgrees) {
-  for (const std::string& part : Parts("linear")) {
+  for (const std::string& part : GoldenParts("linear")) {
     SCOPED_TRACE(part);
     Open("linear", part);
     const OracleLayer base{.user = Weight("user_base"), .item = Weight("item_base")};
@@ -222,7 +206,7 @@ TEST_F(EncoderGoldenTest, LinearAgrees) {
 }
 
 TEST_F(EncoderGoldenTest, NgcfAgrees) {
-  for (const std::string& part : Parts("ngcf")) {
+  for (const std::string& part : GoldenParts("ngcf")) {
     SCOPED_TRACE(part);
     Open("ngcf", part);
     NgcfOracle oracle{
@@ -268,7 +252,7 @@ TEST_F(EncoderGoldenTest, NgcfAgrees) {
 }
 
 TEST_F(EncoderGoldenTest, AlsAgrees) {
-  for (const std::string& part : Parts("als")) {
+  for (const std::string& part : GoldenParts("als")) {
     SCOPED_TRACE(part);
     Open("als", part);
     const AlsOracle oracle{.vectors = Weight("item")};
@@ -285,7 +269,7 @@ TEST_F(EncoderGoldenTest, AlsAgrees) {
 }
 
 TEST_F(EncoderGoldenTest, TwhinAgrees) {
-  for (const std::string& part : Parts("twhin")) {
+  for (const std::string& part : GoldenParts("twhin")) {
     SCOPED_TRACE(part);
     Open("twhin", part);
     SetTrained(Weight("user"), Weight("item"));
@@ -327,7 +311,7 @@ TEST_F(EncoderGoldenTest, TwhinAgrees) {
 }
 
 TEST_F(EncoderGoldenTest, HeteroAgrees) {
-  for (const std::string& part : Parts("hetero")) {
+  for (const std::string& part : GoldenParts("hetero")) {
     SCOPED_TRACE(part);
     Open("hetero", part);
     SetTrained({}, OracleTable(1, OracleVector(weights_->tensors().at("output.2.bias").shape[0])));
@@ -366,7 +350,7 @@ TEST_F(EncoderGoldenTest, GatAgrees) { ExpectLayersAgree("gat"); }
 TEST_F(EncoderGoldenTest, PinsageAgrees) { ExpectLayersAgree("pinsage"); }
 
 TEST_F(EncoderGoldenTest, PinnerformerAgrees) {
-  for (const std::string& part : Parts("pinnerformer")) {
+  for (const std::string& part : GoldenParts("pinnerformer")) {
     SCOPED_TRACE(part);
     Open("pinnerformer", part);
     const size_t dim = weights_->tensors().at("output.2.bias").shape[0];

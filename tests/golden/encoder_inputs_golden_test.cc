@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -17,19 +15,6 @@
 
 namespace groundswell {
 namespace {
-
-// Files of a folder that end so, by what stands before.
-std::vector<std::string> PartsOfInputs(const std::string& kind) {
-  constexpr std::string_view kCases = "cases.safetensors";
-  std::vector<std::string> parts;
-  const std::string directory = golden_directory + "/" + kind;
-  for (const auto& file : std::filesystem::directory_iterator(directory)) {
-    const std::string name = file.path().filename();
-    if (name.ends_with(kCases)) parts.push_back(name.substr(0, name.size() - kCases.size()));
-  }
-  if (parts.empty()) throw std::runtime_error("no cases.safetensors in " + directory);
-  return parts;
-}
 
 // Texts whose bytes are integers, one behind the other.
 std::vector<std::string> GoldenTexts(const SafetensorsFile& cases, const std::string& name) {
@@ -46,9 +31,9 @@ std::vector<std::string> GoldenTexts(const SafetensorsFile& cases, const std::st
 }
 
 TEST(FeaturesGoldenTest, TextAgrees) {
-  for (const std::string& part : PartsOfInputs("features")) {
+  for (const std::string& part : GoldenParts("features")) {
     SCOPED_TRACE(part);
-    const std::string directory = golden_directory + "/features";
+    const std::string directory = GoldenFolder("features");
     const SafetensorsFile cases = OpenGolden(directory, part + "cases.safetensors");
     const SafetensorsFile weights = OpenGolden(directory, part + "weights.safetensors");
     const std::vector<double> exact = GoldenDoubles(weights, "text_embed.weight");
@@ -83,10 +68,9 @@ TEST(FeaturesGoldenTest, TextAgrees) {
 }
 
 TEST(PushGoldenTest, PushIsWithinItsBoundsOfPageRank) {
-  for (const std::string& part : PartsOfInputs("push")) {
+  for (const std::string& part : GoldenParts("push")) {
     SCOPED_TRACE(part);
-    const SafetensorsFile cases =
-        OpenGolden(golden_directory + "/push", part + "cases.safetensors");
+    const SafetensorsFile cases = OpenGolden(GoldenFolder("push"), part + "cases.safetensors");
     const double alpha = std::stod(cases.metadata().at("alpha"));
     const double epsilon = std::stod(cases.metadata().at("epsilon"));
     const size_t users = std::stoul(cases.metadata().at("users"));

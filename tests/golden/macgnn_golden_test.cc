@@ -23,9 +23,7 @@ namespace {
 
 constexpr double kMacgnnBf16Bound = 0.025;  // of logits, absolute and relative
 
-SafetensorsFile Open(const std::string& name) {
-  return OpenGolden(golden_directory + "/macgnn", name);
-}
+SafetensorsFile Open(const std::string& name) { return OpenGolden(GoldenFolder("macgnn"), name); }
 
 // The weights with one attention's Dice statistics, which the cases hold, in the place of their
 // own.

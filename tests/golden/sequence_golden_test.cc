@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -254,23 +252,15 @@ class GoldenSet {
 
 class SequenceGoldenTest : public testing::TestWithParam<GoldenKind> {
  protected:
-  // The sets of the kind at hand by name.
-  static std::set<std::string> Names() {
-    std::set<std::string> names;
-    for (const auto& file : std::filesystem::directory_iterator(Directory())) {
-      const std::string name = file.path().filename();
-      if (name.ends_with(".cases.safetensors")) names.insert(name);
-    }
-    if (names.empty()) throw std::runtime_error("no NAME.cases.safetensors in " + Directory());
-    return names;
+  static GoldenSet Open(const std::string& part) {
+    return GoldenSet(GoldenFolder(GetParam().name), part + "cases.safetensors");
   }
-  static std::string Directory() { return golden_directory + "/" + GetParam().name; }
 };
 
 TEST_P(SequenceGoldenTest, EveryStageOfEveryRowAgrees) {
-  for (const std::string& name : Names()) {
-    SCOPED_TRACE(name);
-    const GoldenSet set(Directory(), name);
+  for (const std::string& part : GoldenParts(GetParam().name)) {
+    SCOPED_TRACE(part);
+    const GoldenSet set = Open(part);
     const auto ranker = set.Load("f32");
     const auto scratch = ranker->NewScratch(1);
     size_t scored = 0;
@@ -283,15 +273,15 @@ TEST_P(SequenceGoldenTest, EveryStageOfEveryRowAgrees) {
       if (HasFatalFailure()) return;
     }
     ASSERT_GT(scored, 0u);
-    fmt::print("{}/{}: {} rows agree at {} stages, {} have no score\n", GetParam().name, name,
+    fmt::print("{}/{} {} rows agree at {} stages, {} have no score\n", GetParam().name, part,
                scored, set.widths().of_stage.size(), set.rows() - scored);
   }
 }
 
 TEST_P(SequenceGoldenTest, LogitsInBf16AreWithinItsBound) {
-  for (const std::string& name : Names()) {
-    SCOPED_TRACE(name);
-    const GoldenSet set(Directory(), name);
+  for (const std::string& part : GoldenParts(GetParam().name)) {
+    SCOPED_TRACE(part);
+    const GoldenSet set = Open(part);
     const auto ranker = set.Load("bf16");
     const auto scratch = ranker->NewScratch(1);
     double worst = 0;
@@ -302,8 +292,8 @@ TEST_P(SequenceGoldenTest, LogitsInBf16AreWithinItsBound) {
       worst = std::max(worst, std::abs(*logit - expected) / (1 + std::abs(expected)));
     }
     EXPECT_LE(worst, kSequenceBf16Bound);
-    fmt::print("{}/{}, {}: at most {:.4f} (1 + |logit|) from the exact logits\n", GetParam().name,
-               name, ranker->arithmetic(), worst);
+    fmt::print("{}/{} {}: at most {:.4f} (1 + |logit|) from the exact logits\n", GetParam().name,
+               part, ranker->arithmetic(), worst);
   }
 }
 

@@ -88,9 +88,9 @@ class SurgeGoldenTest : public testing::TestWithParam<const char*> {
   }
 
   const SafetensorsFile weights_file_ =
-      OpenGolden(golden_directory + "/surge", std::string(GetParam()) + ".weights.safetensors");
+      OpenGolden(GoldenFolder("surge"), std::string(GetParam()) + ".weights.safetensors");
   const SafetensorsFile cases_ =
-      OpenGolden(golden_directory + "/surge", std::string(GetParam()) + ".cases.safetensors");
+      OpenGolden(GoldenFolder("surge"), std::string(GetParam()) + ".cases.safetensors");
   SurgeWeights weights_{.file = weights_file_};
   const size_t rows_ = cases_.tensors().at("in.candidate").element_count();
   std::vector<std::vector<uint32_t>> histories_;
