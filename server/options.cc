@@ -77,7 +77,9 @@ LoadOptions LoadOptionsOf(const Config& config) {
                     .changes_max = static_cast<size_t>(config.retrieval.changes_max)},
           .new_items_max = static_cast<size_t>(config.graph.new_items_max),
           .neighbors_max = static_cast<size_t>(config.graph.neighbors_max),
-          .quality_window = static_cast<size_t>(config.blend.quality_window)};
+          .quality_window = static_cast<size_t>(config.blend.quality_window),
+          .user_encoder = config.encoder.user,
+          .item_encoder = config.encoder.item};
 }
 
 EventTerms EventTermsOf(const Config& config) {

@@ -506,7 +506,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   parts.MakeRequestPath();
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;
   parts.popularity = std::make_unique<GraphFollower>(
-      parts.serving, std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
+      parts.serving, parts.metrics.pipeline(),
+      std::chrono::milliseconds(config.retrieval.popularity_refresh_ms));
   parts.index_upkeep =
       std::make_unique<IndexUpkeep>(parts.serving, parts.metrics.served(), kIndexUpkeepInterval);
   parts.MakeBackground();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/math/elementwise.h"
+#include "models/math/vector_length.h"
 
 namespace groundswell {
 namespace {
@@ -15,23 +16,6 @@ constexpr float kLeastLength = 1e-4f;
 float Norm(size_t degree, size_t other_degree) {
   return 1 / std::sqrt(static_cast<float>(std::max<size_t>(degree, 1)) *
                        static_cast<float>(std::max<size_t>(other_degree, 1)));
-}
-
-float Length(std::span<const float> vector) {
-  double square = 0;
-  for (const float value : vector) square += double{value} * value;
-  return static_cast<float>(std::sqrt(square));
-}
-
-float MedianLength(std::span<const float> rows, size_t dim) {
-  if (rows.empty()) return 0;
-  std::vector<float> lengths;
-  for (size_t begin = 0; begin < rows.size(); begin += dim) {
-    lengths.push_back(Length(rows.subspan(begin, dim)));
-  }
-  const auto middle = lengths.begin() + static_cast<ptrdiff_t>(lengths.size() / 2);
-  std::nth_element(lengths.begin(), middle, lengths.end());
-  return *middle;
 }
 
 // False, and zeros, when none of them has a vector, or they cancel out.
@@ -49,53 +33,88 @@ bool AddNewest(std::span<const ItemIndex> newest, const EmbeddingIndex::View& it
   return std::ranges::any_of(out, [](float value) { return value != 0; });
 }
 
+bool EncodeOne(const Encoder& encoder, const EncoderInput& input, EncoderScratch& scratch,
+               std::span<float> out) {
+  bool is_known = false;
+  encoder.Encode(input, scratch, out, std::span(&is_known, 1));
+  return is_known;
+}
+
 }  // namespace
 
-LiveVectors::LiveVectors(std::span<const float> trained_users, std::span<const float> trained_items,
-                         size_t dim, const InteractionAdjacency& adjacency)
-    : trained_users_(trained_users),
-      dim_(dim),
-      item_length_(MedianLength(trained_items, dim)),
-      adjacency_(adjacency) {}
+LiveVectors::LiveVectors(const Trained& trained, const InteractionAdjacency& adjacency,
+                         const LiveEncoders& encoders, const MacroGraph* graph)
+    : sources_{.trained_users = trained.users,
+               .dim = trained.dim,
+               .adjacency = adjacency,
+               .graph = graph},
+      item_length_(MedianLength(trained.items, trained.dim)),
+      encoders_(encoders) {}
+
+LiveVectors::Scratch LiveVectors::NewScratch() const {
+  return {.user = encoders_.user != nullptr ? encoders_.user->NewScratch() : nullptr,
+          .item = encoders_.item != nullptr ? encoders_.item->NewScratch() : nullptr,
+          .target = {}};
+}
 
 bool LiveVectors::CopyTrained(UserIndex user, std::span<float> out) const {
-  const size_t row = ToInt(user) * dim_;
-  const bool is_trained = row + dim_ <= trained_users_.size();
+  const size_t row = ToInt(user) * dim();
+  const bool is_trained = row + dim() <= sources_.trained_users.size();
   if (is_trained) {
-    std::copy_n(trained_users_.begin() + static_cast<ptrdiff_t>(row), dim_, out.begin());
+    std::copy_n(sources_.trained_users.begin() + static_cast<ptrdiff_t>(row), dim(), out.begin());
   } else {
     std::fill(out.begin(), out.end(), 0.0f);
   }
   return is_trained;
 }
 
-bool LiveVectors::OfUser(const User& user, const EmbeddingIndex::View& items,
-                         std::span<float> out) const {
+VectorOrigin LiveVectors::OfUser(const User& user, const EmbeddingIndex::View& items,
+                                 Scratch& scratch, std::span<float> out) const {
+  if (encoders_.user != nullptr && !user.by_rule) {
+    const EncoderInput& input =
+        scratch.target.OfUser(sources_, encoders_.user->shape(), user.state, user.joined, items);
+    if (EncodeOne(*encoders_.user, input, *scratch.user, out)) return VectorOrigin::kEncoder;
+  }
+  return UserByRule(user, items, out) ? VectorOrigin::kRule : VectorOrigin::kNone;
+}
+
+VectorOrigin LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
+                                 Scratch& scratch, std::span<float> out) const {
+  if (encoders_.item != nullptr) {
+    const EncoderInput& input = scratch.target.OfItem(sources_, encoders_.item->shape(), item);
+    if (EncodeOne(*encoders_.item, input, *scratch.item, out)) return VectorOrigin::kEncoder;
+  }
+  return ItemByRule(item, items, out) ? VectorOrigin::kRule : VectorOrigin::kNone;
+}
+
+bool LiveVectors::UserByRule(const User& user, const EmbeddingIndex::View& items,
+                             std::span<float> out) const {
   if (user.is_in_visit && AddNewest(user.newest, items, out)) return true;
-  bool is_known = CopyTrained(user.index, out);
+  bool is_known = CopyTrained(user.state.index, out);
+  const size_t item_count = user.state.item_count();
   for (const ItemIndex item : user.newest) {
     const std::span<const float> vector = items.VectorOf(item);
     if (vector.empty()) continue;
-    const size_t users = adjacency_.users_of_items().Degree(ToInt(item)) +
+    const size_t users = sources_.adjacency.users_of_items().Degree(ToInt(item)) +
                          std::binary_search(user.joined.begin(), user.joined.end(), item);
-    AddScaled(vector, Norm(user.item_count, std::min(users, kUsersMax)), out);
+    AddScaled(vector, Norm(item_count, std::min(users, kUsersMax)), out);
     is_known = true;
   }
   return is_known;
 }
 
-bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
-                         std::span<float> out) const {
+bool LiveVectors::ItemByRule(ItemIndex item, const EmbeddingIndex::View& items,
+                             std::span<float> out) const {
   std::fill(out.begin(), out.end(), 0.0f);
   std::vector<Neighbor> users;
-  adjacency_.users_of_items().CopyTo(ToInt(item), users);
+  sources_.adjacency.users_of_items().CopyTo(ToInt(item), users);
   const size_t degree = users.size();
   std::vector<Neighbor> neighbors;
   std::vector<ItemIndex> newest;
-  std::vector<float> of_user(dim_);
+  std::vector<float> of_user(dim());
   for (size_t at = degree > kNeighborsMax ? degree - kNeighborsMax : 0; at < degree; ++at) {
     const UserIndex user{users[at].node};
-    adjacency_.items_of_users().CopyTo(ToInt(user), neighbors);
+    sources_.adjacency.items_of_users().CopyTo(ToInt(user), neighbors);
     newest.clear();
     // The item itself would only say that it is like itself.
     for (auto one = neighbors.rbegin(); one != neighbors.rend() && newest.size() < kNeighborsMax;
@@ -103,9 +122,10 @@ bool LiveVectors::OfItem(ItemIndex item, const EmbeddingIndex::View& items,
       if (one->node != ToInt(item)) newest.push_back(ItemIndex{one->node});
     }
     if (!AddNewest(newest, items, of_user) && !CopyTrained(user, of_user)) continue;
-    if (const float length = Length(of_user); length > 0) AddScaled(of_user, 1 / length, out);
+    const auto length = static_cast<float>(VectorLength(of_user));
+    if (length > 0) AddScaled(of_user, 1 / length, out);
   }
-  const float length = Length(out);
+  const auto length = static_cast<float>(VectorLength(out));
   if (length < kLeastLength) return false;
   if (item_length_ > 0) {
     for (float& value : out) value *= item_length_ / length;

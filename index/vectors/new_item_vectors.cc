@@ -31,7 +31,7 @@ void NewItemVectors::Given(ItemIndex item) {
   given_.insert(item);
 }
 
-size_t NewItemVectors::Refresh() {
+NewItemVectors::Refreshed NewItemVectors::Refresh() {
   std::vector<std::pair<ItemIndex, bool>> due;
   {
     MutexLock lock(mutex_);
@@ -44,7 +44,7 @@ size_t NewItemVectors::Refresh() {
     }
     queue_.erase(queue_.begin(), end);
   }
-  size_t made = 0;
+  Refreshed refreshed;
   std::vector<float> vector(vectors_.dim());
   const EmbeddingIndex::View items = index_.Now();
   for (const auto& [item, lost_user] : due) {
@@ -54,16 +54,20 @@ size_t NewItemVectors::Refresh() {
     if (!lost_user && degree < 2 * degree_then) continue;
     const bool had_one = degree_then > 0;
     degree_then = 0;
-    if (vectors_.OfItem(item, items, vector)) {
+    const VectorOrigin origin = vectors_.OfItem(item, items, scratch_, vector);
+    if (origin != VectorOrigin::kNone) {
       if (!index_.Upsert(item, vector).ok()) continue;
       degree_then = degree;
-      ++made;
-    } else if (had_one) {
+      ++(origin == VectorOrigin::kEncoder ? refreshed.by_encoder : refreshed.by_rule);
+      continue;
+    }
+    ++refreshed.without;
+    if (had_one) {
       // Only fails where there is no room, and then there is nothing to take away.
       index_.Remove(item).IgnoreError();
     }
   }
-  return made;
+  return refreshed;
 }
 
 }  // namespace groundswell

@@ -1,5 +1,6 @@
-// NewItemVectors: gives items that came without a vector one from their first users, and another
-// one whenever they have twice as many or have lost one, so that the embedding index can find them.
+// NewItemVectors: gives items that came without a vector one (LiveVectors::OfItem), and another one
+// whenever they have twice as many users or have lost one, so that the embedding index can find
+// them.
 #ifndef GROUNDSWELL_INDEX_VECTORS_NEW_ITEM_VECTORS_H_
 #define GROUNDSWELL_INDEX_VECTORS_NEW_ITEM_VECTORS_H_
 
@@ -24,7 +25,11 @@ class NewItemVectors {
   // Items from `trained_items` on are new. All references must outlive it.
   NewItemVectors(const LiveVectors& vectors, const InteractionAdjacency& adjacency,
                  EmbeddingIndex& index, size_t trained_items)
-      : vectors_(vectors), adjacency_(adjacency), index_(index), trained_items_(trained_items) {}
+      : vectors_(vectors),
+        adjacency_(adjacency),
+        index_(index),
+        trained_items_(trained_items),
+        scratch_(vectors.NewScratch()) {}
 
   // When the adjacency has it. Of no account for items that were trained or given a vector.
   void Change(const EdgeChange& change) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -33,8 +38,13 @@ class NewItemVectors {
   // It came with a vector of its own, which it keeps.
   void Given(ItemIndex item) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Looks at what is due, at most kItemsPerRefresh items, and returns how many vectors it made.
-  size_t Refresh() ABSL_LOCKS_EXCLUDED(mutex_);
+  struct Refreshed {
+    size_t by_encoder = 0;
+    size_t by_rule = 0;
+    size_t without = 0;  // nothing is known of them that a vector could be made of
+  };
+  // Looks at what is due, at most kItemsPerRefresh items.
+  Refreshed Refresh() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool has_due() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -47,6 +57,7 @@ class NewItemVectors {
   const InteractionAdjacency& adjacency_;
   EmbeddingIndex& index_;
   const size_t trained_items_;
+  LiveVectors::Scratch scratch_;                      // Refresh's alone
   absl::flat_hash_map<ItemIndex, size_t> degree_at_;  // when the vector was made; Refresh's alone
   mutable Mutex mutex_;
   std::vector<ItemIndex> queue_

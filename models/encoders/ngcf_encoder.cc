@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/math/elementwise.h"
+#include "models/math/vector_length.h"
 #include "models/sequence/layers.h"
 
 namespace groundswell {
@@ -144,9 +145,7 @@ class NgcfEncoder final : public TargetEncoder {
   }
 
   void WriteBlock(std::span<const float> own, std::span<float> block) const {
-    double squares = 0;
-    for (const float number : own) squares += double{number} * double{number};
-    const double length = weights_.is_authors() ? std::max(std::sqrt(squares), 1e-12) : 1;
+    const double length = weights_.is_authors() ? std::max(VectorLength(own), 1e-12) : 1;
     for (size_t k = 0; k < own.size(); ++k) block[k] = static_cast<float>(own[k] / length);
   }
 

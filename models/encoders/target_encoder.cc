@@ -3,21 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <vector>
 
 #include "models/embedding_range.h"
+#include "models/math/vector_length.h"
 
 namespace groundswell {
-namespace {
-
-double EuclideanLength(std::span<const float> vector) {
-  double squares = 0;
-  for (const float number : vector) squares += double{number} * double{number};
-  return std::sqrt(squares);
-}
-
-}  // namespace
 
 bool KeepIfUsable(std::span<float> vector) {
   const bool is_in_range = std::all_of(vector.begin(), vector.end(), IsEmbeddingNumber);
@@ -45,7 +35,7 @@ void TargetEncoder::Encode(const EncoderInput& input, EncoderScratch& scratch, s
     const std::span<float> vector = out.subspan(t * dim_, dim_);
     EncodeTarget(input, target, scratch, vector);
     if (length_of_new_ > 0 && target.row == kNoRow) {
-      const double length = EuclideanLength(vector);
+      const double length = VectorLength(vector);
       for (float& number : vector) {
         number = length > 0 ? static_cast<float>(number * (length_of_new_ / length)) : 0;
       }
@@ -64,15 +54,7 @@ absl::Status RequireUserSide(const Manifest::Encoder& encoder, std::string_view 
 
 float ReadLengthOfNew(OptionReader& option, EncoderSide side, const TrainedVectors& trained) {
   if (side == EncoderSide::kUser || option.Choice("length", {"none", "median"}) == 0) return 0;
-  std::vector<float> lengths;
-  for (size_t begin = 0; begin < trained.items.size(); begin += trained.dim) {
-    lengths.push_back(
-        static_cast<float>(EuclideanLength(trained.items.subspan(begin, trained.dim))));
-  }
-  if (lengths.empty()) return 0;
-  const auto middle = lengths.begin() + static_cast<ptrdiff_t>(lengths.size() / 2);
-  std::nth_element(lengths.begin(), middle, lengths.end());
-  return *middle;
+  return MedianLength(trained.items, trained.dim);
 }
 
 }  // namespace groundswell

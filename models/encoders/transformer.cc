@@ -8,6 +8,7 @@
 
 #include "models/math/elementwise.h"
 #include "models/math/kernels.h"
+#include "models/math/vector_length.h"
 #include "models/sequence/limits.h"
 
 namespace groundswell {
@@ -132,9 +133,7 @@ void ApplyGelu(std::span<float> x) {
 }
 
 void NormalizeLength(std::span<float> x) {
-  double squares = 0;
-  for (const float number : x) squares += double{number} * double{number};
-  const double length = std::max(std::sqrt(squares), 1e-12);
+  const double length = std::max(VectorLength(x), 1e-12);
   for (float& number : x) number = static_cast<float>(number / length);
 }
 

@@ -77,6 +77,10 @@ struct Config {
     int64_t changes_max = 8'192;
     int64_t popularity_refresh_ms = 1'000;
   } retrieval;
+  struct Encoder {
+    std::string user = "auto";
+    std::string item = "auto";
+  } encoder;
   struct Walk {
     int64_t steps = 1'000;
     int64_t starts_max = 20;

@@ -197,6 +197,11 @@ constexpr ConfigKey kKeys[] = {
      "Until then every search scans them."},
     {"retrieval.popularity_refresh_ms", GROUNDSWELL_MEMBER(retrieval.popularity_refresh_ms), "ms",
      10, 3'600'000, "How often the order of popularity is renewed."},
+    {"encoder.user", GROUNDSWELL_MEMBER(encoder.user), "", 1, 255,
+     "The snapshot's encoder that makes users' vectors, by its name; auto: the first that the live "
+     "graph can feed; none (docs/encoders.md)."},
+    {"encoder.item", GROUNDSWELL_MEMBER(encoder.item), "", 1, 255,
+     "Likewise of items that came without a vector."},
     {"walk.steps", GROUNDSWELL_MEMBER(walk.steps), "steps", 1, 1'000'000,
      "Length of all walks of a request together, each step from an item over a user to an item."},
     {"walk.starts_max", GROUNDSWELL_MEMBER(walk.starts_max), "items", 1, 1'000,

@@ -96,11 +96,8 @@ void NegativeSampler::FindNearest(const Moment& moment) {
   const bool is_in_visit =
       !newest_edges_.empty() &&
       IsInVisit(moment.user.edges[newest_edges_[0]].last.time_us, moment.time_s * 1'000'000);
-  if (!search_->vectors.OfUser({.index = moment.user.index,
-                                .newest = newest_,
-                                .item_count = moment.user.item_count(),
-                                .is_in_visit = is_in_visit},
-                               items, vector_)) {
+  if (search_->vectors.OfUser({.state = moment.user, .newest = newest_, .is_in_visit = is_in_visit},
+                              items, of_vectors_, vector_) == VectorOrigin::kNone) {
     return;
   }
   ItemFilter filter;

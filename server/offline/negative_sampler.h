@@ -71,7 +71,11 @@ class NegativeSampler {
   // must outlive the sampler.
   NegativeSampler(const NegativeCounts& counts, const EmbeddingSearch* search,
                   PastCandidates* candidates, uint64_t seed)
-      : counts_(counts), search_(search), candidates_(candidates), random_(seed) {}
+      : counts_(counts),
+        search_(search),
+        candidates_(candidates),
+        random_(seed),
+        of_vectors_(search != nullptr ? search->vectors.NewScratch() : LiveVectors::Scratch()) {}
 
   // Appends counts.total() items, in the order of NegativeCounts, that the user has not taken and
   // that are not the positive. Repeats happen. Where a source has none, a uniform one takes its
@@ -96,6 +100,7 @@ class NegativeSampler {
   std::vector<uint32_t> newest_edges_;
   std::vector<ItemIndex> newest_;
   std::vector<ItemIndex> seen_;
+  LiveVectors::Scratch of_vectors_;
   std::vector<float> vector_;
   std::vector<ItemIndex> drawn_candidates_;
 };

@@ -66,19 +66,20 @@ PastCandidates::PastCandidates(const Sources& sources, const CandidateDraw& draw
       candidates_({.adjacency = sources.adjacency,
                    .trending = sources.trending,
                    .embedding_index = sources.embedding_index},
-                  LearningOptionsOf(draw)) {}
+                  LearningOptionsOf(draw)),
+      of_vectors_(sources.vectors.NewScratch()) {}
 
 void PastCandidates::FindVector(const PastAsker& asker) {
   vector_.clear();
   if (draw_.quotas[kFromEmbedding] == 0) return;
   vector_.resize(sources_.vectors.dim());
   const int64_t now_us = asker.time_s * kMicrosOfASecond;
-  if (!sources_.vectors.OfUser(
-          {.index = asker.user.index,
-           .newest = recent_.newest,
-           .item_count = asker.user.item_count(),
-           .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)},
-          sources_.embedding_index.Trained(), vector_)) {
+  const LiveVectors::User asked{
+      .state = asker.user,
+      .newest = recent_.newest,
+      .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)};
+  if (sources_.vectors.OfUser(asked, sources_.embedding_index.Trained(), of_vectors_, vector_) ==
+      VectorOrigin::kNone) {
     vector_.clear();
   }
 }

@@ -85,6 +85,7 @@ class PastCandidates {
   // Memory of one event at a time, grown by the first ones.
   CandidateTable table_;
   RecentItems recent_;
+  LiveVectors::Scratch of_vectors_;
   std::vector<float> vector_;
   std::vector<ItemIndex> seen_;
   std::vector<ItemIndex> taken_now_;

@@ -297,8 +297,12 @@ class Searches {
     auto built = EmbeddingIndex::Build(snapshot.item_embeddings(), dim, {}, 1, nullptr);
     if (!built.ok()) return built.status();
     index_ = *std::move(built);
-    vectors_.emplace(snapshot.user_embeddings(), snapshot.item_embeddings(), dim,
-                     *passing.adjacency());
+    const auto encoders = ChooseEncoders(snapshot.encoders(), kFirstEncoder, kFirstEncoder);
+    if (!encoders.ok()) return encoders.status();
+    vectors_.emplace(
+        LiveVectors::Trained{
+            .users = snapshot.user_embeddings(), .items = snapshot.item_embeddings(), .dim = dim},
+        *passing.adjacency(), *encoders, &passing.graph());
     search_.emplace(EmbeddingSearch{.vectors = *vectors_, .index = *index_});
     if (passing.trending() == nullptr) return absl::OkStatus();
     candidates_.emplace(PastCandidates::Sources{.adjacency = *passing.adjacency(),

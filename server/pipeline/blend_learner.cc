@@ -27,6 +27,7 @@ BlendLearner::BlendLearner(LiveState& state, const Retrieval::Options& options)
       ranked_max_(options.ranked),
       candidates_(state, options),
       model_(start_),
+      of_vectors_(state.live_vectors->NewScratch()),
       of_ranker_(scoring_.NewScratch()) {}
 
 std::string BlendLearner::EncodeState() const {
@@ -102,12 +103,11 @@ ItemFilter BlendLearner::FilterFor(const Fold::Arrival& arrival, bool with_seen)
 void BlendLearner::FindVector(const UserState& user, int64_t now_us,
                               const EmbeddingIndex::View& trained) {
   vector_.resize(state_.live_vectors->dim());
-  if (!state_.live_vectors->OfUser(
-          {.index = user.index,
-           .newest = recent_.newest,
-           .item_count = user.item_count(),
-           .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)},
-          trained, vector_)) {
+  const LiveVectors::User asked{
+      .state = user,
+      .newest = recent_.newest,
+      .is_in_visit = !recent_.items.empty() && IsInVisit(recent_.items[0].time_us, now_us)};
+  if (state_.live_vectors->OfUser(asked, trained, of_vectors_, vector_) == VectorOrigin::kNone) {
     vector_.clear();
   }
 }

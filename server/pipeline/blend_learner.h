@@ -122,6 +122,7 @@ class BlendLearner {
   RecentItems recent_;
   std::vector<ItemIndex> seen_;
   std::vector<ItemIndex> hidden_;
+  LiveVectors::Scratch of_vectors_;
   std::vector<float> vector_;
   CandidateTable table_;
   Scoring::Scratch of_ranker_;

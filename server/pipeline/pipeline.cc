@@ -391,7 +391,10 @@ Pipeline::Pipeline(const LiveState& state, PipelineMetrics& metrics, Options opt
       blend_(state),
       scoring_(state, &metrics, options_.item_cache_bytes),
       scratch_(compute_threads) {
-  for (Scratch& scratch : scratch_) scratch.scoring = scoring_.NewScratch();
+  for (Scratch& scratch : scratch_) {
+    scratch.scoring = scoring_.NewScratch();
+    scratch.retrieval = retrieval_.NewScratch();
+  }
 }
 
 void Pipeline::WarmUp() {

@@ -25,6 +25,18 @@ void FillTable(Retrieval::Scratch& scratch) {
   }
 }
 
+VectorRung RungOf(VectorOrigin origin) {
+  switch (origin) {
+    case VectorOrigin::kEncoder:
+      return VectorRung::kEncoder;
+    case VectorOrigin::kRule:
+      return VectorRung::kRule;
+    case VectorOrigin::kNone:
+      break;
+  }
+  return VectorRung::kNone;
+}
+
 // Who fills the list up.
 constexpr const CandidateSource& kFill =
     *std::ranges::find(kCandidateSources, SourcePhase::kFill, &CandidateSource::phase);
@@ -57,19 +69,25 @@ void Retrieval::FindVector(const Query& query, Scratch& scratch) const {
   const OverlaidUser* const known = query.user;
   scratch.vector.clear();
   if (known == nullptr) return;
-  const UserState& user = known->state;
   const LiveVectors& live = *parts_.state.live_vectors;
   scratch.vector.resize(live.dim());
   const RecentItems& recent = scratch.recent;
-  if (!live.OfUser({.index = user.index,
-                    .newest = recent.newest,
-                    .item_count = user.item_count(),
-                    .joined = known->joined,
-                    .is_in_visit = !recent.items.empty() &&
-                                   IsInVisit(recent.items[0].time_us, query.newest_event_us)},
-                   parts_.state.embedding_index->Now(), scratch.vector)) {
-    scratch.vector.clear();
-  }
+  const VectorOrigin origin = live.OfUser(
+      {.state = known->state,
+       .newest = recent.newest,
+       .joined = known->joined,
+       .is_in_visit =
+           !recent.items.empty() && IsInVisit(recent.items[0].time_us, query.newest_event_us),
+       .by_rule = std::chrono::steady_clock::now() + options_.stage_reserve >= query.deadline},
+      parts_.state.embedding_index->Now(), scratch.live_vectors, scratch.vector);
+  metrics_.CountVectors(VectorSide::kUser, RungOf(origin));
+  if (origin == VectorOrigin::kNone) scratch.vector.clear();
+}
+
+Retrieval::Scratch Retrieval::NewScratch() const {
+  Scratch scratch;
+  scratch.live_vectors = parts_.state.live_vectors->NewScratch();
+  return scratch;
 }
 
 ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {

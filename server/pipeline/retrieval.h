@@ -67,7 +67,8 @@ class Retrieval {
     std::chrono::steady_clock::time_point deadline;
   };
   struct Scratch {
-    RecentItems recent;         // the user's
+    RecentItems recent;  // the user's
+    LiveVectors::Scratch live_vectors;
     std::vector<float> vector;  // theirs; empty: nothing is known
     CandidateTable table;       // what all sources proposed
     SourceScratch of_sources;
@@ -88,6 +89,8 @@ class Retrieval {
 
   // The references must outlive it.
   Retrieval(const LiveState& state, PipelineMetrics& metrics, Options options);
+
+  Scratch NewScratch() const;
 
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that

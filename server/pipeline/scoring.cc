@@ -31,6 +31,7 @@ Scoring::Scratch Scoring::NewScratch() const {
   for (const auto& ranker : state_.snapshot->rankers()) {
     scratch.rankers.push_back(ranker->NewScratch(kBlock));
   }
+  scratch.vectors.live = state_.live_vectors->NewScratch();
   return scratch;
 }
 

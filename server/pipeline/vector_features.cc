@@ -11,11 +11,9 @@ void GatherUserVector(const LiveState& state, const EmbeddingIndex::View& items_
   }
   buffers.user.resize(state.live_vectors->dim());
   // What they like, and not what they are after now: that decides what is proposed.
-  if (state.live_vectors->OfUser({.index = user.state.index,
-                                  .newest = buffers.newest_items,
-                                  .item_count = user.state.item_count(),
-                                  .joined = user.joined},
-                                 items_now, buffers.user)) {
+  if (state.live_vectors->OfUser(
+          {.state = user.state, .newest = buffers.newest_items, .joined = user.joined}, items_now,
+          buffers.live, buffers.user) != VectorOrigin::kNone) {
     features.vector = buffers.user;
   }
 }

@@ -17,6 +17,7 @@ namespace groundswell {
 
 // Memory of one thread for the vectors of one request; grows to the largest block and stays.
 struct VectorBuffers {
+  LiveVectors::Scratch live;
   std::vector<uint32_t> newest_edges;
   std::vector<ItemIndex> newest_items;
   std::vector<float> user;

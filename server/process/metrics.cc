@@ -39,6 +39,8 @@ constexpr std::array kCodeNames = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
+constexpr std::array kVectorSides = {"user", "item"};
+constexpr std::array kVectorRungs = {"encoder", "rule", "none"};
 constexpr std::array kShadowOutcomes = {"scored", "not_scored", "left_out"};
 constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain", "arrange"};
 constexpr std::array kSteps = {"fewer_candidates", "ranking_skipped",      "retrieval_skipped",
@@ -129,6 +131,8 @@ void AppendProcess(std::vector<MetricFamily>& families) {
 
 static_assert(kMethods.size() == kLabelValues<Method>);
 static_assert(kStages.size() == kLabelValues<Stage>);
+static_assert(kVectorSides.size() == kLabelValues<VectorSide>);
+static_assert(kVectorRungs.size() == kLabelValues<VectorRung>);
 static_assert(kShadowOutcomes.size() == kLabelValues<ShadowOutcome>);
 static_assert(kSteps.size() == kLabelValues<DegradedStep>);
 static_assert(kFallbacks.size() == kLabelValues<Fallback>);
@@ -224,10 +228,23 @@ PipelineMetrics::PipelineMetrics(Registry& registry) {
   unknown_rule_items_ =
       OneCounter(registry, "groundswell_list_rules_unknown_items_total",
                  "Rules left out of a request because the catalogue does not have their item.");
+  Family<Counter>& vectors = Counters(
+      registry, "groundswell_encoded_total",
+      "Vectors made of users for requests, and of items that came without one, by what made them.");
+  for (size_t side = 0; side < kVectorSides.size(); ++side) {
+    for (size_t rung = 0; rung < kVectorRungs.size(); ++rung) {
+      vectors_[side][rung] =
+          &vectors.Add({{"side", kVectorSides[side]}, {"rung", kVectorRungs[rung]}});
+    }
+  }
 }
 
 void PipelineMetrics::ObserveStage(Stage stage, nanoseconds duration) {
   stage_duration_[static_cast<size_t>(stage)]->Observe(Seconds(duration));
+}
+
+void PipelineMetrics::CountVectors(VectorSide side, VectorRung rung, size_t count) {
+  Add(*vectors_[static_cast<size_t>(side)][static_cast<size_t>(rung)], count);
 }
 
 void PipelineMetrics::CountCandidates(uint32_t source, size_t count) {

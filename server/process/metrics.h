@@ -102,6 +102,10 @@ enum class Rejection {
   kCount
 };
 
+// Whose vector was made, and by what: an encoder, the rule without one, or not at all.
+enum class VectorSide { kUser, kItem, kCount };
+enum class VectorRung { kEncoder, kRule, kNone, kCount };
+
 enum class ShadowOutcome { kScored, kNotScored, kLeftOut, kCount };
 
 template <typename Label>
@@ -161,6 +165,7 @@ class PipelineMetrics {
   void CountUnknownRuleItems(size_t count);
   void CountDegraded(DegradedStep step);
   void CountFallback(Fallback reason);
+  void CountVectors(VectorSide side, VectorRung rung, size_t count = 1);
 
  private:
   PerValue<prometheus::Histogram, Stage> stage_duration_{};
@@ -175,6 +180,7 @@ class PipelineMetrics {
   std::array<prometheus::Counter*, 2> walk_ends_{};       // goal, deadline
   std::array<prometheus::Counter*, 2> prepared_items_{};  // made, kept
   prometheus::Counter* unknown_rule_items_ = nullptr;
+  std::array<PerValue<prometheus::Counter, VectorRung>, kLabelValues<VectorSide>> vectors_{};
 };
 
 // Interactions, from their arrival to the graph and out of it.

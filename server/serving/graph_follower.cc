@@ -75,8 +75,10 @@ void RefreshPopularity(LiveState& state) {
   state.popularity.Update(fading, totals);
 }
 
-GraphFollower::GraphFollower(const ServingCell& serving, std::chrono::milliseconds interval)
+GraphFollower::GraphFollower(const ServingCell& serving, PipelineMetrics& metrics,
+                             std::chrono::milliseconds interval)
     : serving_(serving),
+      metrics_(metrics),
       thread_({.name = "popularity"}, interval, [this, interval](const PeriodicThread::KeepGoing&) {
         Follow();
         return interval;
@@ -86,7 +88,10 @@ void GraphFollower::Follow() {
   const std::shared_ptr<ServingState> state = serving_.Get();
   const Offset applied = state->applier->applied_offset();
   if (applied != published_) RefreshPopularity(*state);
-  state->new_item_vectors->Refresh();
+  const NewItemVectors::Refreshed made = state->new_item_vectors->Refresh();
+  metrics_.CountVectors(VectorSide::kItem, VectorRung::kEncoder, made.by_encoder);
+  metrics_.CountVectors(VectorSide::kItem, VectorRung::kRule, made.by_rule);
+  metrics_.CountVectors(VectorSide::kItem, VectorRung::kNone, made.without);
   published_ = applied;
 }
 

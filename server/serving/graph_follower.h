@@ -32,13 +32,15 @@ void RefreshPopularity(LiveState& state);
 // new items.
 class GraphFollower {
  public:
-  // `serving` must outlive this object and hold a state.
-  GraphFollower(const ServingCell& serving, std::chrono::milliseconds interval);
+  // Both must outlive this object; `serving` holds a state.
+  GraphFollower(const ServingCell& serving, PipelineMetrics& metrics,
+                std::chrono::milliseconds interval);
 
  private:
   void Follow();
 
   const ServingCell& serving_;
+  PipelineMetrics& metrics_;
   Offset published_ = 0;   // the thread's alone
   PeriodicThread thread_;  // last: it uses everything above
 };

@@ -183,14 +183,29 @@ absl::Status FinishFollowers(std::future<absl::Status> loaded, std::atomic<uint6
 }
 
 // Those that were given, and those that follow from the users.
+absl::Status MakeLiveVectors(const LoadOptions& options, LiveState& state) {
+  const Snapshot& snapshot = *state.snapshot;
+  const auto encoders =
+      ChooseEncoders(snapshot.encoders(), options.user_encoder, options.item_encoder);
+  if (!encoders.ok()) return encoders.status();
+  for (const Encoder* const encoder : {encoders->user, encoders->item}) {
+    if (encoder == nullptr) continue;
+    spdlog::info("encoder {} makes vectors of {}", encoder->name(),
+                 encoder->side() == EncoderSide::kUser ? "users" : "new items");
+  }
+  state.live_vectors =
+      std::make_unique<LiveVectors>(LiveVectors::Trained{.users = snapshot.user_embeddings(),
+                                                         .items = snapshot.item_embeddings(),
+                                                         .dim = snapshot.manifest().embedding_dim},
+                                    *state.adjacency, *encoders, state.graph.get());
+  return absl::OkStatus();
+}
+
 absl::Status LoadNewItemVectors(const GivenVectors& given, LiveState& state) {
   const Snapshot& snapshot = *state.snapshot;
   // Without a snapshot no item ever gets a vector.
   const size_t trained =
       snapshot.is_empty() ? state.catalogue->capacity() : snapshot.item_clusters().size();
-  state.live_vectors =
-      std::make_unique<LiveVectors>(snapshot.user_embeddings(), snapshot.item_embeddings(),
-                                    snapshot.manifest().embedding_dim, *state.adjacency);
   state.new_item_vectors = std::make_unique<NewItemVectors>(*state.live_vectors, *state.adjacency,
                                                             *state.embedding_index, trained);
   for (const auto& [item, vector] : given) {
@@ -253,6 +268,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
     return s;
   }
   RefreshPopularity(*state);
+  if (absl::Status s = MakeLiveVectors(options, *state); !s.ok()) return s;
   if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
   state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
   return state;

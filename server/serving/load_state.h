@@ -5,11 +5,13 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "graph/store/generation.h"
 #include "graph/upkeep/checkpoint.h"
 #include "index/vectors/embedding_index.h"
+#include "index/vectors/live_encoders.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
@@ -22,6 +24,9 @@ struct LoadOptions {
   double trending_half_life_s = 21'600;  // in which a user counts half as much as trending
   size_t neighbors_max = 4'096;          // of a user or an item that the adjacency keeps
   size_t quality_window = 2'000;         // interactions over which lists are judged
+  // Which of the snapshot's encoders make vectors: a name, kFirstEncoder or kNoEncoder.
+  std::string user_encoder = kFirstEncoder;
+  std::string item_encoder = kFirstEncoder;
   LoadFrom from = LoadFrom::kCheckpoint;
 };
 

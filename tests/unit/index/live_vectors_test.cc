@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "graph/state/user_edges.h"
 #include "index/vectors/new_item_vectors.h"
 
 namespace groundswell {
@@ -37,12 +38,16 @@ class LiveVectorsTest : public testing::Test {
   std::vector<float> OfUser(uint32_t user, std::vector<ItemIndex> newest, bool expected = true,
                             std::vector<ItemIndex> joined = {}, bool is_in_visit = false) {
     std::vector<float> out(2, 9.0f);
-    const LiveVectors::User asked{.index = UserIndex{user},
-                                  .newest = newest,
-                                  .item_count = newest.size(),
-                                  .joined = joined,
-                                  .is_in_visit = is_in_visit};
-    EXPECT_EQ(vectors_.OfUser(asked, index_->Now(), out), expected);
+    UserState state{.index = UserIndex{user}, .edges = {}};
+    int64_t age_s = 0;
+    for (const ItemIndex item : newest) {
+      AddToEdges(state, item, 1, {.time_us = (1'000 - ++age_s) * 1'000'000}, EdgeDetail::kPerItem);
+    }
+    const LiveVectors::User asked{
+        .state = state, .newest = newest, .joined = joined, .is_in_visit = is_in_visit};
+    LiveVectors::Scratch scratch = vectors_.NewScratch();
+    const VectorOrigin origin = vectors_.OfUser(asked, index_->Now(), scratch, out);
+    EXPECT_EQ(origin, expected ? VectorOrigin::kRule : VectorOrigin::kNone);
     return out;
   }
   std::vector<float> InVisit(uint32_t user, std::vector<ItemIndex> newest, bool expected = true) {
@@ -59,7 +64,7 @@ class LiveVectorsTest : public testing::Test {
   InteractionAdjacency adjacency_{100};
   const std::unique_ptr<EmbeddingIndex> index_ =
       *EmbeddingIndex::Build(trained_items_, 2, {.items_max = 10});
-  LiveVectors vectors_{trained_users_, trained_items_, 2, adjacency_};
+  LiveVectors vectors_{{.users = trained_users_, .items = trained_items_, .dim = 2}, adjacency_};
   NewItemVectors new_items_{vectors_, adjacency_, *index_, 3};
   int64_t now_ = 0;
 };
@@ -107,7 +112,7 @@ TEST_F(LiveVectorsTest, InAVisitWithoutItemsThatHaveVectorsTheTrainedOneIsAllThe
 TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
   EXPECT_TRUE(VectorOf(4).empty());
   Take(1, 4);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   EXPECT_THAT(VectorOf(4), ElementsAre(0, 2));  // as user 1 was trained, who took nothing else
   const auto found = index_->Retrieve({.vector = trained_items_, .filter = {}, .count = 1});
   EXPECT_FALSE(found.ok()) << "a vector of another width";
@@ -116,12 +121,12 @@ TEST_F(LiveVectorsTest, ANewItemIsFoundNearItsFirstUsers) {
 TEST_F(LiveVectorsTest, ANewItemIsAsLongAsTrainedItemsHoweverFewItsUsers) {
   Take(7, 0);
   Take(7, 4);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   EXPECT_THAT(VectorOf(4), ElementsAre(2, 0));
   // Of the other user it has the direction (0, 1), of as much account as the first one's.
   Take(8, 1);
   Take(8, 4);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {std::sqrt(2.f), std::sqrt(2.f)}));
 }
 
@@ -130,7 +135,7 @@ TEST_F(LiveVectorsTest, ANewItemIsLikeWhatItsUsersTookLastBesideIt) {
   Take(7, 1);
   Take(7, 4);
   Take(7, 0);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   const float length = std::sqrt(1 + fade * fade);
   EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {2 / length, 2 * fade / length}));
 }
@@ -143,7 +148,7 @@ TEST_F(LiveVectorsTest, UsersWhoSayTheOppositeSayNothing) {
   Take(8, 6);
   Take(7, 4);
   Take(8, 4);
-  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 0u);
   EXPECT_TRUE(VectorOf(4).empty());
 }
 
@@ -152,7 +157,7 @@ TEST_F(LiveVectorsTest, AVectorIsMadeAgainWhenTheUsersDouble) {
   for (uint32_t user = 20; user < 36; ++user) {
     Take(user, 0);
     Take(user, 4);
-    if (new_items_.Refresh() > 0) made.push_back(user - 19);
+    if (new_items_.Refresh().by_rule > 0) made.push_back(user - 19);
   }
   EXPECT_THAT(made, ElementsAre(1, 2, 4, 8, 16));
 }
@@ -164,11 +169,11 @@ TEST_F(LiveVectorsTest, NothingOfAForgottenUserStays) {
   const int64_t second = now_;
   new_items_.Refresh();
   TakeBack(1, 4, first);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   const std::vector<float> without = VectorOf(4);
   ASSERT_EQ(without.size(), 2u);
   TakeBack(0, 4, second);
-  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 0u);
   EXPECT_TRUE(VectorOf(4).empty());
   Take(0, 4);
   new_items_.Refresh();
@@ -181,7 +186,7 @@ TEST_F(LiveVectorsTest, NothingOfAForgottenUserStaysWhenAnotherCame) {
   new_items_.Refresh();
   Take(0, 4);
   TakeBack(1, 4, first);
-  EXPECT_EQ(new_items_.Refresh(), 1u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 1u);
   // That of (3, 3) + fade (0, 2) + fade^2 (2, 0): user 0 took items 0, 1 and 2.
   const float fade = std::exp2(-1 / 3.f);
   const float x = 3 + 2 * fade * fade, y = 3 + 2 * fade, length = std::hypot(x, y);
@@ -193,7 +198,7 @@ TEST_F(LiveVectorsTest, TrainedAndGivenVectorsAreKept) {
   ASSERT_TRUE(index_->Upsert(ItemIndex{6}, given).ok());
   new_items_.Given(ItemIndex{6});
   for (const uint32_t item : {0, 6}) Take(1, item);
-  EXPECT_EQ(new_items_.Refresh(), 0u);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 0u);
   EXPECT_THAT(VectorOf(0), ElementsAre(2, 0));
   EXPECT_THAT(VectorOf(6), ElementsAre(5, 5));
 }

@@ -39,7 +39,8 @@ class PastCandidatesTest : public ::testing::Test {
       item_vectors_[2 * item] = static_cast<float>(item);
     }
     index_ = *EmbeddingIndex::Build(item_vectors_, 2, {});
-    vectors_ = std::make_unique<LiveVectors>(user_vectors_, item_vectors_, 2, adjacency_);
+    vectors_ = std::make_unique<LiveVectors>(
+        LiveVectors::Trained{.users = user_vectors_, .items = item_vectors_, .dim = 2}, adjacency_);
   }
 
   void Take(uint32_t user, uint32_t item, int64_t time_s) {
