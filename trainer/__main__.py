@@ -21,7 +21,8 @@ def main():
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == "trainer":
             raise
-        sys.exit(f"trainer: {error}; install what it needs with scripts/install-packages --trainer")
+        sys.exit(f"trainer: {error}; install what it needs with scripts/install-packages --trainer, or "
+                 "by pip (docs/training.md)")
     except (OSError, ValueError) as error:
         sys.exit(f"trainer: {error}")
     except subprocess.CalledProcessError as error:  # it has said why
@@ -165,7 +166,8 @@ def _add_import_vectors(commands):
                          "type, weight, event_id; or JSON lines of groundswell log; .zst is read, too")
     command.add_argument("--event-types", metavar="TYPES",
                          help="the server's types and weights, such as purchase=1,return=-1")
-    command.add_argument("--server", required=True, help="groundswell-server, which makes the graph")
+    command.add_argument("--server", help="groundswell-server, which makes the graph; without it that of "
+                         "GROUNDSWELL_TRAINER_SERVER, or on PATH")
     command.add_argument("--name", required=True, help="of the snapshot")
     command.add_argument("--version", default="1", help="of the snapshot")
     command.add_argument("--user-clusters", type=int, default=20, help="clusters of the users")

@@ -5,15 +5,19 @@ A table or key that nothing reads is refused, so that a misspelt one is not igno
 
 import dataclasses
 import difflib
+import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
 from trainer import log_files, rankers, ranking, replay
 
+# Names the server's program where neither a configuration nor a flag does.
+SERVER_VARIABLE = "GROUNDSWELL_TRAINER_SERVER"
 # Keys that a table must have, and keys that it may have.
 _KEYS = {
-    "snapshot": (("name", "output", "server"), ()),
+    "snapshot": (("name", "output"), ("server",)),
     "data": (("events", "heldout_days", "validation_days"), ("items", "provenance", "type")),
     "clusters": (("users", "items", "seed"), ()),
 }
@@ -91,12 +95,22 @@ def _check_events(events, path):
 
 
 def server(config):
-    """The path of the server's program, which makes the rows."""
-    path = Path(config["snapshot"]["server"])
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: build it (make demo builds it), or set "
-                                "snapshot.server in the configuration")
-    return path
+    """The path of the server's program, which makes the rows; `groundswell` is expected beside it."""
+    return server_program(config["snapshot"].get("server"))
+
+
+def server_program(named=None):
+    """That which is named, here or by the environment, or else that on PATH."""
+    named = named or os.environ.get(SERVER_VARIABLE)
+    mend = f"name it in [snapshot] server, by --server, or in {SERVER_VARIABLE}"
+    if named:
+        if not Path(named).exists():
+            raise FileNotFoundError(f"{named} is not there: build it (make demo builds it), or {mend}")
+        return Path(named)
+    found = shutil.which("groundswell-server")
+    if found is None:
+        raise FileNotFoundError(f"there is no groundswell-server on PATH: install the package (docs/packages.md), or {mend}")
+    return Path(found)
 
 
 def options(kind, table, where):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (clusters, data, examples, log_files, macgnn, ranking, replay, safetensors,
+from trainer import (clusters, configuration, data, examples, log_files, macgnn, ranking, replay, safetensors,
                      snapshot)
 
 _UNUSED = "cate_embed.weight"  # in the authors' checkpoints; nothing reads it
@@ -137,7 +137,7 @@ def import_vectors(given):
                                 sides["item"][1])
         fields = _manifest_fields(given, user, item, sides, len(log))
         snapshot.write_manifest(draft, fields)
-        past = replay.Replay(given.server, draft, log, work)
+        past = replay.Replay(configuration.server_program(given.server), draft, log, work)
         past.graph(int(log.time_s[-1]) + 1, draft / "graph.safetensors")
         fields["models"] = [{"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
         random = np.random.default_rng(given.seed)

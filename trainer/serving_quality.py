@@ -6,9 +6,7 @@ same seen items.
 """
 
 import contextlib
-import importlib
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,12 +19,11 @@ import grpc
 import numpy as np
 from tqdm import tqdm
 
-from trainer import data, evaluation, log_files, metrics, safetensors, snapshot
+from trainer import api, data, evaluation, log_files, metrics, safetensors, snapshot
 
 _K = 20
 _PAGE_MAX = 100  # of the API
 _CANDIDATES_MAX = 10_000  # more than are retrieved
-_GOOGLE_PROTOS = "/usr/share/gocode/src/github.com/gogo/googleapis"  # golang-github-gogo-googleapis-dev
 _DEADLINE_S = 5.0  # generous: quality is measured here, not latency
 # The orders that a ranker's candidates can have: that of requests which name it, and that of the blend in which
 # it votes, for which a server is started that gives it all users (ranking.shares).
@@ -246,24 +243,23 @@ def _ask(address, interactions, truth, rankers, counts=None):
     is retrieved by `counts` of the items)."""
     index = {id_: position for position, id_ in enumerate(interactions.item_ids)}
     lists, began = {ranker: {} for ranker in rankers}, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="groundswell-stubs-") as stubs:
-        messages, services = compile_stubs(stubs)
-        with grpc.insecure_channel(address) as channel:
-            recommend = services.RecommendationServiceStub(channel).Recommend
-            for user in tqdm(truth.relevant, desc="recommend", disable=None):
-                for ranker in rankers:
-                    ranked, whole = ranker not in (UNRANKED, POPULARITY), ranker == POPULARITY
-                    request = messages.RecommendRequest(
-                        user_id=interactions.user_ids[user], page_size=_PAGE_MAX if whole else _K,
-                        ranker=ranker if ranked else "", skip_ranking=not ranked)
-                    ids = _list(recommend, request, whole)
-                    if unknown := [id_ for id_ in ids if id_ not in index]:
-                        raise ValueError(f"the server recommends {unknown[0]}, which the log before the cut does not "
-                                         "have: it must hold the snapshot alone, imported into an empty directory")
-                    items = [index[id_] for id_ in ids]
-                    if whole:
-                        items = sorted(items, key=lambda item: -counts[item])[:_K]
-                    lists[ranker][user] = items
+    groundswell = api.Api()
+    with grpc.insecure_channel(address) as channel:
+        recommend = groundswell.unary(channel, "RecommendationService", "Recommend")
+        for user in tqdm(truth.relevant, desc="recommend", disable=None):
+            for ranker in rankers:
+                ranked, whole = ranker not in (UNRANKED, POPULARITY), ranker == POPULARITY
+                request = groundswell.RecommendRequest(
+                    user_id=interactions.user_ids[user], page_size=_PAGE_MAX if whole else _K,
+                    ranker=ranker if ranked else "", skip_ranking=not ranked)
+                ids = _list(recommend, request, whole)
+                if unknown := [id_ for id_ in ids if id_ not in index]:
+                    raise ValueError(f"the server recommends {unknown[0]}, which the log before the cut does not "
+                                     "have: it must hold the snapshot alone, imported into an empty directory")
+                items = [index[id_] for id_ in ids]
+                if whole:
+                    items = sorted(items, key=lambda item: -counts[item])[:_K]
+                lists[ranker][user] = items
     asked = sum(len(of_users) for of_users in lists.values())
     print(f"{asked} requests in {time.monotonic() - began:.1f} s, one after the other")
     return lists
@@ -280,23 +276,3 @@ def _list(recommend, request, whole):
         request.page_token = answer.next_page_token
         if not whole or not request.page_token:
             return items
-
-
-def compile_stubs(directory):
-    """The Python stubs of our .proto files, generated into `directory`; those of recommend.proto
-    imported."""
-    proto = Path(__file__).resolve().parent.parent / "proto"
-    plugin = shutil.which("grpc_python_plugin")
-    if plugin is None or shutil.which("protoc") is None:
-        raise FileNotFoundError("protoc and grpc_python_plugin are needed: scripts/install-packages")
-    subprocess.run([
-        "protoc", f"-I{proto}", f"-I{_GOOGLE_PROTOS}", f"--python_out={directory}",
-        f"--grpc_python_out={directory}", f"--plugin=protoc-gen-grpc_python={plugin}",
-        *(str(path) for path in (proto / "groundswell/v1").glob("*.proto")),
-        f"{_GOOGLE_PROTOS}/google/rpc/status.proto"], check=True)
-    sys.path.insert(0, directory)
-    # Debian has no google.rpc for Python: the generated package stands beside google.protobuf.
-    google = importlib.import_module("google")
-    google.__path__ = [*google.__path__, str(Path(directory) / "google")]
-    return (importlib.import_module("groundswell.v1.recommend_pb2"),
-            importlib.import_module("groundswell.v1.recommend_pb2_grpc"))

@@ -1,10 +1,16 @@
-"""The command lines of README.md, of docs/ and of the programs' own examples: each names programs, commands and flags that are there, and
-those that can be run on the sample are run, in the order of the documents.
+"""The code of README.md, of docs/ and of the programs' own examples. Command lines name programs, commands and flags that are there;
+those that can be run on the sample are run, and the blocks in Python between them, in the order of the documents. Settings and JSON are
+read. Links lead to what is there.
 
-    documents_test.py SERVER_PROGRAM CLIENT_PROGRAM
+    documents_test.py SERVER_PROGRAM CLIENT_PROGRAM PYTHON_CLIENT
+
+PYTHON_CLIENT is a directory with the package `groundswell` and what it needs beyond Debian's (scripts/build-clients).
 """
 
+import ast
 import functools
+import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -14,27 +20,34 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import tomllib
 import unittest
+import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "packaging"))
 from command_help import read_command  # pylint: disable=wrong-import-position
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = re.compile(r"^(groundswell|groundswell-server|(build|scripts|bench)/\S+|make|curl|openssl|head|(/usr/bin/)?python3|"
-                      r"apt|systemctl|docker|cmake|pip|npm|cd|[A-Z_]+=\S+)(\s|$)")
-TRAINER = re.compile(r"(/usr/bin/)?python3 -m trainer ([a-z-]+)")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Whose links are followed, too.
+OTHER_DOCUMENTS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("bench/*.md")), *sorted(ROOT.glob("clients/*/README.md")),
+                   ROOT / "data/online-retail/README.md", ROOT / "sample/README.md"]
+PROGRAMS = re.compile(r"^(groundswell|groundswell-server|groundswell-train|(build|scripts|bench)/\S+|make|curl|openssl|head|zstdcat|"
+                      r"mkdir|(/usr/bin/)?python3|apt|systemctl|docker|cmake|pip|npm|protoc|cd|[A-Z_]+=\S+)(\s|$)")
+TRAINER = re.compile(r"(?:(?:/usr/bin/)?python3 -m trainer|groundswell-train) ([a-z-]+)")
 # The beginnings of command lines that are not run here, and why.
 NOT_RUN = (
     (r"make ", "installs, builds or trains everything; the tests are started by it"),
-    (r"scripts/build|GROUNDSWELL_FAISS_DIR=", "compiles for minutes"),
+    (r"scripts/build|scripts/install-packages|GROUNDSWELL_FAISS_DIR=", "installs, or compiles for minutes"),
     (r"docker ", "needs Docker; scripts/check-image runs the image without it"),
     (r"apt |systemctl ", "changes the system; package_test.py has what is installed, and the unit's command"),
     (r"cmake --install", "client_package_test.py does it"),
-    (r"(/usr/bin/)?python3 -m trainer ", "trains, or takes its measures, for minutes; tests/trainer has the trainer's tests"),
-    (r"python3 -m venv|build/venv/bin/pip |npm |cd console|scripts/install-client-tools",
+    (r"(/usr/bin/)?python3 -m trainer (?!train --config shop.toml)",
+     "trains, or takes its measures, for minutes; tests/trainer has the trainer's tests"),
+    (r"python3 -m venv|build/venv/bin/pip |npm |cd console|scripts/(install-client-tools|build-clients|build-trainer)",
      "takes packages of PyPI or of npm; the clients' and the console's tests do it"),
+    (r"protoc ", "generated_test.py"),
     (r"python3 tests/", "is a test of its own"),
     (r"bench/", "reads a data set that is not here"),
     (r"groundswell evaluate ", "takes minutes; evaluate_test.cc"),
@@ -43,25 +56,50 @@ NOT_RUN = (
     (r"groundswell --server other:", "another machine stands there"),
     (r"groundswell quickstart clicks", "wants a log with other columns; quickstart_test.cc"),
     (r"groundswell load ", "loads the server for ten seconds; cli_test.cc"),
-    (r"groundswell (activate|rollback)\b", "wants another snapshot; snapshots_test.cc"),
+    (r"groundswell (activate (?!\"\$PWD/shop-snapshot)|rollback\b)", "wants another snapshot; snapshots_test.cc"),
     (r"groundswell backup ", "writes outside of this test's directory; durability_test.cc"),
-    (r"groundswell (forget USER|remove-item ITEM|upsert-item ITEM)", "the words in capitals stand for ids; api_test.cc"),
+    (r"groundswell (forget |remove-item ITEM|upsert-item ITEM)", "the words in capitals stand for ids; api_test.cc"),
+    (r"groundswell-server (import|serve) .*\bmine\b", "trainer/test_foreign.py makes such a snapshot"),
+    (r"groundswell-train ", "trains for minutes, or wants vectors; trainer/test_package.py"),
     (r"curl -s --cacert", "wants certificates; connect_tls_test.py"),
 )
-RUN = {"groundswell", "groundswell-server", "curl", "openssl", "head", "echo"}
+RUN = {"groundswell", "groundswell-server", "groundswell-train", "curl", "openssl", "head", "mkdir", "zstdcat", "echo",
+       "/usr/bin/python3"}
+# In the paragraph before the text of a file.
+FILE_NAME = re.compile(r"`([\w-]+\.(?:toml|jsonl))`")
+# Of a trainer's configuration.
+TRAINERS_TABLES = {"snapshot", "data", "events", "lightgcn", "clusters", "rows", "ranker", "serving"}
 LIMIT_S = 60  # of one command, on a machine with much else to do
+TRAINING_LIMIT_S = 600
+# Runs the blocks of one document, one after the other, each a line of JSON; answers with what it printed and a line of JSON, which
+# has what went wrong.
+PYTHON = ["/usr/bin/python3", "-c", """
+import ast, asyncio, inspect, json, sys, traceback
+names, wrong = {"__name__": "__main__"}, ""
+for line in sys.stdin:
+    try:
+        code = compile(json.loads(line), "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        done = eval(code, names)
+        if inspect.iscoroutine(done):
+            asyncio.run(done)
+    except BaseException:
+        wrong = traceback.format_exc()
+    print("\\n" + json.dumps({"wrong": wrong}), flush=True)
+"""]
 BATCH = ('{"interactions": [{"eventId": "documents-1", "userId": "17850", "itemId": "22423", "eventType": "purchase",'
          ' "eventTime": "2011-12-09T12:00:00Z"}]}\n')
 
 
 def blocks(text):
-    """Blocks of indented lines behind an empty one, which are code."""
-    block, after_empty = [], True
+    """(paragraph before it, block) of blocks of indented lines behind an empty one, which are code."""
+    paragraph, block, after_empty = "", [], True
     for line in [*text.splitlines(), "end"]:
         if line.startswith("    ") and (block or after_empty):
             block.append(line[4:])
         elif line.strip():
-            yield textwrap.dedent("\n".join(block))
+            if block:
+                yield paragraph, textwrap.dedent("\n".join(block))
+            paragraph = line if block or after_empty else f"{paragraph}\n{line}"
             block = []
         elif block:
             block.append("")
@@ -82,24 +120,56 @@ def simple_commands(line):
             words.append(token)
 
 
+def read_as(read, block):
+    """What `read` makes of it, or None."""
+    try:
+        return read(block)
+    except ValueError:  # SyntaxError is none
+        return None
+    except SyntaxError:
+        return None
+
+
+def is_python(block):
+    """A program, which has a call or an import: much else can be read as Python."""
+    tree = None if read_as(tomllib.loads, block) or block.startswith("{") else read_as(ast.parse, block)
+    return tree is not None and any(isinstance(node, (ast.Call, ast.Import, ast.ImportFrom)) for node in ast.walk(tree))
+
+
 @functools.cache
 def programs():
     return {"groundswell-server": read_command(SERVER), "groundswell": read_command(CLIENT)}
 
 
-def command_lines():
-    """(document, line) of each command of the documents, without a prefix of where the build is, and then of
-    the examples that --help shows."""
+def documented_blocks():
+    """(document, paragraph before it, block) of all documents, in their order."""
     for document in DOCUMENTS:
-        for block in blocks(document.read_text(encoding="utf-8")):
-            for line in block.replace("\\\n", " ").splitlines():
-                if PROGRAMS.match(line):
-                    yield document.name, re.sub(r"\s+", " ", line).replace("build/release/bin/", "").strip()
+        for paragraph, block in blocks(document.read_text(encoding="utf-8")):
+            yield str(document.relative_to(ROOT)), paragraph, block
+
+
+def steps():
+    """(document, kind, text) in the order of the documents: a block in "python", a "command" line without a prefix of where the build
+    is, or a "file", whose name is the first line; and then the examples that --help shows."""
+    for document, paragraph, block in documented_blocks():
+        if is_python(block):
+            yield document, "python", block
+            continue
+        if FILE_NAME.search(paragraph) and (read_as(tomllib.loads, block) or read_as(json.loads, block)):
+            yield document, "file", f"{FILE_NAME.search(paragraph).group(1)}\n{block}"
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            if PROGRAMS.match(line):
+                yield document, "command", re.sub(r"\s+", " ", line).replace("build/release/bin/", "").strip()
     for program in programs().values():
         for command in program.walk():
             # A text in quotes may have several lines.
             for line in re.findall(r"(?:'[^']*'|[^'\n])+", "\n".join(command.examples)):
-                yield " ".join(["the help of", program.usage.split()[0], *command.path]), line
+                yield " ".join(["the help of", program.usage.split()[0], *command.path]), "command", line
+
+
+def command_lines():
+    return ((document, step) for document, kind, step in steps() if kind == "command")
 
 
 def reason_not_to_run(line):
@@ -144,11 +214,11 @@ class FlagsTest(unittest.TestCase):
             found = TRAINER.match(line)
             if not found:
                 continue
-            name = found.group(2)
+            name = found.group(1)
             if name not in told:
                 told[name] = subprocess.run(["/usr/bin/python3", "-m", "trainer", name, "--help"], check=True, text=True,
                                             capture_output=True, cwd=ROOT, timeout=LIMIT_S).stdout
-            for word in shlex.split(line, comments=True)[4:]:
+            for word in shlex.split(line, comments=True):
                 if word.startswith("--"):
                     self.assertRegex(told[name], rf"(?m)(^|[\s\[]){re.escape(word)}\b", f"{document}: {line}")
         self.assertIn("compare", told)
@@ -165,6 +235,87 @@ class FlagsTest(unittest.TestCase):
                     for word in words[1:]:
                         if word.startswith("--"):
                             self.assertIn(word, script, f"{document}: {line}")
+
+
+class BlocksTest(unittest.TestCase):
+    """Settings and JSON that a document shows can be read, and are of those that there are."""
+
+    def test_of_settings(self):
+        seen = 0
+        for document, _, block in documented_blocks():
+            tables = None if is_python(block) else read_as(tomllib.loads, block)
+            if not tables:
+                continue
+            seen += 1
+            with self.subTest(document=document, block=block):
+                if not TRAINERS_TABLES.intersection(tables) and "client" not in tables:
+                    self.check_servers(block)
+        self.assertGreater(seen, 4)
+
+    def check_servers(self, block):
+        """By the server itself."""
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
+            file.write(block)
+            file.flush()
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL_")}
+            done = subprocess.run([SERVER, "serve", "--print-config", "--config", file.name], text=True, env=environment,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_of_json(self):
+        seen = 0
+        for document, _, block in documented_blocks():
+            if block.startswith("{") and ".." not in block:  # ..: of what is left out
+                with self.subTest(document=document, block=block):
+                    json.loads(block)
+                    seen += 1
+        self.assertGreater(seen, 2)
+
+
+class MessagesTest(unittest.TestCase):
+    """docs/troubleshooting.md tells of messages that the programs have: the code in the first column of its tables, in parts where it
+    has "..."."""
+
+    def test_are_in_the_sources(self):
+        files = [path for folder in ("server", "client", "csv", "program", "graph", "models", "trainer", "proto")
+                 for path in (ROOT / folder).rglob("*") if path.suffix in (".cc", ".h", ".py", ".proto")]
+        # Texts that go on in the next line, in C++ and in Python.
+        text = re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text(encoding="utf-8") for path in files)).replace('\\"', '"')
+        seen = 0
+        for line in (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").splitlines():
+            for message in re.findall(r"`([^`]+)`", line.split(" | ")[0]) if line.startswith("| ") else ():
+                for part in filter(None, (part.strip(" ;:") for part in message.split("..."))):
+                    with self.subTest(message=message):
+                        self.assertTrue(part in text, part)
+                        seen += 1
+        self.assertGreater(seen, 60)
+
+
+class LinksTest(unittest.TestCase):
+    """A link within the repository leads to a file, and to a heading of it, that are there."""
+
+    @staticmethod
+    @functools.cache
+    def anchors(path):
+        text = path.read_text(encoding="utf-8")
+        headings = re.findall(r"(?m)^#+ (.*)$", text)
+        plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
+        return {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in plain} | set(re.findall(r'<a id="([^"]+)"', text))
+
+    def test_of_all_documents(self):
+        seen = 0
+        for document in [*DOCUMENTS, *OTHER_DOCUMENTS]:
+            for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+                link = urllib.parse.urlsplit(target)
+                if link.scheme:
+                    continue
+                seen += 1
+                with self.subTest(document=str(document.relative_to(ROOT)), link=target):
+                    path = (document.parent / link.path).resolve() if link.path else document
+                    self.assertTrue(path.exists())
+                    if link.fragment:
+                        self.assertIn(link.fragment, self.anchors(path))
+        self.assertGreater(seen, 100)
 
 
 class RunTest(unittest.TestCase):
@@ -192,8 +343,12 @@ class RunTest(unittest.TestCase):
         cls.environment["PATH"] = f"{programs}:{cls.environment['PATH']}"
         for name in ("GRPC", "HTTP"):
             cls.environment[f"GROUNDSWELL_SERVER_{name}_ADDRESS"] = "127.0.0.1:0"
+        cls.environment["PYTHONPATH"] = f"{pathlib.Path(PYTHON_CLIENT).resolve()}:{ROOT}"  # the client's, the trainer's
         cls.server, cls.ports, cls.log = None, {}, cls.place / "server.log"
+        cls.data_dir = "data-dir"  # of the server that runs
+        cls.interpreter = None
         cls.addClassCleanup(cls.stop)
+        cls.addClassCleanup(cls.end_python)
 
     @classmethod
     def stop(cls):
@@ -204,7 +359,7 @@ class RunTest(unittest.TestCase):
         cls.server.stdout.close()
         cls.server = None
         if status != 0:
-            raise AssertionError(f"a server ended with {status}:\n{cls.log.read_text(encoding='utf-8')}")
+            raise AssertionError(f"a server ended with {status}:\n{cls.log.read_text(encoding='utf-8')[-2000:]}")
 
     def start(self, line):
         """A command that serves until it is stopped, and the ports that it says."""
@@ -215,7 +370,7 @@ class RunTest(unittest.TestCase):
         said = ""
         while not re.search(r"^ready .*\n|Ctrl-C", said, re.M):
             more = self.server.stdout.readline()
-            self.assertTrue(more, f"{line}:\n{said}\n{self.log.read_text(encoding='utf-8')}")
+            self.assertTrue(more, f"{line}:\n{said}\n{self.log.read_text(encoding='utf-8')[-2000:]}")
             said += more
         type(self).ports = dict(re.findall(r"(\w+)_port=(\d+)", said))
         if found := re.search(r"listens on 127.0.0.1:(\d+) \(gRPC\)", said):
@@ -223,38 +378,85 @@ class RunTest(unittest.TestCase):
                                 "connect": re.search(r"http://127.0.0.1:(\d+)/groundswell.v1", said).group(1)}
         self.environment["GROUNDSWELL_SERVER"] = f"127.0.0.1:{self.ports['grpc']}"
 
+    @classmethod
+    def end_python(cls):
+        if cls.interpreter is not None:
+            cls.interpreter.stdin.close()
+            cls.interpreter.wait(LIMIT_S)
+            cls.interpreter.stdout.close()
+            cls.interpreter = None
+
+    def run_python(self, block):
+        """A block, which knows those of its document before it."""
+        if self.server is None:
+            self.start("groundswell-server serve --server.data_dir=data-dir")
+        if self.interpreter is None:
+            type(self).interpreter = subprocess.Popen(PYTHON, cwd=self.place, env=self.environment, text=True,
+                                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        block = block.replace("localhost:7100", f"localhost:{self.ports['grpc']}")
+        self.interpreter.stdin.write(json.dumps(block) + "\n")
+        self.interpreter.stdin.flush()
+        said = ""
+        while not (answer := re.search(r'^(\{"wrong": .*\})\n', said, re.M)):
+            more = self.interpreter.stdout.readline()
+            self.assertTrue(more, said)
+            said += more
+        self.assertEqual(json.loads(answer.group(1))["wrong"], "", said)
+
     def run_line(self, line):
+        if "shop-snapshot" in line and not (self.place / "shop-snapshot").exists():
+            self.skipTest("was not trained")
         line = re.sub(r"\bDIR\b", "data-dir", re.sub(r"(?<![\w/])/tmp/", "tmp/", line))
         words = next(simple_commands(line))
         if words[0] == "groundswell" and "quickstart" in words:
-            data = f"quickstart-{len(list(self.place.glob('quickstart-*.toml')))}"
-            return self.start(f"{line} --data {data} " + " ".join(
-                f"--{name}-address 127.0.0.1:0" for name in ("grpc", "http", "connect")))
+            type(self).data_dir = f"quickstart-{len(list(self.place.glob('quickstart-*.toml')))}"
+            return self.start(f"{line} --data {self.data_dir} " + " ".join(
+                f"--{name}-address 127.0.0.1:0" for name in ("grpc", "http", "connect") if f"--{name}-address" not in line))
+        line = line.replace("groundswell-data", self.data_dir)
         if words[:2] == ["groundswell-server", "serve"]:
-            return self.start(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", re.sub(r" &( #.*)?$", "", line)))
+            line = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", re.sub(r" &( #.*)?$", "", line))
+            config = re.search(r"--config (\S+)", line)
+            if config and "connect_address" in (self.place / config.group(1)).read_text(encoding="utf-8"):
+                line += " --server.connect_address=127.0.0.1:0"
+            return self.start(line)
         if words[0] == "groundswell-server":  # which has the database for itself
             self.stop()
-        elif self.server is None:
+        elif self.server is None and words[0] in ("groundswell", "curl"):
             self.start("groundswell-server serve --server.data_dir=data-dir")
+        line = re.sub(r"(?<=--server )127\.0\.0\.1:7\d00", self.environment.get("GROUNDSWELL_SERVER", ""), line)
         line = re.sub(r"127\.0\.0\.1:7102", f"127.0.0.1:{self.ports.get('connect')}", line)
+        if words[0].endswith("python3") and importlib.util.find_spec("torch") is None:
+            self.skipTest("PyTorch is not here (scripts/install-packages --trainer)")
         done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=self.place, env=self.environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              timeout=TRAINING_LIMIT_S if words[0].endswith("python3") else LIMIT_S)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertTrue(words[0] != "curl" or '"code"' not in done.stdout, done.stdout)
         return None
 
     def test_what_can_run_runs(self):
-        seen = set()
-        for document, line in command_lines():
+        seen, last = set(), None
+        for document, kind, step in steps():
             # The same again would say the same; but a server is served from where the document says.
-            if reason_not_to_run(line) or (line in seen and " serve " not in line and "quickstart" not in line):
+            if (kind == "command" and reason_not_to_run(step)) or (step in seen and " serve " not in step and "quickstart" not in step):
                 continue
-            seen.add(line)
-            with self.subTest(document=document, line=line):
-                self.assertIn(line.split()[0], RUN, "NOT_RUN is to say why this is not run here")
-                self.run_line(line)
-            if document.endswith(" quickstart"):
-                self.stop()  # what follows is of the sample
+            if document != last:
+                self.end_python()
+                if self.data_dir.startswith("quickstart"):
+                    self.stop()  # what follows is of the sample
+                    type(self).data_dir = "data-dir"
+            seen.add(step)
+            last = document
+            with self.subTest(document=document, step=step):
+                if kind == "python":
+                    self.run_python(step)
+                    continue
+                if kind == "file":
+                    name, text = step.split("\n", 1)
+                    (self.place / name).write_text(text, encoding="utf-8")
+                    continue
+                self.assertIn(step.split()[0], RUN, "NOT_RUN is to say why this is not run here")
+                self.run_line(step)
         self.assertGreater(len(seen), 15)
 
     def test_no_reason_is_left_over(self):
@@ -264,5 +466,5 @@ class RunTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVER, CLIENT = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
+    SERVER, CLIENT, PYTHON_CLIENT = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:4])
     unittest.main(argv=sys.argv[:1])

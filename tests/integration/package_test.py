@@ -99,6 +99,17 @@ class PackageTest(unittest.TestCase):
         conffiles = (self.control / "conffiles").read_text("utf-8").splitlines()
         self.assertEqual(conffiles, [f"/{name}" for name in sorted(files) if name.startswith("etc/")])
 
+    def test_documents_lead_to_files_of_the_package(self):
+        directory = self.usr("share/doc/groundswell")
+        seen = 0
+        for document in [directory / "README.md", *(directory / "docs").rglob("*.md")]:
+            for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+                path = link.split("#")[0]
+                if "://" not in link and path:
+                    seen += 1
+                    self.assertTrue((document.parent / path).is_file(), f"{document.relative_to(directory)}: {link}")
+        self.assertGreater(seen, 100)
+
     def test_scripts_of_the_package_are_sound(self):
         for name in ("postinst", "prerm", "postrm"):
             script = self.control / name

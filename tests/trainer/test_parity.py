@@ -5,7 +5,6 @@ before and after events that the server takes in. GROUNDSWELL_SERVER names the p
 gRPC and protoc.
 """
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -19,8 +18,8 @@ import numpy as np
 import torch
 
 from tests.trainer.replay_oracle import MacroGraphOracle
-from trainer import (configuration, data, examples, rankers, ranking, replay, safetensors,
-                     serving_quality, snapshot, surge)
+from trainer import (api, configuration, data, examples, rankers, ranking, replay, safetensors, snapshot,
+                     surge)
 
 torch.set_num_threads(1)
 
@@ -179,16 +178,15 @@ class ParityTest(unittest.TestCase):
         imported = _import(self.snapshot, self.work / "db")
         self.assertEqual(imported.returncode, 0, imported.stderr)
         self.assertIn(f"proved by {examples.ROWS} examples: macgnn-none within", imported.stdout)
-        channel, messages, services = self._serve()
-        rank = services.RecommendationServiceStub(channel).Rank
+        channel = self._serve()
+        messages = api.Api()
+        rank = messages.unary(channel, "RecommendationService", "Rank")
         self._compare(rank, messages, "", 5)
-        token = self._ingest(channel)
+        token = self._ingest(channel, messages)
         self._compare(rank, messages, token, 6)
 
     def _serve(self):
-        """(channel, messages, services) of a server that holds the snapshot."""
-        messages, services = serving_quality.compile_stubs(
-            self.enterContext(tempfile.TemporaryDirectory()))
+        """A channel to a server that holds the snapshot."""
         server = subprocess.Popen(
             [_SERVER, "serve", f"--server.data_dir={self.work / 'db'}", "--logging.level=error",
              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
@@ -199,13 +197,11 @@ class ParityTest(unittest.TestCase):
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
         port = server.stdout.readline().split("grpc_port=")[1].split()[0]
-        return self.enterContext(grpc.insecure_channel(f"127.0.0.1:{port}")), messages, services
+        return self.enterContext(grpc.insecure_channel(f"127.0.0.1:{port}"))
 
-    def _ingest(self, channel):
+    def _ingest(self, channel, messages):
         """60 interactions, half of them of the users that are asked for; the token of the last."""
-        messages = importlib.import_module("groundswell.v1.interaction_pb2")
-        services = importlib.import_module("groundswell.v1.interaction_pb2_grpc")
-        record = services.InteractionServiceStub(channel).RecordInteraction
+        record = messages.unary(channel, "InteractionService", "RecordInteraction")
         ids, random = self.interactions, np.random.default_rng(7)
         asked = self._asked(6)
         for event in range(60):
