@@ -13,7 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <string>
 #include <system_error>
 
 namespace groundswell {
@@ -39,10 +39,21 @@ absl::Status OwnServerError(std::string_view doing) {
   ::_exit(127);
 }
 
-std::string EndOf(const std::string& file) {
+// The last line of a log that is no empty one, without its time and level, and which of our flags
+// may mend it.
+std::string LastWordsIn(const std::string& file) {
   std::ifstream input(file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(input), {});
-  return text.size() <= kShownBytes ? text : "..." + text.substr(text.size() - kShownBytes);
+  std::string line, last;
+  while (std::getline(input, line)) {
+    if (!line.empty()) last = line.substr(0, kShownBytes);
+  }
+  constexpr std::string_view kLevel = "[critical] ";
+  if (const size_t at = last.find(kLevel); at != last.npos) last.erase(0, at + kLevel.size());
+  for (const std::string address : {"grpc", "http", "connect"}) {
+    if (last.find("server." + address + "_address") == last.npos) continue;
+    last += fmt::format("; --{}-address names another", address);
+  }
+  return last.empty() ? "it said nothing" : last;
 }
 
 }  // namespace
@@ -73,7 +84,8 @@ absl::StatusOr<std::unique_ptr<OwnServer>> OwnServer::Start(const Options& optio
   if (absl::Status s = server->AwaitReady(stopped); !s.ok()) {
     if (!absl::IsFailedPrecondition(s)) return s;
     return absl::FailedPreconditionError(
-        fmt::format("the server did not start; it said:\n{}", EndOf(options.log_file)));
+        fmt::format("the server did not start: {} (all that it said: {})",
+                    LastWordsIn(options.log_file), options.log_file));
   }
   return server;
 }

@@ -137,7 +137,7 @@ void OptionReader::Refuse(const std::string& name, std::string_view remedy) {
   const auto at = options_.find(name);
   const std::string value = at == options_.end() ? "absent" : fmt::format("\"{}\"", at->second);
   status_ = absl::InvalidArgumentError(
-      fmt::format("manifest.json: option \"{}\" of a {} model is {}; it must be {}", name, kind_,
+      fmt::format("manifest.json: option \"{}\" of kind {} is {}; it must be {}", name, kind_,
                   value, remedy));
 }
 

@@ -41,8 +41,9 @@ absl::StatusOr<Count> CheckWeight(std::string_view prefix, const Event& event,
   if (type == event_types.end()) {
     std::string known;
     for (const auto& [name, weight] : event_types) known += (known.empty() ? "" : ", ") + name;
-    return InvalidField(FieldOf(prefix, "event_type"), event.event_type(),
-                        fmt::format("must be one of the configured types: {}", known));
+    return InvalidField(
+        FieldOf(prefix, "event_type"), event.event_type(),
+        fmt::format("must be one of the types of [event_types] in the configuration: {}", known));
   }
   if (!event.has_weight()) return type->second;
   const int64_t weight = event.weight();

@@ -116,6 +116,20 @@ TEST_F(QuickstartTest, AServerThatDoesNotStartSaysWhy) {
   EXPECT_FALSE(fs::exists(data_ + ".toml")) << "another try can be made";
 }
 
+TEST_F(QuickstartTest, AnAddressInUseNamesTheFlagThatMendsIt) {
+  WriteShop();
+  ASSERT_EQ(Quickstart({"--stop", "--skip-bad-records"}).exit_code, 0);
+  const ServerProcess other(data_);
+  const Finished refused = RunProgram(
+      {GROUNDSWELL_CLI_PROGRAM, "quickstart", shop_, "--skip-bad-records", "--data",
+       directory_.File("another"), "--stop", "--grpc-address", "127.0.0.1:0", "--connect-address",
+       "127.0.0.1:0", "--http-address", "127.0.0.1:" + std::to_string(other.http_port())});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("the server did not start: server.http_address"));
+  EXPECT_THAT(refused.output, HasSubstr("--http-address names another"));
+  EXPECT_THAT(refused.output, Not(HasSubstr("batch_max"))) << "its configuration";
+}
+
 TEST_F(QuickstartTest, AnInterruptEndsTheServerInOrder) {
   WriteShop();
   // As at a terminal, once it says how to stop it.
