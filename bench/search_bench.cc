@@ -1,7 +1,8 @@
 // Search for the k best of many clustered vectors: through EmbeddingIndex beside a bare FAISS call
-// of the same kind, with filters, with changed vectors, and while the index is replaced. One
-// thread; times are of the processor, but for those around the replacing. The exact search is
-// checked against plain loops before anything is timed.
+// of the same kind (of plain vectors in the same lists for kinds of our own), with filters, with
+// changed vectors, and while the index is replaced. One thread; times are of the processor, but for
+// those around the replacing. The exact search is checked against plain loops before anything is
+// timed.
 #include <faiss/Index.h>
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexRefine.h>
@@ -25,6 +26,8 @@
 #include <vector>
 
 #include "index/vectors/embedding_index.h"
+#include "index/vectors/faiss_index.h"
+#include "index/vectors/int8_codes.h"
 
 namespace groundswell {
 namespace {
@@ -42,7 +45,9 @@ struct Arguments {
   size_t runs = 5;
   size_t threads = std::max(1u, std::thread::hardware_concurrency());
   size_t rescore_factor = 4;
-  std::string kinds = "Flat;auto;IVF1024,Flat@64;IVF4096,SQ8@128;IVF4096,PQ32x4fs@128;HNSW32@500";
+  std::string kinds =
+      "Flat;auto;IVF4096,Int8@128;IVF4096,Flat@128;IVF1024,Flat@64;IVF4096,SQ8@128;IVF4096,"
+      "PQ32x4fs@128;HNSW32@500";
   std::string parts = "kinds,filters,changes,swap";
   bool json = false;
 };
@@ -185,26 +190,47 @@ EmbeddingIndex::Options OptionsOf(const Data& data, const Kind& kind) {
   return options;
 }
 
-// FAISS alone, over the index that ours searches. Kinds that compress vectors score again in
-// FAISS's own way, or else their recall could not be compared.
+// FAISS alone: over the index that ours searches, or for kinds that are our own over the same lists
+// of plain vectors. Kinds of FAISS's that compress vectors score again in FAISS's own way, or else
+// their recall could not be compared.
 struct BareIndex {
-  std::unique_ptr<faiss::Index> made;  // unless ours is searched as it is
+  std::string kind;
+  std::unique_ptr<ItemVectors> vectors;
+  std::unique_ptr<FaissIndex> lists;   // unless ours is searched as it is
+  std::unique_ptr<faiss::Index> made;  // likewise
   const faiss::Index* searched = nullptr;
 };
-BareIndex MakeBare(const Data& data, const FaissIndex* ours) {
+BareIndex MakeBare(const Data& data, const ApproximateIndex* ours, size_t nprobe) {
+  BareIndex bare;
   if (ours == nullptr) {
     auto flat = std::make_unique<faiss::IndexFlatIP>(static_cast<int>(data.arguments.dim));
     flat->add(static_cast<faiss::Index::idx_t>(data.arguments.items), data.rows.data());
-    const faiss::Index* searched = flat.get();
-    return {std::move(flat), searched};
+    bare.kind = "Flat";
+    bare.searched = flat.get();
+    bare.made = std::move(flat);
+    return bare;
   }
-  if (!ours->compresses()) return {nullptr, &ours->faiss_index()};
+  const auto* faiss_index = dynamic_cast<const FaissIndex*>(ours);
+  if (faiss_index == nullptr) {
+    bare.kind = ours->kind().substr(0, ours->kind().find(',')) + ",Flat";
+    bare.vectors =
+        std::make_unique<ItemVectors>(OrEnd(ItemVectors::Create(data.rows, data.arguments.dim)));
+    bare.lists = OrEnd(FaissIndex::Build(
+        *bare.vectors, {.factory = bare.kind, .nprobe = nprobe, .threads = data.arguments.threads},
+        Progress("building bare " + bare.kind)));
+    bare.searched = &bare.lists->faiss_index();
+    return bare;
+  }
+  bare.kind = faiss_index->kind();
+  bare.searched = &faiss_index->faiss_index();
+  if (!faiss_index->compresses()) return bare;
   // It is only searched, and not owned.
-  auto refined = std::make_unique<faiss::IndexRefineFlat>(
-      const_cast<faiss::Index*>(&ours->faiss_index()), data.rows.data());
+  auto refined = std::make_unique<faiss::IndexRefineFlat>(const_cast<faiss::Index*>(bare.searched),
+                                                          data.rows.data());
   refined->k_factor = static_cast<float>(data.arguments.rescore_factor);
-  const faiss::Index* searched = refined.get();
-  return {std::move(refined), searched};
+  bare.searched = refined.get();
+  bare.made = std::move(refined);
+  return bare;
 }
 
 auto Bare(const Data& data, const faiss::Index& index) {
@@ -228,7 +254,10 @@ Json MeasureKind(const Data& data, const Kind& kind, const Lists& exact) {
                                   data.arguments.threads, Progress("building " + kind.factory)));
   const double build_s = Microseconds(steady_clock::now() - begin) / 1e6;
   const EmbeddingIndex::View view = index->Now();
-  const BareIndex bare_index = MakeBare(data, view.index());
+  const size_t parameter = kind.parameter > 0 || kind.factory != "auto"
+                               ? kind.parameter
+                               : DefaultIndexKind(data.arguments.items).nprobe;
+  const BareIndex bare_index = MakeBare(data, view.index(), parameter);
   SearchOnOneThread();
   const ItemFilter everything;
   Measured ours;
@@ -249,12 +278,11 @@ Json MeasureKind(const Data& data, const Kind& kind, const Lists& exact) {
   }
   const double bytes = static_cast<double>(index->status().bytes);
   return {{"kind", index->status().kind},
-          {"parameter", kind.parameter > 0 || kind.factory != "auto"
-                            ? kind.parameter
-                            : DefaultIndexKind(data.arguments.items).nprobe},
+          {"parameter", parameter},
           {"recall", Recall(exact, ours.lists)},
           {"p50_us", Quantile(ours.us, .5)},
           {"p99_us", Quantile(ours.us, .99)},
+          {"bare", bare_index.kind},
           {"bare_recall", Recall(exact, bare.lists)},
           {"bare_p50_us", Quantile(bare.us, .5)},
           {"bare_p99_us", Quantile(bare.us, .99)},
@@ -431,9 +459,13 @@ Json Run(const Arguments& arguments) {
                   .queries = Clustered(arguments, arguments.queries, 3)};
   const auto flat = OrEnd(EmbeddingIndex::Build(data.rows, arguments.dim, {.factory = "Flat"}));
   CheckExact(data, *flat);
-  Json report = {{"items", arguments.items},     {"dim", arguments.dim},
-                 {"spread", arguments.spread},   {"count", arguments.count},
-                 {"queries", arguments.queries}, {"simd", FaissIndex::Simd()}};
+  Json report = {{"items", arguments.items},
+                 {"dim", arguments.dim},
+                 {"spread", arguments.spread},
+                 {"count", arguments.count},
+                 {"queries", arguments.queries},
+                 {"simd", FaissIndex::Simd()},
+                 {"int8_kernel", std::string(NameOf(RunnableKernels().back()))}};
   const auto wants = [&](const char* part) {
     return arguments.parts.find(part) != std::string::npos;
   };
@@ -489,9 +521,9 @@ int Main(int argc, char** argv) {
     fmt::print("{}\n", report.dump());
     return EXIT_SUCCESS;
   }
-  fmt::print("{} x {} vectors, spread {}, the {} best, {} queries, FAISS for {}\n", arguments.items,
-             arguments.dim, arguments.spread, arguments.count, arguments.queries,
-             FaissIndex::Simd());
+  fmt::print("{} x {} vectors, spread {}, the {} best, {} queries, FAISS for {}, Int8 by {}\n",
+             arguments.items, arguments.dim, arguments.spread, arguments.count, arguments.queries,
+             FaissIndex::Simd(), std::string(NameOf(RunnableKernels().back())));
   for (const char* part : {"kinds", "filters", "changes", "swap"}) {
     if (report.contains(part)) PrintTable(part, report[part]);
   }

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "index/vectors/faiss_index.h"
+#include "index/vectors/ivf_int8_index.h"
 #include "index/vectors/vector_search.h"
 #include "models/embedding_range.h"
 
@@ -44,13 +46,26 @@ std::vector<ItemVectors::Change> NewestChanges(const VectorChanges& changes, siz
   return newest;
 }
 
+template <typename Index>
+absl::StatusOr<std::shared_ptr<const ApproximateIndex>> Shared(
+    absl::StatusOr<std::unique_ptr<Index>> index) {
+  if (!index.ok()) return index.status();
+  return std::shared_ptr<const ApproximateIndex>(*std::move(index));
+}
+
 }  // namespace
+
+absl::Status CheckFactory(const std::string& factory, size_t dim) {
+  const auto lists = IvfInt8Index::ListsOf(factory);
+  if (!lists.ok() || lists->has_value()) return lists.status();
+  return FaissIndex::Check(factory, dim);
+}
 
 IndexKind DefaultIndexKind(size_t items) {
   const auto root = static_cast<size_t>(std::sqrt(32 * static_cast<double>(items)));
   const size_t lists = std::clamp<size_t>(std::bit_floor(root), 16, 65'536);
-  const auto nprobe = static_cast<size_t>(2 * std::sqrt(static_cast<double>(lists)));
-  return {.factory = absl::StrCat("IVF", lists, ",Flat"), .nprobe = nprobe};
+  const auto nprobe = static_cast<size_t>(3.5 * std::sqrt(static_cast<double>(lists)));
+  return {.factory = absl::StrCat("IVF", lists, ",Int8"), .nprobe = nprobe};
 }
 
 absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
@@ -61,7 +76,7 @@ absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
   if (!rows.ok()) return rows.status();
   // Also where this catalogue is too small for it: it may grow.
   if (options.factory != kAutomatic) {
-    if (absl::Status s = FaissIndex::Check(options.factory, dim); !s.ok()) return s;
+    if (absl::Status s = CheckFactory(options.factory, dim); !s.ok()) return s;
   }
   std::unique_ptr<EmbeddingIndex> index(new EmbeddingIndex(dim, options));
   auto vectors = std::make_shared<const ItemVectors>(*std::move(rows));
@@ -77,25 +92,27 @@ absl::StatusOr<std::unique_ptr<EmbeddingIndex>> EmbeddingIndex::Build(
   return index;
 }
 
-absl::StatusOr<std::shared_ptr<const FaissIndex>> EmbeddingIndex::BuildIndex(
+absl::StatusOr<std::shared_ptr<const ApproximateIndex>> EmbeddingIndex::BuildIndex(
     const ItemVectors& vectors, size_t threads, const Progress& progress) const {
   if (vectors.size() <= options_.flat_max_items || options_.factory == kFlat) {
     if (progress && !progress(vectors.size(), vectors.size())) {
       return absl::CancelledError("the building of the index was cancelled");
     }
-    return std::shared_ptr<const FaissIndex>();
+    return std::shared_ptr<const ApproximateIndex>();
   }
   const IndexKind rule = DefaultIndexKind(vectors.size());
-  const bool automatic = options_.factory == kAutomatic;
-  absl::StatusOr<std::unique_ptr<FaissIndex>> index =
-      FaissIndex::Build(vectors,
-                        {.factory = automatic ? rule.factory : options_.factory,
-                         .nprobe = options_.nprobe > 0 ? options_.nprobe : rule.nprobe,
-                         .ef_search = options_.ef_search,
-                         .threads = threads},
-                        progress);
-  if (!index.ok()) return index.status();
-  return std::shared_ptr<const FaissIndex>(*std::move(index));
+  const std::string& factory = options_.factory == kAutomatic ? rule.factory : options_.factory;
+  const size_t nprobe = options_.nprobe > 0 ? options_.nprobe : rule.nprobe;
+  const auto lists = IvfInt8Index::ListsOf(factory);
+  if (!lists.ok()) return lists.status();
+  if (lists->has_value()) {
+    return Shared(IvfInt8Index::Build(
+        vectors, {.lists = **lists, .nprobe = nprobe, .threads = threads}, progress));
+  }
+  return Shared(FaissIndex::Build(
+      vectors,
+      {.factory = factory, .nprobe = nprobe, .ef_search = options_.ef_search, .threads = threads},
+      progress));
 }
 
 absl::StatusOr<std::vector<Candidate>> EmbeddingIndex::Retrieve(const CandidateQuery& query) const {
@@ -172,7 +189,7 @@ absl::Status EmbeddingIndex::Rebuild(size_t threads, const Progress& progress) {
   auto built = BuildIndex(*vectors, threads, progress);
   if (!built.ok()) return built.status();
 
-  std::shared_ptr<const FaissIndex> retired = before->index;
+  std::shared_ptr<const ApproximateIndex> retired = before->index;
   before.reset();
   {
     const MutexLock lock(writer_mutex_);
@@ -195,7 +212,7 @@ bool EmbeddingIndex::WantsRebuild() const {
 
 EmbeddingIndex::Status EmbeddingIndex::status() const {
   const std::shared_ptr<const Epoch> now = epoch();
-  return {.kind = now->index == nullptr ? kFlat : now->index->factory(),
+  return {.kind = now->index == nullptr ? kFlat : now->index->kind(),
           .items = now->vectors->size(),
           .changed_items = now->changes->changed_items(),
           .bytes = now->vectors->bytes() + now->changes->bytes() +

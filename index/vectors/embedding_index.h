@@ -1,7 +1,7 @@
 // EmbeddingIndex: candidates by inner product of a vector with the item embeddings, as they are
 // now.
 //
-//   search = (FAISS index of the vectors at its building, or an exact scan of them)
+//   search = (index of the vectors at its building, or an exact scan of them)
 //          + exact scan of what came or changed since, which hides the former
 //
 // so that a new vector is found by the next search, and never waits for an index. When the changes
@@ -30,7 +30,7 @@
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
-#include "index/vectors/faiss_index.h"
+#include "index/vectors/approximate_index.h"
 #include "index/vectors/item_vectors.h"
 #include "index/vectors/vector_changes.h"
 
@@ -41,7 +41,8 @@ class EmbeddingIndex {
  public:
   struct Options {
     size_t flat_max_items = 50'000;  // up to here, the search is an exact scan
-    // Above that: a kind in FAISS's factory language, or "auto"; see DefaultIndexKind.
+    // Above that: "IVF<lists>,Int8" (index/vectors/ivf_int8_index.h), a kind in FAISS's factory
+    // language, or "auto"; see DefaultIndexKind.
     std::string factory = "auto";
     size_t nprobe = 0;           // lists visited per search, of IVF kinds; 0: the rule's
     size_t ef_search = 500;      // candidates held per search, of HNSW kinds
@@ -50,7 +51,7 @@ class EmbeddingIndex {
     size_t items_max = 0;        // items that there can be, at least the rows of the matrix
   };
   // Told how many of the items are indexed, from the building thread; false ends the building.
-  using Progress = FaissIndex::Progress;
+  using Progress = IndexProgress;
 
   // Indexes `trained`, items x dim, row-major, on `threads` threads; item i is row i. The matrix
   // must outlive everything made from it. No items at all is allowed. InvalidArgument names the row
@@ -103,7 +104,7 @@ class EmbeddingIndex {
   // What searches work on, replaced as a whole.
   struct Epoch {
     std::shared_ptr<const ItemVectors> vectors;
-    std::shared_ptr<const FaissIndex> index;  // null: exact scan
+    std::shared_ptr<const ApproximateIndex> index;  // null: exact scan
     std::shared_ptr<VectorChanges> changes;
   };
 
@@ -111,9 +112,8 @@ class EmbeddingIndex {
 
   std::shared_ptr<const Epoch> epoch() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Publish(Epoch epoch) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::shared_ptr<const FaissIndex>> BuildIndex(const ItemVectors& vectors,
-                                                               size_t threads,
-                                                               const Progress& progress) const;
+  absl::StatusOr<std::shared_ptr<const ApproximateIndex>> BuildIndex(
+      const ItemVectors& vectors, size_t threads, const Progress& progress) const;
   absl::Status Append(ItemIndex item, std::span<const float> vector)
       ABSL_LOCKS_EXCLUDED(writer_mutex_);
   // The newest change of every item that came at or after `sequence`, with room for as many again.
@@ -137,7 +137,7 @@ class EmbeddingIndex::View {
   // Empty when the item has none. Valid as long as the view.
   std::span<const float> VectorOf(ItemIndex item) const;
   // What searches ask beside the changes; null when the search is exact. Valid likewise.
-  const FaissIndex* index() const { return epoch_->index.get(); }
+  const ApproximateIndex* index() const { return epoch_->index.get(); }
 
  private:
   friend class EmbeddingIndex;
@@ -148,9 +148,13 @@ class EmbeddingIndex::View {
   size_t n_;  // changes that the view shows
 };
 
-// What "auto" stands for above flat_max_items: IVF with as many lists as the power of two at or
-// below sqrt(32 items), of which a search visits 2 sqrt(lists). docs/retrieval.md has the
-// measurements behind it.
+// Whether there is such a kind for vectors of this length; InvalidArgument names retrieval.factory
+// and its value.
+absl::Status CheckFactory(const std::string& factory, size_t dim);
+
+// What "auto" stands for above flat_max_items: IVF<lists>,Int8 with as many lists as the power of
+// two at or below sqrt(32 items), of which a search visits 3.5 sqrt(lists). docs/retrieval.md has
+// the measurements behind it.
 struct IndexKind {
   std::string factory;
   size_t nprobe = 0;

@@ -189,6 +189,16 @@ const float* Rows(const ItemVectors& vectors, size_t begin, size_t count, size_t
   return copy.data();
 }
 
+// Trains an empty index on a sample.
+void Train(const ItemVectors& vectors, faiss::Index& index, std::vector<float>& copy) {
+  const auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);
+  const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
+  const size_t stride = std::max<size_t>(1, vectors.size() / (kSampleRowsPerCentroid * centroids));
+  const size_t sample = vectors.size() / stride;
+  if (sample == 0) return;
+  index.train(static_cast<FaissId>(sample), Rows(vectors, 0, sample, stride, copy));
+}
+
 // What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.
 class BuildThreads {
  public:
@@ -247,7 +257,7 @@ absl::Status FaissIndex::Check(const std::string& factory, size_t dim) {
 
 absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors& vectors,
                                                               const Options& options,
-                                                              const Progress& progress) {
+                                                              const IndexProgress& progress) {
   std::unique_ptr<FaissIndex> index(new FaissIndex(options.factory, vectors));
   const BuildThreads threads(options.threads);
   try {
@@ -260,7 +270,7 @@ absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors&
   return index;
 }
 
-absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) {
+absl::Status FaissIndex::Fill(const Options& options, const IndexProgress& progress) {
   auto empty = MakeEmpty(factory_, vectors_.dim());
   if (!empty.ok()) return empty.status();
   index_ = *std::move(empty);
@@ -268,14 +278,8 @@ absl::Status FaissIndex::Fill(const Options& options, const Progress& progress) 
   const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
   if (!report(0)) return cancelled;
 
-  const auto* ivf = faiss::ivflib::try_extract_index_ivf(index_.get());
-  const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
-  const size_t stride = std::max<size_t>(1, vectors_.size() / (kSampleRowsPerCentroid * centroids));
   std::vector<float> copy;
-  const size_t sample = vectors_.size() / stride;
-  if (sample > 0) {
-    index_->train(static_cast<FaissId>(sample), Rows(vectors_, 0, sample, stride, copy));
-  }
+  Train(vectors_, *index_, copy);
   for (size_t done = 0; done < vectors_.size();) {
     const size_t step = std::min(kRowsPerStep, vectors_.size() - done);
     index_->add(static_cast<FaissId>(step), Rows(vectors_, done, step, 1, copy));
@@ -345,6 +349,49 @@ void FaissIndex::Rescore(std::span<const float> query, std::span<Hit> hits) cons
   for (Hit& hit : hits) {
     const float* const row = vectors_.Of(hit.item).data();
     hit.score = faiss::fvec_inner_product(query.data(), row, query.size());
+  }
+}
+
+namespace {
+
+absl::StatusOr<std::vector<uint32_t>> ClusterOrThrow(const ItemVectors& vectors, size_t clusters,
+                                                     const IndexProgress& progress) {
+  // Its lists stay empty: only the clustering is wanted.
+  auto empty = MakeEmpty(absl::StrCat("IVF", clusters, ",Flat"), vectors.dim());
+  if (!empty.ok()) return empty.status();
+  const auto report = [&](size_t done) { return !progress || progress(done, vectors.size()); };
+  const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
+  if (!report(0)) return cancelled;
+  std::vector<float> copy;
+  Train(vectors, **empty, copy);
+  const faiss::Index& quantizer = *dynamic_cast<const faiss::IndexIVF&>(**empty).quantizer;
+  std::vector<uint32_t> cluster_of_row;
+  cluster_of_row.reserve(vectors.size());
+  std::vector<FaissId> lists(kRowsPerStep);
+  for (size_t done = 0; done < vectors.size();) {
+    const size_t step = std::min(kRowsPerStep, vectors.size() - done);
+    quantizer.assign(static_cast<FaissId>(step), Rows(vectors, done, step, 1, copy), lists.data());
+    for (const FaissId list : std::span(lists).first(step)) {
+      cluster_of_row.push_back(static_cast<uint32_t>(list));
+    }
+    done += step;
+    if (!report(done)) return cancelled;
+  }
+  return cluster_of_row;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<uint32_t>> ClusterVectors(const ItemVectors& vectors, size_t clusters,
+                                                     size_t threads,
+                                                     const IndexProgress& progress) {
+  const BuildThreads build_threads(threads);
+  try {
+    return ClusterOrThrow(vectors, clusters, progress);
+  } catch (const std::exception& e) {
+    return Refusal(absl::StrCat("IVF", clusters, ",Int8"),
+                   absl::StrCat("does not index ", vectors.size(), " items of length ",
+                                vectors.dim(), ": ", Reason(e)));
   }
 }
 

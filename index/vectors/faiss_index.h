@@ -1,10 +1,11 @@
 // FaissIndex: an approximate index by inner product, of any kind that FAISS's factory language
-// names ("IVF4096,Flat", "HNSW32", "IVF1024,PQ32x4fs"). The only file that knows FAISS.
+// names ("IVF4096,Flat", "HNSW32", "IVF1024,PQ32x4fs"), and FAISS's clustering for kinds of our
+// own. The only file that knows FAISS.
 #ifndef GROUNDSWELL_INDEX_VECTORS_FAISS_INDEX_H_
 #define GROUNDSWELL_INDEX_VECTORS_FAISS_INDEX_H_
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,9 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "index/item_filter.h"
+#include "index/vectors/approximate_index.h"
 #include "index/vectors/item_vectors.h"
-#include "index/vectors/vector_changes.h"
 
 namespace faiss {
 struct Index;
@@ -22,20 +22,8 @@ struct Index;
 
 namespace groundswell {
 
-// Of which items a search wants to hear: those that the filter admits and whose vector is not
-// among the first `n` changes.
-struct AdmittedItems {
-  bool operator()(ItemIndex item) const {
-    return changes.LeavesAsItWas(item, n) && filter.Admits(item);
-  }
-
-  const ItemFilter& filter;
-  const VectorChanges& changes;
-  size_t n = 0;
-};
-
 // Immutable once built; use from any thread.
-class FaissIndex {
+class FaissIndex final : public ApproximateIndex {
  public:
   struct Options {
     std::string factory;
@@ -43,42 +31,28 @@ class FaissIndex {
     size_t ef_search = 500;  // candidates held per search, of HNSW kinds; at least what is fetched
     size_t threads = 1;      // that build it
   };
-  // Told how many of the items are in, from the building thread; false ends the building.
-  using Progress = std::function<bool(size_t done, size_t total)>;
-
-  struct Hit {
-    ItemIndex item{};
-    float score = 0;  // the inner product with the exact vector
-  };
-
   // Trains on a sample and adds every item. `vectors` must outlive the index. InvalidArgument names
   // retrieval.factory, its value and what FAISS has to say; Cancelled when `progress` said so.
   static absl::StatusOr<std::unique_ptr<FaissIndex>> Build(const ItemVectors& vectors,
                                                            const Options& options,
-                                                           const Progress& progress = nullptr);
+                                                           const IndexProgress& progress = nullptr);
   // Whether FAISS knows the factory string, and searches by inner product under it; as above.
   static absl::Status Check(const std::string& factory, size_t dim);
 
-  ~FaissIndex();
+  ~FaissIndex() override;
 
-  // Puts into `hits` up to `fetch` items that are best by the index's own scores, in their order.
-  // With `admitted`, only such, asked for inside the search; that needs filters_inside().
-  // `widening` >= 1 visits that many times more lists, where share_visited() is not 0. Internal
-  // when FAISS throws.
   absl::Status Search(std::span<const float> query, size_t fetch, const AdmittedItems* admitted,
-                      double widening, std::vector<Hit>& hits) const;
+                      double widening, std::vector<Hit>& hits) const override;
 
-  const std::string& factory() const { return factory_; }
-  size_t size() const { return vectors_.size(); }
-  bool filters_inside() const { return filters_inside_; }
-  // Whether it searches compressed vectors: what is best by them need not be best, so that a search
-  // should fetch more than it wants.
-  bool compresses() const { return compresses_; }
-  // The share of its lists that a search visits; 0 of kinds that have none, or whose searches
-  // cannot be widened.
-  double share_visited() const;
+  Filters filters() const override {
+    return filters_inside_ ? Filters::kEveryRow : Filters::kOutside;
+  }
+  bool compresses() const override { return compresses_; }
+  double share_visited() const override;
+  const std::string& kind() const override { return factory_; }
+  size_t size() const override { return vectors_.size(); }
   // What FAISS would write to a file, which is close to what it keeps in memory.
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const override { return bytes_; }
 
   // FAISS's own, for measuring beside it.
   const faiss::Index& faiss_index() const { return *index_; }
@@ -91,7 +65,7 @@ class FaissIndex {
  private:
   FaissIndex(std::string factory, const ItemVectors& vectors);
 
-  absl::Status Fill(const Options& options, const Progress& progress);
+  absl::Status Fill(const Options& options, const IndexProgress& progress);
   void Set(const Options& options);
   void Rescore(std::span<const float> query, std::span<Hit> hits) const;
 
@@ -103,6 +77,12 @@ class FaissIndex {
   bool compresses_ = false;
   size_t bytes_ = 0;
 };
+
+// The clusters that an IVF kind with so many lists has: the number of its cluster for each of
+// vectors.items(), that of the centroid with the highest inner product. Errors as
+// FaissIndex::Build's.
+absl::StatusOr<std::vector<uint32_t>> ClusterVectors(const ItemVectors& vectors, size_t clusters,
+                                                     size_t threads, const IndexProgress& progress);
 
 // scores[i] = <query, row i of `rows`>, for scores.size() rows of query.size() numbers: bit by bit
 // what the exact kinds of FaissIndex compute.

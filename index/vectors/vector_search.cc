@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "index/score_key.h"
+#include "index/vectors/faiss_index.h"
 
 namespace groundswell {
 namespace {
@@ -20,6 +21,8 @@ constexpr size_t kSample = 256;
 // From these parts of the index on, a scan costs less: lists that would be visited, and candidates
 // that would be fetched (of kinds without lists, which pay more for each).
 constexpr double kScanFromListShare = .2;
+constexpr double kScanFromListShareBestFirst =
+    .6;  // of lists that are read at a fourth of the bytes
 constexpr double kScanFromFetchShare = 1.0 / 256;
 // A scan that asks the filter first costs less when fewer than these are admitted.
 constexpr double kFilterFirstBelowShare = .16;
@@ -182,7 +185,7 @@ std::vector<Candidate> Scan(const SearchedVectors& searched, const CandidateQuer
 absl::Status AskIndex(const SearchedVectors& searched, const CandidateQuery& query,
                       const SearchPlan& plan, std::vector<Candidate>& found) {
   const AdmittedItems admitted = AdmittedOf(searched, query);
-  thread_local std::vector<FaissIndex::Hit> hits;
+  thread_local std::vector<ApproximateIndex::Hit> hits;
   if (absl::Status s = searched.index->Search(
           query.vector, plan.fetch, plan.filter_inside ? &admitted : nullptr, plan.widening, hits);
       !s.ok()) {
@@ -207,7 +210,7 @@ absl::StatusOr<std::vector<Candidate>> SearchIndex(const SearchedVectors& search
   if (absl::Status s = AskIndex(searched, query, plan, found); !s.ok()) return s;
   if (found.size() >= wanted) return found;
   // The filter leaves out more of this query's neighbours than of the items at large.
-  if (searched.index->filters_inside() && !plan.filter_inside) {
+  if (searched.index->filters() == ApproximateIndex::Filters::kEveryRow && !plan.filter_inside) {
     plan.filter_inside = true;
     if (absl::Status s = AskIndex(searched, query, plan, found); !s.ok()) return s;
     if (found.size() >= wanted) return found;
@@ -236,15 +239,32 @@ void AddChanges(const SearchedVectors& searched, const CandidateQuery& query,
   KeepBestSorted(found, query.count);
 }
 
+// Of kinds that ask the filter themselves, about the best alone.
+SearchPlan PlanBestFirst(const SearchedVectors& searched, const CandidateQuery& query,
+                         size_t wanted) {
+  const std::optional<size_t> rejects = query.filter.RejectsAtMost();
+  if (rejects.has_value() && *rejects + searched.n <= wanted) {
+    return {.filter_inside = *rejects + searched.n > 0, .fetch = wanted};
+  }
+  const double share = ShareAdmitted(searched.vectors, AdmittedOf(searched, query));
+  if (share == 0 || searched.index->share_visited() / share > kScanFromListShareBestFirst) {
+    return {.scan = true};
+  }
+  return {.filter_inside = true, .fetch = wanted, .widening = 1 / share};
+}
+
 }  // namespace
 
 SearchPlan PlanSearch(const SearchedVectors& searched, const CandidateQuery& query) {
   if (searched.index == nullptr) return {.scan = true};
-  const FaissIndex& index = *searched.index;
+  const ApproximateIndex& index = *searched.index;
   const auto items = static_cast<double>(index.size());
   const size_t wanted = std::min(query.count, index.size());
   const size_t fetch = index.compresses() ? wanted * searched.rescore_factor : wanted;
 
+  if (index.filters() == ApproximateIndex::Filters::kBestFirst) {
+    return PlanBestFirst(searched, query, wanted);
+  }
   const std::optional<size_t> rejects = query.filter.RejectsAtMost();
   if (rejects.has_value() && *rejects + searched.n <= wanted) {
     return {.fetch = fetch + *rejects + searched.n};

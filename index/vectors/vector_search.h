@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "index/candidate_source.h"
-#include "index/vectors/faiss_index.h"
+#include "index/vectors/approximate_index.h"
 #include "index/vectors/item_vectors.h"
 #include "index/vectors/vector_changes.h"
 
@@ -16,7 +16,7 @@ namespace groundswell {
 
 struct SearchedVectors {
   const ItemVectors& vectors;
-  const FaissIndex* index = nullptr;  // of exactly `vectors`; null: they are scanned
+  const ApproximateIndex* index = nullptr;  // of exactly `vectors`; null: they are scanned
   const VectorChanges& changes;
   size_t n = 0;               // changes that the search sees
   size_t rescore_factor = 1;  // see EmbeddingIndex::Options

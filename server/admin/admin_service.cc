@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "google/protobuf/util/time_util.h"
+#include "index/vectors/faiss_index.h"
 #include "server/admin/admin_checks.h"
 #include "server/admin/blend_response.h"
 #include "server/admin/log_stream.h"

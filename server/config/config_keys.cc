@@ -183,15 +183,15 @@ constexpr ConfigKey kKeys[] = {
     {"retrieval.flat_max_items", GROUNDSWELL_MEMBER(retrieval.flat_max_items), "items", 0,
      1'000'000'000, "Up to this size of the catalogue the search is exact."},
     {"retrieval.factory", GROUNDSWELL_MEMBER(retrieval.factory), "", 1, 255,
-     "Index above that size, in FAISS's factory language, e.g. \"HNSW32\"; auto: by the number of "
-     "items (docs/retrieval.md)."},
+     "Index above that size: of our own, e.g. \"IVF1024,Int8\", or in FAISS's factory language, "
+     "e.g. \"HNSW32\"; auto: by the number of items (docs/retrieval.md)."},
     {"retrieval.nprobe", GROUNDSWELL_MEMBER(retrieval.nprobe), "lists", 0, 1'000'000,
      "Lists that an IVF index visits per search; 0: by the number of items."},
     {"retrieval.ef_search", GROUNDSWELL_MEMBER(retrieval.ef_search), "items", 1, 1'000'000,
      "Candidates that an HNSW index holds per search; at least as many as are asked for."},
     {"retrieval.rescore_factor", GROUNDSWELL_MEMBER(retrieval.rescore_factor), "", 1, 100,
-     "Times more candidates that an index which compresses vectors is asked for; the exact vectors "
-     "choose among them."},
+     "Times more candidates that an index of FAISS's that compresses vectors is asked for; the "
+     "exact vectors choose among them."},
     {"retrieval.changes_max", GROUNDSWELL_MEMBER(retrieval.changes_max), "items", 1, 1'000'000,
      "Items with a new or changed vector from which on the index is built anew, in the background. "
      "Until then every search scans them."},

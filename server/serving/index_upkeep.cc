@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "index/vectors/faiss_index.h"
+
 namespace groundswell {
 namespace {
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "index/vectors/faiss_index.h"
 #include "scheduling/thread_scheduling.h"
 #include "server/serving/clustering.h"
 #include "server/serving/graph_follower.h"

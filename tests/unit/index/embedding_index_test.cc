@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "index/vectors/faiss_index.h"
 #include "models/embedding_range.h"
 #include "tests/support/random_rows.h"
 #include "tests/unit/index/items_of.h"
@@ -69,7 +70,7 @@ TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) 
   const std::vector<float> rows = RandomRows(50, kIndexDim);
   for (const char* factory :
        {"Wishful42", "", "IVF0,Flat", "IVF64,PQ5", "LSH", "HNSW0", "HNSW1,Flat", "PQ0",
-        "IVF16,PQ0x4fs", "IVF8_HNSW0,Flat", "NSG16", "HNSW999999999"}) {
+        "IVF16,PQ0x4fs", "IVF8_HNSW0,Flat", "NSG16", "HNSW999999999", "IVF0,Int8", "Int8"}) {
     const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, Kind(factory)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << factory;
     EXPECT_THAT(status.message(), HasSubstr(std::string("\"") + factory + "\"")) << factory;
@@ -78,9 +79,12 @@ TEST(EmbeddingIndexBuildTest, AFactoryThatFaissDoesNotKnowIsAnErrorThatNamesIt) 
 
 TEST(EmbeddingIndexBuildTest, TooFewItemsForTheListsIsAnError) {
   const std::vector<float> rows = RandomRows(50, kIndexDim);
-  const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, Kind("IVF64,Flat")).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(status.message(), HasSubstr("50 items"));
+  for (const char* factory : {"IVF64,Flat", "IVF64,Int8"}) {
+    const absl::Status status = EmbeddingIndex::Build(rows, kIndexDim, Kind(factory)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("50 items"));
+    EXPECT_THAT(status.message(), HasSubstr(std::string("\"") + factory + "\""));
+  }
 }
 
 TEST(EmbeddingIndexBuildTest, AnEmptyCatalogueAnswersNothing) {
@@ -227,9 +231,9 @@ TEST_P(EmbeddingIndexTest, ThreadsSearchAtOnceAndAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, EmbeddingIndexTest,
-                         ::testing::Values("Flat", "IVF32,Flat", "IVF32,SQ8", "IVF32,PQ8np",
-                                           "HNSW16", "IVF32,PQ8x4fs,RFlat", "PCA8,IVF32,Flat",
-                                           "IVF64,PQ8x4fs", "SQ8"),
+                         ::testing::Values("Flat", "IVF32,Int8", "IVF32,Flat", "IVF32,SQ8",
+                                           "IVF32,PQ8np", "HNSW16", "IVF32,PQ8x4fs,RFlat",
+                                           "PCA8,IVF32,Flat", "IVF64,PQ8x4fs", "SQ8"),
                          [](const auto& suite) {
                            std::string name = suite.param;
                            std::ranges::replace(name, ',', '_');
@@ -240,16 +244,20 @@ TEST(EmbeddingIndexAgreementTest, FullProbesAgreeWithFlat) {
   const std::vector<float> rows = RandomRows(kIndexItems, kIndexDim);
   EmbeddingIndex::Options all_lists = Kind("IVF32,Flat");
   all_lists.nprobe = 32;
+  EmbeddingIndex::Options all_codes = Kind("IVF32,Int8");
+  all_codes.nprobe = 32;
   EmbeddingIndex::Options wide_graph = Kind("HNSW16");
   wide_graph.ef_search = kIndexItems;
   const auto flat = BuildOrDie(rows, Kind("Flat"));
   const auto ivf = BuildOrDie(rows, all_lists);
+  const auto int8 = BuildOrDie(rows, all_codes);
   const auto hnsw = BuildOrDie(rows, wide_graph);
   for (uint32_t seed = 10; seed < 15; ++seed) {
     const std::vector<float> query = RandomRows(1, kIndexDim, seed);
     const auto exact = ItemsOf(flat->Retrieve({query, ItemFilter(), 100}).value());
     EXPECT_EQ(exact, Oracle(rows, query, ItemFilter(), 100));
     EXPECT_EQ(ItemsOf(ivf->Retrieve({query, ItemFilter(), 100}).value()), exact);
+    EXPECT_EQ(ItemsOf(int8->Retrieve({query, ItemFilter(), 100}).value()), exact);
     EXPECT_EQ(ItemsOf(hnsw->Retrieve({query, ItemFilter(), 100}).value()), exact);
   }
 }
@@ -258,7 +266,7 @@ TEST(EmbeddingIndexAgreementTest, EqualScoresAreInTheOrderOfItems) {
   std::vector<float> rows(40 * kIndexDim, 1.f);
   std::fill(rows.begin() + 7 * kIndexDim, rows.begin() + 8 * kIndexDim, 2.f);
   const std::vector<float> query(kIndexDim, 1.f);
-  for (const char* factory : {"Flat", "IVF2,Flat", "HNSW8"}) {
+  for (const char* factory : {"Flat", "IVF2,Flat", "IVF2,Int8", "HNSW8"}) {
     const auto found = ItemsOf(BuildOrDie(rows, Kind(factory))->Retrieve({query, {}, 40}).value());
     ASSERT_EQ(found.size(), 40u) << factory;
     EXPECT_EQ(found.front(), 7u) << factory;

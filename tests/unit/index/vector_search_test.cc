@@ -6,6 +6,8 @@
 #include <random>
 
 #include "index/vectors/embedding_index.h"
+#include "index/vectors/faiss_index.h"
+#include "index/vectors/ivf_int8_index.h"
 #include "tests/support/random_rows.h"
 
 namespace groundswell {
@@ -21,16 +23,19 @@ class PlanSearchTest : public ::testing::Test {
     rows_ = new std::vector<float>(RandomRows(kSearchItems, kSearchDim, 1));
     vectors_ = new ItemVectors(*ItemVectors::Create(*rows_, kSearchDim));
     ivf_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,Flat", .nprobe = 4})->release();
+    int8_ = IvfInt8Index::Build(*vectors_, {.lists = 64, .nprobe = 4})->release();
     packed_ = FaissIndex::Build(*vectors_, {.factory = "IVF64,PQ8x4fs", .nprobe = 4})->release();
   }
   static void TearDownTestSuite() {
     delete ivf_;
+    delete int8_;
     delete packed_;
     delete vectors_;
     delete rows_;
   }
 
-  SearchPlan Plan(const FaissIndex* index, const ItemFilter& filter, size_t count = 100) const {
+  SearchPlan Plan(const ApproximateIndex* index, const ItemFilter& filter,
+                  size_t count = 100) const {
     return PlanSearch(
         {.vectors = *vectors_,
          .index = index,
@@ -53,6 +58,7 @@ class PlanSearchTest : public ::testing::Test {
   static inline const ItemVectors* vectors_ = nullptr;
   static inline const FaissIndex* ivf_ = nullptr;
   static inline const FaissIndex* packed_ = nullptr;
+  static inline const IvfInt8Index* int8_ = nullptr;
   VectorChanges changes_{1'000, kSearchItems, kSearchDim};
   std::vector<uint32_t> category_of_item_;
   const std::vector<uint32_t> wanted_ = {1};
@@ -88,6 +94,24 @@ TEST_F(PlanSearchTest, AWideFilterWidensTheSearchAndFetchesSomeMore) {
   EXPECT_GE(plan.fetch, 200u);
   EXPECT_LE(plan.fetch, 350u);
   EXPECT_GE(Plan(packed_, Admitting(500)).fetch, 800u);
+}
+
+TEST_F(PlanSearchTest, AnIndexThatAsksTheFilterAboutTheBestIsGivenIt) {
+  EXPECT_FALSE(Plan(int8_, {}).filter_inside) << "there is nothing to ask";
+  EXPECT_EQ(Plan(int8_, {}).fetch, 100u);
+  const std::vector<ItemIndex> seen(40, ItemIndex{7});
+  ItemFilter unseen;
+  unseen.Exclude(seen);
+  EXPECT_TRUE(Plan(int8_, unseen).filter_inside);
+  EXPECT_EQ(Plan(int8_, unseen).fetch, 100u);
+  EXPECT_EQ(Plan(int8_, unseen).widening, 1);
+  const SearchPlan wide = Plan(int8_, Admitting(500));
+  EXPECT_TRUE(wide.filter_inside);
+  EXPECT_EQ(wide.fetch, 100u);
+  EXPECT_NEAR(wide.widening, 2, .5);
+  EXPECT_FALSE(Plan(int8_, Admitting(150)).scan);
+  EXPECT_TRUE(Plan(int8_, Admitting(50)).scan) << "most lists would be visited";
+  EXPECT_TRUE(Plan(int8_, Admitting(0)).scan);
 }
 
 TEST_F(PlanSearchTest, AFilterAgainstTheQuerysNeighboursIsAskedInsideTheSearch) {
