@@ -11,7 +11,7 @@ import shutil
 import tomllib
 from pathlib import Path
 
-from trainer import log_files, rankers, ranking, replay
+from trainer import embeddings, encoders, log_files, rankers, ranking, replay
 
 # Names the server's program where neither a configuration nor a flag does.
 SERVER_VARIABLE = "GROUNDSWELL_TRAINER_SERVER"
@@ -21,7 +21,7 @@ _KEYS = {
     "data": (("events", "heldout_days", "validation_days"), ("items", "provenance", "type")),
     "clusters": (("users", "items", "seed"), ()),
 }
-_TABLES = (*_KEYS, "lightgcn", "rows", "ranker", "blend", "serving")
+_TABLES = (*_KEYS, *embeddings.KINDS, "encoder", "rows", "ranker", "blend", "serving")
 _CANDIDATES = {"candidates": 8}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
@@ -114,8 +114,9 @@ def server_program(named=None):
 
 
 def options(kind, table, where):
-    """An object of the dataclass `kind` with the fields of `table`."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    """An object of the dataclass `kind` with the fields of `table`. A field whose name is a word of Python has
+    a line behind it, such as `lambda_`."""
+    fields = {field.name.rstrip("_"): field for field in dataclasses.fields(kind)}
     _refuse_unknown(table, fields, where)
     for name, value in table.items():
         default = fields[name].default
@@ -128,12 +129,47 @@ def options(kind, table, where):
         elif type(value) is not type(default):
             raise ValueError(f"{where}: {name} is {value!r}; it must be {_ARTICLES[type(default)]}")
     try:
-        return kind(**table)
+        return kind(**{fields[name].name: value for name, value in table.items()})
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
 
 _ARTICLES = {int: "an integer", float: "a number", str: "a string", bool: "true or false", dict: "a table"}
+
+
+def embeddings_of(config):
+    """(kind, its Options): LightGCN, or what else has a table."""
+    given = [kind for kind in embeddings.KINDS if kind in config]
+    if len(given) > 1:
+        raise ValueError(f"there are [{'] and ['.join(given)}]: a snapshot has embeddings of one kind; remove all "
+                         "but one")
+    kind = given[0] if given else "lightgcn"
+    return kind, options(embeddings.KINDS[kind].Options, config.get(kind, {}), f"[{kind}]")
+
+
+def encoders_of(config):
+    """The Encoder of every [[encoder]], in order; the first of a side is what a server takes by itself."""
+    found, (_, of_embeddings) = [], embeddings_of(config)
+    tables = config.get("encoder", [])
+    if len(tables) > encoders.COUNT_MAX:
+        raise ValueError(f"there are {len(tables)} [[encoder]]; a snapshot has at most {encoders.COUNT_MAX}")
+    for position, table in enumerate(tables, start=1):
+        where = f"encoder {position}"
+        table = dict(table)
+        kind, name, side = (table.pop(key, None) for key in ("kind", "name", "side"))
+        if kind not in encoders.KINDS:
+            raise ValueError(f'{where}: kind is "{kind}"; there are {", ".join(encoders.KINDS)}')
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f'{where}: name is "{name}"; it must be of letters, digits, ".", "_", "-"')
+        if name in (encoder.name for encoder in found):
+            raise ValueError(f'{where}: there is another encoder of the name "{name}"')
+        where = f"encoder {name} of kind {kind}"
+        given = options(encoders.KINDS[kind], table, where)
+        try:
+            found.append(encoders.Encoder(name, side, encoders.fitted(given, side, of_embeddings)))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    return found
 
 
 def rankers_of(config):

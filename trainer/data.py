@@ -61,6 +61,7 @@ class Interactions:
     user_ids: list
     item_ids: list
     account: "Account"
+    weight: np.ndarray  # int64, as in the log
 
     def taken(self, begin_s, end_s):
         """Which interactions in [begin_s, end_s) add to the graph and are not taken back in that time."""
@@ -71,6 +72,12 @@ class Interactions:
         """(user, item) of those of `taken` whose ids are both known."""
         keep = self.taken(begin_s, end_s) & (self.user >= 0) & (self.item >= 0)
         return self.user[keep], self.item[keep]
+
+    def weights(self, cut_s):
+        """(user, item, weight) of what makes the graph just before `cut_s`, where both ids are known: the sums by
+        pair are its counts."""
+        keep = (self.time_s < cut_s) & ~self.account.refused & (self.user >= 0) & (self.item >= 0)
+        return self.user[keep], self.item[keep], self.weight[keep]
 
 
 @dataclass
@@ -277,7 +284,7 @@ def index_interactions(log, cut_s):
     item_ids = list(dict.fromkeys(log.item[:known]))
     user, item = _indices(log.user, user_ids), _indices(log.item, item_ids)
     return Interactions(log.time_s, user, item, user_ids, item_ids,
-                        account_of(log.time_s, user, item, log.weight))
+                        account_of(log.time_s, user, item, log.weight), log.weight)
 
 
 def _indices(ids, known):

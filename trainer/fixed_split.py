@@ -1,4 +1,4 @@
-"""LightGCN on a split that others have published figures on, such as Gowalla's of the NGCF paper.
+"""Embeddings on a split that others have published figures on, such as Gowalla's of the NGCF paper.
 
 A line of either file is a user and the items it took, as numbers: `user item item ...`. All items that
 a user has not in the training file are ranked for it; Recall@k is over the user's test items and
@@ -19,7 +19,7 @@ import scipy.sparse
 import torch
 from tqdm import tqdm
 
-from trainer import lightgcn, log_files
+from trainer import als, configuration, embeddings, lightgcn, log_files
 
 _K = 20  # the length of the lists that the papers report
 _USERS_PER_BLOCK = 512  # times the items in f32: what the scoring holds at once
@@ -132,10 +132,10 @@ def run(train_path, test_path, config_path, seeds, checkpoints=None):
             if not epochs:  # the first seed's choice holds for the others
                 epochs, choosing_s = _choose_epochs(train, lists, config, name, options, files[0])
             begin = time.monotonic()
-            trainer = lightgcn.Trainer(train, users, items, options)
-            user, item = lightgcn.train_epochs(trainer, epochs, files[1], f"{name}, seed {seed}")
+            trainer = _trainer(train, users, items, options)
+            embeddings.train_epochs(trainer, epochs, files[1], f"{name}, seed {seed}")
             training_s = time.monotonic() - begin
-            quality = recall_ndcg(user, item, lists, _K)
+            quality = recall_ndcg(*trainer.embeddings(), lists, _K)
             results.append(Result(name, seed, epochs, *quality, choosing_s, training_s))
             choosing_s = 0.0
             print(f"{name}, seed {seed}: {epochs} epochs, Recall@{_K} {quality[0]:.4f}, "
@@ -180,8 +180,8 @@ def _choose_epochs(train, lists, config, name, options, checkpoint):
     begin = time.monotonic()
     learnt, validation = cut_validation(train, config["validation_share"], config["validation_seed"])
     held = lists_of(learnt, validation, *lists.right.shape)
-    trainer = lightgcn.Trainer(learnt, *lists.right.shape, options)
-    epochs, _ = lightgcn.choose_epochs_by(
+    trainer = _trainer(learnt, *lists.right.shape, options)
+    epochs, _ = embeddings.choose_epochs_by(
         trainer, lambda: recall_ndcg(*trainer.embeddings(), held, _K), checkpoint, name)
     return epochs, time.monotonic() - begin
 
@@ -194,20 +194,25 @@ def _checkpoint_files(directory, name, seed):
     return [Path(directory) / f"{stem}-{seed}-{phase}.safetensors" for phase in ("choosing", "training")]
 
 
+def _trainer(pairs, users, items, options):
+    make = als.pair_trainer if isinstance(options, als.Options) else lightgcn.Trainer
+    return make(pairs, users, items, options)
+
+
 def _read_config(path):
-    """The configuration, with (lightgcn.Options, epochs) by name under `models`: the common options,
-    then its own; 0 epochs where they are to be chosen."""
+    """The configuration, with (Options, epochs) by name under `models`: the common options of its kind, then
+    its own; 0 epochs where they are to be chosen."""
     with open(path, "rb") as stream:
         config = tomllib.load(stream)
-    common = config.pop("lightgcn")
-    try:
-        config["models"] = {name: _model_options({**common, **own})
-                            for name, own in config["models"].items()}
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}; trainer/lightgcn.py lists the options") from None
+    common = {kind: config.pop(kind, {}) for kind in embeddings.KINDS}
+    config["models"] = {name: _model_options(common, own, f"{path}: models.{name}")
+                        for name, own in config["models"].items()}
     return config
 
 
-def _model_options(options):
-    epochs = options.pop("epochs", 0)
-    return lightgcn.Options(**options), epochs
+def _model_options(common, own, where):
+    kind = own.get("kind", "lightgcn")
+    if kind not in common:
+        raise ValueError(f'{where}: kind is "{kind}"; there are {", ".join(common)}')
+    options = {**common[kind], **{name: value for name, value in own.items() if name not in ("kind", "epochs")}}
+    return configuration.options(embeddings.KINDS[kind].Options, options, where), own.get("epochs", 0)

@@ -28,7 +28,7 @@ import scipy.sparse
 import torch
 from tqdm import tqdm
 
-from trainer import checkpoint, evaluation, metrics
+from trainer import checkpoint
 
 _MASKED = -1e9  # a score that no softmax sees
 
@@ -196,6 +196,20 @@ class Trainer:
         bias = (self.options.popularity_bias * np.log(degree)).astype(np.float32)
         return np.hstack([user, np.ones((len(user), 1), np.float32)]), np.hstack([item, bias])
 
+    @torch.no_grad()
+    def encoder_tensors(self):
+        """E0, of which the embeddings are sums over the layers' neighbours."""
+        base = self.model.base if self.average is None else self.average
+        users = self.model.users
+        return {"user_base": base[:users].numpy().copy(), "item_base": base[users:].numpy().copy()}
+
+    def identity(self):
+        """What a checkpoint must have been made with; how long to train and what to export may differ."""
+        options = {name: value for name, value in asdict(self.options).items()
+                   if name not in ("epochs_max", "patience", "popularity_bias")}
+        pairs = hashlib.sha256(self.user.numpy().tobytes() + self.item.numpy().tobytes())
+        return {**options, "pairs": pairs.hexdigest()}
+
     def state(self):
         """(tensors, numbers): what `restore` needs to go on as if nothing had happened. PyTorch's
         generator is used for the start alone."""
@@ -261,63 +275,10 @@ class Trainer:
             self.average.lerp_(self.model.base, 1.0 - decay)
 
 
-def choose_epochs_by(trainer, quality, checkpoint_path=None, label="lightgcn"):
-    """(epochs, quality) of the best epoch; `quality()` is (Recall@20, NDCG@20) on validation.
-
-    Ends `options.patience` epochs after the best. With a path, the state after every epoch is kept
-    there, and a run that was killed goes on from it.
-    """
-    options = trainer.options
-    progress = {"epoch": 0, "best_epochs": 0, "best": (-1.0, -1.0)}
-    progress = _resume(trainer, progress, checkpoint_path)
-    while (progress["epoch"] < options.epochs_max
-           and progress["epoch"] - progress["best_epochs"] < options.patience):
-        epoch = progress["epoch"] = progress["epoch"] + 1
-        trainer.epoch(f"{label}, choosing epochs: {epoch}")
-        recall, ndcg = quality()
-        print(f"{label}: epoch {epoch:2d}  validation Recall@20 {recall:.4f}  NDCG@20 {ndcg:.4f}",
-              flush=True)
-        if recall > progress["best"][0]:
-            progress.update(best_epochs=epoch, best=(recall, ndcg))
-        _keep(trainer, progress, checkpoint_path)
-    return progress["best_epochs"], tuple(progress["best"])
-
-
-def train_epochs(trainer, epochs, checkpoint_path=None, label="lightgcn"):
-    """(user, item) embeddings after `epochs`; checkpoints as above."""
-    progress = _resume(trainer, {"epoch": 0}, checkpoint_path)
-    while progress["epoch"] < epochs:
-        progress["epoch"] += 1
-        trainer.epoch(f"{label}: epoch {progress['epoch']} of {epochs}")
-        _keep(trainer, progress, checkpoint_path)
-    return trainer.embeddings()
-
-
-def choose_epochs(interactions, split, options, checkpoint_path=None):
-    """The number of epochs with the best Recall@20 on the validation weeks of a log."""
-    truth = evaluation.new_items(interactions, split.validation_s, split.cut_s)
-    trainer = log_trainer(interactions, split.validation_s, options)
-    if not truth.relevant:
-        print("warning: in the validation period no user with a past took anything new, so nothing tells how "
-              "many epochs are best; lengthen data.validation_days")
-
-    def quality():
-        user, item = trainer.embeddings()
-        lists = evaluation.top_unseen(lambda u: item @ user[u], truth, 20)
-        return metrics.mean_recall_ndcg(lists, truth.relevant, 20)
-
-    return choose_epochs_by(trainer, quality, checkpoint_path)[0]
-
-
-def train(interactions, cut_s, epochs, options, checkpoint_path=None):
-    """(user, item) embeddings of everything in a log before `cut_s`."""
-    return train_epochs(log_trainer(interactions, cut_s, options), epochs, checkpoint_path)
-
-
 def log_trainer(interactions, cut_s, options):
     """A trainer on the distinct pairs of a log before `cut_s`, where recent ones say more."""
     users, items = len(interactions.user_ids), len(interactions.item_ids)
-    past = (interactions.time_s < cut_s) & (interactions.user >= 0) & (interactions.item >= 0)
+    past = interactions.taken(0, cut_s) & (interactions.user >= 0) & (interactions.item >= 0)
     pairs, age_days = _newest_pairs(
         interactions.user[past], interactions.item[past],
         (cut_s - interactions.time_s[past]) / 86_400.0)
@@ -330,26 +291,3 @@ def _newest_pairs(user, item, age_days):
     newest_first = pairs[::-1]
     distinct, position = np.unique(newest_first, axis=0, return_index=True)
     return distinct, age_days[::-1][position]
-
-
-def _resume(trainer, progress, path):
-    found = checkpoint.read(path, _identity(trainer)) if path else None
-    if found is None:
-        return progress
-    tensors, numbers = found
-    trainer.restore(tensors, numbers)
-    return numbers["progress"]
-
-
-def _keep(trainer, progress, path):
-    if path:
-        tensors, numbers = trainer.state()
-        checkpoint.write(path, _identity(trainer), tensors, {**numbers, "progress": progress})
-
-
-def _identity(trainer):
-    """What a checkpoint must have been made with; how long to train and what to export may differ."""
-    options = {name: value for name, value in asdict(trainer.options).items()
-               if name not in ("epochs_max", "patience", "popularity_bias")}
-    pairs = hashlib.sha256(trainer.user.numpy().tobytes() + trainer.item.numpy().tobytes())
-    return {**options, "pairs": pairs.hexdigest()}

@@ -11,7 +11,10 @@ from trainer import safetensors
 
 FORMAT_VERSION = 1
 EMBEDDINGS_FILE = "embeddings.safetensors"
+CLUSTERS_FILE = "clusters.safetensors"
+GRAPH_FILE = "graph.safetensors"
 EXAMPLES_FILE = "examples.safetensors"
+ENCODER_EXAMPLES_FILE = "encoder_examples.safetensors"
 BLEND_FILE = "blend.json"
 _MANIFEST = "manifest.json"
 
@@ -21,7 +24,7 @@ def write_embeddings(directory, user, item):
 
 
 def write_clusters(directory, user, item, user_centroids, item_centroids):
-    safetensors.write(Path(directory) / "clusters.safetensors", {
+    safetensors.write(Path(directory) / CLUSTERS_FILE, {
         "user": user, "item": item,
         "user_centroids": user_centroids, "item_centroids": item_centroids})
 

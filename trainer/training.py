@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (blend, catalogue, checkpoint, clusters, configuration, data, evaluation, examples, lightgcn,
+from trainer import (blend, catalogue, clusters, configuration, data, embeddings, encoders, evaluation, examples,
                      log_files, rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
 
 
@@ -76,7 +76,8 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         past = replay.Replay(run.server, output, run.log, work)
         chooses = period == "validation" or run.chooses_epochs()
-        material = _Material(run, past, output, _lightgcn_epochs(output) if chooses else None, chooses)
+        epochs = _embedding_epochs(output, run.embedding_kind) if chooses else None
+        material = _Material(run, past, output, epochs, chooses)
         models = {ranker.name: [] for ranker in run.rankers}
         for seed in seeds:
             for ranker in run.rankers:
@@ -195,9 +196,9 @@ def _write_models(run, models, material, seeds, draft):
     snapshot.write_manifest(draft, {**fields, "version": "compared", "models": entries})
 
 
-def _lightgcn_epochs(directory):
+def _embedding_epochs(directory, kind):
     """What `train` chose for the snapshot; None of one that does not say, for which it is chosen again."""
-    epochs = snapshot.read_manifest(directory).get("data", {}).get("lightgcn_epochs")
+    epochs = snapshot.read_manifest(directory).get("data", {}).get(f"{kind}_epochs")
     return int(epochs) if epochs else None
 
 
@@ -226,7 +227,8 @@ class _Training:
         self.server = configuration.server(config)
         self.rankers = configuration.rankers_of(config)
         self.of_rows = configuration.rows(config)
-        self.lightgcn = configuration.options(lightgcn.Options, config.get("lightgcn", {}), "[lightgcn]")
+        self.embedding_kind, self.of_embeddings = configuration.embeddings_of(config)
+        self.encoders = configuration.encoders_of(config)
         self.event_files = log_files.files_of(config)
         self.events_sha256 = snapshot.sha256_of_all(self.event_files)
         self.checkpoints = Path(checkpoints) if checkpoints else None
@@ -241,7 +243,7 @@ class _Training:
         self.interactions = data.index_interactions(self.log, self.split.cut_s)
         self.graph_offset, warnings = data.graph_offset(self.log, self.split.cut_s)
         print("".join(f"{line}\n" for line in warnings), end="")
-        self.epochs = None  # of LightGCN, once they are chosen
+        self.epochs = None  # of the embeddings, once they are chosen
         self.clock = _Clock()
 
     def snapshot(self, draft, work):
@@ -263,13 +265,15 @@ class _Training:
         """(replay, material, models by name, fields of the manifest) of a snapshot of everything before the
         cut, whose files are in `draft`, but for examples, blend and metrics."""
         self._write_catalogue(draft)
-        self._embed(draft)
+        trained = self._embed(draft)
         self._cluster(draft)
-        fields = self._manifest_fields()
+        fields = self._manifest_fields(trained.user.shape[1])
         snapshot.write_manifest(draft, fields)
         self.clock.step("k-means")
         past = replay.Replay(self.server, draft, self.log, work)
-        past.graph(self.split.cut_s, draft / "graph.safetensors")
+        past.graph(self.split.cut_s, draft / snapshot.GRAPH_FILE)
+        if self.encoders:
+            fields["encoders"] = encoders.write(draft, self.encoders, self.of_embeddings, trained.encoder_tensors)
         material = _Material(self, past, draft, self.epochs, self.chooses_epochs())
         self.clock.step(f"replay, {len(material.rows)} training rows")
         models = {}
@@ -299,7 +303,7 @@ class _Training:
         (output / snapshot.BLEND_FILE).write_text(weights, encoding="utf-8")
 
     def _ending_at(self, cut_s):
-        """The same configuration with that cut, for its default ranker alone; LightGCN goes on for as many
+        """The same configuration with that cut, for its default ranker alone; the embeddings take as many
         epochs as were chosen."""
         days_s = self.split.cut_s - self.split.validation_s
         earlier = copy.copy(self)
@@ -343,42 +347,40 @@ class _Training:
         snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
 
     def _embed(self, draft):
+        """Writes the embeddings; what the encoders need of their training."""
         how = "" if self.epochs else " after choosing that number"
-        user, item, self.epochs = self._lightgcn(self.split.cut_s, self.epochs)
-        snapshot.write_embeddings(draft, user, item)
-        self.clock.step(f"LightGCN, {self.epochs} epochs{how}")
+        trained, self.epochs = self._embeddings(self.split.cut_s, self.epochs)
+        snapshot.write_embeddings(draft, trained.user, trained.item)
+        self.clock.step(f"{self.embedding_kind}, {self.epochs} epochs{how}")
+        return trained
 
-    def _lightgcn(self, cut_s, epochs=None):
-        """(user, item, epochs): embeddings of everything before `cut_s`, kept among the checkpoints.
-        Without `epochs` their number is chosen."""
+    def _embeddings(self, cut_s, epochs=None):
+        """(embeddings.Trained, epochs) of everything before `cut_s`, kept among the checkpoints. Without
+        `epochs` their number is chosen."""
         at = lambda phase: (self.checkpoints / f"{phase}.{cut_s}.safetensors" if self.checkpoints else None)
-        kept = at("embeddings")
+        kind, kept = self.embedding_kind, at("embeddings")
         if kept and kept.exists():
-            tensors, numbers = checkpoint.read(kept, {})
-            return tensors["user"].numpy(), tensors["item"].numpy(), numbers["epochs"]
-        epochs = epochs or lightgcn.choose_epochs(self.interactions, self.split, self.lightgcn,
-                                                    at("lightgcn.choosing"))
-        user, item = lightgcn.train(self.interactions, cut_s, epochs, self.lightgcn,
-                                   at("lightgcn.final"))
+            return embeddings.read(kept)
+        epochs = epochs or embeddings.choose_epochs(kind, self.interactions, self.split, self.of_embeddings,
+                                                    at(f"{kind}.choosing"))
+        trained = embeddings.train(kind, self.interactions, cut_s, epochs, self.of_embeddings,
+                                   at(f"{kind}.final"))
         if kept:
-            checkpoint.write(kept, {}, {"user": torch.from_numpy(user), "item": torch.from_numpy(item)},
-                             {"epochs": epochs})
-        return user, item, epochs
+            embeddings.write(kept, trained, epochs)
+        return trained, epochs
 
     def _cluster(self, draft):
-        embeddings, _ = safetensors.read(draft / snapshot.EMBEDDINGS_FILE)
+        vectors, _ = safetensors.read(draft / snapshot.EMBEDDINGS_FILE)
         options = self.config["clusters"]
-        user_cluster, user_centroids = clusters.kmeans(embeddings["user"], options["users"],
-                                                       options["seed"])
-        item_cluster, item_centroids = clusters.kmeans(embeddings["item"], options["items"],
-                                                       options["seed"])
+        user_cluster, user_centroids = clusters.kmeans(vectors["user"], options["users"], options["seed"])
+        item_cluster, item_centroids = clusters.kmeans(vectors["item"], options["items"], options["seed"])
         snapshot.write_clusters(draft, user_cluster, item_cluster, user_centroids, item_centroids)
 
     def read_catalogue(self, directory):
-        embeddings, _ = safetensors.read(Path(directory) / snapshot.EMBEDDINGS_FILE)
-        clusters_, _ = safetensors.read(Path(directory) / "clusters.safetensors")
+        vectors, _ = safetensors.read(Path(directory) / snapshot.EMBEDDINGS_FILE)
+        clusters_, _ = safetensors.read(Path(directory) / snapshot.CLUSTERS_FILE)
         return rankers.Catalogue(
-            embeddings["user"], embeddings["item"], clusters_["user"], clusters_["item"],
+            vectors["user"], vectors["item"], clusters_["user"], clusters_["item"],
             (len(clusters_["user_centroids"]), len(clusters_["item_centroids"])),
             rankers.category_rows(snapshot.read_categories(directory)))
 
@@ -395,8 +397,9 @@ class _Training:
         return any(ranker.training.patience > 0 for ranker in self.rankers)
 
     def earlier_embeddings(self, epochs):
-        """(user, item, epochs) of everything before the validation period."""
-        return self._lightgcn(self.split.validation_s, epochs)
+        """(user, item) of everything before the validation period."""
+        trained, _ = self._embeddings(self.split.validation_s, epochs)
+        return trained.user, trained.item
 
     def train_ranker(self, ranker, material, period):
         """The module of one ranker, trained on everything before the period that it is measured on."""
@@ -463,7 +466,7 @@ class _Training:
                    if np.isfinite(found[metric])},
                 **rows.judgement.metrics("heldout"), "heldout.misses": misses}
 
-    def _manifest_fields(self):
+    def _manifest_fields(self, dim):
         config, cut = self.config, snapshot.rfc3339(self.split.cut_s)
         return {
             "name": config["snapshot"]["name"],
@@ -471,14 +474,15 @@ class _Training:
             "create_time": snapshot.rfc3339(int(datetime.now(timezone.utc).timestamp())),
             "users": len(self.interactions.user_ids),
             "items": len(self.interactions.item_ids),
-            "embedding_dim": self.lightgcn.dim,
+            "embedding_dim": dim,
             "user_clusters": config["clusters"]["users"],
             "item_clusters": config["clusters"]["items"],
             "graph_offset": self.graph_offset,
             "models": [],
             "metrics": {},
             "data": {**config["data"].get("provenance", {}), "trained_until": cut,
-                     "lightgcn_epochs": str(self.epochs), "events_sha256": self.events_sha256},
+                     f"{self.embedding_kind}_epochs": str(self.epochs),
+                     "events_sha256": self.events_sha256},
         }
 
 
@@ -495,7 +499,7 @@ class _Material:
             validation_s = run.split.validation_s
             self.earlier = made.where(made.time_s < validation_s).standing(validation_s)
             self.later = self.rows.where(self.rows.time_s >= validation_s)
-            user, item, _ = run.earlier_embeddings(epochs)
+            user, item = run.earlier_embeddings(epochs)
             self.earlier_catalogue = dataclasses.replace(self.catalogue, user=user, item=item)
 
     def frozen_rows(self, period):

@@ -12,7 +12,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from trainer import __main__, fixed_split, lightgcn, metrics
+from trainer import __main__, data, embeddings, fixed_split, lightgcn, metrics
 
 _USERS, _ITEMS = 30, 20
 
@@ -131,14 +131,21 @@ class TrainingTest(unittest.TestCase):
                         {"average": 0.9, "negatives": 16}, {"layers": 0}):
             with self.subTest(**changes):
                 trainer = lightgcn.Trainer(pairs, _USERS, _ITEMS, _options(**changes))
-                user, item = lightgcn.train_epochs(trainer, 40)
+                embeddings.train_epochs(trainer, 40)
+                user, item = trainer.embeddings()
                 scores = user @ item.T
                 own = np.arange(_USERS)[:, None] % 2 == np.arange(_ITEMS) // (_ITEMS // 2)
                 self.assertGreater(scores[own].mean(), scores[~own].mean() + 0.1)
 
+    def test_what_was_taken_back_is_no_pair_of_a_log(self):
+        log = data.Log(np.arange(5), list("abbaa"), list("xxyyy"), np.array([1, 1, 1, 2, -2]))
+        trainer = lightgcn.log_trainer(data.index_interactions(log, 5), 5, _options())
+        self.assertEqual(trainer.taken.toarray().tolist(), [[True, False], [True, True]])
+
     def test_a_killed_run_goes_on_and_ends_the_same(self):
         pairs, options = _communities(), _options(negatives=16, average=0.9, epochs_max=5)
-        unbroken = lightgcn.train_epochs(lightgcn.Trainer(pairs, _USERS, _ITEMS, options), 5)
+        unbroken = lightgcn.Trainer(pairs, _USERS, _ITEMS, options)
+        embeddings.train_epochs(unbroken, 5)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "state.safetensors"
             killed = lightgcn.Trainer(pairs, _USERS, _ITEMS, options)
@@ -153,15 +160,15 @@ class TrainingTest(unittest.TestCase):
 
             with mock.patch.object(killed, "epoch", epoch_or_death):
                 with self.assertRaises(KeyboardInterrupt):
-                    lightgcn.train_epochs(killed, 5, path)
+                    embeddings.train_epochs(killed, 5, path)
             again = lightgcn.Trainer(pairs, _USERS, _ITEMS, options)
-            resumed = lightgcn.train_epochs(again, 5, path)
+            embeddings.train_epochs(again, 5, path)
             self.assertEqual(again.steps, 5 * -(-len(pairs) // 64))
             other = lightgcn.Trainer(pairs, _USERS, _ITEMS, replace(options, seed=2))
             with self.assertRaisesRegex(ValueError, "with seed 1, not 2"):
-                lightgcn.train_epochs(other, 5, path)
-        np.testing.assert_array_equal(resumed[0], unbroken[0])
-        np.testing.assert_array_equal(resumed[1], unbroken[1])
+                embeddings.train_epochs(other, 5, path)
+        for resumed, expected in zip(again.embeddings(), unbroken.embeddings()):
+            np.testing.assert_array_equal(resumed, expected)
 
     def test_the_best_epoch_is_chosen_also_over_a_break(self):
         recalls = [0.1, 0.3, 0.2, 0.2, 0.9]
@@ -169,7 +176,7 @@ class TrainingTest(unittest.TestCase):
             path = Path(directory) / "state.safetensors"
             for _ in range(2):  # the second time everything is in the checkpoint
                 trainer = lightgcn.Trainer(_communities(), _USERS, _ITEMS, _options(patience=2))
-                epochs, best = lightgcn.choose_epochs_by(
+                epochs, best = embeddings.choose_epochs_by(
                     trainer, lambda: (recalls.pop(0), 0.5), path)
                 self.assertEqual((epochs, best), (2, (0.3, 0.5)))
         self.assertEqual(recalls, [0.9])
@@ -215,9 +222,10 @@ class FixedSplitTest(unittest.TestCase):
             found = json.loads(self._benchmark(Path(directory), "--json"))
             self.assertEqual([(row["model"], row["seed"]) for row in found],
                              [("popularity", 0), ("factors", 1), ("factors", 2),
-                              ("lightgcn", 1), ("lightgcn", 2)])
+                              ("lightgcn", 1), ("lightgcn", 2), ("als", 1), ("als", 2)])
             self.assertEqual([row["epochs"] for row in found[:3]], [0, 3, 3])
             self.assertIn(found[3]["epochs"], (1, 2))
+            self.assertGreater(found[5]["recall"], 0.9)
             self.assertGreater(found[3]["recall"], 0.9)  # of 4 items, 20 are shown: all of the group
             printed = self._benchmark(Path(directory))
             self.assertRegex(printed, r"lightgcn +[01]\.\d{4} \+- 0\.\d{4}")
@@ -230,7 +238,8 @@ class FixedSplitTest(unittest.TestCase):
                 f"{user} {' '.join(map(str, rows[rows[:, 0] == user, 1]))}\n" for user in range(_USERS)))
         (directory / "config").write_text(
             "validation_share = 0.1\nvalidation_seed = 1\n[lightgcn]\ndim = 8\nepochs_max = 2\n"
-            "[models.factors]\nlayers = 0\nepochs = 3\n[models.lightgcn]\nlayers = 2\n")
+            "[models.factors]\nlayers = 0\nepochs = 3\n[models.lightgcn]\nlayers = 2\n"
+            "[models.als]\nkind = \"als\"\ndim = 4\nlambda = 0.5\nepochs_max = 2\n")
         arguments = ["trainer", "benchmark", "--seeds", "1", "2", *more]
         for name in ("train", "test", "config"):
             arguments += [f"--{name}", str(directory / name)]

@@ -57,6 +57,11 @@ seed = 1
 negatives = {{ uniform = 1, popular = 1 }}
 {rows}
 
+[[encoder]]
+name = "folded"
+side = "user"
+kind = "linear"
+
 [[ranker]]
 name = "macgnn"
 kind = "macgnn"
@@ -117,6 +122,7 @@ class TrainingTest(unittest.TestCase):
                                    self.work / "db"], capture_output=True, text=True)
         self.assertEqual(imported.returncode, 0, imported.stderr)
         self.assertIn("surge within", imported.stdout)
+        self.assertIn("folded within", imported.stdout)
 
     def test_the_blend_begins_with_what_the_days_before_the_cut_taught(self):
         self.assertIn("blend.json", snapshot.read_manifest(self.work / "whole")["files"])
@@ -234,7 +240,7 @@ class TrainingTest(unittest.TestCase):
         with mock.patch.object(ranking, "train", dying), self.assertRaises(Killed):
             self._printed(training.train, config, checkpoints)
         self.assertFalse((self.work / "resumed").exists())
-        with mock.patch.object(training.lightgcn, "train", side_effect=Killed):  # its result is kept
+        with mock.patch.object(training.embeddings, "train", side_effect=Killed):  # its result is kept
             self._printed(training.train, config, checkpoints)
         files = snapshot.read_manifest(self.work / "whole")["files"]
         del files["blend.json"]  # that run was not asked for one
