@@ -175,6 +175,13 @@ def _add_import_vectors(commands):
     for side in ("user", "item"):
         command.add_argument(f"--{side}-cluster-of", metavar="FILE",
                              help=f".npy, the cluster of each {side}, instead of k-means")
+    command.add_argument("--encoder", choices=("als", "newest"),
+                         help="what a server makes vectors of who came or changed since by: als, of users and items, "
+                         "or newest, of users (docs/encoders.md)")
+    command.add_argument("--alpha", type=float, help="of als: the confidence is 1 + alpha times the count")
+    command.add_argument("--lambda", type=float, help="of als: its regularisation's weight")
+    command.add_argument("--regularisation", choices=("plain", "weighted"), help="of als: plain unless it is given")
+    command.add_argument("--half", type=float, help="of newest: an item so many places older weighs half as much")
     command.add_argument("--seed", type=int, default=1, help="of the clusters and the example rows")
     command.add_argument("--output", required=True, help="directory to write the snapshot to; must be new")
     command.set_defaults(run=_import_vectors)
@@ -187,7 +194,7 @@ def _import_vectors(arguments):
 
 def _add_benchmark(commands):
     benchmark = _command(
-        commands, "benchmark", "train LightGCN on a ready-made split that others have published figures on",
+        commands, "benchmark", "train LightGCN or ALS on a ready-made split that others have published figures on",
         "--config trainer/gowalla.toml \\\n"
         "      --train train.txt.zst --test test.txt.zst --seeds 1 2 3")
     benchmark.add_argument("--train", required=True, help="lines of `user item item ...`, or .zst of them")

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (clusters, configuration, data, examples, log_files, macgnn, ranking, replay, safetensors,
-                     snapshot)
+from trainer import (clusters, configuration, data, encoders, examples, log_files, macgnn, ranking, replay,
+                     safetensors, snapshot)
 
 _UNUSED = "cate_embed.weight"  # in the authors' checkpoints; nothing reads it
 _STATISTICS = tuple(f"mlp.{layer}.{name}" for layer in (1, 3) for name in ("mean", "std"))
@@ -120,6 +120,7 @@ def import_vectors(given):
     """Writes a complete snapshot of vectors, ids and a log; the fields of `given` are the options of
     `python3 -m trainer import-vectors`."""
     output = _new_directory(given.output)
+    wanted = _encoders(given)
     user, item = _read_vectors(given.users, "user"), _read_vectors(given.items, "item")
     if user.shape[1] != item.shape[1]:
         raise ValueError(f"{given.users} is {user.shape[1]} wide and {given.items} {item.shape[1]}: vectors "
@@ -138,7 +139,9 @@ def import_vectors(given):
         fields = _manifest_fields(given, user, item, sides, len(log))
         snapshot.write_manifest(draft, fields)
         past = replay.Replay(configuration.server_program(given.server), draft, log, work)
-        past.graph(int(log.time_s[-1]) + 1, draft / "graph.safetensors")
+        past.graph(int(log.time_s[-1]) + 1, draft / snapshot.GRAPH_FILE)
+        if wanted:
+            fields["encoders"] = encoders.write(draft, wanted, None, {}, given.seed)
         fields["models"] = [{"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
         random = np.random.default_rng(given.seed)
         pairs = {"user": random.integers(1, len(user) + 1, examples.ROWS),
@@ -146,6 +149,24 @@ def import_vectors(given):
         examples.write_batch(draft, fields["models"], pairs, given.seed)
         snapshot.write_manifest(draft, fields)
     print(f"wrote {output}: {len(user)} users, {len(item)} items, {len(log)} interactions")
+
+
+_ENCODER_OPTIONS = ("alpha", "lambda", "regularisation", "half")
+
+
+def _encoders(given):
+    """The encoders that the options ask for, one of each side that the kind has."""
+    table = {name: getattr(given, name) for name in _ENCODER_OPTIONS if getattr(given, name) is not None}
+    if given.encoder is None:
+        if table:
+            raise ValueError(f"--{next(iter(table))} is an option of an encoder: name it by --encoder")
+        return []
+    where, kind = f"--encoder {given.encoder}", encoders.KINDS[given.encoder]
+    options = configuration.options(kind, table, where)
+    try:
+        return [encoders.Encoder(f"{side}s", side, encoders.fitted(options, side, None)) for side in kind.SIDES]
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _manifest_fields(given, user, item, sides, interactions):

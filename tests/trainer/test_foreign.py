@@ -132,6 +132,23 @@ class ForeignTest(unittest.TestCase):
         embeddings, _ = safetensors.read(self.vectors / "embeddings.safetensors")
         np.testing.assert_array_equal(embeddings["user"], self.user.astype(np.float32))
 
+    def test_vectors_come_with_a_fold_in(self):
+        for kind, options, names in (("als", ("--alpha", 40, "--lambda", 0.5), ["users", "items"]),
+                                     ("newest", ("--half", 3), ["users"])):
+            output = self.work / f"with-{kind}"
+            _run(*self._vectors(), "--encoder", kind, *options, "--output", output)
+            imported = self._import(output)
+            self.assertEqual(imported.returncode, 0, imported.stderr)
+            self.assertEqual([entry["name"] for entry in snapshot.read_manifest(output)["encoders"]], names)
+            for name in names:
+                self.assertIn(f"{name} within", imported.stdout)
+        for options, message in (
+                (("--alpha", 40), "--alpha is an option of an encoder: name it by --encoder"),
+                (("--encoder", "als", "--alpha", 40), "--encoder als: set alpha and lambda"),
+                (("--encoder", "als", "--half", 3), "--encoder als: nothing reads half"),
+                (("--encoder", "newest", "--lambda", 3), "--encoder newest: nothing reads lambda")):
+            self._refused([*self._vectors(), *options, "--output", self.work / "refused"], message)
+
     def test_clusters_by_k_means(self):
         output = self.work / "k-means"
         _run(*self._vectors(), "--output", output, "--user-clusters", 3, "--item-clusters", 2)
