@@ -128,7 +128,9 @@ void ScorePlain(const Scored& scored) {
         _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]));
     const size_t at = block * kBlockSize;
     const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(scored.scales + at), query_scale);
-    const __m512 product = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum));
+    // All of them: gcc 12 warns of what its form without a mask leaves undefined.
+    const __m512 sums_as_floats = _mm512_maskz_cvtepi32_ps(__mmask16{0xffff}, sum);
+    const __m512 product = _mm512_mul_ps(scale, sums_as_floats);
     _mm512_storeu_ps(scored.scores + at, _mm512_add_ps(offset, product));
   }
 }
@@ -191,13 +193,11 @@ void Int8Query::Set(std::span<const float> query) {
 void Int8Codes::Reserve(size_t blocks) {
   codes_.reserve(blocks * words_);
   scales_.reserve(blocks * kBlock);
-  // Before anything is written there. It is only slower without.
-  const auto begin = reinterpret_cast<uintptr_t>(codes_.data());
-  const uintptr_t first_page = (begin + kPageBytes - 1) / kPageBytes * kPageBytes;
-  const uintptr_t end = begin + codes_.capacity() * sizeof(Word16);
-  if (end > first_page) {
-    madvise(reinterpret_cast<void*>(first_page), end - first_page, MADV_HUGEPAGE);
-  }
+  // Whole pages, before anything is written there. It is only slower without.
+  auto* const begin = reinterpret_cast<std::byte*>(codes_.data());
+  const size_t bytes = codes_.capacity() * sizeof(Word16);
+  const size_t skipped = -reinterpret_cast<uintptr_t>(begin) % kPageBytes;
+  if (bytes > skipped) madvise(begin + skipped, bytes - skipped, MADV_HUGEPAGE);
 }
 
 void Int8Codes::Append(std::span<const float> rows, size_t dim) {
@@ -228,7 +228,8 @@ void Int8Codes::Score(const Int8Query& query, float offset, size_t first, size_t
 
 void Int8Codes::Score(Int8Kernel kernel, const Int8Query& query, float offset, size_t first,
                       size_t count, float* scores) const {
-  const Scored scored{.codes = codes_[first * words_].codes.data(),
+  // Of no blocks there may be none where they would begin.
+  const Scored scored{.codes = reinterpret_cast<const uint8_t*>(codes_.data() + first * words_),
                       .scales = scales_.data() + first * kBlock,
                       .blocks = count,
                       .words = words_,

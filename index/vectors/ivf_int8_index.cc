@@ -15,8 +15,6 @@ constexpr size_t kListsMax = 1'000'000;
 // the codes is nearly what is best (docs/retrieval.md).
 constexpr double kRescoreReserve = 1.05;
 constexpr double kRescoreMore = 16;
-// Rows on their way into the cache before they are scored.
-constexpr size_t kRowsAhead = 16;
 constexpr size_t kPositionsPerMark = 16;
 constexpr size_t kNumbersOfCacheLine = 16;
 
