@@ -251,7 +251,21 @@ class BlocksTest(unittest.TestCase):
             with self.subTest(document=document, block=block):
                 if not TRAINERS_TABLES.intersection(tables) and "client" not in tables:
                     self.check_servers(block)
+                elif "snapshot" in tables and importlib.util.find_spec("torch"):
+                    self.check_trainers(block)
         self.assertGreater(seen, 4)
+
+    def check_trainers(self, block):
+        """By the trainer itself."""
+        with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
+            file.write(block)
+            file.flush()
+            done = subprocess.run(["/usr/bin/python3", "-c", "import sys; from trainer import configuration, lightgcn\n"
+                                   "config = configuration.read(sys.argv[1])\n"
+                                   "for read in (configuration.rankers_of, configuration.rows, configuration.serving): read(config)\n"
+                                   "configuration.options(lightgcn.Options, config['lightgcn'], 'lightgcn')", file.name], cwd=ROOT,
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TRAINING_LIMIT_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
     def check_servers(self, block):
         """By the server itself."""
