@@ -91,8 +91,8 @@ LIBRARY_OWNERS = {
     # log_bench is the baseline without us.
     "rocksdb/": {"graph/store/database.cc", "graph/store/store.cc", "graph/store/store_settings.cc",
                  "graph/store/write_ahead_check.cc", "graph/store/write_ahead_check.h",
-                 "graph/store/generation.cc", "graph/store/recoverable_files.cc",
-                 "bench/log_bench.cc"},
+                 "graph/store/event_ids.cc", "graph/store/generation.cc",
+                 "graph/store/recoverable_files.cc", "bench/log_bench.cc"},
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},

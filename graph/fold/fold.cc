@@ -7,6 +7,8 @@
 #include <utility>
 #include <variant>
 
+#include "graph/log/entry_hash.h"
+
 namespace groundswell {
 namespace {
 
@@ -246,10 +248,10 @@ void Fold::NoteExpiries(const std::string& user_id, UserIndex user, std::span<co
 }
 
 // Takes a late event out of the log again: what it says of a forgotten user may not be kept. Its
-// time stays, since it moves the window.
+// time stays, since it moves the window, and so does the hash of its id.
 void Fold::RedactLate(Offset offset, const Interaction& interaction, Batch& batch) {
-  batch.writes.PutLogEntry(offset, Redacted{.event_time_us = interaction.event_time_us});
-  batch.writes.DeleteEventId(interaction.event_id);
+  batch.writes.PutLogEntry(offset, Redacted{.event_time_us = interaction.event_time_us,
+                                            .event_id_hash = HashEventId(interaction.event_id)});
 }
 
 // As recorded, or computed.

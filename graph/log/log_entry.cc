@@ -1,40 +1,29 @@
 #include "graph/log/log_entry.h"
 
+#include <openssl/evp.h>
+
+#include <type_traits>
+
 namespace groundswell {
-namespace {
 
-bool IsSame(const Interaction& a, const Interaction& b) {
-  return a.user_id == b.user_id && a.item_id == b.item_id && a.event_type == b.event_type &&
-         a.weight == b.weight && a.event_time_us == b.event_time_us;
+IdHash HashId(std::string_view id) {
+  // The one-shot SHA256() looks the algorithm up anew, which takes twice as long as the hash.
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  IdHash hash{};
+  EVP_Digest(id.data(), id.size(), hash.data(), nullptr, sha256, nullptr);
+  return hash;
 }
 
-bool IsSame(const ForgetUser& a, const ForgetUser& b) { return a.user_hash == b.user_hash; }
-
-bool IsSame(const RemoveItem& a, const RemoveItem& b) { return a.item_hash == b.item_hash; }
-
-bool IsSame(const UpsertItem& a, const UpsertItem& b) {
-  return a.item_id == b.item_id && a.title == b.title && a.category == b.category &&
-         a.embedding == b.embedding && a.availability == b.availability;
-}
-
-bool IsSame(const ActivateSnapshot& a, const ActivateSnapshot& b) {
-  return a.snapshot_digest == b.snapshot_digest;
-}
-
-bool IsSame(const ResetBlend&, const ResetBlend&) { return true; }
-
-bool IsSame(const Redacted&, const Redacted&) { return true; }
-
-}  // namespace
-
-bool IsSameAgain(const LogEntry& logged, const LogEntry& again) {
-  if (std::holds_alternative<Redacted>(logged)) return true;
+std::string_view EventIdOf(const LogEntry& entry) {
   return std::visit(
-      [&again](const auto& one) {
-        const auto* other = std::get_if<std::decay_t<decltype(one)>>(&again);
-        return other != nullptr && IsSame(one, *other);
+      [](const auto& one) -> std::string_view {
+        if constexpr (std::is_same_v<std::decay_t<decltype(one)>, Redacted>) {
+          return {};
+        } else {
+          return one.event_id;
+        }
       },
-      logged);
+      entry);
 }
 
 }  // namespace groundswell

@@ -20,14 +20,19 @@ namespace groundswell {
 using IdHash = std::array<uint8_t, 32>;
 IdHash HashId(std::string_view id);
 
-// An interaction whose content was taken out. It still moves the window. If it was with a removed
-// item and made its user known, that is what remains of it; if it was a forgotten user's and made
-// its item known, that.
+// The first 128 bits of the SHA-256 of an event id: how the window of event ids knows it, and what
+// is left of it once its entry is redacted.
+using EventIdHash = std::array<uint8_t, 16>;
+
+// An interaction whose content was taken out. It still moves the window, and its event id is still
+// taken. If it was with a removed item and made its user known, that is what remains of it; if it
+// was a forgotten user's and made its item known, that.
 struct Redacted {
   int64_t event_time_us = 0;
   std::string user_id;
   std::optional<AssignedCluster> user_cluster;
   std::string created_item_id;
+  std::optional<EventIdHash> event_id_hash = std::nullopt;  // none: redacted by an older server
 };
 
 // Takes out everything that the user contributed.
@@ -77,10 +82,6 @@ using LogEntry = std::variant<Interaction, Redacted, ForgetUser, RemoveItem, Ups
 
 // The id under which it is de-duplicated; empty for a redacted one.
 std::string_view EventIdOf(const LogEntry& entry);
-
-// Whether `again`, under the same id, asks for what `logged` did: when each came, and what the
-// server itself added to it, is left aside. A redacted one says no more what it was: true.
-bool IsSameAgain(const LogEntry& logged, const LogEntry& again);
 
 }  // namespace groundswell
 

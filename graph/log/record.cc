@@ -1,12 +1,10 @@
 #include "graph/log/record.h"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
 #include "groundswell/storage/v1/log_record.pb.h"
 
@@ -60,7 +58,11 @@ void Fill(const Redacted& redacted, LogRecord& message) {
   message.set_user_id(redacted.user_id);
   FillCluster(redacted.user_cluster, message);
   message.set_item_id(redacted.created_item_id);
-  message.mutable_redacted();
+  LogRecord::Redacted& change = *message.mutable_redacted();
+  if (redacted.event_id_hash.has_value()) {
+    change.set_event_id_hash(
+        std::string(redacted.event_id_hash->begin(), redacted.event_id_hash->end()));
+  }
 }
 
 void Fill(const ForgetUser& forget, LogRecord& message) {
@@ -123,6 +125,19 @@ Interaction ToInteraction(const LogRecord& message) {
           .item_creation = ToItemCreation(message)};
 }
 
+Redacted ToRedacted(const LogRecord& message) {
+  Redacted redacted{.event_time_us = message.event_time_us(),
+                    .user_id = message.user_id(),
+                    .user_cluster = ToCluster(message),
+                    .created_item_id = message.item_id()};
+  const std::string& bytes = message.redacted().event_id_hash();
+  if (EventIdHash hash; bytes.size() == hash.size()) {
+    std::copy(bytes.begin(), bytes.end(), hash.begin());
+    redacted.event_id_hash = hash;
+  }
+  return redacted;
+}
+
 UpsertItem ToUpsertItem(const LogRecord& message) {
   const LogRecord::UpsertItem& change = message.upsert_item();
   return {.event_id = message.event_id(),
@@ -136,24 +151,6 @@ UpsertItem ToUpsertItem(const LogRecord& message) {
 }
 
 }  // namespace
-
-IdHash HashId(std::string_view id) {
-  IdHash hash;
-  SHA256(reinterpret_cast<const unsigned char*>(id.data()), id.size(), hash.data());
-  return hash;
-}
-
-std::string_view EventIdOf(const LogEntry& entry) {
-  return std::visit(
-      [](const auto& one) -> std::string_view {
-        if constexpr (std::is_same_v<std::decay_t<decltype(one)>, Redacted>) {
-          return {};
-        } else {
-          return one.event_id;
-        }
-      },
-      entry);
-}
 
 std::string EncodeLogRecord(const LogEntry& entry) {
   storage::v1::LogRecord message;
@@ -188,10 +185,7 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
     case LogRecord::CHANGE_NOT_SET:
       return ToInteraction(message);
     case LogRecord::kRedacted:
-      return Redacted{.event_time_us = message.event_time_us(),
-                      .user_id = message.user_id(),
-                      .user_cluster = ToCluster(message),
-                      .created_item_id = message.item_id()};
+      return ToRedacted(message);
     case LogRecord::kForgetUser:
       return ForgetUser{.event_id = message.event_id(),
                         .user_id = message.user_id(),

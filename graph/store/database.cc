@@ -27,7 +27,9 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kSchemaKey = "schema";
-constexpr std::string_view kSchemaVersion = "2";
+constexpr std::string_view kSchemaVersion = "3";
+// The same columns; what differs is rewritten by who owns it, once its namespace is opened.
+constexpr std::string_view kUpgradedSchemaVersion = "2";
 // A file of ours beside RocksDB's, there for a moment.
 constexpr char kProbeName[] = "PROBE";
 constexpr size_t kProbeBytes = 4096;
@@ -247,14 +249,16 @@ absl::Status Database::CheckSchema(const Options& options, bool is_new) {
         "cannot write the schema version");
   }
   if (!got.ok() && !got.IsNotFound()) return ToStatus(got, "cannot read the schema version");
-  if (found != kSchemaVersion) {
+  if (found != kSchemaVersion && found != kUpgradedSchemaVersion) {
     return absl::FailedPreconditionError(
         fmt::format("database \"{}\" has schema version \"{}\"; this server reads \"{}\". Import "
                     "the snapshot into a new directory",
                     options.path, found, kSchemaVersion));
   }
-  // With nothing in memory to flush, RocksDB would go on with the write-ahead log file whose first
-  // write failed, after a full disk, and Debian's build ends the process at the next one.
+  // Before anything else is written: an older server, which would not understand it, must refuse
+  // it. And with nothing in memory to flush, RocksDB would go on with the write-ahead log file
+  // whose first write failed, after a full disk, and Debian's build ends the process at the next
+  // one.
   return ToStatus(
       db_->Put({}, HandleOf(Column::kDefault), ToSlice(kSchemaKey), ToSlice(kSchemaVersion)),
       "cannot write to the database");

@@ -5,17 +5,13 @@
 #include <algorithm>
 #include <optional>
 
+#include "graph/log/entry_hash.h"
+
 namespace groundswell {
 
 namespace {
 
 constexpr std::chrono::seconds kRecoveryInterval{1};
-
-Appended AsRepeated(const LogEntry& logged, const LogEntry& again, Offset offset) {
-  return {.outcome = IsSameAgain(logged, again) ? Appended::Outcome::kDuplicate
-                                                : Appended::Outcome::kConflict,
-          .offset = offset};
-}
 
 }  // namespace
 
@@ -31,6 +27,8 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
   if (!begin.ok()) return begin.status();
   const absl::StatusOr<Offset> last = store.LastLogOffset();
   if (!last.ok()) return last.status();
+  const absl::StatusOr<std::optional<Offset>> event_ids = store.EventIdsBegin();
+  if (!event_ids.ok()) return event_ids.status();
   auto producers = store.ReadProducers();
   if (!producers.ok()) return producers.status();
   // A log may be empty and yet have had entries, all cut off or none of them carried over from
@@ -51,16 +49,19 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
   }
   auto writer = AcknowledgedMark::Open(store.path());
   if (!writer.ok()) return writer.status();
-  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), first, end, lost,
+  const Offset event_ids_begin = std::max(event_ids->value_or(0), first);
+  return std::unique_ptr<RocksdbLog>(new RocksdbLog(store, std::move(options), first,
+                                                    event_ids_begin, end, lost,
                                                     *std::move(producers), *std::move(writer)));
 }
 
-RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
-                       std::map<std::string, Producer> producers,
+RocksdbLog::RocksdbLog(GraphStore& store, Options options, Offset begin, Offset event_ids_begin,
+                       Offset end, int64_t lost, std::map<std::string, Producer> producers,
                        std::unique_ptr<AcknowledgedMark> mark)
     : store_(store),
       options_(std::move(options)),
       begin_(begin),
+      event_ids_begin_(event_ids_begin),
       end_(end),
       lost_(lost),
       producers_(std::move(producers)),
@@ -125,9 +126,10 @@ absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> RocksdbLog::Read(Offset
   return entries;
 }
 
-// The records of the window stay: ForgetEventIdsBefore reads from them which ids leave it.
+// The records of the window stay: ForgetEventIds reads from them which ids leave it.
 absl::Status RocksdbLog::TruncateBefore(Offset offset) {
-  const Offset begin = std::min(offset, end() - options_.event_ids_max + 1);
+  const Offset begin = std::min({offset, end() - options_.event_ids_max + 1,
+                                 event_ids_begin_.load(std::memory_order_acquire)});
   if (begin <= begin_) return absl::OkStatus();
   GraphStore::Batch batch(store_);
   batch.TruncateLogBefore(begin);
@@ -170,30 +172,39 @@ void RocksdbLog::WriteLoop() {
   }
 }
 
-absl::StatusOr<Appended> RocksdbLog::Repeated(const LogEntry& entry, Offset offset) const {
-  const auto logged = store_.ReadLog(offset, 1);
-  if (!logged.ok()) return logged.status();
-  if (logged->empty()) {
-    return absl::DataLossError(fmt::format("an event id leads to {}, behind the log", offset));
+absl::StatusOr<std::optional<LoggedEventId>> RocksdbLog::FindEventId(const EventIdHash& hash,
+                                                                     const Group& group) const {
+  std::optional<LoggedEventId> known;
+  // The database does not know yet what the group itself brings.
+  if (const auto at = group.event_ids.find(hash); at != group.event_ids.end()) {
+    known = at->second;
+  } else {
+    const absl::StatusOr<std::optional<LoggedEventId>> stored = store_.FindEventId(hash);
+    if (!stored.ok()) return stored;
+    known = *stored;
   }
-  return AsRepeated(logged->front().second, entry, offset);
+  // By the offsets alone: what was deleted when depends on the groups.
+  if (known.has_value() && known->offset < group.next - options_.event_ids_max) known.reset();
+  return known;
 }
 
 absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& group) {
-  const std::string event_id(EventIdOf(entry));
-  // The database does not know yet what the group itself brings.
-  if (const auto at = group.event_ids.find(event_id); at != group.event_ids.end()) {
-    return AsRepeated(*at->second.second, entry, at->second.first);
-  }
-  const absl::StatusOr<std::optional<Offset>> earlier = store_.FindEventId(event_id);
+  const EventIdHash hash = HashEventId(EventIdOf(entry));
+  const uint64_t content_hash = ContentHashOf(entry);
+  const absl::StatusOr<std::optional<LoggedEventId>> earlier = FindEventId(hash, group);
   if (!earlier.ok()) return earlier.status();
-  if (earlier->has_value()) return Repeated(entry, **earlier);
-  const Offset offset = group.next++;
-  group.batch.PutLogEntry(offset, entry);
-  group.batch.PutEventId(event_id, offset);
-  group.event_ids.emplace(event_id, std::pair(offset, &entry));
+  if (earlier->has_value()) {
+    return Appended{.outcome = (*earlier)->content_hash == content_hash
+                                   ? Appended::Outcome::kDuplicate
+                                   : Appended::Outcome::kConflict,
+                    .offset = (*earlier)->offset};
+  }
+  const LoggedEventId logged{.offset = group.next++, .content_hash = content_hash};
+  group.batch.PutLogEntry(logged.offset, entry);
+  group.batch.PutEventId(hash, logged);
+  group.event_ids.insert_or_assign(hash, logged);
   group.writes = true;
-  return Appended{.outcome = Appended::Outcome::kAppended, .offset = offset};
+  return Appended{.outcome = Appended::Outcome::kAppended, .offset = logged.offset};
 }
 
 // Of a producer that is forgotten, the next number would be a gap, and it would be stuck: only one
@@ -269,15 +280,29 @@ absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& reque
   return result;
 }
 
-// The ids that leave the window when offsets first..last enter it. The log itself says which: no
-// second list of ids in the order of their age has to be kept.
-absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch) {
-  const Offset from = std::max(first - options_.event_ids_max, begin());
-  const Offset until = last - options_.event_ids_max;
-  if (until < from) return absl::OkStatus();
-  const auto old = store_.ReadLog(from, static_cast<size_t>(until - from + 1));
+// Deletes the ids that leave the window with the group's entries, which begin at `first`. The log
+// itself says which: no second list of ids in the order of their age has to be kept. After
+// `event_ids_max` was lowered more than that have left: then two go for each that comes.
+absl::Status RocksdbLog::ForgetEventIds(Offset first, Group& group) {
+  const Offset begin = group.event_ids_begin;
+  const Offset until =
+      std::min({group.next - options_.event_ids_max, begin + 2 * (group.next - first), first});
+  if (until <= begin) return absl::OkStatus();
+  const bool is_behind = begin < first - options_.event_ids_max;
+  const auto old = store_.ReadLog(begin, static_cast<size_t>(until - begin));
   if (!old.ok()) return old.status();
-  for (const auto& [offset, entry] : *old) batch.DeleteEventId(EventIdOf(entry));
+  for (const auto& [offset, entry] : *old) {
+    const std::optional<EventIdHash> hash = EventIdHashOf(entry);
+    if (!hash.has_value() || group.event_ids.contains(*hash)) continue;  // logged anew since
+    if (is_behind) {
+      const absl::StatusOr<std::optional<LoggedEventId>> known = store_.FindEventId(*hash);
+      if (!known.ok()) return known.status();
+      if (!known->has_value() || (*known)->offset != offset) continue;
+    }
+    group.batch.DeleteEventId(*hash);
+  }
+  group.event_ids_begin = until;
+  group.batch.PutEventIdsBegin(until);
   return absl::OkStatus();
 }
 
@@ -286,6 +311,7 @@ absl::Status RocksdbLog::ForgetEventIdsBefore(Offset first, Offset last, GraphSt
 absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& group) {
   const Offset first = end() + 1;
   group.next = first;
+  group.event_ids_begin = event_ids_begin_;
   for (const Pending& one : pending) {
     yielding_.BetweenPieces();
     absl::StatusOr<AppendResult> result = StageRequest(one.request, group);
@@ -295,7 +321,7 @@ absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& 
     group.results.push_back(std::move(result));
   }
   if (group.next == first) return absl::OkStatus();
-  return ForgetEventIdsBefore(first, group.next - 1, group.batch);
+  return ForgetEventIds(first, group);
 }
 
 // The one sync that the whole group shares.
@@ -322,6 +348,7 @@ absl::Status RocksdbLog::PersistGroup(const std::vector<Pending>& pending, Group
   producers_.erase(group.silent_producer);
   for (auto& [id, producer] : group.producers) producers_[id] = producer;
   if (group.next - 1 <= end()) return status;
+  event_ids_begin_.store(group.event_ids_begin, std::memory_order_release);
   end_.store(group.next - 1, std::memory_order_release);
   // Behind the commit, so that it never claims more than is on disk, and before the
   // acknowledgements. One that failed leaves an older mark, which is still a lower bound.

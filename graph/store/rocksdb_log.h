@@ -1,10 +1,11 @@
 // RocksdbLog: an InteractionLog in RocksDB with group commit. One thread writes whatever waits as
 // one atomic, synced batch, so that many clients share the cost of a sync.
 //
-// De-duplication: the ids of the newest `event_ids_max` entries are kept; an entry whose id is
-// among them is not written again, and one that says something else under it is a conflict. A
-// producer's sequence needs one number per producer, and so has no window. Ids, sequences and
-// records are written in the same batch: a crash never separates them.
+// De-duplication: an entry whose id is that of one of the `event_ids_max` entries before it is not
+// written again, and one that says something else under it is a conflict; redaction changes nothing
+// of it. A producer's sequence needs one number per producer, and so has no window. Ids, sequences
+// and records are written in the same batch: a crash never separates them. Which requests share a
+// write is seen in no answer.
 #ifndef GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
 #define GROUNDSWELL_GRAPH_STORE_ROCKSDB_LOG_H_
 
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -82,27 +84,29 @@ class RocksdbLog final : public InteractionLog {
     explicit Group(const GraphStore& store) : batch(store) {}
     GraphStore::Batch batch;
     Offset next = 0;
-    // Of the entries that are to be written, which their requests hold.
-    absl::flat_hash_map<std::string, std::pair<Offset, const LogEntry*>> event_ids;
+    absl::flat_hash_map<EventIdHash, LoggedEventId> event_ids;  // of the entries to be written
+    Offset event_ids_begin = 0;
     std::map<std::string, Producer> producers;  // as they will be
     std::string silent_producer;                // makes room for a new one; may be empty
     std::vector<absl::StatusOr<AppendResult>> results;
     bool writes = false;
   };
 
-  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset end, int64_t lost,
-             std::map<std::string, Producer> producers, std::unique_ptr<AcknowledgedMark> mark);
+  RocksdbLog(GraphStore& store, Options options, Offset begin, Offset event_ids_begin, Offset end,
+             int64_t lost, std::map<std::string, Producer> producers,
+             std::unique_ptr<AcknowledgedMark> mark);
   void WriteLoop();
   std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(std::vector<Pending>& pending);
   absl::Status StageGroup(const std::vector<Pending>& pending, Group& group);
   absl::StatusOr<AppendResult> StageRequest(const AppendRequest& request, Group& group);
   absl::StatusOr<Appended> StageEntry(const LogEntry& entry, Group& group);
-  // What to say of an entry whose event id the entry at `offset` has.
-  absl::StatusOr<Appended> Repeated(const LogEntry& entry, Offset offset) const;
+  // The entry of this id, if one of the `event_ids_max` before the group's next has it.
+  absl::StatusOr<std::optional<LoggedEventId>> FindEventId(const EventIdHash& hash,
+                                                           const Group& group) const;
   absl::StatusOr<Producer> FindProducer(const AppendRequest& request, Group& group);
   absl::Status MakeRoomForProducer(Group& group);
-  absl::Status ForgetEventIdsBefore(Offset first, Offset last, GraphStore::Batch& batch);
+  absl::Status ForgetEventIds(Offset first, Group& group);
   absl::Status CommitGroup(GraphStore::Batch& batch);
   // Until it is on disk and remembered, or refused.
   absl::Status PersistGroup(const std::vector<Pending>& pending, Group& group);
@@ -110,6 +114,7 @@ class RocksdbLog final : public InteractionLog {
   GraphStore& store_;
   const Options options_;
   std::atomic<Offset> begin_;
+  std::atomic<Offset> event_ids_begin_;  // ids of older entries are gone; the writer's to change
   std::atomic<Offset> end_;
   std::atomic<bool> failing_{false};  // the writer's alone to change
   const int64_t lost_;

@@ -51,6 +51,7 @@ absl::StatusOr<Tombstone> ParseTombstone(std::string_view bytes) {
 absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const Options& options) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(options);
   if (!database.ok()) return database.status();
+  if (absl::Status s = UpgradeEventIds(**database); !s.ok()) return s;
   return std::unique_ptr<GraphStore>(new GraphStore(*std::move(database)));
 }
 
@@ -73,12 +74,16 @@ void GraphStore::Batch::TruncateLogBehind(Offset offset) {
                        database_.Key(OffsetBytes(-1)));
 }
 
-void GraphStore::Batch::PutEventId(std::string_view event_id, Offset offset) {
-  changes_.Put(Column::kEventIds, database_.Key(event_id), OffsetBytes(offset));
+void GraphStore::Batch::PutEventId(const EventIdHash& hash, const LoggedEventId& logged) {
+  groundswell::PutEventId(hash, logged, database_, changes_);
 }
 
-void GraphStore::Batch::DeleteEventId(std::string_view event_id) {
-  changes_.Delete(Column::kEventIds, database_.Key(event_id));
+void GraphStore::Batch::DeleteEventId(const EventIdHash& hash) {
+  groundswell::DeleteEventId(hash, database_, changes_);
+}
+
+void GraphStore::Batch::PutEventIdsBegin(Offset offset) {
+  groundswell::PutEventIdsBegin(offset, database_, changes_);
 }
 
 void GraphStore::Batch::PutProducer(std::string_view id, const Producer& producer) {
@@ -166,13 +171,13 @@ uint64_t GraphStore::LogBytes() const {
                            database_->Key(OffsetBytes(-1)));
 }
 
-absl::StatusOr<std::optional<Offset>> GraphStore::FindEventId(std::string_view event_id) const {
-  rocksdb::PinnableSlice value;
-  const absl::StatusOr<bool> found = database_->Get(Column::kEventIds, database_->Key(event_id),
-                                                    "cannot look up the event id", value);
-  if (!found.ok()) return found.status();
-  if (!*found) return std::nullopt;
-  return std::optional<Offset>(OffsetIn(value.ToStringView()));
+absl::StatusOr<std::optional<LoggedEventId>> GraphStore::FindEventId(
+    const EventIdHash& hash) const {
+  return groundswell::FindEventId(hash, *database_);
+}
+
+absl::StatusOr<std::optional<Offset>> GraphStore::EventIdsBegin() const {
+  return ReadEventIdsBegin(*database_);
 }
 
 absl::StatusOr<std::map<std::string, Producer>> GraphStore::ReadProducers() const {
@@ -220,11 +225,8 @@ absl::Status GraphStore::ForEachTombstone(
 }
 
 absl::Status GraphStore::ForgetAcknowledgedBehind(Offset offset, Batch& batch) const {
-  auto at = database_->Read(Column::kEventIds, database_->Key());
-  for (; at.Valid(); at.Next()) {
-    if (OffsetIn(at.value()) > offset) batch.DeleteEventId(at.rest());
-  }
-  if (absl::Status s = at.Check("cannot read the event ids"); !s.ok()) return s;
+  absl::Status forgotten = ForgetEventIdsBehind(offset, *database_, batch.changes());
+  if (!forgotten.ok()) return forgotten;
   const auto producers = ReadProducers();
   if (!producers.ok()) return producers.status();
   for (const auto& [id, producer] : *producers) {

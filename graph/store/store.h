@@ -26,6 +26,7 @@
 #include "graph/log/log_entry.h"
 #include "graph/state/state_digest.h"
 #include "graph/store/database.h"
+#include "graph/store/event_ids.h"
 
 namespace groundswell {
 
@@ -59,7 +60,8 @@ class GraphStore {
   using Options = Database::Options;
   using Moment = Database::Moment;
 
-  // As Database::Open.
+  // As Database::Open. What a database of an older schema version has is rewritten; that takes as
+  // long as it has event ids, some seconds per million.
   static absl::StatusOr<std::unique_ptr<GraphStore>> Open(const Options& options);
 
   // Collects changes that become visible together or not at all.
@@ -72,8 +74,10 @@ class GraphStore {
     void TruncateLogBefore(Offset offset);
     // Takes out the records behind `offset`.
     void TruncateLogBehind(Offset offset);
-    void PutEventId(std::string_view event_id, Offset offset);
-    void DeleteEventId(std::string_view event_id);
+    void PutEventId(const EventIdHash& hash, const LoggedEventId& logged);
+    void DeleteEventId(const EventIdHash& hash);
+    // The ids of the entries before `offset` are not kept any more.
+    void PutEventIdsBegin(Offset offset);
     void PutProducer(std::string_view id, const Producer& producer);
     void DeleteProducer(std::string_view id);
     void PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
@@ -120,8 +124,11 @@ class GraphStore {
   absl::StatusOr<Offset> LastLogOffset() const;
   // About how much disk the log takes.
   uint64_t LogBytes() const;
-  // The offset under which the event id was logged; nullopt when it is not in the window.
-  absl::StatusOr<std::optional<Offset>> FindEventId(std::string_view event_id) const;
+  // What is kept of the event id; nullopt when nothing is. What is kept may have left the window:
+  // an id counts by its offset alone.
+  absl::StatusOr<std::optional<LoggedEventId>> FindEventId(const EventIdHash& hash) const;
+  // What PutEventIdsBegin wrote; nullopt in a database of an older schema version.
+  absl::StatusOr<std::optional<Offset>> EventIdsBegin() const;
   absl::StatusOr<std::map<std::string, Producer>> ReadProducers() const;
   absl::StatusOr<std::optional<Tombstone>> FindTombstone(Tombstone::Kind kind,
                                                          const IdHash& hash) const;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
 
 namespace groundswell {
@@ -35,12 +36,6 @@ class Redactor {
         std::visit([&](const auto& one) { return Replace(offset, one); }, *entry);
     if (!replacement.has_value()) return absl::OkStatus();
     batch_.PutLogEntry(offset, replacement->entry);
-    const std::string_view event_id = EventIdOf(*entry);
-    if (EventIdOf(replacement->entry).empty() && !event_id.empty()) {
-      const auto known = store_.FindEventId(event_id);
-      if (!known.ok()) return known.status();
-      if (*known == offset) batch_.DeleteEventId(event_id);
-    }
     ++replacement->tombstone->second.redacted_records;
     ++redacted_;
     return batch_.bytes() < kBatchBytes ? absl::OkStatus() : Commit(/*sync=*/false);
@@ -63,7 +58,8 @@ class Redactor {
   }
 
   std::optional<Replacement> Replace(Offset offset, const Interaction& interaction) {
-    Redacted redacted{.event_time_us = interaction.event_time_us};
+    Redacted redacted{.event_time_us = interaction.event_time_us,
+                      .event_id_hash = HashEventId(interaction.event_id)};
     const auto user = Find(offset, Tombstone::Kind::kUser, interaction.user_id);
     const auto item = Find(offset, Tombstone::Kind::kItem, interaction.item_id);
     if (user == tombstones_.end() && item == tombstones_.end()) return std::nullopt;
@@ -109,7 +105,7 @@ class Redactor {
   std::optional<Replacement> Replace(Offset offset, const UpsertItem& item) {
     const auto at = Find(offset, Tombstone::Kind::kItem, item.item_id);
     if (at == tombstones_.end()) return std::nullopt;
-    return Replacement{Redacted{}, at};
+    return Replacement{Redacted{.event_id_hash = HashEventId(item.event_id)}, at};
   }
 
   std::optional<Replacement> Replace(Offset, const ActivateSnapshot&) { return std::nullopt; }

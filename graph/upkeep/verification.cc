@@ -7,6 +7,7 @@
 #include <memory>
 #include <variant>
 
+#include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
 #include "graph/mutex.h"
 
@@ -177,16 +178,17 @@ absl::StatusOr<LogVerification> VerifyLog(const GraphStore& store, Offset begin,
           return absl::DataLossError(
               fmt::format("at offset {}: {}", offset, std::string(entry.status().message())));
         }
-        if (std::holds_alternative<Redacted>(*entry)) {
-          ++result.redacted;
-          return absl::OkStatus();
-        }
-        ++(std::holds_alternative<Interaction>(*entry) ? result.interactions : result.changes);
-        const auto known = store.FindEventId(EventIdOf(*entry));
+        const bool is_redacted = std::holds_alternative<Redacted>(*entry);
+        const bool is_interaction = std::holds_alternative<Interaction>(*entry);
+        ++(is_redacted ? result.redacted : is_interaction ? result.interactions : result.changes);
+        const std::optional<EventIdHash> event_id = EventIdHashOf(*entry);
+        if (!event_id.has_value()) return absl::OkStatus();
+        const auto known = store.FindEventId(*event_id);
         if (!known.ok()) return known.status();
-        if (known->has_value() && **known < offset) {
-          return absl::DataLossError(fmt::format(
-              "the interactions at the offsets {} and {} have the same event id", **known, offset));
+        if (known->has_value() && (*known)->offset < offset) {
+          return absl::DataLossError(
+              fmt::format("the interactions at the offsets {} and {} have the same event id",
+                          (*known)->offset, offset));
         }
         return absl::OkStatus();
       });

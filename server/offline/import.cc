@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
 #include "graph/store/store.h"
 #include "server/offline/directory_swap.h"
@@ -69,13 +70,19 @@ absl::StatusOr<uint64_t> CarryLog(const GraphStore& old, Offset base, Generation
       [&](Offset offset, std::string_view record) -> absl::Status {
         const absl::StatusOr<LogEntry> entry = DecodeLogRecord(record);
         if (!entry.ok()) return entry.status();
-        const std::string_view event_id = EventIdOf(*entry);
-        const absl::StatusOr<std::optional<Offset>> known = old.FindEventId(event_id);
-        if (!known.ok()) return known.status();
         ++carried;
-        return writer.PutLogBytes(offset, record, *known == offset ? event_id : "");
+        if (absl::Status s = writer.PutLogBytes(offset, record); !s.ok()) return s;
+        const std::optional<EventIdHash> event_id = EventIdHashOf(*entry);
+        if (!event_id.has_value()) return absl::OkStatus();
+        const auto known = old.FindEventId(*event_id);
+        if (!known.ok()) return known.status();
+        const bool is_kept = known->has_value() && (*known)->offset == offset;
+        return is_kept ? writer.PutEventId(*event_id, **known) : absl::OkStatus();
       });
   if (!status.ok()) return status;
+  const absl::StatusOr<std::optional<Offset>> event_ids_begin = old.EventIdsBegin();
+  if (!event_ids_begin.ok()) return event_ids_begin.status();
+  writer.PutEventIdsBegin(event_ids_begin->value_or(0));
   status = old.ForEachTombstone(
       [&](Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone) {
         return writer.PutTombstone(kind, hash, tombstone);

@@ -158,10 +158,13 @@ absl::Status GenerationWriter::AddUser(const std::string& user_id, const UserSta
   return CommitWhenFull();
 }
 
-absl::Status GenerationWriter::PutLogBytes(Offset offset, std::string_view record,
-                                           std::string_view event_id) {
+absl::Status GenerationWriter::PutLogBytes(Offset offset, std::string_view record) {
   batch_.PutLogBytes(offset, record);
-  if (!event_id.empty()) batch_.PutEventId(event_id, offset);
+  return CommitWhenFull();
+}
+
+absl::Status GenerationWriter::PutEventId(const EventIdHash& hash, const LoggedEventId& logged) {
+  batch_.PutEventId(hash, logged);
   return CommitWhenFull();
 }
 

@@ -67,7 +67,9 @@ class GenerationWriter {
   // `user.edges` leave the window, if it has an age, when their time comes. Counts the user into
   // the state.
   absl::Status AddUser(const std::string& user_id, const UserState& user, const Window& window);
-  absl::Status PutLogBytes(Offset offset, std::string_view record, std::string_view event_id);
+  absl::Status PutLogBytes(Offset offset, std::string_view record);
+  absl::Status PutEventId(const EventIdHash& hash, const LoggedEventId& logged);
+  void PutEventIdsBegin(Offset offset) { batch_.PutEventIdsBegin(offset); }
   absl::Status PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
   absl::Status PutProducer(std::string_view id, const Producer& producer);
 

@@ -1,4 +1,5 @@
 // The records of the log and of the users.
+#include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
 #include "graph/state/user_state.h"
 #include "tests/fuzz/seed_corpus.h"
@@ -22,7 +23,10 @@ std::vector<std::string> SeedCorpus() {
                        .event_time_us = 2,
                        .received_time_us = 3,
                        .user_cluster = assigned},
-           Redacted{.event_time_us = 2, .user_id = "u", .user_cluster = assigned},
+           Redacted{.event_time_us = 2,
+           .user_id = "u",
+           .user_cluster = assigned,
+           .event_id_hash = HashEventId("e")},
            ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 4},
            RemoveItem{.event_id = "e", .item_id = "i", .item_hash = HashId("i"), .time_us = 4},
            UpsertItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "graph/log/entry_hash.h"
 #include "tests/integration/server_process.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -159,8 +160,10 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
     const auto store = OpenStore(data_dir_);
     logged = StateOf(*store).base_offset + 1;
     GraphStore::Batch batch(*store);
-    batch.PutLogEntry(logged, MakeInteraction("carried-user", "85123A", 2, 1'000'000, "carried"));
-    batch.PutEventId("carried", logged);
+    const auto carried = MakeInteraction("carried-user", "85123A", 2, 1'000'000, "carried");
+    batch.PutLogEntry(logged, carried);
+    batch.PutEventId(HashEventId("carried"),
+                     {.offset = logged, .content_hash = ContentHashOf(carried)});
     ASSERT_TRUE(store->Commit(batch, true).ok());
   }
   EditManifest("\"version\": \"", "\"version\": \"other-");
@@ -170,7 +173,7 @@ TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {
   const auto store = OpenStore(data_dir_);
   EXPECT_EQ(*store->LastLogOffset(), logged);
   EXPECT_EQ(StateOf(*store).applied_offset, logged - 1);
-  EXPECT_EQ(**store->FindEventId("carried"), logged);
+  EXPECT_EQ((*store->FindEventId(HashEventId("carried")))->offset, logged);
 }
 
 TEST_F(ImportTest, ANewSnapshotKeepsWhatAnOperatorSet) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/log/entry_hash.h"
 #include "graph/upkeep/redaction.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
@@ -209,11 +210,34 @@ TEST_F(ApplierTest, RedactionTakesTheIdsOutOfTheLog) {
     EXPECT_EQ(std::get<Interaction>(entries[2].second).user_id, "ann");
     EXPECT_EQ(std::get<ForgetUser>(entries[3].second).user_id, "");
     EXPECT_EQ(std::get<RemoveItem>(entries[4].second).item_id, "");
-    EXPECT_FALSE(live.store->FindEventId("bob's first")->has_value());
+    EXPECT_EQ((*live.store->FindEventId(HashEventId("bob's first")))->offset, 1);
     EXPECT_TRUE((*live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob")))->redacted);
   }
   LiveGraph live(path_);
   live.ExpectVerified();
+}
+
+// A client that got no answer sends again, whatever was redacted meanwhile.
+TEST_F(ApplierTest, WhatWasRedactedIsStillADuplicateWhenItComesAgain) {
+  Make();
+  LiveGraph live(path_);
+  const Interaction first = MakeInteraction("bob", "i0", 1, 10, "first");
+  const Interaction late = MakeInteraction("bob", "i0", 1, 11, "late");
+  const UpsertItem item{.event_id = "item", .item_id = "i1", .title = "t"};
+  Interaction other = first;
+  other.weight = 2;
+  live.Apply({first, item, Forget("bob", 20), Remove("i1", 20)});
+  live.Apply(late);  // redacted as it is applied
+  for (const bool was_redacted : {false, true}) {
+    const auto again = live.Send({.entries = {first, late, item, other}});
+    ASSERT_TRUE(again.ok()) << again.status();
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(again->entries[i].outcome, Appended::Outcome::kDuplicate) << i << was_redacted;
+    }
+    EXPECT_EQ(again->entries[3].outcome, Appended::Outcome::kConflict) << was_redacted;
+    ASSERT_TRUE(RedactLog(*live.store, 1, [] { return true; }).ok());
+  }
+  EXPECT_EQ(live.log->end(), 5);
 }
 
 TEST_F(ApplierTest, ARemovedItemLeavesNothingAndMayComeBack) {

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
+#include "graph/log/entry_hash.h"
 #include "graph/store/rocksdb_log.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -91,6 +93,63 @@ TEST_F(LogTest, EventIdsOutsideTheWindowAreForgotten) {
             Appended::Outcome::kDuplicate);
   EXPECT_EQ(Append(*log, {MakeInteraction("u", "i0", 1, 1, "a")})->entries[0].outcome,
             Appended::Outcome::kAppended);
+}
+
+// In one write, in some and one by one: the same answers, offsets and event ids.
+TEST_F(LogTest, TheWindowIsOfOffsetsNotOfWrites) {
+  const std::string ids = "abcabdaefgaahbcdefghaabcabcd";
+  std::vector<std::vector<std::pair<int, Offset>>> answers;
+  for (const size_t size : {ids.size(), size_t{5}, size_t{1}}) {
+    const std::string path = directory_.File("by" + std::to_string(size));
+    MakeStore(path, 4);
+    const auto store = OpenStore(path);
+    const auto log = OpenLog(*store, {.group_max = 4, .event_ids_max = 4});
+    auto& outcomes = answers.emplace_back();
+    for (size_t at = 0; at < ids.size(); at += size) {
+      std::vector<LogEntry> entries;
+      for (const char id : ids.substr(at, size)) {
+        entries.push_back(MakeInteraction("u", "i0", 1, 1, std::string(1, id)));
+      }
+      const Result result = Append(*log, std::move(entries));
+      ASSERT_TRUE(result.ok()) << result.status();
+      for (const Appended& one : result->entries) {
+        outcomes.emplace_back(static_cast<int>(one.outcome), one.offset);
+      }
+    }
+    EXPECT_EQ(outcomes, answers.front()) << size << " at once";
+  }
+  const auto appended = std::count_if(answers[0].begin(), answers[0].end(),
+                                      [](const auto& one) { return one.first == 0; });
+  EXPECT_GT(appended, 8) << "some came again behind the window";
+  EXPECT_LT(appended, static_cast<ptrdiff_t>(ids.size()));
+}
+
+TEST_F(LogTest, AnotherWindowCountsFromTheNextEntryOn) {
+  const auto store = OpenStore(path_);
+  const auto outcome_of = [](RocksdbLog& log, const std::string& id) {
+    return Append(log, {MakeInteraction("u", "i0", 1, 1, id)})->entries[0].outcome;
+  };
+  {
+    const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 8});
+    for (const char* id : {"a", "b", "c", "d", "e", "f", "g", "h"}) outcome_of(*log, id);
+    EXPECT_EQ(outcome_of(*log, "a"), Appended::Outcome::kDuplicate);
+  }
+  {
+    const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 2});
+    EXPECT_EQ(outcome_of(*log, "a"), Appended::Outcome::kAppended);
+    for (const char* id : {"n0", "g", "n1"}) outcome_of(*log, id);
+    EXPECT_EQ(outcome_of(*log, "g"), Appended::Outcome::kDuplicate)
+        << "that its older entry is not kept any more does not forget the newer one";
+    for (const char* id : {"n2", "n3"}) outcome_of(*log, id);
+    EXPECT_EQ(log->end(), 14);
+    EXPECT_FALSE((*store->FindEventId(HashEventId("h"))).has_value()) << "what left is not kept";
+    EXPECT_EQ(*store->EventIdsBegin(), 13);
+  }
+  const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 8});
+  EXPECT_EQ(outcome_of(*log, "n3"), Appended::Outcome::kDuplicate);
+  EXPECT_EQ(outcome_of(*log, "b"), Appended::Outcome::kAppended);
+  for (int i = 0; i < 7; ++i) outcome_of(*log, "m" + std::to_string(i));
+  EXPECT_EQ(outcome_of(*log, "b"), Appended::Outcome::kDuplicate);
 }
 
 TEST_F(LogTest, AWindowSmallerThanAGroupIsRefused) {

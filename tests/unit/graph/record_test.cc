@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "graph/log/entry_hash.h"
+
 namespace groundswell {
 namespace {
 
@@ -57,6 +61,9 @@ TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
   const auto again = [](const LogEntry& entry) { return *DecodeLogRecord(EncodeLogRecord(entry)); };
   EXPECT_EQ(std::get<Redacted>(again(Redacted{.event_time_us = 7})).event_time_us, 7);
   EXPECT_EQ(std::get<Redacted>(again(Redacted{.created_item_id = "i"})).created_item_id, "i");
+  EXPECT_EQ(std::get<Redacted>(again(Redacted{.event_id_hash = HashEventId("e")})).event_id_hash,
+            HashEventId("e"));
+  EXPECT_EQ(std::get<Redacted>(again(Redacted{})).event_id_hash, std::nullopt);
   const auto forget = std::get<ForgetUser>(
       again(ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 9}));
   EXPECT_EQ(forget.event_id, "e");
@@ -83,6 +90,43 @@ TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
       std::get<ActivateSnapshot>(again(ActivateSnapshot{.snapshot_digest = "d"})).snapshot_digest,
       "d");
   EXPECT_EQ(std::get<ResetBlend>(again(ResetBlend{.event_id = "e"})).event_id, "e");
+}
+
+TEST(ContentHashTest, AnotherIdOrAnotherContentIsAnotherHash) {
+  const Interaction sample = Sample();
+  Interaction late = sample;
+  late.received_time_us = 1;
+  late.user_cluster = {.cluster = 1, .clusters_of = "abc"};
+  EXPECT_EQ(ContentHashOf(sample), ContentHashOf(late)) << "what the server added is no content";
+  Interaction other_id = sample;
+  other_id.event_id = "e2";
+  Interaction shifted = sample;  // the same characters, parted elsewhere
+  shifted.user_id = "ui";
+  shifted.item_id = "";
+  UpsertItem item{.event_id = "e1", .item_id = "i"};
+  UpsertItem available = item;
+  available.availability.until_us = 5;
+  const std::vector<LogEntry> entries = {
+      sample,
+      other_id,
+      shifted,
+      item,
+      available,
+      UpsertItem{.event_id = "e1", .item_id = "i", .embedding = {1}},
+      ForgetUser{.event_id = "e1", .user_hash = HashId("i")},
+      RemoveItem{.event_id = "e1", .item_hash = HashId("i")},
+      ActivateSnapshot{.event_id = "e1", .snapshot_digest = "i"},
+      ResetBlend{.event_id = "e1"}};
+  std::set<uint64_t> hashes;
+  for (const LogEntry& entry : entries) hashes.insert(ContentHashOf(entry));
+  EXPECT_EQ(hashes.size(), entries.size());
+}
+
+// Stored: another build must find what this one wrote.
+TEST(ContentHashTest, IsWhatItAlwaysWas) {
+  EXPECT_EQ(ContentHashOf(Sample()), 0x86adc76a6aca8632u);
+  EXPECT_EQ(HashEventId("e1"), (EventIdHash{0x8b, 0x5c, 0xc4, 0xdf, 0x7e, 0xec, 0x7d, 0x32, 0xa7,
+                                            0x81, 0x4e, 0xca, 0x4a, 0xf0, 0x47, 0xae}));
 }
 
 TEST(KeyTest, NumbersSortAsTheirBytesDo) {

@@ -5,13 +5,39 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
 
+#include "graph/log/entry_hash.h"
+#include "graph/log/record.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
 namespace {
+
+// The schema version, and of the first namespace the event ids, if any, as version 2 had them.
+void WriteOldDatabase(const std::string& path, const std::string& version,
+                      const std::map<std::string, Offset>& event_ids = {}) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> columns;
+  std::vector<std::string> names;
+  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
+  for (const std::string& name : names) columns.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  ASSERT_TRUE(rocksdb::DB::Open({}, path, columns, &handles, &db).ok());
+  const std::string name_space(4, '\0');
+  ASSERT_TRUE(db->Put({}, "schema", version).ok());
+  ASSERT_TRUE(db->Delete({}, name_space + "event_ids_begin").ok());
+  const auto column = std::ranges::find(names, "event_ids") - names.begin();
+  for (const auto& [id, offset] : event_ids) {
+    std::string value;
+    AppendKeyU64(value, static_cast<uint64_t>(offset));
+    ASSERT_TRUE(db->Put({}, handles[static_cast<size_t>(column)], name_space + id, value).ok());
+  }
+  for (auto* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
+  delete db;
+}
 
 class StoreTest : public testing::Test {
  protected:
@@ -37,21 +63,42 @@ TEST_F(StoreTest, SomebodyElsesDatabaseIsRefused) {
 
 TEST_F(StoreTest, OtherSchemaVersionIsRefusedWithBothVersions) {
   MakeStore(path_, 1);
-  {
-    std::vector<rocksdb::ColumnFamilyDescriptor> columns;
-    std::vector<std::string> names;
-    ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, path_, &names).ok());
-    for (const std::string& name : names) columns.push_back({name, {}});
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* db = nullptr;
-    ASSERT_TRUE(rocksdb::DB::Open({}, path_, columns, &handles, &db).ok());
-    ASSERT_TRUE(db->Put({}, "schema", "99").ok());
-    for (auto* handle : handles) ASSERT_TRUE(db->DestroyColumnFamilyHandle(handle).ok());
-    delete db;
-  }
+  WriteOldDatabase(path_, "99");
   const auto store = GraphStore::Open({.path = path_});
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(store.status().message().find("99"), absl::string_view::npos);
+}
+
+TEST_F(StoreTest, EventIdsOfTheOlderSchemaAreRewrittenOnce) {
+  MakeStore(path_, 1);
+  const Interaction kept = MakeInteraction("u", "i0", 1, 1, "kept");
+  {
+    const auto store = OpenStore(path_);
+    GraphStore::Batch batch(*store);
+    batch.PutLogEntry(6, Redacted{.event_time_us = 1});
+    batch.PutLogEntry(7, kept);
+    batch.PutLogBytes(8, "damaged");
+    ASSERT_TRUE(store->Commit(batch, /*sync=*/true).ok());
+  }
+  WriteOldDatabase(path_, "2", {{"kept", 7}, {"of a damaged record", 8}, {"without a record", 9}});
+  for (int opening = 0; opening < 2; ++opening) {
+    const auto store = OpenStore(path_);
+    EXPECT_EQ(*store->EventIdsBegin(), 7);
+    EXPECT_EQ((*store->FindEventId(HashEventId("kept")))->offset, 7);
+    EXPECT_EQ((*store->FindEventId(HashEventId("kept")))->content_hash, ContentHashOf(kept));
+    EXPECT_EQ((*store->FindEventId(HashEventId("of a damaged record")))->offset, 8);
+    EXPECT_EQ((*store->FindEventId(HashEventId("without a record")))->offset, 9);
+    auto ids = store->database().Read(Column::kEventIds, store->database().Key());
+    int count = 0;
+    for (; ids.Valid(); ids.Next()) ++count;
+    EXPECT_EQ(count, 3) << "the old keys are gone";
+  }
+  // As an upgrade that was cut off left it.
+  WriteOldDatabase(path_, "3", {{"not yet", 6}});
+  const auto store = OpenStore(path_);
+  EXPECT_EQ(*store->EventIdsBegin(), 6);
+  EXPECT_EQ((*store->FindEventId(HashEventId("kept")))->content_hash, ContentHashOf(kept));
+  EXPECT_EQ((*store->FindEventId(HashEventId("not yet")))->offset, 6);
 }
 
 TEST_F(StoreTest, TruncatedManifestOfRocksDbIsAnErrorNotACrash) {

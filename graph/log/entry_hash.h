@@ -1,0 +1,25 @@
+// What is kept of a log entry to know it again: hashes, which outlive the entry's redaction.
+#ifndef GROUNDSWELL_GRAPH_LOG_ENTRY_HASH_H_
+#define GROUNDSWELL_GRAPH_LOG_ENTRY_HASH_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "graph/log/log_entry.h"
+
+namespace groundswell {
+
+EventIdHash HashEventId(std::string_view event_id);
+
+// Of the id under which the entry is de-duplicated, also of a redacted one.
+std::optional<EventIdHash> EventIdHashOf(const LogEntry& entry);
+
+// 64-bit XXH3 over the event id and what the entry asks for: the same for two of one id that ask for
+// the same. When each came, and what the server itself added to it, is left aside. Kept beside the
+// hash of the id, since the record may be redacted at any time; to compare a guess, one needs the id.
+uint64_t ContentHashOf(const LogEntry& entry);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_GRAPH_LOG_ENTRY_HASH_H_
