@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
 
 namespace groundswell {
@@ -46,17 +47,19 @@ std::vector<Bytes> MakeBytes(size_t count) {
     AppendKeyU64(bytes.log_key, i + 1);
     const std::string event_id =
         fmt::format("bench-{}-{}-{}-{}", getpid(), i / 100 % 4, i / 400, i % 100);
-    bytes.record =
-        EncodeLogRecord(Interaction{.event_id = event_id,
-                                    .user_id = fmt::format("bench-user-{}", random() % 10'000),
-                                    .item_id = fmt::format("{}", 20'000 + random() % 3'630),
-                                    .event_type = "purchase",
-                                    .weight = 1,
-                                    .event_time_us = kEventTimeUs,
-                                    .received_time_us = kEventTimeUs});
+    const Interaction interaction{.event_id = event_id,
+                                  .user_id = fmt::format("bench-user-{}", random() % 10'000),
+                                  .item_id = fmt::format("{}", 20'000 + random() % 3'630),
+                                  .event_type = "purchase",
+                                  .weight = 1,
+                                  .event_time_us = kEventTimeUs,
+                                  .received_time_us = kEventTimeUs};
+    bytes.record = EncodeLogRecord(interaction);
+    const EventIdHash hash = HashEventId(event_id);
     AppendKeyU32(bytes.id_key, 0);
-    bytes.id_key += event_id;
+    bytes.id_key.append(hash.begin(), hash.end());
     AppendKeyU64(bytes.id_value, i + 1);
+    AppendKeyU64(bytes.id_value, ContentHashOf(interaction));
     all.push_back(std::move(bytes));
   }
   return all;
