@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "graph/log/entry_hash.h"
 
@@ -208,52 +209,72 @@ absl::StatusOr<Appended> RocksdbLog::StageEntry(const LogEntry& entry, Group& gr
 }
 
 // Of a producer that is forgotten, the next number would be a gap, and it would be stuck: only one
-// of which nothing has come for a whole window may go. One per group: the database and `producers_`
-// have it until the group is written, so a second look would find the same one.
-absl::Status RocksdbLog::MakeRoomForProducer(Group& group) {
-  if (producers_.size() + group.producers.size() < options_.producers_max) return absl::OkStatus();
-  const auto silent = std::min_element(
-      producers_.begin(), producers_.end(),
-      [](const auto& a, const auto& b) { return a.second.last_offset < b.second.last_offset; });
-  if (silent == producers_.end() || !group.silent_producer.empty() ||
-      group.producers.contains(silent->first) ||
-      silent->second.last_offset > end() - options_.event_ids_max) {
+// of which nothing has come for a whole window may go, and of those the one that was silent for
+// longest, the first by id where several are.
+absl::Status RocksdbLog::MakeRoomForProducer(Group& group) const {
+  if (group.producer_count < options_.producers_max) return absl::OkStatus();
+  std::string silent;
+  Offset last_offset = group.next - options_.event_ids_max;
+  const auto consider = [&](const std::string& id, const Producer& producer) {
+    if (std::tie(producer.last_offset, id) >= std::tie(last_offset, silent)) return;
+    silent = id;
+    last_offset = producer.last_offset;
+  };
+  for (const auto& [id, producer] : producers_) {
+    if (!group.producers.contains(id)) consider(id, producer);
+  }
+  for (const auto& [id, producer] : group.producers) {
+    if (producer.has_value()) consider(id, *producer);
+  }
+  if (silent.empty()) {
     return absl::FailedPreconditionError(fmt::format(  // to try again would not help
         "{} producers are known, and each was heard of within the newest {} interactions; use "
         "fewer producer ids, or raise log.producers_max",
-        producers_.size(), options_.event_ids_max));
+        group.producer_count, options_.event_ids_max));
   }
-  group.batch.DeleteProducer(silent->first);
-  group.silent_producer = silent->first;
+  group.batch.DeleteProducer(silent);
+  group.producers[silent] = std::nullopt;
+  --group.producer_count;
   return absl::OkStatus();
 }
 
-// The producer as it stands before the request, behind the group's earlier ones.
-absl::StatusOr<Producer> RocksdbLog::FindProducer(const AppendRequest& request, Group& group) {
-  if (const auto at = group.producers.find(request.producer_id); at != group.producers.end()) {
-    return at->second;
+// As it stands before the request, behind the group's earlier ones.
+std::optional<Producer> RocksdbLog::FindProducer(const std::string& id, const Group& group) const {
+  if (const auto at = group.producers.find(id); at != group.producers.end()) return at->second;
+  const auto at = producers_.find(id);
+  return at == producers_.end() ? std::nullopt : std::optional<Producer>(at->second);
+}
+
+// The order that edges leave the window in is that of their times as unsigned numbers.
+absl::Status RocksdbLog::CheckTimes(const AppendRequest& request) {
+  for (size_t i = 0; i < request.entries.size(); ++i) {
+    const auto* interaction = std::get_if<Interaction>(&request.entries[i]);
+    if (interaction == nullptr || interaction->event_time_us >= 0) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("interactions[{}].event_time is {} us; it must not be before 1970", i,
+                    interaction->event_time_us));
   }
-  if (const auto at = producers_.find(request.producer_id); at != producers_.end()) {
-    return at->second;
-  }
-  if (absl::Status s = MakeRoomForProducer(group); !s.ok()) return s;
-  return Producer{};
+  return absl::OkStatus();
 }
 
 // What forbids a request is found before its first entry is staged, so that one which fails alone
 // leaves nothing in the group's batch.
 absl::StatusOr<AppendResult> RocksdbLog::StageRequest(const AppendRequest& request, Group& group) {
+  if (absl::Status s = CheckTimes(request); !s.ok()) return s;
   AppendResult result;
   Producer producer;
   const bool has_producer = !request.producer_id.empty();
   if (has_producer) {
-    const absl::StatusOr<Producer> found = FindProducer(request, group);
-    if (!found.ok()) return found.status();
-    producer = *found;
+    const std::optional<Producer> known = FindProducer(request.producer_id, group);
+    producer = known.value_or(Producer{});
     if (request.first_sequence > producer.last_sequence + 1) {
       return absl::FailedPreconditionError(fmt::format(
           "first_sequence is {}, but the next of producer \"{}\" is {}: send what is missing first",
           request.first_sequence, request.producer_id, producer.last_sequence + 1));
+    }
+    if (!known.has_value() && request.last_sequence > 0) {
+      if (absl::Status s = MakeRoomForProducer(group); !s.ok()) return s;
+      ++group.producer_count;
     }
   }
   for (size_t i = 0; i < request.entries.size(); ++i) {
@@ -311,12 +332,13 @@ absl::Status RocksdbLog::ForgetEventIds(Offset first, Group& group) {
 absl::Status RocksdbLog::StageGroup(const std::vector<Pending>& pending, Group& group) {
   const Offset first = end() + 1;
   group.next = first;
+  group.producer_count = producers_.size();
   group.event_ids_begin = event_ids_begin_;
   for (const Pending& one : pending) {
     yielding_.BetweenPieces();
     absl::StatusOr<AppendResult> result = StageRequest(one.request, group);
     const bool is_own =
-        absl::IsFailedPrecondition(result.status()) || absl::IsResourceExhausted(result.status());
+        absl::IsFailedPrecondition(result.status()) || absl::IsInvalidArgument(result.status());
     if (!result.ok() && !is_own) return result.status();
     group.results.push_back(std::move(result));
   }
@@ -345,8 +367,13 @@ absl::Status RocksdbLog::PersistGroup(const std::vector<Pending>& pending, Group
   health.SetStuck(was_failing && !status.ok() && store_.database().ProbeDisk().ok());
   if (!status.ok()) return status;
   // What is remembered in memory, and what others are told, only now that it is on disk.
-  producers_.erase(group.silent_producer);
-  for (auto& [id, producer] : group.producers) producers_[id] = producer;
+  for (const auto& [id, producer] : group.producers) {
+    if (producer.has_value()) {
+      producers_[id] = *producer;
+    } else {
+      producers_.erase(id);
+    }
+  }
   if (group.next - 1 <= end()) return status;
   event_ids_begin_.store(group.event_ids_begin, std::memory_order_release);
   end_.store(group.next - 1, std::memory_order_release);

@@ -86,8 +86,9 @@ class RocksdbLog final : public InteractionLog {
     Offset next = 0;
     absl::flat_hash_map<EventIdHash, LoggedEventId> event_ids;  // of the entries to be written
     Offset event_ids_begin = 0;
-    std::map<std::string, Producer> producers;  // as they will be
-    std::string silent_producer;                // makes room for a new one; may be empty
+    // Those that change, as they will be; nullopt: makes room for a new one.
+    std::map<std::string, std::optional<Producer>> producers;
+    size_t producer_count = 0;  // of all, as they will be
     std::vector<absl::StatusOr<AppendResult>> results;
     bool writes = false;
   };
@@ -99,13 +100,14 @@ class RocksdbLog final : public InteractionLog {
   std::vector<Pending> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteGroup(std::vector<Pending>& pending);
   absl::Status StageGroup(const std::vector<Pending>& pending, Group& group);
+  static absl::Status CheckTimes(const AppendRequest& request);
   absl::StatusOr<AppendResult> StageRequest(const AppendRequest& request, Group& group);
   absl::StatusOr<Appended> StageEntry(const LogEntry& entry, Group& group);
   // The entry of this id, if one of the `event_ids_max` before the group's next has it.
   absl::StatusOr<std::optional<LoggedEventId>> FindEventId(const EventIdHash& hash,
                                                            const Group& group) const;
-  absl::StatusOr<Producer> FindProducer(const AppendRequest& request, Group& group);
-  absl::Status MakeRoomForProducer(Group& group);
+  std::optional<Producer> FindProducer(const std::string& id, const Group& group) const;
+  absl::Status MakeRoomForProducer(Group& group) const;
   absl::Status ForgetEventIds(Offset first, Group& group);
   absl::Status CommitGroup(GraphStore::Batch& batch);
   // Until it is on disk and remembered, or refused.

@@ -260,6 +260,50 @@ TEST_F(LogTest, OneProducerTooManyIsRefusedUntilAnotherOneIsSilentForAWindow) {
   EXPECT_FALSE(store->ReadProducers()->contains("p"));
 }
 
+// Of requests that share a write, each is judged as if it were alone.
+TEST_F(LogTest, OneWriteMayReplaceSeveralSilentProducers) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store, {.group_max = 4, .event_ids_max = 4, .producers_max = 3});
+  for (const char* id : {"b", "a", "c"}) {
+    ASSERT_TRUE(
+        Send(*log, {.producer_id = id, .first_sequence = 1, .last_sequence = 1}).ok());  // offset 0
+  }
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0")}).ok());
+  // The first holds the writer until the others wait for it.
+  std::promise<void> others_wait;
+  std::vector<Result> results(4, absl::UnknownError("not answered"));
+  ASSERT_TRUE(log->Append({.entries = {MakeInteraction("u", "i0")}},
+                          [&](const Result&) { others_wait.get_future().wait(); })
+                  .ok());
+  const std::vector<AppendRequest> requests = {Numbered("d", 1, 1), Numbered("e", 2, 1),
+                                               Numbered("e", 1, 1), Numbered("f", 1, 1)};
+  for (size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(
+        log->Append(requests[i], [&results, i](Result result) { results[i] = std::move(result); })
+            .ok());
+  }
+  others_wait.set_value();
+  log->Close();
+  EXPECT_TRUE(results[0].ok()) << results[0].status();
+  EXPECT_EQ(results[1].status().code(), absl::StatusCode::kFailedPrecondition) << "a gap";
+  EXPECT_TRUE(results[2].ok()) << results[2].status();
+  EXPECT_TRUE(results[3].ok()) << results[3].status();
+  std::string known;
+  const auto producers = store->ReadProducers();
+  for (const auto& [id, producer] : *producers) known += id;
+  EXPECT_EQ(known, "def");
+}
+
+TEST_F(LogTest, AnEventTimeBefore1970IsRefusedAlone) {
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  const Result refused =
+      Append(*log, {MakeInteraction("u", "i0", 1, 5), MakeInteraction("u", "i0", 1, -1)});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(log->end(), 0);
+  EXPECT_TRUE(Append(*log, {MakeInteraction("u", "i0", 1, 0)}).ok());
+}
+
 TEST_F(LogTest, TheBeginningCanBeCutOffUpToTheWindow) {
   const auto store = OpenStore(path_);
   const auto log = OpenLog(*store, {.group_max = 2, .event_ids_max = 4});
