@@ -22,7 +22,7 @@ std::string OffsetBytes(Offset offset) {
 
 Offset OffsetIn(std::string_view bytes) { return static_cast<Offset>(KeySuffixU64(bytes)); }
 
-std::string TombstoneKey(const Database& database, Tombstone::Kind kind, const IdHash& hash) {
+std::string KeyOfTombstone(const Database& database, Tombstone::Kind kind, const IdHash& hash) {
   std::string key = database.Key();
   key.push_back(static_cast<char>(kind));
   key.append(hash.begin(), hash.end());
@@ -110,8 +110,32 @@ void GraphStore::Batch::PutTombstone(Tombstone::Kind kind, const IdHash& hash,
   message.set_digest_low(tombstone.digest.words().low);
   message.set_redacted_records(tombstone.redacted_records);
   message.set_redacted(tombstone.redacted);
-  changes_.Put(Column::kTombstones, TombstoneKey(database_, kind, hash),
+  changes_.Put(Column::kTombstones, KeyOfTombstone(database_, kind, hash),
                message.SerializeAsString());
+  has_tombstones_ = true;
+}
+
+void GraphStore::Batch::Clear() {
+  changes_.Clear();
+  has_tombstones_ = false;
+}
+
+absl::Status GraphStore::Commit(Batch& batch, bool sync) {
+  if (!batch.has_tombstones_) return database_->Commit(batch.changes(), sync);
+  MutexLock lock(tombstones_mutex_);
+  return database_->Commit(batch.changes(), sync);
+}
+
+absl::Status GraphStore::CommitRedacted(const std::map<TombstoneKey, Tombstone>& tombstones,
+                                        Batch& batch) {
+  MutexLock lock(tombstones_mutex_);
+  for (const auto& [key, tombstone] : tombstones) {
+    const auto now = FindTombstone(key.first, key.second);
+    if (!now.ok()) return now.status();
+    if (!now->has_value() || (*now)->offset != tombstone.offset) continue;
+    batch.PutTombstone(key.first, key.second, tombstone);
+  }
+  return database_->Commit(batch.changes(), /*sync=*/true);
 }
 
 absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> GraphStore::ReadLog(Offset from,
@@ -199,7 +223,7 @@ absl::StatusOr<std::optional<Tombstone>> GraphStore::FindTombstone(Tombstone::Ki
                                                                    const IdHash& hash) const {
   rocksdb::PinnableSlice value;
   const absl::StatusOr<bool> found =
-      database_->Get(Column::kTombstones, TombstoneKey(*database_, kind, hash),
+      database_->Get(Column::kTombstones, KeyOfTombstone(*database_, kind, hash),
                      "cannot look up a tombstone", value);
   if (!found.ok()) return found.status();
   if (!*found) return std::nullopt;

@@ -20,10 +20,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "graph/log/log_entry.h"
+#include "graph/mutex.h"
 #include "graph/state/state_digest.h"
 #include "graph/store/database.h"
 #include "graph/store/event_ids.h"
@@ -80,23 +82,26 @@ class GraphStore {
     void PutEventIdsBegin(Offset offset);
     void PutProducer(std::string_view id, const Producer& producer);
     void DeleteProducer(std::string_view id);
+    // It replaces one that is there, and what that said of its redaction.
     void PutTombstone(Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone);
     // What an operator set while the server ran; kept as it is by everything that replaces a
     // snapshot or cuts the log.
     void PutSetting(std::string_view name, std::string_view value);
     size_t bytes() const { return changes_.bytes(); }
-    void Clear() { changes_.Clear(); }
+    void Clear();
     // What others keep in the same database goes here.
     Database::Batch& changes() { return changes_; }
 
    private:
+    friend class GraphStore;
     const Database& database_;
     Database::Batch changes_;
+    bool has_tombstones_ = false;
   };
 
   Database& database() const { return *database_; }
   // These are the database's.
-  absl::Status Commit(Batch& batch, bool sync) { return database_->Commit(batch.changes(), sync); }
+  absl::Status Commit(Batch& batch, bool sync) ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
   Moment Now() const { return database_->Now(); }
   absl::Status EraseDeleted() { return database_->EraseDeleted(); }
   absl::Status Backup(const std::string& directory) const { return database_->Backup(directory); }
@@ -132,6 +137,11 @@ class GraphStore {
   absl::StatusOr<std::map<std::string, Producer>> ReadProducers() const;
   absl::StatusOr<std::optional<Tombstone>> FindTombstone(Tombstone::Kind kind,
                                                          const IdHash& hash) const;
+  // Commits `batch`, synced, and with it that the log was redacted as each of these says. One that
+  // was replaced since it was read stays as it is: its records may not be.
+  using TombstoneKey = std::pair<Tombstone::Kind, IdHash>;
+  absl::Status CommitRedacted(const std::map<TombstoneKey, Tombstone>& tombstones, Batch& batch)
+      ABSL_LOCKS_EXCLUDED(tombstones_mutex_);
   absl::Status ForEachTombstone(const std::function<absl::Status(Tombstone::Kind, const IdHash&,
                                                                  const Tombstone&)>& visit) const;
 
@@ -143,6 +153,7 @@ class GraphStore {
   explicit GraphStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
   const std::unique_ptr<Database> database_;
+  Mutex tombstones_mutex_;  // held while some are written: by who folds the log, and who redacts it
 };
 
 }  // namespace groundswell

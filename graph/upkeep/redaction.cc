@@ -15,8 +15,7 @@ namespace {
 
 constexpr size_t kBatchBytes = size_t{1} << 20;
 
-using Key = std::pair<Tombstone::Kind, IdHash>;
-using Tombstones = std::map<Key, Tombstone>;
+using Tombstones = std::map<GraphStore::TombstoneKey, Tombstone>;
 
 // The entry without what a tombstone forbids, and whose tombstone that is; nullopt: it may stay.
 struct Replacement {
@@ -38,16 +37,13 @@ class Redactor {
     batch_.PutLogEntry(offset, replacement->entry);
     ++replacement->tombstone->second.redacted_records;
     ++redacted_;
-    return batch_.bytes() < kBatchBytes ? absl::OkStatus() : Commit(/*sync=*/false);
+    return batch_.bytes() < kBatchBytes ? absl::OkStatus() : Commit();
   }
 
   // Everything up to the tombstones' offsets was visited.
   absl::StatusOr<int64_t> Finish() {
-    for (auto& [key, tombstone] : tombstones_) {
-      tombstone.redacted = true;
-      batch_.PutTombstone(key.first, key.second, tombstone);
-    }
-    if (absl::Status s = Commit(/*sync=*/true); !s.ok()) return s;
+    for (auto& [key, tombstone] : tombstones_) tombstone.redacted = true;
+    if (absl::Status s = store_.CommitRedacted(tombstones_, batch_); !s.ok()) return s;
     return redacted_;
   }
 
@@ -111,8 +107,8 @@ class Redactor {
   std::optional<Replacement> Replace(Offset, const ActivateSnapshot&) { return std::nullopt; }
   std::optional<Replacement> Replace(Offset, const ResetBlend&) { return std::nullopt; }
 
-  absl::Status Commit(bool sync) {
-    absl::Status status = store_.Commit(batch_, sync);
+  absl::Status Commit() {
+    absl::Status status = store_.Commit(batch_, /*sync=*/false);
     batch_.Clear();
     return status;
   }
@@ -132,7 +128,7 @@ absl::StatusOr<int64_t> RedactLog(GraphStore& store, Offset begin,
   absl::Status read = store.ForEachTombstone(
       [&](Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone) {
         if (tombstone.redacted) return absl::OkStatus();
-        tombstones.emplace(Key{kind, hash}, tombstone);
+        tombstones.emplace(GraphStore::TombstoneKey{kind, hash}, tombstone);
         until = std::max(until, tombstone.offset);
         return absl::OkStatus();
       });

@@ -14,7 +14,8 @@ namespace groundswell {
 
 // Redacts, in one pass over the log, for every tombstone that is not redacted yet, and marks those.
 // Every generation must have applied the log up to their offsets. Returns the records that were
-// redacted; Cancelled when `keep_going` answers false: the next call begins anew.
+// redacted. Those of a tombstone that was replaced meanwhile, as by a second removal, are redacted
+// by the next call. Cancelled when `keep_going` answers false: the next call begins anew.
 absl::StatusOr<int64_t> RedactLog(GraphStore& store, Offset begin,
                                   const std::function<bool()>& keep_going);
 

@@ -217,6 +217,29 @@ TEST_F(ApplierTest, RedactionTakesTheIdsOutOfTheLog) {
   live.ExpectVerified();
 }
 
+TEST_F(ApplierTest, ASecondForgettingWhileTheLogIsRedactedIsNotLost) {
+  Make();
+  LiveGraph live(path_);
+  live.Apply({MakeInteraction("bob", "i0", 1, 10), Forget("bob", 20)});
+  bool is_first = true;
+  const auto redacted = RedactLog(*live.store, 1, [&] {
+    if (is_first) live.Apply({MakeInteraction("bob", "i1", 1, 30), Forget("bob", 40)});
+    is_first = false;
+    return true;
+  });
+  ASSERT_TRUE(redacted.ok()) << redacted.status();
+  auto tombstone = *live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob"));
+  EXPECT_EQ(tombstone->offset, 4);
+  EXPECT_EQ(tombstone->time_us, 40);
+  EXPECT_FALSE(tombstone->redacted);
+  EXPECT_EQ(*RedactLog(*live.store, 1, [] { return true; }), 2);
+  tombstone = *live.store->FindTombstone(Tombstone::Kind::kUser, HashId("bob"));
+  EXPECT_TRUE(tombstone->redacted);
+  const auto entries = *live.log->Read(1, 10);
+  EXPECT_TRUE(std::holds_alternative<Redacted>(entries[2].second));
+  EXPECT_EQ(std::get<ForgetUser>(entries[3].second).user_id, "");
+}
+
 // A client that got no answer sends again, whatever was redacted meanwhile.
 TEST_F(ApplierTest, WhatWasRedactedIsStillADuplicateWhenItComesAgain) {
   Make();
