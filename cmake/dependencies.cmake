@@ -22,6 +22,13 @@ endif()
 add_library(groundswell_onednn INTERFACE)
 target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
 
+# Debian's package has no CMake package of its own.
+find_path(RDKAFKA_INCLUDE_DIR librdkafka/rdkafka.h REQUIRED)
+find_library(RDKAFKA_LIBRARY rdkafka REQUIRED)
+add_library(groundswell_rdkafka INTERFACE)
+target_include_directories(groundswell_rdkafka SYSTEM INTERFACE ${RDKAFKA_INCLUDE_DIR})
+target_link_libraries(groundswell_rdkafka INTERFACE ${RDKAFKA_LIBRARY})
+
 # The server's allocator. glibc's keeps in the arena of every thread what a replaced snapshot leaves there.
 find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
 

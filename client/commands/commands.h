@@ -56,6 +56,7 @@ void AddUserCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddQuickstartCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
+void AddIngestKafkaCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
 void AddBlendCommand(CLI::App& app, CommandContext& context);

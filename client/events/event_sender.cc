@@ -93,6 +93,8 @@ absl::StatusOr<int64_t> EventSender::AskLastSequence() {
 // The answer to the oldest batch that this stream sent.
 void EventSender::OnAck(const v1::IngestResponse& response) {
   uint64_t dealt_with = 0;
+  int64_t first_sequence = 0;
+  size_t count = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++acknowledged_;
@@ -114,11 +116,14 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
       totals_.consistency_token = response.consistency_token();
     }
     dealt_with = window_.front().last_record;
+    first_sequence = window_.front().first_sequence;
+    count = window_.front().interactions.size();
     totals_.acknowledged_record = dealt_with;
     window_.pop_front();
     --transmitted_;
     last_ack_ = steady_clock::now();
   }
+  if (options_.on_settled) options_.on_settled(first_sequence, count, response);
   changed_.notify_all();
   if (options_.on_progress) options_.on_progress(dealt_with);
 }
@@ -135,6 +140,8 @@ absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
 absl::Status EventSender::SendBatch() {
   if (!batch_.interactions.empty()) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    // Until now there was nothing to acknowledge.
+    if (window_.empty()) last_ack_ = steady_clock::now();
     window_.push_back(std::exchange(batch_, Batch{}));
   }
   return Transmit();
@@ -195,6 +202,16 @@ absl::Status EventSender::WaitToRetry(const absl::Status& why) {
   }
   OpenStream();
   return absl::OkStatus();
+}
+
+absl::Status EventSender::SendGathered() {
+  if (absl::Status s = SendBatch(); !s.ok()) return s;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (window_.empty() || !stream_->ended()) return absl::OkStatus();
+  }
+  failure_ = WaitToRetry(absl::AbortedError("the stream has ended"));
+  return Transmit();
 }
 
 absl::Status EventSender::Flush() {

@@ -39,6 +39,10 @@ class EventSender {
     std::function<bool()> stopped = [] { return false; };
     // Told, from a thread of the sender, that every record up to this one is dealt with.
     std::function<void(uint64_t record)> on_progress;
+    // Told likewise, before that, of every batch that is dealt with: the number of its first
+    // interaction, how many it has, and the server's answer.
+    std::function<void(int64_t first_sequence, size_t count, const v1::IngestResponse& response)>
+        on_settled;
   };
 
   struct Totals {
@@ -63,10 +67,15 @@ class EventSender {
   // The number of interactions of this producer that the server has; the next one sent gets the
   // number behind it. Before the first Send.
   absl::StatusOr<int64_t> AskLastSequence();
+  // The next one sent gets this number. Before the first Send.
+  void ContinueAt(int64_t sequence) { next_sequence_ = sequence; }
 
   // Hands over one interaction, the `record`-th of its source (ascending). Cancelled once stopped;
   // any other error when the retries were in vain.
   absl::Status Send(uint64_t record, v1::Interaction interaction);
+  // Sends what was gathered, without waiting for an answer; takes a broken stream up again. To be
+  // called now and then when little comes. Errors as Send.
+  absl::Status SendGathered();
   // Sends what was gathered and waits until all is dealt with; then goes on. Errors as Send.
   absl::Status Flush();
   // As Flush, and ends the stream.

@@ -58,6 +58,7 @@ NOT_RUN = (
     (r"groundswell quickstart clicks", "wants a log with other columns; quickstart_test.cc"),
     (r"groundswell load ", "loads the server for ten seconds; cli_test.cc"),
     (r"groundswell (activate (?!\"\$PWD/shop-snapshot)|rollback\b)", "wants another snapshot; snapshots_test.cc"),
+    (r"groundswell ingest-kafka |scripts/kafka ", "wants a broker; kafka_test.cc"),
     (r"groundswell backup ", "writes outside of this test's directory; durability_test.cc"),
     (r"groundswell (forget |remove-item ITEM|upsert-item ITEM)", "the words in capitals stand for ids; api_test.cc"),
     (r"groundswell-server (import|serve) .*\bmine\b", "trainer/test_foreign.py makes such a snapshot"),

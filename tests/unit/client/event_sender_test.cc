@@ -176,5 +176,40 @@ TEST_F(EventSenderTest, AProducerGoesOnBehindWhatTheServerHas) {
   EXPECT_EQ(service_.last_sequence, 15);
 }
 
+TEST_F(EventSenderTest, WhatWasGatheredIsSentAndABrokenStreamTakenUpWithoutMoreToSend) {
+  service_.breaks = 2;
+  EventSender sender(*client_, {.batch_size = 10});
+  ASSERT_TRUE(sender.Send(1, Event(1)).ok());
+  const auto patience = steady_clock::now() + std::chrono::minutes(1);
+  while (sender.totals().accepted == 0 && steady_clock::now() < patience) {
+    ASSERT_TRUE(sender.SendGathered().ok());
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(sender.totals().accepted, 1u);
+  EXPECT_TRUE(sender.Finish().ok());
+}
+
+TEST_F(EventSenderTest, OneThatHadNothingToSendForLongTriesAsLongAsAnyOther) {
+  EventSender sender(*client_, {.batch_size = 1, .retry_for = milliseconds(2'000)});
+  std::this_thread::sleep_for(milliseconds(2'100));  // longer than it tries
+  service_.breaks = 1;
+  ASSERT_TRUE(sender.Send(1, Event(1)).ok());
+  EXPECT_TRUE(sender.Finish().ok());
+  EXPECT_EQ(sender.totals().accepted, 1u);
+}
+
+TEST_F(EventSenderTest, EveryBatchIsToldOfWithItsNumbers) {
+  std::vector<std::pair<int64_t, size_t>> settled;
+  EventSender sender(*client_,
+                     {.batch_size = 2,
+                      .producer_id = "p",
+                      .on_settled = [&](int64_t first, size_t count, const v1::IngestResponse&) {
+                        settled.emplace_back(first, count);
+                      }});
+  sender.ContinueAt(8);
+  ASSERT_TRUE(SendAll(sender, 3).ok());
+  EXPECT_EQ(settled, (std::vector<std::pair<int64_t, size_t>>{{8, 2}, {10, 1}}));
+}
+
 }  // namespace
 }  // namespace groundswell

@@ -1,0 +1,335 @@
+#include "client/kafka/kafka_topic.h"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "program/standard_error.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr size_t kErrorBytes = 512;
+// Of records that wait to be taken, a partition; librdkafka's own default is 64 MiB.
+constexpr const char* kQueuedKib = "4096";
+constexpr int kDeadLettersInFlight = 1'000;
+// Until a dead letter that no broker takes ends the command; librdkafka's own default is 5 minutes.
+constexpr const char* kDeliveryTimeoutMs = "60000";
+
+using Conf = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
+using Handle = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
+using Topic = std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)>;
+using Queue = std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)>;
+using Message = std::unique_ptr<rd_kafka_message_t, decltype(&rd_kafka_message_destroy)>;
+
+void Log(const rd_kafka_t* /*handle*/, int /*level*/, const char* facility, const char* message) {
+  // A producer's settings in one file with a consumer's.
+  if (std::string_view(facility) == "CONFWARN") return;
+  PrintToStandardError("groundswell: Kafka: {}\n", message);
+}
+
+absl::Status Unavailable(std::string_view what, rd_kafka_resp_err_t error) {
+  return absl::UnavailableError(fmt::format("{}: {}", what, rd_kafka_err2str(error)));
+}
+
+// librdkafka's own text names values.
+absl::Status SetProperty(const KafkaProperty& property, rd_kafka_conf_t& conf) {
+  std::array<char, kErrorBytes> error{};
+  switch (rd_kafka_conf_set(&conf, property.key.c_str(), property.value.c_str(), error.data(),
+                            error.size())) {
+    case RD_KAFKA_CONF_OK:
+      return absl::OkStatus();
+    case RD_KAFKA_CONF_UNKNOWN:
+      return absl::InvalidArgumentError(
+          fmt::format("{}: librdkafka knows no property \"{}\" (see its CONFIGURATION.md)",
+                      property.origin, property.key));
+    default:
+      return absl::InvalidArgumentError(
+          fmt::format("{}: librdkafka does not take this value of \"{}\" (see its "
+                      "CONFIGURATION.md)",
+                      property.origin, property.key));
+  }
+}
+
+absl::StatusOr<Conf> MakeConf(const KafkaProperties& properties, const KafkaProperties& ours) {
+  Conf conf(rd_kafka_conf_new(), &rd_kafka_conf_destroy);
+  rd_kafka_conf_set_log_cb(conf.get(), Log);
+  for (const KafkaProperties* some : {&ours, &properties}) {
+    for (const KafkaProperty& property : *some) {
+      if (absl::Status s = SetProperty(property, *conf); !s.ok()) return s;
+    }
+  }
+  return conf;
+}
+
+absl::StatusOr<Handle> MakeHandle(rd_kafka_type_t type, Conf conf) {
+  std::array<char, kErrorBytes> error{};
+  rd_kafka_t* const handle = rd_kafka_new(type, conf.get(), error.data(), error.size());
+  if (handle == nullptr) {
+    return absl::InvalidArgumentError(
+        fmt::format("the properties do not go together: {}", error.data()));
+  }
+  // The handle has it now.
+  static_cast<void>(conf.release());  // NOLINT(bugprone-unused-return-value)
+  return Handle(handle, &rd_kafka_destroy);
+}
+
+// How many partitions the topic has.
+absl::StatusOr<int32_t> AskPartitions(rd_kafka_t& handle, rd_kafka_topic_t& topic,
+                                      milliseconds timeout) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const rd_kafka_resp_err_t error =
+      rd_kafka_metadata(&handle, 0, &topic, &metadata, static_cast<int>(timeout.count()));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Unavailable("no broker answers", error);
+  const bool is_told = metadata->topic_cnt > 0;
+  const rd_kafka_resp_err_t of_topic =
+      is_told ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  const int32_t partitions = is_told ? metadata->topics[0].partition_cnt : 0;
+  rd_kafka_metadata_destroy(metadata);
+  if (of_topic == RD_KAFKA_RESP_ERR_NO_ERROR) return partitions;
+  const std::string text =
+      fmt::format("topic \"{}\": {}", rd_kafka_topic_name(&topic), rd_kafka_err2str(of_topic));
+  if (of_topic == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return absl::NotFoundError(text);
+  if (of_topic == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    return absl::PermissionDeniedError(text);
+  }
+  return absl::UnavailableError(text);
+}
+
+// `which` is the beginning or the end. Not by rd_kafka_query_watermark_offsets, which asks for both
+// at once: in version 2.0.2, where the broker's thread is late, it asks twice for the end.
+absl::StatusOr<int64_t> AskOffset(rd_kafka_t& handle, const std::string& topic, int32_t partition,
+                                  int64_t which, milliseconds timeout) {
+  const std::unique_ptr<rd_kafka_topic_partition_list_t,
+                        decltype(&rd_kafka_topic_partition_list_destroy)>
+      list(rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
+  rd_kafka_topic_partition_t& asked =
+      *rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+  asked.offset = which;
+  rd_kafka_resp_err_t error =
+      rd_kafka_offsets_for_times(&handle, list.get(), static_cast<int>(timeout.count()));
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = asked.err;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR && asked.offset >= 0) return asked.offset;
+  return Unavailable(fmt::format("cannot ask for the offsets of {}/{}", topic, partition), error);
+}
+
+std::optional<std::string> BytesOf(const void* bytes, size_t size) {
+  if (bytes == nullptr) return std::nullopt;
+  return std::string(static_cast<const char*>(bytes), size);
+}
+
+KafkaRecord ToRecord(const rd_kafka_message_t& message) {
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  return {.partition = message.partition,
+          .offset = message.offset,
+          .timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp,
+          .key = BytesOf(message.key, message.key_len),
+          .value = BytesOf(message.payload, message.len)};
+}
+
+// Of one that is not passed over.
+absl::Status ToStatus(const rd_kafka_message_t& message) {
+  const std::string text = fmt::format(
+      "{}/{}: {}", message.rkt == nullptr ? "the topic" : rd_kafka_topic_name(message.rkt),
+      message.partition, rd_kafka_message_errstr(&message));
+  switch (message.err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return absl::FailedPreconditionError(text);
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      return absl::NotFoundError(text);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      return absl::PermissionDeniedError(text);
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      return absl::DataLossError(text);
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+// What librdkafka mends by itself.
+bool Passes(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+         error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__RESOLVE;
+}
+
+}  // namespace
+
+struct KafkaTopic::State {
+  std::string name;
+  std::string cluster_id;
+  milliseconds timeout;
+  Handle handle;
+  Queue queue;
+  Topic topic;
+  std::set<int32_t> begun;
+};
+
+KafkaTopic::KafkaTopic(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+KafkaTopic::~KafkaTopic() {
+  for (const int32_t partition : state_->begun) {
+    rd_kafka_consume_stop(state_->topic.get(), partition);
+  }
+  state_->topic.reset();
+  state_->queue.reset();
+}
+
+absl::StatusOr<std::unique_ptr<KafkaTopic>> KafkaTopic::Open(const KafkaProperties& properties,
+                                                             const std::string& topic,
+                                                             milliseconds timeout) {
+  auto conf = MakeConf(properties, {{"enable.partition.eof", "true", ""},
+                                    {"auto.offset.reset", "error", ""},
+                                    {"isolation.level", "read_committed", ""},
+                                    {"allow.auto.create.topics", "false", ""},
+                                    {"queued.max.messages.kbytes", kQueuedKib, ""}});
+  if (!conf.ok()) return conf.status();
+  absl::StatusOr<Handle> handle = MakeHandle(RD_KAFKA_CONSUMER, *std::move(conf));
+  if (!handle.ok()) return handle.status();
+  Queue queue(rd_kafka_queue_new(handle->get()), &rd_kafka_queue_destroy);
+  Topic opened(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr), &rd_kafka_topic_destroy);
+  if (opened == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("\"{}\" cannot be a topic", topic));
+  }
+  const auto partitions = AskPartitions(**handle, *opened, timeout);
+  if (!partitions.ok()) return partitions.status();
+  char* const id = rd_kafka_clusterid(handle->get(), static_cast<int>(timeout.count()));
+  if (id == nullptr) return absl::UnavailableError("the brokers do not tell their cluster's id");
+  auto state = std::make_unique<State>(
+      State{topic, id, timeout, *std::move(handle), std::move(queue), std::move(opened), {}});
+  rd_kafka_mem_free(state->handle.get(), id);
+  return std::unique_ptr<KafkaTopic>(new KafkaTopic(std::move(state)));
+}
+
+const std::string& KafkaTopic::name() const { return state_->name; }
+const std::string& KafkaTopic::cluster_id() const { return state_->cluster_id; }
+
+absl::StatusOr<int32_t> KafkaTopic::CountPartitions() {
+  return AskPartitions(*state_->handle, *state_->topic, state_->timeout);
+}
+
+absl::StatusOr<KafkaTopic::Range> KafkaTopic::QueryRange(int32_t partition) {
+  const auto first = AskOffset(*state_->handle, state_->name, partition, RD_KAFKA_OFFSET_BEGINNING,
+                               state_->timeout);
+  if (!first.ok()) return first.status();
+  const auto end =
+      AskOffset(*state_->handle, state_->name, partition, RD_KAFKA_OFFSET_END, state_->timeout);
+  if (!end.ok()) return end.status();
+  return Range{.first = *first, .end = *end};
+}
+
+std::optional<int64_t> KafkaTopic::LastKnownEnd(int32_t partition) {
+  int64_t first = RD_KAFKA_OFFSET_INVALID;
+  int64_t end = RD_KAFKA_OFFSET_INVALID;
+  rd_kafka_get_watermark_offsets(state_->handle.get(), state_->name.c_str(), partition, &first,
+                                 &end);
+  return end < 0 ? std::nullopt : std::optional(end);
+}
+
+absl::Status KafkaTopic::Begin(int32_t partition, int64_t offset) {
+  if (rd_kafka_consume_start_queue(state_->topic.get(), partition, offset, state_->queue.get()) !=
+      0) {
+    return Unavailable(fmt::format("cannot read {}/{}", state_->name, partition),
+                       rd_kafka_last_error());
+  }
+  state_->begun.insert(partition);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<KafkaEvent>> KafkaTopic::Next(milliseconds wait) {
+  rd_kafka_poll(state_->handle.get(), 0);
+  const Message message(rd_kafka_consume_queue(state_->queue.get(), static_cast<int>(wait.count())),
+                        &rd_kafka_message_destroy);
+  if (message == nullptr || Passes(message->err)) return std::nullopt;
+  KafkaEvent event{.partition = message->partition, .offset = message->offset, .record = {}};
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return event;
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return ToStatus(*message);
+  event.record = ToRecord(*message);
+  return event;
+}
+
+struct DeadLetterTopic::State {
+  std::string name;
+  rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;  // of a delivery
+  Handle handle{nullptr, &rd_kafka_destroy};
+};
+
+DeadLetterTopic::DeadLetterTopic(std::unique_ptr<State> state) : state_(std::move(state)) {}
+DeadLetterTopic::~DeadLetterTopic() = default;
+
+absl::StatusOr<std::unique_ptr<DeadLetterTopic>> DeadLetterTopic::Open(
+    const KafkaProperties& properties, const std::string& topic, milliseconds timeout) {
+  auto conf = MakeConf(properties, {{"enable.idempotence", "true", ""},
+                                    {"delivery.timeout.ms", kDeliveryTimeoutMs, ""}});
+  if (!conf.ok()) return conf.status();
+  auto state = std::make_unique<State>();
+  state->name = topic;
+  rd_kafka_conf_set_opaque(conf->get(), state.get());
+  rd_kafka_conf_set_dr_msg_cb(conf->get(),
+                              [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+                                if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                                  static_cast<State*>(opaque)->failure = message->err;
+                                }
+                              });
+  absl::StatusOr<Handle> handle = MakeHandle(RD_KAFKA_PRODUCER, *std::move(conf));
+  if (!handle.ok()) return handle.status();
+  state->handle = *std::move(handle);
+  const Topic opened(rd_kafka_topic_new(state->handle.get(), topic.c_str(), nullptr),
+                     &rd_kafka_topic_destroy);
+  if (opened == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("\"{}\" cannot be a topic", topic));
+  }
+  const auto partitions = AskPartitions(*state->handle, *opened, timeout);
+  if (!partitions.ok()) return partitions.status();
+  return std::unique_ptr<DeadLetterTopic>(new DeadLetterTopic(std::move(state)));
+}
+
+absl::Status DeadLetterTopic::Write(const KafkaRecord& record, const std::string& source_topic,
+                                    const std::string& reason) {
+  if (rd_kafka_outq_len(state_->handle.get()) >= kDeadLettersInFlight) {
+    if (absl::Status s = Flush(); !s.ok()) return s;
+  }
+  rd_kafka_headers_t* const headers = rd_kafka_headers_new(4);
+  const auto add = [&](const char* name, const std::string& value) {
+    rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
+  };
+  add("groundswell.topic", source_topic);
+  add("groundswell.partition", std::to_string(record.partition));
+  add("groundswell.offset", std::to_string(record.offset));
+  add("groundswell.reason", reason);
+  const size_t value_size = record.value.has_value() ? record.value->size() : 0;
+  const size_t key_size = record.key.has_value() ? record.key->size() : 0;
+  // librdkafka copies both.
+  char* const value = record.value.has_value() ? const_cast<char*>(record.value->data()) : nullptr;
+  const char* const key = record.key.has_value() ? record.key->data() : nullptr;
+  const rd_kafka_resp_err_t error = rd_kafka_producev(
+      state_->handle.get(), RD_KAFKA_V_TOPIC(state_->name.c_str()),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, value_size),
+      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+  rd_kafka_headers_destroy(headers);
+  return Unavailable(fmt::format("cannot write to the dead-letter topic {}", state_->name), error);
+}
+
+absl::Status DeadLetterTopic::Flush() {
+  // Ends: each delivery has its own limit (delivery.timeout.ms).
+  while (rd_kafka_flush(state_->handle.get(), 1'000) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+  }
+  const rd_kafka_resp_err_t failure = std::exchange(state_->failure, RD_KAFKA_RESP_ERR_NO_ERROR);
+  if (failure == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+  return Unavailable(fmt::format("the dead-letter topic {} did not take a record", state_->name),
+                     failure);
+}
+
+}  // namespace groundswell
