@@ -208,6 +208,14 @@ absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, Command
   return CheckWhole(flags, scan, *refused);
 }
 
+// So that another try can be made. The directory was empty, and what a server has put there that
+// did not start is nobody's.
+void ForgetThatItWasTried(const std::string& data_dir, const std::string& config) {
+  std::error_code error;
+  fs::remove(config, error);
+  for (const auto& file : fs::directory_iterator(data_dir, error)) fs::remove_all(file, error);
+}
+
 absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
   if (flags.events.IsStandardInput()) {
     return absl::InvalidArgumentError("the log is read twice: give a file, not standard input");
@@ -231,8 +239,7 @@ absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
                                   .log_file = flags.data_dir + ".log"},
                                  Interrupted);
   if (!server.ok()) {
-    std::error_code error;
-    fs::remove(config, error);  // so that another try can be made
+    ForgetThatItWasTried(flags.data_dir, config);
     return server.status();
   }
   absl::Status served = ServeLog(flags, *scan, context, **server);

@@ -128,6 +128,7 @@ TEST_F(QuickstartTest, AnAddressInUseNamesTheFlagThatMendsIt) {
   EXPECT_THAT(refused.output, HasSubstr("the server did not start: server.http_address"));
   EXPECT_THAT(refused.output, HasSubstr("--http-address names another"));
   EXPECT_THAT(refused.output, Not(HasSubstr("batch_max"))) << "its configuration";
+  EXPECT_TRUE(fs::is_empty(directory_.File("another"))) << "another try can be made";
 }
 
 TEST_F(QuickstartTest, AnInterruptEndsTheServerInOrder) {
