@@ -232,6 +232,12 @@ class LayoutTest(unittest.TestCase):
         for name in tracked():
             self.assertIsNone(VAGUE_NAME.search(name), name)
 
+    def test_no_merge_was_left_half_done(self):
+        mark = re.compile(r"^(<<<<<<<|>>>>>>>) ", re.MULTILINE)
+        for name in tracked():
+            text = (ROOT / name).read_text(encoding="utf-8", errors="replace")
+            self.assertIsNone(mark.search(text), name)
+
     def test_links_of_the_documents_lead_somewhere(self):
         for name in tracked("*.md"):
             text = (ROOT / name).read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """Encoders of a snapshot: what a server makes vectors of, of users and items who came or changed since.
 
 Here are the kinds that need no training of their own: they fold what somebody took into vectors that are trained
-already. docs/encoders.md has their equations. Each is proved by examples: targets of the training's graph, and new
-ones, with the vectors that the implementation here, in float64, makes of them.
+already. docs/encoders.md has their equations. Each is proved by examples: made-up targets, trained and new, with the
+vectors that the implementation here, in float64, makes of them.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from trainer import als, lightgcn, safetensors, snapshot
 
 COUNT_MAX = 16  # encoders of a snapshot
 _SIDES = ("user", "item")
-_TRAINED_TARGETS, _NEW_TARGETS = 80, 20  # of the examples
+_TRAINED_TARGETS, _NEW_TARGETS, _NEIGHBOURS_MEAN = 80, 20, 20  # of the examples
 _R = 0.5  # of LightGCN: both degrees count by their square roots
 
 
@@ -213,14 +213,15 @@ def write(directory, encoders, of_embeddings, encoder_tensors, seed=1):
     """Writes the files of these encoders and their examples beside a snapshot's embeddings, clusters and graph.
     Returns what its manifest has as `encoders`."""
     directory = Path(directory)
-    material = _Material(directory, of_embeddings, encoder_tensors)
+    material = Material(directory, of_embeddings, encoder_tensors)
     proof, entries = {}, []
     for encoder in encoders:
         options, side = encoder.options, encoder.side
         tensors = options.tensors(material)
         if tensors is not None:
             safetensors.write(directory / options.FILE, tensors)
-        targets = _draw(material.neighbours[side], seed)
+        nodes, others = (len(material.vectors[of]) for of in (side, _other(side)))
+        targets = _draw(nodes, others, seed)
         proof |= {f"{encoder.name}.{name}": values
                   for name, values in options.examples(side, material, targets).items()}
         entries.append({"name": encoder.name, "side": side, "kind": encoder.kind, "file": options.FILE,
@@ -229,7 +230,7 @@ def write(directory, encoders, of_embeddings, encoder_tensors, seed=1):
     return entries
 
 
-class _Material:
+class Material:
     """What a snapshot without encoders has for them."""
 
     def __init__(self, directory, of_embeddings, encoder_tensors):
@@ -283,7 +284,7 @@ def _newest_first(node, neighbour, count, age, nodes):
 
 
 @dataclass
-class _Targets:
+class Targets:
     rows: np.ndarray  # of the trained tables; -1: a new one
     lists: list  # (neighbours, counts) of each; -1: a new neighbour
 
@@ -304,19 +305,22 @@ class _Targets:
                 for row, (nodes, _) in zip(self.rows, self.lists)]
 
 
-def _draw(of_side, seed):
-    """_Targets: of the training's graph, then new ones with the neighbours of somebody there and a new neighbour, and
-    one without any."""
+def _draw(nodes, others, seed):
+    """Targets that are made up, of sides of so many nodes: trained ones, new ones with a new neighbour, and one without
+    any. Nobody's own neighbours, since a server keeps these files when it forgets somebody."""
     random = np.random.default_rng(seed)
-    nodes = len(of_side.begin) - 1
     trained = np.sort(random.permutation(nodes)[:_TRAINED_TARGETS])
-    lists = [of_side.of(node) for node in trained]
-    for node in random.integers(nodes, size=_NEW_TARGETS - 1):
-        neighbour, count = of_side.of(node)
-        lists.append((np.r_[-1, neighbour], np.r_[1, count]))
+    lists = []
+    for target in range(len(trained) + _NEW_TARGETS - 1):
+        size = min(others, random.geometric(1 / _NEIGHBOURS_MEAN))
+        neighbour = random.choice(others, size, replace=False)
+        count = random.integers(1, 4, size)
+        if target >= len(trained):
+            neighbour, count = np.r_[-1, neighbour], np.r_[1, count]
+        lists.append((neighbour, count))
     lists.append((np.empty(0, np.int64), np.empty(0, np.int64)))
     rows = np.concatenate([trained, np.full(_NEW_TARGETS, -1)]).astype(np.int64)
-    return _Targets(rows, lists)
+    return Targets(rows, lists)
 
 
 def _expected(name, vectors):

@@ -91,7 +91,8 @@ uint64_t ContentHashOf(const LogEntry& entry) {
   ContentBytes content;
   content.Add(EventIdOf(entry));
   std::visit([&content](const auto& one) { AddContent(one, content); }, entry);
-  return XXH3_64bits(content.bytes().data(), content.bytes().size());
+  constexpr uint64_t kKeptBits = 1 << 16;
+  return kKeptBits | (XXH3_64bits(content.bytes().data(), content.bytes().size()) % kKeptBits);
 }
 
 }  // namespace groundswell

@@ -55,6 +55,7 @@ StoredLog::StoredLog(GraphStore& store, Options options, Offset begin, Offset ev
     : store_(store),
       options_(options),
       begin_(begin),
+      end_at_opening_(end),
       end_(end),
       event_ids_begin_(event_ids_begin),
       producers_(std::move(producers)) {}
@@ -208,13 +209,16 @@ absl::Status StoredLog::Finish(Batch& batch) const {
   const Offset until = std::min({batch.next_ - options_.event_ids_max,
                                  begin + 2 * (batch.next_ - batch.first_), batch.first_});
   if (until <= begin) return absl::OkStatus();
-  const bool is_behind = begin < batch.first_ - options_.event_ids_max;
+  // An id may stand twice in the log, the newer time within the window of now, where another window
+  // held once.
+  const bool may_be_newer =
+      begin <= end_at_opening_ || begin < batch.first_ - options_.event_ids_max;
   const auto old = store_.ReadLog(begin, static_cast<size_t>(until - begin));
   if (!old.ok()) return old.status();
   for (const auto& [offset, entry] : *old) {
     const std::optional<EventIdHash> hash = EventIdHashOf(entry);
     if (!hash.has_value() || batch.event_ids_.contains(*hash)) continue;  // logged anew since
-    if (is_behind) {
+    if (may_be_newer) {
       const absl::StatusOr<std::optional<LoggedEventId>> known = store_.FindEventId(*hash);
       if (!known.ok()) return known.status();
       if (!known->has_value() || (*known)->offset != offset) continue;

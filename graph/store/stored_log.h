@@ -96,6 +96,7 @@ class StoredLog {
   GraphStore& store_;
   const Options options_;
   std::atomic<Offset> begin_;
+  const Offset end_at_opening_;  // up to there another event_ids_max may have held
   std::atomic<Offset> end_;
   std::atomic<Offset> event_ids_begin_;  // ids of older entries are gone
   std::map<std::string, Producer> producers_;

@@ -39,13 +39,14 @@ const EncoderInput& GatheredTarget::OfUser(const EncoderSources& sources, const 
                                            const UserState& user, std::span<const ItemIndex> joined,
                                            const EmbeddingIndex::View& items) {
   Begin(shape, ToInt(user.index));
-  NewestEdges(user, shape.neighbors, newest_edges_);
+  NewestEdges(user, std::min(shape.neighbors, kGatheredMax), newest_edges_);
   for (const uint32_t at : newest_edges_) {
     const Edge& edge = user.edges[at];
     rows_.push_back(ToInt(edge.item) < shape.neighbor_rows ? ToInt(edge.item) : kNoRow);
     if (shape.degrees) {
-      degrees_.push_back(sources.adjacency.users_of_items().Degree(ToInt(edge.item)) +
-                         std::ranges::binary_search(joined, edge.item));
+      const size_t users = sources.adjacency.users_of_items().Degree(ToInt(edge.item)) +
+                           std::ranges::binary_search(joined, edge.item);
+      degrees_.push_back(std::min(users, kDegreeMax));
     }
     if (shape.counts) counts_.push_back(SumOf(user.EdgesTo(edge.item)));
     if (shape.times) times_.push_back(edge.last.time_us / kMicrosOfSecond);
@@ -64,9 +65,13 @@ const EncoderInput& GatheredTarget::OfItem(const EncoderSources& sources, const 
   users_.clear();
   if (shape.neighbors > 0) sources.adjacency.users_of_items().CopyTo(ToInt(item), users_);
   std::ranges::reverse(users_);
-  for (const Neighbor& user : std::span(users_).first(std::min(users_.size(), shape.neighbors))) {
+  const size_t read = std::min({users_.size(), shape.neighbors, kGatheredMax});
+  for (const Neighbor& user : std::span(users_).first(read)) {
     rows_.push_back(user.node < shape.neighbor_rows ? user.node : kNoRow);
-    if (shape.degrees) degrees_.push_back(sources.adjacency.items_of_users().Degree(user.node));
+    if (shape.degrees) {
+      degrees_.push_back(
+          std::min(sources.adjacency.items_of_users().Degree(user.node), kDegreeMax));
+    }
     if (shape.counts) counts_.push_back(user.weight);
     if (shape.times) times_.push_back(user.time_s);
     if (shape.vectors) {

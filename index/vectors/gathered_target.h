@@ -17,6 +17,14 @@
 
 namespace groundswell {
 
+// Of an item with more users than this, or a user with more items, so many count as its degree:
+// memory keeps a number of them that varies with what came before (NeighborLists), and vectors are
+// to be functions of the graph.
+inline constexpr size_t kDegreeMax = 2'048;
+// The newest neighbours of a target that are read, whatever an encoder asks for: a request's vector
+// is to be made within its time.
+inline constexpr size_t kGatheredMax = 1'000;
+
 // What neighbours are read from. All of it must outlive its users.
 struct EncoderSources {
   std::span<const float> trained_users;  // rows of `dim` floats

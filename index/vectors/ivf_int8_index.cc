@@ -95,10 +95,12 @@ IvfInt8Index::IvfInt8Index(const ItemVectors& vectors, std::span<const uint32_t>
   means_.reserve(lists * vectors.dim());
   for (size_t list = 0; list < lists; ++list) {
     const uint32_t size = begins[list + 1] - begins[list];
+    // Of a query that is unlike all there is, the score of a list without a mean would be the best.
+    if (size == 0) continue;
     lists_.push_back({.begin = begins[list], .size = size, .block = codes_.blocks()});
     AppendList(std::span(items_).subspan(begins[list], size));
   }
-  mean_codes_.Reserve(Int8Codes::BlocksOf(lists));
+  mean_codes_.Reserve(Int8Codes::BlocksOf(lists_.size()));
   mean_codes_.Append(means_, vectors.dim());
 }
 
@@ -200,7 +202,8 @@ void IvfInt8Index::ChooseItems(size_t fetch, const AdmittedItems* admitted, doub
       PrefetchRow(vectors_.Of(item));
       scratch.items.push_back(item);
     }
-    if (admitted == nullptr || scratch.items.size() >= fetch || count >= visited) return;
+    const auto found = static_cast<double>(scratch.items.size());
+    if (admitted == nullptr || found >= reserve || count >= visited) return;
   }
 }
 

@@ -97,7 +97,7 @@ bool LiveVectors::UserByRule(const User& user, const EmbeddingIndex::View& items
     if (vector.empty()) continue;
     const size_t users = sources_.adjacency.users_of_items().Degree(ToInt(item)) +
                          std::binary_search(user.joined.begin(), user.joined.end(), item);
-    AddScaled(vector, Norm(item_count, std::min(users, kUsersMax)), out);
+    AddScaled(vector, Norm(item_count, std::min(users, kDegreeMax)), out);
     is_known = true;
   }
   return is_known;

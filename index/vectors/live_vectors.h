@@ -10,7 +10,7 @@
 //   between visits:  e_u + sum over the newest items i of u of  e_i / sqrt(|N_u| |N_i|)
 //   in a visit:      sum over k of  2^(-k / 3) e_(i_k)
 //
-// |N_i| counts no more than kUsersMax: of an item with very many users, memory keeps a varying
+// |N_i| counts no more than kDegreeMax: of an item with very many users, memory keeps a varying
 // number. e_u is 0 for a user that was not trained; one without such items has e_u either way.
 //
 // Of an item that has no vector of its own, the direction of the sum over its newest users of the
@@ -45,7 +45,6 @@ class LiveVectors {
  public:
   // Newest neighbours that a vector is made of.
   static constexpr size_t kNeighborsMax = 50;
-  static constexpr size_t kUsersMax = 2'048;
 
   // Rows of `dim` floats, by user and by item.
   struct Trained {

@@ -31,6 +31,12 @@ void NewItemVectors::Given(ItemIndex item) {
   given_.insert(item);
 }
 
+// False where there is no room, or it was given one meanwhile.
+bool NewItemVectors::Upsert(ItemIndex item, std::span<const float> vector) {
+  MutexLock lock(mutex_);
+  return !given_.contains(item) && index_.Upsert(item, vector).ok();
+}
+
 NewItemVectors::Refreshed NewItemVectors::Refresh() {
   std::vector<std::pair<ItemIndex, bool>> due;
   {
@@ -44,19 +50,23 @@ NewItemVectors::Refreshed NewItemVectors::Refresh() {
     }
     queue_.erase(queue_.begin(), end);
   }
+  for (const auto& [item, lost_user] : due) {
+    // Nothing of a user who left may stay, nor come back by the vector of another such item. Only
+    // fails where there is no room, and then there is nothing to take away.
+    if (lost_user && std::exchange(degree_at_[item], 0) > 0) index_.Remove(item).IgnoreError();
+  }
   Refreshed refreshed;
   std::vector<float> vector(vectors_.dim());
   const EmbeddingIndex::View items = index_.Now();
   for (const auto& [item, lost_user] : due) {
     const size_t degree = adjacency_.users_of_items().Degree(ToInt(item));
     size_t& degree_then = degree_at_[item];
-    // Nothing of a user who left may stay.
-    if (!lost_user && degree < 2 * degree_then) continue;
+    if (degree < 2 * degree_then) continue;
     const bool had_one = degree_then > 0;
     degree_then = 0;
     const VectorOrigin origin = vectors_.OfItem(item, items, scratch_, vector);
     if (origin != VectorOrigin::kNone) {
-      if (!index_.Upsert(item, vector).ok()) continue;
+      if (!Upsert(item, vector)) continue;
       degree_then = degree;
       ++(origin == VectorOrigin::kEncoder ? refreshed.by_encoder : refreshed.by_rule);
       continue;

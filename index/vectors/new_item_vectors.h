@@ -5,6 +5,7 @@
 #define GROUNDSWELL_INDEX_VECTORS_NEW_ITEM_VECTORS_H_
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -35,7 +36,7 @@ class NewItemVectors {
   void Change(const EdgeChange& change) ABSL_LOCKS_EXCLUDED(mutex_);
   // The next Refresh looks at it; for an item that was loaded.
   void Consider(ItemIndex item) ABSL_LOCKS_EXCLUDED(mutex_);
-  // It came with a vector of its own, which it keeps.
+  // It comes with a vector of its own, which it keeps: before the index has that.
   void Given(ItemIndex item) ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Refreshed {
@@ -51,6 +52,7 @@ class NewItemVectors {
   static constexpr size_t kItemsPerRefresh = 1'000;
 
  private:
+  bool Upsert(ItemIndex item, std::span<const float> vector) ABSL_LOCKS_EXCLUDED(mutex_);
   void Enqueue(ItemIndex item, bool lost_user) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const LiveVectors& vectors_;

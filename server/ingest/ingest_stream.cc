@@ -222,6 +222,11 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       if (absl::IsFailedPrecondition(appended.status())) {
         ack.dropped = true;
         if (failure_.ok()) failure_ = WithReason(appended.status(), "SEQUENCE_GAP");
+      } else if (!appended.ok() && ack.types.empty()) {
+        // There is no interaction to refuse: an acknowledgement would say that the batch's numbers
+        // are used up, or that nobody knows the producer.
+        ack.dropped = true;
+        if (failure_.ok()) failure_ = LogError(appended.status());
       } else {
         Fill(ack, appended);
       }

@@ -23,8 +23,10 @@ void FollowGraph(const LiveState& state, Applier::Options& options) {
                                       std::optional<uint32_t> category_before) {
     const bool has_vector =
         upserted.clusters_of == state.snapshot->digest() && !upserted.embedding.empty();
-    if (has_vector && state.embedding_index->Upsert(item, upserted.embedding).ok()) {
+    if (has_vector) {
       state.new_item_vectors->Given(item);
+      // Fails where there is no room, and for numbers that no server takes any more.
+      state.embedding_index->Upsert(item, upserted.embedding).IgnoreError();
     }
     if (category_before.has_value()) {
       state.trending->Recategorize(item, *category_before, state.catalogue->CategoryNumber(item));

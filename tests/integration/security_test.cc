@@ -171,6 +171,20 @@ TEST_F(SecurityTest, AClientThatCallsTooOftenIsToldWhenToComeBack) {
   EXPECT_THAT(HttpGet(server_->http_port(), "/metrics"),
               HasSubstr("groundswell_events_total{outcome=\"accepted\",type=\"purchase\"} " +
                         std::to_string(accepted)));
+
+  // A producer that only asks where it is gets the refusal, not the answer of one that is new.
+  const auto asks = NewContext();
+  asks->AddMetadata("authorization", "Bearer slow");
+  const auto asking = stubs.interaction->Ingest(asks.get());
+  v1::IngestRequest ask;
+  ask.set_producer_id("shop");
+  int answers = 0;
+  v1::IngestResponse answer;
+  while (answers < 100 && asking->Write(ask) && asking->Read(&answer)) ++answers;
+  EXPECT_LT(answers, 20);
+  const grpc::Status refusal = asking->Finish();
+  EXPECT_EQ(refusal.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(RichStatus(refusal)), "RATE_LIMITED");
 }
 
 TEST_F(SecurityTest, ClientsAreReadAgainAndABrokenFileChangesNothing) {

@@ -152,6 +152,24 @@ TEST_F(LogTest, AnotherWindowCountsFromTheNextEntryOn) {
   EXPECT_EQ(outcome_of(*log, "b"), Appended::Outcome::kDuplicate);
 }
 
+TEST_F(LogTest, AWindowRaisedBeforeALoweredOneWasCaughtUpWithForgetsNothingInIt) {
+  const auto store = OpenStore(path_);
+  const auto outcome_of = [](RocksdbLog& log, const std::string& id) {
+    return Append(log, {MakeInteraction("u", "i0", 1, 1, id)})->entries[0].outcome;
+  };
+  {
+    const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 8});
+    for (const char* id : {"a", "b", "c", "d", "e", "f", "g", "h"}) outcome_of(*log, id);
+  }
+  {
+    const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 2});
+    EXPECT_EQ(outcome_of(*log, "d"), Appended::Outcome::kAppended);
+  }
+  const auto log = OpenLog(*store, {.group_max = 1, .event_ids_max = 8});
+  for (const char* id : {"x", "y", "z"}) outcome_of(*log, id);
+  EXPECT_EQ(outcome_of(*log, "d"), Appended::Outcome::kDuplicate) << "of offset 9";
+}
+
 TEST_F(LogTest, AWindowSmallerThanAGroupIsRefused) {
   const auto store = OpenStore(path_);
   const auto log = RocksdbLog::Open(*store, 0, {.group_max = 10, .event_ids_max = 9});

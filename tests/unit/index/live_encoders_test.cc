@@ -190,6 +190,31 @@ TEST_F(GatheredTargetTest, AnItemsUsersComeTheNewestFirstWithTheirTrainedVectors
   EXPECT_THAT(input.neighbors.vector[1], ElementsAre(0, 1));
 }
 
+TEST_F(GatheredTargetTest, NoMoreIsReadThanARequestHasTimeForAndNoDegreeVariesWithTheMemory) {
+  UserState heavy{.index = UserIndex{1}, .edges = {}};
+  for (uint32_t item = 0; item < 3'000; ++item) {
+    heavy.edges.push_back({.item = ItemIndex{item}, .count = 1, .last = {.time_us = item}});
+  }
+  const EncoderShape shape{
+      .dim = 2, .neighbors = kAllNeighbors, .neighbor_rows = 3'000, .degrees = true};
+  const EncoderInput& input = target_.OfUser(sources_, shape, heavy, {}, *items_);
+  ASSERT_THAT(input.neighbors.begin, ElementsAre(0, kGatheredMax));
+  EXPECT_EQ(input.neighbors.row.front(), 2'999u);
+
+  InteractionAdjacency adjacency(4'096);
+  for (uint32_t user = 0; user < 3'000; ++user) {
+    const Edge edge{.item = ItemIndex{0}, .count = 1, .last = {.time_us = user * 1'000'000}};
+    adjacency.Change(
+        {.user = UserIndex{user}, .item = edge.item, .before = {}, .after = {&edge, 1}});
+  }
+  const EncoderSources sources{.trained_users = trained_users_, .dim = 2, .adjacency = adjacency};
+  const UserState one{.index = UserIndex{1}, .edges = {heavy.edges[0]}};
+  EXPECT_THAT(target_.OfUser(sources, shape, one, {}, *items_).neighbors.degree,
+              ElementsAre(kDegreeMax));
+  EXPECT_THAT(target_.OfItem(sources, shape, ItemIndex{0}).neighbors.begin,
+              ElementsAre(0, kGatheredMax));
+}
+
 TEST_F(GatheredTargetTest, LiveVectorsAreTheEncodersAndTheRulesWhereItKnowsNothing) {
   const auto encoders = Encoders({{"users", kNeighborsOnly}}, {{"items", kNeighborsOnly}});
   const LiveVectors vectors({.users = trained_users_, .items = trained_items_, .dim = 2},

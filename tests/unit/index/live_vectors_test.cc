@@ -193,6 +193,21 @@ TEST_F(LiveVectorsTest, NothingOfAForgottenUserStaysWhenAnotherCame) {
   EXPECT_THAT(VectorOf(4), Pointwise(FloatNear(1e-6f), {2 * x / length, 2 * y / length}));
 }
 
+TEST_F(LiveVectorsTest, NothingOfAForgottenUserComesBackByAnotherNewItem) {
+  Take(8, 1);
+  int64_t first = 0;
+  for (const uint32_t item : {0, 4, 5}) {
+    Take(7, item);
+    first = first == 0 ? now_ : first;
+  }
+  for (const uint32_t item : {4, 5}) Take(8, item);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 2u);
+  EXPECT_GT(VectorOf(4)[0], 0) << "user 7 took item 0";
+  for (const uint32_t item : {0, 4, 5}) TakeBack(7, item, first++);
+  EXPECT_EQ(new_items_.Refresh().by_rule, 2u);
+  for (const uint32_t item : {4, 5}) EXPECT_THAT(VectorOf(item), ElementsAre(0, 2));
+}
+
 TEST_F(LiveVectorsTest, TrainedAndGivenVectorsAreKept) {
   const float given[] = {5, 5};
   ASSERT_TRUE(index_->Upsert(ItemIndex{6}, given).ok());
