@@ -102,8 +102,7 @@ absl::StatusOr<int32_t> AskPartitions(rd_kafka_t& handle, rd_kafka_topic_t& topi
   return absl::UnavailableError(text);
 }
 
-// `which` is the beginning or the end. Not by rd_kafka_query_watermark_offsets, which asks for both
-// at once: in version 2.0.2, where the broker's thread is late, it asks twice for the end.
+// `which` is RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END.
 absl::StatusOr<int64_t> AskOffset(rd_kafka_t& handle, const std::string& topic, int32_t partition,
                                   int64_t which, milliseconds timeout) {
   const std::unique_ptr<rd_kafka_topic_partition_list_t,

@@ -114,7 +114,7 @@ TopicRecord ToRecord(const rd_kafka_message_t& message) {
 }  // namespace
 
 struct KafkaCluster::Handles {
-  Handle plain;
+  Handle plain;          // administers
   Handle transactional;  // made when it is first wanted
 };
 
@@ -123,17 +123,17 @@ std::string KafkaCluster::WhyNot() {
   return finished.exit_code == 0 ? "" : finished.output;
 }
 
+// The records of tests are years old: a retention by time would delete them half a minute after the
+// broker's start.
 KafkaCluster::KafkaCluster() : handles_(std::make_unique<Handles>()) {
   brokers_ = Run({kScript, "start", directory_.File("kafka"), "--owner", std::to_string(getpid()),
-                  "group.initial.rebalance.delay.ms=0"});
+                  "log.retention.ms=-1"});
   // Its last line: what Maven said may be before.
   while (!brokers_.empty() && brokers_.back() == '\n') brokers_.pop_back();
   if (const size_t line = brokers_.rfind('\n'); line != std::string::npos) {
     brokers_.erase(0, line + 1);
   }
-  handles_->plain = NewHandle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers_},
-                                                  {"topic.metadata.refresh.interval.ms", "200"},
-                                                  {"linger.ms", "1"}});
+  handles_->plain = NewHandle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers_}});
 }
 
 KafkaCluster::~KafkaCluster() {
@@ -179,7 +179,8 @@ void KafkaCluster::DeleteRecords(const std::string& topic, int32_t partition, in
 
 void KafkaCluster::Write(const std::string& topic, const std::vector<TopicRecord>& records,
                          Transaction transaction) {
-  Handle handle = handles_->plain;
+  // One that knows nothing yet: of a topic that was made anew, an older one believes what was.
+  Handle handle = NewHandle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers_}});
   if (transaction != Transaction::kNone) {
     if (handles_->transactional == nullptr) {
       handles_->transactional = NewHandle(
