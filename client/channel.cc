@@ -31,6 +31,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 constexpr int kAnswerBytesMax = 64 << 20;
+// gRPC's own is two minutes: a server that is back after a restart would be left alone as long.
+constexpr int kReconnectBackoffMaxMs = 5'000;
 
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
@@ -151,6 +153,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
   all.SetMaxReceiveMessageSize(kAnswerBytesMax);
   // A proxy reaches its own loopback, not this machine's.
   if (IsLoopback(connection.address)) all.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  all.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectBackoffMaxMs);
   return experimental::CreateCustomChannelWithInterceptors(connection.address, *credentials, all,
                                                            std::move(interceptors));
 }
