@@ -262,8 +262,9 @@ void AddRecordFlags(CLI::App& command, KafkaFlags& flags) {
 
 void AddRunFlags(CLI::App& command, KafkaFlags& flags) {
   command
-      .add_option("--begin", flags.begin,
-                  "Where to begin with a topic that the server has nothing of")
+      .add_option(
+          "--begin", flags.begin,
+          "Where to begin with a topic, or one of --partitions, that the server has nothing of")
       ->check(CLI::IsMember({"earliest", "latest"}))
       ->capture_default_str();
   command
@@ -281,8 +282,10 @@ void AddRunFlags(CLI::App& command, KafkaFlags& flags) {
         return good ? std::string() : "must be up to 64 of a-z, A-Z, 0-9, '.', '_' and '-'";
       });
   command
-      .add_option("--partitions", flags.ingest.partitions,
-                  "Read these alone, to share a topic out; default: all, and those that come")
+      .add_option(
+          "--partitions", flags.ingest.partitions,
+          "Read these alone, to share a topic out (no two may read one at a time); default: "
+          "all, and those that come")
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_flag("--to-end", flags.ingest.to_end,

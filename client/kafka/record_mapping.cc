@@ -29,10 +29,37 @@ constexpr std::string_view kTime = "event_time";
 constexpr std::string_view kWeight = "weight";
 constexpr std::string_view kEventId = "event_id";
 constexpr int64_t kMicrosPerSecond = 1'000'000;
+// Arrays and objects within one another. Deeper ones cost a stack frame each wherever they are gone
+// through, and no record has them in earnest.
+constexpr int kNestingMax = 64;
 // The first byte of what serializers of a schema registry write, before the schema's number.
 constexpr char kRegistryMark = '\0';
 
 absl::Status Bad(const std::string& text) { return absl::InvalidArgumentError(text); }
+
+struct Parsed {
+  json value;  // discarded: no JSON
+  bool is_too_deep = false;
+};
+
+// Keeps nothing of what is too deep.
+Parsed ParseJson(std::string_view text) {
+  Parsed parsed;
+  const auto keep = [&parsed](int depth, json::parse_event_t event, json& /*value*/) {
+    const bool begins =
+        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+    if (!begins || depth < kNestingMax) return true;
+    parsed.is_too_deep = true;
+    return false;
+  };
+  parsed.value = json::parse(text, keep, /*allow_exceptions=*/false);
+  return parsed;
+}
+
+absl::Status TooDeep(std::string_view what) {
+  return Bad(
+      fmt::format("{} has more than {} arrays and objects within one another", what, kNestingMax));
+}
 
 // Where a field stands in a record.
 struct Path {
@@ -158,20 +185,33 @@ const json& At(const json& object, const Path& path) {
   return object.contains(path.pointer) ? object.at(path.pointer) : none;
 }
 
+// Of arrays and objects not what they hold, which may be much.
+std::string Shown(const json& value) {
+  if (value.is_null()) return "not there";
+  if (value.is_array()) return "an array";
+  if (value.is_object()) return "an object";
+  return ShownText(value.dump(-1, ' ', true, json::error_handler_t::replace));
+}
+
 absl::Status BadField(std::string_view field, const Path& path, const json& value,
                       std::string_view right) {
-  return Bad(fmt::format("{} ({}) is {}; it must be {}", field, path.text,
-                         value.is_null()
-                             ? "not there"
-                             : ShownText(value.dump(-1, ' ', true, json::error_handler_t::replace)),
-                         right));
+  return Bad(fmt::format("{} ({}) is {}; it must be {}", field, path.text, Shown(value), right));
+}
+
+// One message would not hold a batch of longer ones, which nobody could mend but in the topic.
+absl::Status CheckLength(std::string_view field, std::string_view id) {
+  if (id.size() <= kInteractionIdBytesMax) return absl::OkStatus();
+  return Bad(fmt::format("{} has {} bytes ({}); it must have at most {}", field, id.size(),
+                         ShownText(id), kInteractionIdBytesMax));
 }
 
 // Ids, and names of types. A number with a point would not be the id that others have.
 absl::StatusOr<std::string> ReadId(std::string_view field, const json& record, const Path& path) {
   const json& value = At(record, path);
   if (value.is_string() && !value.get_ref<const std::string&>().empty()) {
-    return value.get<std::string>();
+    const auto& id = value.get_ref<const std::string&>();
+    if (absl::Status s = CheckLength(field, id); !s.ok()) return s;
+    return id;
   }
   if (value.is_number_integer()) return value.dump();
   return BadField(field, path, value, "a string that is not empty, or a whole number");
@@ -224,6 +264,14 @@ absl::StatusOr<std::optional<v1::Interaction>> ReadProtobuf(const KafkaRecord& r
     return Bad(
         fmt::format("the value is no groundswell.v1.Interaction{}", RegistryHint(*record.value)));
   }
+  for (const auto& [field, id] :
+       {std::pair{kUser, &interaction.user_id()}, std::pair{kItem, &interaction.item_id()},
+        std::pair{kType, &interaction.event_type()},
+        std::pair{kEventId, &interaction.event_id()}}) {
+    if (absl::Status s = CheckLength(field, *id); !s.ok()) return s;
+  }
+  // Of any length, too, and nobody reads them.
+  interaction.DiscardUnknownFields();
   if (interaction.event_id().empty()) interaction.set_event_id(EventIdOf(source, record));
   return interaction;
 }
@@ -253,7 +301,9 @@ RecordMapping::~RecordMapping() = default;
 RecordMapping RecordMapping::OfProtobuf() { return {}; }
 
 absl::StatusOr<RecordMapping> RecordMapping::ParseJsonMapping(std::string_view text) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Parsed parsed_mapping = ParseJson(text);
+  if (parsed_mapping.is_too_deep) return TooDeep("the mapping");
+  const json& object = parsed_mapping.value;
   if (!object.is_object()) {
     return Bad(
         "the mapping is no JSON object such as {\"user_id\": \"/user\", \"item_id\": "
@@ -350,7 +400,9 @@ absl::Status RecordMapping::JsonFields::ReadRest(const json& object, const Kafka
 
 absl::StatusOr<std::optional<v1::Interaction>> RecordMapping::JsonFields::Read(
     const KafkaRecord& record, std::string_view source) const {
-  const json object = json::parse(*record.value, nullptr, /*allow_exceptions=*/false);
+  const Parsed parsed = ParseJson(*record.value);
+  if (parsed.is_too_deep) return TooDeep("the value");
+  const json& object = parsed.value;
   if (!object.is_object()) {
     return Bad(fmt::format("the value is {}; it must be one JSON object{}",
                            ShownText(*record.value), RegistryHint(*record.value)));

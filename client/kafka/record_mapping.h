@@ -19,6 +19,7 @@
 #ifndef GROUNDSWELL_CLIENT_KAFKA_RECORD_MAPPING_H_
 #define GROUNDSWELL_CLIENT_KAFKA_RECORD_MAPPING_H_
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,9 @@
 #include "groundswell/v1/interaction.pb.h"
 
 namespace groundswell {
+
+// Bytes of an interaction's ids and of the name of its type: the server's own limit.
+inline constexpr size_t kInteractionIdBytesMax = 256;
 
 // Immutable.
 class RecordMapping {
@@ -45,8 +49,9 @@ class RecordMapping {
 
   // The interaction of a record; nullopt for one that is none: a tombstone, or of a type that the
   // mapping passes over. `source` and the record's place make its event id where it has none.
-  // InvalidArgument, naming the field, for a bad record. What a server alone can tell (whether
-  // there is such an item, or such a type) is not asked.
+  // InvalidArgument, naming the field, for a bad record: ids are 1 to kInteractionIdBytesMax bytes,
+  // and JSON nests 64 arrays and objects at most. So it has about 1 KiB. What a server alone can
+  // tell (whether there is such an item, or such a type) is not asked.
   absl::StatusOr<std::optional<v1::Interaction>> Read(const KafkaRecord& record,
                                                       std::string_view source) const;
 

@@ -17,9 +17,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTurn{50};
 // How often it is looked for partitions that are new.
 constexpr milliseconds kPartitionsInterval{30'000};
-// Bytes of an event id and of a producer's; the longest that is made here is source, partition and
-// offset.
-constexpr size_t kIdBytesMax = 256;
+// The longest id that is made here is source, partition and offset.
 constexpr size_t kPlaceBytesMax = 1 + 10 + 1 + 19;
 
 std::string SourceOf(const KafkaTopic& topic, const std::string& name) {
@@ -72,17 +70,19 @@ absl::Status TopicIngest::Run() {
 }
 
 absl::Status TopicIngest::Start() {
-  if (source_.size() + kPlaceBytesMax > kIdBytesMax) {
+  if (source_.size() + kPlaceBytesMax > kInteractionIdBytesMax) {
     return absl::InvalidArgumentError(
         fmt::format("\"{}\" is too long to name a source: topic and --name may have {} bytes less",
-                    source_, source_.size() + kPlaceBytesMax - kIdBytesMax));
+                    source_, source_.size() + kPlaceBytesMax - kInteractionIdBytesMax));
   }
   next_report_ = steady_clock::now() + options_.report_interval;
   const std::string begun = source_ + "/begun";
   const absl::StatusOr<int64_t> is_known = sequences_.ask(begun);
   if (!is_known.ok()) return is_known.status();
-  // A partition that is new in a topic that is not has everything still to be taken.
-  if (absl::Status s = AddPartitions(*is_known > 0 ? Begin::kEarliest : options_.begin); !s.ok()) {
+  // A partition that is new in a topic that is not has everything still to be taken; unless it was
+  // asked for by its number: whoever shares a topic out does not begin all of it at once.
+  const bool are_new = *is_known > 0 && options_.partitions.empty();
+  if (absl::Status s = AddPartitions(are_new ? Begin::kEarliest : options_.begin); !s.ok()) {
     return s;
   }
   return *is_known > 0 ? absl::OkStatus() : sequences_.use_up(begun, 1);
@@ -98,7 +98,7 @@ absl::Status TopicIngest::AddPartitions(Begin begin) {
                                                   wanted, topic_.name(), *count - 1));
   }
   for (int32_t partition = 0; partition < *count; ++partition) {
-    if (partitions_.contains(partition)) continue;
+    if (partitions_.contains(partition) || !IsWanted(partition)) continue;
     if (absl::Status s = AddPartition(partition, begin); !s.ok()) return s;
   }
   for (; !to_begin_.empty(); to_begin_.pop_back()) {
@@ -106,6 +106,11 @@ absl::Status TopicIngest::AddPartitions(Begin begin) {
     if (absl::Status s = topic_.Begin(partition, offset); !s.ok()) return s;
   }
   return absl::OkStatus();
+}
+
+bool TopicIngest::IsWanted(int32_t partition) const {
+  return options_.partitions.empty() ||
+         std::ranges::find(options_.partitions, partition) != options_.partitions.end();
 }
 
 absl::StatusOr<int64_t> TopicIngest::BeginOf(int32_t partition, const KafkaTopic::Range& range,
@@ -147,10 +152,6 @@ absl::Status TopicIngest::AddPartition(int32_t partition, Begin begin) {
   if (!last.ok()) return last.status();
   const absl::StatusOr<int64_t> first = BeginOf(partition, *range, begin, *last);
   if (!first.ok()) return first.status();
-  if (!options_.partitions.empty() &&
-      std::ranges::find(options_.partitions, partition) == options_.partitions.end()) {
-    return absl::OkStatus();
-  }
   const int64_t position = *first + *last;
   if (absl::Status s = CheckRange(partition, position, *range); !s.ok()) return s;
   if (position < range->first) totals_.lost += static_cast<uint64_t>(range->first - position);

@@ -39,8 +39,10 @@ class TopicIngest {
  public:
   enum class Begin { kEarliest, kLatest };
   struct Options {
-    std::string name;                 // tells sources of one topic apart; may be empty
-    Begin begin = Begin::kEarliest;   // where a topic begins that the server knows nothing of
+    std::string name;  // tells sources of one topic apart; may be empty
+    // Where a topic begins that the server knows nothing of; with `partitions`, each of them that
+    // it knows nothing of.
+    Begin begin = Begin::kEarliest;
     std::vector<int32_t> partitions;  // empty: all, and those that come
     bool skip_bad_records = false;    // else they end it
     bool skip_lost_records = false;   // else offsets that are gone and were not taken end it
@@ -86,7 +88,10 @@ class TopicIngest {
 
   absl::Status Start();
   absl::Status AddPartitions(Begin begin);
+  // Writes where it begins when that is not known: of a partition that is read here alone, which
+  // nobody else may read at the time.
   absl::Status AddPartition(int32_t partition, Begin begin);
+  bool IsWanted(int32_t partition) const;
   absl::StatusOr<int64_t> BeginOf(int32_t partition, const KafkaTopic::Range& range, Begin begin,
                                   int64_t last_sequence);
   absl::Status CheckRange(int32_t partition, int64_t position, const KafkaTopic::Range& range);

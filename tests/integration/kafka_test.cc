@@ -375,6 +375,17 @@ TEST_F(KafkaTest, TheEndMayBeTheBeginningButNotOfPartitionsThatCome) {
   EXPECT_THAT(Times(), testing::UnorderedElementsAre(2, 3));
 }
 
+TEST_F(KafkaTest, APartitionBeginsWhereItsOwnReaderSays) {
+  kafka_->CreateTopic(topic_, 3);
+  kafka_->Write(topic_, {Buy(0, 1), Buy(1, 2), Buy(2, 3)});
+  EXPECT_EQ(IngestJson({"--partitions", "0", "--begin", "latest"})["accepted"], 0);
+  kafka_->Write(topic_, {Buy(0, 4), Buy(1, 5), Buy(2, 6)});
+  EXPECT_EQ(IngestJson({"--partitions", "1"})["accepted"], 2);
+  EXPECT_EQ(IngestJson({"--partitions", "2", "--begin", "latest"})["accepted"], 0);
+  EXPECT_EQ(IngestJson()["accepted"], 1);
+  EXPECT_THAT(Times(), testing::UnorderedElementsAre(2, 4, 5));
+}
+
 TEST_F(KafkaTest, ProtobufRecordsAreTakenAsTheyAre) {
   kafka_->CreateTopic(topic_, 1);
   v1::Interaction own = NewInteraction("their-id", "ann", "mug");

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 namespace groundswell {
 namespace {
 
@@ -137,6 +139,62 @@ TEST(RecordMappingTest, BadRulesOfTypesSayWhatToWrite) {
   EXPECT_THAT(rule(R"({"path": "/t", "values": {"a": 1}})"), HasSubstr("null"));
   EXPECT_THAT(rule(R"({"path": "/t", "otherwise": "view"})"), HasSubstr("no \"values\""));
   EXPECT_THAT(rule(R"({"path": "/t", "value": {}})"), HasSubstr("did you mean"));
+}
+
+std::string Nested(int depth) {
+  const auto brackets = static_cast<size_t>(depth);
+  return std::string(brackets, '[') + std::string(brackets, ']');
+}
+
+TEST(RecordMappingTest, WhatNestsForEverIsABadRecord) {
+  const RecordMapping mapping = Mapping(
+      R"({"user_id": "/u", "item_id": "/i", "event_type": {"constant": "view"}, "event_id": "/e"})");
+  for (const std::string field : {"u", "i", "e", "x"}) {
+    const std::string value =
+        R"({"u": "ann", "i": "mug", "e": "1", ")" + field + R"(": )" + Nested(500'000) + "}";
+    EXPECT_THAT(WhyBad(mapping, value), HasSubstr("within one another")) << field;
+  }
+  EXPECT_THAT(WhyBad(mapping, Nested(500'000)), HasSubstr("within one another"));
+  EXPECT_THAT(WhyBad(mapping, R"({"u": )" + Nested(63) + "}"),
+              HasSubstr("user_id (/u) is an array"));
+  EXPECT_THAT(WhyBad(mapping, R"({"u": {"a": 1}})"), HasSubstr("user_id (/u) is an object"));
+  EXPECT_TRUE(
+      mapping.Read(Record(R"({"u": 1, "i": 2, "e": 3, "x": )" + Nested(63) + "}"), "s").ok());
+  EXPECT_THAT(ErrorOf(R"({"user_id": )" + Nested(500'000) + "}"), HasSubstr("within one another"));
+}
+
+TEST(RecordMappingTest, IdsLongerThanTheServerTakesAreBadRecords) {
+  const RecordMapping mapping =
+      Mapping(R"({"user_id": "/u", "item_id": "/i", "event_type": "/t", "event_id": "/e"})");
+  const auto with = [](const std::string& field, size_t bytes) {
+    nlohmann::json value = {{"u", "u"}, {"i", "i"}, {"t", "t"}, {"e", "e"}};
+    value[field] = std::string(bytes, 'x');
+    return value.dump();
+  };
+  for (const std::string field : {"u", "i", "t", "e"}) {
+    EXPECT_TRUE(mapping.Read(Record(with(field, 256)), "s").ok()) << field;
+    EXPECT_THAT(WhyBad(mapping, with(field, 257)), AllOf(HasSubstr("257"), HasSubstr("256")));
+    EXPECT_LT(WhyBad(mapping, with(field, 100'000)).size(), 1'000u) << field;
+  }
+}
+
+TEST(RecordMappingTest, ProtobufRecordsHaveNoLongIdsNorFieldsThatNobodyKnows) {
+  const RecordMapping mapping = RecordMapping::OfProtobuf();
+  for (const std::string field : {"user_id", "item_id", "event_type", "event_id"}) {
+    v1::Interaction interaction;
+    interaction.GetReflection()->SetString(
+        &interaction, v1::Interaction::descriptor()->FindFieldByName(field), std::string(257, 'x'));
+    EXPECT_THAT(WhyBad(mapping, interaction.SerializeAsString()),
+                AllOf(HasSubstr(field), HasSubstr("257")));
+  }
+  v1::Interaction interaction;
+  interaction.set_user_id("ann");
+  interaction.GetReflection()
+      ->MutableUnknownFields(&interaction)
+      ->AddLengthDelimited(99, std::string(5'000'000, 'x'));
+  const auto read = mapping.Read(Record(interaction.SerializeAsString()), "s");
+  ASSERT_TRUE(read.ok() && read->has_value()) << read.status();
+  EXPECT_LT((*read)->ByteSizeLong(), 100u);
 }
 
 TEST(RecordMappingTest, ProtobufRecordsAreInteractionsAsTheyAre) {
