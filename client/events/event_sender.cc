@@ -129,10 +129,15 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
 }
 
 absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
+  const size_t bytes = interaction.ByteSizeLong();
+  if (!batch_.interactions.empty() && batch_.bytes + bytes > options_.batch_bytes_max) {
+    if (absl::Status s = SendBatch(); !s.ok()) return s;
+  }
   if (batch_.interactions.empty()) batch_.first_sequence = next_sequence_;
   ++next_sequence_;
   batch_.interactions.push_back(std::move(interaction));
   batch_.last_record = record;
+  batch_.bytes += bytes;
   if (batch_.interactions.size() < options_.batch_size) return absl::OkStatus();
   return SendBatch();
 }

@@ -30,6 +30,9 @@ class EventSender {
  public:
   struct Options {
     size_t batch_size = 200;
+    // A batch ends before it has more bytes, unless one interaction alone has: well below what a
+    // server takes in one message (server.message_bytes_max).
+    size_t batch_bytes_max = size_t{1} << 20;
     size_t inflight_max = 16;  // batches
     // Numbers what is sent; see IngestRequest.producer_id. Empty: event ids alone.
     std::string producer_id;
@@ -88,6 +91,7 @@ class EventSender {
     std::vector<v1::Interaction> interactions;
     int64_t first_sequence = 0;
     uint64_t last_record = 0;
+    size_t bytes = 0;  // of the interactions
   };
 
   void OpenStream();

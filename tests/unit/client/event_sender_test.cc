@@ -211,5 +211,21 @@ TEST_F(EventSenderTest, EveryBatchIsToldOfWithItsNumbers) {
   EXPECT_EQ(settled, (std::vector<std::pair<int64_t, size_t>>{{8, 2}, {10, 1}}));
 }
 
+TEST_F(EventSenderTest, ABatchEndsByItsBytesToo) {
+  std::vector<std::pair<int64_t, size_t>> settled;
+  EventSender sender(*client_,
+                     {.batch_size = 100,
+                      .batch_bytes_max = 250,
+                      .producer_id = "p",
+                      .on_settled = [&](int64_t first, size_t count, const v1::IngestResponse&) {
+                        settled.emplace_back(first, count);
+                      }});
+  for (const size_t bytes : {100, 100, 100, 300, 10}) {
+    ASSERT_TRUE(sender.Send(1, Event(1, std::string(bytes, 'i'))).ok());
+  }
+  ASSERT_TRUE(sender.Finish().ok());
+  EXPECT_EQ(settled, (std::vector<std::pair<int64_t, size_t>>{{1, 2}, {3, 1}, {4, 1}, {5, 1}}));
+}
+
 }  // namespace
 }  // namespace groundswell
