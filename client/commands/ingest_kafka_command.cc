@@ -28,6 +28,8 @@ namespace groundswell {
 namespace {
 
 constexpr std::chrono::milliseconds kBrokerTimeout{10'000};
+// Between attempts that failed at once.
+constexpr std::chrono::milliseconds kPause{200};
 // Partitions that a report has one line each for; those that are furthest behind.
 constexpr size_t kPartitionsShown = 20;
 
@@ -169,6 +171,7 @@ absl::StatusOr<std::unique_ptr<Opened>> Open(const KafkaProperties& properties,
       return opened;
     }
     if (!std::exchange(told, true)) TellOfWaiting(opened.status());
+    std::this_thread::sleep_for(kPause);
   }
 }
 
@@ -223,7 +226,11 @@ void IngestKafka(const KafkaFlags& flags, CommandContext& context) {
   }
   Client client = context.MakeClient();
   Parts parts;
-  if (absl::Status s = parts.Open(flags); !s.ok()) return context.Fail(s);
+  if (absl::Status s = parts.Open(flags); !s.ok()) {
+    if (!absl::IsUnavailable(s) || !Interrupted()) return context.Fail(s);
+    if (flags.ingest.to_end) context.exit_code = kExitError;
+    return;
+  }
   TopicIngest::Options options = OptionsOf(flags);
   const TopicIngest* running = nullptr;
   options.on_report = [&](const std::vector<PartitionProgress>& progress) {

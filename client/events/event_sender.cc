@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "client/events/single_batch.h"
+
 namespace groundswell {
 namespace {
 
@@ -80,13 +82,9 @@ void EventSender::OpenStream() {
 }
 
 absl::StatusOr<int64_t> EventSender::AskLastSequence() {
-  IngestStream::Options options{.producer_id = options_.producer_id};
-  int64_t last = 0;
-  options.on_ack = [&](const v1::IngestResponse& ack) { last = ack.last_sequence(); };
-  const auto stream = client_.Ingest(std::move(options));
-  stream->Send({}).IgnoreError();  // Finish tells why
-  if (absl::Status s = stream->Finish(); !s.ok()) return s;
-  next_sequence_ = last + 1;
+  const absl::StatusOr<int64_t> last =
+      SendSingleBatch(client_, options_.producer_id, {}, {.stopped = options_.stopped});
+  if (last.ok()) next_sequence_ = *last + 1;
   return last;
 }
 
@@ -103,6 +101,11 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
       if (!IsForNow(refusal.status().code())) continue;
       no_room_ = true;
       asked_pause_ = std::max(asked_pause_, RetryDelayOf(refusal.status()));
+    }
+    // Numbers that the server did not use up: it did not take the batch, whatever it says of it.
+    if (!no_room_ && !window_.empty() && !options_.producer_id.empty() &&
+        response.last_sequence() < window_.front().last_sequence()) {
+      no_room_ = true;
     }
     if (no_room_ || is_late || window_.empty()) return;
     totals_.accepted += static_cast<uint64_t>(response.accepted_count());
@@ -161,7 +164,8 @@ absl::Status EventSender::Transmit() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (no_room_) {
-        ended = absl::ResourceExhaustedError("the server has no room for more interactions");
+        ended = absl::ResourceExhaustedError(
+            "the server has no room for more interactions, or did not take them for now");
       } else if (transmitted_ == window_.size()) {
         return absl::OkStatus();
       } else {

@@ -68,7 +68,7 @@ class EventSender {
   EventSender& operator=(const EventSender&) = delete;
 
   // The number of interactions of this producer that the server has; the next one sent gets the
-  // number behind it. Before the first Send.
+  // number behind it. Before the first Send. Errors as SendSingleBatch.
   absl::StatusOr<int64_t> AskLastSequence();
   // The next one sent gets this number. Before the first Send.
   void ContinueAt(int64_t sequence) { next_sequence_ = sequence; }
@@ -92,6 +92,10 @@ class EventSender {
     int64_t first_sequence = 0;
     uint64_t last_record = 0;
     size_t bytes = 0;  // of the interactions
+
+    int64_t last_sequence() const {
+      return first_sequence + static_cast<int64_t>(interactions.size()) - 1;
+    }
   };
 
   void OpenStream();
@@ -116,7 +120,8 @@ class EventSender {
   std::condition_variable changed_;
   std::deque<Batch> window_;  // guarded by mutex_, as is what follows
   size_t acknowledged_ = 0;   // batches of this stream
-  bool no_room_ = false;      // the server refused for now: the stream is to be begun anew
+  // The server refused for now, or did not take all of a batch: the stream is to be begun anew.
+  bool no_room_ = false;
   std::chrono::milliseconds asked_pause_{0};
   std::chrono::steady_clock::time_point last_ack_;
   Totals totals_;

@@ -116,17 +116,11 @@ absl::StatusOr<int64_t> WriteBegin(const std::string& producer_id, int64_t wante
   return *begin;
 }
 
-ProducerSequences SequencesOf(Client& client) {
-  // One message on a stream of its own, and the last number that its answer tells.
-  const auto send = [&client](const std::string& producer_id,
-                              const std::vector<v1::Interaction>& interactions) {
-    int64_t last = 0;
-    const auto stream = client.Ingest(
-        {.producer_id = producer_id,
-         .on_ack = [&last](const v1::IngestResponse& ack) { last = ack.last_sequence(); }});
-    stream->Send(interactions, 1).IgnoreError();  // Finish tells why
-    const absl::Status finished = stream->Finish();
-    return finished.ok() ? absl::StatusOr<int64_t>(last) : finished;
+ProducerSequences SequencesOf(Client& client, SingleBatchOptions options) {
+  const auto send = [&client, options = std::move(options)](
+                        const std::string& producer_id,
+                        const std::vector<v1::Interaction>& interactions) {
+    return SendSingleBatch(client, producer_id, interactions, options);
   };
   return {.ask = [send](const std::string& producer_id) { return send(producer_id, {}); },
           .use_up = [send](const std::string& producer_id, int64_t count) -> absl::Status {

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/events/single_batch.h"
 
 namespace groundswell {
 
@@ -30,8 +31,8 @@ struct ProducerSequences {
 };
 
 // Those of a real server. `client` must outlive them. Numbers are used up by empty interactions,
-// which the server refuses and counts as refused.
-ProducerSequences SequencesOf(Client& client);
+// which the server refuses and counts as refused. Errors as SendSingleBatch.
+ProducerSequences SequencesOf(Client& client, SingleBatchOptions options);
 
 // An offset's digits in the base 1,000, the highest first; none for 0.
 std::vector<int64_t> DigitsOf(int64_t offset);

@@ -20,6 +20,11 @@ constexpr milliseconds kPartitionsInterval{30'000};
 // The longest id that is made here is source, partition and offset.
 constexpr size_t kPlaceBytesMax = 1 + 10 + 1 + 19;
 
+// A server or brokers that are away or full.
+bool IsPassing(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+}
+
 std::string SourceOf(const KafkaTopic& topic, const std::string& name) {
   std::string source = fmt::format("kafka/{}/{}", topic.cluster_id(), topic.name());
   if (!name.empty()) source += "/" + name;
@@ -27,6 +32,10 @@ std::string SourceOf(const KafkaTopic& topic, const std::string& name) {
 }
 
 }  // namespace
+
+absl::Status FirstFault(const absl::Status& first, const absl::Status& second) {
+  return first.ok() || (absl::IsCancelled(first) && !second.ok()) ? second : first;
+}
 
 TopicIngest::TopicIngest(Client& client, KafkaTopic& topic, const RecordMapping& mapping,
                          DeadLetterTopic* dead_letters, Options options)
@@ -36,7 +45,7 @@ TopicIngest::TopicIngest(Client& client, KafkaTopic& topic, const RecordMapping&
       dead_letters_(dead_letters),
       options_(std::move(options)),
       source_(SourceOf(topic, options_.name)),
-      sequences_(SequencesOf(client)) {}
+      sequences_(SequencesOf(client, {.stopped = options_.stopped})) {}
 
 std::string TopicIngest::ProducerOf(int32_t partition) const {
   return fmt::format("{}/{}", source_, partition);
@@ -56,15 +65,15 @@ std::vector<PartitionProgress> TopicIngest::Progress() const {
 absl::Status TopicIngest::Run() {
   absl::Status status = Start();
   const auto patience = steady_clock::now() + options_.retry_for;
-  if (absl::IsUnavailable(status) && options_.on_wait) options_.on_wait(status);
-  while (absl::IsUnavailable(status) && !options_.stopped() && steady_clock::now() < patience) {
+  if (IsPassing(status) && options_.on_wait) options_.on_wait(status);
+  while (IsPassing(status) && !options_.stopped() && steady_clock::now() < patience) {
     std::this_thread::sleep_for(kTurn * 4);
     status = Start();
   }
+  if (IsPassing(status) && options_.stopped()) status = absl::CancelledError("stopped");
   if (status.ok()) status = ReadOn();
   // What was good before an error still counts.
-  const absl::Status finished = Finish();
-  if (status.ok()) status = finished;
+  status = FirstFault(status, Finish());
   if (absl::IsCancelled(status) && options_.stopped()) return absl::OkStatus();
   return status;
 }
@@ -99,6 +108,7 @@ absl::Status TopicIngest::AddPartitions(Begin begin) {
   }
   for (int32_t partition = 0; partition < *count; ++partition) {
     if (partitions_.contains(partition) || !IsWanted(partition)) continue;
+    if (options_.stopped()) return absl::CancelledError("stopped");
     if (absl::Status s = AddPartition(partition, begin); !s.ok()) return s;
   }
   for (; !to_begin_.empty(); to_begin_.pop_back()) {
@@ -282,14 +292,17 @@ absl::Status TopicIngest::Turn() {
   }
   if (now < next_look_for_partitions_ || !options_.partitions.empty()) return absl::OkStatus();
   const absl::Status looked = AddPartitions(Begin::kEarliest);
-  // Brokers that are away for now.
-  return absl::IsUnavailable(looked) ? absl::OkStatus() : looked;
+  return IsPassing(looked) ? absl::OkStatus() : looked;
 }
 
 absl::Status TopicIngest::Finish() {
   absl::Status status;
-  for (auto& [number, partition] : partitions_) status.Update(partition.ingest->Finish());
-  for (auto& [number, partition] : partitions_) status.Update(SettleRefused(*partition.ingest));
+  for (auto& [number, partition] : partitions_) {
+    status = FirstFault(status, partition.ingest->Finish());
+  }
+  for (auto& [number, partition] : partitions_) {
+    status = FirstFault(status, SettleRefused(*partition.ingest));
+  }
   return status;
 }
 

@@ -35,6 +35,9 @@ struct PartitionProgress {
   int64_t lag() const { return end > position ? end - position : 0; }
 };
 
+// The first that is an error; but any other than Cancelled, which tells of a stop, before that.
+absl::Status FirstFault(const absl::Status& first, const absl::Status& second);
+
 class TopicIngest {
  public:
   enum class Begin { kEarliest, kLatest };

@@ -265,6 +265,20 @@ TEST_F(KafkaTest, AStopEndsInPeaceAndANextRunGoesOnBehindIt) {
   EXPECT_THAT(Times(), testing::UnorderedElementsAre(1, 2, 3));
 }
 
+TEST_F(KafkaTest, AStopEndsInPeaceWhileItWaitsAtTheStart) {
+  kafka_->CreateTopic(topic_, 1);
+  std::vector<std::string> without_brokers = Command({});
+  *std::ranges::find(without_brokers, kafka_->brokers()) = "127.0.0.1:1";
+  Background lonely(without_brokers, directory_.File("lonely"));
+  server_->Stop(SIGKILL);
+  Background consumer(Command({}), directory_.File("consumer"));
+  for (Background* one : {&consumer, &lonely}) {
+    ASSERT_TRUE(Becomes([&] { return one->output().find("waiting") != std::string::npos; }))
+        << one->output();
+    EXPECT_EQ(one->End(SIGTERM), 0) << one->output();
+  }
+}
+
 TEST_F(KafkaTest, OffsetsWithoutARecordAndAbortedTransactionsArePassedOver) {
   kafka_->CreateTopic(topic_, 1);
   kafka_->Write(topic_, {Buy(0, 1), Buy(0, 2)}, Transaction::kCommit);

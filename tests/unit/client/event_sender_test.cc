@@ -32,6 +32,11 @@ class FlakyService final : public v1::InteractionService::Service {
         return {grpc::StatusCode::UNAVAILABLE, "restarting"};
       }
       v1::IngestResponse response;
+      // As one whose log failed on a batch of refused interactions alone.
+      if (not_taken > 0 && --not_taken >= 0) {
+        stream->Write(response);
+        continue;
+      }
       const bool full = fulls > 0 && --fulls >= 0;
       for (int i = 0; i < request.interactions_size(); ++i) {
         const v1::Interaction& one = request.interactions(i);
@@ -58,6 +63,7 @@ class FlakyService final : public v1::InteractionService::Service {
   std::atomic<bool> hang{false};
   std::atomic<int> breaks{0};
   std::atomic<int> fulls{0};
+  std::atomic<int> not_taken{0};
   int64_t last_sequence = 0;
   std::set<std::string> ids;
   std::vector<std::string> order;
@@ -196,6 +202,21 @@ TEST_F(EventSenderTest, OneThatHadNothingToSendForLongTriesAsLongAsAnyOther) {
   ASSERT_TRUE(sender.Send(1, Event(1)).ok());
   EXPECT_TRUE(sender.Finish().ok());
   EXPECT_EQ(sender.totals().accepted, 1u);
+}
+
+TEST_F(EventSenderTest, ABatchWhoseNumbersTheServerDidNotUseUpIsSentAgain) {
+  service_.not_taken = 2;
+  std::vector<int64_t> settled;
+  EventSender sender(*client_,
+                     {.batch_size = 2,
+                      .producer_id = "p",
+                      .on_settled = [&](int64_t first, size_t, const v1::IngestResponse&) {
+                        settled.push_back(first);
+                      }});
+  ASSERT_TRUE(SendAll(sender, 4).ok());
+  EXPECT_EQ(service_.ids.size(), 4u);
+  EXPECT_EQ(sender.totals().accepted, 4u);
+  EXPECT_EQ(settled, (std::vector<int64_t>{1, 3}));
 }
 
 TEST_F(EventSenderTest, EveryBatchIsToldOfWithItsNumbers) {
