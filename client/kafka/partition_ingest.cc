@@ -7,6 +7,14 @@
 namespace groundswell {
 namespace {
 
+// Of keys and values that are kept, a batch; one record alone may have more.
+constexpr size_t kKeptBytesMax = size_t{1} << 20;
+
+size_t KeptBytes(const KafkaRecord& record) {
+  return (record.key.has_value() ? record.key->size() : 0) +
+         (record.value.has_value() ? record.value->size() : 0);
+}
+
 EventSender::Options WithSettled(
     EventSender::Options options,
     std::function<void(int64_t, size_t, const v1::IngestResponse&)> on_settled) {
@@ -56,6 +64,11 @@ absl::Status PartitionIngest::Take(KafkaRecord record, v1::Interaction interacti
   return Send({.record = std::move(record)}, std::move(interaction));
 }
 
+absl::Status PartitionIngest::SendGathered() {
+  kept_bytes_ = 0;
+  return sender_.SendGathered();
+}
+
 absl::Status PartitionIngest::PassOver(int64_t end, NoInteraction why) {
   while (next_ < end) {
     absl::Status status = Send({.is_interaction = false, .why = why, .record = {}}, {});
@@ -65,11 +78,14 @@ absl::Status PartitionIngest::PassOver(int64_t end, NoInteraction why) {
 }
 
 absl::Status PartitionIngest::Send(Sent sent, v1::Interaction interaction) {
+  kept_bytes_ += KeptBytes(sent.record);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     window_.push_back(std::move(sent));
   }
-  return sender_.Send(static_cast<uint64_t>(next_++), std::move(interaction));
+  absl::Status status = sender_.Send(static_cast<uint64_t>(next_++), std::move(interaction));
+  if (!status.ok() || kept_bytes_ < kKeptBytesMax) return status;
+  return SendGathered();
 }
 
 void PartitionIngest::Settle(int64_t first_sequence, size_t count,

@@ -45,7 +45,8 @@ class PartitionIngest {
   // `client` must outlive it. `begin` is the offset of number 1; `position` the first that the
   // server has not dealt with; `next` the first that is sent, which may be one before. `sender`
   // says how; its producer's sequence must stand at `position`. `keep_records`: Refused has them
-  // whole.
+  // whole;
+  // a batch then ends at 1 MiB of records, too.
   PartitionIngest(Client& client, EventSender::Options sender, int64_t begin, int64_t position,
                   int64_t next, bool keep_records);
 
@@ -60,7 +61,7 @@ class PartitionIngest {
   // Sends that there is none from next() until `end`.
   absl::Status PassOver(int64_t end, NoInteraction why);
   // To be called now and then when little comes.
-  absl::Status SendGathered() { return sender_.SendGathered(); }
+  absl::Status SendGathered();
   // Waits until all is dealt with, or, once the sender is stopped, for a moment.
   absl::Status Finish() { return sender_.Finish(); }
 
@@ -82,6 +83,7 @@ class PartitionIngest {
   const int64_t known_;  // the last number that the server dealt with before
   const bool keep_records_;
   int64_t next_;
+  size_t kept_bytes_ = 0;  // of records since the last SendGathered: a batch has no more
 
   mutable std::mutex mutex_;
   int64_t settled_;          // guarded by mutex_, as is what follows: a number

@@ -40,6 +40,7 @@ class SequencedService final : public v1::InteractionService::Service {
         }
         last = std::max(last, number);
       }
+      ++batches;
       response.set_last_sequence(last);
       stream->Write(response);
     }
@@ -47,6 +48,7 @@ class SequencedService final : public v1::InteractionService::Service {
   }
 
   int64_t last = 0;
+  int batches = 0;
   std::set<std::string> ids;
   std::map<int64_t, std::string> taken;  // by its number
 };
@@ -120,6 +122,25 @@ TEST_F(PartitionIngestTest, WhatIsSentAgainCountsNeitherTwiceNorAsADuplicate) {
   EXPECT_EQ(again.counts().duplicates, 1u);
   EXPECT_EQ(again.counts().bad, 0u);
   EXPECT_EQ(again.position(), 12);
+}
+
+TEST_F(PartitionIngestTest, KeptRecordsEndABatchByTheirBytes) {
+  for (const bool keep : {false, true}) {
+    service_.last = 0;
+    service_.batches = 0;
+    EventSender::Options sender = Sender();
+    sender.batch_size = 100;
+    PartitionIngest ingest(*client_, sender, 0, 0, 0, keep);
+    for (int i = 0; i < 4; ++i) {
+      v1::Interaction interaction;
+      interaction.set_user_id("ann");
+      interaction.set_event_id(std::to_string(i));
+      KafkaRecord record{.offset = i, .key = {}, .value = std::string(600'000, 'x')};
+      ASSERT_TRUE(ingest.Take(std::move(record), std::move(interaction)).ok());
+    }
+    ASSERT_TRUE(ingest.Finish().ok());
+    EXPECT_EQ(service_.batches, keep ? 2 : 1);
+  }
 }
 
 TEST_F(PartitionIngestTest, RefusedRecordsAreToldOfAlsoThoseOfAnEarlierRun) {
