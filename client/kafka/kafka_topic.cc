@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "program/standard_error.h"
 
@@ -19,6 +20,8 @@ constexpr size_t kErrorBytes = 512;
 // Of records that wait to be taken, a partition; librdkafka's own default is 64 MiB.
 constexpr const char* kQueuedKib = "4096";
 constexpr int kDeadLettersInFlight = 1'000;
+// Of a key that stays in a letter whose value was left out.
+constexpr size_t kKeyBytesKept = 1'000;
 // Until a dead letter that no broker takes ends the command; librdkafka's own default is 5 minutes.
 constexpr const char* kDeliveryTimeoutMs = "60000";
 
@@ -26,6 +29,7 @@ using Conf = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
 using Handle = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
 using Topic = std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)>;
+using Headers = std::unique_ptr<rd_kafka_headers_t, decltype(&rd_kafka_headers_destroy)>;
 using Message = std::unique_ptr<rd_kafka_message_t, decltype(&rd_kafka_message_destroy)>;
 
 void Log(const rd_kafka_t* /*handle*/, int /*level*/, const char* facility, const char* message) {
@@ -102,7 +106,8 @@ absl::StatusOr<int32_t> AskPartitions(rd_kafka_t& handle, rd_kafka_topic_t& topi
   return absl::UnavailableError(text);
 }
 
-// `which` is RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END.
+// `which` is the beginning or the end. Not by rd_kafka_query_watermark_offsets, which asks for both
+// at once: in version 2.0.2, where the broker's thread is late, it asks twice for the end.
 absl::StatusOr<int64_t> AskOffset(rd_kafka_t& handle, const std::string& topic, int32_t partition,
                                   int64_t which, milliseconds timeout) {
   const std::unique_ptr<rd_kafka_topic_partition_list_t,
@@ -155,6 +160,64 @@ absl::Status ToStatus(const rd_kafka_message_t& message) {
     default:
       return absl::UnavailableError(text);
   }
+}
+
+struct Letter {
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  Headers headers;
+};
+
+void AddHeader(Letter& letter, const char* name, const std::string& value) {
+  rd_kafka_header_add(letter.headers.get(), name, -1, value.data(),
+                      static_cast<ssize_t>(value.size()));
+}
+
+// Without what makes it too large for the topic; the record's place in its own topic stays.
+void LeaveValueOut(Letter& letter) {
+  AddHeader(letter, "groundswell.left_out",
+            fmt::format("the value of {} bytes: more than message.max.bytes of --properties, or "
+                        "max.message.bytes of the topic, allows",
+                        letter.value->size()));
+  letter.value.reset();
+  if (letter.key.has_value() && letter.key->size() > kKeyBytesKept) letter.key.reset();
+}
+
+absl::Status NotWritten(const std::string& topic, rd_kafka_resp_err_t error) {
+  return Unavailable(
+      fmt::format(
+          "the dead-letter topic {} did not take a record{}", topic,
+          error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+              ? " (raise message.max.bytes of --properties and the topic's max.message.bytes)"
+              : ""),
+      error);
+}
+
+// Has the headers of a letter that was taken.
+rd_kafka_resp_err_t Produce(rd_kafka_t& handle, const std::string& topic, Letter& letter) {
+  const auto size = [](const auto& bytes) { return bytes.has_value() ? bytes->size() : 0; };
+  // librdkafka copies both.
+  char* const value = letter.value.has_value() ? letter.value->data() : nullptr;
+  const char* const key = letter.key.has_value() ? letter.key->data() : nullptr;
+  const rd_kafka_resp_err_t error = rd_kafka_producev(
+      &handle, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      RD_KAFKA_V_VALUE(value, size(letter.value)), RD_KAFKA_V_KEY(key, size(letter.key)),
+      RD_KAFKA_V_HEADERS(letter.headers.get()), RD_KAFKA_V_END);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    static_cast<void>(letter.headers.release());  // NOLINT(bugprone-unused-return-value)
+  }
+  return error;
+}
+
+// One that came back.
+Letter ToLetter(const rd_kafka_message_t& message) {
+  rd_kafka_headers_t* headers = nullptr;
+  rd_kafka_message_headers(&message, &headers);
+  return {.key = BytesOf(message.key, message.key_len),
+          .value = BytesOf(message.payload, message.len),
+          .headers =
+              Headers(headers == nullptr ? rd_kafka_headers_new(1) : rd_kafka_headers_copy(headers),
+                      &rd_kafka_headers_destroy)};
 }
 
 // What librdkafka mends by itself.
@@ -261,7 +324,21 @@ absl::StatusOr<std::optional<KafkaEvent>> KafkaTopic::Next(milliseconds wait) {
 struct DeadLetterTopic::State {
   std::string name;
   rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;  // of a delivery
+  std::vector<Letter> too_large;  // for the broker, and without their values now
   Handle handle{nullptr, &rd_kafka_destroy};
+
+  void OnDelivery(const rd_kafka_message_t& message) {
+    if (message.err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && message.payload != nullptr) {
+      LeaveValueOut(too_large.emplace_back(ToLetter(message)));
+    } else if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      failure = message.err;
+    }
+  }
+  void WaitForDeliveries() const {
+    // Ends: each delivery has its own limit (delivery.timeout.ms).
+    while (rd_kafka_flush(handle.get(), 1'000) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+    }
+  }
 };
 
 DeadLetterTopic::DeadLetterTopic(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -270,6 +347,8 @@ DeadLetterTopic::~DeadLetterTopic() = default;
 absl::StatusOr<std::unique_ptr<DeadLetterTopic>> DeadLetterTopic::Open(
     const KafkaProperties& properties, const std::string& topic, milliseconds timeout) {
   auto conf = MakeConf(properties, {{"enable.idempotence", "true", ""},
+                                    // So that the size of one says nothing of others.
+                                    {"batch.num.messages", "1", ""},
                                     {"delivery.timeout.ms", kDeliveryTimeoutMs, ""}});
   if (!conf.ok()) return conf.status();
   auto state = std::make_unique<State>();
@@ -277,9 +356,7 @@ absl::StatusOr<std::unique_ptr<DeadLetterTopic>> DeadLetterTopic::Open(
   rd_kafka_conf_set_opaque(conf->get(), state.get());
   rd_kafka_conf_set_dr_msg_cb(conf->get(),
                               [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-                                if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                                  static_cast<State*>(opaque)->failure = message->err;
-                                }
+                                static_cast<State*>(opaque)->OnDelivery(*message);
                               });
   absl::StatusOr<Handle> handle = MakeHandle(RD_KAFKA_PRODUCER, *std::move(conf));
   if (!handle.ok()) return handle.status();
@@ -299,36 +376,31 @@ absl::Status DeadLetterTopic::Write(const KafkaRecord& record, const std::string
   if (rd_kafka_outq_len(state_->handle.get()) >= kDeadLettersInFlight) {
     if (absl::Status s = Flush(); !s.ok()) return s;
   }
-  rd_kafka_headers_t* const headers = rd_kafka_headers_new(4);
-  const auto add = [&](const char* name, const std::string& value) {
-    rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
-  };
-  add("groundswell.topic", source_topic);
-  add("groundswell.partition", std::to_string(record.partition));
-  add("groundswell.offset", std::to_string(record.offset));
-  add("groundswell.reason", reason);
-  const size_t value_size = record.value.has_value() ? record.value->size() : 0;
-  const size_t key_size = record.key.has_value() ? record.key->size() : 0;
-  // librdkafka copies both.
-  char* const value = record.value.has_value() ? const_cast<char*>(record.value->data()) : nullptr;
-  const char* const key = record.key.has_value() ? record.key->data() : nullptr;
-  const rd_kafka_resp_err_t error = rd_kafka_producev(
-      state_->handle.get(), RD_KAFKA_V_TOPIC(state_->name.c_str()),
-      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(value, value_size),
-      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
-  rd_kafka_headers_destroy(headers);
-  return Unavailable(fmt::format("cannot write to the dead-letter topic {}", state_->name), error);
+  Letter letter{.key = record.key,
+                .value = record.value,
+                .headers = Headers(rd_kafka_headers_new(5), &rd_kafka_headers_destroy)};
+  AddHeader(letter, "groundswell.topic", source_topic);
+  AddHeader(letter, "groundswell.partition", std::to_string(record.partition));
+  AddHeader(letter, "groundswell.offset", std::to_string(record.offset));
+  AddHeader(letter, "groundswell.reason", reason);
+  rd_kafka_resp_err_t error = Produce(*state_->handle, state_->name, letter);
+  if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && letter.value.has_value()) {
+    LeaveValueOut(letter);
+    error = Produce(*state_->handle, state_->name, letter);
+  }
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? absl::OkStatus() : NotWritten(state_->name, error);
 }
 
 absl::Status DeadLetterTopic::Flush() {
-  // Ends: each delivery has its own limit (delivery.timeout.ms).
-  while (rd_kafka_flush(state_->handle.get(), 1'000) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+  state_->WaitForDeliveries();
+  for (Letter& letter : std::exchange(state_->too_large, {})) {
+    const rd_kafka_resp_err_t error = Produce(*state_->handle, state_->name, letter);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return NotWritten(state_->name, error);
   }
+  state_->WaitForDeliveries();
   const rd_kafka_resp_err_t failure = std::exchange(state_->failure, RD_KAFKA_RESP_ERR_NO_ERROR);
-  if (failure == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
-  return Unavailable(fmt::format("the dead-letter topic {} did not take a record", state_->name),
-                     failure);
+  return failure == RD_KAFKA_RESP_ERR_NO_ERROR ? absl::OkStatus()
+                                               : NotWritten(state_->name, failure);
 }
 
 }  // namespace groundswell

@@ -85,7 +85,8 @@ class DeadLetterTopic {
   DeadLetterTopic& operator=(const DeadLetterTopic&) = delete;
 
   // Key and value as they were, with the headers groundswell.topic, .partition, .offset and
-  // .reason; not yet durable.
+  // .reason; not yet durable. One that is too large for the topic is written without its value, as
+  // the header groundswell.left_out says.
   absl::Status Write(const KafkaRecord& record, const std::string& source_topic,
                      const std::string& reason);
   // Waits until all replicas in sync have what was written; Unavailable when they would not.

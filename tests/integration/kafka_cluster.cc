@@ -141,8 +141,12 @@ KafkaCluster::~KafkaCluster() {
   RunProgram({kScript, "stop", directory_.File("kafka")});
 }
 
-void KafkaCluster::CreateTopic(const std::string& topic, int partitions) {
+void KafkaCluster::CreateTopic(const std::string& topic, int partitions,
+                               const std::map<std::string, std::string>& config) {
   rd_kafka_NewTopic_t* created = rd_kafka_NewTopic_new(topic.c_str(), partitions, 1, nullptr, 0);
+  for (const auto& [name, value] : config) {
+    rd_kafka_NewTopic_set_config(created, name.c_str(), value.c_str());
+  }
   Administer(*handles_->plain, [&](rd_kafka_queue_t* queue) {
     rd_kafka_CreateTopics(handles_->plain.get(), &created, 1, nullptr, queue);
   });

@@ -35,7 +35,8 @@ class KafkaCluster {
   KafkaCluster& operator=(const KafkaCluster&) = delete;
 
   const std::string& brokers() const { return brokers_; }
-  void CreateTopic(const std::string& topic, int partitions);
+  void CreateTopic(const std::string& topic, int partitions,
+                   const std::map<std::string, std::string>& config = {});
   void AddPartitions(const std::string& topic, int partitions);
   void DeleteTopic(const std::string& topic);
   // Deletes what is before that offset, as a topic's retention does.

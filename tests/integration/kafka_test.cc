@@ -324,6 +324,29 @@ TEST_F(KafkaTest, BadRecordsStopOrGoToTheDeadLetterTopic) {
   EXPECT_EQ(IngestJson({"--bad-records", "skip"})["bad_records"], 0) << "they are dealt with";
 }
 
+TEST_F(KafkaTest, ADeadLetterThatIsTooLargeLeavesItsValueOut) {
+  kafka_->CreateTopic(topic_, 1);
+  kafka_->CreateTopic(topic_ + "-dead", 1, {{"max.message.bytes", "2000"}});
+  // For the producer's own message.max.bytes, with the headers; for the topic's; for neither.
+  kafka_->Write(topic_, {{.partition = 0, .value = std::string(999'950, '[')},
+                         {.partition = 0, .value = std::string(5'000, '['), .key = "k"},
+                         {.partition = 0, .value = "no json"},
+                         Buy(0, 1)});
+  const json summary = IngestJson({"--dead-letter-topic", topic_ + "-dead"});
+  EXPECT_EQ(summary["accepted"], 1);
+  EXPECT_EQ(summary["dead_letters"], 3);
+  const auto dead = kafka_->Read(topic_ + "-dead");
+  ASSERT_EQ(dead.size(), 3u);
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    EXPECT_EQ(dead[i].headers.at("groundswell.offset"), std::to_string(i));
+    EXPECT_THAT(dead[i].headers.at("groundswell.left_out"),
+                AllOf(HasSubstr(i == 0 ? "999950" : "5000"), HasSubstr("message.max.bytes")));
+    EXPECT_TRUE(dead[i].value.value_or("").empty());
+  }
+  EXPECT_EQ(dead[2].value, "no json");
+  EXPECT_FALSE(dead[2].headers.contains("groundswell.left_out"));
+}
+
 TEST_F(KafkaTest, WhatTheServerRefusesEndsItUntilItMayBeSkipped) {
   kafka_->CreateTopic(topic_, 1);
   kafka_->Write(topic_, {Buy(0, 1), Buy(0, 2, "gift"), Buy(0, 3)});
