@@ -119,7 +119,7 @@ struct KafkaCluster::Handles {
 };
 
 std::string KafkaCluster::WhyNot() {
-  const Finished finished = RunProgram({kScript, "can-run"});
+  const Finished finished = RunProgram({kScript, "fetch"});
   return finished.exit_code == 0 ? "" : finished.output;
 }
 
@@ -128,11 +128,7 @@ std::string KafkaCluster::WhyNot() {
 KafkaCluster::KafkaCluster() : handles_(std::make_unique<Handles>()) {
   brokers_ = Run({kScript, "start", directory_.File("kafka"), "--owner", std::to_string(getpid()),
                   "log.retention.ms=-1"});
-  // Its last line: what Maven said may be before.
   while (!brokers_.empty() && brokers_.back() == '\n') brokers_.pop_back();
-  if (const size_t line = brokers_.rfind('\n'); line != std::string::npos) {
-    brokers_.erase(0, line + 1);
-  }
   handles_->plain = NewHandle(RD_KAFKA_PRODUCER, {{"bootstrap.servers", brokers_}});
 }
 
