@@ -136,9 +136,8 @@ void OptionReader::Refuse(const std::string& name, std::string_view remedy) {
   if (!status_.ok()) return;
   const auto at = options_.find(name);
   const std::string value = at == options_.end() ? "absent" : fmt::format("\"{}\"", at->second);
-  status_ = absl::InvalidArgumentError(
-      fmt::format("manifest.json: option \"{}\" of kind {} is {}; it must be {}", name, kind_,
-                  value, remedy));
+  status_ = absl::InvalidArgumentError(fmt::format(
+      "manifest.json: option \"{}\" of kind {} is {}; it must be {}", name, kind_, value, remedy));
 }
 
 size_t OptionReader::Choice(const std::string& name,
