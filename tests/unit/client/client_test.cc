@@ -10,6 +10,7 @@
 
 #include "client/channel.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -76,19 +77,12 @@ class EchoService final : public v1::RecommendationService::Service {
 class ClientTest : public testing::Test {
  protected:
   ClientTest() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    client_ =
-        std::make_unique<Client>(Client::Options{.address = "127.0.0.1:" + std::to_string(port_),
-                                                 .name_space = "shop",
-                                                 .timeout = std::chrono::seconds(10)});
+    client_ = std::make_unique<Client>(Client::Options{
+        .address = server_.address(), .name_space = "shop", .timeout = std::chrono::seconds(10)});
   }
 
   EchoService service_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_}};
   std::unique_ptr<Client> client_;
 };
 

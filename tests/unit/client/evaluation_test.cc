@@ -18,6 +18,7 @@
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -140,15 +141,7 @@ class NewestFirstServer final : public v1::RecommendationService::Service,
 class EvaluationTest : public testing::Test {
  protected:
   EvaluationTest() {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(static_cast<v1::RecommendationService::Service*>(&service_));
-    builder.RegisterService(static_cast<v1::InteractionService::Service*>(&service_));
-    builder.RegisterService(static_cast<v1::AdminService::Service*>(&service_));
-    server_ = builder.BuildAndStart();
-    client_ =
-        std::make_unique<Client>(Client::Options{.address = "127.0.0.1:" + std::to_string(port)});
+    client_ = std::make_unique<Client>(Client::Options{.address = server_.address()});
     options_.retry_for = std::chrono::seconds(20);
   }
 
@@ -181,7 +174,9 @@ class EvaluationTest : public testing::Test {
   double Mrr(size_t at = 0) const { return List(at).metrics.Summarise().mrr.mean; }
 
   NewestFirstServer service_;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{static_cast<v1::RecommendationService::Service*>(&service_),
+                          static_cast<v1::InteractionService::Service*>(&service_),
+                          static_cast<v1::AdminService::Service*>(&service_)}};
   std::unique_ptr<Client> client_;
   EvaluationOptions options_;
   bool include_seen_ = false;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -83,12 +84,7 @@ class FlakyService final : public v1::InteractionService::Service {
 class EventSenderTest : public testing::Test {
  protected:
   EventSenderTest() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    client_ =
-        std::make_unique<Client>(Client::Options{.address = "127.0.0.1:" + std::to_string(port_)});
+    client_ = std::make_unique<Client>(Client::Options{.address = server_.address()});
   }
 
   static v1::Interaction Event(uint64_t number, const std::string& item = "i") {
@@ -105,8 +101,7 @@ class EventSenderTest : public testing::Test {
   }
 
   FlakyService service_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_}};
   std::unique_ptr<Client> client_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "client/client.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -49,17 +50,12 @@ class ScriptedService final : public v1::InteractionService::Service {
 class IngestStreamTest : public testing::Test {
  protected:
   IngestStreamTest() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
     client_ = std::make_unique<Client>(
-        Client::Options{.address = "127.0.0.1:" + std::to_string(port_), .name_space = "shop"});
+        Client::Options{.address = server_.address(), .name_space = "shop"});
   }
 
   ScriptedService service_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_}};
   std::unique_ptr<Client> client_;
   const std::vector<v1::Interaction> batch_ = std::vector<v1::Interaction>(3);
 };

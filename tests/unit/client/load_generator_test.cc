@@ -10,6 +10,7 @@
 
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -85,12 +86,7 @@ class DegradingService final : public v1::RecommendationService::Service {
 class LoadGeneratorTest : public testing::Test {
  protected:
   LoadGeneratorTest() {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    builder.RegisterService(&service_);
-    builder.RegisterService(&degrading_);
-    server_ = builder.BuildAndStart();
-    options_.connection.address = "127.0.0.1:" + std::to_string(port_);
+    options_.connection.address = server_.address();
     options_.method = LoadOptions::Method::kStatus;
     options_.rate = 500;
     options_.warmup = milliseconds(100);
@@ -122,8 +118,7 @@ class LoadGeneratorTest : public testing::Test {
 
   StallingService service_;
   DegradingService degrading_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_, &degrading_}};
   LoadOptions options_;
   std::thread staller_;
 };

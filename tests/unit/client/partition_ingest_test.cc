@@ -7,6 +7,7 @@
 #include <set>
 
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -56,13 +57,7 @@ class SequencedService final : public v1::InteractionService::Service {
 class PartitionIngestTest : public testing::Test {
  protected:
   PartitionIngestTest() {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    client_ =
-        std::make_unique<Client>(Client::Options{.address = "127.0.0.1:" + std::to_string(port)});
+    client_ = std::make_unique<Client>(Client::Options{.address = server_.address()});
   }
 
   static EventSender::Options Sender() {
@@ -79,7 +74,7 @@ class PartitionIngestTest : public testing::Test {
   }
 
   SequencedService service_;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_}};
   std::unique_ptr<Client> client_;
 };
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "groundswell/v1/interaction.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
 
 namespace groundswell {
 namespace {
@@ -40,13 +41,7 @@ class AnsweringService final : public v1::InteractionService::Service {
 class SingleBatchTest : public testing::Test {
  protected:
   SingleBatchTest() {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    client_ =
-        std::make_unique<Client>(Client::Options{.address = "127.0.0.1:" + std::to_string(port)});
+    client_ = std::make_unique<Client>(Client::Options{.address = server_.address()});
   }
 
   absl::StatusOr<int64_t> Ask(const SingleBatchOptions& options = {}) {
@@ -54,7 +49,7 @@ class SingleBatchTest : public testing::Test {
   }
 
   AnsweringService service_;
-  std::unique_ptr<grpc::Server> server_;
+  LoopbackServer server_{{&service_}};
   std::unique_ptr<Client> client_;
 };
 
