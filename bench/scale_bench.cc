@@ -109,7 +109,7 @@ struct Running {
       const auto adjacency_begin = steady_clock::now();
       adjacency = std::make_unique<InteractionAdjacency>(neighbors_max);
       OrEnd(LoadAdjacency(
-          *generation, [](const UserState&) {}, *adjacency));
+          *generation, [](const UserState&) { return absl::OkStatus(); }, *adjacency));
       adjacency_seconds = Seconds(adjacency_begin);
     }
     log = OrEnd(RocksdbLog::Open(*store, 0, {}));

@@ -78,6 +78,10 @@ int Serve(const ConfigFlags& flags) {
   spdlog::info("{} descriptors, of them {} for connections", descriptors,
                ConnectionDescriptorsEnd(descriptors));
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config, Interrupted);
+  if (Interrupted() && absl::IsCancelled(server.status())) {
+    spdlog::info("stopped before it served");
+    return EXIT_SUCCESS;
+  }
   if (!server.ok()) return FailServing(server.status());
   // For scripts that asked for port 0.
   fmt::print("ready grpc_port={} http_port={} admin_port={}", (*server)->grpc_port(),

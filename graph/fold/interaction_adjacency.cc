@@ -61,12 +61,11 @@ void InteractionAdjacency::Change(const EdgeChange& change) {
 }
 
 absl::Status LoadAdjacency(const Generation& generation,
-                           const std::function<void(const UserState&)>& also,
+                           const std::function<absl::Status(const UserState&)>& also,
                            InteractionAdjacency& adjacency) {
   absl::Status read = generation.ForEachUser([&](std::string_view, const UserState& user) {
     adjacency.LoadUser(user);
-    also(user);
-    return absl::OkStatus();
+    return also(user);
   });
   if (read.ok()) adjacency.FinishLoading();
   return read;

@@ -63,9 +63,9 @@ class InteractionAdjacency {
 };
 
 // Fills it, while nobody writes to the generation, from the users' records. `also` sees each of
-// them, so that whoever needs them too need not read them again.
+// them, so that whoever needs them too need not read them again; an error of it ends the loading.
 absl::Status LoadAdjacency(const Generation& generation,
-                           const std::function<void(const UserState&)>& also,
+                           const std::function<absl::Status(const UserState&)>& also,
                            InteractionAdjacency& adjacency);
 
 }  // namespace groundswell

@@ -14,7 +14,7 @@
 namespace groundswell {
 namespace {
 
-constexpr uint64_t kUsersPerProgress = 10'000;
+constexpr uint64_t kUsersPerProgress = 1'000;
 constexpr std::chrono::milliseconds kTellInterval{200};
 
 absl::Status CheckFits(std::string_view user_id, const UserState& user, const MacroGraph& graph) {
@@ -39,26 +39,38 @@ absl::Status CheckFits(const ItemShard& shard, const CheckpointInfo& info,
       fmt::format("shard {} of the checkpoint does not fit the snapshot", shard.number));
 }
 
+// What is told, and asked, once in so many users.
+struct LoadWatch {
+  absl::Status Look(std::string_view what, uint64_t users) const {
+    if (users % kUsersPerProgress != 0) return absl::OkStatus();
+    progress(what, users, 0);
+    if (cancelled && cancelled()) return absl::CancelledError("the loading was cancelled");
+    return absl::OkStatus();
+  }
+
+  const LoadProgress& progress;
+  const std::function<bool()>& cancelled;
+};
+
 absl::StatusOr<uint64_t> LoadUsers(const Generation& generation, MacroGraph& graph,
-                                   const LoadProgress& progress) {
+                                   const LoadWatch& watch) {
   uint64_t users = 0;
   absl::Status loaded =
       generation.ForEachUser([&](std::string_view user_id, const UserState& user) -> absl::Status {
         if (absl::Status s = CheckFits(user_id, user, graph); !s.ok()) return s;
         graph.LoadUser(user);
-        if (++users % kUsersPerProgress == 0) progress("users", users, 0);
-        return absl::OkStatus();
+        return watch.Look("users", ++users);
       });
   if (!loaded.ok()) return loaded;
   graph.FinishLoading();
-  progress("users", users, users);
+  watch.progress("users", users, users);
   return users;
 }
 
 // Takes out what the users that changed since contributed to the checkpoint, and puts in what they
 // contribute now.
 absl::StatusOr<uint64_t> SettleUsers(const Generation& generation, Offset checkpoint,
-                                     MacroGraph& graph, const LoadProgress& progress) {
+                                     MacroGraph& graph, const LoadWatch& watch) {
   uint64_t users = 0;
   absl::Status settled = generation.ForEachUserBefore(
       checkpoint,
@@ -73,11 +85,10 @@ absl::StatusOr<uint64_t> SettleUsers(const Generation& generation, Offset checkp
           if (absl::Status s = CheckFits(user_id, **now, graph); !s.ok()) return s;
           graph.AddUser(**now);
         }
-        if (++users % kUsersPerProgress == 0) progress("users behind the checkpoint", users, 0);
-        return absl::OkStatus();
+        return watch.Look("users behind the checkpoint", ++users);
       });
   if (!settled.ok()) return settled;
-  progress("users behind the checkpoint", users, users);
+  watch.progress("users behind the checkpoint", users, users);
   return users;
 }
 
@@ -135,12 +146,14 @@ absl::Status TellApplier(Applier& applier, const std::function<bool()>& keep_goi
 }  // namespace
 
 absl::StatusOr<LoadedItemSide> LoadItemSide(const Generation& generation, LoadFrom from,
-                                            MacroGraph& graph, const LoadProgress& progress) {
+                                            MacroGraph& graph, const LoadProgress& progress,
+                                            const std::function<bool()>& cancelled) {
+  const LoadWatch watch{.progress = progress, .cancelled = cancelled};
   auto checkpoint = generation.ReadCheckpoint();
   if (!checkpoint.ok()) return checkpoint.status();
   LoadedItemSide loaded;
   if (from == LoadFrom::kUsers || !checkpoint->has_value()) {
-    const absl::StatusOr<uint64_t> users = LoadUsers(generation, graph, progress);
+    const absl::StatusOr<uint64_t> users = LoadUsers(generation, graph, watch);
     if (!users.ok()) return users.status();
     loaded.users = *users;
     return loaded;
@@ -158,7 +171,7 @@ absl::StatusOr<LoadedItemSide> LoadItemSide(const Generation& generation, LoadFr
     progress("checkpoint", number + 1, info.shards);
   }
   graph.FinishLoading();
-  const absl::StatusOr<uint64_t> users = SettleUsers(generation, info.offset, graph, progress);
+  const absl::StatusOr<uint64_t> users = SettleUsers(generation, info.offset, graph, watch);
   if (!users.ok()) return users.status();
   loaded.checkpoint = info;
   loaded.users = *users;

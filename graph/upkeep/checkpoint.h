@@ -30,9 +30,11 @@ struct LoadedItemSide {
 };
 
 // Fills `graph`, which knows its items and is otherwise empty, with the item side as of the
-// generation's applied offset. DataLoss when what is stored does not fit the graph's shape.
+// generation's applied offset. DataLoss when what is stored does not fit the graph's shape;
+// Cancelled once `cancelled`, which is asked now and then and may be empty, says so.
 absl::StatusOr<LoadedItemSide> LoadItemSide(const Generation& generation, LoadFrom from,
-                                            MacroGraph& graph, const LoadProgress& progress);
+                                            MacroGraph& graph, const LoadProgress& progress,
+                                            const std::function<bool()>& cancelled = nullptr);
 
 // Writes the item side as of the applied offset and makes it the complete checkpoint, while the
 // applier goes on. At the offset of the complete checkpoint nothing is done. Not two at once. An

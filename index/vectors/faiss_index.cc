@@ -20,6 +20,7 @@
 #include <array>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <regex>
 #include <string>
@@ -189,14 +190,50 @@ const float* Rows(const ItemVectors& vectors, size_t begin, size_t count, size_t
   return copy.data();
 }
 
-// Trains an empty index on a sample.
-void Train(const ItemVectors& vectors, faiss::Index& index, std::vector<float>& copy) {
-  const auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);
+// Thrown through FAISS by what it calls of ours.
+struct Cancelled final : std::exception {
+  const char* what() const noexcept override { return "the building of the index was cancelled"; }
+};
+
+// What a clustering asks for the centroids nearest to its sample. With 16,384 centroids of a
+// million rows FAISS would come back after a minute; here `goes_on` is asked every few milliseconds
+// to tenths of a second. The rows of one question are those that FAISS takes at a time itself, so
+// that the centroids are the same bits.
+class InterruptibleCentroids final : public faiss::IndexFlat {
+ public:
+  InterruptibleCentroids(int dim, const std::function<bool()>& goes_on)
+      : IndexFlat(dim, faiss::METRIC_INNER_PRODUCT), goes_on_(goes_on) {}
+
+  void search(idx_t rows, const float* vectors, idx_t count, float* scores, idx_t* ids,
+              const faiss::SearchParameters* parameters) const override {
+    const idx_t step = faiss::distance_compute_blas_query_bs;
+    for (idx_t done = 0; done < rows; done += step) {
+      if (!goes_on_()) throw Cancelled();
+      IndexFlat::search(std::min(step, rows - done), vectors + done * d, count,
+                        scores + done * count, ids + done * count, parameters);
+    }
+  }
+
+ private:
+  const std::function<bool()>& goes_on_;
+};
+
+// Trains an empty index on a sample. Throws Cancelled once `goes_on` says no, which is asked while
+// lists are clustered: what a product quantizer learns takes seconds and is not.
+void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, faiss::Index& index,
+           std::vector<float>& copy) {
+  auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);
   const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
   const size_t stride = std::max<size_t>(1, vectors.size() / (kSampleRowsPerCentroid * centroids));
   const size_t sample = vectors.size() / stride;
   if (sample == 0) return;
+  std::optional<InterruptibleCentroids> clustering;
+  if (ivf != nullptr) {
+    clustering.emplace(static_cast<int>(ivf->d), goes_on);
+    ivf->clustering_index = &*clustering;
+  }
   index.train(static_cast<FaissId>(sample), Rows(vectors, 0, sample, stride, copy));
+  if (ivf != nullptr) ivf->clustering_index = nullptr;
 }
 
 // What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.
@@ -262,6 +299,8 @@ absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors&
   const BuildThreads threads(options.threads);
   try {
     if (absl::Status s = index->Fill(options, progress); !s.ok()) return s;
+  } catch (const Cancelled& cancelled) {
+    return absl::CancelledError(cancelled.what());
   } catch (const std::exception& e) {
     return Refusal(options.factory,
                    absl::StrCat("does not index ", vectors.size(), " items of length ",
@@ -275,16 +314,16 @@ absl::Status FaissIndex::Fill(const Options& options, const IndexProgress& progr
   if (!empty.ok()) return empty.status();
   index_ = *std::move(empty);
   const auto report = [&](size_t done) { return !progress || progress(done, vectors_.size()); };
-  const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
-  if (!report(0)) return cancelled;
+  if (!report(0)) throw Cancelled();
 
   std::vector<float> copy;
-  Train(vectors_, *index_, copy);
+  Train(
+      vectors_, [&report] { return report(0); }, *index_, copy);
   for (size_t done = 0; done < vectors_.size();) {
     const size_t step = std::min(kRowsPerStep, vectors_.size() - done);
     index_->add(static_cast<FaissId>(step), Rows(vectors_, done, step, 1, copy));
     done += step;
-    if (!report(done)) return cancelled;
+    if (!report(done)) throw Cancelled();
   }
 
   Set(options);
@@ -360,10 +399,10 @@ absl::StatusOr<std::vector<uint32_t>> ClusterOrThrow(const ItemVectors& vectors,
   auto empty = MakeEmpty(absl::StrCat("IVF", clusters, ",Flat"), vectors.dim());
   if (!empty.ok()) return empty.status();
   const auto report = [&](size_t done) { return !progress || progress(done, vectors.size()); };
-  const absl::Status cancelled = absl::CancelledError("the building of the index was cancelled");
-  if (!report(0)) return cancelled;
+  if (!report(0)) throw Cancelled();
   std::vector<float> copy;
-  Train(vectors, **empty, copy);
+  Train(
+      vectors, [&report] { return report(0); }, **empty, copy);
   const faiss::Index& quantizer = *dynamic_cast<const faiss::IndexIVF&>(**empty).quantizer;
   std::vector<uint32_t> cluster_of_row;
   cluster_of_row.reserve(vectors.size());
@@ -375,7 +414,7 @@ absl::StatusOr<std::vector<uint32_t>> ClusterOrThrow(const ItemVectors& vectors,
       cluster_of_row.push_back(static_cast<uint32_t>(list));
     }
     done += step;
-    if (!report(done)) return cancelled;
+    if (!report(done)) throw Cancelled();
   }
   return cluster_of_row;
 }
@@ -388,6 +427,8 @@ absl::StatusOr<std::vector<uint32_t>> ClusterVectors(const ItemVectors& vectors,
   const BuildThreads build_threads(threads);
   try {
     return ClusterOrThrow(vectors, clusters, progress);
+  } catch (const Cancelled& cancelled) {
+    return absl::CancelledError(cancelled.what());
   } catch (const std::exception& e) {
     return Refusal(absl::StrCat("IVF", clusters, ",Int8"),
                    absl::StrCat("does not index ", vectors.size(), " items of length ",

@@ -25,6 +25,8 @@ namespace {
 // Categories that an item cluster is called by.
 constexpr size_t kNodeCategories = 3;
 constexpr std::chrono::milliseconds kProgressInterval{200};
+// Users that are read between two looks whether to go on.
+constexpr uint64_t kUsersPerLook = 1'000;
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -164,11 +166,14 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   state.trending->Advance(state.graph_state.newest_event_time_us);
   state.adjacency = std::make_unique<InteractionAdjacency>(options.neighbors_max,
                                                            state.graph_state.window.trace_length());
-  return std::async(std::launch::async, [&users_read, &state]() -> absl::Status {
+  return std::async(std::launch::async, [&options, &users_read, &state]() -> absl::Status {
     const auto category_of_item = state.catalogue->category_of_item();
     const auto also = [&](const UserState& user) {
-      ++users_read;
       LoadCounts(user, category_of_item, state);
+      if (++users_read % kUsersPerLook != 0 || !options.cancelled || !options.cancelled()) {
+        return absl::OkStatus();
+      }
+      return absl::CancelledError("the loading was cancelled");
     };
     return LoadAdjacency(state.generation, also, *state.adjacency);
   });
@@ -246,7 +251,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
 
   state->graph =
       std::make_unique<MacroGraph>(ShapeOf(*state->snapshot), clusters, options.new_items_max);
-  auto loaded = LoadItemSide(generation, options.from, *state->graph, progress);
+  auto loaded = LoadItemSide(generation, options.from, *state->graph, progress, options.cancelled);
   if (!loaded.ok()) return loaded.status();
   state->loaded = *std::move(loaded);
 

@@ -19,7 +19,7 @@ namespace groundswell {
 struct LoadOptions {
   EmbeddingIndex::Options index;
   size_t index_threads = 1;              // that build the index
-  std::function<bool()> cancelled;       // asked while the index is built; may be empty
+  std::function<bool()> cancelled;       // asked from any thread all along; may be empty
   size_t new_items_max = 0;              // room for items that are created later
   double trending_half_life_s = 21'600;  // in which a user counts half as much as trending
   size_t neighbors_max = 4'096;          // of a user or an item that the adjacency keeps

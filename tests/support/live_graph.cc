@@ -31,7 +31,7 @@ std::unique_ptr<InteractionAdjacency> Load(const Generation& generation, size_t 
   auto adjacency = std::make_unique<InteractionAdjacency>(
       neighbors_max, ValueOrThrow(generation.ReadState()).window.trace_length());
   const absl::Status loaded = LoadAdjacency(
-      generation, [](const UserState&) {}, *adjacency);
+      generation, [](const UserState&) { return absl::OkStatus(); }, *adjacency);
   if (!loaded.ok()) throw std::runtime_error(loaded.ToString());
   return adjacency;
 }

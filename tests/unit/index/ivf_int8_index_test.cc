@@ -238,6 +238,23 @@ TEST(IvfInt8IndexTest, BuildingEndsWhenProgressSaysSo) {
       absl::IsCancelled(IvfInt8Index::Build(*data.vectors, {.lists = 4}, refuse_second).status()));
 }
 
+// The clustering is most of the work of a large catalogue, in one call of FAISS.
+TEST(IvfInt8IndexTest, BuildingEndsWhileListsAreClustered) {
+  const ClusteredVectors data(500, 8, 5);
+  size_t calls = 0;
+  const auto refuse_fifth = [&](size_t done, size_t) {
+    EXPECT_EQ(done, 0u) << "the lists are clustered already";
+    return ++calls % 5 != 0;
+  };
+  EXPECT_TRUE(
+      absl::IsCancelled(IvfInt8Index::Build(*data.vectors, {.lists = 4}, refuse_fifth).status()));
+  for (const char* factory : {"IVF4,Flat", "IVF4_HNSW8,Flat", "IVF4,PQ4x4"}) {
+    const auto built = FaissIndex::Build(*data.vectors, {.factory = factory}, refuse_fifth);
+    EXPECT_TRUE(absl::IsCancelled(built.status())) << factory << ": " << built.status();
+  }
+  EXPECT_EQ(calls, 20u);
+}
+
 TEST(IvfInt8IndexTest, ListsAreReadFromTheSetting) {
   EXPECT_EQ(*IvfInt8Index::ListsOf("IVF1024,Int8"), 1'024u);
   EXPECT_EQ(*IvfInt8Index::ListsOf("IVF1,Int8"), 1u);
