@@ -14,10 +14,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <limits>
+#include <memory>
+#include <thread>
 
 #include "graph/log/record.h"
 #include "graph/store/recoverable_files.h"
@@ -33,6 +37,8 @@ constexpr std::string_view kUpgradedSchemaVersion = "2";
 // A file of ours beside RocksDB's, there for a moment.
 constexpr char kProbeName[] = "PROBE";
 constexpr size_t kProbeBytes = 4096;
+// After a write that failed.
+constexpr std::chrono::seconds kCloseMax{5};
 // In the order of Column.
 constexpr const char* kColumnNames[] = {
     "default",  "log",   "event_ids",      "producers",   "tombstones",   "users",
@@ -182,6 +188,18 @@ rocksdb::Status OpenFiles(rocksdb::DBOptions options, const std::string& path,
   return rocksdb::Status::Corruption(opened.check->hole());
 }
 
+// RocksDB 7.8 can wait for ever for a recovery that it has given up: after an error of the
+// write-ahead log that passes neither by itself nor by room on the disk.
+bool ClosesInTime(rocksdb::DB& db) {
+  const auto closed = std::make_shared<std::promise<void>>();
+  std::future<void> done = closed->get_future();
+  std::thread([&db, closed] {
+    db.Close().PermitUncheckedError();
+    closed->set_value();
+  }).detach();
+  return done.wait_for(kCloseMax) == std::future_status::ready;
+}
+
 // RocksDB has no code for it. Of a lock file that cannot be opened it says something else.
 bool IsHeldByAnother(const rocksdb::Status& opened) {
   const std::string said = opened.ToString();
@@ -201,8 +219,14 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
   }
   std::unique_ptr<Database> database(new Database);
   if (options.health != nullptr) database->health_ = options.health;
-  database->env_ = MakeRecoverableFiles(
-      options.env != nullptr ? *options.env : *rocksdb::Env::Default(), options.on_write_error);
+  // The files may outlive the database.
+  const auto note = [failed = database->write_failed_,
+                     tell = options.on_write_error](WriteErrorKind kind) {
+    *failed = true;
+    if (tell) tell(kind);
+  };
+  database->env_ =
+      MakeRecoverableFiles(options.env != nullptr ? *options.env : *rocksdb::Env::Default(), note);
   OpenedFiles files;
   const rocksdb::Status opened =
       OpenFiles(OptionsOf(options, *database->env_), options.path, ColumnsOf(options), files);
@@ -229,7 +253,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
   return database;
 }
 
-Database::Database() = default;
+Database::Database() : write_failed_(std::make_shared<std::atomic<bool>>(false)) {}
 
 Database::~Database() {
   if (db_ == nullptr) return;
@@ -237,7 +261,17 @@ Database::~Database() {
   for (rocksdb::ColumnFamilyHandle* column : columns_) {
     if (column != nullptr) db_->DestroyColumnFamilyHandle(column);
   }
-  db_->Close().PermitUncheckedError();  // the process is done with it either way
+  if (!*write_failed_ || health_ != &own_health_) {
+    db_->Close().PermitUncheckedError();  // the process is done with it either way
+    return;
+  }
+  if (ClosesInTime(*db_)) return;
+  spdlog::error("the database \"{}\" does not close after a write that failed; it is left open",
+                path_);
+  // The thread that closes it uses all of them as long as there is a process.
+  static_cast<void>(db_.release());
+  static_cast<void>(check_.release());
+  static_cast<void>(env_.release());
 }
 
 absl::Status Database::CheckSchema(const Options& options, bool is_new) {

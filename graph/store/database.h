@@ -75,6 +75,9 @@ class Database {
   // NotFound when there is no database and `create` is false; FailedPrecondition when the database
   // has another schema version; Unavailable when another process holds it.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const Options& options);
+  // After a write that failed RocksDB may never close. Who gave `health` sees that by it; for
+  // others a few seconds are waited, and the files stay open until the process ends. What was
+  // synced is safe either way.
   ~Database();
 
   // Collects changes that become visible together or not at all. Must not outlive the database.
@@ -174,6 +177,7 @@ class Database {
   rocksdb::ColumnFamilyHandle* HandleOf(Column column) const;
 
   std::string path_;
+  const std::shared_ptr<std::atomic<bool>> write_failed_;  // of any file, ever
   WriteHealth own_health_;
   WriteHealth* health_ = &own_health_;
   uint64_t recovery_bytes_ = 0;             // free ones that RocksDB wants after a full disk

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "tests/integration/faulty_disk.h"
 #include "tests/integration/sample_server.h"
@@ -11,6 +12,9 @@ namespace groundswell {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Writes that making one takes, and some more.
+constexpr int64_t kOfAnEmptyDatabase = 60;
 
 class FullDiskTest : public testing::Test {
  protected:
@@ -96,6 +100,24 @@ TEST_F(FullDiskTest, AnImportFailsWithTheReasonAndLeavesNothing) {
   EXPECT_NE(import.output.find("No space left"), std::string::npos) << import.output;
   EXPECT_FALSE(fs::exists(directory_.File("db")));
   EXPECT_FALSE(fs::exists(directory_.File("db.importing")));
+}
+
+// RocksDB recovers from these only when told so, and does not close meanwhile.
+TEST_F(FullDiskTest, AnImportThatTheDiskRefusesForeverEndsWithTheReason) {
+  for (const auto& [error, said] :
+       {std::pair(EDQUOT, "quota exceeded"), std::pair(EIO, "Input/output error"),
+        std::pair(EFBIG, "File too large")}) {
+    // The first write that is no longer of a database that is just being made.
+    disk_.Fail(FaultyCall::kWrite, error, /*passing=*/kOfAnEmptyDatabase);
+    const Finished import =
+        RunProgram({"/usr/bin/timeout", "-s", "KILL", "60", GROUNDSWELL_SERVER_PROGRAM, "import",
+                    "--snapshot", GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", directory_.File("db")},
+                   disk_.environment());
+    EXPECT_EQ(import.exit_code, 1) << import.output;
+    EXPECT_NE(import.output.find(said), std::string::npos) << import.output;
+    EXPECT_FALSE(fs::exists(directory_.File("db")));
+    EXPECT_FALSE(fs::exists(directory_.File("db.importing")));
+  }
 }
 
 }  // namespace
