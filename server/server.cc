@@ -38,6 +38,7 @@
 #include "server/recommend/unary_runner.h"
 #include "server/rpc/access.h"
 #include "server/rpc/connect_endpoint.h"
+#include "server/rpc/connection_room.h"
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
@@ -138,6 +139,7 @@ struct Server::Parts {
   Metrics metrics;
   std::unique_ptr<AccessControl> access;
   std::atomic<bool> ready{false};
+  ConnectionRoom connection_room;
   WriteHealth write_health;
   WriteWatch write_watch;
   std::unique_ptr<HttpEndpoint> http;
@@ -169,6 +171,9 @@ struct Server::Parts {
 
   absl::Status StartHttp();
   void StartWriteWatchdog();
+  // Why those that are connected are not served; empty: they are.
+  std::string NotServingBecause() const;
+  // Why no more callers should be sent here.
   std::string NotReadyBecause() const;
   absl::Status OpenAccess();
   absl::Status OpenStore();
@@ -213,11 +218,17 @@ void Server::Parts::StartWriteWatchdog() {
       });
 }
 
-std::string Server::Parts::NotReadyBecause() const {
+std::string Server::Parts::NotServingBecause() const {
   if (!ready) return "not ready";
   const std::string stalled = write_watch.StalledBecause();
   if (!stalled.empty()) return "not ready: " + stalled;
   return log->failing() ? "not ready: the log cannot be written" : "";
+}
+
+std::string Server::Parts::NotReadyBecause() const {
+  std::string because = NotServingBecause();
+  if (!because.empty() || connection_room.IsThere(ConnectionRoom::Clock::now())) return because;
+  return "not ready: connections are turned away, since no descriptor is left for them";
 }
 
 absl::Status Server::Parts::OpenStore() {
@@ -409,12 +420,17 @@ absl::Status Server::Parts::StartGrpc() {
       !s.ok()) {
     return s;
   }
-  auto started =
-      GrpcEndpoints::Start(EndpointOptionsOf(config),
-                           {.recommend = *recommend_service,
-                            .interaction = *interaction_service,
-                            .admin = *admin_service},
-                           metrics.requests(), [this] { return NotReadyBecause().empty(); });
+  auto started = GrpcEndpoints::Start(
+      EndpointOptionsOf(config),
+      {.recommend = *recommend_service,
+       .interaction = *interaction_service,
+       .admin = *admin_service},
+      [this] {
+        metrics.requests().CountTurnedAway();
+        connection_room.TurnedAway(ConnectionRoom::Clock::now());
+      },
+      // Who asks is connected.
+      [this] { return NotServingBecause().empty(); });
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();

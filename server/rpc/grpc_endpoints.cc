@@ -39,7 +39,8 @@ void BoundConnections(const GrpcEndpoints::Options& options, grpc::ServerBuilder
 absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view setting,
                                    const std::string& address,
                                    const std::shared_ptr<grpc::ServerCredentials>& credentials,
-                                   const NamedServices& services, RequestMetrics& metrics,
+                                   const NamedServices& services,
+                                   const std::function<void()>& on_turned_away,
                                    Endpoint& endpoint) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(options.message_bytes_max);
@@ -73,7 +74,7 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
         connection.fd = connection_fd;
         acceptor->HandleNewConnection(&connection);
       },
-      [&metrics] { metrics.CountTurnedAway(); });
+      on_turned_away);
   if (listener.ok()) {
     endpoint.listener = *std::move(listener);
     return absl::OkStatus();
@@ -86,7 +87,7 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
 }
 
 absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
-    const Options& options, Services services, RequestMetrics& metrics,
+    const Options& options, Services services, const std::function<void()>& on_turned_away,
     std::function<bool()> is_ready) {
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
@@ -99,13 +100,14 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
   if (!options.admin_address.empty()) {
     absl::Status admin =
         endpoints->Listen(options, "server.admin_address", options.admin_address, *credentials,
-                          of_operators, metrics, endpoints->operators_);
+                          of_operators, on_turned_away, endpoints->operators_);
     if (!admin.ok()) return admin;
   } else {
     of_callers.push_back(of_operators.front());
   }
-  absl::Status callers = endpoints->Listen(options, "server.grpc_address", options.address,
-                                           *credentials, of_callers, metrics, endpoints->callers_);
+  absl::Status callers =
+      endpoints->Listen(options, "server.grpc_address", options.address, *credentials, of_callers,
+                        on_turned_away, endpoints->callers_);
   if (!callers.ok()) return callers;
   for (const auto& [name, service] : of_callers) endpoints->service_names_.emplace_back(name);
   endpoints->FollowReadiness(std::move(is_ready));

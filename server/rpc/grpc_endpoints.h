@@ -50,13 +50,13 @@ class GrpcEndpoints {
   };
 
   // Listens, with the health service on every address: of each service, and of all together, it
-  // says what `is_ready` answers, at most a moment ago. The services, the metrics and what
-  // `is_ready` looks at must outlive it. Unavailable, naming the setting, when an address cannot be
-  // listened on; errors of MakeServerCredentials.
-  static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(const Options& options,
-                                                              Services services,
-                                                              RequestMetrics& metrics,
-                                                              std::function<bool()> is_ready);
+  // says what `is_ready` answers, at most a moment ago. `on_turned_away` is called for each
+  // connection that no descriptor is left for, on threads of the listeners. The services and what
+  // the functions look at must outlive it. Unavailable, naming the setting, when an address cannot
+  // be listened on; errors of MakeServerCredentials.
+  static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(
+      const Options& options, Services services, const std::function<void()>& on_turned_away,
+      std::function<bool()> is_ready);
 
   int port() const { return callers_.listener->port(); }
   // That of port() without an address of its own.
@@ -88,7 +88,8 @@ class GrpcEndpoints {
 
   absl::Status Listen(const Options& options, std::string_view setting, const std::string& address,
                       const std::shared_ptr<grpc::ServerCredentials>& credentials,
-                      const NamedServices& services, RequestMetrics& metrics, Endpoint& endpoint);
+                      const NamedServices& services, const std::function<void()>& on_turned_away,
+                      Endpoint& endpoint);
 
   void FollowReadiness(std::function<bool()> is_ready);
 

@@ -132,6 +132,10 @@ class HostileNeighborTest : public testing::Test {
 TEST_F(HostileNeighborTest, MoreConnectionsThanDescriptors) {
   {
     const std::vector<Peer> peers = Connect(kBurst / 2, "", "");
+    EXPECT_TRUE(Becomes([&] {
+      const Peer one_more(server_->grpc_port());
+      return HttpGet(server_->http_port(), "/readyz").find("turned away") != std::string::npos;
+    })) << "who would connect now should be sent elsewhere";
     ExpectHonestCalls();
     EXPECT_LE(Read().descriptors, static_cast<size_t>(kDescriptors));
   }
