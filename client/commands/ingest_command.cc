@@ -1,5 +1,6 @@
 // ingest: sends a file of interactions to the server, with progress, and resumes where it was.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -16,11 +17,15 @@
 #include "client/events/event_file.h"
 #include "client/events/event_sender.h"
 #include "client/events/resume_file.h"
+#include "client/events/visibility.h"
 #include "client/terminal/progress_bar.h"
 #include "program/standard_error.h"
 
 namespace groundswell {
 namespace {
+
+// A wait that is not worth a word.
+constexpr std::chrono::seconds kQuietWait{1};
 
 struct IngestFlags {
   EventFileFlags events;
@@ -29,6 +34,7 @@ struct IngestFlags {
   int64_t retry_for_s = 60;
   size_t batch_size = 200;
   uint64_t limit = 0;
+  int64_t visible_within_s = 60;
 };
 
 // The next interaction, past records that may be left out.
@@ -128,8 +134,34 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
       known_sequence, sequence));
 }
 
+// Until readers see all of it; on a terminal with a word where that lasts.
+std::optional<absl::Status> AwaitReaders(const IngestFlags& flags,
+                                         const EventSender::Totals& totals, Client& client) {
+  if (flags.visible_within_s == 0 || totals.last_offset == 0) return std::nullopt;
+  const auto told_at = std::chrono::steady_clock::now() + kQuietWait;
+  bool told = isatty(STDERR_FILENO) == 0;
+  return AwaitVisible(
+      client, {.offset = totals.last_offset, .consistency_token = totals.consistency_token},
+      std::chrono::seconds(flags.visible_within_s), [&] {
+        if (!told && std::chrono::steady_clock::now() > told_at) {
+          told = true;
+          PrintToStandardError("waiting until readers see it (--visible-within-s)\n");
+        }
+        return Interrupted();
+      });
+}
+
+// What was sent and read, and whether readers see it.
+struct IngestResult {
+  EventSender::Totals totals;
+  LogSummary read;
+  double seconds = 0;
+  std::optional<absl::Status> visible;  // none: nobody was asked
+};
+
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
-                  const EventSender::Totals& totals, const LogSummary& read, double seconds) {
+                  const IngestResult& result) {
+  const auto& [totals, read, seconds, visible] = result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
   // Without that flag the one that ended the reading is the error itself.
@@ -147,6 +179,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"reasons", reasons},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
+                                            {"visible", visible.has_value() && visible->ok()},
                                             {"acknowledged_record", totals.acknowledged_record},
                                             {"interrupted", Interrupted()},
                                             {"events_per_second", rate}};
@@ -163,6 +196,10 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   if (totals.last_offset > 0) {
     fmt::print("last offset {}, --consistency-token {}\n", totals.last_offset,
                totals.consistency_token);
+  }
+  if (visible.has_value() && !visible->ok()) {
+    fmt::print("on disk, and not yet seen by readers as far as known: {}\n",
+               std::string(visible->message()));
   }
   if (Interrupted()) {
     fmt::print("interrupted behind record {}; {}\n", totals.acknowledged_record,
@@ -217,7 +254,11 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   bar.Finish(reading->file.BytesRead(*reading->reader),
              fmt::format("{} acknowledged", totals.sum()));
-  PrintSummary(context, flags, totals, reading->reader->summary(), elapsed.count());
+  PrintSummary(context, flags,
+               {.totals = totals,
+                .read = reading->reader->summary(),
+                .seconds = elapsed.count(),
+                .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});
   if (!status.ok()) return context.Fail(status);
   if (totals.refused > 0 || Interrupted()) context.exit_code = kExitError;
 }
@@ -244,6 +285,11 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
   command
       .add_option("--retry-for-s", flags->retry_for_s,
                   "Try so long while the server is away or full")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+  command
+      .add_option("--visible-within-s", flags->visible_within_s,
+                  "Wait at most so long until readers see what was sent; 0: end once it is on disk")
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
   command.footer("Example:\n  groundswell ingest events.csv --resume-file events.at");

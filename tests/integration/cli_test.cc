@@ -263,6 +263,8 @@ TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {
   EXPECT_EQ(second["accepted"], 200);
   EXPECT_EQ(second["duplicates"], 0);
   const json whole = CliJson({"ingest", file});
+  EXPECT_EQ(whole["visible"], true);
+  EXPECT_EQ(CliJson({"ingest", file, "--visible-within-s", "0"})["visible"], false) << "not asked";
   EXPECT_EQ(whole["accepted"], 0);
   EXPECT_EQ(whole["duplicates"], 500);
   const json user = CliJson({"--timeout-ms", "60000", "user", "cli-user", "--consistency-token",

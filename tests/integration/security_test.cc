@@ -111,7 +111,9 @@ TEST_F(SecurityTest, ATokenGivesItsRightsAndNoOthers) {
   ExpectRefused(Run("shop", {"blend", "--reset"}), "RIGHT_MISSING");
   ExpectRefused(Run("feeder", kRecommend), "RIGHT_MISSING");
   ExpectRefused(Run("feeder", {"log", "--limit", "1"}), "RIGHT_MISSING");
-  ExpectAnswered(Run("feeder", ingest));
+  const Finished fed = Run("feeder", ingest);
+  ExpectAnswered(fed);
+  EXPECT_THAT(fed.output, HasSubstr("may not ask what is visible"));
   ExpectAnswered(Run("ops", kRecommend));
   ExpectAnswered(Run("ops", {"status"}));
   ExpectAnswered(Run("ops", {"checkpoint"}));

@@ -1,0 +1,72 @@
+#include "client/events/visibility.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/status/statusor.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kFirstPause{2};
+constexpr milliseconds kLongestPause{100};
+// One that no server knows: its list is that of anybody.
+constexpr char kNobody[] = "groundswell-ingest";
+
+// The admin service may have an address of its own.
+bool MayNotCall(const absl::Status& status) {
+  return absl::IsPermissionDenied(status) || absl::IsUnimplemented(status) ||
+         absl::IsUnauthenticated(status);
+}
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status);
+}
+
+// The call waits by itself for a while.
+absl::StatusOr<int64_t> AppliedOffsetOfAList(Client& client, const std::string& token) {
+  v1::RecommendRequest request;
+  request.set_user_id(kNobody);
+  request.set_page_size(1);
+  request.set_skip_ranking(true);
+  request.set_consistency_token(token);
+  const absl::StatusOr<v1::RecommendResponse> list = client.Recommend(request);
+  if (!list.ok()) return list.status();
+  return list->freshness().applied_offset();
+}
+
+absl::StatusOr<int64_t> AppliedOffset(Client& client, const std::string& token) {
+  const absl::StatusOr<v1::ServerStatus> status = client.GetServerStatus({});
+  if (status.ok()) return status->graph().applied_offset();
+  return MayNotCall(status.status()) ? AppliedOffsetOfAList(client, token) : status.status();
+}
+
+}  // namespace
+
+absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged, milliseconds max,
+                          const std::function<bool()>& stopped) {
+  const auto end = steady_clock::now() + max;
+  for (milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+    const absl::StatusOr<int64_t> applied = AppliedOffset(client, acknowledged.consistency_token);
+    if (applied.ok() && *applied >= acknowledged.offset) return absl::OkStatus();
+    if (MayNotCall(applied.status())) {
+      return absl::PermissionDeniedError("this client may not ask what is visible");
+    }
+    if (!applied.ok() && !MayPass(applied.status())) return applied.status();
+    if (stopped()) return absl::CancelledError("stopped");
+    if (steady_clock::now() >= end) {
+      return absl::DeadlineExceededError(applied.ok()
+                                             ? fmt::format("the graph is at offset {}", *applied)
+                                             : std::string(applied.status().message()));
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+}  // namespace groundswell

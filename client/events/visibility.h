@@ -1,0 +1,29 @@
+// Visible: that what was acknowledged is folded, so that every answer from then on knows it.
+#ifndef GROUNDSWELL_CLIENT_EVENTS_VISIBILITY_H_
+#define GROUNDSWELL_CLIENT_EVENTS_VISIBILITY_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/client.h"
+
+namespace groundswell {
+
+struct Acknowledged {
+  int64_t offset = 0;
+  std::string consistency_token;  // that it was acknowledged with
+};
+
+// Asks the server's status, or, where the client has no right to it, for a short list, until the
+// interaction is folded. DeadlineExceeded behind `max`, with how far the graph is; Cancelled once
+// `stopped`; PermissionDenied when the client may ask neither; other errors of these calls. A
+// server that is away is waited for.
+absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged,
+                          std::chrono::milliseconds max, const std::function<bool()>& stopped);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_EVENTS_VISIBILITY_H_

@@ -1,0 +1,112 @@
+#include "client/events/visibility.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <string>
+
+#include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/recommend.grpc.pb.h"
+#include "tests/unit/client/loopback_server.h"
+
+namespace groundswell {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+constexpr milliseconds kLong{300'000};
+
+// A graph that is one offset further at each call, up to a bound.
+struct Graph {
+  int64_t Look() { return applied = std::min(applied + 1, end); }
+  int64_t applied = 0;
+  int64_t end = 5;
+};
+
+class StatusService final : public v1::AdminService::Service {
+ public:
+  explicit StatusService(Graph& graph) : graph_(graph) {}
+  grpc::Status GetServerStatus(grpc::ServerContext*, const v1::GetServerStatusRequest*,
+                               v1::ServerStatus* status) override {
+    if (code != grpc::StatusCode::OK) return {code, "no"};
+    status->mutable_graph()->set_applied_offset(graph_.Look());
+    return grpc::Status::OK;
+  }
+  grpc::StatusCode code = grpc::StatusCode::OK;
+
+ private:
+  Graph& graph_;
+};
+
+class ListService final : public v1::RecommendationService::Service {
+ public:
+  explicit ListService(Graph& graph) : graph_(graph) {}
+  grpc::Status Recommend(grpc::ServerContext*, const v1::RecommendRequest* request,
+                         v1::RecommendResponse* list) override {
+    if (code != grpc::StatusCode::OK) return {code, "no"};
+    token = request->consistency_token();
+    list->mutable_freshness()->set_applied_offset(graph_.Look());
+    return grpc::Status::OK;
+  }
+  grpc::StatusCode code = grpc::StatusCode::OK;
+  std::string token;
+
+ private:
+  Graph& graph_;
+};
+
+class VisibilityTest : public testing::Test {
+ protected:
+  absl::Status Await(int64_t offset, milliseconds max = kLong) {
+    return AwaitVisible(client_, {.offset = offset, .consistency_token = "token"}, max,
+                        [this] { return stopped_; });
+  }
+
+  Graph graph_;
+  StatusService status_{graph_};
+  ListService lists_{graph_};
+  LoopbackServer server_{&status_, &lists_};
+  Client client_{{.address = server_.address(), .timeout = milliseconds(60'000)}};
+  bool stopped_ = false;
+};
+
+TEST_F(VisibilityTest, EndsOnceTheGraphHasIt) {
+  EXPECT_TRUE(Await(3).ok());
+  EXPECT_EQ(graph_.applied, 3);
+}
+
+TEST_F(VisibilityTest, WhoHasNoRightToTheStatusAsksForAList) {
+  for (const auto code : {grpc::StatusCode::PERMISSION_DENIED, grpc::StatusCode::UNIMPLEMENTED}) {
+    graph_.applied = 0;
+    status_.code = code;
+    EXPECT_TRUE(Await(3).ok());
+    EXPECT_EQ(graph_.applied, 3);
+    EXPECT_EQ(lists_.token, "token");
+  }
+}
+
+TEST_F(VisibilityTest, WhoMayAskNeitherIsToldSoAtOnce) {
+  status_.code = lists_.code = grpc::StatusCode::PERMISSION_DENIED;
+  EXPECT_TRUE(absl::IsPermissionDenied(Await(3)));
+}
+
+TEST_F(VisibilityTest, BehindTheTimeItSaysHowFarTheGraphIs) {
+  const absl::Status late = Await(6, milliseconds(50));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late)) << late;
+  EXPECT_THAT(std::string(late.message()), HasSubstr("at offset 5"));
+}
+
+TEST_F(VisibilityTest, AStopEndsIt) {
+  stopped_ = true;
+  EXPECT_TRUE(absl::IsCancelled(Await(6)));
+}
+
+TEST_F(VisibilityTest, AnErrorThatDoesNotPassIsNotWaitedFor) {
+  status_.code = grpc::StatusCode::NOT_FOUND;
+  EXPECT_TRUE(absl::IsNotFound(Await(6)));
+}
+
+}  // namespace
+}  // namespace groundswell
