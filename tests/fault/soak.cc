@@ -1,8 +1,8 @@
 // A server's life, over and over: interactions stream in, an operator takes checkpoints, activates
 // snapshots, forgets users, removes items and makes backups, and meanwhile faults come at random:
 // the disk's errors, hangs and want of room, descriptors that run out, hostile neighbours, SIGSTOP,
-// clocks that jump. Each life ends by kill -9, or by the server itself. After every restart it must
-// hold exactly what its clients remember:
+// SIGHUP, clocks that jump. Each life ends by kill -9, by SIGTERM, or by the server itself. After
+// every restart it must hold exactly what its clients remember:
 //
 //   groundswell_soak --cycles 200 --seed 1
 //
@@ -43,6 +43,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr int kProducers = 3;
+constexpr int kTryAgain = 75;   // EX_TEMPFAIL
 constexpr int kStartsMax = 30;  // each meets one fewer of the errors that are to come
 
 std::atomic<bool> interrupted{false};
@@ -80,9 +81,11 @@ class Soak {
     faults_.Choose(random_);
     const auto server = Start();
     faults_.Heal();
-    Live(*server);
+    const bool ended_by_itself = Live(*server);
     faults_.Heal();
-    server->Stop(SIGKILL);
+    const int status = server->Stop(faults_.ends_in_order() ? SIGTERM : SIGKILL);
+    Require(!faults_.ends_in_order() || ended_by_itself || status == 0 || status == kTryAgain,
+            fmt::format("the server was to stop in order, and ended with status {}", status));
     JudgeAfterRestart();
     ++figures_.cycles;
     fmt::print(progress, "cycle {:>5}: {:>10} acknowledged, {} lost, {} doubled; met {}\n",
@@ -165,8 +168,9 @@ class Soak {
     }
   }
 
-  // Everything at once, until what was chosen has been injected and a moment has passed.
-  void Live(const ServerProcess& server) {
+  // Everything at once, until what was chosen has been injected and a moment has passed; then the
+  // life ends, unless it did by itself.
+  bool Live(const ServerProcess& server) {
     std::atomic<bool> ended{false};
     const int64_t before = acknowledged();
     std::vector<std::thread> threads;
@@ -189,8 +193,10 @@ class Soak {
     }
     faults_.Inject(server, random_);
     std::string how_it_ended;
+    bool ended_by_itself = false;
     try {
-      if (!HasEnded(server)) server.Signal(SIGKILL);
+      ended_by_itself = HasEnded(server);
+      if (!ended_by_itself) server.Signal(faults_.ends_in_order() ? SIGTERM : SIGKILL);
     } catch (const std::runtime_error& error) {
       how_it_ended = error.what();
     }
@@ -198,6 +204,7 @@ class Soak {
     for (std::thread& thread : threads) thread.join();
     Require(how_it_ended.empty(), how_it_ended);
     Require(failure.empty(), failure);
+    return ended_by_itself;
   }
 
   void JudgeAfterRestart() {

@@ -16,6 +16,8 @@
 #include <thread>
 #include <utility>
 
+#include "tests/integration/raw_peer.h"
+
 namespace groundswell {
 namespace {
 
@@ -87,8 +89,11 @@ void SoakFaults::Choose(std::mt19937_64& random) {
   met_.clear();
   chosen_.clear();
   SetClock(0);
-  Met("kill -9");
-  for (uint64_t i = random() % 4; i > 0; --i) chosen_.push_back(static_cast<Kind>(random() % 7));
+  ends_in_order_ = random() % 4 == 0;
+  Met(ends_in_order_ ? "SIGTERM" : "kill -9");
+  for (uint64_t i = random() % 4; i > 0; --i) {
+    chosen_.push_back(static_cast<Kind>(random() % static_cast<uint64_t>(Kind::kCount)));
+  }
   if (random() % 6 == 0) Met(ArmDiskError(random) + ", at a start");
 }
 
@@ -119,6 +124,35 @@ void SoakFaults::Inject(const ServerProcess& server, std::mt19937_64& random) {
   }
 }
 
+// One sort of them, as hostile_neighbor_test has more.
+void SoakFaults::SendNeighbors(const ServerProcess& server, std::mt19937_64& random) {
+  struct Sort {
+    const char* name;
+    std::string to_grpc;
+    std::string to_http;
+  };
+  std::string resets = Greeting();
+  std::string pings = Greeting();
+  std::string calls = Greeting();
+  for (uint32_t i = 0; i < 100; ++i) {
+    resets += BeginOfCall(2 * i + 1) +
+              Frame(FrameType::kReset, 0, 2 * i + 1, std::string_view("\0\0\0\x08", 4));
+    pings += Frame(FrameType::kPing, 0, 0, "01234567");
+    calls += BeginOfCall(2 * i + 1);
+  }
+  const std::array<Sort, 6> sorts = {
+      {{"silent", "", ""},
+       {"bytes that are no HTTP/2", kPreface + std::string("\xff\xff\xff"), "\xff\xff\xff"},
+       {"half a request", Greeting(), "GET /metrics HTTP/1.1\r\nHost: x"},
+       {"calls that are reset", resets, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"},
+       {"calls that say nothing", calls, "GET /"},
+       {"pings", pings, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"}}};
+  const Sort& sort = sorts[random() % sorts.size()];
+  Met(std::string("neighbors: ") + sort.name);
+  Crowd(server.grpc_port(), kPeers, sort.to_grpc, milliseconds(100));
+  Crowd(server.http_port(), kPeers, sort.to_http, milliseconds(200));
+}
+
 void SoakFaults::InjectOne(Kind kind, const ServerProcess& server, std::mt19937_64& random) {
   switch (kind) {
     case Kind::kDiskError:
@@ -143,10 +177,13 @@ void SoakFaults::InjectOne(Kind kind, const ServerProcess& server, std::mt19937_
             milliseconds(random() % 1'000));
       break;
     case Kind::kNeighbors:
-      Met("hostile neighbors");
-      Crowd(server.grpc_port(), kPeers, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff",
-            milliseconds(50));
-      Crowd(server.http_port(), kPeers, "GET /metrics HTTP/1.1\r\nHost: x", milliseconds(200));
+      SendNeighbors(server, random);
+      break;
+    case Kind::kHangup:
+      Met("SIGHUP");
+      server.Signal(SIGHUP);
+      break;
+    case Kind::kCount:
       break;
     case Kind::kStopped:
       Met("SIGSTOP for a while");

@@ -29,6 +29,8 @@ class SoakFaults {
   void Inject(const ServerProcess& server, std::mt19937_64& random);
   // Before a life is judged: nothing fails any more.
   void Heal() { disk_.Heal(); }
+  // Whether the life ends by SIGTERM, and not by kill -9.
+  bool ends_in_order() const { return ends_in_order_; }
 
   // Names of what the current life met.
   const std::vector<std::string>& met() const { return met_; }
@@ -42,17 +44,29 @@ class SoakFaults {
   const std::map<std::string, Count>& counts() const { return counts_; }
 
  private:
-  enum class Kind { kDiskError, kDiskFull, kDiskHang, kDescriptors, kNeighbors, kStopped, kClock };
+  enum class Kind {
+    kDiskError,
+    kDiskFull,
+    kDiskHang,
+    kDescriptors,
+    kNeighbors,
+    kStopped,
+    kClock,
+    kHangup,
+    kCount
+  };
 
   void Met(const std::string& name);
   std::string ArmDiskError(std::mt19937_64& random);
   void InjectOne(Kind kind, const ServerProcess& server, std::mt19937_64& random);
   void SetClock(int64_t shift_s) const;
+  void SendNeighbors(const ServerProcess& server, std::mt19937_64& random);
   bool Has(Kind kind) const;
 
   const std::string clock_file_;
   FaultyDisk disk_;
   std::vector<Kind> chosen_;
+  bool ends_in_order_ = false;
   std::vector<std::string> met_;
   std::map<std::string, Count> counts_;
 };
