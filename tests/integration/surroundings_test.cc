@@ -2,11 +2,17 @@
 // requests, log lines of libraries.
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "tests/integration/faulty_disk.h"
 #include "tests/integration/raw_peer.h"
 #include "tests/integration/sample_server.h"
 #include "tests/support/sanitized.h"
@@ -89,10 +95,57 @@ TEST(JsonLogTest, TheLastErrorIsAnObjectToo) {
   EXPECT_GE(count, 2u);
 }
 
+// Imported by one, served by another. Whoever may read everything gives that up first.
 TEST(DatabaseRightsTest, ADirectoryThatCannotBeReadIsAnError) {
-  const Finished failed = RunProgram(
-      {GROUNDSWELL_SERVER_PROGRAM, "serve", "--server.data_dir=/proc/1/cwd/nothing-there"});
-  EXPECT_EQ(failed.exit_code, 1) << failed.output;
+  TemporaryDirectory directory;
+  const std::string closed = directory.File("closed");
+  std::filesystem::create_directories(closed + "/db");
+  std::vector<std::string> under;
+  if (geteuid() == 0) {
+    under = {"/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"};
+  }
+  for (const auto& [shut, database] :
+       {std::pair(closed, closed + "/db"), std::pair(closed, closed)}) {
+    std::filesystem::permissions(shut, std::filesystem::perms::none);
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"serve", "--server.data_dir=" + database},
+          {"verify", "--data-dir", database},
+          {"import", "--snapshot", GROUNDSWELL_SAMPLE_SNAPSHOT, "--data-dir", database}}) {
+      std::vector<std::string> arguments = under;
+      arguments.emplace_back(GROUNDSWELL_SERVER_PROGRAM);
+      arguments.insert(arguments.end(), command.begin(), command.end());
+      const Finished failed = RunProgram(arguments);
+      EXPECT_EQ(failed.exit_code, 1) << command[0] << " " << database << ": " << failed.output;
+      EXPECT_THAT(failed.output, HasSubstr("Permission denied")) << command[0] << " " << database;
+    }
+    std::filesystem::permissions(shut, std::filesystem::perms::owner_all);
+  }
+}
+
+// With a disk that keeps the start where it is until the signal has come.
+TEST(DrainTest, AStartThatIsInterruptedEndsInOrder) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  FaultyDisk disk(directory.File("db"), directory.File("control"));
+  disk.Hang(FaultyCall::kSync);
+  Finished finished;
+  std::thread server([&] {
+    finished = RunProgram(
+        {"/bin/sh", "-c",
+         "'" GROUNDSWELL_SERVER_PROGRAM "' serve '--server.data_dir=" + directory.File("db") +
+             "' --server.grpc_address=127.0.0.1:0 --server.http_address=127.0.0.1:0 & "
+             "until [ -e '" +
+             directory.File("hung") + "' ]; do sleep .01; done; kill -TERM $!; : >'" +
+             directory.File("told") + "'; wait $!"},
+        disk.environment());
+  });
+  EXPECT_TRUE(Becomes([&] { return disk.hung(); }));
+  std::ofstream(directory.File("hung")).flush();
+  EXPECT_TRUE(Becomes([&] { return std::filesystem::exists(directory.File("told")); }));
+  disk.Heal();
+  server.join();
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr("stopped before it served"));
 }
 
 // With a drain that a test would not wait for.
