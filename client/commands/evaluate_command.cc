@@ -232,6 +232,8 @@ void AddMeasuringFlags(CLI::App& command, const std::shared_ptr<EvaluateFlags>& 
           "0: for all")
       ->check(CLI::Range(int64_t{0}, int64_t{100'000'000}))
       ->capture_default_str();
+  command.add_flag("--first-only", flags->options.first_only,
+                   "Ask only for events on items that their user had none with in the log before");
 }
 
 }  // namespace

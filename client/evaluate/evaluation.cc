@@ -4,6 +4,7 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <memory>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -108,13 +109,14 @@ class Evaluation {
  private:
   absl::Status ReadLog();
   absl::Status Take(ReadEvent event);
-  absl::Status Test(ReadEvent event, int64_t time_us, bool begins_visit);
+  absl::Status Test(ReadEvent event, int64_t time_us, bool may_be_asked);
   absl::Status Ask(const v1::Interaction& interaction);
   absl::Status AskPending();
   absl::Status Ingest(ReadEvent event);
   absl::Status Flush();
   bool IsTest(uint64_t record, int64_t time_us) const;
   bool BeginsVisit(const std::string& user_id, int64_t time_us);
+  bool IsFirst(const v1::Interaction& interaction);
   void NoteTotals();
   void WarnOfKnowledge(int64_t time_us, std::string_view consequence);
 
@@ -130,6 +132,8 @@ class Evaluation {
   std::vector<AskedEvent> pending_;
   std::unordered_set<std::string> created_in_test_;
   std::unordered_map<std::string, int64_t> newest_of_user_us_;  // where visits count
+  // Users with their items, where what is taken again is not asked for.
+  std::set<std::pair<std::string, std::string>> taken_;
   int64_t newest_time_us_ = std::numeric_limits<int64_t>::min();
   bool fed_ = false;
   steady_clock::time_point test_begin_;
@@ -183,13 +187,20 @@ bool Evaluation::BeginsVisit(const std::string& user_id, int64_t time_us) {
   return begins;
 }
 
+// Likewise.
+bool Evaluation::IsFirst(const v1::Interaction& interaction) {
+  if (!options_.first_only) return true;
+  return taken_.emplace(interaction.user_id(), interaction.item_id()).second;
+}
+
 absl::Status Evaluation::Take(ReadEvent event) {
   const int64_t time_us = TimeOf(event.interaction);
   if (time_us < newest_time_us_) ++report_.out_of_order;
   newest_time_us_ = std::max(newest_time_us_, time_us);
   const bool begins_visit = BeginsVisit(event.interaction.user_id(), time_us);
+  const bool is_first = IsFirst(event.interaction);
   if (report_.test_events > 0 || IsTest(event.record, time_us)) {
-    return Test(std::move(event), time_us, begins_visit);
+    return Test(std::move(event), time_us, begins_visit && is_first);
   }
   ++report_.records_before;
   if (!options_.ingest_first) return absl::OkStatus();
@@ -213,14 +224,14 @@ void Evaluation::WarnOfKnowledge(int64_t time_us, std::string_view consequence) 
                   TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us)), consequence));
 }
 
-absl::Status Evaluation::Test(ReadEvent event, int64_t time_us, bool begins_visit) {
+absl::Status Evaluation::Test(ReadEvent event, int64_t time_us, bool may_be_asked) {
   if (report_.test_events == 0) {
     if (absl::Status s = Flush(); !s.ok()) return s;
     if (!fed_) WarnOfKnowledge(time_us, "its lists may know the events of the test");
     test_begin_ = steady_clock::now();
   }
   ++report_.test_events;
-  if (begins_visit && IsAsked(event.record, options_.every, options_.seed)) {
+  if (may_be_asked && IsAsked(event.record, options_.every, options_.seed)) {
     if (absl::Status s = Ask(event.interaction); !s.ok()) return s;
   }
   if (!options_.frozen) {

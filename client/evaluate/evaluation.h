@@ -47,6 +47,9 @@ struct EvaluationOptions {
   // Above 0: only events are asked for that begin a visit, whose user had none in the log for
   // longer than this.
   std::chrono::seconds visit_gap{0};
+  // Only events are asked for whose user had none with the item in the log before. Keeps all pairs
+  // of them in memory.
+  bool first_only = false;
 
   // How long to try again while the server is away, full or too slow.
   std::chrono::milliseconds retry_for{60'000};

@@ -86,6 +86,7 @@ ordered_json SettingsJson(const EvaluationResult& result) {
                        {"every", options.every},
                        {"seed", options.seed},
                        {"visit_gap_s", options.visit_gap.count()},
+                       {"first_only", options.first_only},
                        {"include_seen", result.lists.options().include_seen},
                        {"ingest_first", options.ingest_first},
                        {"create_items", options.create_items}};

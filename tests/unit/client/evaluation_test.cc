@@ -258,6 +258,19 @@ TEST_F(EvaluationTest, ASampleIsAskedForAndAllIsIngested) {
   EXPECT_LT(same, drawn) << "another seed draws others";
 }
 
+// Of two users, one of whom takes an item again, before the test and in it.
+TEST_F(EvaluationTest, WhatIsTakenAgainIsNotAskedForWhereOnlyFirstOnesAre) {
+  const std::string csv =
+      "timestamp,user,item\n100,u,a\n200,u,a\n201,v,a\n202,u,b\n203,u,b\n204,v,b\n";
+  options_.test_from_us = 200'000'000;
+  ASSERT_TRUE(RunCsv(csv, {"blend"}).ok());
+  EXPECT_EQ(report_.asked_events, 5u);
+  options_.first_only = true;
+  ASSERT_TRUE(RunCsv(csv, {"blend"}).ok());
+  EXPECT_EQ(report_.asked_events, 3u);
+  EXPECT_EQ(report_.test_events, 5u);
+}
+
 TEST_F(EvaluationTest, ItemsTheServerLacksAreMissedAndRefused) {
   ASSERT_TRUE(Run({"new", "new", "a"}).ok());
   EXPECT_EQ(report_.unknown_items, 2u);
