@@ -197,8 +197,8 @@ struct Cancelled final : std::exception {
 
 // What a clustering asks for the centroids nearest to its sample. With 16,384 centroids of a
 // million rows FAISS would come back after a minute; here `goes_on` is asked every few milliseconds
-// to tenths of a second. The rows of one question are those that FAISS takes at a time itself, so
-// that the centroids are the same bits.
+// to tenths of a second. The rows of one question are those that FAISS takes at a time itself: it
+// costs nothing.
 class InterruptibleCentroids final : public faiss::IndexFlat {
  public:
   InterruptibleCentroids(int dim, const std::function<bool()>& goes_on)
