@@ -2,7 +2,7 @@
 .PHONY: help demo test bench lint train image package clean
 
 help:
-	@echo "make demo    install, build, import the sample, serve, recommend, ingest, show the change"
+	@echo "make demo    install, build, quickstart from a CSV; then the sample: serve, ingest, show the change"
 	@echo "make test    install, build and run every test, sanitizers included, and lint what changed"
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
