@@ -20,6 +20,16 @@ constexpr int kGzipByte = 0x1f;
 constexpr int kZstandardByte = 0x28;
 constexpr int kWindowBits = 15 + 16;  // the largest window; 16: with gzip's header
 
+// Not of a pipe, of which nothing may be read in vain.
+bool IsParquet(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(kParquetMagic.size(), '\0');
+  file.read(begin.data(), std::ssize(begin));
+  return begin == kParquetMagic;
+}
+
 }  // namespace
 
 // Reads compressed bytes from a stream and gives them decompressed. What is damaged ends the
@@ -144,9 +154,19 @@ absl::Status LogInput::Open(const std::string& path) {
   }
   file_.open(path, std::ios::binary);
   if (!file_) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
+  if (IsParquet(path)) return OpenParquet(path);
   bytes_ = std::filesystem::file_size(path, error);
   if (error) bytes_ = 0;
   return Open(file_);
+}
+
+absl::Status LogInput::OpenParquet(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<ParquetInput>> parquet = ParquetInput::Open(path);
+  if (!parquet.ok()) return parquet.status();
+  parquet_ = *std::move(parquet);
+  text_ = std::make_unique<std::istream>(parquet_.get());
+  stream_ = text_.get();
+  return absl::OkStatus();
 }
 
 absl::Status LogInput::Open(std::istream& input) {
@@ -162,6 +182,7 @@ absl::Status LogInput::Open(std::istream& input) {
 }
 
 absl::Status LogInput::damage() const {
+  if (parquet_ != nullptr) return parquet_->damage();
   return decompressor_ == nullptr ? absl::OkStatus() : decompressor_->damage();
 }
 

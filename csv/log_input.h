@@ -1,4 +1,5 @@
-// The bytes of a log: a file or standard input, as they are or compressed by gzip or Zstandard.
+// The bytes of a log: a file or standard input, as they are or compressed by gzip or Zstandard; of
+// a file of Parquet, the text of its rows.
 #ifndef GROUNDSWELL_CSV_LOG_INPUT_H_
 #define GROUNDSWELL_CSV_LOG_INPUT_H_
 
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "csv/parquet_input.h"
 
 namespace groundswell {
 
@@ -21,8 +23,8 @@ class LogInput {
   LogInput(const LogInput&) = delete;
   LogInput& operator=(const LogInput&) = delete;
 
-  // "-": standard input. NotFound when the file cannot be opened. By its first byte it is known
-  // whether it is compressed. Call once.
+  // "-": standard input. NotFound when the file cannot be opened; for Parquet, errors of
+  // ParquetInput::Open. By its first bytes it is known whether it is compressed. Call once.
   absl::Status Open(const std::string& path);
   // The same of a stream, which must outlive this object.
   absl::Status Open(std::istream& input);
@@ -41,9 +43,12 @@ class LogInput {
   class Gzip;
   class Zstandard;
 
+  absl::Status OpenParquet(const std::string& path);
+
   std::ifstream file_;
   std::unique_ptr<Decompressor> decompressor_;
-  std::unique_ptr<std::istream> text_;  // of the decompressor
+  std::unique_ptr<ParquetInput> parquet_;
+  std::unique_ptr<std::istream> text_;  // of one of these
   std::istream* stream_ = nullptr;
   uint64_t bytes_ = 0;
 };
