@@ -12,7 +12,7 @@ _CONFIG = "TOML, such as trainer/online-retail.toml"
 def main():
     parser = argparse.ArgumentParser(prog="trainer", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (_add_train, _add_examples, _add_compare, _add_evaluate, _add_import_macgnn,
+    for add in (_add_train, _add_refresh, _add_examples, _add_compare, _add_evaluate, _add_import_macgnn,
                 _add_import_vectors, _add_benchmark):
         add(commands)
     arguments = parser.parse_args()
@@ -53,6 +53,36 @@ def _add_train(commands):
 def _train(arguments):
     from trainer import training
     training.train(arguments.config, arguments.checkpoints)
+
+
+def _add_refresh(commands):
+    command = _command(
+        commands, "refresh", "train the next snapshot of a running server, compare it and activate it: what "
+        "`groundswell train` runs, whose variables say which server it is", "--snapshots snapshots --items items.csv")
+    command.add_argument("file", nargs="*", help="logs beside the server's own")
+    command.add_argument("--namespace", default="default", help="of the server")
+    command.add_argument("--items", metavar="FILE", help="CSV or JSON lines with item, title and category")
+    command.add_argument("--config", help=_CONFIG + ", without events, held-out time and output")
+    command.add_argument("--snapshots", default="groundswell-snapshots", metavar="DIR",
+                         help="directory of all snapshots, which the server can read")
+    command.add_argument("--keep", type=int, default=3, metavar="N", help="so many of them are kept")
+    command.add_argument("--held-out-days", type=float, default=7.0, metavar="DAYS",
+                         help="the newest, to measure by, before all is trained on")
+    command.add_argument("--gate-events", type=int, default=2000, metavar="N",
+                         help="both snapshots are asked before so many events")
+    for name in ("user", "item", "time", "type", "weight"):
+        command.add_argument(f"--{name}", metavar="COLUMN", help="of the files")
+    command.add_argument("--partial-log", action="store_true",
+                         help="though the server's log lacks its beginning, and no file has it")
+    command.add_argument("--no-gate", action="store_true", help="without the comparison with what is served")
+    command.add_argument("--no-activate", action="store_true", help="leave it at a snapshot that could serve")
+    command.add_argument("--json", action="store_true", help="print JSON of what was done")
+    command.set_defaults(run=_refresh)
+
+
+def _refresh(arguments):
+    from trainer import refresh
+    refresh.run(arguments)
 
 
 def _add_examples(commands):
@@ -160,7 +190,7 @@ def _add_import_vectors(commands):
     for side in ("user", "item"):
         command.add_argument(f"--{side}-ids", required=True,
                              help="text, one id per line, in the order of the rows")
-    command.add_argument("--titles", help="CSV with the columns item and description")
+    command.add_argument("--titles", help="CSV or JSON lines with item, title and perhaps category")
     command.add_argument("--events", required=True, nargs="+",
                          help="the log, or its parts: CSV in time order with timestamp, user, item and perhaps "
                          "type, weight, event_id; or JSON lines of groundswell log; .zst is read, too")

@@ -5,20 +5,16 @@ A table or key that nothing reads is refused, so that a misspelt one is not igno
 
 import dataclasses
 import difflib
-import os
 import re
-import shutil
 import tomllib
-from pathlib import Path
 
-from trainer import embeddings, encoders, log_files, rankers, ranking, replay
+from trainer import data, embeddings, encoders, log_files, programs, rankers, ranking, replay
 
-# Names the server's program where neither a configuration nor a flag does.
-SERVER_VARIABLE = "GROUNDSWELL_TRAINER_SERVER"
 # Keys that a table must have, and keys that it may have.
 _KEYS = {
     "snapshot": (("name", "output"), ("server",)),
-    "data": (("events", "heldout_days", "validation_days"), ("items", "provenance", "type")),
+    "data": (("events", "validation_days"),
+             ("heldout_days", "heldout_from", "items", "items_rule", "provenance", "type", "columns")),
     "clusters": (("users", "items", "seed"), ()),
 }
 _TABLES = (*_KEYS, *embeddings.KINDS, "encoder", "rows", "ranker", "blend", "serving")
@@ -69,11 +65,22 @@ class Blend:
 
 def read(path):
     """The tables of the file by name."""
+    config = parse(path)
+    check(config, path)
+    return config
+
+
+def parse(path):
+    """The same, not looked at."""
     with open(path, "rb") as stream:
         try:
-            config = tomllib.load(stream)
+            return tomllib.load(stream)
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def check(config, path):
+    """ValueError, naming `path`, where a table is not one that a training reads."""
     if "macgnn" in config:
         raise ValueError(f'{path}: [macgnn] is now a [[ranker]] with kind = "macgnn"; its '
                          "negatives are in [rows]")
@@ -83,8 +90,14 @@ def read(path):
         for key in required:
             if key not in config.get(table, {}):
                 raise ValueError(f"{path}: [{table}] lacks {key}; trainer/online-retail.toml explains it")
-    _check_events(config["data"]["events"], path)
-    return config
+    of_data = config["data"]
+    if ("heldout_days" in of_data) == ("heldout_from" in of_data):
+        raise ValueError(f"{path}: [data] must have one of heldout_days and heldout_from, which say what is held out")
+    _check_events(of_data["events"], path)
+    _refuse_unknown(of_data.get("columns", {}), log_files.COLUMNS, f"{path}: [data.columns]")
+    if of_data.get("items_rule", data.AS_THEY_ARE) not in data.ITEMS_RULES:
+        raise ValueError(f"{path}: [data]: items_rule is {of_data['items_rule']!r}; there are "
+                         f"{', '.join(data.ITEMS_RULES)}")
 
 
 def _check_events(events, path):
@@ -96,21 +109,7 @@ def _check_events(events, path):
 
 def server(config):
     """The path of the server's program, which makes the rows; `groundswell` is expected beside it."""
-    return server_program(config["snapshot"].get("server"))
-
-
-def server_program(named=None):
-    """That which is named, here or by the environment, or else that on PATH."""
-    named = named or os.environ.get(SERVER_VARIABLE)
-    mend = f"name it in [snapshot] server, by --server, or in {SERVER_VARIABLE}"
-    if named:
-        if not Path(named).exists():
-            raise FileNotFoundError(f"{named} is not there: build it (make demo builds it), or {mend}")
-        return Path(named)
-    found = shutil.which("groundswell-server")
-    if found is None:
-        raise FileNotFoundError(f"there is no groundswell-server on PATH: install the package (docs/packages.md), or {mend}")
-    return Path(found)
+    return programs.server(config["snapshot"].get("server"))
 
 
 def options(kind, table, where):

@@ -1,8 +1,10 @@
 """The interaction log and the catalogue: reading, splitting by time, and dense indices."""
 
 import csv
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -136,12 +138,11 @@ def _take_back(stack, weight):
     return gone
 
 
-def read_log(paths, weights=log_files.EventWeights()):
+def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
     """Reads the log of one file, or of several that are parts of one (log_files has their forms).
 
     The parts are merged by time. An interaction that is in two of them, by its event id, counts once, and
-    one that weighs nothing is left out, as a server refuses it. A file with offsets, which a server wrote
-    in the order in which interactions came to it, is put in the order of time; another must be in it.
+    one that weighs nothing is left out, as a server refuses it.
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in paths:
@@ -149,8 +150,8 @@ def read_log(paths, weights=log_files.EventWeights()):
             raise ValueError(f"{path} is there twice: name each file of the log once")
     left_out, records_of, moved, ids = Counter(), {}, 0, {}
     for path in paths:
-        of_file = list(log_files.read(path, weights))
-        moved += _late(path, of_file)
+        of_file = list(log_files.read(path, weights, how))
+        moved += _late(of_file)
         records_of[path] = _not_there_yet(path, of_file, ids, left_out)
     records = [record for path in paths for record in records_of[path]]
     left_out["of weight 0"] = sum(record.weight == 0 for record in records)
@@ -164,15 +165,11 @@ def read_log(paths, weights=log_files.EventWeights()):
                +left_out, moved, _seen_twice(paths, records_of))
 
 
-def _late(path, records):
-    """How many records are earlier than one before them; refused where no offset says why."""
+def _late(records):
+    """How many records are earlier than one before them."""
     newest_us, late = 0, 0
     for record in records:
-        if record.time_us < newest_us:
-            late += 1
-            if not record.offset:
-                raise ValueError(f"{path}:{record.line}: row {record.line} is earlier than one before it; sort "
-                                 "the file by timestamp")
+        late += record.time_us < newest_us
         newest_us = max(newest_us, record.time_us)
     return late
 
@@ -233,8 +230,7 @@ def described(log):
     """Lines for people: what reading the log left out or moved."""
     lines = [f"data: {count} records {reason} left out" for reason, count in log.left_out.items()]
     if log.moved:
-        lines.append(f"data: {log.moved} records of a server's log came after later ones: put in order of "
-                     "time")
+        lines.append(f"data: {log.moved} records came after later ones: put in order of time")
     if log.perhaps_twice:
         lines.append(f"warning: {log.perhaps_twice} records without an event id are of the same user, item "
                      "and second as one of another file: where that is the same interaction it counts twice. "
@@ -251,18 +247,91 @@ def write_log(path, log, keep=None):
             writer.writerow([log.time_s[at], log.user[at], log.item[at], log.weight[at]])
 
 
-def read_titles(path):
-    """Item id -> cleaned title, from a CSV with the columns item and description. ValueError, naming file
-    and line, at the first record that is none, and at another title of an item that has one."""
-    titles, lines = {}, {}
+# How an items file is read: as it is, or by the rules of the sample (catalogue.py), whose titles are in capitals and
+# whose categories are read off them.
+AS_THEY_ARE, OF_THE_SAMPLE = "as-they-are", "online-retail"
+ITEMS_RULES = (AS_THEY_ARE, OF_THE_SAMPLE)
+# The names in use for the columns of an items file, without case and separators, the best first.
+_ITEM_COLUMNS = {
+    "item": ("item", "itemid", "iid", "sku", "product", "productid", "movie", "movieid", "article", "articleid",
+             "newsid", "asin", "isbn", "bookid", "stockcode", "trackid", "songid", "contentid", "gameid", "videoid", "id"),
+    "title": ("title", "description", "name", "itemname", "productname", "itemtitle", "headline"),
+    "category": ("category", "categoryname", "maincategory", "categories", "genre", "genres", "department",
+                 "categoryid"),
+}
+
+
+def read_items(path, rule=AS_THEY_ARE):
+    """Item id -> (title, category) of CSV or JSON lines; "" where it has none. ValueError, naming file and line, at
+    the first record that is none, and at another title or category of an item that has one."""
+    found, lines = {}, {}
     with log_files.open_text(path) as stream:
-        for line, (item, description) in tables.columns(path, stream, ("item", "description")):
-            title = catalogue.clean_title(description)
-            if titles.setdefault(item, title) != title:
+        for line, values in _items_of(path, stream):
+            item, title, category = values
+            if rule == OF_THE_SAMPLE:
+                title = catalogue.clean_title(title)
+                category = catalogue.category(title)
+            if not item:
+                raise ValueError(f'{path}:{line}: item is ""; it must not be empty')
+            if found.setdefault(item, (title, category)) != (title, category):
+                what = "title" if found[item][0] != title else "category"
                 raise ValueError(f'{path}:{line}: item is "{item}", to which line {lines[item]} gives another '
-                                 "description; keep one of them")
+                                 f"{what}; keep one of them")
             lines.setdefault(item, line)
-    return titles
+    return found
+
+
+def title_and_category(items, id_):
+    """Of an item, by what read_items found; its id in the place of a title that it does not have."""
+    title, category = items.get(id_, ("", ""))
+    return title or id_, category
+
+
+def _items_of(path, stream):
+    """(line, [item, title, category]) of each record."""
+    if log_files.is_json(path):
+        for line, text in enumerate(stream, start=1):
+            try:
+                record = json.loads(text)
+            except json.JSONDecodeError:
+                record = None
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}:{line}: it must be one JSON object")
+            names = list(record)
+            columns = _item_columns(path, names)
+            yield line, [_item_text(record[names[at]]) if at is not None else "" for at in columns]
+        return
+    yield from tables.rows(path, stream, lambda header: _item_columns(path, header))
+
+
+def _item_text(value):
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _item_columns(path, header):
+    """Positions of item, title and category; None for one that is not there."""
+    plain = ["".join(c for c in name.split(":")[0].lower() if c.isalnum()) for name in header]
+    found = [next((plain.index(name) for name in names if name in plain), None) for names in _ITEM_COLUMNS.values()]
+    if found[0] is None:
+        raise ValueError(f"{path}: no column is known to hold the item; the columns are {', '.join(header) or 'none'}: "
+                         "call it item")
+    if found[1] is None and found[2] is None:
+        raise ValueError(f"{path}: no column is known to hold a title or a category; the columns are "
+                         f"{', '.join(header)}: call them title and category")
+    return found
+
+
+def split(log, of_data):
+    """Split of the log by the table [data] of a configuration."""
+    if "heldout_from" not in of_data:
+        return split_by_time(log, of_data["heldout_days"], of_data["validation_days"])
+    time_us = log_files.parse_time_us(str(of_data["heldout_from"]))
+    if time_us is None:
+        raise ValueError(f"[data]: heldout_from is {of_data['heldout_from']!r}; it must be a date such as 2011-11-11, or "
+                         "RFC 3339")
+    return split_at(log, time_us // 1_000_000, of_data["validation_days"])
 
 
 def split_by_time(log, heldout_days, validation_days):
@@ -275,6 +344,21 @@ def split_by_time(log, heldout_days, validation_days):
             f"nothing to train on is before the validation period: the log spans {(end_s - begin_s) / DAY_S:.1f} days; "
             f"data.heldout_days ({heldout_days}) and data.validation_days ({validation_days}) must be less together")
     return Split(validation_s=validation_s, cut_s=cut_s, end_s=end_s)
+
+
+def split_at(log, cut_s, validation_days):
+    """Everything from `cut_s` on is held out."""
+    begin_s, end_s = int(log.time_s[0]), int(log.time_s[-1])
+    validation_s = int(cut_s - validation_days * DAY_S)
+    if not begin_s < validation_s < cut_s <= end_s:
+        raise ValueError(
+            f"the log goes from {_utc(begin_s)} to {_utc(end_s)}: data.heldout_from ({_utc(cut_s)}) must be within, and "
+            f"data.validation_days ({validation_days}) before it behind the log's beginning")
+    return Split(validation_s=validation_s, cut_s=cut_s, end_s=end_s)
+
+
+def _utc(time_s):
+    return datetime.fromtimestamp(time_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def index_interactions(log, cut_s):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (clusters, configuration, data, encoders, examples, log_files, macgnn, ranking, replay,
+from trainer import (clusters, configuration, data, encoders, examples, log_files, macgnn, programs, ranking, replay,
                      safetensors, snapshot)
 
 _UNUSED = "cate_embed.weight"  # in the authors' checkpoints; nothing reads it
@@ -128,17 +128,18 @@ def import_vectors(given):
     user_ids = _read_ids(given.user_ids, user, given.users)
     item_ids = _read_ids(given.item_ids, item, given.items)
     log = _read_log(given, user_ids, item_ids)
-    titles = data.read_titles(given.titles) if given.titles else {}
+    items = data.read_items(given.titles) if given.titles else {}
+    entries = [(id_, *data.title_and_category(items, id_)) for id_ in item_ids]
     sides = {"user": _clusters(user, given.user_cluster_of, given.user_clusters, given.seed),
              "item": _clusters(item, given.item_cluster_of, given.item_clusters, given.seed)}
     with _draft(output) as draft, tempfile.TemporaryDirectory() as work:
-        snapshot.write_catalogue(draft, user_ids, [(id_, titles.get(id_, id_), "") for id_ in item_ids])
+        snapshot.write_catalogue(draft, user_ids, entries)
         snapshot.write_embeddings(draft, user, item)
         snapshot.write_clusters(draft, sides["user"][0], sides["item"][0], sides["user"][1],
                                 sides["item"][1])
         fields = _manifest_fields(given, user, item, sides, len(log))
         snapshot.write_manifest(draft, fields)
-        past = replay.Replay(configuration.server_program(given.server), draft, log, work)
+        past = replay.Replay(programs.server(given.server), draft, log, work)
         past.graph(int(log.time_s[-1]) + 1, draft / snapshot.GRAPH_FILE)
         if wanted:
             fields["encoders"] = encoders.write(draft, wanted, None, {}, given.seed)

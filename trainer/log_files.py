@@ -1,23 +1,27 @@
-"""The forms in which a log of interactions comes, as `groundswell ingest` reads them, too.
+"""The forms in which a log of interactions comes.
 
-CSV with a header, or JSON lines such as `groundswell log` exports; either compressed by zstd. A record
-has `timestamp` (Unix seconds or a smaller unit, or RFC 3339), `user` and `item`, and may have `type`,
-`weight`, `event_id` and `offset`, its place in a server's log. What it weighs is what it says, or else
-what its type does.
+Of this program's own form is CSV with a header, or JSON lines such as `groundswell log` exports; either
+compressed by zstd. A record has `timestamp` (Unix seconds or a smaller unit, or RFC 3339), `user` and `item`,
+and may have `type`, `weight`, `event_id` and `offset`, its place in a server's log. What it weighs is what it
+says, or else what its type does.
+
+Logs of any other make are read as `groundswell ingest` reads them, by that program: `groundswell convert`.
 """
 
+import csv
 import io
 import json
 import math
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tqdm import tqdm
 
-from trainer import tables
+from trainer import programs, tables
 from trainer.content_ids import ContentIds
 
 # Those of the server (docs/configuration.md, [event_types]).
@@ -25,8 +29,10 @@ DEFAULT_EVENT_TYPES = {"cart": 1, "hide": 0, "purchase": 1, "return": -1, "view"
 WEIGHT_MAX = 1_000_000
 FIELDS = ("timestamp", "user", "item", "type", "weight", "event_id", "offset")
 _REQUIRED = FIELDS[:3]
-_OTHER_NAMES = {"event_type": "type", "user_id": "user", "item_id": "item", "event_time": "timestamp"}
+# What [data.columns] names, and the flags of `groundswell convert` for it.
+COLUMNS = ("user", "item", "time", "type", "weight")
 _JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
+_OTHER_SUFFIXES = (".gz", ".parquet")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _SHOWN_CHARACTERS = 64
 _LATEST_US = 253_402_300_799 * 1_000_000  # the end of the year 9999
@@ -69,6 +75,11 @@ def files_of(config):
     return [events] if isinstance(events, str) else events
 
 
+def read_by(config):
+    """How the files of the log are read."""
+    return ReadBy(config["data"].get("columns", {}), config["snapshot"].get("server"))
+
+
 def weights_of(config):
     """What events weigh: as on the servers of [serving.event_types], or as by default."""
     of_type = config.get("serving", {}).get("event_types", DEFAULT_EVENT_TYPES)
@@ -99,19 +110,61 @@ def open_text(path):
     """A text stream of a file; one that ends in .zst is decompressed by the `zstd` program."""
     if not str(path).endswith(".zst"):
         return open(path, encoding="utf-8-sig", newline="")
-    bytes_ = subprocess.run(["zstd", "-dc", str(path)], check=True, stdout=subprocess.PIPE).stdout
-    return io.StringIO(bytes_.decode("utf-8-sig"), newline="")
+    return io.StringIO(_decompressed(path).read().decode("utf-8-sig"), newline="")
 
 
-def read(path, weights):
-    """Yields the file's Records in its order. ValueError, naming file, line, field and value, at the
-    first record that is none. A line is one of records: the header of a CSV is line 1."""
+def _decompressed(path):
+    return io.BytesIO(subprocess.run(["zstd", "-dc", str(path)], check=True, stdout=subprocess.PIPE).stdout)
+
+
+@dataclass
+class ReadBy:
+    """How logs of another make are read."""
+
+    columns: dict = field(default_factory=dict)  # of COLUMNS, where the names in use do not tell
+    server: str = None  # beside whose program `groundswell` lies; None: as programs.server finds it
+
+
+def read(path, weights, how=ReadBy()):
+    """Yields the file's Records in its order, or in the order of time where it is of another make. ValueError,
+    naming file, line, field and value, at the first record that is none. A line is one of records: the header of
+    a CSV is line 1."""
+    if not how.columns and is_own_form(path):
+        yield from _read_own(path, path, weights)
+        return
+    with tempfile.TemporaryDirectory(prefix="groundswell-log-") as work:
+        converted = Path(work) / "events.csv"
+        flags = [part for name, column in how.columns.items() for part in (f"--{name}", str(column))]
+        with open(converted, "wb") as stream:
+            subprocess.run([str(programs.client(how.server)), "convert", str(path), *flags], check=True, stdout=stream)
+        yield from _read_own(converted, path, weights)
+
+
+def _read_own(path, called, weights):
     ids = ContentIds()
     with open_text(path) as stream:
         lines = (_json_lines(path, stream) if is_json(path) else
                  tables.rows(path, stream, lambda header: _positions(path, header)))
-        for line, values in tqdm(lines, desc=f"reading {Path(path).name}", unit=" records", disable=None):
-            yield _record(_Place(path, line), values, weights, ids)
+        for line, values in tqdm(lines, desc=f"reading {Path(called).name}", unit=" records", disable=None):
+            yield _record(_Place(called, line), values, weights, ids)
+
+
+def is_own_form(path):
+    """By the suffix and the first line."""
+    if is_json(path):
+        with open_text(path) as stream:
+            first = next(stream, "{}")
+        try:
+            found = json.loads(first)
+        except json.JSONDecodeError:
+            return True  # and is refused by its line
+        return not isinstance(found, dict) or set(_REQUIRED) <= set(found)
+    if _plain(path).suffix in _OTHER_SUFFIXES:
+        return False
+    with open(path, "rb") if not str(path).endswith(".zst") else _decompressed(path) as stream:
+        first = stream.readline().decode("utf-8-sig", "replace")
+    header = next(csv.reader([first]), [])
+    return set(_REQUIRED) <= set(header) and "event_type" not in header
 
 
 @dataclass
@@ -155,11 +208,21 @@ def _number_us(text):
     return None
 
 
+def parse_time_us(text):
+    """Microseconds since 1970 of a time, or of a date; of UTC where it names no zone. None of what is none."""
+    return _number_us(text) if _NUMBER.fullmatch(text) else _iso_us(text, timezone.utc)
+
+
 def _rfc3339_us(text):
+    return _iso_us(text, None)
+
+
+def _iso_us(text, zone):
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         return None
+    time = time if time.tzinfo else time.replace(tzinfo=zone)
     if time.tzinfo is None:
         return None
     since = time - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -194,12 +257,7 @@ def _offset(place, text):
 def _positions(path, header):
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
-        near = [name for name in header if _OTHER_NAMES.get(name) in missing]
-        hint = f"; rename {', '.join(near)}" if near else ""
-        raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}{hint}")
-    if "event_type" in header and "type" not in header:
-        raise ValueError(f"{path}: the header has event_type, which nothing reads; rename it to type, as "
-                         "`groundswell ingest` wants it, too")
+        raise ValueError(f"{path}: the header lacks {', '.join(sorted(missing))}")
     return [header.index(name) if name in header else None for name in FIELDS]
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import grpc
 import numpy as np
 from tqdm import tqdm
 
-from trainer import api, data, evaluation, log_files, metrics, safetensors, snapshot
+from trainer import api, configuration, data, evaluation, log_files, metrics, safetensors, snapshot
 
 _K = 20
 _PAGE_MAX = 100  # of the API
@@ -40,12 +39,11 @@ POPULARITY = "popularity"
 
 
 def evaluate(config_path, address, write):
-    with open(config_path, "rb") as stream:
-        config = tomllib.load(stream)
+    config = configuration.read(config_path)
     directory = Path(config["snapshot"]["output"])
-    log = data.read_log(log_files.files_of(config), log_files.weights_of(config))
+    log = data.read_log(log_files.files_of(config), log_files.weights_of(config), log_files.read_by(config))
     print("".join(f"{line}\n" for line in data.described(log)), end="")
-    split = data.split_by_time(log, config["data"]["heldout_days"], config["data"]["validation_days"])
+    split = data.split(log, config["data"])
     interactions = data.index_interactions(log, split.cut_s)
     truth = evaluation.new_items(interactions, split.cut_s, split.end_s + 1)
     embeddings, _ = safetensors.read(directory / "embeddings.safetensors")
@@ -183,6 +181,37 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
     return asked_events, {_ALONE: alone, _FUSED: fused}
 
 
+@dataclass
+class HitRate:
+    """Of lists of 20, just before events: the mean, and half of its 95% interval, by user."""
+
+    events: int
+    mean: float
+    half_width: float
+
+
+def replayed_hit_rate(server, directory, settings, log, from_s, every, type_, work):
+    """HitRate of what a server of the snapshot directory, or without one where that is None, recommends by default just
+    before one in `every` of the events from `from_s` on; what of the log is before them it is told first."""
+    client = Path(server).with_name("groundswell")
+    events = Path(work) / "replayed.csv"
+    data.write_log(events, log)
+    first = ["--ingest-first"] if len(log) and log.time_s[0] < from_s else []
+    with serving(server, directory, settings) as address:
+        printed = subprocess.run(
+            [str(client), "--server", address, "--timeout-ms", str(CALL_TIMEOUT_MS), "--json", "evaluate", str(events),
+             "--test-from", str(from_s), "--every", str(every), "--include-seen", "--lists",
+             "blend" if directory is None else "blend-ranked", "--type", type_, *first],
+            check=True, stdout=subprocess.PIPE, text=True).stdout
+    answer = json.loads(printed)
+    print("\n".join(answer["warnings"]), file=sys.stderr)
+    (entry,) = answer["lists"]
+    _of_replayed(entry)  # refuses what was spoilt
+    found = entry["hit_rate"][str(_K)]
+    half_width = found["high"] - found["mean"] if found["high"] is not None else 1.0
+    return HitRate(entry["events"], found["mean"], half_width)
+
+
 def _of_replayed(entry):
     """{metric: value} of one list of `groundswell evaluate`."""
     spoilt = {name: entry[name] for name in ("degraded", "stale", "failed") if entry[name]}
@@ -218,10 +247,13 @@ def recall_ndcg(lists, relevant):
 
 @contextlib.contextmanager
 def serving(server, directory, settings):
-    """The gRPC address of a server that holds the snapshot, and ends with the block."""
+    """The gRPC address of a server that holds the snapshot, or none where that is None, and ends with the block."""
     with tempfile.TemporaryDirectory(prefix="groundswell-lists-") as work:
-        subprocess.run([str(server), "import", "--snapshot", str(directory), "--data-dir", f"{work}/db"],
-                       check=True, stdout=subprocess.DEVNULL)
+        if directory is None:
+            Path(f"{work}/db").mkdir()
+        else:
+            subprocess.run([str(server), "import", "--snapshot", str(directory), "--data-dir", f"{work}/db"],
+                           check=True, stdout=subprocess.DEVNULL)
         process = subprocess.Popen(
             [str(server), "serve", f"--server.data_dir={work}/db", "--logging.level=error",
              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",

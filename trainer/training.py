@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer import (blend, catalogue, clusters, configuration, data, embeddings, encoders, evaluation, examples,
+from trainer import (blend, clusters, configuration, data, embeddings, encoders, evaluation, examples,
                      log_files, rankers, ranking, replay, row_quality, safetensors, serving_quality, snapshot)
 
 
@@ -21,7 +22,7 @@ def train(config_path, checkpoints=None):
 
     With `checkpoints`, a directory, a run that was stopped goes on where it was.
     """
-    run = _Training(config_path, checkpoints)
+    run = Training(configuration.read(config_path), checkpoints)
     for ranker in run.rankers:
         ranker.manifest()  # refuses what cannot be served, before the work
     output = Path(run.config["snapshot"]["output"])
@@ -36,7 +37,7 @@ def train(config_path, checkpoints=None):
 
 def add_examples(config_path):
     """Gives the snapshot that `train` wrote its examples, of the rows that `train` would take."""
-    run = _Training(config_path)
+    run = Training(configuration.read(config_path))
     output = Path(run.config["snapshot"]["output"])
     with tempfile.TemporaryDirectory(prefix="groundswell-train-") as work:
         past = replay.Replay(run.server, output, run.log, work)
@@ -67,7 +68,7 @@ def compare(config_path, seeds, period, also_frozen=False, lists_of=0, replay_ev
     serves = lists_of or replay_every
     if serves and period != "heldout":
         raise ValueError("lists are made by a server that holds all before the cut: use --period heldout")
-    run = _Training(config_path, checkpoints)
+    run = Training(configuration.read(config_path), checkpoints)
     run.rankers = _those(run.rankers, only)
     output = Path(run.config["snapshot"]["output"])
     if serves:
@@ -218,12 +219,13 @@ def _mean_and_spread(of_seeds):
 _CANDIDATE_USERS = 1000  # for whom `train` asks the server, at most
 
 
-class _Training:
+class Training:
     """A configuration, the log it names, and the periods that divide it."""
 
-    def __init__(self, config_path, checkpoints=None):
+    def __init__(self, config, checkpoints=None):
+        """`config` as configuration.read returns it."""
         torch.set_num_threads(1)  # the same sums in the same order, on any machine
-        self.config = config = configuration.read(config_path)
+        self.config = config
         self.server = configuration.server(config)
         self.rankers = configuration.rankers_of(config)
         self.of_rows = configuration.rows(config)
@@ -233,13 +235,11 @@ class _Training:
         self.events_sha256 = snapshot.sha256_of_all(self.event_files)
         self.checkpoints = Path(checkpoints) if checkpoints else None
         if self.checkpoints:
-            _claim(self.checkpoints, {"configuration": snapshot.sha256(config_path),
-                                      "events": self.events_sha256})
+            _claim(self.checkpoints, {"configuration": _digest(config), "events": self.events_sha256})
         self.weights = log_files.weights_of(config)
-        self.log = data.read_log(self.event_files, self.weights)
+        self.log = data.read_log(self.event_files, self.weights, log_files.read_by(config))
         print("".join(f"{line}\n" for line in data.described(self.log)), end="")
-        self.split = data.split_by_time(self.log, config["data"]["heldout_days"],
-                                        config["data"]["validation_days"])
+        self.split = data.split(self.log, config["data"])
         self.interactions = data.index_interactions(self.log, self.split.cut_s)
         self.graph_offset, warnings = data.graph_offset(self.log, self.split.cut_s)
         print("".join(f"{line}\n" for line in warnings), end="")
@@ -260,6 +260,18 @@ class _Training:
         self._measure_candidates(draft)
         self.clock.step("the server's own candidates")
         self.clock.total()
+
+    def whole(self, draft, work, metrics):
+        """Fills the directory `draft` with a snapshot of all of the log, trained as `snapshot` did before with what is
+        held out. Nothing is left to measure it by: `metrics` are those of that snapshot."""
+        of_all = self._ending_at(self.split.end_s + 1, self.rankers)
+        _, material, _, fields = of_all._train(draft, work)
+        examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
+        fields["metrics"] = metrics
+        fields["version"] = fields["data"]["trained_until"]
+        fields["data"]["measured_from"] = snapshot.rfc3339(self.split.cut_s)
+        snapshot.write_manifest(draft, fields)
+        self.clock.step("all of it, what was held out too")
 
     def _train(self, draft, work):
         """(replay, material, models by name, fields of the manifest) of a snapshot of everything before the
@@ -288,7 +300,7 @@ class _Training:
         """Writes the blend's weights to `output`: what a server learns from the events of the validation
         period that serves the snapshot which would have been trained just before them. So what was trained
         knows of these events as little as it will of those that are served."""
-        earlier = self._ending_at(self.split.validation_s)
+        earlier = self._ending_at(self.split.validation_s, self.rankers[:1])
         first, end = (int(np.searchsorted(self.log.time_s, at_s))
                       for at_s in (self.split.validation_s, self.split.cut_s))
         if first == 0:
@@ -302,19 +314,19 @@ class _Training:
                                   self.log.at(np.arange(first, end)), self.weights.any_type())
         (output / snapshot.BLEND_FILE).write_text(weights, encoding="utf-8")
 
-    def _ending_at(self, cut_s):
-        """The same configuration with that cut, for its default ranker alone; the embeddings take as many
+    def _ending_at(self, cut_s, rankers_):
+        """The same configuration with that cut, for these of its rankers; the embeddings take as many
         epochs as were chosen."""
         days_s = self.split.cut_s - self.split.validation_s
-        earlier = copy.copy(self)
-        earlier.split = dataclasses.replace(self.split, validation_s=cut_s - days_s, cut_s=cut_s)
-        earlier.interactions = data.index_interactions(self.log, cut_s)
-        earlier.graph_offset, _ = data.graph_offset(self.log, cut_s)
-        earlier.rankers = self.rankers[:1]
+        other = copy.copy(self)
+        other.split = dataclasses.replace(self.split, validation_s=cut_s - days_s, cut_s=cut_s)
+        other.interactions = data.index_interactions(self.log, cut_s)
+        other.graph_offset, _ = data.graph_offset(self.log, cut_s)
+        other.rankers = rankers_
         if self.checkpoints:
-            earlier.checkpoints = self.checkpoints / "earlier"
-            earlier.checkpoints.mkdir(exist_ok=True)
-        return earlier
+            other.checkpoints = self.checkpoints / ("earlier" if cut_s < self.split.cut_s else "whole")
+            other.checkpoints.mkdir(exist_ok=True)
+        return other
 
     def _measure_candidates(self, draft):
         """How the rankers order what a server of the finished draft retrieves, said and put into its
@@ -341,9 +353,9 @@ class _Training:
         self.clock.step("reading")
 
     def _write_catalogue(self, draft):
-        titles = data.read_titles(self.config["data"]["items"]) if "items" in self.config["data"] else {}
-        entries = [(id_, titles.get(id_, id_), catalogue.category(titles.get(id_, id_)))
-                   for id_ in self.interactions.item_ids]
+        of_data = self.config["data"]
+        items = data.read_items(of_data["items"], of_data.get("items_rule", data.AS_THEY_ARE)) if "items" in of_data else {}
+        entries = [(id_, *data.title_and_category(items, id_)) for id_ in self.interactions.item_ids]
         snapshot.write_catalogue(draft, self.interactions.user_ids, entries)
 
     def _embed(self, draft):
@@ -507,6 +519,11 @@ class _Material:
         split = self._run.split
         until_s = split.validation_s if period == "validation" else split.cut_s
         return self._run.rows(self._past, 0, until_s, features_at_s=until_s).standing(until_s)
+
+
+def _digest(config):
+    """Of what the tables say, however the file is written."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _claim(directory, digests):

@@ -111,6 +111,8 @@ int Main(int argc, char** argv) {
   AddIngestCommand(app, context);
   AddIngestKafkaCommand(app, context);
   AddStatusCommand(app, context);
+  AddConvertCommand(app, context);
+  AddTrainCommand(app, context);
   AddEvaluateCommand(app, context);
   AddLoadCommand(app, context);
   AddBlendCommand(app, context);

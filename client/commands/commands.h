@@ -57,6 +57,8 @@ void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddQuickstartCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
 void AddIngestKafkaCommand(CLI::App& app, CommandContext& context);
+void AddConvertCommand(CLI::App& app, CommandContext& context);
+void AddTrainCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
 void AddBlendCommand(CLI::App& app, CommandContext& context);

@@ -168,6 +168,7 @@ void PrintHowToGoOn(const QuickstartFlags& flags, const OwnServer& server,
       "  {3} status\n"
       "  curl -s http://127.0.0.1:{5}/groundswell.v1.RecommendationService/Recommend \\\n"
       "      -H 'Content-Type: application/json' -d '{{\"userId\": \"{4}\"}}'\n"
+      "  http://127.0.0.1:{5}/console    shows users, lists and why they are so, in a browser\n"
       "  groundswell-server serve --config {2}.toml    starts it again\n",
       address, server.http_port(), flags.data_dir, client, user, server.connect_port());
   if (!flags.stops) fmt::print("\nCtrl-C stops it.\n");

@@ -279,6 +279,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   auto category_max = std::make_shared<int32_t>(0);
   auto what_if = std::make_shared<WhatIfFlag>();
   auto is_anonymous = std::make_shared<bool>(false);
+  auto skip_ranking = std::make_shared<bool>(false);
   CLI::Option* const user = command.add_option("user", *request->mutable_user_id(), "User id");
   CLI::Option* const events = what_if->AddTo(command);
   command
@@ -288,7 +289,10 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       ->needs(events);
   command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
-  command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  CLI::Option* const ranker =
+      command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
+  command.add_flag("--skip-ranking", *skip_ranking, "In the order of the blend, without a ranker")
+      ->excludes(ranker);
   command.add_option("--explain", *explain, kExplainHelp);
   command.add_option("--consistency-token", *request->mutable_consistency_token(),
                      "Token of an acknowledged interaction");
@@ -304,6 +308,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   command.callback([=, &context] {
     if (user->empty() && !*is_anonymous) throw CLI::RequiredError("user, or --anonymous,");
     request->set_page_size(*page_size);
+    request->set_skip_ranking(*skip_ranking);
     what_if->Write(*request);
     request->set_explain_items(*explain);
     if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);

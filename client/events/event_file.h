@@ -47,7 +47,8 @@ class EventFile {
   // Size of the file; 0 when that is unknown.
   uint64_t bytes() const { return input_.bytes(); }
   // How much of it `reader`, which reads the stream, has read.
-  uint64_t BytesRead(const EventReader& reader) const {
+  template <typename Reader>  // an EventReader, or a LogReader
+  uint64_t BytesRead(const Reader& reader) const {
     return input_.compressed_bytes_read().value_or(reader.bytes_read());
   }
   // `status`, by which a reading ended, or what of the file itself was the cause.

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import unittest
 import urllib.request
 
@@ -36,10 +37,10 @@ def environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL_")}
 
 
-def run(*command, **options):
-    """What a command prints; its output is shown when it fails."""
+def run(*command, more=None, **options):
+    """What a command prints; its output is shown when it fails. `more`: variables besides."""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False, env=environment(), **options)
+                          text=True, check=False, env={**environment(), **(more or {})}, **options)
     if done.returncode != 0:
         raise AssertionError(f"{command} returned {done.returncode}:\n{done.stdout}")
     return done.stdout
@@ -95,7 +96,7 @@ class PackageTest(unittest.TestCase):
         files = {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
         sums = {line.split("  ", 1)[1] for line in (self.control / "md5sums").read_text("utf-8").splitlines()}
         # Settings are not checked against a sum: they are the administrator's.
-        self.assertEqual(files - sums, {"etc/groundswell/config.toml"} - sums)
+        self.assertEqual(files - sums, {"etc/groundswell/config.toml", "etc/groundswell/train.toml"} - sums)
         conffiles = (self.control / "conffiles").read_text("utf-8").splitlines()
         self.assertEqual(conffiles, [f"/{name}" for name in sorted(files) if name.startswith("etc/")])
 
@@ -194,12 +195,28 @@ class PackageTest(unittest.TestCase):
             where = {"-.mount": "/", "tmp.mount": "/tmp"}.get(name)
             text = f"[Mount]\nWhat=tmpfs\nWhere={where}\n" if kind == "Mount" else "[Unit]\nDescription=A part\n"
             (units / name).write_text(text, encoding="utf-8")
-        said = run("systemd-analyze", "verify", "--man=no", f"--root={root}", "groundswell.service")
+        said = run("systemd-analyze", "verify", "--man=no", f"--root={root}", "groundswell.service", "groundswell-train.service",
+                   "groundswell-train.timer")
         self.assertEqual(said, "")
-        said = run("systemd-analyze", "security", "--offline=true", "--no-pager", f"--root={root}",
-                   "groundswell.service")
-        exposure = float(re.search(r"Overall exposure level for groundswell.service: ([\d.]+)", said).group(1))
-        self.assertLessEqual(exposure, EXPOSURE_MAX, said)
+        for unit in ("groundswell.service", "groundswell-train.service"):
+            said = run("systemd-analyze", "security", "--offline=true", "--no-pager", f"--root={root}", unit)
+            exposure = float(re.search(rf"Overall exposure level for {unit}: ([\d.]+)", said).group(1))
+            self.assertLessEqual(exposure, EXPOSURE_MAX, said)
+
+    def test_the_unit_that_trains_calls_what_is_there(self):
+        unit = self.usr("lib/systemd/system/groundswell-train.service").read_text("utf-8")
+        command = re.search(r"^ExecStart=/usr/bin/groundswell (.*)$", unit, re.M).group(1).split()
+        self.assertTrue((self.root / "etc/groundswell/train.toml").is_file())
+        self.assertEqual(command[command.index("--config") + 1], "/etc/groundswell/train.toml")
+        # Settings that are comments are none.
+        tomllib.loads((self.root / "etc/groundswell/train.toml").read_text("utf-8"))
+        said = run(self.usr("bin/groundswell-train"), "refresh", "--help", cwd="/")
+        for flag in (word for word in command if word.startswith("--")):
+            self.assertIn(flag, said)
+        # The messages of the API, without the compiler of their files.
+        said = run("/usr/bin/python3", "-B", "-P", "-c", "from trainer import api; print(api.Api().RecommendRequest(page_size=3).page_size)",
+                   cwd="/", more={"PYTHONPATH": str(self.usr("share/groundswell")), "PATH": "/nowhere"})
+        self.assertEqual(said, "3\n")
 
     def start_as_the_unit_does(self, data):
         unit = self.usr("lib/systemd/system/groundswell.service").read_text("utf-8")

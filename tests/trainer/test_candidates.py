@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import data, replay, snapshot, training
+from trainer import configuration, data, replay, snapshot, training
 
 _ROOT = Path(__file__).parents[2]
 _SERVER = os.environ["GROUNDSWELL_SERVER"]
@@ -112,7 +112,7 @@ class CandidatesTest(unittest.TestCase):
             self.assertTrue(0 < metrics[f"heldout.{ranker}.popular.auc"] < 1)
 
     def test_rows_are_of_candidates_that_the_user_has_not_and_the_same_every_time(self):
-        run = training._Training(self.config)
+        run = training.Training(configuration.read(self.config))
         rows = [run.rows(replay.Replay(_SERVER, self.work / "tiny", run.log, self.work), 0, run.split.cut_s)
                 for _ in range(2)]
         for name, values in rows[0].columns.items():

@@ -1,5 +1,8 @@
 """Reading and splitting a log, and the rule of categories."""
 
+import datetime
+import gzip
+import os
 import subprocess
 import tempfile
 import unittest
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import catalogue, data, evaluation, log_files
+from trainer import catalogue, data, evaluation, log_files, programs
 from trainer.content_ids import ContentIds
 
 _DAY = data.DAY_S
@@ -21,9 +24,10 @@ def _log(*events):
 
 
 class LogTest(unittest.TestCase):
-    def test_a_log_out_of_order_is_refused_by_its_row(self):
-        with self.assertRaisesRegex(ValueError, "row 3"):
-            _log((10, "a", "x"), (9, "a", "y"))
+    def test_a_log_out_of_order_is_put_in_order(self):
+        log = _log((10, "a", "x"), (9, "a", "y"), (10, "a", "z"))
+        self.assertEqual(log.item, ["y", "x", "z"])
+        self.assertEqual(log.moved, 1)
 
     def test_ids_with_commas_and_quotation_marks_are_read_as_they_were_written(self):
         log = data.Log(time_s=np.array([1, 2]), user=['a "b"', "c"], item=["Mug, 5 cl", "x"])
@@ -34,13 +38,6 @@ class LogTest(unittest.TestCase):
         self.assertEqual(list(read.user), list(log.user))
         self.assertEqual(list(read.item), list(log.item))
         self.assertEqual(list(read.time_s), list(log.time_s))
-
-    def test_a_missing_column_is_named(self):
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "events.csv"
-            path.write_text("timestamp,user\n1,a\n")
-            with self.assertRaisesRegex(ValueError, "item"):
-                data.read_log(path)
 
     def test_the_cut_counts_back_from_the_last_interaction(self):
         split = data.split_by_time(_log((0, "a", "x"), (50 * _DAY, "a", "y")), 28, 14)
@@ -167,9 +164,6 @@ class LogFileTest(unittest.TestCase):
         path = self._write("bad.jsonl", '{"timestamp": 1, "user": ["a"], "item": "x"}\n')
         with self.assertRaisesRegex(ValueError, "bad.jsonl:1: user is .*a string"):
             self._read(path)
-        path = self._write("bad.csv", "timestamp,user,item,event_type\n1,a,x,view\n")
-        with self.assertRaisesRegex(ValueError, "event_type, which nothing reads; rename it to type"):
-            self._read(path)
 
     def test_what_weighs_nothing_is_left_out_and_counted(self):
         log = self._read(self._write("a.csv", "timestamp,user,item,weight\n1,a,x,0\n2,a,x,1\n"))
@@ -189,7 +183,7 @@ class LogFileTest(unittest.TestCase):
                                            (8, "c", "x", 1), (9, "c", "y", 1)])
         self.assertEqual(log.offset.tolist(), [0, 0, 0, 3, 5, 4])
         self.assertEqual(data.described(log), ["data: 1 records with an event id that was there before left out",
-                                               "data: 1 records of a server's log came after later ones: put in order "
+                                               "data: 1 records came after later ones: put in order "
                                                "of time"])
         self.assertEqual(data.graph_offset(log, 3), (2, []))
         offset, (warning,) = data.graph_offset(log, 9)
@@ -260,30 +254,98 @@ class AccountTest(unittest.TestCase):
         self.assertEqual((truth.misses, str(truth.judgement)), (2, "3 of 3 events"))
 
 
-class TitlesTest(unittest.TestCase):
-    def _read(self, text):
+@unittest.skipUnless(os.environ.get(programs.SERVER_VARIABLE), f"{programs.SERVER_VARIABLE} names no program")
+class OtherLogTest(unittest.TestCase):
+    """Logs of another make, which `groundswell convert` reads."""
+
+    def setUp(self):
+        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def _read(self, name, text, **how):
+        path = self.directory / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return data.read_log(path, how=log_files.ReadBy(**how))
+
+    def test_columns_times_and_order_are_those_of_a_shop(self):
+        text = ('\ufeffcustomer_id;sku;event;ts\r\nann;"Mug; ""5"" cl";purchase;2011-11-22T22:13:21\r\n'
+                "bob;x;view;1970-01-02\r\n")
+        for name in ("orders.csv", "orders.csv.gz"):
+            log = self._read(name, text)
+            self.assertEqual((log.user, log.item), (["bob", "ann"], ["x", 'Mug; "5" cl']), name)
+            self.assertEqual(log.time_s.tolist(), [86_400, 1_322_000_001], name)
+
+    def test_event_ids_are_those_that_ingest_makes(self):
+        own = self.directory / "own.csv"
+        own.write_text("timestamp,user,item\n1322000000.25,ann,mug\n1322000001,ann,mug\n", encoding="utf-8")
+        other = self.directory / "other.jsonl"
+        other.write_text('{"ts": 1322000001000, "user_id": "ann", "itemId": "mug"}\n'
+                         '{"ts": "2011-11-22T22:13:20.25Z", "user_id": "ann", "itemId": "mug"}\n', encoding="utf-8")
+        log = data.read_log([own, other])
+        self.assertEqual(len(log), 2)
+        self.assertEqual(log.left_out["with an event id that was there before"], 2)
+
+    def test_columns_are_named_where_they_cannot_be_told(self):
+        text = "who,what,when,how much\nann,mug,7,3\n"
+        named = {"user": "who", "item": "what", "time": "when", "weight": "how much"}
+        log = self._read("odd.csv", text, columns=named)
+        self.assertEqual((log.user, log.item, log.weight.tolist()), (["ann"], ["mug"], [3]))
+        with self.assertRaises(subprocess.CalledProcessError):
+            self._read("odd.csv", text)
+
+
+class SplitTest(unittest.TestCase):
+    def _split(self, **of_data):
+        log = _log((0, "a", "x"), (50 * _DAY, "a", "y"))
+        return data.split(log, {"validation_days": 14, **of_data})
+
+    def test_what_is_held_out_begins_at_a_date(self):
+        for heldout_from in ("1970-01-23", "1970-01-23T00:00:00Z", datetime.date(1970, 1, 23)):
+            split = self._split(heldout_from=heldout_from)
+            self.assertEqual((split.validation_s, split.cut_s, split.end_s), (8 * _DAY, 22 * _DAY, 50 * _DAY))
+        for wrong, message in (("soon", "heldout_from is 'soon'"), ("1971-01-01", "must be within"), ("1970-01-10", "must be within")):
+            with self.assertRaisesRegex(ValueError, message):
+                self._split(heldout_from=wrong)
+
+
+class ItemsTest(unittest.TestCase):
+    def _read(self, text, name="items.csv", **rule):
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "items.csv"
+            path = Path(directory) / name
             path.write_text(text, encoding="utf-8")
-            return data.read_titles(path)
+            return data.read_items(path, **rule)
 
-    def test_every_item_has_its_title(self):
-        self.assertEqual(self._read('description,item\nONE MUG,a\n"TWO, BIG",b\n\nONE MUG,a\n'),
-                         {"a": "One Mug", "b": "Two, Big"})
+    def test_titles_and_categories_are_as_they_are(self):
+        for text in ("title,SKU,Main Category\niMUG,a,mugs\n,b,bags\n",
+                     "item_id:token,name:token_seq,genres:token_seq\na,iMUG,mugs\nb,,bags\n"):
+            self.assertEqual(self._read(text), {"a": ("iMUG", "mugs"), "b": ("", "bags")})
+        self.assertEqual(self._read('{"item": "a", "title": "iMUG", "category": ["mugs", "cups"]}\n{"item": 7, "title": null}\n',
+                                    "items.jsonl"), {"a": ("iMUG", "mugs, cups"), "7": ("", "")})
 
-    def test_what_is_no_title_is_refused_by_file_and_line(self):
+    def test_those_of_the_sample_have_its_rules(self):
+        self.assertEqual(self._read('description,item\nONE MUG,a\n"TWO, BIG",b\n\nONE MUG,a\n', rule=data.OF_THE_SAMPLE),
+                         {"a": ("One Mug", "cups and mugs"), "b": ("Two, Big", "other")})
+
+    def test_the_id_stands_where_there_is_no_title(self):
+        items = {"a": ("", "mugs")}
+        self.assertEqual(data.title_and_category(items, "a"), ("a", "mugs"))
+        self.assertEqual(data.title_and_category(items, "b"), ("b", ""))
+
+    def test_what_is_no_item_is_refused_by_file_and_line(self):
         for text, message in (
                 ("a,One\nb,\"Two\nc,Three\nd,Four\n", "items.csv:3: .*quotation marks"),
                 ("a,One\nb\n", "items.csv:3: it has 1 fields and the header 2"),
                 ("a,One\nb,Two, big\n", "items.csv:3: it has 3 fields and the header 2"),
-                ("a,One\na,Two\n", 'items.csv:3: item is "a", to which line 2 gives another description')):
+                (",One\n", 'items.csv:2: item is ""'),
+                ("a,One\na,Two\n", 'items.csv:3: item is "a", to which line 2 gives another title')):
             with self.assertRaisesRegex(ValueError, message):
                 self._read("item,description\n" + text)
-        for header, message in (("item,title", "the header lacks description; it has item, title"),
-                                ("", "the header lacks item, description; it has no column"),
+        for header, message in (("item,price", "no column is known to hold a title or a category; the columns are item, price"),
+                                ("", "no column is known to hold the item; the columns are none"),
                                 ("item,description,item", "the header has item more than once")):
             with self.assertRaisesRegex(ValueError, message):
                 self._read(header + "\n")
+        with self.assertRaisesRegex(ValueError, "items.jsonl:1: it must be one JSON object"):
+            self._read("[]\n", "items.jsonl")
 
 
 class CatalogueTest(unittest.TestCase):
