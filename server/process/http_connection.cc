@@ -12,6 +12,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "server/process/http_tls.h"
@@ -28,6 +29,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr uint32_t kHeaderBytesMax = 8 << 10;
+// Beast takes none for 0.
+constexpr uint64_t kAnyLength = std::numeric_limits<uint64_t>::max();
 // Of a body, read at once.
 constexpr size_t kReadBytesMax = 16 << 10;
 // Of what a peer still sends after the last answer. A connection closed with bytes unread is reset,
@@ -40,6 +43,11 @@ constexpr std::string_view kPlainText =
     "Content-Length: 42\r\n\r\nthis address speaks TLS: call it https://\n";
 
 int StatusOf(http::status status) { return static_cast<int>(status); }
+
+std::string PathOf(boost::beast::string_view target) {
+  const std::string_view text(target.data(), target.size());
+  return std::string(text.substr(0, text.find('?')));
+}
 
 // What a request that could not be read is answered; nothing where the peer is gone or slow.
 std::optional<HttpAnswer> AnswerTo(const error_code& error, size_t body_bytes_max) {
@@ -112,7 +120,7 @@ void HttpConnection::ReadRequest() {
 void HttpConnection::ReadHeader() {
   parser_.emplace();
   parser_->header_limit(kHeaderBytesMax);
-  parser_->body_limit(connections_.options().body_bytes_max);
+  parser_->body_limit(kAnyLength);  // of a body that is no stream: see OnHeader
   http::async_read_header(
       stream_, buffer_, *parser_,
       [self = shared_from_this()](const error_code& error, size_t) { self->OnHeader(error); });
@@ -121,12 +129,84 @@ void HttpConnection::ReadHeader() {
 void HttpConnection::OnHeader(const error_code& error) {
   if (error) return OnRequest(error);
   body_since_ = steady_clock::now();
-  if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return ReadBody();
+  const bool is_stream = IsStream();
+  if (!is_stream) {
+    const auto body_bytes_max = connections_.options().body_bytes_max;
+    if (parser_->content_length().value_or(0) > body_bytes_max) {
+      return OnRequest(make_error_code(http::error::body_limit));
+    }
+    parser_->body_limit(body_bytes_max);
+  }
+  const auto go_on = [this, is_stream] { is_stream ? BeginLines() : ReadBody(); };
+  if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return go_on();
   asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
-                    [self = shared_from_this()](const error_code& failed, size_t) {
+                    [self = shared_from_this(), go_on](const error_code& failed, size_t) {
                       if (failed) return self->End(failed);
-                      self->ReadBody();
+                      go_on();
                     });
+}
+
+bool HttpConnection::IsStream() const {
+  const HttpOptions& options = connections_.options();
+  if (options.is_stream == nullptr || connections_.stopping()) return false;
+  if (!parser_->chunked() && parser_->content_length().value_or(0) <= options.body_bytes_max) {
+    return false;
+  }
+  const auto& received = parser_->get();
+  HttpRequest request{.method = std::string(received.method_string()),
+                      .path = PathOf(received.target())};
+  for (const auto& field : received) {
+    request.fields.emplace_back(field.name_string(), field.value());
+  }
+  return options.is_stream(request);
+}
+
+// Its body too, as far as it has come.
+HttpRequest HttpConnection::TakeRequest() {
+  auto& received = parser_->get();
+  HttpRequest request{.method = std::string(received.method_string()),
+                      .path = PathOf(received.target()),
+                      .body = std::move(received.body()),
+                      .certificate_names = certificate_names_};
+  for (const auto& field : received) {
+    request.fields.emplace_back(field.name_string(), field.value());
+  }
+  version_ = received.version();
+  is_head_ = received.method() == http::verb::head;
+  keep_alive_ = received.keep_alive();
+  return request;
+}
+
+void HttpConnection::BeginLines() {
+  HttpRequest request = TakeRequest();
+  lines_ =
+      std::make_shared<HttpLines>(stream_, buffer_, connections_.options(), std::move(*parser_));
+  const auto weak = weak_from_this();
+  // Each is called by what is under way, which holds the connection.
+  lines_->Begin({.connection = weak,
+                 .take_room =
+                     [this](size_t bytes) {
+                       if (!connections_.TakeRoom(*this, bytes)) return false;
+                       room_ += bytes;
+                       return true;
+                     },
+                 .give_room = [this] { GiveRoom(); },
+                 .on_line =
+                     [this] {
+                       body_since_ = steady_clock::now();
+                       Enter(HttpPhase::kStreaming);
+                     },
+                 .on_cut_off = connections_.options().on_cut_off,
+                 .send =
+                     [this](HttpAnswer answer, bool whole_body) {
+                       keep_alive_ = keep_alive_ && whole_body;
+                       Send(std::move(answer));
+                     },
+                 .on_answered = [this] { OnSent({}, !connections_.stopping()); },
+                 .on_over = [this] { connections_.Remove(shared_from_this()); }});
+  Enter(HttpPhase::kStreaming);
+  stream_.tcp().expires_never();
+  connections_.HandleStream(shared_from_this(), std::move(request));
 }
 
 // What was announced takes address space alone (Beast reserves it), and holds up nobody who sends
@@ -156,6 +236,7 @@ std::shared_ptr<const void> HttpConnection::AwaitAnswer() {
 }
 
 void HttpConnection::GiveUpBody() {
+  if (lines_ != nullptr) return lines_->GiveUpLine();
   is_reading_body_ = false;
   parser_->get().body() = {};
   GiveRoom();
@@ -177,15 +258,7 @@ void HttpConnection::OnRequest(const error_code& error) {
     return Refuse(*std::move(answer));
   }
   if (connections_.stopping()) return End(asio::error::operation_aborted);
-  auto& received = parser_->get();
-  const std::string_view target(received.target().data(), received.target().size());
-  HttpRequest request{.method = std::string(received.method_string()),
-                      .path = std::string(target.substr(0, target.find('?'))),
-                      .body = std::move(received.body()),
-                      .certificate_names = certificate_names_};
-  for (const auto& field : received) {
-    request.fields.emplace_back(field.name_string(), field.value());
-  }
+  HttpRequest request = TakeRequest();
   Enter(HttpPhase::kAnswering);
   // It takes as long as whoever answers says.
   stream_.tcp().expires_never();
@@ -195,22 +268,22 @@ void HttpConnection::OnRequest(const error_code& error) {
 // The last answer of a connection whose next bytes are of nobody knows what.
 void HttpConnection::Refuse(HttpAnswer answer) {
   connections_.options().on_cut_off();
-  parser_->get().keep_alive(false);
+  TakeRequest();
+  keep_alive_ = false;
   Send(std::move(answer));
 }
 
 void HttpConnection::Send(HttpAnswer answer) {
   Enter(HttpPhase::kSending);
-  const auto& request = parser_->get();
-  const bool keep = request.keep_alive() && !connections_.stopping();
-  response_.emplace(static_cast<http::status>(answer.status), request.version());
+  const bool keep = keep_alive_ && !connections_.stopping();
+  response_.emplace(static_cast<http::status>(answer.status), version_);
   response_->set(http::field::content_type, answer.content_type);
   for (const auto& [name, value] : answer.fields) response_->set(name, value);
   response_->keep_alive(keep);
   response_->body() = std::move(answer.body);
   response_->prepare_payload();
   // The length stays, as HEAD wants it.
-  if (request.method() == http::verb::head) response_->body().clear();
+  if (is_head_) response_->body().clear();
   stream_.tcp().expires_after(connections_.options().transfer);
   http::async_write(stream_, *response_,
                     [self = shared_from_this(), keep](const error_code& error, size_t) {
@@ -221,6 +294,7 @@ void HttpConnection::Send(HttpAnswer answer) {
 void HttpConnection::OnSent(const error_code& error, bool keep) {
   if (error) return End(error);
   response_.reset();
+  lines_.reset();
   GiveRoom();
   if (!keep) return TakeLeave();
   Enter(HttpPhase::kIdle);

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/process/http_lines.h"
 #include "server/process/http_message.h"
 #include "server/process/http_stream.h"
 
@@ -25,6 +26,7 @@ enum class HttpPhase {
   kLeaving,    // answered for the last time
   kNew,        // has not sent a whole request yet
   kIdle,       // was answered, and may send another request
+  kStreaming,  // lines come in and go out
   kSending,    // fetches its answer
   kAnswering,  // its answer is being made; never gives way
 };
@@ -39,6 +41,8 @@ class HttpConnections {
   // No more requests are taken.
   virtual bool stopping() const = 0;
   virtual void Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request) = 0;
+  virtual void HandleStream(const std::shared_ptr<HttpConnection>& connection,
+                            HttpRequest request) = 0;
   virtual void Remove(const std::shared_ptr<HttpConnection>& connection) = 0;
   // Of all bodies together, for one that is being read: where there is no more, the oldest of the
   // others that are gives way. False where that does not suffice.
@@ -62,7 +66,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void GiveUpBody();
 
   HttpPhase phase() const { return phase_; }
-  bool is_reading_body() const { return is_reading_body_; }
+  bool is_reading_body() const {
+    return lines_ == nullptr ? is_reading_body_ : lines_->holds_room();
+  }
+  // Null where the request is no stream of lines.
+  HttpLines* lines() const { return lines_.get(); }
   // From now until what is returned is gone.
   std::shared_ptr<const void> AwaitAnswer();
   bool awaits_answer() const { return !answer_.expired(); }
@@ -78,6 +86,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void ReadHeader();
   void AwaitRequest();
   void OnHeader(const ErrorCode& error);
+  bool IsStream() const;
+  HttpRequest TakeRequest();
+  void BeginLines();
   void ReadBody();
   void OnBody(const ErrorCode& error);
   void OnRequest(const ErrorCode& error);
@@ -97,6 +108,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   // Made anew for each request.
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::optional<boost::beast::http::response<boost::beast::http::string_body>> response_;
+  std::shared_ptr<HttpLines> lines_;
+  // Of the request that is being answered.
+  unsigned version_ = 11;
+  bool is_head_ = false;
+  bool keep_alive_ = false;
   size_t room_ = 0;  // that its body took of all bodies', as it came
   bool is_reading_body_ = false;
   std::chrono::steady_clock::time_point body_since_;

@@ -50,6 +50,10 @@ struct HttpOptions {
   // A connection was refused, or cut off: there were too many, it was too slow or sent too much, or
   // its TLS handshake failed. As HttpServer::Handler.
   std::function<void()> on_cut_off = [] {};
+  // Whether a request, of which only the header is there, is a stream of lines: one whose body has
+  // no length that is known, or a longer one than body_bytes_max, is then handled as an
+  // HttpExchange. Null: none is.
+  std::function<bool(const HttpRequest&)> is_stream = nullptr;
 };
 
 }  // namespace groundswell

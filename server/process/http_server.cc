@@ -85,12 +85,34 @@ void RunUntilDone(asio::io_context& context, const char* thread_name, const OnLo
 
 }  // namespace
 
+// A call of one of two functions, which is made in any case.
+class OneOfTwo {
+ public:
+  OneOfTwo(std::function<void(HttpLines&)> work, std::function<void()> otherwise)
+      : work_(std::move(work)), otherwise_(std::move(otherwise)) {}
+  ~OneOfTwo() {
+    if (otherwise_ != nullptr) otherwise_();
+  }
+  OneOfTwo(const OneOfTwo&) = delete;
+  OneOfTwo& operator=(const OneOfTwo&) = delete;
+
+  void Work(HttpLines& lines) {
+    otherwise_ = nullptr;
+    work_(lines);
+  }
+
+ private:
+  const std::function<void(HttpLines&)> work_;
+  std::function<void()> otherwise_;
+};
+
 // Accepts connections and owns them. All but Start, Stop and the answers of the handler runs on one
 // thread, so there is nothing to lock.
 class HttpListener : public HttpConnections, public std::enable_shared_from_this<HttpListener> {
  public:
-  HttpListener(HttpServer::Options options, HttpServer::Handler handler)
-      : options_(std::move(options)), handler_(std::move(handler)) {}
+  HttpListener(HttpServer::Options options, HttpServer::Handler handler,
+               HttpServer::StreamHandler streams)
+      : options_(std::move(options)), handler_(std::move(handler)), streams_(std::move(streams)) {}
 
   // Sets `port` on success. Before Start.
   error_code Listen(const HostAndPort& address, int* port);
@@ -101,9 +123,17 @@ class HttpListener : public HttpConnections, public std::enable_shared_from_this
   const HttpOptions& options() const override { return options_; }
   bool stopping() const override { return stopping_; }
   void Handle(const std::shared_ptr<HttpConnection>& connection, HttpRequest request) override;
+  void HandleStream(const std::shared_ptr<HttpConnection>& connection,
+                    HttpRequest request) override;
   void Remove(const std::shared_ptr<HttpConnection>& connection) override;
   bool TakeRoom(const HttpConnection& connection, size_t bytes) override;
   void GiveRoom(size_t bytes) override { bodies_bytes_ -= bytes; }
+
+  // `work` is run on the thread of all connections with the lines of the connection, while that is
+  // there; else `otherwise`. Any thread.
+  static void WithLines(const std::weak_ptr<HttpListener>& listener,
+                        const std::weak_ptr<HttpConnection>& connection,
+                        std::function<void(HttpLines&)> work, std::function<void()> otherwise);
 
  private:
   using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
@@ -122,6 +152,7 @@ class HttpListener : public HttpConnections, public std::enable_shared_from_this
 
   const HttpServer::Options options_;
   const HttpServer::Handler handler_;
+  const HttpServer::StreamHandler streams_;
   asio::io_context network_{1};
   std::optional<WorkGuard> network_work_;
   tcp::acceptor acceptor_{network_};
@@ -176,7 +207,7 @@ void HttpListener::CloseUnanswered() {
   acceptor_.close(ignored);
   timer_.cancel();
   for (const auto& connection : connections_) {
-    if (connection->phase() < HttpPhase::kSending) connection->Close();
+    if (connection->phase() < HttpPhase::kStreaming) connection->Close();
   }
 }
 
@@ -225,6 +256,80 @@ void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, Htt
   } catch (...) {
   }
   answer({.status = kInternalError, .body = what + "\n"});
+}
+
+void HttpListener::WithLines(const std::weak_ptr<HttpListener>& listener,
+                             const std::weak_ptr<HttpConnection>& connection,
+                             std::function<void(HttpLines&)> work,
+                             std::function<void()> otherwise) {
+  const auto one = std::make_shared<OneOfTwo>(std::move(work), std::move(otherwise));
+  const auto alive = listener.lock();
+  if (alive == nullptr) return;
+  asio::post(alive->network_, [connection, one] {
+    const auto there = connection.lock();
+    if (there != nullptr && there->lines() != nullptr) one->Work(*there->lines());
+  });
+}
+
+namespace {
+
+// Keeps neither the listener nor the connection.
+class Exchange final : public HttpExchange {
+ public:
+  Exchange(std::weak_ptr<HttpListener> listener, const std::shared_ptr<HttpConnection>& connection)
+      : listener_(std::move(listener)),
+        connection_(connection),
+        awaited_(connection->AwaitAnswer()) {}
+  ~Exchange() override {
+    if (!ended_) End({.status = kInternalError, .body = "no answer\n"});
+  }
+
+  void ReadLines(OnLines on_lines) override {
+    const auto both = std::make_shared<OnLines>(std::move(on_lines));
+    HttpListener::WithLines(
+        listener_, connection_, [both](HttpLines& lines) { lines.ReadLines(std::move(*both)); },
+        [both] { (*both)(absl::AbortedError("the connection has ended")); });
+  }
+  void StopReading() override {
+    HttpListener::WithLines(
+        listener_, connection_, [](HttpLines& lines) { lines.StopReading(); }, [] {});
+  }
+  void Write(HttpAnswer piece, OnWritten on_written) override {
+    const auto both = std::make_shared<OnWritten>(std::move(on_written));
+    HttpListener::WithLines(
+        listener_, connection_,
+        [both, piece = std::move(piece)](HttpLines& lines) {
+          lines.Write(piece, std::move(*both));
+        },
+        [both] { (*both)(false); });
+  }
+  void End(HttpAnswer answer) override {
+    ended_ = true;
+    HttpListener::WithLines(
+        listener_, connection_,
+        [answer = std::move(answer)](HttpLines& lines) { lines.End(answer); }, [] {});
+  }
+
+ private:
+  const std::weak_ptr<HttpListener> listener_;
+  const std::weak_ptr<HttpConnection> connection_;
+  const std::shared_ptr<const void> awaited_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+void HttpListener::HandleStream(const std::shared_ptr<HttpConnection>& connection,
+                                HttpRequest request) {
+  const auto exchange = std::make_shared<Exchange>(weak_from_this(), connection);
+  std::string what = "unknown error";
+  try {
+    return streams_(std::move(request), exchange);
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+  }
+  exchange->End({.status = kInternalError, .body = what + "\n"});
 }
 
 void HttpListener::Remove(const std::shared_ptr<HttpConnection>& connection) {
@@ -313,12 +418,14 @@ HttpServer::~HttpServer() { listener_->Stop(); }
 void HttpServer::StopAccepting() { listener_->StopAccepting(); }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
-                                                              Options options, Handler handler) {
+                                                              Options options, Handler handler,
+                                                              StreamHandler streams) {
   const char* const setting = options.setting;
   const std::optional<HostAndPort> listen = Split(address);
   if (!listen.has_value()) return CannotListen(setting, address, "it is not host:port");
   try {
-    auto listener = std::make_shared<HttpListener>(std::move(options), std::move(handler));
+    auto listener =
+        std::make_shared<HttpListener>(std::move(options), std::move(handler), std::move(streams));
     int port = 0;
     if (const error_code error = listener->Listen(*listen, &port); error) {
       return CannotListen(setting, address, error.message());

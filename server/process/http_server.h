@@ -21,6 +21,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/process/http_exchange.h"
 #include "server/process/http_message.h"
 
 namespace groundswell {
@@ -35,12 +36,16 @@ class HttpServer {
   // Called on the thread that serves all connections: must wait for nothing. What it throws is
   // answered with 500.
   using Handler = std::function<void(HttpRequest, Answer)>;
+  // Likewise, of a request that is a stream (HttpOptions::is_stream): its exchange, which must be
+  // ended, by End or by letting go of it.
+  using StreamHandler = std::function<void(HttpRequest, std::shared_ptr<HttpExchange>)>;
   using Options = HttpOptions;
 
   // `address`: "host:port" or "[host]:port"; port 0 takes a free one. Unavailable, naming the
   // setting, the address and the remedy, when it cannot be listened on.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address,
-                                                           Options options, Handler handler);
+                                                           Options options, Handler handler,
+                                                           StreamHandler streams = nullptr);
   // Waits for the requests in progress, for one second at most where answers are not made or not
   // fetched; afterwards the handler is not called again.
   ~HttpServer();

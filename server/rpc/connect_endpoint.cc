@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/message.h>
-#include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/type_resolver_util.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
@@ -27,6 +24,8 @@
 #include "server/process/work_thread.h"
 #include "server/rpc/access.h"
 #include "server/rpc/connect_errors.h"
+#include "server/rpc/connect_json.h"
+#include "server/rpc/connect_streams.h"
 #include "server/rpc/console_pages.h"
 #include "server/rpc/openapi.h"
 #include "server/rpc/status_details.h"
@@ -36,92 +35,23 @@ namespace {
 
 using std::chrono::system_clock;
 
-using google::protobuf::Message;
-using google::protobuf::MessageFactory;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
 constexpr std::string_view kJsonType = "application/json";
 constexpr std::string_view kProtoType = "application/proto";
-constexpr std::string_view kLinesType = "application/x-ndjson";
 constexpr std::string_view kOpenApiPath = "/openapi.json";
 constexpr char kAnswerBytesField[] = "groundswell-answer-bytes-max";
 // What goes along as metadata.
 constexpr std::array<const char*, 4> kForwarded = {"authorization", "traceparent", "tracestate",
                                                    kAnswerBytesField};
 constexpr size_t kTimeoutDigitsMax = 10;  // Connect's own
-constexpr char kTypesUrl[] = "type.googleapis.com";
-constexpr size_t kJsonValuesMax = 250'000;
-// Of JSON that is read on the thread of all connections: in a millisecond or two at most.
-constexpr size_t kShortJsonBytes = size_t{8} << 10;
 constexpr char kAllowedFields[] =
     "authorization, content-type, connect-protocol-version, connect-timeout-ms, traceparent, "
     "tracestate, groundswell-answer-bytes-max";
 
 grpc::Status BadField(std::string_view field, std::string_view value, std::string_view remedy) {
   return ToGrpcStatus(InvalidField(field, value, remedy));
-}
-
-std::unique_ptr<Message> NewMessage(const google::protobuf::Descriptor& type) {
-  return std::unique_ptr<Message>(MessageFactory::generated_factory()->GetPrototype(&type)->New());
-}
-
-grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-std::string ToBytes(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string bytes;
-  if (!buffer.Dump(&slices).ok()) return bytes;
-  for (const grpc::Slice& slice : slices) {
-    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return bytes;
-}
-
-// Of a body in JSON. Each value takes the reader microseconds and its message up to hundreds of
-// bytes; a request within the limits of the API has far fewer.
-grpc::Status CheckJsonValues(std::string_view json) {
-  const auto values = static_cast<size_t>(
-      std::ranges::count_if(json, [](char c) { return c == ',' || c == '{' || c == '['; }));
-  if (values <= kJsonValuesMax) return grpc::Status::OK;
-  return ToGrpcStatus(WithReason(
-      absl::InvalidArgumentError(fmt::format(
-          "the body has {} commas and brackets, and may have {}: send fewer entries at once",
-          values, kJsonValuesMax)),
-      "REQUEST_TOO_LARGE"));
-}
-
-// `where`: "line 3: " or nothing.
-grpc::Status FromJson(std::string_view json, const google::protobuf::Descriptor& type,
-                      std::string_view where, grpc::ByteBuffer& out) {
-  static google::protobuf::util::TypeResolver* const types =
-      google::protobuf::util::NewTypeResolverForDescriptorPool(
-          kTypesUrl, google::protobuf::DescriptorPool::generated_pool());
-  std::string bytes;
-  const auto read = google::protobuf::util::JsonToBinaryString(
-      types, std::string(kTypesUrl) + "/" + type.full_name(),
-      google::protobuf::StringPiece(json.data(), json.size()), &bytes);
-  if (!read.ok()) {
-    return ToGrpcStatus(WithReason(
-        absl::InvalidArgumentError(fmt::format("{}the body is no {} as JSON: {}", where,
-                                               type.full_name(), std::string(read.message()))),
-        "UNDECODABLE_REQUEST"));
-  }
-  out = ToBuffer(bytes);
-  return grpc::Status::OK;
-}
-
-grpc::Status ToJson(const grpc::ByteBuffer& buffer, const google::protobuf::Descriptor& type,
-                    std::string& json) {
-  const std::unique_ptr<Message> message = NewMessage(type);
-  if (message->ParseFromString(ToBytes(buffer)) &&
-      google::protobuf::util::MessageToJsonString(*message, &json).ok()) {
-    return grpc::Status::OK;
-  }
-  return {grpc::StatusCode::INTERNAL, "the answer has no form as JSON; ask for application/proto"};
 }
 
 // Of a Content-Type, without its parameters.
@@ -131,10 +61,6 @@ std::string MediaType(std::string_view value) {
     if (c != ' ' && c != '\t') type += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
   return type;
-}
-
-bool IsBlank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
 // gRPC ends the process over metadata of other bytes.
@@ -176,10 +102,6 @@ grpc::Status FillContext(const HttpRequest& request, system_clock::time_point ar
   return ReadTimeout(request.Field("connect-timeout-ms"), arrived, context);
 }
 
-std::string PathOf(const MethodDescriptor& method) {
-  return "/" + method.service()->full_name() + "/" + method.name();
-}
-
 // A unary call, from its request to its answer.
 struct ConnectCall {
   explicit ConnectCall(std::shared_ptr<grpc::Channel> channel) : stub(std::move(channel)) {}
@@ -203,66 +125,6 @@ struct ConnectCall {
   grpc::ByteBuffer response;
 };
 
-// A stream of both directions, of which all requests are there at the beginning. Its own owner: it
-// goes when it is done.
-class ConnectStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
- public:
-  ConnectStream(std::shared_ptr<grpc::Channel> channel, const MethodDescriptor& method,
-                std::vector<grpc::ByteBuffer> requests, HttpServer::Answer answer)
-      : stub_(std::move(channel)),
-        method_(method),
-        requests_(std::move(requests)),
-        answer_(std::move(answer)) {}
-
-  grpc::ClientContext& context() { return context_; }
-
-  void Start() {
-    stub_.PrepareBidiStreamingCall(&context_, PathOf(method_), {}, this);
-    StartRead(&response_);
-    Write();
-    StartCall();
-  }
-
-  void OnWriteDone(bool ok) override {
-    if (ok) Write();
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    std::string line;
-    if (const grpc::Status s = ToJson(response_, *method_.output_type(), line); !s.ok()) {
-      line = ConnectErrorJson(s);
-    }
-    lines_ += line + "\n";
-    StartRead(&response_);
-  }
-
-  void OnDone(const grpc::Status& status) override {
-    if (!status.ok() && lines_.empty()) {
-      answer_(ConnectError(status));
-    } else {
-      if (!status.ok()) lines_ += R"({"error":)" + ConnectErrorJson(status) + "}\n";
-      answer_({.body = std::move(lines_), .content_type = std::string(kLinesType)});
-    }
-    delete this;
-  }
-
- private:
-  void Write() {
-    if (next_ == requests_.size()) return StartWritesDone();
-    StartWrite(&requests_[next_++]);
-  }
-
-  grpc::GenericStub stub_;
-  grpc::ClientContext context_;
-  const MethodDescriptor& method_;
-  std::vector<grpc::ByteBuffer> requests_;
-  size_t next_ = 0;
-  grpc::ByteBuffer response_;
-  std::string lines_;
-  HttpServer::Answer answer_;
-};
-
 HttpAnswer Unimplemented(int status, const std::string& message) {
   HttpAnswer answer = ConnectError({grpc::StatusCode::UNIMPLEMENTED, message});
   answer.status = status;
@@ -276,6 +138,39 @@ HttpAnswer UnsupportedType(const MethodDescriptor& method, std::string_view type
   answer.fields.emplace_back("Accept-Post", right);
   return answer;
 }
+
+bool IsPlain(const HttpRequest& request) {
+  const std::string encoding = MediaType(request.Field("content-encoding"));
+  return encoding.empty() || encoding == "identity";
+}
+
+void AddOrigin(const std::string& origin, HttpAnswer& made) {
+  made.fields.emplace_back("Access-Control-Allow-Origin", origin);
+  made.fields.emplace_back("Access-Control-Expose-Headers", "Retry-After");
+  made.fields.emplace_back("Vary", "Origin");
+}
+
+// An exchange with a browser's page of another origin.
+class ExchangeOfOrigin final : public HttpExchange {
+ public:
+  ExchangeOfOrigin(std::string origin, std::shared_ptr<HttpExchange> exchange)
+      : origin_(std::move(origin)), exchange_(std::move(exchange)) {}
+
+  void ReadLines(OnLines on_lines) override { exchange_->ReadLines(std::move(on_lines)); }
+  void StopReading() override { exchange_->StopReading(); }
+  void Write(HttpAnswer piece, OnWritten on_written) override {
+    AddOrigin(origin_, piece);
+    exchange_->Write(std::move(piece), std::move(on_written));
+  }
+  void End(HttpAnswer answer) override {
+    AddOrigin(origin_, answer);
+    exchange_->End(std::move(answer));
+  }
+
+ private:
+  const std::string origin_;
+  const std::shared_ptr<HttpExchange> exchange_;
+};
 
 }  // namespace
 
@@ -297,6 +192,30 @@ class ConnectCalls {
     }
   }
 
+  // Whether the method is called with lines that come as they are made. Of a header alone.
+  bool IsStream(const HttpRequest& request) const {
+    const MethodDescriptor* const method = FindMethod(request.path);
+    return request.method == "POST" && method != nullptr && method->client_streaming() &&
+           method->server_streaming() && MediaType(request.Field("content-type")) == kLinesType &&
+           IsPlain(request);
+  }
+
+  void HandleStream(const HttpRequest& request, std::shared_ptr<HttpExchange> exchange) {
+    const auto arrived = system_clock::now();
+    const std::string origin = AllowedOrigin(request.Field("origin"));
+    if (!origin.empty()) {
+      exchange = std::make_shared<ExchangeOfOrigin>(origin, std::move(exchange));
+    }
+    const MethodDescriptor& method = *FindMethod(request.path);
+    if (const absl::Status s = admit_(method, request); !s.ok()) {
+      return exchange->End(ConnectError(ToGrpcStatus(s)));
+    }
+    auto stream = std::make_unique<ConnectLines>(channel_, method, exchange, reading_);
+    const grpc::Status status = Fill(request, arrived, stream->context());
+    if (!status.ok()) return exchange->End(ConnectError(status));
+    stream.release()->Start();
+  }
+
   void Handle(HttpRequest request, HttpServer::Answer answer) {
     const std::string origin = AllowedOrigin(request.Field("origin"));
     if (!origin.empty()) answer = WithOrigin(origin, std::move(answer));
@@ -315,10 +234,7 @@ class ConnectCalls {
       refused.fields.emplace_back("Allow", "POST");
       return answer(std::move(refused));
     }
-    const std::string encoding = MediaType(request.Field("content-encoding"));
-    if (!encoding.empty() && encoding != "identity") {
-      return answer(Unimplemented(501, "a compressed body is not taken"));
-    }
+    if (!IsPlain(request)) return answer(Unimplemented(501, "a compressed body is not taken"));
     Call(*method, std::move(request), std::move(answer));
   }
 
@@ -340,9 +256,7 @@ class ConnectCalls {
 
   static HttpServer::Answer WithOrigin(const std::string& origin, HttpServer::Answer answer) {
     return [origin, answer = std::move(answer)](HttpAnswer made) {
-      made.fields.emplace_back("Access-Control-Allow-Origin", origin);
-      made.fields.emplace_back("Access-Control-Expose-Headers", "Retry-After");
-      made.fields.emplace_back("Vary", "Origin");
+      AddOrigin(origin, made);
       answer(std::move(made));
     };
   }
@@ -500,19 +414,24 @@ absl::StatusOr<std::unique_ptr<ConnectEndpoint>> ConnectEndpoint::Start(
     return absl::UnavailableError(
         fmt::format("server.connect_address cannot have a thread: {}", e.what()));
   }
-  auto server =
-      HttpServer::Start(options.address,
-                        {.setting = "server.connect_address",
-                         .thread_name = "connect",
-                         .tls = options.tls,
-                         .connections_max = options.connections_max,
-                         .body_bytes_max = options.message_bytes_max,
-                         .transfer = options.transfer,
-                         .idle = options.idle,
-                         .on_cut_off = options.on_cut_off},
-                        [calls = calls.get()](HttpRequest request, HttpServer::Answer answer) {
-                          calls->Handle(std::move(request), std::move(answer));
-                        });
+  auto server = HttpServer::Start(
+      options.address,
+      {.setting = "server.connect_address",
+       .thread_name = "connect",
+       .tls = options.tls,
+       .connections_max = options.connections_max,
+       .body_bytes_max = options.message_bytes_max,
+       .transfer = options.transfer,
+       .idle = options.idle,
+       .on_cut_off = options.on_cut_off,
+       .is_stream =
+           [calls = calls.get()](const HttpRequest& request) { return calls->IsStream(request); }},
+      [calls = calls.get()](HttpRequest request, HttpServer::Answer answer) {
+        calls->Handle(std::move(request), std::move(answer));
+      },
+      [calls = calls.get()](const HttpRequest& request, std::shared_ptr<HttpExchange> exchange) {
+        calls->HandleStream(request, std::move(exchange));
+      });
   if (!server.ok()) return server.status();
   return std::unique_ptr<ConnectEndpoint>(
       new ConnectEndpoint(std::move(calls), *std::move(server)));

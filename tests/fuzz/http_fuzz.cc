@@ -95,6 +95,10 @@ std::vector<std::string> SeedCorpus() {
       "Content-Type: application/proto\r\nTransfer-Encoding: chunked\r\nExpect: "
       "100-continue\r\n\r\n"
       "4;a=b\r\n\x0a\x02u1\r\n0\r\nX: y\r\n\r\n";
+  const std::string lines =
+      "POST /groundswell.v1.InteractionService/Ingest HTTP/1.1\r\nHost: a\r\n"
+      "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\n{}\n\r\n4\r\n{}\n{\r\n2\r\n}\n\r\n0\r\n\r\n";
   // Long enough to be read on a thread of its own.
   const std::string long_body =
       Post("RecommendationService/Recommend", "Content-Type: application/json",
@@ -102,6 +106,8 @@ std::vector<std::string> SeedCorpus() {
   return {recommend,
           ingest,
           chunked,
+          lines,
+          lines + recommend,
           long_body,
           "GET /console HTTP/1.1\r\nHost: a\r\n\r\n",
           "GET /openapi.json?a=b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",

@@ -253,6 +253,183 @@ class ConnectTest(unittest.TestCase):
         self.assertEqual(failures, [])
 
 
+class LineStream:
+    """A call of Ingest whose lines are sent one by one, over a connection of its own."""
+
+    def __init__(self, server, fields=""):
+        self.peer = socket.create_connection(("127.0.0.1", server.ports["connect"]), timeout=60)
+        self.answer = self.peer.makefile("rb")
+        self.begin(fields)
+
+    def begin(self, fields=""):
+        self.peer.sendall(f"POST {INGEST} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+                          f"Transfer-Encoding: chunked\r\n{fields}\r\n".encode())
+
+    def send(self, text):
+        self.peer.sendall(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
+
+    def end(self):
+        self.peer.sendall(b"0\r\n\r\n")
+
+    def header(self):
+        """Status and fields of the answer."""
+        status = int(self.answer.readline().split()[1])
+        fields = {}
+        while (line := self.answer.readline().strip()):
+            name, value = line.decode().split(": ", 1)
+            fields[name] = value
+        return status, fields
+
+    def line(self):
+        """The next line of a chunked answer; None at its end."""
+        size = int(self.answer.readline(), 16)
+        text = self.answer.read(size)
+        self.answer.readline()
+        return json.loads(text) if size else None
+
+    def close(self):
+        self.answer.close()
+        self.peer.close()
+
+
+def line_of(number, event="stream", item=ITEM):
+    return json.dumps({"interactions": [{"eventId": f"{event}-{number}", "userId": "by-stream", "itemId": item,
+                                         "eventType": "purchase", "eventTime": "2011-12-09T12:00:00Z"}]}) + "\n"
+
+
+class StreamTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="groundswell-test-")
+        cls.server = Server(ConnectTest.program, ConnectTest.snapshot, cls.directory.name, "--server.connect_idle_s=2",
+                            "--server.connect_origins=https://shop.example", "--server.message_bytes_max=65536")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+        cls.directory.cleanup()
+
+    def stream(self, fields=""):
+        stream = LineStream(self.server, fields)
+        self.addCleanup(stream.close)
+        return stream
+
+    def test_a_line_is_answered_while_the_body_goes_on(self):
+        stream = self.stream("Origin: https://shop.example\r\n")
+        for number in range(3):
+            # In pieces, whose ends are nobody's.
+            text = line_of(number, "answered")
+            stream.send(text[:17])
+            stream.send(text[17:] + "\n")
+            if number == 0:
+                status, fields = stream.header()
+                self.assertEqual((status, fields["Content-Type"]), (200, "application/x-ndjson"))
+                self.assertEqual(fields["Access-Control-Allow-Origin"], "https://shop.example")
+            self.assertEqual(stream.line()["acceptedCount"], 1)
+        stream.end()
+        self.assertIsNone(stream.line())
+        # The connection is kept.
+        stream.begin()
+        stream.send(line_of(0, "answered")[:-1])  # a last line without an end
+        stream.end()
+        self.assertEqual(stream.header()[0], 200)
+        self.assertEqual(stream.line()["duplicateCount"], 1)
+        self.assertIsNone(stream.line())
+
+    def test_a_body_of_any_length_comes_in(self):
+        lines = [line_of(number, "long") for number in range(2000)]
+        body = "".join(lines).encode()
+        self.assertGreater(len(body), 4 * 65536)
+        status, _, content = self.server.ask(INGEST, body, {"Content-Type": "application/x-ndjson"})
+        self.assertEqual(status, 200)
+        answers = [json.loads(line) for line in content.splitlines()]
+        self.assertEqual(sum(answer.get("acceptedCount", 0) for answer in answers), len(lines))
+        self.assertEqual(len(answers), len(lines))
+
+    def test_what_precedes_a_line_that_cannot_be_read_counts(self):
+        stream = self.stream()
+        stream.send(line_of(1, "wrong") + "{\n" + line_of(2, "wrong"))
+        self.assertEqual(stream.header()[0], 200)
+        self.assertEqual(stream.line()["acceptedCount"], 1)
+        self.assertIn("line 2: ", stream.line()["error"]["message"])
+        self.assertIsNone(stream.line())
+        self.assertEqual(stream.peer.recv(1), b"", "it is closed: what follows belongs to nothing")
+        stream = self.stream()
+        stream.send("{\n")
+        self.assertEqual(stream.header()[0], 400)
+
+    def test_a_line_is_bounded(self):
+        stream = self.stream()
+        stream.send(line_of(1, "bounded"))
+        self.assertEqual(stream.header()[0], 200)
+        self.assertEqual(stream.line()["acceptedCount"], 1)
+        for _ in range(5):
+            stream.send(" " * 16384)
+        error = stream.line()["error"]
+        self.assertIn("a line has at most 65536 bytes here", error["message"])
+
+    def test_a_silent_stream_ends_and_is_told(self):
+        stream = self.stream()
+        stream.send(line_of(1, "silent"))
+        self.assertEqual(stream.header()[0], 200)
+        self.assertEqual(stream.line()["acceptedCount"], 1)
+        self.assertEqual(stream.line()["error"]["code"], "deadline_exceeded")
+        self.assertIsNone(stream.line())
+
+    def test_a_peer_that_hangs_up_leaves_nothing_behind(self):
+        for number in range(20):
+            stream = LineStream(self.server)
+            stream.send(line_of(number, "gone") + line_of(0, "part")[:40])
+            if number % 2:
+                self.assertEqual(stream.header()[0], 200)
+            stream.close()
+        stream = self.stream()
+        stream.send(line_of(1, "gone") + line_of(99, "gone"))
+        stream.end()
+        self.assertEqual(stream.header()[0], 200)
+        stream.line()
+        self.assertEqual(stream.line()["acceptedCount"], 1)
+
+    def test_a_peer_of_an_older_version_reads_until_the_end(self):
+        with socket.create_connection(("127.0.0.1", self.server.ports["connect"]), timeout=60) as peer:
+            text = line_of(1, "older") + " " * 70000 + "\n"
+            peer.sendall(f"POST {INGEST} HTTP/1.0\r\nContent-Type: application/x-ndjson\r\nContent-Length: {len(text)}\r\n\r\n"
+                         .encode() + text[:9000].encode())
+            answer = b""
+            while b"\n" not in answer.partition(b"\r\n\r\n")[2]:
+                answer += peer.recv(4096)
+        self.assertNotIn(b"chunked", answer)
+        self.assertIn(b"Connection: close", answer)
+
+    def test_connections_of_streams_give_way(self):
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            server = Server(ConnectTest.program, ConnectTest.snapshot, directory, "--server.connect_connections_max=2")
+            self.addCleanup(server.process.kill)
+            streams = []
+            for number in range(3):
+                streams.append(LineStream(server))
+                streams[-1].send(line_of(number, "way"))
+                self.assertEqual(streams[-1].header()[0], 200)
+                self.assertEqual(streams[-1].line()["acceptedCount"], 1)
+            self.assertEqual(streams[0].answer.read(1), b"", "it was silent for longest")
+            for stream in streams:
+                stream.close()
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_stop_ends_streams(self):
+        with tempfile.TemporaryDirectory(prefix="groundswell-test-") as directory:
+            server = Server(ConnectTest.program, ConnectTest.snapshot, directory, "--server.drain_s=1")
+            self.addCleanup(server.process.kill)
+            streams = [LineStream(server) for _ in range(4)]
+            for number, stream in enumerate(streams):
+                stream.send(line_of(number, "stopped"))
+                self.assertEqual(stream.header()[0], 200)
+                self.assertEqual(stream.line()["acceptedCount"], 1)
+            self.assertEqual(server.stop(), 0)
+            for stream in streams:
+                stream.close()
+
+
 class StopTest(unittest.TestCase):
     def test_bodies_that_wait_to_be_read_do_not_hold_up_a_stop(self):
         body = ('{"requests":[' + "{}," * 100_000 + "{}]}").encode()
