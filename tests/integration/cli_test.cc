@@ -125,9 +125,9 @@ TEST_F(CliTest, ADatabaseInUseIsCalledThat) {
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
-       {"quickstart", "recommend", "rank", "similar", "user", "ingest", "evaluate", "status",
-        "load", "forget", "upsert-item", "remove-item", "rules", "log", "checkpoint", "verify",
-        "backup", "activate", "blend"}) {
+       {"quickstart", "recommend", "rank",       "similar", "user",   "ingest",      "evaluate",
+        "status",     "load",      "train",      "convert", "forget", "upsert-item", "remove-item",
+        "rules",      "log",       "checkpoint", "verify",  "backup", "activate",    "blend"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
@@ -156,6 +156,34 @@ TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
     }
     EXPECT_GT(examples, 0u) << command;
   }
+}
+
+TEST_F(CliTest, ALogOfAnotherMakeIsConverted) {
+  const std::string log = WriteFile("odd.csv", "sku;who;ts\n\"a;\"\"b\";u2;2011-11-22T22:13:21\n" +
+                                                   std::string("c,d;u1;1322000000.5\n"));
+  const Finished converted = Cli({"convert", log, "--user", "who"});
+  EXPECT_EQ(converted.exit_code, 0) << converted.output;
+  EXPECT_THAT(converted.output, HasSubstr("timestamp,user,item,type,weight,event_id\n"
+                                          "1322000000.500000,u1,\"c,d\",,,\n"
+                                          "1322000001.000000,u2,\"a;\"\"b\",,,\n"));
+}
+
+TEST_F(CliTest, TrainRunsTheTrainerWithWhatItWasTold) {
+  const std::string trainer = WriteFile(
+      "trainer",
+      "#!/bin/sh\necho \"$GROUNDSWELL_SERVER:$GROUNDSWELL_TRAINER_SERVER\"; echo \"$@\"; exit 3\n");
+  std::filesystem::permissions(trainer, std::filesystem::perms::owner_all);
+  const Finished trained = Cli({"train", "a.csv", "--trainer", trainer, "--keep", "4", "--no-gate",
+                                "--items", "i.csv", "b.csv"});
+  EXPECT_EQ(trained.exit_code, 3) << "the trainer's own";
+  EXPECT_THAT(trained.output,
+              HasSubstr(server_->grpc_address() + ":" + GROUNDSWELL_SERVER_PROGRAM));
+  EXPECT_THAT(
+      trained.output,
+      HasSubstr("refresh --namespace default --items i.csv --keep 4 --no-gate -- a.csv b.csv"));
+  const Finished absent = Cli({"train", "--trainer", files_.File("none")});
+  EXPECT_EQ(absent.exit_code, 1);
+  EXPECT_THAT(absent.output, HasSubstr("cannot be run"));
 }
 
 TEST_F(CliTest, FilesOfOneNameAndTheNextFileOfAProducerAreNotTakenForTheFirst) {

@@ -61,7 +61,7 @@ TEST_F(QuickstartTest, AShopsOwnCsvGivesRecommendationsAndADatabaseToGoOnWith) {
        {"customer_id", "60 users", "sku", "12 items", "ISO 8601", "add_to_cart 240, purchase 60",
         "passed over: price", "300 interactions, to be sorted by time; 2 of 302 records left out",
         "300 interactions are on disk, 0 were there already, 0 refused", "Recommendations for c",
-        "sku-", "curl -s http://127.0.0.1:", "groundswell-server serve --config",
+        "sku-", "curl -s http://127.0.0.1:", "/console", "groundswell-server serve --config",
         "the server has stopped"}) {
     EXPECT_THAT(quickstart.output, HasSubstr(part));
   }
