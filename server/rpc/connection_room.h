@@ -13,7 +13,7 @@ class ConnectionRoom {
  public:
   using Clock = std::chrono::steady_clock;
   // How long one that was turned away speaks for those to come.
-  static constexpr std::chrono::seconds kSpeaksFor{5};
+  static constexpr std::chrono::seconds kSpeaksFor{1};
 
   void TurnedAway(Clock::time_point now) { turned_away_at_ = now.time_since_epoch().count(); }
   bool IsThere(Clock::time_point now) const {

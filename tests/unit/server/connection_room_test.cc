@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST(ConnectionRoomTest, OneThatWasTurnedAwaySpeaksForThoseOfTheNextSeconds) {
+TEST(ConnectionRoomTest, OneThatWasTurnedAwaySpeaksForThoseOfTheNextSecond) {
   ConnectionRoom room;
   const ConnectionRoom::Clock::time_point begin{std::chrono::hours(1)};
   EXPECT_TRUE(room.IsThere(begin));
