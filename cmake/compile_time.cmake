@@ -1,15 +1,34 @@
 # What shortens a build from nothing where GROUNDSWELL_BUILD_WHOLE is on. Elsewhere every file is compiled by
 # itself, which shows what it forgot to include, and is the least to compile after an edit.
 
-# The headers that most files of a library include, parsed once. None of ours: those change. By GCC alone:
-# ccache does not know clang's again.
-function(groundswell_precompile target)
+# groundswell_common_headers(NAME LIBRARIES t... [OPTIONS o...] HEADERS h...)
+# Headers that most files of several targets include, parsed once; groundswell_precompile(TARGET NAME) takes them
+# for a target of the same options. None of ours: those change. By GCC alone: ccache does not know clang's again.
+function(groundswell_common_headers name)
+  cmake_parse_arguments(T "" "" "LIBRARIES;OPTIONS;HEADERS" ${ARGN})
   if(GROUNDSWELL_BUILD_WHOLE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_precompile_headers(${target} PRIVATE <algorithm> <chrono> <functional> <memory> <optional> <string>
-      <string_view> <utility> <vector> <fmt/format.h> <absl/container/flat_hash_map.h>
-      <absl/status/statusor.h>)
+    # GCC takes them only where the macros are the same: those that come with these libraries, and with -pthread.
+    add_library(${name}_libraries INTERFACE)
+    target_compile_options(${name}_libraries INTERFACE -pthread)
+    target_link_libraries(${name}_libraries INTERFACE ${T_LIBRARIES})
+    file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cc CONTENT "")
+    add_library(${name} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/${name}.cc)
+    target_link_libraries(${name} PRIVATE groundswell_warnings ${name}_libraries)
+    target_compile_options(${name} PRIVATE ${T_OPTIONS})
+    target_precompile_headers(${name} PRIVATE ${T_HEADERS})
   endif()
 endfunction()
+function(groundswell_precompile target name)
+  if(TARGET ${name})
+    target_link_libraries(${target} PRIVATE ${name}_libraries)
+    target_precompile_headers(${target} REUSE_FROM ${name})
+  endif()
+endfunction()
+
+set(common_headers <algorithm> <chrono> <functional> <memory> <optional> <string> <string_view> <utility> <vector>
+  <fmt/format.h> <absl/container/flat_hash_map.h> <absl/status/statusor.h>)
+set(common_libraries absl::flat_hash_map absl::statusor fmt::fmt)
+groundswell_common_headers(groundswell_library_headers LIBRARIES ${common_libraries} HEADERS ${common_headers})
 
 # groundswell_compile_together(TARGET [BATCH n] [APART source...])
 # Its sources, n at a time as one file (10; 0: all of them): most of what compiling one costs is the headers

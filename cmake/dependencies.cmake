@@ -19,8 +19,9 @@ if(BUILD_TESTING)
 endif()
 
 # oneDNN's own CMake package is broken in Debian 12 (it names files that are not shipped).
+# (OpenMP for its number of threads alone: to be linked, with no directive compiled.)
 add_library(groundswell_onednn INTERFACE)
-target_link_libraries(groundswell_onednn INTERFACE dnnl OpenMP::OpenMP_CXX)
+target_link_libraries(groundswell_onednn INTERFACE dnnl $<LINK_ONLY:OpenMP::OpenMP_CXX>)
 
 # Debian's package has no CMake package of its own.
 find_path(RDKAFKA_INCLUDE_DIR librdkafka/rdkafka.h REQUIRED)
@@ -48,7 +49,7 @@ else()
   set(faiss_library faiss)
 endif()
 # FAISS is a static library here and there: its BLAS and LAPACK have to be named.
-target_link_libraries(groundswell_faiss INTERFACE ${faiss_library} openblas OpenMP::OpenMP_CXX)
+target_link_libraries(groundswell_faiss INTERFACE ${faiss_library} openblas $<LINK_ONLY:OpenMP::OpenMP_CXX>)
 
 
 # Directory that holds google/rpc/error_details.proto (Debian: golang-github-gogo-googleapis-dev).
