@@ -17,7 +17,7 @@ extern char** environ;
 namespace groundswell {
 namespace {
 
-constexpr size_t kChunkBytes = size_t{1} << 16;
+constexpr size_t kReadBytes = size_t{1} << 16;
 constexpr int kNoPyarrow = 3;
 constexpr int kNotFound = 127;
 // In the order of the file, some ten thousand rows at a time.
@@ -53,7 +53,7 @@ absl::Status NotHere(const std::string& path, std::string_view what) {
 }  // namespace
 
 ParquetInput::ParquetInput(std::string path, pid_t process, int output)
-    : path_(std::move(path)), process_(process), output_(output), text_(kChunkBytes) {}
+    : path_(std::move(path)), process_(process), output_(output), text_(kReadBytes) {}
 
 ParquetInput::~ParquetInput() {
   ::close(output_);
