@@ -1,5 +1,6 @@
 // ingest: sends a file of interactions to the server, with progress, and resumes where it was.
 #include <fmt/format.h>
+#include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +18,7 @@
 #include "client/events/event_file.h"
 #include "client/events/event_sender.h"
 #include "client/events/resume_file.h"
+#include "client/events/server_catalogue.h"
 #include "client/events/visibility.h"
 #include "client/terminal/progress_bar.h"
 #include "program/standard_error.h"
@@ -35,6 +37,30 @@ struct IngestFlags {
   size_t batch_size = 200;
   uint64_t limit = 0;
   int64_t visible_within_s = 60;
+  std::string from;
+  std::optional<int64_t> from_us;  // what `from` says
+  bool create_items = false;
+};
+
+int64_t TimeOf(const v1::Interaction& interaction) {
+  return google::protobuf::util::TimeUtil::TimestampToMicroseconds(interaction.event_time());
+}
+
+// Where interactions go.
+struct Destination {
+  absl::Status Send(uint64_t record, v1::Interaction interaction) {
+    if (creates_items) {
+      const absl::StatusOr<bool> created = catalogue.CreateIfNew(interaction.item_id());
+      if (!created.ok()) return created.status();
+      created_items += *created ? 1 : 0;
+    }
+    return sender.Send(record, std::move(interaction));
+  }
+
+  EventSender& sender;
+  ServerCatalogue& catalogue;
+  const bool creates_items;
+  uint64_t created_items = 0;
 };
 
 // The next interaction, past records that may be left out.
@@ -57,18 +83,24 @@ struct Reading {
 
   // As NextEvent; `at` is then this record.
   absl::StatusOr<std::optional<ReadEvent>> Next() {
-    auto event = NextEvent(flags, *reader);
-    if (!event.ok()) return file.Explain(event.status());
-    if (!event->has_value()) return event;
-    at.record = (*event)->record;
-    at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
-    return event;
+    while (true) {
+      auto event = NextEvent(flags, *reader);
+      if (!event.ok()) return file.Explain(event.status());
+      if (!event->has_value()) return event;
+      at.record = (*event)->record;
+      at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
+      if (!flags.from_us.has_value() || TimeOf((*event)->interaction) >= *flags.from_us) {
+        return event;
+      }
+      ++earlier;
+    }
   }
 
   const IngestFlags& flags;
   EventFile file;
   std::optional<EventReader> reader;
   ResumePoint at;
+  uint64_t earlier = 0;  // than --from
 };
 
 // Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
@@ -110,17 +142,17 @@ std::string ProducerOf(const IngestFlags& flags, const v1::Interaction& first) {
 // `known_sequence` interactions are there already.
 absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
                      int64_t known_sequence, Reading& reading, ResumeFile& resume,
-                     EventSender& sender, ProgressBar& bar) {
+                     Destination& destination, ProgressBar& bar) {
   uint64_t sent = 0;
   int64_t sequence = 0;
   while (next.has_value() && !Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
     if (++sequence > known_sequence) {
       resume.Sending(reading.at);
-      absl::Status status = sender.Send(next->record, std::move(next->interaction));
+      absl::Status status = destination.Send(next->record, std::move(next->interaction));
       if (!status.ok()) return status;
       if (++sent % flags.batch_size == 0) {
         bar.Update(reading.file.BytesRead(*reading.reader),
-                   fmt::format("{} acknowledged", sender.totals().sum()));
+                   fmt::format("{} acknowledged", destination.sender.totals().sum()));
       }
     }
     absl::StatusOr<std::optional<ReadEvent>> event = reading.Next();
@@ -155,13 +187,15 @@ std::optional<absl::Status> AwaitReaders(const IngestFlags& flags,
 struct IngestResult {
   EventSender::Totals totals;
   LogSummary read;
+  uint64_t created_items = 0;
+  uint64_t earlier = 0;  // than --from
   double seconds = 0;
   std::optional<absl::Status> visible;  // none: nobody was asked
 };
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const IngestResult& result) {
-  const auto& [totals, read, seconds, visible] = result;
+  const auto& [totals, read, created_items, earlier, seconds, visible] = result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
   // Without that flag the one that ended the reading is the error itself.
@@ -177,6 +211,8 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"refused", totals.refused},
                                             {"bad_records", bad_records},
                                             {"reasons", reasons},
+                                            {"created_items", created_items},
+                                            {"earlier_records", earlier},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
                                             {"visible", visible.has_value() && visible->ok()},
@@ -189,6 +225,8 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   fmt::print("{} accepted, {} duplicates, {} refused, {} bad records, {:.0f} events/s\n",
              totals.accepted, totals.duplicates, totals.refused, bad_records, rate);
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", reason);
+  if (created_items > 0) fmt::print("{} items created\n", created_items);
+  if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
   if (read.out_of_order > 0 && !flags.events.sort) {
     fmt::print("{} are older than one before them; --sort takes a log in the order of time\n",
                read.out_of_order);
@@ -211,16 +249,16 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
 
 // From `first` on; what was good before an error still counts.
 absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Reading& reading,
-                  ResumeFile& resume, EventSender& sender, ProgressBar& bar) {
+                  ResumeFile& resume, Destination& destination, ProgressBar& bar) {
   int64_t known_sequence = 0;
   if (!flags.producer_id.empty() && first.has_value()) {
-    const absl::StatusOr<int64_t> last = sender.AskLastSequence();
+    const absl::StatusOr<int64_t> last = destination.sender.AskLastSequence();
     if (!last.ok()) return last.status();
     known_sequence = *last;
   }
   absl::Status status =
-      SendAll(flags, std::move(first), known_sequence, reading, resume, sender, bar);
-  const absl::Status finished = sender.Finish();
+      SendAll(flags, std::move(first), known_sequence, reading, resume, destination, bar);
+  const absl::Status finished = destination.sender.Finish();
   return status.ok() ? finished : status;
 }
 
@@ -246,8 +284,11 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
        .stopped = Interrupted,
        .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
       begun_behind);
+  ServerCatalogue catalogue(
+      client, {.retry_for = std::chrono::seconds(flags.retry_for_s), .stopped = Interrupted});
+  Destination destination{sender, catalogue, flags.create_items};
   absl::Status status = first.status();
-  if (first.ok()) status = Send(flags, *std::move(first), *reading, resume, sender, bar);
+  if (first.ok()) status = Send(flags, *std::move(first), *reading, resume, destination, bar);
   const EventSender::Totals totals = sender.totals();
   const absl::Status noted = resume.Finish(totals.acknowledged_record);
   if (status.ok() || (absl::IsCancelled(status) && Interrupted())) status = noted;
@@ -257,6 +298,8 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   PrintSummary(context, flags,
                {.totals = totals,
                 .read = reading->reader->summary(),
+                .created_items = destination.created_items,
+                .earlier = reading->earlier,
                 .seconds = elapsed.count(),
                 .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});
   if (!status.ok()) return context.Fail(status);
@@ -274,6 +317,19 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   command.add_option("--limit", flags->limit, "Send at most so many; 0: all")
       ->capture_default_str();
+  command.add_option_function<std::string>(
+      "--from",
+      [flags](const std::string& text) {
+        flags->from = text;
+        flags->from_us = ParseTimestamp(text);
+        if (flags->from_us.has_value()) return;
+        throw CLI::ValidationError("--from",
+                                   fmt::format("\"{}\" must be {}", text, kEventTimeForms));
+      },
+      "Pass over what is earlier: a time, as logs have them");
+  command.add_flag("--create-items", flags->create_items,
+                   "Create items that the catalogue lacks before their first interaction (the "
+                   "right admin)");
   command.add_option("--resume-file", flags->resume_file,
                      "Remembers here how far it came with this file, and goes on from there");
   command

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "client/events/event_sender.h"
+#include "client/events/server_catalogue.h"
 
 namespace groundswell {
 namespace {
@@ -19,7 +20,6 @@ using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kPoll{1};
 // Frozen: lists of several events in one call, since none of them changes the next.
 constexpr size_t kFrozenListsPerCall = 32;
 
@@ -38,58 +38,6 @@ class Stopwatch {
   const steady_clock::time_point begin_;
 };
 
-// Which items the server's catalogue has: asked once per item, since nobody else changes it.
-class Catalogue {
- public:
-  Catalogue(Client& client, const EvaluationOptions& options)
-      : client_(client), options_(options) {}
-
-  // SimilarItems is the read that tells: NOT_FOUND for an item that is not in the catalogue.
-  absl::StatusOr<bool> Has(const std::string& item_id) {
-    if (known_.contains(item_id)) return true;
-    if (unknown_.contains(item_id)) return false;
-    v1::SimilarItemsRequest request;
-    request.set_item_id(item_id);
-    request.set_page_size(1);
-    const absl::Status status = client_.SimilarItems(request).status();
-    // FailedPrecondition: it came behind the snapshot and has no vector.
-    const bool has = status.ok() || absl::IsFailedPrecondition(status);
-    if (!has && !absl::IsNotFound(status)) return status;
-    (has ? known_ : unknown_).insert(item_id);
-    return has;
-  }
-
-  // Returns once the server takes interactions with it.
-  absl::Status Create(const std::string& item_id) {
-    v1::UpsertItemRequest request;
-    request.set_item_id(item_id);
-    const absl::StatusOr<v1::UpsertItemResponse> created = client_.UpsertItem(request);
-    if (!created.ok()) return created.status();
-    const auto give_up = steady_clock::now() + options_.retry_for;
-    while (!options_.stopped()) {
-      const absl::StatusOr<v1::ServerStatus> status = client_.GetServerStatus({});
-      if (!status.ok()) return status.status();
-      if (status->graph().applied_offset() >= created->offset()) {
-        unknown_.erase(item_id);
-        known_.insert(item_id);
-        return absl::OkStatus();
-      }
-      if (steady_clock::now() > give_up) {
-        return absl::DeadlineExceededError(
-            fmt::format("item \"{}\" was created and is not applied", item_id));
-      }
-      std::this_thread::sleep_for(kPoll);
-    }
-    return absl::CancelledError("stopped");
-  }
-
- private:
-  Client& client_;
-  const EvaluationOptions& options_;
-  std::unordered_set<std::string> known_;  // of the log's items
-  std::unordered_set<std::string> unknown_;
-};
-
 // One evaluation, from its first record to its last.
 class Evaluation {
  public:
@@ -101,7 +49,7 @@ class Evaluation {
         progress_(progress),
         lists_(lists),
         report_(report),
-        catalogue_(client, options),
+        catalogue_(client, {.retry_for = options.retry_for, .stopped = options.stopped}),
         sender_(client, {.retry_for = options.retry_for, .stopped = options.stopped}) {}
 
   absl::Status Run();
@@ -126,7 +74,7 @@ class Evaluation {
   const EvaluationProgress& progress_;
   EvaluatedLists& lists_;
   EvaluationReport& report_;
-  Catalogue catalogue_;
+  ServerCatalogue catalogue_;
   EventSender sender_;
   std::string consistency_token_;
   std::vector<AskedEvent> pending_;

@@ -158,6 +158,24 @@ TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
   }
 }
 
+TEST_F(CliTest, IngestCreatesItemsAndPassesOverWhatIsEarlierWhereItIsTold) {
+  const std::string log =
+      WriteFile("new.csv", "timestamp,user,item\n1322000000,n1,made-here-1\n" +
+                               std::string("1322000001,n1,made-here-2\n") +
+                               "1322000002,n2,made-here-2\n1322000003,n2," + kItem + "\n");
+  const json later = CliJson({"ingest", log, "--create-items", "--from", "2011-11-22T22:13:21Z"});
+  EXPECT_EQ(later["accepted"], 3);
+  EXPECT_EQ(later["created_items"], 1);
+  EXPECT_EQ(later["earlier_records"], 1);
+  const Finished all = Cli({"ingest", log, "--create-items"});
+  EXPECT_EQ(all.exit_code, 0) << all.output;
+  EXPECT_THAT(all.output, HasSubstr("1 accepted, 3 duplicates, 0 refused"));
+  EXPECT_THAT(all.output, HasSubstr("1 items created"));
+  const Finished wrong = Cli({"ingest", log, "--from", "soon"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.output, HasSubstr("--from: \"soon\" must be"));
+}
+
 TEST_F(CliTest, ALogOfAnotherMakeIsConverted) {
   const std::string log = WriteFile("odd.csv", "sku;who;ts\n\"a;\"\"b\";u2;2011-11-22T22:13:21\n" +
                                                    std::string("c,d;u1;1322000000.5\n"));

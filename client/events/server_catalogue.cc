@@ -1,0 +1,61 @@
+#include "client/events/server_catalogue.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+namespace groundswell {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPoll{1};
+
+}  // namespace
+
+// SimilarItems is the read that tells: NOT_FOUND for an item that is not in the catalogue.
+absl::StatusOr<bool> ServerCatalogue::Has(const std::string& item_id) {
+  if (known_.contains(item_id)) return true;
+  if (unknown_.contains(item_id)) return false;
+  v1::SimilarItemsRequest request;
+  request.set_item_id(item_id);
+  request.set_page_size(1);
+  const absl::Status status = client_.SimilarItems(request).status();
+  // FailedPrecondition: it came behind the snapshot and has no vector.
+  const bool has = status.ok() || absl::IsFailedPrecondition(status);
+  if (!has && !absl::IsNotFound(status)) return status;
+  (has ? known_ : unknown_).insert(item_id);
+  return has;
+}
+
+absl::Status ServerCatalogue::Create(const std::string& item_id) {
+  v1::UpsertItemRequest request;
+  request.set_item_id(item_id);
+  const absl::StatusOr<v1::UpsertItemResponse> created = client_.UpsertItem(request);
+  if (!created.ok()) return created.status();
+  const auto give_up = steady_clock::now() + options_.retry_for;
+  while (!options_.stopped()) {
+    const absl::StatusOr<v1::ServerStatus> status = client_.GetServerStatus({});
+    if (!status.ok()) return status.status();
+    if (status->graph().applied_offset() >= created->offset()) {
+      unknown_.erase(item_id);
+      known_.insert(item_id);
+      return absl::OkStatus();
+    }
+    if (steady_clock::now() > give_up) {
+      return absl::DeadlineExceededError(
+          fmt::format("item \"{}\" was created and is not applied", item_id));
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return absl::CancelledError("stopped");
+}
+
+absl::StatusOr<bool> ServerCatalogue::CreateIfNew(const std::string& item_id) {
+  const absl::StatusOr<bool> has = Has(item_id);
+  if (!has.ok() || *has) return has.ok() ? absl::StatusOr<bool>(false) : has;
+  if (absl::Status s = Create(item_id); !s.ok()) return s;
+  return true;
+}
+
+}  // namespace groundswell
