@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -23,6 +24,7 @@ constexpr int kNotFound = 127;
 // In the order of the file, some ten thousand rows at a time.
 constexpr char kScript[] = R"(
 import sys
+sys.path[:] = [path for path in sys.path if path]  # not what lies beside the log
 try:
     import pyarrow as pa, pyarrow.csv as csv, pyarrow.parquet as parquet
 except ImportError:
@@ -43,6 +45,17 @@ except Exception as error:
     sys.exit(f"{sys.argv[1]}: {error}")
 )";
 
+// The status that it ended with; none where that cannot be known.
+std::optional<int> Wait(pid_t process) {
+  int status = 0;
+  pid_t ended = 0;
+  do {
+    ended = ::waitpid(process, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  if (ended < 0) return std::nullopt;
+  return status;
+}
+
 absl::Status NotHere(const std::string& path, std::string_view what) {
   return absl::FailedPreconditionError(fmt::format(
       "\"{0}\" is Parquet, which is read by python3 with pyarrow, and {1}: pip install pyarrow; or "
@@ -58,8 +71,8 @@ ParquetInput::ParquetInput(std::string path, pid_t process, int output)
 ParquetInput::~ParquetInput() {
   ::close(output_);
   if (process_ == 0) return;
-  ::kill(process_, SIGTERM);
-  ::waitpid(process_, nullptr, 0);
+  ::kill(process_, SIGKILL);
+  Wait(process_);
 }
 
 absl::StatusOr<std::unique_ptr<ParquetInput>> ParquetInput::Open(const std::string& path) {
@@ -71,10 +84,15 @@ absl::StatusOr<std::unique_ptr<ParquetInput>> ParquetInput::Open(const std::stri
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  // Ctrl-C is for this process, which ends the other.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   std::string words[] = {"python3", "-c", kScript, path};
   char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
   pid_t process = 0;
-  const int error = ::posix_spawnp(&process, "python3", &actions, nullptr, arguments, environ);
+  const int error = ::posix_spawnp(&process, "python3", &actions, &attributes, arguments, environ);
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   if (error != 0) {
@@ -93,11 +111,9 @@ absl::StatusOr<std::unique_ptr<ParquetInput>> ParquetInput::Open(const std::stri
 }
 
 absl::Status ParquetInput::Ended() {
-  int status = 0;
-  while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
-  }
+  const std::optional<int> status = Wait(process_);
   process_ = 0;
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  const int code = status.has_value() && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
   if (code == 0) return absl::OkStatus();
   if (code == kNoPyarrow) return NotHere(path_, "the python3 on PATH has none");
   if (code == kNotFound) return NotHere(path_, "there is no python3 here");

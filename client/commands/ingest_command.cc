@@ -51,8 +51,11 @@ struct Destination {
   absl::Status Send(uint64_t record, v1::Interaction interaction) {
     if (creates_items) {
       const absl::StatusOr<bool> created = catalogue.CreateIfNew(interaction.item_id());
-      if (!created.ok()) return created.status();
-      created_items += *created ? 1 : 0;
+      // An item that cannot be: the interaction is refused as without the flag, and counted.
+      const bool cannot_be =
+          absl::IsInvalidArgument(created.status()) || absl::IsFailedPrecondition(created.status());
+      if (!created.ok() && !cannot_be) return created.status();
+      created_items += created.ok() && *created ? 1 : 0;
     }
     return sender.Send(record, std::move(interaction));
   }
@@ -82,16 +85,22 @@ struct Reading {
   }
 
   // As NextEvent; `at` is then this record.
-  absl::StatusOr<std::optional<ReadEvent>> Next() {
-    while (true) {
-      auto event = NextEvent(flags, *reader);
-      if (!event.ok()) return file.Explain(event.status());
-      if (!event->has_value()) return event;
+  absl::StatusOr<std::optional<ReadEvent>> NextOfFile() {
+    auto event = NextEvent(flags, *reader);
+    if (!event.ok()) return file.Explain(event.status());
+    if (event->has_value()) {
       at.record = (*event)->record;
       at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
-      if (!flags.from_us.has_value() || TimeOf((*event)->interaction) >= *flags.from_us) {
-        return event;
-      }
+    }
+    return event;
+  }
+
+  // The next that is not earlier than --from.
+  absl::StatusOr<std::optional<ReadEvent>> Next() {
+    while (true) {
+      auto event = NextOfFile();
+      if (!event.ok() || !event->has_value() || !flags.from_us.has_value()) return event;
+      if (TimeOf((*event)->interaction) >= *flags.from_us) return event;
       ++earlier;
     }
   }
@@ -107,7 +116,7 @@ struct Reading {
 // than those.
 absl::Status PassOver(const ResumePoint& dealt_with, Reading& reading) {
   while (reading.at.record < dealt_with.record) {
-    const auto event = reading.Next();
+    const auto event = reading.NextOfFile();
     if (!event.ok()) return event.status();
     if (!event->has_value()) break;
   }
@@ -328,8 +337,8 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
       },
       "Pass over what is earlier: a time, as logs have them");
   command.add_flag("--create-items", flags->create_items,
-                   "Create items that the catalogue lacks before their first interaction (the "
-                   "right admin)");
+                   "Create items that the catalogue lacks before their first interaction, those "
+                   "that were removed too (the right admin)");
   command.add_option("--resume-file", flags->resume_file,
                      "Remembers here how far it came with this file, and goes on from there");
   command

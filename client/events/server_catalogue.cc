@@ -2,16 +2,33 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
+
+#include "client/events/retryable.h"
 
 namespace groundswell {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds kPoll{1};
+constexpr milliseconds kAppliedPoll{1};
+constexpr milliseconds kFirstRetryAfter{50};
+constexpr milliseconds kRetryEvery{1'000};
 
 }  // namespace
+
+template <typename Call>
+auto ServerCatalogue::Retried(const Call& call) {
+  const auto give_up = steady_clock::now() + options_.retry_for;
+  for (milliseconds pause = kFirstRetryAfter;; pause = std::min(2 * pause, kRetryEvery)) {
+    auto answer = call();
+    const bool is_final = !IsRetryable(answer.status()) || options_.stopped();
+    if (is_final || steady_clock::now() + pause > give_up) return answer;
+    std::this_thread::sleep_for(pause);
+  }
+}
 
 // SimilarItems is the read that tells: NOT_FOUND for an item that is not in the catalogue.
 absl::StatusOr<bool> ServerCatalogue::Has(const std::string& item_id) {
@@ -20,7 +37,7 @@ absl::StatusOr<bool> ServerCatalogue::Has(const std::string& item_id) {
   v1::SimilarItemsRequest request;
   request.set_item_id(item_id);
   request.set_page_size(1);
-  const absl::Status status = client_.SimilarItems(request).status();
+  const absl::Status status = Retried([&] { return client_.SimilarItems(request); }).status();
   // FailedPrecondition: it came behind the snapshot and has no vector.
   const bool has = status.ok() || absl::IsFailedPrecondition(status);
   if (!has && !absl::IsNotFound(status)) return status;
@@ -31,11 +48,13 @@ absl::StatusOr<bool> ServerCatalogue::Has(const std::string& item_id) {
 absl::Status ServerCatalogue::Create(const std::string& item_id) {
   v1::UpsertItemRequest request;
   request.set_item_id(item_id);
-  const absl::StatusOr<v1::UpsertItemResponse> created = client_.UpsertItem(request);
+  const absl::StatusOr<v1::UpsertItemResponse> created =
+      Retried([&] { return client_.UpsertItem(request); });
   if (!created.ok()) return created.status();
   const auto give_up = steady_clock::now() + options_.retry_for;
   while (!options_.stopped()) {
-    const absl::StatusOr<v1::ServerStatus> status = client_.GetServerStatus({});
+    const absl::StatusOr<v1::ServerStatus> status =
+        Retried([&] { return client_.GetServerStatus({}); });
     if (!status.ok()) return status.status();
     if (status->graph().applied_offset() >= created->offset()) {
       unknown_.erase(item_id);
@@ -46,7 +65,7 @@ absl::Status ServerCatalogue::Create(const std::string& item_id) {
       return absl::DeadlineExceededError(
           fmt::format("item \"{}\" was created and is not applied", item_id));
     }
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kAppliedPoll);
   }
   return absl::CancelledError("stopped");
 }

@@ -17,7 +17,8 @@ namespace groundswell {
 class ServerCatalogue {
  public:
   struct Options {
-    std::chrono::milliseconds retry_for{60'000};  // until a new item is applied
+    // So long while the server is away, slow or full, and until a new item is applied.
+    std::chrono::milliseconds retry_for{60'000};
     std::function<bool()> stopped = [] { return false; };
   };
 
@@ -33,6 +34,10 @@ class ServerCatalogue {
   absl::StatusOr<bool> CreateIfNew(const std::string& item_id);
 
  private:
+  // What `call` answers, once that is no error that passes.
+  template <typename Call>
+  auto Retried(const Call& call);
+
   Client& client_;
   const Options options_;
   std::unordered_set<std::string> known_;  // of the log's items

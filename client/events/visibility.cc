@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "client/events/retryable.h"
 
 namespace groundswell {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kFirstPause{2};
-constexpr milliseconds kLongestPause{100};
+constexpr milliseconds kFirstQuestionAfter{2};
+constexpr milliseconds kQuestionEvery{100};
 // One that no server knows: its list is that of anybody.
 constexpr char kNobody[] = "groundswell-ingest";
 
@@ -22,11 +23,6 @@ constexpr char kNobody[] = "groundswell-ingest";
 bool MayNotCall(const absl::Status& status) {
   return absl::IsPermissionDenied(status) || absl::IsUnimplemented(status) ||
          absl::IsUnauthenticated(status);
-}
-
-bool MayPass(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status);
 }
 
 // The call waits by itself for a while.
@@ -52,13 +48,13 @@ absl::StatusOr<int64_t> AppliedOffset(Client& client, const std::string& token) 
 absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged, milliseconds max,
                           const std::function<bool()>& stopped) {
   const auto end = steady_clock::now() + max;
-  for (milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+  for (milliseconds pause = kFirstQuestionAfter;; pause = std::min(2 * pause, kQuestionEvery)) {
     const absl::StatusOr<int64_t> applied = AppliedOffset(client, acknowledged.consistency_token);
     if (applied.ok() && *applied >= acknowledged.offset) return absl::OkStatus();
     if (MayNotCall(applied.status())) {
       return absl::PermissionDeniedError("this client may not ask what is visible");
     }
-    if (!applied.ok() && !MayPass(applied.status())) return applied.status();
+    if (!applied.ok() && !IsRetryable(applied.status())) return applied.status();
     if (stopped()) return absl::CancelledError("stopped");
     if (steady_clock::now() >= end) {
       return absl::DeadlineExceededError(applied.ok()

@@ -163,11 +163,12 @@ TEST_F(CliTest, IngestCreatesItemsAndPassesOverWhatIsEarlierWhereItIsTold) {
       WriteFile("new.csv", "timestamp,user,item\n1322000000,n1,made-here-1\n" +
                                std::string("1322000001,n1,made-here-2\n") +
                                "1322000002,n2,made-here-2\n1322000003,n2," + kItem + "\n");
-  const json later = CliJson({"ingest", log, "--create-items", "--from", "2011-11-22T22:13:21Z"});
+  const json later = CliJson(
+      {"--timeout-ms", "60000", "ingest", log, "--create-items", "--from", "2011-11-22T22:13:21Z"});
   EXPECT_EQ(later["accepted"], 3);
   EXPECT_EQ(later["created_items"], 1);
   EXPECT_EQ(later["earlier_records"], 1);
-  const Finished all = Cli({"ingest", log, "--create-items"});
+  const Finished all = Cli({"--timeout-ms", "60000", "ingest", log, "--create-items"});
   EXPECT_EQ(all.exit_code, 0) << all.output;
   EXPECT_THAT(all.output, HasSubstr("1 accepted, 3 duplicates, 0 refused"));
   EXPECT_THAT(all.output, HasSubstr("1 items created"));
