@@ -210,7 +210,7 @@ class ConnectCalls {
     if (const absl::Status s = admit_(method, request); !s.ok()) {
       return exchange->End(ConnectError(ToGrpcStatus(s)));
     }
-    auto stream = std::make_unique<ConnectLines>(channel_, method, exchange, reading_);
+    auto stream = std::make_unique<ConnectLines>(channel_, method, exchange, reading_, stopping_);
     const grpc::Status status = Fill(request, arrived, stream->context());
     if (!status.ok()) return exchange->End(ConnectError(status));
     stream.release()->Start();

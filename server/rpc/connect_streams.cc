@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "server/rpc/connect_errors.h"
@@ -99,7 +101,7 @@ void ConnectLines::OnLines(absl::StatusOr<std::string> lines) {
   }
   if (lines->empty()) return EndRequests(grpc::Status::OK);
   if (!HasLongLine(*lines)) return Decode(*lines);
-  // Dropped where the thread has ended: then `decoding` ends the lines.
+  // Dropped where the thread has ended or is to end: then `decoding` ends the lines.
   struct Decoding {
     ConnectLines* stream;
     std::string text;
@@ -113,22 +115,34 @@ void ConnectLines::OnLines(absl::StatusOr<std::string> lines) {
   decoding->stream = this;
   decoding->text = *std::move(lines);
   reading_.Post([decoding = std::move(decoding)] {
+    if (decoding->stream->stopping_) return;
     std::exchange(decoding->stream, nullptr)->Decode(decoding->text);
   });
 }
 
 void ConnectLines::Decode(const std::string& lines) {
-  ForEachLine(lines, [this](std::string_view line) {
-    ++line_number_;
-    if (IsBlank(line)) return true;
-    wrong_ = CheckJsonValues(line);
-    if (!wrong_.ok()) return false;
-    wrong_ = FromJson(line, *method_.input_type(), fmt::format("line {}: ", line_number_),
-                      messages_.emplace_back());
-    if (!wrong_.ok()) messages_.pop_back();
-    return wrong_.ok();
-  });
+  try {
+    ForEachLine(lines, [this](std::string_view line) {
+      wrong_ = DecodeLine(line);
+      return wrong_.ok();
+    });
+  } catch (const std::exception& e) {  // as for want of memory
+    wrong_ = {grpc::StatusCode::INTERNAL, e.what()};
+  } catch (...) {
+    wrong_ = {grpc::StatusCode::INTERNAL, "unknown error"};
+  }
   WriteNext();
+}
+
+grpc::Status ConnectLines::DecodeLine(std::string_view line) {
+  ++line_number_;
+  if (IsBlank(line)) return grpc::Status::OK;
+  if (const grpc::Status s = CheckJsonValues(line); !s.ok()) return s;
+  grpc::ByteBuffer message;
+  const grpc::Status s =
+      FromJson(line, *method_.input_type(), fmt::format("line {}: ", line_number_), message);
+  if (s.ok()) messages_.push_back(std::move(message));
+  return s;
 }
 
 // What precedes a line that cannot be read counts.

@@ -2,10 +2,12 @@
 #ifndef GROUNDSWELL_SERVER_RPC_CONNECT_STREAMS_H_
 #define GROUNDSWELL_SERVER_RPC_CONNECT_STREAMS_H_
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,15 +59,17 @@ class ConnectStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byt
 // own owner.
 class ConnectLines : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  // `reading` is given what takes long to be read. It must be there while `exchange` hands over
-  // lines.
+  // `reading` is given what takes long to be read; what still waits there when `stopping` is set
+  // ends the lines. Both must be there while `exchange` hands over lines.
   ConnectLines(std::shared_ptr<grpc::Channel> channel,
                const google::protobuf::MethodDescriptor& method,
-               std::shared_ptr<HttpExchange> exchange, WorkThread& reading)
+               std::shared_ptr<HttpExchange> exchange, WorkThread& reading,
+               const std::atomic<bool>& stopping)
       : stub_(std::move(channel)),
         method_(method),
         exchange_(std::move(exchange)),
-        reading_(reading) {}
+        reading_(reading),
+        stopping_(stopping) {}
 
   grpc::ClientContext& context() { return context_; }
 
@@ -79,6 +83,7 @@ class ConnectLines : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
   void ReadLines();
   void OnLines(absl::StatusOr<std::string> lines);
   void Decode(const std::string& lines);
+  grpc::Status DecodeLine(std::string_view line);
   void WriteNext();
   void EndRequests(const grpc::Status& status);
   // And the answers: OnReadDone.
@@ -89,6 +94,7 @@ class ConnectLines : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
   const google::protobuf::MethodDescriptor& method_;
   const std::shared_ptr<HttpExchange> exchange_;
   WorkThread& reading_;
+  const std::atomic<bool>& stopping_;
   // The lines' alone.
   std::deque<grpc::ByteBuffer> messages_;
   size_t line_number_ = 0;
