@@ -178,6 +178,7 @@ HttpRequest HttpConnection::TakeRequest() {
 }
 
 void HttpConnection::BeginLines() {
+  if (connections_.stopping()) return End(asio::error::operation_aborted);
   HttpRequest request = TakeRequest();
   lines_ =
       std::make_shared<HttpLines>(stream_, buffer_, connections_.options(), std::move(*parser_));
@@ -203,6 +204,7 @@ void HttpConnection::BeginLines() {
                        Send(std::move(answer));
                      },
                  .on_answered = [this] { OnSent({}, !connections_.stopping()); },
+                 .on_last = [this] { TakeLeave(); },
                  .on_over = [this] { connections_.Remove(shared_from_this()); }});
   Enter(HttpPhase::kStreaming);
   stream_.tcp().expires_never();

@@ -45,8 +45,9 @@ class HttpConnections {
                             HttpRequest request) = 0;
   virtual void Remove(const std::shared_ptr<HttpConnection>& connection) = 0;
   // Of all bodies together, for one that is being read: where there is no more, the oldest of the
-  // others that are gives way. False where that does not suffice.
-  virtual bool TakeRoom(const HttpConnection& connection, size_t bytes) = 0;
+  // others that are gives way. False where that does not suffice, and when the connection was let
+  // go: nobody would give its room back.
+  virtual bool TakeRoom(HttpConnection& connection, size_t bytes) = 0;
   virtual void GiveRoom(size_t bytes) = 0;
 };
 

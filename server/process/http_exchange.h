@@ -21,9 +21,11 @@ class HttpExchange {
   virtual ~HttpExchange() = default;
 
   // The next lines that are whole, with their ends, and the last one, which may lack it; empty at
-  // the end of the body. InvalidArgument for a line that is longer than a body may be,
-  // ResourceExhausted when its room went to others, DeadlineExceeded when nothing came for
-  // HttpOptions::idle, Cancelled after StopReading, Aborted when the peer is gone. One at a time.
+  // the end of the body. InvalidArgument for a line that is longer than a body may be
+  // or a body that is malformed, ResourceExhausted when its room went to others, DeadlineExceeded
+  // when nothing came for HttpOptions::idle, Cancelled after StopReading, Aborted when the peer is
+  // gone. One at a time. What was handed over counts towards HttpOptions::all_bodies_bytes_max
+  // until the next call, or End.
   virtual void ReadLines(OnLines on_lines) = 0;
   // No more of the body is wanted.
   virtual void StopReading() = 0;

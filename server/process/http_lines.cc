@@ -15,12 +15,20 @@ namespace {
 
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
-using asio::ip::tcp;
 
-// As of other last answers: see http_connection.
-constexpr size_t kDiscardedMax = 256 << 10;
-constexpr std::chrono::milliseconds kLeave{1'000};
+// For a read that is called off.
+constexpr std::chrono::milliseconds kCallOff{1'000};
 constexpr char kNoRoom[] = "too many bodies at once";
+
+// Why a body ends that could not be read on.
+absl::Status WhyEnded(const boost::system::error_code& error) {
+  const bool is_malformed =
+      error.category() == make_error_code(http::error::bad_chunk).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message;
+  if (!is_malformed) return absl::AbortedError("the peer is gone");
+  return absl::InvalidArgumentError(
+      fmt::format("the body is not as HTTP/1.1 has it ({})", error.message()));
+}
 
 }  // namespace
 
@@ -33,10 +41,17 @@ HttpLines::HttpLines(HttpStream& stream, boost::beast::flat_buffer& buffer,
       timer_(stream.get_executor()) {
   // Each line has one. Beast takes none for 0.
   parser_.body_limit(std::numeric_limits<uint64_t>::max());
+  // It stays not eager: where part of the next chunk's header has come too, an eager parser would
+  // wait for the rest before what it has of the body is handed over.
 }
 
 void HttpLines::ReadLines(HttpExchange::OnLines on_lines) {
   on_lines_ = std::move(on_lines);
+  // Those of before are taken.
+  owner_.give_room();
+  if (!line_.empty() && !owner_.take_room(line_.size())) {
+    return EndReading(absl::ResourceExhaustedError(kNoRoom));
+  }
   if (!wrong_.ok()) return Hand(wrong_);
   if (parser_.is_done()) {
     body_ended_ = true;
@@ -51,6 +66,8 @@ void HttpLines::AwaitPiece() {
   timer_.async_wait([weak = weak_from_this()](const ErrorCode& error) {
     const auto self = weak.lock();
     if (error || self == nullptr || self->on_lines_ == nullptr) return;
+    // A piece may have come while this waited for its turn.
+    if (self->timer_.expiry() > std::chrono::steady_clock::now()) return;
     self->owner_.on_cut_off();
     self->EndReading(absl::DeadlineExceededError(
         fmt::format("nothing came for {} ms", self->options_.idle.count())));
@@ -68,21 +85,24 @@ void HttpLines::ReadMore() {
 
 void HttpLines::OnRead(const ErrorCode& error) {
   reading_ = false;
-  if (leaving_) return error ? owner_.on_over() : Discard();
-  const bool is_piece = !error || error == http::error::need_buffer;
+  if (leaving_) return TakeLeave();
   if (!wrong_.ok()) return;
-  if (!is_piece) return EndReading(absl::AbortedError("the peer is gone"));
+  if (error && error != http::error::need_buffer) {
+    const absl::Status why = WhyEnded(error);
+    if (!absl::IsAborted(why)) owner_.on_cut_off();
+    return EndReading(why);
+  }
   const size_t come = piece_.size() - parser_.get().body().size;
   if (!owner_.take_room(come)) return EndReading(absl::ResourceExhaustedError(kNoRoom));
   line_.append(piece_.data(), come);
-  HandWholeLines();
+  HandWholeLines(come);
 }
 
-void HttpLines::HandWholeLines() {
-  const size_t end = line_.rfind('\n');
-  if (end != line_.npos) {
-    std::string rest = line_.substr(end + 1);
-    line_.resize(end + 1);
+void HttpLines::HandWholeLines(size_t come) {
+  const std::string_view piece = std::string_view(line_).substr(line_.size() - come);
+  if (const size_t end = piece.rfind('\n'); end != piece.npos) {
+    std::string rest(piece.substr(end + 1));
+    line_.resize(line_.size() - rest.size());
     return Hand(std::exchange(line_, std::move(rest)));
   }
   if (parser_.is_done()) {
@@ -101,18 +121,15 @@ void HttpLines::HandWholeLines() {
 
 void HttpLines::Hand(absl::StatusOr<std::string> lines) {
   timer_.cancel();
-  owner_.give_room();
-  if (!line_.empty() && !owner_.take_room(line_.size())) {
-    wrong_ = absl::ResourceExhaustedError(kNoRoom);
-    line_.clear();
-  }
   owner_.on_line();
   if (on_lines_ != nullptr) std::exchange(on_lines_, nullptr)(std::move(lines));
 }
 
 void HttpLines::EndReading(absl::Status why) {
   wrong_ = std::move(why);
-  line_.clear();
+  std::string().swap(line_);  // its memory too
+  // While none are awaited, the room is that of lines whose taker still has them.
+  if (on_lines_ != nullptr) owner_.give_room();
   Hand(wrong_);
 }
 
@@ -166,6 +183,7 @@ void HttpLines::WriteBytes(std::string bytes, std::function<void(bool)> on_writt
 void HttpLines::End(HttpAnswer answer) {
   timer_.cancel();
   if (!body_ended_) StopReading();
+  owner_.give_room();
   if (!begun_ && !reading_) return owner_.send(std::move(answer), body_ended_);
   std::string last;
   if (begun_) {
@@ -183,35 +201,20 @@ void HttpLines::OnEndWritten(bool ok) {
   const bool keeps =
       body_ended_ && !reading_ && parser_.get().version() >= 11 && parser_.get().keep_alive();
   if (keeps) return owner_.on_answered();
-  TakeLeave();
-}
-
-// A connection that is closed with bytes unread is reset, and the peer might lose the answer.
-void HttpLines::TakeLeave() {
   leaving_ = true;
-  ErrorCode ignored;  // the peer may be gone
-  stream_.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
-  timer_.expires_after(kLeave);
-  timer_.async_wait(
-      [weak = weak_from_this(), held = owner_.connection.lock()](const ErrorCode& error) {
-        const auto self = weak.lock();
-        if (!error && self != nullptr) self->stream_.tcp().close();
-      });
-  if (!reading_) Discard();
+  if (!reading_) return TakeLeave();
+  stream_.tcp().cancel();
+  // What had come for it already lets it go on, perhaps to wait for more.
+  timer_.expires_after(kCallOff);
+  timer_.async_wait([weak = weak_from_this()](const ErrorCode& error) {
+    const auto self = weak.lock();
+    if (!error && self != nullptr && self->reading_) self->stream_.tcp().close();
+  });
 }
 
-void HttpLines::Discard() {
-  if (discarded_ > kDiscardedMax) return owner_.on_over();
-  reading_ = true;
-  stream_.tcp().expires_never();
-  stream_.tcp().async_read_some(asio::buffer(piece_),
-                                [self = shared_from_this(), held = owner_.connection.lock()](
-                                    const ErrorCode& error, size_t bytes) {
-                                  self->reading_ = false;
-                                  self->discarded_ += bytes;
-                                  if (error) return self->owner_.on_over();
-                                  self->Discard();
-                                });
+void HttpLines::TakeLeave() {
+  timer_.cancel();
+  owner_.on_last();
 }
 
 }  // namespace groundswell

@@ -28,7 +28,8 @@ class HttpLines : public std::enable_shared_from_this<HttpLines> {
   struct Owner {
     // The connection itself, which what is under way holds.
     std::weak_ptr<void> connection;
-    // Of all bodies: whether there is room for so many bytes of a line more.
+    // Of all bodies: whether there is room for so many bytes of a line more. False too when the
+    // connection counts no more.
     std::function<bool(size_t)> take_room;
     std::function<void()> give_room;  // all that was taken
     std::function<void()> on_line;    // something whole has come
@@ -38,6 +39,9 @@ class HttpLines : public std::enable_shared_from_this<HttpLines> {
     std::function<void(HttpAnswer answer, bool whole_body)> send;
     // The answer has ended, and another request may follow.
     std::function<void()> on_answered;
+    // It has ended, and was the last: what the peer still sends belongs to nothing. No read or
+    // write is under way.
+    std::function<void()> on_last;
     // Nothing more is under way, nor will be.
     std::function<void()> on_over;
   };
@@ -65,14 +69,14 @@ class HttpLines : public std::enable_shared_from_this<HttpLines> {
   void OnRead(const ErrorCode& error);
   void AwaitPiece();
   void Hand(absl::StatusOr<std::string> lines);
-  void HandWholeLines();
+  // `come`: how many of the partial line's bytes are new. Those before have no end of a line.
+  void HandWholeLines(size_t come);
   void EndReading(absl::Status why);
   void WriteBytes(std::string bytes, std::function<void(bool)> on_written);
   std::string Chunk(const std::string& piece) const;
   std::string Header(const HttpAnswer& answer) const;
   void OnEndWritten(bool ok);
   void TakeLeave();
-  void Discard();
 
   HttpStream& stream_;
   boost::beast::flat_buffer& buffer_;
@@ -85,7 +89,6 @@ class HttpLines : public std::enable_shared_from_this<HttpLines> {
   HttpExchange::OnLines on_lines_;
   absl::Status wrong_;  // why no more is read
   std::string writing_;
-  size_t discarded_ = 0;
   bool reading_ = false;  // of the socket
   bool body_ended_ = false;
   bool begun_ = false;  // the answer

@@ -85,27 +85,6 @@ void RunUntilDone(asio::io_context& context, const char* thread_name, const OnLo
 
 }  // namespace
 
-// A call of one of two functions, which is made in any case.
-class OneOfTwo {
- public:
-  OneOfTwo(std::function<void(HttpLines&)> work, std::function<void()> otherwise)
-      : work_(std::move(work)), otherwise_(std::move(otherwise)) {}
-  ~OneOfTwo() {
-    if (otherwise_ != nullptr) otherwise_();
-  }
-  OneOfTwo(const OneOfTwo&) = delete;
-  OneOfTwo& operator=(const OneOfTwo&) = delete;
-
-  void Work(HttpLines& lines) {
-    otherwise_ = nullptr;
-    work_(lines);
-  }
-
- private:
-  const std::function<void(HttpLines&)> work_;
-  std::function<void()> otherwise_;
-};
-
 // Accepts connections and owns them. All but Start, Stop and the answers of the handler runs on one
 // thread, so there is nothing to lock.
 class HttpListener : public HttpConnections, public std::enable_shared_from_this<HttpListener> {
@@ -126,14 +105,15 @@ class HttpListener : public HttpConnections, public std::enable_shared_from_this
   void HandleStream(const std::shared_ptr<HttpConnection>& connection,
                     HttpRequest request) override;
   void Remove(const std::shared_ptr<HttpConnection>& connection) override;
-  bool TakeRoom(const HttpConnection& connection, size_t bytes) override;
+  bool TakeRoom(HttpConnection& connection, size_t bytes) override;
   void GiveRoom(size_t bytes) override { bodies_bytes_ -= bytes; }
 
   // `work` is run on the thread of all connections with the lines of the connection, while that is
-  // there; else `otherwise`. Any thread.
+  // there; else it is let go of, on that thread or, where that has ended, at once. What it throws
+  // costs the connection. Any thread.
   static void WithLines(const std::weak_ptr<HttpListener>& listener,
                         const std::weak_ptr<HttpConnection>& connection,
-                        std::function<void(HttpLines&)> work, std::function<void()> otherwise);
+                        std::function<void(HttpLines&)> work);
 
  private:
   using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
@@ -207,7 +187,9 @@ void HttpListener::CloseUnanswered() {
   acceptor_.close(ignored);
   timer_.cancel();
   for (const auto& connection : connections_) {
-    if (connection->phase() < HttpPhase::kStreaming) connection->Close();
+    // Who leaves may still be fetching the last answer; it takes no more than a second.
+    const HttpPhase phase = connection->phase();
+    if (phase == HttpPhase::kNew || phase == HttpPhase::kIdle) connection->Close();
   }
 }
 
@@ -221,7 +203,8 @@ void HttpListener::CloseAll() {
   for (const auto& connection : connections_) connection->Close();
 }
 
-bool HttpListener::TakeRoom(const HttpConnection& connection, size_t bytes) {
+bool HttpListener::TakeRoom(HttpConnection& connection, size_t bytes) {
+  if (!connections_.contains(connection.shared_from_this())) return false;
   while (bytes > options_.all_bodies_bytes_max - bodies_bytes_) {
     HttpConnection* oldest = nullptr;
     for (const auto& other : connections_) {
@@ -260,18 +243,43 @@ void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, Htt
 
 void HttpListener::WithLines(const std::weak_ptr<HttpListener>& listener,
                              const std::weak_ptr<HttpConnection>& connection,
-                             std::function<void(HttpLines&)> work,
-                             std::function<void()> otherwise) {
-  const auto one = std::make_shared<OneOfTwo>(std::move(work), std::move(otherwise));
+                             std::function<void(HttpLines&)> work) {
   const auto alive = listener.lock();
   if (alive == nullptr) return;
-  asio::post(alive->network_, [connection, one] {
+  asio::post(alive->network_, [on = alive.get(), connection, work = std::move(work)] {
     const auto there = connection.lock();
-    if (there != nullptr && there->lines() != nullptr) one->Work(*there->lines());
+    if (there == nullptr || there->lines() == nullptr) return;
+    try {
+      work(*there->lines());
+    } catch (...) {  // its exchange awaits an answer still: DropTheLost would keep it
+      there->Close();
+      on->Remove(there);
+      throw;
+    }
   });
 }
 
 namespace {
+
+// A function that is called exactly once: with what comes, or, where it is let go of before, with
+// what stands for that; also when an exception is why nothing comes.
+template <typename Value>
+class CalledOnce {
+ public:
+  CalledOnce(std::function<void(Value)> call, Value else_value)
+      : call_(std::move(call)), else_value_(std::move(else_value)) {}
+  ~CalledOnce() {
+    if (call_ != nullptr) call_(std::move(else_value_));
+  }
+  CalledOnce(const CalledOnce&) = delete;
+  CalledOnce& operator=(const CalledOnce&) = delete;
+
+  void operator()(Value value) { std::exchange(call_, nullptr)(std::move(value)); }
+
+ private:
+  std::function<void(Value)> call_;
+  Value else_value_;
+};
 
 // Keeps neither the listener nor the connection.
 class Exchange final : public HttpExchange {
@@ -285,29 +293,26 @@ class Exchange final : public HttpExchange {
   }
 
   void ReadLines(OnLines on_lines) override {
-    const auto both = std::make_shared<OnLines>(std::move(on_lines));
-    HttpListener::WithLines(
-        listener_, connection_, [both](HttpLines& lines) { lines.ReadLines(std::move(*both)); },
-        [both] { (*both)(absl::AbortedError("the connection has ended")); });
+    auto once = std::make_shared<CalledOnce<absl::StatusOr<std::string>>>(
+        std::move(on_lines), absl::AbortedError("the connection has ended"));
+    HttpListener::WithLines(listener_, connection_, [once = std::move(once)](HttpLines& lines) {
+      lines.ReadLines([once](absl::StatusOr<std::string> come) { (*once)(std::move(come)); });
+    });
   }
   void StopReading() override {
-    HttpListener::WithLines(
-        listener_, connection_, [](HttpLines& lines) { lines.StopReading(); }, [] {});
+    HttpListener::WithLines(listener_, connection_, [](HttpLines& lines) { lines.StopReading(); });
   }
   void Write(HttpAnswer piece, OnWritten on_written) override {
-    const auto both = std::make_shared<OnWritten>(std::move(on_written));
-    HttpListener::WithLines(
-        listener_, connection_,
-        [both, piece = std::move(piece)](HttpLines& lines) {
-          lines.Write(piece, std::move(*both));
-        },
-        [both] { (*both)(false); });
+    auto once = std::make_shared<CalledOnce<bool>>(std::move(on_written), false);
+    HttpListener::WithLines(listener_, connection_,
+                            [once = std::move(once), piece = std::move(piece)](HttpLines& lines) {
+                              lines.Write(piece, [once](bool written) { (*once)(written); });
+                            });
   }
   void End(HttpAnswer answer) override {
     ended_ = true;
-    HttpListener::WithLines(
-        listener_, connection_,
-        [answer = std::move(answer)](HttpLines& lines) { lines.End(answer); }, [] {});
+    HttpListener::WithLines(listener_, connection_,
+                            [answer = std::move(answer)](HttpLines& lines) { lines.End(answer); });
   }
 
  private:

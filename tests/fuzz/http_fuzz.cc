@@ -103,11 +103,17 @@ std::vector<std::string> SeedCorpus() {
   const std::string long_body =
       Post("RecommendationService/Recommend", "Content-Type: application/json",
            R"({"userId": "u1"})" + std::string(9'000, ' '));
+  const std::string malformed_lines = lines.substr(0, lines.size() - 5) + "no size\r\n";
+  // Likewise.
+  const std::string long_line = lines.substr(0, lines.size() - 5) + "2402\r\n{}" +
+                                std::string(0x2400, ' ') + "\r\n1\r\n\n\r\n0\r\n\r\n";
   return {recommend,
           ingest,
           chunked,
           lines,
           lines + recommend,
+          malformed_lines,
+          long_line,
           long_body,
           "GET /console HTTP/1.1\r\nHost: a\r\n\r\n",
           "GET /openapi.json?a=b HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
