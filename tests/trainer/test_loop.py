@@ -88,9 +88,10 @@ class LoopTest(unittest.TestCase):
         client = Path(_SERVER).with_name("groundswell")
         types = ",".join(f"{name}={weight}" for name, weight in _TYPES.items())
         with serving_quality.serving(_SERVER, cls.work / "one", {"event_types": types, "request.consistency_wait_ms": 60_000}) as address:
-            told = subprocess.run([client, "--server", address, "--json", "ingest", cls.work / "live.csv"],
-                                  stdout=subprocess.PIPE, text=True)
+            told = subprocess.run([client, "--server", address, "--json", "ingest", "--visible-within-s", "600",
+                                   cls.work / "live.csv"], stdout=subprocess.PIPE, text=True)
             cls.told = json.loads(told.stdout)
+            assert cls.told["visible"], cls.told
             exported = subprocess.run([client, "--server", address, "log"], check=True, stdout=subprocess.PIPE).stdout
             cls.graph = {user: json.loads(subprocess.run(
                 [client, "--server", address, "--timeout-ms", "60000", "--json", "user", user, "--consistency-token",
