@@ -32,7 +32,8 @@ void AppendField(std::string_view field, std::string& row) {
   row += '"';
 }
 
-void AppendRow(const LogEvent& event, std::string& rows) {
+// `default_type` is that of events that name none.
+void AppendRow(const LogEvent& event, const std::string& default_type, std::string& rows) {
   constexpr int64_t kMicrosPerSecond = 1'000'000;
   rows +=
       fmt::format("{}.{:06},", event.time_us / kMicrosPerSecond, event.time_us % kMicrosPerSecond);
@@ -40,7 +41,7 @@ void AppendRow(const LogEvent& event, std::string& rows) {
   rows += ',';
   AppendField(event.item, rows);
   rows += ',';
-  AppendField(event.type, rows);
+  AppendField(event.type.empty() ? default_type : event.type, rows);
   rows += event.weight.has_value() ? fmt::format(",{},", *event.weight) : ",,";
   AppendField(event.event_id, rows);
   rows += '\n';
@@ -71,10 +72,10 @@ absl::Status ReadAll(const EventFileFlags& flags, EventFile& file, LogReader& re
 }
 
 // False when they cannot be written.
-bool Print(EventSorter& events) {
+bool Print(EventSorter& events, const std::string& default_type) {
   std::string rows = "timestamp,user,item,type,weight,event_id\n";
   while (const std::optional<LogEvent> event = events.Next()) {
-    AppendRow(*event, rows);
+    AppendRow(*event, default_type, rows);
     if (rows.size() < kFlushBytes) continue;
     if (std::fwrite(rows.data(), 1, rows.size(), stdout) != rows.size()) return false;
     rows.clear();
@@ -94,7 +95,7 @@ void Convert(const EventFileFlags& flags, CommandContext& context) {
     PrintToStandardError("{} of {} records left out: {}\n", left_out.records, read.records, reason);
   }
   events.Sort();
-  if (!Print(events)) {
+  if (!Print(events, flags.type)) {
     context.Fail(absl::ResourceExhaustedError("the output cannot be written"));
   }
 }

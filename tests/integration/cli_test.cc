@@ -185,6 +185,8 @@ TEST_F(CliTest, ALogOfAnotherMakeIsConverted) {
   EXPECT_THAT(converted.output, HasSubstr("timestamp,user,item,type,weight,event_id\n"
                                           "1322000000.500000,u1,\"c,d\",,,\n"
                                           "1322000001.000000,u2,\"a;\"\"b\",,,\n"));
+  const Finished typed = Cli({"convert", log, "--user", "who", "--type", "view"});
+  EXPECT_THAT(typed.output, HasSubstr("1322000000.500000,u1,\"c,d\",view,,\n"));
 }
 
 TEST_F(CliTest, TrainRunsTheTrainerWithWhatItWasTold) {
