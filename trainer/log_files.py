@@ -15,7 +15,7 @@ import math
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def _decompressed(path):
 
 @dataclass
 class ReadBy:
-    """How logs of another make are read."""
+    """How logs of another make are read. What a server exported is read as it is."""
 
     columns: dict = field(default_factory=dict)  # of COLUMNS, where the names in use do not tell
     server: str = None  # beside whose program `groundswell` lies; None: as programs.server finds it
@@ -129,9 +129,11 @@ def read(path, weights, how=ReadBy()):
     """Yields the file's Records in its order, or in the order of time where it is of another make. ValueError,
     naming file, line, field and value, at the first record that is none. A line is one of records: the header of
     a CSV is line 1."""
-    if not how.columns and is_own_form(path):
+    if is_of_server(path) or not how.columns and is_own_form(path):
         yield from _read_own(path, path, weights)
         return
+    # As `groundswell ingest` has it: what is no column is the type of records that name none.
+    weights = replace(weights, default_type=how.columns.get("type", weights.default_type))
     with tempfile.TemporaryDirectory(prefix="groundswell-log-") as work:
         converted = Path(work) / "events.csv"
         flags = [part for name, column in how.columns.items() for part in (f"--{name}", str(column))]
@@ -152,19 +154,31 @@ def _read_own(path, called, weights):
 def is_own_form(path):
     """By the suffix and the first line."""
     if is_json(path):
-        with open_text(path) as stream:
-            first = next(stream, "{}")
-        try:
-            found = json.loads(first)
-        except json.JSONDecodeError:
-            return True  # and is refused by its line
-        return not isinstance(found, dict) or set(_REQUIRED) <= set(found)
+        found = _first_object(path)
+        return found is None or set(_REQUIRED) <= set(found)
     if _plain(path).suffix in _OTHER_SUFFIXES:
         return False
     with open(path, "rb") if not str(path).endswith(".zst") else _decompressed(path) as stream:
         first = stream.readline().decode("utf-8-sig", "replace")
     header = next(csv.reader([first]), [])
     return set(_REQUIRED) <= set(header) and "event_type" not in header
+
+
+def is_of_server(path):
+    """Whether it is the log that `groundswell log` exported, by the suffix and the first line."""
+    return is_json(path) and {*_REQUIRED, "offset"} <= set(_first_object(path) or ())
+
+
+def _first_object(path):
+    """What the first of the JSON lines holds, {} where there is none; None where that is no object, which reading it
+    refuses."""
+    with open_text(path) as stream:
+        first = next(stream, "{}")
+    try:
+        found = json.loads(first)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @dataclass

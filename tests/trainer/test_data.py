@@ -292,6 +292,27 @@ class OtherLogTest(unittest.TestCase):
         with self.assertRaises(subprocess.CalledProcessError):
             self._read("odd.csv", text)
 
+    def test_what_a_server_exported_is_read_as_it_is(self):
+        exported = self.directory / "log.jsonl"
+        exported.write_text('{"timestamp": "2011-11-22T22:13:20Z", "user": "ann", "item": "mug", "type": "view", '
+                            '"event_id": "1", "offset": 7}\n', encoding="utf-8")
+        orders = self.directory / "orders.csv"
+        orders.write_text("who,what,when\nbob,mug,1322000001\n", encoding="utf-8")
+        log = data.read_log([orders, exported], how=log_files.ReadBy({"user": "who", "item": "what", "time": "when"}))
+        self.assertEqual((log.user, log.offset.tolist()), (["ann", "bob"], [7, 0]))
+
+    def test_a_type_that_is_no_column_is_that_of_records_that_name_none(self):
+        own = self.directory / "own.csv"
+        own.write_text("timestamp,user,item,type\n7,ann,mug,view\n", encoding="utf-8")
+        other = self.directory / "other.csv"
+        other.write_text("ts,user_id,sku\n7,ann,mug\n", encoding="utf-8")
+        how = log_files.ReadBy({"type": "view"})
+        weights = log_files.EventWeights({"purchase": 2, "view": 1})
+        log = data.read_log([other], weights, how)
+        self.assertEqual(log.weight.tolist(), [1])
+        (record,), (one,) = log_files.read(own, weights), log_files.read(other, weights, how)
+        self.assertEqual(one.event_id, record.event_id)
+
 
 class SplitTest(unittest.TestCase):
     def _split(self, **of_data):
