@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ def main():
                 _add_import_vectors, _add_benchmark):
         add(commands)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         arguments.run(arguments)
     except ModuleNotFoundError as error:
@@ -29,6 +31,16 @@ def main():
         sys.exit(f"trainer: {' '.join(error.cmd[:2])} failed with status {error.returncode}")
     except KeyboardInterrupt:
         sys.exit("trainer: interrupted")
+    except Exception as error:
+        grpc = sys.modules.get("grpc")  # imported by the command that needs it
+        if grpc is None or not isinstance(error, grpc.RpcError):
+            raise
+        sys.exit(f"trainer: a server answered {error.code().name}: {error.details()}")
+
+
+def _terminate(number, _):
+    """The servers that were started, and the temporary directories, end with their blocks."""
+    sys.exit(128 + number)
 
 
 def _command(commands, name, help_, example):
