@@ -43,7 +43,7 @@ absl::StatusOr<TrainedLog> ReadTrainedLog(const GraphStore& store) {
 
 absl::Status CheckNotTrained(const TrainedLog& trained, Offset graph_offset,
                              const Interaction& interaction) {
-  if (interaction.weight == 0 || graph_offset != trained.offset ||
+  if (interaction.weight == 0 || graph_offset > trained.offset ||
       interaction.event_time_us > trained.until_us) {
     return absl::OkStatus();
   }

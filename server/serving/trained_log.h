@@ -28,7 +28,8 @@ void PutTrainedLog(const TrainedLog& trained, GraphStore::Batch& batch);
 absl::StatusOr<TrainedLog> ReadTrainedLog(const GraphStore& store);
 
 // InvalidArgument, reason ALREADY_TRAINED, for an interaction that the snapshot with this graph
-// offset has in its graph, by its time.
+// offset, or what was imported before it, has in its graph, by its time. A snapshot that ends
+// before `trained` counts as one that was trained on that, too.
 absl::Status CheckNotTrained(const TrainedLog& trained, Offset graph_offset,
                              const Interaction& interaction);
 

@@ -18,6 +18,7 @@ TEST(TrainedLogTest, WhatTheSnapshotHasIsRefusedByItsTime) {
   EXPECT_EQ(check(1'000).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ReasonOf(check(1'000)), "ALREADY_TRAINED");
   EXPECT_TRUE(check(1'001).ok());
+  EXPECT_EQ(ReasonOf(check(1'000, 1)), "ALREADY_TRAINED") << "of files beside the server's log";
   EXPECT_TRUE(check(1'000, 8).ok()) << "a snapshot that was trained on the server's own log";
   EXPECT_TRUE(check(1'000, 7, 0).ok()) << "what was hidden is in no snapshot";
 }
