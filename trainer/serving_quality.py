@@ -23,7 +23,6 @@ from trainer import api, configuration, data, evaluation, log_files, metrics, sa
 _K = 20
 _PAGE_MAX = 100  # of the API
 _CANDIDATES_MAX = 10_000  # more than are retrieved
-_DEADLINE_S = 5.0  # generous: quality is measured here, not latency
 # The orders that a ranker's candidates can have: that of requests which name it, and that of the blend in which
 # it votes, for which a server is started that gives it all users (ranking.shares).
 _ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
@@ -31,8 +30,8 @@ _ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
 # is better than a stale answer; and the database is thrown away.
 REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
                     "log.durability": "flush"}
-# For one call of `groundswell` to a server of the trainer, which shares the machine: work of hours does not end
-# because it was busy for some seconds.
+# For one call to a server of the trainer, which shares the machine: quality is measured here, not latency, and work
+# of hours does not end because it was busy for some seconds.
 CALL_TIMEOUT_MS = 120_000
 # Of lists that count as the misses that they are: a night's work does not end because a machine was busy.
 _SPOILT_SHARE_MAX = 0.01
@@ -194,7 +193,8 @@ class HitRate:
 
 def replayed_hit_rate(server, directory, settings, log, from_s, every, type_, work):
     """HitRate of what a server of the snapshot directory, or without one where that is None, recommends by default just
-    before one in `every` of the events from `from_s` on; what of the log is before them it is told first."""
+    before one in `every` of the events from `from_s` on; what of the log is before them it is told first. None where
+    no event is chosen."""
     client = Path(server).with_name("groundswell")
     events = Path(work) / "replayed.csv"
     data.write_log(events, log)
@@ -209,13 +209,19 @@ def replayed_hit_rate(server, directory, settings, log, from_s, every, type_, wo
     answer = json.loads(printed)
     print("\n".join(answer["warnings"]), file=sys.stderr)
     (entry,) = answer["lists"]
-    spoilt = sum(entry[name] for name in ("degraded", "stale", "failed"))
-    if spoilt > _SPOILT_SHARE_MAX * entry["events"]:
-        raise ValueError(f"{spoilt} of {entry['events']} lists are not what the server gives when it has time: compare on a "
-                         "quieter machine")
+    if entry["events"] == 0:
+        return None
+    spoilt = {name: entry[name] for name in ("degraded", "stale", "failed") if entry[name]}
+    _refuse_spoilt(sum(spoilt.values()), entry["events"], spoilt)
     found = entry["hit_rate"][str(_K)]
     half_width = found["high"] - found["mean"] if found["high"] is not None else 1.0
     return HitRate(entry["events"], found["mean"], half_width)
+
+
+def _refuse_spoilt(spoilt, asked, why):
+    if spoilt > _SPOILT_SHARE_MAX * asked:
+        raise ValueError(f"{spoilt} of {asked} lists are not what the server gives when it has time ({why}): compare on a "
+                         "quieter machine")
 
 
 def _of_replayed(entry):
@@ -263,7 +269,7 @@ def serving(server, directory, settings):
         process = subprocess.Popen(
             [str(server), "serve", f"--server.data_dir={work}/db", "--logging.level=error",
              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-             *(f"--{name}={value}" for name, value in settings.items())],
+             *(f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.items())],
             stdout=subprocess.PIPE, text=True)
         try:
             ready = process.stdout.readline().split()
@@ -278,9 +284,11 @@ def serving(server, directory, settings):
 
 def _ask(address, interactions, truth, rankers, counts=None):
     """ranker -> user -> the server's list ("" is its default ranker, UNRANKED none, POPULARITY all that
-    is retrieved by `counts` of the items)."""
+    is retrieved by `counts` of the items). One that is late or degraded is empty, a miss; ValueError where these are
+    too many to say anything."""
     index = {id_: position for position, id_ in enumerate(interactions.item_ids)}
-    lists, began = {ranker: {} for ranker in rankers}, time.monotonic()
+    lists, began, spoilt = {ranker: {} for ranker in rankers}, time.monotonic(), 0
+    asked = len(truth.relevant) * len(rankers)
     groundswell = api.Api()
     with grpc.insecure_channel(address) as channel:
         recommend = groundswell.unary(channel, "RecommendationService", "Recommend")
@@ -290,7 +298,11 @@ def _ask(address, interactions, truth, rankers, counts=None):
                 request = groundswell.RecommendRequest(
                     user_id=interactions.user_ids[user], page_size=_PAGE_MAX if whole else _K,
                     ranker=ranker if ranked else "", skip_ranking=not ranked)
-                ids = _list(recommend, request, whole)
+                try:
+                    ids = _list(recommend, request, whole)
+                except _Spoilt as why:
+                    ids, spoilt = [], spoilt + 1
+                    _refuse_spoilt(spoilt, asked, why)
                 if unknown := [id_ for id_ in ids if id_ not in index]:
                     raise ValueError(f"the server recommends {unknown[0]}, which the log before the cut does not "
                                      "have: it must hold the snapshot alone, imported into an empty directory")
@@ -298,18 +310,26 @@ def _ask(address, interactions, truth, rankers, counts=None):
                 if whole:
                     items = sorted(items, key=lambda item: -counts[item])[:_K]
                 lists[ranker][user] = items
-    asked = sum(len(of_users) for of_users in lists.values())
     print(f"{asked} requests in {time.monotonic() - began:.1f} s, one after the other")
     return lists
 
 
+class _Spoilt(Exception):
+    """A list is not what the server gives when it has time."""
+
+
 def _list(recommend, request, whole):
-    """The items of the answer, with those of all further pages if `whole`; refuses one that was degraded."""
+    """The items of the answer, with those of all further pages if `whole`; _Spoilt where it is late or degraded."""
     items = []
     while True:
-        answer = recommend(request, timeout=_DEADLINE_S)
+        try:
+            answer = recommend(request, timeout=CALL_TIMEOUT_MS / 1000)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
+            raise _Spoilt(f"user {request.user_id}: {error.details()}") from None
         if answer.degradations or answer.fallback_reason or bool(answer.ranker) == request.skip_ranking:
-            raise ValueError(f"user {request.user_id}: the answer is degraded: {answer}")
+            raise _Spoilt(f"user {request.user_id}: the answer is degraded: {answer}")
         items += [entry.item_id for entry in answer.items]
         request.page_token = answer.next_page_token
         if not whole or not request.page_token:
