@@ -138,11 +138,15 @@ def _take_back(stack, weight):
     return gone
 
 
+class EmptyLog(ValueError):
+    """A log without an interaction."""
+
+
 def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
     """Reads the log of one file, or of several that are parts of one (log_files has their forms).
 
     The parts are merged by time. An interaction that is in two of them, by its event id, counts once, and
-    one that weighs nothing is left out, as a server refuses it.
+    one that weighs nothing is left out, as a server refuses it. EmptyLog where nothing is left.
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     for path in paths:
@@ -157,7 +161,7 @@ def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
     left_out["of weight 0"] = sum(record.weight == 0 for record in records)
     records = sorted((record for record in records if record.weight), key=lambda record: record.time_us)
     if not records:
-        raise ValueError(f"{', '.join(map(str, paths))}: there is no interaction in it")
+        raise EmptyLog(f"{', '.join(map(str, paths))}: there is no interaction in it")
     numbers = lambda values: np.array(list(values), dtype=np.int64)
     return Log(numbers(record.time_us // 1_000_000 for record in records),
                [record.user for record in records], [record.item for record in records],

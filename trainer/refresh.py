@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import configuration, data, log_files, programs, serving_quality, snapshot, training
+from trainer import configuration, data, log_files, programs, safetensors, serving_quality, snapshot, training
 
 _DEFAULT_NAME = "trained"
 _CLUSTERS = {"users": 20, "items": 30}
@@ -34,8 +34,10 @@ _MEMBERS_MIN = 10  # of a cluster, on average
 _VALIDATION_DAYS_MAX = 14.0
 _VALIDATION_SHARE = 0.1  # of the time before the cut
 _CUTOFF = "20"
-# Of the running server, what decides about its lists.
-_SECTIONS = ("retrieval", "walk")
+# Of the running server, the sections and the settings that decide about its lists.
+_SECTIONS = ("retrieval", "walk", "encoder")
+_SETTINGS = ("blend.learning", "ranking.candidates_max", "graph.neighbors_max")
+_STAMP = r"\d{8}T\d{6}Z"  # behind the name of a snapshot's directory
 
 
 class NotTrained(Exception):
@@ -106,6 +108,8 @@ def refresh(given):
         server.export_log(log_path)
         config["data"]["events"] = _parts(given, status, log_path)
         served = _served(server, status)
+        if not given.no_gate:
+            _check_comparable(served)
         run, reason = _training(config, given.held_out_days, served)
         if reason:
             raise NotTrained(reason)
@@ -115,14 +119,15 @@ def refresh(given):
         gate = None
         if not given.no_gate:
             gate = _gate(run, measured, served, _settings(status, config), given.gate_events, work)
-            print(gate.line())
-            if gate.loses:
+            print(gate.line() if gate else "gate: there is nothing to compare: no event of the newest days is one to ask before")
+            if gate and gate.loses:
                 raise GateClosed("the new snapshot finds less than what is served: not activated. Look at the figures "
                                  "above; --no-gate activates it all the same")
         whole = work / "whole"
         whole.mkdir()
-        run.whole(whole, work, snapshot.read_manifest(measured)["metrics"])
-        _end_at_the_log(whole, status)
+        run.whole(whole, work, measured)
+        if given.file:
+            _precede_removals(whole)
         directory = _kept(whole, place, config["snapshot"]["name"])
         print(f"wrote {directory}")
         if not given.no_activate:
@@ -179,6 +184,10 @@ def _parts(given, status, log_path):
     parts = [*map(str, given.file), *([str(log_path)] if has_log else [])]
     if not parts:
         raise NotTrained("the server's log is empty, and no file is named")
+    is_empty = not int(status["graph"].get("log_end_offset", 0)) and not int(status.get("snapshot", {}).get("users", 0))
+    if is_empty and not has_log and not given.no_activate:
+        raise ValueError("the server has neither a log nor a snapshot, and would not take this one over it: ingest the files "
+                         "first (groundswell ingest), or take --no-activate, and import into a new directory")
     return parts
 
 
@@ -199,8 +208,11 @@ def _served(server, status):
     if found is None or not int(status["snapshot"].get("users", 0)):
         return Served("the server without a snapshot")
     directory = Path(found["directory"])
-    manifest_path = directory / "manifest.json"
-    if not manifest_path.is_file() or snapshot.sha256(manifest_path) != digest:
+    try:
+        is_there = snapshot.sha256(directory / "manifest.json") == digest
+    except OSError:  # another machine's, or of a directory that only the server may read
+        is_there = False
+    if not is_there:
         return Served(found["version"], directory)
     until = snapshot.read_manifest(directory).get("data", {}).get("trained_until", "")
     time_us = log_files.parse_time_us(until)
@@ -210,7 +222,10 @@ def _served(server, status):
 def _training(config, held_out_days, served):
     """(training.Training of the log, None), or (None, why there is nothing to train on)."""
     draft = copy.deepcopy(config)
-    log = data.read_log(log_files.files_of(draft), log_files.weights_of(draft), log_files.read_by(draft))
+    try:
+        log = data.read_log(log_files.files_of(draft), log_files.weights_of(draft), log_files.read_by(draft))
+    except data.EmptyLog as why:
+        return None, str(why)
     begin_s, end_s = int(log.time_s[0]), int(log.time_s[-1])
     if served.trained_until_s is not None and served.trained_until_s > end_s:
         return None, f"nothing has come since {served.name} was trained"
@@ -236,14 +251,15 @@ def _training(config, held_out_days, served):
 def _settings(status, config):
     """Of the servers that replay: what decides about the lists of the running one."""
     running = tomllib.loads(status["configuration"])
-    found = {f"{section}.{name}": value for section in _SECTIONS for name, value in running.get(section, {}).items()
-             if value != ""}
+    found = {f"{section}.{name}": value for section, settings in running.items() if isinstance(settings, dict)
+             for name, value in settings.items()
+             if value != "" and (section in _SECTIONS or f"{section}.{name}" in _SETTINGS)}
     return {**found, **configuration.serving(config), **serving_quality.REPLAY_SETTINGS,
             "ingest.create_items": "always"}
 
 
 def _gate(run, measured, served, settings, events, work):
-    """What both find."""
+    """What both find; None where there is no event to compare them by."""
     cut_s = run.split.cut_s
     first = int(np.searchsorted(run.log.time_s, cut_s))
     later = run.log.at(np.arange(first, len(run.log)))
@@ -252,47 +268,72 @@ def _gate(run, measured, served, settings, events, work):
         run.server, directory, settings, log, cut_s, every, run.weights.any_type(), work)
     new = replay(measured, later)
     old = replay(served.directory, _unknown_to(served, run.log))
+    if new is None or old is None:
+        return None
     return Gate(served.name, new.events, new.mean, new.half_width, old.mean, old.half_width)
+
+
+def _check_comparable(served):
+    if served.directory is not None and served.trained_until_s is None:
+        raise ValueError(f"{served.name} cannot be compared: {served.directory} is not there any more, cannot be read here, "
+                         "or does not say until when it was trained (data.trained_until). Take --no-gate this once")
 
 
 def _unknown_to(served, log):
     """What a server that begins with what is served has to be told."""
     if served.directory is None:
         return log
-    if served.trained_until_s is None:
-        raise ValueError(f"{served.name} cannot be compared: {served.directory} is not there any more, or does not say "
-                         "until when it was trained (data.trained_until). Take --no-gate this once")
     return log.at(np.flatnonzero(log.time_s >= served.trained_until_s))
 
 
-def _end_at_the_log(directory, status):
-    """A log that has more than the server's own would end behind it. What was removed since the server's log began is
-    not to come back: the snapshot then counts as one of that moment."""
+def _precede_removals(directory):
+    """Has the snapshot count as one of the time before the server's log. Named files may have whom that log forgot, and
+    more interactions than it: so the server takes every removal for one that the snapshot does not know, and the snapshot
+    does not end behind the log. An activation takes the counts of the live graph, none of the snapshot's; an import over a
+    log that begins later than this is refused."""
+    graph, metadata = safetensors.read(directory / snapshot.GRAPH_FILE)
+    graph = {name: np.array(values) for name, values in graph.items()}
+    # Of one user and second the later offset is a later microsecond instead.
+    user = np.repeat(np.arange(len(graph["user_begin"]) - 1), np.diff(graph["user_begin"]))
+    order = np.lexsort((graph["last_offset"], graph["last_time_us"], user))
+    at = np.arange(len(order))
+    begins = np.ones(len(order), bool)
+    begins[1:] = (np.diff(user[order]) != 0) | (np.diff(graph["last_time_us"][order]) != 0)
+    graph["last_time_us"][order] += at - np.maximum.accumulate(np.where(begins, at, 0))
+    graph["last_offset"][:] = 1
+    safetensors.write(directory / snapshot.GRAPH_FILE, graph, metadata)
     fields = snapshot.read_manifest(directory)
-    if fields["graph_offset"] > int(status["graph"].get("log_end_offset", 0)):
-        fields["graph_offset"] = max(0, int(status["graph"].get("log_begin_offset", 1)) - 1)
-        del fields["format_version"], fields["files"]
-        snapshot.write_manifest(directory, fields)
+    fields["graph_offset"] = 1
+    del fields["format_version"], fields["files"]
+    snapshot.write_manifest(directory, fields)
 
 
 def _kept(draft, place, name):
-    """The draft's place among the snapshots, to which it comes as a whole."""
+    """The draft's place among the snapshots, to which it comes as a whole. What a run left beside them that was killed
+    is removed."""
+    for left in place.iterdir():
+        if re.fullmatch(rf"\..+-{_STAMP}", left.name):
+            shutil.rmtree(left)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     directory = place / f"{name}-{stamp}"
     beside = place / f".{directory.name}"
-    shutil.copytree(draft, beside)
-    beside.chmod(0o755)
-    os.rename(beside, directory)
+    try:
+        shutil.copytree(draft, beside)
+        beside.chmod(0o755)
+        os.rename(beside, directory)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     return directory
 
 
 def _remove_old(place, name, keep, newest, server):
     """All but the newest `keep` of this name, and but what serves; their directories."""
-    serving = {entry["directory"] for entry in server.told("snapshots").get("snapshots", [])
+    serving = {Path(entry["directory"]).resolve() for entry in server.told("snapshots").get("snapshots", [])
                if entry["state"] == "SNAPSHOT_STATE_SERVING"}
-    ours = re.compile(re.escape(name) + r"-\d{8}T\d{6}Z")
+    ours = re.compile(re.escape(name) + "-" + _STAMP)
     found = sorted(path for path in place.iterdir() if ours.fullmatch(path.name) and path.is_dir())
-    old = [path for path in found[:-keep] if path != newest and str(path) not in serving]
+    old = [path for path in found[:-keep] if path != newest and path.resolve() not in serving]
     for path in old:
         shutil.rmtree(path)
     return [str(path) for path in old]

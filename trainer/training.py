@@ -261,13 +261,16 @@ class Training:
         self.clock.step("the server's own candidates")
         self.clock.total()
 
-    def whole(self, draft, work, metrics):
-        """Fills the directory `draft` with a snapshot of all of the log, trained as `snapshot` did before with what is
-        held out. Nothing is left to measure it by: `metrics` are those of that snapshot."""
+    def whole(self, draft, work, measured):
+        """Fills the directory `draft` with a snapshot of all of the log, trained as `snapshot` did before, to the directory
+        `measured`, with what is held out. Nothing is left to measure it by, or to learn a blend from: it has the metrics
+        and the blend of that snapshot."""
         of_all = self._ending_at(self.split.end_s + 1, self.rankers)
         _, material, _, fields = of_all._train(draft, work)
         examples.write(draft, fields["models"], material.rows, self.of_rows.seed)
-        fields["metrics"] = metrics
+        if (measured / snapshot.BLEND_FILE).exists():
+            shutil.copyfile(measured / snapshot.BLEND_FILE, draft / snapshot.BLEND_FILE)
+        fields["metrics"] = snapshot.read_manifest(measured)["metrics"]
         fields["version"] = fields["data"]["trained_until"]
         fields["data"]["measured_from"] = snapshot.rfc3339(self.split.cut_s)
         snapshot.write_manifest(draft, fields)
