@@ -84,6 +84,7 @@ absl::Status BecomeTrainer(const TrainFlags& flags, const CommandContext& contex
   words.emplace_back("--");
   words.insert(words.end(), flags.files.begin(), flags.files.end());
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   ::execvp(program.c_str(), arguments.data());

@@ -93,7 +93,7 @@ absl::StatusOr<std::optional<LoggedEventId>> StoredLog::FindEventId(const EventI
     known = at->second;
   } else {
     const absl::StatusOr<std::optional<LoggedEventId>> stored = store_.FindEventId(hash);
-    if (!stored.ok()) return stored;
+    if (!stored.ok()) return stored.status();
     known = *stored;
   }
   // By the offsets alone: what was deleted when depends on the batches.

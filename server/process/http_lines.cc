@@ -158,7 +158,7 @@ std::string HttpLines::Chunk(const std::string& piece) const {
   return fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
 }
 
-void HttpLines::Write(HttpAnswer piece, HttpExchange::OnWritten on_written) {
+void HttpLines::Write(const HttpAnswer& piece, HttpExchange::OnWritten on_written) {
   std::string bytes;
   if (!begun_) {
     // A peer of HTTP/1.0 reads until the end of the connection.

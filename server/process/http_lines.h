@@ -54,7 +54,7 @@ class HttpLines : public std::enable_shared_from_this<HttpLines> {
   void Begin(Owner owner) { owner_ = std::move(owner); }
   void ReadLines(HttpExchange::OnLines on_lines);
   void StopReading();
-  void Write(HttpAnswer piece, HttpExchange::OnWritten on_written);
+  void Write(const HttpAnswer& piece, HttpExchange::OnWritten on_written);
   void End(HttpAnswer answer);
 
   // Part of a line holds room that somebody else may need.

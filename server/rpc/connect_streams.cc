@@ -137,9 +137,9 @@ void ConnectLines::Decode(const std::string& lines) {
 grpc::Status ConnectLines::DecodeLine(std::string_view line) {
   ++line_number_;
   if (IsBlank(line)) return grpc::Status::OK;
-  if (const grpc::Status s = CheckJsonValues(line); !s.ok()) return s;
+  if (grpc::Status s = CheckJsonValues(line); !s.ok()) return s;
   grpc::ByteBuffer message;
-  const grpc::Status s =
+  grpc::Status s =
       FromJson(line, *method_.input_type(), fmt::format("line {}: ", line_number_), message);
   if (s.ok()) messages_.push_back(std::move(message));
   return s;
