@@ -7,10 +7,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "client/commands/commands.h"
@@ -18,8 +16,6 @@
 
 namespace groundswell {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr char kTrainer[] = "groundswell-train";
 constexpr char kServerVariable[] = "GROUNDSWELL_TRAINER_SERVER";
@@ -30,30 +26,6 @@ struct TrainFlags {
   // Handed on as they are, "--items" "items.csv" ...
   std::vector<std::string> handed_on;
 };
-
-bool IsProgram(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
-}
-
-// Beside this program, or on PATH.
-absl::StatusOr<std::string> FindTrainer() {
-  std::error_code error;
-  const fs::path own = fs::read_symlink("/proc/self/exe", error);
-  if (!error && IsProgram(own.parent_path() / kTrainer)) return own.parent_path() / kTrainer;
-  const char* const variable = std::getenv("PATH");
-  const std::string path = variable == nullptr ? "" : variable;
-  for (size_t begin = 0; begin < path.size();) {
-    const size_t end = std::min(path.find(':', begin), path.size());
-    const fs::path program = fs::path(path.substr(begin, end - begin)) / kTrainer;
-    if (IsProgram(program)) return program;
-    begin = end + 1;
-  }
-  return absl::NotFoundError(fmt::format(
-      "there is no {0} beside this program or on PATH; install the trainer (docs/training.md), or "
-      "name it with --trainer",
-      kTrainer));
-}
 
 // What `groundswell` itself reads of its environment: the trainer calls it.
 void SetVariables(const Connection& connection) {
@@ -71,12 +43,9 @@ void SetVariables(const Connection& connection) {
 
 // Goes on as the trainer; returns where that is not there.
 absl::Status BecomeTrainer(const TrainFlags& flags, const CommandContext& context) {
-  std::string program = flags.trainer;
-  if (program.empty()) {
-    absl::StatusOr<std::string> found = FindTrainer();
-    if (!found.ok()) return found.status();
-    program = *std::move(found);
-  }
+  // Beside this program, or else what PATH finds.
+  const std::string program =
+      flags.trainer.empty() ? ProgramBeside(kTrainer).value_or(kTrainer) : flags.trainer;
   SetVariables(context.connection);
   std::vector<std::string> words = {program, "refresh", "--namespace", context.name_space};
   words.insert(words.end(), flags.handed_on.begin(), flags.handed_on.end());
@@ -88,8 +57,9 @@ absl::Status BecomeTrainer(const TrainFlags& flags, const CommandContext& contex
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   ::execvp(program.c_str(), arguments.data());
-  return absl::NotFoundError(fmt::format("--trainer \"{}\" cannot be run ({}); name {}", program,
-                                         strerror(errno), kTrainer));
+  return absl::NotFoundError(fmt::format(
+      "{} cannot be run ({}); install the trainer (docs/training.md), or name it with --trainer",
+      program, strerror(errno)));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "client/events/retryable.h"
+#include "client/events/visibility.h"
 
 namespace groundswell {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kAppliedPoll{1};
 constexpr milliseconds kFirstRetryAfter{50};
 constexpr milliseconds kRetryEvery{1'000};
 
@@ -51,23 +51,17 @@ absl::Status ServerCatalogue::Create(const std::string& item_id) {
   const absl::StatusOr<v1::UpsertItemResponse> created =
       Retried([&] { return client_.UpsertItem(request); });
   if (!created.ok()) return created.status();
-  const auto give_up = steady_clock::now() + options_.retry_for;
-  while (!options_.stopped()) {
-    const absl::StatusOr<v1::ServerStatus> status =
-        Retried([&] { return client_.GetServerStatus({}); });
-    if (!status.ok()) return status.status();
-    if (status->graph().applied_offset() >= created->offset()) {
-      unknown_.erase(item_id);
-      known_.insert(item_id);
-      return absl::OkStatus();
-    }
-    if (steady_clock::now() > give_up) {
-      return absl::DeadlineExceededError(
-          fmt::format("item \"{}\" was created and is not applied", item_id));
-    }
-    std::this_thread::sleep_for(kAppliedPoll);
+  const absl::Status applied = AwaitVisible(
+      client_, {.offset = created->offset(), .consistency_token = created->consistency_token()},
+      options_.retry_for, options_.stopped);
+  if (!applied.ok()) {
+    return {applied.code(),
+            fmt::format("item \"{}\" was created and is not known to be applied: {}", item_id,
+                        std::string(applied.message()))};
   }
-  return absl::CancelledError("stopped");
+  unknown_.erase(item_id);
+  known_.insert(item_id);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> ServerCatalogue::CreateIfNew(const std::string& item_id) {
