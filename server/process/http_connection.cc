@@ -44,9 +44,15 @@ constexpr std::string_view kPlainText =
 
 int StatusOf(http::status status) { return static_cast<int>(status); }
 
-std::string PathOf(boost::beast::string_view target) {
-  const std::string_view text(target.data(), target.size());
-  return std::string(text.substr(0, text.find('?')));
+// By its header alone.
+HttpRequest RequestOf(const http::request_header<>& header) {
+  const std::string_view target(header.target().data(), header.target().size());
+  HttpRequest request{.method = std::string(header.method_string()),
+                      .path = std::string(target.substr(0, target.find('?')))};
+  for (const auto& field : header) {
+    request.fields.emplace_back(field.name_string(), field.value());
+  }
+  return request;
 }
 
 // What a request that could not be read is answered; nothing where the peer is gone or slow.
@@ -152,25 +158,15 @@ bool HttpConnection::IsStream() const {
   if (!parser_->chunked() && parser_->content_length().value_or(0) <= options.body_bytes_max) {
     return false;
   }
-  const auto& received = parser_->get();
-  HttpRequest request{.method = std::string(received.method_string()),
-                      .path = PathOf(received.target())};
-  for (const auto& field : received) {
-    request.fields.emplace_back(field.name_string(), field.value());
-  }
-  return options.is_stream(request);
+  return options.is_stream(RequestOf(parser_->get()));
 }
 
 // Its body too, as far as it has come.
 HttpRequest HttpConnection::TakeRequest() {
   auto& received = parser_->get();
-  HttpRequest request{.method = std::string(received.method_string()),
-                      .path = PathOf(received.target()),
-                      .body = std::move(received.body()),
-                      .certificate_names = certificate_names_};
-  for (const auto& field : received) {
-    request.fields.emplace_back(field.name_string(), field.value());
-  }
+  HttpRequest request = RequestOf(received);
+  request.body = std::move(received.body());
+  request.certificate_names = certificate_names_;
   version_ = received.version();
   is_head_ = received.method() == http::verb::head;
   keep_alive_ = received.keep_alive();

@@ -6,8 +6,6 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <chrono>
-#include <cstdint>
-#include <limits>
 #include <string_view>
 
 namespace groundswell {
@@ -39,8 +37,6 @@ HttpLines::HttpLines(HttpStream& stream, boost::beast::flat_buffer& buffer,
       options_(options),
       parser_(std::move(parser)),
       timer_(stream.get_executor()) {
-  // Each line has one. Beast takes none for 0.
-  parser_.body_limit(std::numeric_limits<uint64_t>::max());
   // It stays not eager: where part of the next chunk's header has come too, an eager parser would
   // wait for the rest before what it has of the body is handed over.
 }

@@ -42,6 +42,23 @@ constexpr std::string_view kTooMany =
     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
     "Content-Length: 21\r\n\r\ntoo many connections\n";
 
+// What `call` threw.
+template <typename Call>
+std::optional<std::string> Thrown(const Call& call) {
+  try {
+    call();
+    return std::nullopt;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown error";
+  }
+}
+
+HttpAnswer InternalError(const std::string& what) {
+  return {.status = kInternalError, .body = what + "\n"};
+}
+
 struct HostAndPort {
   std::string host;
   std::string port;
@@ -231,14 +248,9 @@ void HttpListener::Handle(const std::shared_ptr<HttpConnection>& connection, Htt
       }
     });
   };
-  std::string what = "unknown error";
-  try {
-    return handler_(std::move(request), answer);
-  } catch (const std::exception& e) {
-    what = e.what();
-  } catch (...) {
+  if (const auto what = Thrown([&] { handler_(std::move(request), answer); })) {
+    answer(InternalError(*what));
   }
-  answer({.status = kInternalError, .body = what + "\n"});
 }
 
 void HttpListener::WithLines(const std::weak_ptr<HttpListener>& listener,
@@ -289,7 +301,7 @@ class Exchange final : public HttpExchange {
         connection_(connection),
         awaited_(connection->AwaitAnswer()) {}
   ~Exchange() override {
-    if (!ended_) End({.status = kInternalError, .body = "no answer\n"});
+    if (!ended_) End(InternalError("no answer"));
   }
 
   void ReadLines(OnLines on_lines) override {
@@ -327,14 +339,9 @@ class Exchange final : public HttpExchange {
 void HttpListener::HandleStream(const std::shared_ptr<HttpConnection>& connection,
                                 HttpRequest request) {
   const auto exchange = std::make_shared<Exchange>(weak_from_this(), connection);
-  std::string what = "unknown error";
-  try {
-    return streams_(std::move(request), exchange);
-  } catch (const std::exception& e) {
-    what = e.what();
-  } catch (...) {
+  if (const auto what = Thrown([&] { streams_(std::move(request), exchange); })) {
+    exchange->End(InternalError(*what));
   }
-  exchange->End({.status = kInternalError, .body = what + "\n"});
 }
 
 void HttpListener::Remove(const std::shared_ptr<HttpConnection>& connection) {
