@@ -5,6 +5,7 @@
 
 import asyncio
 import csv
+import itertools
 import json
 import os
 import pathlib
@@ -199,6 +200,17 @@ class IngestTest(unittest.TestCase):
         self.assertTrue(self.proxy.refused_all)
         with Client("127.0.0.1:1") as client, self.assertRaises(groundswell.Unavailable):
             client.ingest(rows_of("goes", 1), producer_id="goes", retry_for=2)
+
+    def test_a_last_try_that_its_own_deadline_ends_does_not_hide_the_cause(self):
+        refused = groundswell.Unavailable(groundswell.Code.UNAVAILABLE, "connection refused")
+        late = groundswell.DeadlineExceeded(groundswell.Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        tries = itertools.chain([refused], itertools.repeat(late))
+        with mock.patch.object(Client, "last_sequence", side_effect=tries), Client("127.0.0.1:1") as client:
+            with self.assertRaises(groundswell.Unavailable):
+                client.ingest(rows_of("late", 1), producer_id="late", retry_for=0.2)
+        with mock.patch.object(Client, "last_sequence", side_effect=late), Client("127.0.0.1:1") as client:
+            with self.assertRaisesRegex(groundswell.DeadlineExceeded, "no acknowledgement came in 0.2 s"):
+                client.ingest(rows_of("late", 1), producer_id="late", retry_for=0.2)
 
     def test_a_resume_file_and_its_name_are_on_disk(self):
         def fsync(file, real=os.fsync):

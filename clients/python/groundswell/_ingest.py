@@ -25,7 +25,7 @@ _LONGEST_PAUSE_S = 5.0
 _RESUME_INTERVAL_S = 0.05
 _REFUSALS_KEPT = 100
 _FOR_NOW = (Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE)
-_WORTH_A_RETRY = (*_FOR_NOW, Code.ABORTED, Code.CANCELLED, Code.UNKNOWN)
+_WORTH_A_RETRY = (*_FOR_NOW, Code.ABORTED, Code.CANCELLED, Code.DEADLINE_EXCEEDED, Code.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ class IngestState:
         assert isinstance(error, GroundswellError)
         if not isinstance(why, NoRoom) and error.code not in _WORTH_A_RETRY and error.reason != "SEQUENCE_GAP":
             raise error
-        if error.code != Code.CANCELLED:  # by us, who waited
+        if error.code not in (Code.CANCELLED, Code.DEADLINE_EXCEEDED):  # by us, who waited: not the cause
             self._why_broken = error
         if time.monotonic() - self._waiting_since > self.options.retry_for:
             raise self._why_broken or DeadlineExceeded(
