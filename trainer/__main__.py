@@ -192,19 +192,20 @@ def _import_macgnn(arguments):
 
 def _add_import_vectors(commands):
     command = _command(
-        commands, "import-vectors", "make a snapshot of any user and item vectors, and a log of interactions",
+        commands, "import-vectors", "make a snapshot of any user and item vectors, and perhaps a log of interactions",
         "--users users.npy --items items.npy \\\n"
         "      --user-ids users.txt --item-ids items.txt --events events.csv \\\n"
         "      --server build/release/bin/groundswell-server --name mine --output mine")
     for side in ("users", "items"):
         command.add_argument(f"--{side}", required=True,
-                             help=f".npy, or .safetensors with one tensor or one named {side[:-1]}")
+                             help=f".npy, or .safetensors with one tensor or one named {side[:-1]}; or a table of ids and "
+                             "vectors: CSV or JSON lines with id and vector, or with a column for each number")
     for side in ("user", "item"):
-        command.add_argument(f"--{side}-ids", required=True,
-                             help="text, one id per line, in the order of the rows")
+        command.add_argument(f"--{side}-ids",
+                             help="of .npy and .safetensors: text, one id per line, in the order of the rows")
     command.add_argument("--titles", help="CSV or JSON lines with item, title and perhaps category")
-    command.add_argument("--events", required=True, nargs="+",
-                         help="the log, or its parts: CSV in time order with timestamp, user, item and perhaps "
+    command.add_argument("--events", nargs="+",
+                         help="the log, or its parts; without one the graph is empty until the server has interactions: CSV in time order with timestamp, user, item and perhaps "
                          "type, weight, event_id; or JSON lines of groundswell log; .zst is read, too")
     command.add_argument("--event-types", metavar="TYPES",
                          help="the server's types and weights, such as purchase=1,return=-1")

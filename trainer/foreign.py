@@ -1,6 +1,7 @@
 """Snapshots of what was trained elsewhere: vectors of users and items, and the authors' MacGNN."""
 
 import contextlib
+import json
 import os
 import pickle
 import shutil
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from trainer import (clusters, configuration, data, encoders, examples, log_files, macgnn, programs, ranking, replay,
-                     safetensors, snapshot)
+                     safetensors, snapshot, tables)
 
 _UNUSED = "cate_embed.weight"  # in the authors' checkpoints; nothing reads it
 _STATISTICS = tuple(f"mlp.{layer}.{name}" for layer in (1, 3) for name in ("mean", "std"))
@@ -121,12 +122,11 @@ def import_vectors(given):
     `python3 -m trainer import-vectors`."""
     output = _new_directory(given.output)
     wanted = _encoders(given)
-    user, item = _read_vectors(given.users, "user"), _read_vectors(given.items, "item")
+    user_ids, user = _read_side(given.users, given.user_ids, "user")
+    item_ids, item = _read_side(given.items, given.item_ids, "item")
     if user.shape[1] != item.shape[1]:
         raise ValueError(f"{given.users} is {user.shape[1]} wide and {given.items} {item.shape[1]}: vectors "
                          "whose inner product is the score have one width")
-    user_ids = _read_ids(given.user_ids, user, given.users)
-    item_ids = _read_ids(given.item_ids, item, given.items)
     log = _read_log(given, user_ids, item_ids)
     items = data.read_items(given.titles) if given.titles else {}
     entries = [(id_, *data.title_and_category(items, id_)) for id_ in item_ids]
@@ -139,8 +139,11 @@ def import_vectors(given):
                                 sides["item"][1])
         fields = _manifest_fields(given, user, item, sides, len(log))
         snapshot.write_manifest(draft, fields)
-        past = replay.Replay(programs.server(given.server), draft, log, work)
-        past.graph(int(log.time_s[-1]) + 1, draft / snapshot.GRAPH_FILE)
+        if len(log):
+            past = replay.Replay(programs.server(given.server), draft, log, work)
+            past.graph(int(log.time_s[-1]) + 1, draft / snapshot.GRAPH_FILE)
+        else:
+            snapshot.write_empty_graph(draft, len(user))
         if wanted:
             fields["encoders"] = encoders.write(draft, wanted, None, {}, given.seed)
         fields["models"] = [{"name": "dot", "kind": "dot", "file": snapshot.EMBEDDINGS_FILE, "options": {}}]
@@ -177,10 +180,89 @@ def _manifest_fields(given, user, item, sides, interactions):
         "users": len(user), "items": len(item), "embedding_dim": user.shape[1],
         "user_clusters": len(sides["user"][1]), "item_clusters": len(sides["item"][1]),
         "graph_offset": interactions, "models": [], "metrics": {},
-        "data": {"events_sha256": snapshot.sha256_of_all(given.events),
+        "data": {**({"events_sha256": snapshot.sha256_of_all(given.events)} if given.events else {}),
                  "users_sha256": snapshot.sha256(given.users),
                  "items_sha256": snapshot.sha256(given.items)},
     }
+
+
+def _read_side(path, ids_path, side):
+    """(ids, [n, d] f32) of users or items: of a matrix and a list of ids, or of a table that has both."""
+    if Path(path).suffix in (".npy", ".safetensors"):
+        if ids_path is None:
+            raise ValueError(f"{path} has no ids: give --{side}-ids, one id per line in the order of its rows, or in its "
+                             "place a table of ids and vectors (CSV or JSON lines)")
+        vectors = _read_vectors(path, side)
+        ids = Path(ids_path).read_text(encoding="utf-8").splitlines()
+        if len(ids) != len(vectors):
+            raise ValueError(f"{ids_path} has {len(ids)} ids and {path} {len(vectors)} rows; there must be one "
+                             "id for each row")
+        _check_ids(ids_path, enumerate(ids, start=1))
+        return ids, vectors
+    if ids_path is not None:
+        raise ValueError(f"--{side}-ids goes with .npy or .safetensors: {path} is a table, which has the ids itself")
+    return _read_table(path, side)
+
+
+# The names in use for the columns of a table of ids and vectors, without case and separators, the best first.
+_TABLE_IDS = {"user": ("id", "user", "userid", "customer", "customerid", "visitorid"),
+              "item": ("id", "item", "itemid", "sku", "product", "productid", "movieid", "asin", "stockcode")}
+_TABLE_VECTORS = ("vector", "embedding", "features")
+_BETWEEN_NUMBERS = str.maketrans(",;|[]", "     ")
+
+
+def _read_table(path, side):
+    """(ids, [n, d] f32) of CSV or JSON lines: a column of ids, and one of vectors or as many columns as a vector has
+    numbers."""
+    ids, vectors = [], []
+    with log_files.open_text(path) as stream:
+        for line, id_, numbers in _table_rows(path, stream, side):
+            try:
+                vectors.append(np.array(numbers, np.float32))
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}:{line}: the vector of {id_!r} is {str(numbers)[:64]}; it must be numbers") from None
+            if vectors[-1].ndim != 1 or not len(vectors[-1]) or len(vectors[-1]) != len(vectors[0]):
+                raise ValueError(f"{path}:{line}: the vector of {id_!r} has shape {list(vectors[-1].shape)}; it must have "
+                                 f"{len(vectors[0]) or 'some'} numbers, as the first")
+            if not np.isfinite(vectors[-1]).all():
+                raise ValueError(f"{path}:{line}: the vector of {id_!r} has a value that is not finite as a 32-bit float")
+            ids.append((line, id_))
+    if not ids:
+        raise ValueError(f"{path} has no vectors")
+    _check_ids(path, ids)
+    return [id_ for _, id_ in ids], np.stack(vectors)
+
+
+def _table_rows(path, stream, side):
+    """(line, id, numbers) of each record."""
+    if log_files.is_json(path):
+        for line, text in enumerate(stream, start=1):
+            try:
+                record = json.loads(text)
+                at = _table_columns(path, list(record), side)
+            except (TypeError, json.JSONDecodeError):
+                raise ValueError(f"{path}:{line}: it must be one JSON object with an id and a vector") from None
+            values = list(record.values())
+            numbers = [values[column] for column in at[1:]]
+            yield line, str(values[at[0]]), numbers[0] if isinstance(numbers[0], list) else numbers
+        return
+    for line, (id_, *texts) in tables.rows(path, stream, lambda header: _table_columns(path, header, side)):
+        yield line, id_, texts[0].translate(_BETWEEN_NUMBERS).split() if len(texts) == 1 else texts
+
+
+def _table_columns(path, header, side):
+    """Positions of the id and of what the vector is in."""
+    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in header]
+    id_ = next((plain.index(name) for name in _TABLE_IDS[side] if name in plain), None)
+    if id_ is None:
+        raise ValueError(f"{path}: no column is known to hold the {side}; the columns are {', '.join(header) or 'none'}: "
+                         "call it id")
+    vector = next((plain.index(name) for name in _TABLE_VECTORS if name in plain), None)
+    numbers = [column for column in range(len(header)) if column != id_] if vector is None else [vector]
+    if not numbers:
+        raise ValueError(f"{path}: there is no vector beside the column {header[id_]}: call its column vector, or give each "
+                         "of its numbers a column")
+    return [id_, *numbers]
 
 
 def _read_vectors(path, side):
@@ -203,24 +285,24 @@ def _read_vectors(path, side):
     return vectors
 
 
-def _read_ids(path, vectors, vectors_path):
-    ids = Path(path).read_text(encoding="utf-8").splitlines()
-    if len(ids) != len(vectors):
-        raise ValueError(f"{path} has {len(ids)} ids and {vectors_path} {len(vectors)} rows; there must be one "
-                         "id for each row")
+def _check_ids(path, ids):
+    """`ids`: (line, id) of each."""
     seen = {}
-    for line, id_ in enumerate(ids, start=1):
+    for line, id_ in ids:
         if not 1 <= len(id_.encode()) <= _ID_BYTES_MAX:
             raise ValueError(f"{path}: line {line} has {len(id_.encode())} bytes; an id has 1 to "
                              f"{_ID_BYTES_MAX}")
         if seen.setdefault(id_, line) != line:
             raise ValueError(f"{path}: line {line}: the id {id_} is also in line {seen[id_]}")
-    return ids
 
 
 def _read_log(given, user_ids, item_ids):
-    """The log's interactions of these users and items: no other has a place in the graph."""
+    """The log's interactions of these users and items, none where there is no log: no other has a place in the graph."""
     weights = log_files.EventWeights()
+    if not given.events:
+        if given.event_types:
+            raise ValueError("--event-types is about events: give --events, too")
+        return data.Log(np.zeros(0, np.int64), [], [])
     if given.event_types:
         weights.of_type = log_files.parse_event_types(given.event_types)
     log, path = data.read_log(given.events, weights), ", ".join(map(str, given.events))

@@ -29,6 +29,13 @@ def write_clusters(directory, user, item, user_centroids, item_centroids):
         "user_centroids": user_centroids, "item_centroids": item_centroids})
 
 
+def write_empty_graph(directory, users):
+    """Of users who took nothing yet."""
+    safetensors.write(Path(directory) / GRAPH_FILE, {
+        "user_begin": np.zeros(users + 1, np.int64), "item": np.zeros(0, np.int32), "count": np.zeros(0, np.int32),
+        "last_time_us": np.zeros(0, np.int64), "last_offset": np.zeros(0, np.int32)})
+
+
 def write_examples(directory, features, logits):
     """`features` as the replay names them, n rows each; `logits` holds n numbers by model."""
     width = lambda name: np.int64 if name.endswith("_us") else np.int32  # of times

@@ -5,11 +5,14 @@ GROUNDSWELL_SERVER names the program. Needs PyTorch.
 
 import contextlib
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 from pathlib import Path
 from unittest import mock
 
@@ -33,6 +36,32 @@ def _run(*arguments):
             contextlib.redirect_stdout(printed):
         command_line.main()
     return printed.getvalue()
+
+
+class _Served:
+    """A server on this database, asked over HTTP."""
+
+    def __init__(self, data_dir):
+        self.process = subprocess.Popen(
+            [_SERVER, "serve", f"--server.data_dir={data_dir}", "--logging.level=warn",
+             *(f"--server.{name}_address=127.0.0.1:0" for name in ("grpc", "http", "connect")),
+             "--request.default_deadline_ms=60000"], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        ready = next(line for line in self.process.stdout if line.startswith("ready "))
+        self.port = int(re.search(r"connect_port=(\d+)", ready).group(1))
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.stdout.close()
+        self.process.wait(60)
+
+    def ask(self, method, message):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/groundswell.v1.{method}",
+                                         json.dumps(message).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
 
 class ForeignTest(unittest.TestCase):
@@ -148,6 +177,61 @@ class ForeignTest(unittest.TestCase):
                 (("--encoder", "als", "--half", 3), "--encoder als: nothing reads half"),
                 (("--encoder", "newest", "--lambda", 3), "--encoder newest: nothing reads lambda")):
             self._refused([*self._vectors(), *options, "--output", self.work / "refused"], message)
+
+    def _tables(self):
+        """Nothing but ids and vectors: a CSV, and JSON lines."""
+        users, items = self.work / "users.csv", self.work / "items.jsonl"
+        users.write_text("customer_id,vector\n" + "".join(
+            f'"{id_}","[{", ".join(map(str, row))}]"\n' for id_, row in zip(self.user_ids, self.user)), encoding="utf-8")
+        items.write_text("".join(json.dumps({"sku": id_, "embedding": row.tolist()}) + "\n"
+                                 for id_, row in zip(self.item_ids, self.item)), encoding="utf-8")
+        return users, items
+
+    def test_ids_and_vectors_are_enough(self):
+        users, items = self._tables()
+        output = self.work / "tables"
+        printed = _run("import-vectors", "--users", users, "--items", items, "--name", "tables", "--output", output)
+        self.assertIn(f"{len(self.user)} users, {len(self.item)} items, 0 interactions", printed)
+        imported = self._import(output)
+        self.assertEqual(imported.returncode, 0, imported.stderr)
+        with _Served(self.work / "tables-db") as served:
+            user, best = self.user_ids[3], int(np.argmax(self.user[3] @ self.item.T))
+            listed = served.ask("RecommendationService/Recommend", {"userId": user, "pageSize": 3, "ranker": "dot"})
+            self.assertEqual(listed["items"][0]["itemId"], self.item_ids[best])
+            # The log begins with the server, and nothing of it was trained on.
+            self.assertEqual(served.ask("InteractionService/RecordInteraction", {"interaction": {
+                "eventId": "first", "userId": user, "itemId": self.item_ids[best], "eventType": "purchase",
+                "eventTime": "1999-01-01T00:00:00Z"}})["offset"], "1")
+
+    def test_a_column_for_each_number_is_a_table_too(self):
+        users, items = self._tables()
+        wide = self.work / "wide.csv"
+        wide.write_text("id," + ",".join(map(str, range(_DIM))) + "\n" + "".join(
+            f'{id_},{",".join(map(str, row))}\n' for id_, row in zip(self.user_ids, self.user)), encoding="utf-8")
+        for name, table in (("narrow", users), ("wide", wide)):
+            _run("import-vectors", "--users", table, "--items", items, "--name", "one", "--output", self.work / name)
+        embeddings = [safetensors.read(self.work / name / "embeddings.safetensors")[0]["user"] for name in ("narrow", "wide")]
+        np.testing.assert_array_equal(*embeddings)
+
+    def test_mistakes_in_tables_are_named(self):
+        users, items = self._tables()
+        cases = (("name,vector\na,1 2\n", "no column is known to hold the user; the columns are name, vector"),
+                 ("id\na\n", "there is no vector beside the column id"),
+                 ("id,vector\na,1 2\nb,1 x\n", ":3: the vector of 'b' is"),
+                 ("id,vector\na,1 2\nb,1\n", r":3: the vector of 'b' has shape \[1\]; it must have 2 numbers"),
+                 ("id,vector\na,1 nan\n", ":2: .* not finite"), ("id,vector\n", "has no vectors"),
+                 ("id,vector\na,1 2\na,1 2\n", "line 3: the id a is also in line 2"))
+        for text, message in cases:
+            with self.subTest(message=message):
+                path = self.work / "bad.csv"
+                path.write_text(text, encoding="utf-8")
+                self._refused(["import-vectors", "--users", path, "--items", items, "--name", "bad", "--output",
+                               self.work / "bad"], message)
+        self._refused([*self._vectors(users=users), "--output", self.work / "bad"], "--user-ids goes with .npy")
+        self._refused(["import-vectors", "--users", self.work / "users.npy", "--items", items, "--name", "bad", "--output",
+                       self.work / "bad"], "users.npy has no ids: give --user-ids")
+        self._refused(["import-vectors", "--users", users, "--items", items, "--event-types", "buy=1", "--name", "bad",
+                       "--output", self.work / "bad"], "give --events, too")
 
     def test_clusters_by_k_means(self):
         output = self.work / "k-means"
