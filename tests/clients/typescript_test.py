@@ -17,6 +17,9 @@ import unittest
 from case_server import HERE, ROOT, TIMES, CaseServer, readme_program, server_reasons, skip, token_of
 from cut_proxy import CutProxy
 
+sys.path.insert(0, str(ROOT / "tests/integration"))
+from document_blocks import is_typescript, programs_of  # noqa: E402
+
 SERVER, SNAPSHOT, CLIENTS = sys.argv[1:4] if len(sys.argv) > 3 else ("", "", "")
 PACKAGE = pathlib.Path(CLIENTS) / "typescript"
 if not (PACKAGE / "dist/index.js").exists():
@@ -84,6 +87,23 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout.splitlines()), 4, done.stdout)
         self.assertIn("NOT_FOUND ITEM_UNKNOWN", done.stdout)
+
+    def test_the_documents_programs_run(self):
+        programs = programs_of(is_typescript)
+        self.assertIn("docs/clients.md", dict(programs))
+        # What a document takes for granted, and however busy the machine is.
+        rows = 'const rows = [{ user: "17850", item: "85123A", time: "2011-12-09T12:00:00Z", type: "view" }];\n'
+        server = CaseServer(SERVER, SNAPSHOT, guarded=False)
+        try:
+            for document, program in programs:
+                with self.subTest(document=document):
+                    program = program.replace("http://localhost:7102", server.url).replace("timeoutMs: 1000", "timeoutMs: 60_000")
+                    compiled = self.tsc(rows + program)
+                    self.assertEqual((compiled.returncode, compiled.stdout), (0, ""))
+                    done = node(self.project / "program.js")
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+        finally:
+            self.assertEqual(server.stop(), 0)
 
     def test_wrong_programs_do_not_compile(self):
         said = self.tsc(WRONG).stdout

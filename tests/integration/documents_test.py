@@ -7,7 +7,6 @@ read. Links lead to what is there.
 PYTHON_CLIENT is a directory with the package `groundswell` and what it needs beyond Debian's (scripts/build-clients).
 """
 
-import ast
 import functools
 import importlib.util
 import json
@@ -19,17 +18,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
 import tomllib
 import unittest
 import urllib.parse
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
+from document_blocks import (DOCUMENTS, ROOT, documented_blocks, is_cpp,  # pylint: disable=wrong-import-position
+                             is_python, is_typescript, read_as)
+
 sys.path.insert(0, str(ROOT / "packaging"))
 from command_help import read_command  # pylint: disable=wrong-import-position
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Whose links are followed, too.
 OTHER_DOCUMENTS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("bench/*.md")), *sorted(ROOT.glob("clients/*/README.md")),
                    ROOT / "data/online-retail/README.md", ROOT / "sample/README.md"]
@@ -92,22 +91,6 @@ BATCH = ('{"interactions": [{"eventId": "documents-1", "userId": "17850", "itemI
          ' "eventTime": "2011-12-09T12:00:00Z"}]}\n')
 
 
-def blocks(text):
-    """(paragraph before it, block) of blocks of indented lines behind an empty one, which are code."""
-    paragraph, block, after_empty = "", [], True
-    for line in [*text.splitlines(), "end"]:
-        if line.startswith("    ") and (block or after_empty):
-            block.append(line[4:])
-        elif line.strip():
-            if block:
-                yield paragraph, textwrap.dedent("\n".join(block))
-            paragraph = line if block or after_empty else f"{paragraph}\n{line}"
-            block = []
-        elif block:
-            block.append("")
-        after_empty = not line.strip()
-
-
 def simple_commands(line):
     """The commands of a line, each as its words; without what they read and write, and comments."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
@@ -122,32 +105,9 @@ def simple_commands(line):
             words.append(token)
 
 
-def read_as(read, block):
-    """What `read` makes of it, or None."""
-    try:
-        return read(block)
-    except ValueError:  # SyntaxError is none
-        return None
-    except SyntaxError:
-        return None
-
-
-def is_python(block):
-    """A program, which has a call or an import: much else can be read as Python."""
-    tree = None if read_as(tomllib.loads, block) or block.startswith("{") else read_as(ast.parse, block)
-    return tree is not None and any(isinstance(node, (ast.Call, ast.Import, ast.ImportFrom)) for node in ast.walk(tree))
-
-
 @functools.cache
 def programs():
     return {"groundswell-server": read_command(SERVER), "groundswell": read_command(CLIENT)}
-
-
-def documented_blocks():
-    """(document, paragraph before it, block) of all documents, in their order."""
-    for document in DOCUMENTS:
-        for paragraph, block in blocks(document.read_text(encoding="utf-8")):
-            yield str(document.relative_to(ROOT)), paragraph, block
 
 
 def steps():
@@ -278,6 +238,13 @@ class BlocksTest(unittest.TestCase):
             done = subprocess.run([SERVER, "serve", "--print-config", "--config", file.name], text=True, env=environment,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_of_other_languages_run_elsewhere(self):
+        """Of C++ in client_package_test.py, of TypeScript in typescript_test.py: they are told apart there as here."""
+        kinds = [(is_cpp(block), is_typescript(block)) for _, _, block in documented_blocks()]
+        self.assertIn((True, False), kinds)
+        self.assertIn((False, True), kinds)
+        self.assertNotIn((True, True), kinds)
 
     def test_of_json(self):
         seen = 0
