@@ -22,6 +22,8 @@ namespace groundswell {
 
 // A customer of the sample with a long history.
 inline constexpr char kCustomer[] = "17850";
+// Places in its catalogue for items that come later.
+inline constexpr int kNewItemsMax = 100;
 
 struct LiveSample {
   explicit LiveSample(const std::string& snapshot = GROUNDSWELL_SAMPLE_SNAPSHOT) {
@@ -30,7 +32,7 @@ struct LiveSample {
         [](std::string_view, uint64_t, uint64_t) {}, [] { return false; });
     EXPECT_TRUE(report.ok()) << report.status();
     store = *GraphStore::Open({.path = directory.File("db")});
-    state = *LoadServingState(*Generation::OpenCurrent(*store), {.new_items_max = 100},
+    state = *LoadServingState(*Generation::OpenCurrent(*store), {.new_items_max = kNewItemsMax},
                               [](std::string_view, uint64_t, uint64_t) {});
     log = *RocksdbLog::Open(*store, state->graph_state.base_offset, {});
     Applier::Options options{.fold = {.clustering = ClusteringOf(state->snapshot)}};

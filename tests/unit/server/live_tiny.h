@@ -16,6 +16,7 @@ class LiveTiny {
   explicit LiveTiny(const std::string& ranker = "inner")
       : live_((WriteSnapshot(ranker), directory_.path())) {}
 
+  LiveSample& live() { return live_; }
   ServingState& state() { return *live_.state; }
 
  private:

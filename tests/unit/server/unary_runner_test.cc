@@ -1,8 +1,7 @@
-// A unary call's way without a server: gRPC's own test double stands for the connection.
+// A unary call's way without a server.
 #include "server/recommend/unary_runner.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/test/default_reactor_test_peer.h>
 
 #include <atomic>
 #include <future>
@@ -13,6 +12,7 @@
 #include "groundswell/v1/recommend.pb.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/unit/server/unary_test_call.h"
 
 namespace groundswell {
 namespace {
@@ -20,24 +20,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
-
-// A call that may be waited for.
-class TestCall {
- public:
-  grpc::CallbackServerContext* context() { return &context_; }
-  // The double still writes to itself after it told the outcome: it may go only behind that.
-  grpc::StatusCode Wait() {
-    const grpc::StatusCode code = finished_.get_future().get();
-    while (!peer_.test_status_set()) std::this_thread::yield();
-    return code;
-  }
-
- private:
-  grpc::CallbackServerContext context_;
-  std::promise<grpc::StatusCode> finished_;
-  grpc::testing::DefaultReactorTestPeer peer_{
-      &context_, [this](const grpc::Status& status) { finished_.set_value(status.error_code()); }};
-};
 
 class UnaryRunnerTest : public ::testing::Test {
  protected:
@@ -59,7 +41,7 @@ class UnaryRunnerTest : public ::testing::Test {
             metrics_,
             {.default_deadline = deadline, .consistency_wait = wait}};
   }
-  void Run(UnaryRunner& runner, TestCall& call, absl::StatusOr<Offset> offset,
+  void Run(UnaryRunner& runner, UnaryTestCall& call, absl::StatusOr<Offset> offset,
            UnaryRunner::Work work) {
     runner.Run(call.context(), Method::kRecommend, "", std::move(offset), response_,
                std::move(work));
@@ -88,8 +70,8 @@ class UnaryRunnerTest : public ::testing::Test {
 
 TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
   UnaryRunner runner = Runner();
-  TestCall fine;
-  TestCall failing;
+  UnaryTestCall fine;
+  UnaryTestCall failing;
   Run(runner, fine, Offset{0}, [this](UnaryRunner::Call& call) {
     EXPECT_EQ(call.state, serving_.Get());
     EXPECT_FALSE(call.stale);
@@ -105,7 +87,7 @@ TEST_F(UnaryRunnerTest, TheWorksStatusIsTheAnswerAndIsCountedOnce) {
 
 TEST_F(UnaryRunnerTest, AnAnswerThatClientsDoNotTakeIsAnError) {
   UnaryRunner runner = Runner();
-  TestCall call;
+  UnaryTestCall call;
   response_.add_items()->set_title(std::string(size_t{5} << 20, 'x'));
   Run(runner, call, Offset{0}, [](UnaryRunner::Call&) { return absl::OkStatus(); });
   EXPECT_EQ(call.Wait(), grpc::StatusCode::RESOURCE_EXHAUSTED);
@@ -113,7 +95,7 @@ TEST_F(UnaryRunnerTest, AnAnswerThatClientsDoNotTakeIsAnError) {
 
 TEST_F(UnaryRunnerTest, AWrongTokenIsTheAnswerAndNothingRuns) {
   UnaryRunner runner = Runner();
-  TestCall call;
+  UnaryTestCall call;
   Run(runner, call, absl::InvalidArgumentError("no token"), [](UnaryRunner::Call&) {
     ADD_FAILURE();
     return absl::OkStatus();
@@ -123,7 +105,7 @@ TEST_F(UnaryRunnerTest, AWrongTokenIsTheAnswerAndNothingRuns) {
 
 TEST_F(UnaryRunnerTest, ACallWaitsForItsOwnWrite) {
   UnaryRunner runner = Runner();
-  TestCall call;
+  UnaryTestCall call;
   Run(runner, call, Offset{1}, [this](UnaryRunner::Call& running) {
     EXPECT_FALSE(running.stale);
     EXPECT_EQ(serving_.Get()->applier->applied_offset(), Offset{1});
@@ -135,7 +117,7 @@ TEST_F(UnaryRunnerTest, ACallWaitsForItsOwnWrite) {
 
 TEST_F(UnaryRunnerTest, AWriteThatDoesNotComeInTimeMakesTheAnswerStale) {
   UnaryRunner runner = Runner(seconds(30), milliseconds(1));
-  TestCall call;
+  UnaryTestCall call;
   Run(runner, call, Offset{1'000}, [](UnaryRunner::Call& running) {
     EXPECT_TRUE(running.stale);
     return absl::OkStatus();
@@ -147,8 +129,8 @@ TEST_F(UnaryRunnerTest, AFullQueueIsToldAtOnce) {
   UnaryRunner runner = Runner();
   std::promise<void> release;
   Occupy(release);
-  TestCall waiting;
-  TestCall refused;
+  UnaryTestCall waiting;
+  UnaryTestCall refused;
   const auto fine = [](UnaryRunner::Call&) { return absl::OkStatus(); };
   Run(runner, waiting, Offset{0}, fine);
   Run(runner, refused, Offset{0}, fine);
@@ -161,7 +143,7 @@ TEST_F(UnaryRunnerTest, ACallWhoseTimeIsOverInTheQueueIsNotBegun) {
   UnaryRunner runner = Runner(milliseconds(1));
   std::promise<void> release;
   Occupy(release);
-  TestCall call;
+  UnaryTestCall call;
   Run(runner, call, Offset{0}, [](UnaryRunner::Call&) {
     ADD_FAILURE();
     return absl::OkStatus();

@@ -1,0 +1,244 @@
+// The service of the read side on the tiny snapshot, without a server: what it adds to the checks,
+// the pipeline and the kept lists, which have tests of their own.
+#include "server/recommend/recommend_service.h"
+
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "server/rpc/field_checks.h"
+#include "tests/support/graph_fixture.h"
+#include "tests/unit/server/live_tiny.h"
+#include "tests/unit/server/unary_test_call.h"
+
+namespace groundswell {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class RecommendServiceTest : public ::testing::Test {
+ protected:
+  RecommendServiceTest() {
+    auto state = std::exchange(tiny_.live().state, nullptr);
+    state->pipeline = std::make_unique<Pipeline>(*state, metrics_.pipeline(), Pipeline::Options{},
+                                                 /*compute_threads=*/1);
+    serving_.Exchange(std::move(state));
+  }
+  ~RecommendServiceTest() override {
+    admission_.Drain();
+    tiny_.live().log->Close();
+    serving_.Exchange(nullptr);  // ends the applier, which may still wake a compute thread
+  }
+
+  static v1::RecommendRequest RequestOf(const std::string& user, int32_t page_size = 0) {
+    v1::RecommendRequest request;
+    request.set_user_id(user);
+    request.set_page_size(page_size);
+    return request;
+  }
+  v1::RecommendResponse Recommend(const v1::RecommendRequest& request) {
+    v1::RecommendResponse response;
+    UnaryTestCall call;
+    service_.Recommend(call.context(), &request, &response);
+    EXPECT_EQ(call.Wait(), grpc::StatusCode::OK);
+    return response;
+  }
+  // The reason of its refusal.
+  std::string Refused(const v1::RecommendRequest& request, grpc::StatusCode code) {
+    v1::RecommendResponse response;
+    UnaryTestCall call;
+    service_.Recommend(call.context(), &request, &response);
+    EXPECT_EQ(call.Wait(), code);
+    return call.reason();
+  }
+  void Apply(LogEntry entry) {
+    std::promise<Offset> appended;
+    AppendRequest request;
+    request.entries.push_back(std::move(entry));
+    ASSERT_TRUE(tiny_.live()
+                    .log
+                    ->Append(std::move(request),
+                             [&](const absl::StatusOr<AppendResult>& result) {
+                               appended.set_value(result->entries.back().offset);
+                             })
+                    .ok());
+    std::promise<bool> applied;
+    serving_.Get()->applier->WhenApplied(
+        appended.get_future().get(), std::chrono::steady_clock::now() + std::chrono::seconds(30),
+        [&](bool reached) { applied.set_value(reached); });
+    ASSERT_TRUE(applied.get_future().get());
+  }
+
+  LiveTiny tiny_;
+  Metrics metrics_{std::vector<std::string>{}};
+  ServingCell serving_;
+  Admission admission_{{.threads = 1, .queue_max = 10}};
+  std::unique_ptr<AccessControl> access_ = *AccessControl::Create({}, metrics_.requests());
+  std::unique_ptr<ListRulesCell> rules_ =
+      *ListRulesCell::Open(*tiny_.live().store, metrics_.pipeline(), [] { return int64_t{1}; });
+  RankedLists lists_{{}};
+  ShadowRanking shadow_{{}, admission_, metrics_.pipeline()};
+  UnaryRunner runner_{*access_,
+                      admission_,
+                      serving_,
+                      metrics_,
+                      {.default_deadline = std::chrono::seconds(30),
+                       .consistency_wait = std::chrono::milliseconds(1)}};
+  RecommendService service_{*tiny_.live().store,
+                            lists_,
+                            *rules_,
+                            shadow_,
+                            runner_,
+                            {.name_space = "default", .now_us = [] { return int64_t{1'000'000}; }}};
+};
+
+TEST_F(RecommendServiceTest, PagesAreOneListThatTheGraphDoesNotMove) {
+  v1::RecommendRequest request = RequestOf("eve", 1);
+  std::set<std::string> answered;
+  std::string list;
+  for (int page = 0; page < 4; ++page) {
+    const v1::RecommendResponse response = Recommend(request);
+    ASSERT_EQ(response.items_size(), 1);
+    EXPECT_TRUE(answered.insert(response.items(0).item_id()).second) << "answered twice";
+    if (page == 0) list = response.recommendation_id();
+    EXPECT_EQ(response.recommendation_id(), list);
+    request.set_page_token(response.next_page_token());
+    Apply(MakeInteraction("eve", response.items(0).item_id()));
+  }
+  EXPECT_TRUE(request.page_token().empty()) << "the tiny catalogue has four items";
+}
+
+TEST_F(RecommendServiceTest, ATokenIsOfItsOwnRequest) {
+  v1::RecommendRequest request = RequestOf("eve", 1);
+  request.set_page_token(Recommend(request).next_page_token());
+  request.set_request_id("00000000-0000-4000-8000-000000000001");
+  EXPECT_EQ(Recommend(request).items_size(), 1);
+  request.set_user_id("bob");
+  Refused(request, grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(RecommendServiceTest, TheListOfAForgottenUserIsGone) {
+  v1::RecommendRequest request = RequestOf("ann", 1);
+  request.set_page_token(Recommend(request).next_page_token());
+  ASSERT_FALSE(request.page_token().empty());
+  Apply(ForgetUser{
+      .event_id = "forget", .user_id = "ann", .user_hash = HashId("ann"), .time_us = 2'000'000});
+  EXPECT_EQ(Refused(request, grpc::StatusCode::FAILED_PRECONDITION), "PAGE_TOKEN_EXPIRED");
+  EXPECT_EQ(lists_.size(), 0u);
+}
+
+TEST_F(RecommendServiceTest, EntriesOfABatchHaveTheirOwnErrorsAndTheirOwnStaleness) {
+  v1::BatchRecommendRequest request;
+  *request.add_requests() = RequestOf("eve");
+  *request.add_requests() = RequestOf("eve");
+  request.mutable_requests(1)->set_consistency_token("no token");
+  *request.add_requests() = RequestOf("eve");
+  request.mutable_requests(2)->set_consistency_token(MakeConsistencyToken(1'000));
+  *request.add_requests() = RequestOf("eve", -1);
+  v1::BatchRecommendResponse response;
+  UnaryTestCall call;
+  service_.BatchRecommend(call.context(), &request, &response);
+  ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+  ASSERT_EQ(response.entries_size(), 4);
+  EXPECT_EQ(response.entries(0).status().code(), 0);
+  EXPECT_GT(response.entries(0).response().items_size(), 0);
+  EXPECT_EQ(response.entries(0).response().degradations_size(), 0);
+  EXPECT_EQ(response.entries(1).status().code(), 3);
+  EXPECT_THAT(response.entries(1).status().message(), HasSubstr("consistency_token"));
+  EXPECT_FALSE(response.entries(1).has_response());
+  EXPECT_THAT(response.entries(2).response().degradations(),
+              ElementsAre(v1::DEGRADATION_STALE_STATE));
+  EXPECT_EQ(response.entries(3).status().code(), 3);
+}
+
+TEST_F(RecommendServiceTest, RankOrdersWhatItIsGivenAndNamesWhatItDoesNotKnow) {
+  v1::RankRequest request;
+  request.set_user_id("ann");  // (1, 0)
+  for (const char* item : {"i2", "nothing", "i0", "i1"}) request.add_item_ids(item);
+  v1::RankResponse response;
+  UnaryTestCall call;
+  service_.Rank(call.context(), &request, &response);
+  ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+  ASSERT_EQ(response.items_size(), 3);
+  EXPECT_EQ(response.items(0).item_id(), "i0");  // (1, 0)
+  EXPECT_EQ(response.items(1).item_id(), "i1");  // (0, 1)
+  EXPECT_EQ(response.items(2).item_id(), "i2");  // (-1, 0)
+  EXPECT_EQ(response.ranker(), "inner");
+  EXPECT_THAT(response.unknown_item_ids(), ElementsAre("nothing"));
+}
+
+TEST_F(RecommendServiceTest, SimilarItemsAreOthersAndHavePages) {
+  v1::SimilarItemsRequest request;
+  request.set_item_id("i0");
+  request.set_page_size(2);
+  std::set<std::string> answered;
+  do {
+    v1::SimilarItemsResponse response;
+    UnaryTestCall call;
+    service_.SimilarItems(call.context(), &request, &response);
+    ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+    for (const v1::RecommendedItem& item : response.items()) {
+      EXPECT_TRUE(answered.insert(item.item_id()).second) << item.item_id() << " again";
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(answered, (std::set<std::string>{"i1", "i2", "i3"}));
+
+  request.set_item_id("nothing");
+  v1::SimilarItemsResponse response;
+  UnaryTestCall call;
+  service_.SimilarItems(call.context(), &request, &response);
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(call.reason(), "ITEM_UNKNOWN");
+}
+
+TEST_F(RecommendServiceTest, AUserIsKnownByTheSnapshotOrByAnInteraction) {
+  const auto state_of = [&](const std::string& user, v1::GetUserStateResponse& response) {
+    v1::GetUserStateRequest request;
+    request.set_user_id(user);
+    UnaryTestCall call;
+    service_.GetUserState(call.context(), &request, &response);
+    return call.Wait() == grpc::StatusCode::OK ? "known" : call.reason();
+  };
+  v1::GetUserStateResponse of_snapshot;
+  EXPECT_EQ(state_of("eve", of_snapshot), "known");
+  EXPECT_TRUE(of_snapshot.has_embedding());
+  EXPECT_EQ(of_snapshot.total_count(), 0);
+  v1::GetUserStateResponse unknown;
+  EXPECT_EQ(state_of("dan", unknown), "USER_UNKNOWN");
+  Apply(MakeInteraction("dan", "i3", 2));
+  v1::GetUserStateResponse known;
+  EXPECT_EQ(state_of("dan", known), "known");
+  EXPECT_FALSE(known.has_embedding());
+  EXPECT_EQ(known.total_count(), 2);
+  ASSERT_EQ(known.recent_items_size(), 1);
+  EXPECT_EQ(known.recent_items(0).item_id(), "i3");
+}
+
+TEST_F(RecommendServiceTest, EveryMethodRefusesAnotherNamespace) {
+  const auto refuses = [&](auto method, auto request, auto response) {
+    request.set_namespace_("another");
+    UnaryTestCall call;
+    (service_.*method)(call.context(), &request, &response);
+    return call.Wait() == grpc::StatusCode::NOT_FOUND && call.reason() == "NAMESPACE_UNKNOWN";
+  };
+  EXPECT_TRUE(refuses(&RecommendService::Recommend, RequestOf("eve"), v1::RecommendResponse()));
+  v1::RankRequest rank;
+  rank.set_user_id("eve");
+  rank.add_item_ids("i0");
+  EXPECT_TRUE(refuses(&RecommendService::Rank, rank, v1::RankResponse()));
+  v1::SimilarItemsRequest similar;
+  similar.set_item_id("i0");
+  EXPECT_TRUE(refuses(&RecommendService::SimilarItems, similar, v1::SimilarItemsResponse()));
+  v1::GetUserStateRequest user;
+  user.set_user_id("eve");
+  EXPECT_TRUE(refuses(&RecommendService::GetUserState, user, v1::GetUserStateResponse()));
+}
+
+}  // namespace
+}  // namespace groundswell
