@@ -387,10 +387,18 @@ void AddSimilarCommand(CLI::App& app, CommandContext& context) {
   command.add_option("item", *request->mutable_item_id(), "Item id")->required();
   command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
+  auto by = std::make_shared<std::string>("inner-product");
+  command
+      .add_option("--by", *by,
+                  "How near items are: by the inner product of their vectors, or by the cosine, "
+                  "their direction alone")
+      ->check(CLI::IsMember({"inner-product", "cosine"}))
+      ->capture_default_str();
   filter->AddTo(command, /*with_seen=*/false);
-  command.footer("Example:\n  groundswell similar 85123A -n 5");
+  command.footer("Example:\n  groundswell similar 85123A -n 5 --by cosine");
   command.callback([=, &context] {
     request->set_page_size(*page_size);
+    if (*by == "cosine") request->set_similarity(v1::SIMILARITY_COSINE);
     filter->Write(*request->mutable_filter());
     context.Show(context.MakeClient().SimilarItems(*request),
                  [](const v1::SimilarItemsResponse& r) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "models/math/vector_length.h"
 #include "server/pipeline/request_user.h"
 #include "server/rpc/status_details.h"
 
@@ -321,8 +322,8 @@ ListBoosts Pipeline::Run::Boosts() const {
           .category_of_item = state.catalogue->category_of_item()};
 }
 
-absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& rules,
-                                             StageDurations& durations) {
+absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, Similarity similarity,
+                                             const ItemRules& rules, StageDurations& durations) {
   RankedList list = NewList();
   StageTimer timer(metrics_, Stage::kRetrieval, &durations.retrieval);
   const EmbeddingIndex::View items = state_.embedding_index->Now();
@@ -335,8 +336,18 @@ absl::StatusOr<RankedList> Pipeline::Similar(ItemIndex item, const ItemRules& ru
   }
   const ItemIndex itself[] = {item};
   const ItemFilter filter = FilterOf(rules, itself, {});
-  auto found = state_.embedding_index->Retrieve(
-      {.vector = vector, .filter = filter, .count = options_.retrieval.candidates});
+  const CandidateQuery query{
+      .vector = vector, .filter = filter, .count = options_.retrieval.candidates};
+  absl::StatusOr<std::vector<Candidate>> found;
+  if (similarity == Similarity::kInnerProduct) {
+    found = state_.embedding_index->Retrieve(query, items);
+  } else if (VectorLength(vector) > 0) {
+    found = NearestByCosine(items, state_.catalogue->size(), query);
+  } else {
+    return PreconditionFailed("EMBEDDING_ZERO", "item_id",
+                              "the item's vector is 0 and has no direction: ask by the inner "
+                              "product, or give the item another vector");
+  }
   if (!found.ok()) return found.status();
   metrics_.CountCandidates(kFromEmbedding, found->size());
   list.items = *std::move(found);

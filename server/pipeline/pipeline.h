@@ -18,6 +18,7 @@
 #include "graph/ids.h"
 #include "index/candidate_source.h"
 #include "index/item_filter.h"
+#include "index/vectors/cosine_scan.h"
 #include "index/vectors/diversity.h"
 #include "models/ranker.h"
 #include "server/pipeline/admission.h"
@@ -68,8 +69,9 @@ class Pipeline {
                                                 std::span<const Candidate> items, int64_t now_us,
                                                 ComputeThread thread);
 
-  // The items nearest to `item`, which is not among them.
-  absl::StatusOr<RankedList> Similar(ItemIndex item, const ItemRules& rules,
+  // The items nearest to `item`, which is not among them. FailedPrecondition when it has no vector
+  // (reason EMBEDDING_MISSING), or, for the cosine, one without a direction (EMBEDDING_ZERO).
+  absl::StatusOr<RankedList> Similar(ItemIndex item, Similarity similarity, const ItemRules& rules,
                                      StageDurations& durations);
 
  private:

@@ -95,6 +95,19 @@ absl::StatusOr<size_t> CheckRecentLimit(int32_t recent_limit) {
   return static_cast<size_t>(recent_limit == 0 ? kPageSizeDefault : recent_limit);
 }
 
+absl::StatusOr<Similarity> CheckSimilarity(v1::Similarity similarity) {
+  switch (similarity) {
+    case v1::SIMILARITY_UNSPECIFIED:
+    case v1::SIMILARITY_INNER_PRODUCT:
+      return Similarity::kInnerProduct;
+    case v1::SIMILARITY_COSINE:
+      return Similarity::kCosine;
+    default:
+      return InvalidField("similarity", std::to_string(similarity),
+                          "must be INNER_PRODUCT (1), COSINE (2), or absent for the inner product");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<size_t> CheckPageSize(int32_t page_size) {
@@ -240,6 +253,7 @@ absl::StatusOr<SimilarItemsQuery> CheckSimilarItems(const v1::SimilarItemsReques
   absl::Status s = CheckCommon(request, terms);
   if (s.ok()) s = CheckId("item_id", request.item_id());
   if (s.ok()) s = Take(CheckPageSize(request.page_size()), query.page_size);
+  if (s.ok()) s = Take(CheckSimilarity(request.similarity()), query.similarity);
   if (s.ok()) s = Take(CheckFilter(request.filter(), catalogue, terms.now_us()), query.rules);
   if (s.ok()) s = Take(CheckItem(request.item_id(), catalogue), query.item);
   if (s.ok() && state.snapshot->is_empty()) {

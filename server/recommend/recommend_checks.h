@@ -18,6 +18,7 @@
 #include "graph/state/catalogue.h"
 #include "groundswell/v1/recommend.pb.h"
 #include "index/candidate_source.h"
+#include "index/vectors/cosine_scan.h"
 #include "models/snapshot/snapshot.h"
 #include "server/config/ranker_shares.h"
 #include "server/pipeline/live_state.h"
@@ -93,6 +94,7 @@ absl::StatusOr<RankQuery> CheckRank(const v1::RankRequest& request, const LiveSt
 
 struct SimilarItemsQuery {
   ItemIndex item{};
+  Similarity similarity = Similarity::kInnerProduct;
   ItemRules rules;
   size_t page_size = 0;
 };

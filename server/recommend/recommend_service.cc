@@ -187,7 +187,7 @@ absl::Status RecommendService::DoSimilarItems(const v1::SimilarItemsRequest& req
   absl::StatusOr<Page> page;
   if (request.page_token().empty()) {
     absl::StatusOr<RankedList> list =
-        call.state->pipeline->Similar(query->item, query->rules, call.stages);
+        call.state->pipeline->Similar(query->item, query->similarity, query->rules, call.stages);
     if (!list.ok()) return list.status();
     page = lists_.Begin(*std::move(list), query_hash, query->page_size);
   } else {

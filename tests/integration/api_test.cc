@@ -391,6 +391,48 @@ TEST_F(ApiTest, SimilarItemsLeavesTheItemItselfOut) {
   }
 }
 
+TEST_F(ApiTest, SimilarItemsByCosineAreThoseOfTheirDirection) {
+  v1::SimilarItemsRequest request;
+  request.set_item_id(kItem);
+  request.set_page_size(5);
+  request.set_similarity(v1::SIMILARITY_COSINE);
+  v1::SimilarItemsResponse response;
+  ASSERT_TRUE(stubs_->recommend->SimilarItems(NewContext().get(), request, &response).ok());
+  ASSERT_EQ(response.items_size(), 5);
+  for (const v1::RecommendedItem& item : response.items()) {
+    EXPECT_NE(item.item_id(), kItem);
+    EXPECT_LE(item.score(), 1);
+    EXPECT_GT(item.score(), 0);
+  }
+  // A page is of the question that it was begun with.
+  v1::SimilarItemsRequest next = request;
+  next.set_page_token(response.next_page_token());
+  EXPECT_TRUE(stubs_->recommend->SimilarItems(NewContext().get(), next, &response).ok());
+  next.set_similarity(v1::SIMILARITY_INNER_PRODUCT);
+  EXPECT_EQ(stubs_->recommend->SimilarItems(NewContext().get(), next, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+
+  // The zero vector has no direction.
+  v1::UpsertItemRequest zero;
+  zero.set_item_id("of-no-direction");
+  v1::ServerStatus status;
+  ASSERT_TRUE(stubs_->admin->GetServerStatus(NewContext().get(), {}, &status).ok());
+  zero.mutable_embedding()->Resize(status.snapshot().embedding_dim(), 0);
+  v1::UpsertItemResponse upserted;
+  ASSERT_TRUE(stubs_->admin->UpsertItem(NewContext().get(), zero, &upserted).ok());
+  request.set_item_id("of-no-direction");
+  const grpc::Status none = stubs_->recommend->SimilarItems(NewContext().get(), request, &response);
+  EXPECT_EQ(none.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(RichStatus(none)), "EMBEDDING_ZERO");
+  request.set_similarity(v1::SIMILARITY_INNER_PRODUCT);
+  EXPECT_TRUE(stubs_->recommend->SimilarItems(NewContext().get(), request, &response).ok());
+  v1::RemoveItemRequest remove;
+  remove.set_request_id("11111111-2222-3333-4444-777777777777");
+  remove.set_item_id("of-no-direction");
+  v1::RemovalReceipt receipt;
+  EXPECT_TRUE(stubs_->admin->RemoveItem(NewContext().get(), remove, &receipt).ok());
+}
+
 TEST_F(ApiTest, GetUserStateShowsTheMacroEdgesThatAnInteractionMoves) {
   v1::GetUserStateRequest request;
   request.set_user_id("macro-user");

@@ -249,6 +249,10 @@ class EmbeddingMissing(FailedPrecondition):
     REASON = "EMBEDDING_MISSING"
 
 
+class EmbeddingZero(FailedPrecondition):
+    REASON = "EMBEDDING_ZERO"
+
+
 class AlreadyTrained(InvalidArgument):
     """The snapshot was trained on this interaction."""
 

@@ -178,8 +178,10 @@ TEST_F(ColdStartTest, AnItemThatNobodyTookIsFoundByItsVectorAtOnce) {
   EXPECT_EQ(SourcesOf(list, item), uint32_t{kFromEmbedding});
   EXPECT_EQ(list.ranker, "macgnn");
   StageDurations durations;
-  EXPECT_EQ(SourcesOf(*pipeline_.Similar(Find(kItem), {}, durations), item), kFromEmbedding);
-  EXPECT_TRUE(pipeline_.Similar(item, {}, durations).ok());
+  EXPECT_EQ(
+      SourcesOf(*pipeline_.Similar(Find(kItem), Similarity::kInnerProduct, {}, durations), item),
+      kFromEmbedding);
+  EXPECT_TRUE(pipeline_.Similar(item, Similarity::kInnerProduct, {}, durations).ok());
 }
 
 TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
@@ -190,7 +192,7 @@ TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
   of_category.rules.categories = {*sample_->state->catalogue->FindCategory("novelties")};
   EXPECT_EQ(Recommend(of_category).items.size(), 0u);
   StageDurations durations;
-  EXPECT_EQ(pipeline_.Similar(item, {}, durations).status().code(),
+  EXPECT_EQ(pipeline_.Similar(item, Similarity::kInnerProduct, {}, durations).status().code(),
             absl::StatusCode::kFailedPrecondition);
   sample_->Refresh();
   EXPECT_EQ(SourcesOf(Recommend(of_category), item), uint32_t{kFromPopular})

@@ -512,7 +512,7 @@ TEST_F(PipelineTest, ACategoryWithoutUnseenItemsGivesAnEmptyList) {
 TEST_F(PipelineTest, SimilarItemsHonourTheRules) {
   StageDurations durations;
   ItemRules rules{.excluded = {}, .categories = {loaded_->state->catalogue->category_of_item()[5]}};
-  const auto list = pipeline_.Similar(ItemIndex{5}, rules, durations);
+  const auto list = pipeline_.Similar(ItemIndex{5}, Similarity::kInnerProduct, rules, durations);
   ASSERT_TRUE(list.ok()) << list.status();
   for (const Candidate& candidate : list->items) {
     EXPECT_NE(candidate.item, ItemIndex{5});

@@ -279,6 +279,16 @@ TEST_F(WholeRequestTest, EveryRequestNamesAServedNamespaceAndAUuid) {
   ExpectCommonFieldsChecked(GetUserStateRequest());
 }
 
+TEST_F(WholeRequestTest, SimilarityIsOneOfThoseThatThereAre) {
+  v1::SimilarItemsRequest request = SimilarItemsRequest("i0");
+  EXPECT_EQ(Check(request)->similarity, Similarity::kInnerProduct);
+  request.set_similarity(v1::SIMILARITY_COSINE);
+  EXPECT_EQ(Check(request)->similarity, Similarity::kCosine);
+  ExpectRefused<v1::SimilarItemsRequest>(
+      request, "similarity is \"9\"",
+      [](auto& wrong) { wrong.set_similarity(static_cast<v1::Similarity>(9)); });
+}
+
 TEST_F(WholeRequestTest, WhoNamesNoRankerGetsTheOneOfTheirShare) {
   RequestTerms terms = terms_;
   terms.shares = *RankerShares::Parse("elsewhere=100", "autumn");
