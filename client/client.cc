@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <future>
 #include <utility>
 
 #include "client/channel.h"
@@ -26,6 +27,9 @@ constexpr char kServiceConfig[] = R"({
   }],
   "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
 })";
+
+// Between two looks at whether a call is to be given up.
+constexpr std::chrono::milliseconds kStopInterval{20};
 
 template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> Call(const Client::Options& options, Stub& stub,
@@ -116,6 +120,37 @@ absl::StatusOr<v1::ServerStatus> Client::GetServerStatus(v1::GetServerStatusRequ
 absl::StatusOr<v1::UpsertItemResponse> Client::UpsertItem(v1::UpsertItemRequest request) {
   return Call(options_, stubs_->admin, &v1::AdminService::Stub::UpsertItem,
               InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::UpsertItemsResponse> Client::UpsertItems(v1::UpsertItemsRequest request,
+                                                            std::chrono::milliseconds timeout,
+                                                            const std::function<bool()>& stopped) {
+  for (v1::UpsertItemRequest& one : *request.mutable_requests()) {
+    if (one.namespace_().empty()) one.set_namespace_(options_.name_space);
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  v1::UpsertItemsResponse response;
+  bool answered = false;
+  const auto call = [&] {
+    const auto stream = stubs_->admin.UpsertItems(&context);
+    // What is wrong with the stream, Finish tells.
+    if (stream->Write(request)) {
+      stream->WritesDone();
+      answered = stream->Read(&response);
+      v1::UpsertItemsResponse more;
+      while (stream->Read(&more)) answered = false;  // not our server
+    }
+    return stream->Finish();
+  };
+  auto ended = std::async(stopped ? std::launch::async : std::launch::deferred, call);
+  while (stopped && ended.wait_for(kStopInterval) != std::future_status::ready) {
+    if (stopped()) context.TryCancel();
+  }
+  const grpc::Status status = ended.get();
+  if (!status.ok()) return ToStatus(status);
+  if (!answered) return absl::UnavailableError("the server did not answer the batch");
+  return response;
 }
 
 std::unique_ptr<IngestStream> Client::Ingest(IngestStream::Options options) {

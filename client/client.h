@@ -52,6 +52,12 @@ class Client {
   absl::StatusOr<v1::ServerStatus> GetServerStatus(v1::GetServerStatusRequest request);
   absl::StatusOr<v1::UpsertItemResponse> UpsertItem(v1::UpsertItemRequest request);
 
+  // One batch of 1 to 1,000 items, each of which is done or refused on its own. It may last longer
+  // than an answer to a question. Cancelled once `stopped`, which is asked all the time.
+  absl::StatusOr<v1::UpsertItemsResponse> UpsertItems(
+      v1::UpsertItemsRequest request, std::chrono::milliseconds timeout = std::chrono::minutes(1),
+      const std::function<bool()>& stopped = nullptr);
+
   // Opens a stream; see IngestStream.
   std::unique_ptr<IngestStream> Ingest(IngestStream::Options options);
 

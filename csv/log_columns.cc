@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kNamesShown = 30;
 constexpr size_t kNamesMax = 24;
 
-// As Plain has them, the best first.
+// As PlainName has them, the best first.
 using Names = std::array<std::string_view, kNamesMax>;
 constexpr std::array<Names, kLogFieldCount> kNames = {
     Names{"timestamp",      "ts",
@@ -47,8 +47,14 @@ constexpr std::array<std::string_view, kLogFieldCount> kFlags = {
     "--time",         "--user", "--item", "--type-column", "--weight", "--event-id-column",
     "--rating-column"};
 
-// "User ID", "userId" and "user_id:token" are "userid".
-std::string Plain(std::string_view column) {
+size_t FindNamed(std::span<const std::string_view> header, std::string_view name) {
+  const auto at = std::ranges::find(header, name);
+  return at == header.end() ? kNoColumn : static_cast<size_t>(at - header.begin());
+}
+
+}  // namespace
+
+std::string PlainName(std::string_view column) {
   std::string plain;
   for (const char c : column.substr(0, column.find(':'))) {
     const auto byte = static_cast<unsigned char>(c);
@@ -57,18 +63,11 @@ std::string Plain(std::string_view column) {
   return plain;
 }
 
-size_t FindNamed(std::span<const std::string_view> header, std::string_view name) {
-  const auto at = std::ranges::find(header, name);
-  return at == header.end() ? kNoColumn : static_cast<size_t>(at - header.begin());
-}
-
-}  // namespace
-
 std::string_view NameOf(LogField field) { return kFields[field]; }
 std::string_view FlagOf(LogField field) { return kFlags[field]; }
 
 size_t RankOf(std::string_view column, LogField field) {
-  const std::string plain = Plain(column);
+  const std::string plain = PlainName(column);
   if (plain.empty()) return kNoColumn;
   const auto* const at = std::ranges::find(kNames[field], plain);
   return at == kNames[field].end() ? kNoColumn : static_cast<size_t>(at - kNames[field].begin());

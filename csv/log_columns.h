@@ -38,6 +38,9 @@ std::string_view FlagOf(LogField field);
 // Case, and what separates words, do not matter, nor does what RecBole puts behind a colon.
 size_t RankOf(std::string_view column, LogField field);
 
+// "User ID", "userId" and "user_id:token" are "userid".
+std::string PlainName(std::string_view column);
+
 // The position of each field's column in a header; npos for one that is not there.
 using ColumnPositions = std::array<size_t, kLogFieldCount>;
 inline constexpr size_t kNoColumn = std::string_view::npos;

@@ -13,21 +13,6 @@ namespace {
 
 constexpr std::string_view kSeparators[] = {",", ";", "\t", "|", "::"};
 
-// Without its end: true; nothing more is there: false. DataLoss when it is too long, or the input
-// fails.
-absl::StatusOr<bool> ReadLine(std::istream& input, std::string& line) {
-  line.clear();
-  char byte = 0;
-  while (input.get(byte) && byte != '\n') {
-    line.push_back(byte);
-    if (line.size() > kLogLineBytesMax) {
-      return absl::DataLossError(fmt::format("a line is longer than {} bytes", kLogLineBytesMax));
-    }
-  }
-  if (input.bad()) return absl::DataLossError(std::string(kUnreadableLog));
-  return !(line.empty() && !input);
-}
-
 void DropLineEnd(std::string& line) {
   if (line.ends_with('\r')) line.pop_back();
 }
@@ -216,6 +201,19 @@ class JsonSource final : public RecordSource {
 
 }  // namespace
 
+absl::StatusOr<bool> ReadLine(std::istream& input, std::string& line) {
+  line.clear();
+  char byte = 0;
+  while (input.get(byte) && byte != '\n') {
+    line.push_back(byte);
+    if (line.size() > kLogLineBytesMax) {
+      return absl::DataLossError(fmt::format("a line is longer than {} bytes", kLogLineBytesMax));
+    }
+  }
+  if (input.bad()) return absl::DataLossError(std::string(kUnreadableLog));
+  return !(line.empty() && !input);
+}
+
 // What was looked at first, then the rest; no more at once than is there, since a pipe's writer may
 // be a while with more.
 class LogFront::Buffer final : public std::streambuf {
@@ -307,19 +305,21 @@ std::vector<std::string> SplitLine(std::string_view line, std::string_view separ
 }
 
 std::string_view SeparatorOf(std::string_view first_line) {
+  return SeparatorOf(first_line, [](std::string_view name) {
+    for (size_t field = 0; field < kLogFieldCount; ++field) {
+      if (RankOf(name, static_cast<LogField>(field)) != kNoColumn) return true;
+    }
+    return false;
+  });
+}
+
+std::string_view SeparatorOf(std::string_view first_line,
+                             const std::function<bool(std::string_view name)>& is_known) {
   std::string_view best = kSeparators[0];
   std::pair<size_t, size_t> most;
   for (const std::string_view separator : kSeparators) {
     const std::vector<std::string> fields = SplitLine(first_line, separator);
-    size_t known = 0;
-    for (const std::string& name : fields) {
-      for (size_t field = 0; field < kLogFieldCount; ++field) {
-        if (RankOf(name, static_cast<LogField>(field)) == kNoColumn) continue;
-        ++known;
-        break;
-      }
-    }
-    const std::pair<size_t, size_t> found(known, fields.size());
+    const std::pair<size_t, size_t> found(std::ranges::count_if(fields, is_known), fields.size());
     if (found <= most) continue;
     most = found;
     best = separator;

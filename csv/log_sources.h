@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <istream>
 #include <memory>
 #include <optional>
@@ -69,12 +70,19 @@ std::unique_ptr<RecordSource> MakeCsvSource(std::istream& input, std::string_vie
 // `named` columns; others are found by the names in use as they come.
 std::unique_ptr<RecordSource> MakeJsonSource(std::istream& input, const LogColumns& named);
 
+// The next line, without its end: true; nothing more is there: false. DataLoss when it is too long,
+// or the input fails.
+absl::StatusOr<bool> ReadLine(std::istream& input, std::string& line);
+
 // A line's fields.
 std::vector<std::string> SplitLine(std::string_view line, std::string_view separator);
 
 // What separates the fields of a log whose first line this is: that of , ; tab | and :: by which
 // most of them have names that are known, or, on a tie, by which they are the most.
 std::string_view SeparatorOf(std::string_view first_line);
+// Likewise of another table, whose names `is_known` knows.
+std::string_view SeparatorOf(std::string_view first_line,
+                             const std::function<bool(std::string_view name)>& is_known);
 
 inline constexpr size_t kLogLineBytesMax = 65'536;
 inline constexpr std::string_view kUnreadableLog =

@@ -542,6 +542,7 @@ void Server::Drain() {
   if (parts.background != nullptr) parts.background->Stop();  // its calls are finished by that
   if (parts.connect != nullptr) parts.connect->StopAccepting();
   if (parts.interaction_service != nullptr) parts.interaction_service->EndStreams();
+  if (parts.admin_service != nullptr) parts.admin_service->EndStreams();
   if (parts.grpc != nullptr) {
     parts.grpc->Shutdown(std::chrono::system_clock::now() +
                          std::chrono::seconds(parts.config.server.drain_s));

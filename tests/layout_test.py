@@ -77,11 +77,12 @@ SUBFOLDERS = {
         ".": {},
         "terminal": {},
         "events": {".", "terminal"},
+        "items": {".", "events"},
         "load": {"."},
         "evaluate": {".", "events", "load", "terminal"},
         "quickstart": {"events"},
         "kafka": {".", "events"},
-        "commands": {".", "evaluate", "events", "kafka", "load", "quickstart", "terminal"},
+        "commands": {".", "evaluate", "events", "items", "kafka", "load", "quickstart", "terminal"},
         "example": {"."},
     },
 }

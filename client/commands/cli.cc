@@ -109,6 +109,7 @@ int Main(int argc, char** argv) {
   AddSimilarCommand(app, context);
   AddUserCommand(app, context);
   AddIngestCommand(app, context);
+  AddUpsertItemsCommand(app, context);
   AddIngestKafkaCommand(app, context);
   AddStatusCommand(app, context);
   AddConvertCommand(app, context);

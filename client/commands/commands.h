@@ -62,6 +62,7 @@ void AddTrainCommand(CLI::App& app, CommandContext& context);
 void AddEvaluateCommand(CLI::App& app, CommandContext& context);
 void AddLoadCommand(CLI::App& app, CommandContext& context);
 void AddBlendCommand(CLI::App& app, CommandContext& context);
+void AddUpsertItemsCommand(CLI::App& app, CommandContext& context);
 // forget, upsert-item, remove-item, rules, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);
 

@@ -79,7 +79,7 @@ def comments(file):
 
 
 def calls(files):
-    """(Service, method, what is said above it) of each call but Ingest, which is written by hand."""
+    """(Service, method, what is said above it) of each call but Ingest and UpsertItems, whose clients are written by hand."""
     for file in files:
         said = comments(file)
         for at, service in enumerate(file.service):

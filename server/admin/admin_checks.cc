@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <random>
 #include <string>
 
 #include "google/protobuf/util/time_util.h"
@@ -53,6 +54,12 @@ absl::Status CheckText(std::string_view field, std::string_view text, size_t byt
 }
 
 }  // namespace
+
+std::string EventIdOf(const std::string& request_id) {
+  if (!request_id.empty()) return request_id;
+  std::random_device device;
+  return fmt::format("admin-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
 
 absl::Status CheckDirectory(std::string_view directory) {
   if (std::filesystem::path(directory).is_absolute()) return absl::OkStatus();

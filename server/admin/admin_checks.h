@@ -3,6 +3,7 @@
 #ifndef GROUNDSWELL_SERVER_ADMIN_ADMIN_CHECKS_H_
 #define GROUNDSWELL_SERVER_ADMIN_ADMIN_CHECKS_H_
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -12,6 +13,10 @@
 #include "models/snapshot/snapshot.h"
 
 namespace groundswell {
+
+// Of an entry of the log, which are told apart by it: the id of its request, or one of its own
+// where the request has none.
+std::string EventIdOf(const std::string& request_id);
 
 absl::Status CheckDirectory(std::string_view directory);
 

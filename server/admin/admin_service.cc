@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <random>
 #include <utility>
 #include <variant>
 
@@ -10,6 +9,7 @@
 #include "index/vectors/faiss_index.h"
 #include "server/admin/admin_checks.h"
 #include "server/admin/blend_response.h"
+#include "server/admin/item_stream.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/field_checks.h"
@@ -68,13 +68,6 @@ void WriteVerification(const Verification& verified, v1::GraphVerification& out)
   for (const std::string& difference : verified.differences) out.add_differences(difference);
 }
 
-// For a request that named none: entries are told apart by their event ids.
-std::string OwnEventId(const std::string& request_id) {
-  if (!request_id.empty()) return request_id;
-  std::random_device device;
-  return fmt::format("admin-{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
-}
-
 }  // namespace
 
 // One unary call, and what the checks that all calls share say of it.
@@ -84,7 +77,15 @@ struct AdminService::Call : UnaryCall {
 };
 
 AdminService::AdminService(Parts parts)
-    : parts_(std::move(parts)), start_(std::chrono::steady_clock::now()) {
+    : parts_(std::move(parts)),
+      item_parts_{.access = parts_.access,
+                  .log = parts_.log,
+                  .serving = parts_.serving,
+                  .new_items = parts_.new_items,
+                  .metrics = parts_.metrics,
+                  .streams = streams_,
+                  .name_space = parts_.config.server.name_space},
+      start_(std::chrono::steady_clock::now()) {
   const RequestGate gate{
       .access = parts_.access, .metrics = parts_.metrics, .right = Right::kAdmin};
   const auto index = [](Method method) {
@@ -106,6 +107,13 @@ AdminService::AdminService(Parts parts)
   decode_late(Method::kResetBlend, &AdminService::ResetBlend);
   decode_late(Method::kGetListRules, &AdminService::GetListRules);
   decode_late(Method::kSetListRules, &AdminService::SetListRules);
+  // As bytes: gRPC tells a stream nothing of a message that it cannot decode, and the stream would
+  // seem to be at its end.
+  using ItemHandler = grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>;
+  MarkMethodRawCallback(index(Method::kUpsertItems),
+                        new ItemHandler([this](grpc::CallbackServerContext* context) {
+                          return StartItemStream(item_parts_, *context);
+                        }));
   using LogHandler =
       grpc::internal::CallbackServerStreamingHandler<grpc::ByteBuffer, v1::ReadLogResponse>;
   MarkMethodRawCallback(
@@ -246,7 +254,7 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
       Begin(*context, Method::kActivateSnapshot, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
   const std::string directory = request->directory();
-  const std::string event_id = OwnEventId(request->request_id());
+  const std::string event_id = EventIdOf(request->request_id());
   const bool validate_only = request->validate_only();
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
@@ -265,7 +273,7 @@ grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerCon
                                                          v1::SnapshotInfo* response) {
   const auto call =
       Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
-  const std::string event_id = OwnEventId(request->request_id());
+  const std::string event_id = EventIdOf(request->request_id());
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
     if (!before.ok()) return before.status();
@@ -305,25 +313,19 @@ grpc::ServerUnaryReactor* AdminService::UpsertItem(grpc::CallbackServerContext* 
   const auto call =
       Begin(*context, Method::kUpsertItem, request->namespace_(), request->request_id());
   const std::shared_ptr<ServingState> state = parts_.serving.Get();
-  absl::StatusOr<groundswell::UpsertItem> item =
-      call->status.ok() ? CheckUpsertItem(*request, *state->snapshot) : call->status;
-  const Catalogue& catalogue = *state->catalogue;
-  const std::optional<ItemIndex> known = catalogue.Find(request->item_id());
-  if (item.ok() && !known.has_value()) {
-    const absl::Status room = parts_.new_items.Take(request->item_id(), *state);
-    if (!room.ok()) {
-      item = WithReason(absl::ResourceExhaustedError(room.message()), ReasonOf(room));
-    }
-  }
-  if (!item.ok()) {
-    call->Finish(item.status());
+  absl::StatusOr<AdmittedItem> admitted =
+      call->status.ok() ? AdmitItem(*request, *state, parts_.new_items) : call->status;
+  if (!admitted.ok()) {
+    call->Finish(admitted.status());
     return call->reactor();
   }
+  const std::optional<ItemIndex> known = admitted->known;
+  groundswell::UpsertItem& item = admitted->item;
   response->set_created(!known.has_value());
   response->set_item_cluster(
-      static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item->cluster));
-  item->event_id = OwnEventId(request->request_id());
-  AppendAndApply(call, *std::move(item), request->request_id(), *response,
+      static_cast<int32_t>(known.has_value() ? state->graph->ClusterOf(*known) : item.cluster));
+  item.event_id = EventIdOf(request->request_id());
+  AppendAndApply(call, std::move(item), request->request_id(), *response,
                  known.has_value() ? std::string() : request->item_id());
   return call->reactor();
 }
@@ -372,7 +374,7 @@ grpc::ServerUnaryReactor* AdminService::ResetBlend(grpc::CallbackServerContext* 
     call->Finish(call->status);
     return call->reactor();
   }
-  AppendAndApply(call, groundswell::ResetBlend{.event_id = OwnEventId(request->request_id())},
+  AppendAndApply(call, groundswell::ResetBlend{.event_id = EventIdOf(request->request_id())},
                  request->request_id(), *response);
   return call->reactor();
 }

@@ -10,7 +10,9 @@
 
 #include "graph/store/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "server/admin/item_stream.h"
 #include "server/config/config.h"
+#include "server/ingest/ingest_stream.h"
 #include "server/ingest/new_item_room.h"
 #include "server/ingest/removals.h"
 #include "server/process/metrics.h"
@@ -86,6 +88,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 
+  // Ends the UpsertItems streams there are, and those that still come, once the batch that was read
+  // of each is answered.
+  void EndStreams() { streams_.End(); }
+
  private:
   struct Call;
 
@@ -108,6 +114,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
 
   const Parts parts_;
+  OpenStreams streams_;
+  const ItemParts item_parts_;
   const std::chrono::steady_clock::time_point start_;
 };
 

@@ -31,9 +31,9 @@ constexpr std::array kMethods = {"Recommend",         "BatchRecommend",   "Rank"
                                  "RecordInteraction", "ForgetUser",       "GetServerStatus",
                                  "CreateCheckpoint",  "VerifyGraph",      "CreateBackup",
                                  "ActivateSnapshot",  "RollBackSnapshot", "ListSnapshots",
-                                 "UpsertItem",        "RemoveItem",       "ReadLog",
-                                 "GetListRules",      "SetListRules",     "GetBlend",
-                                 "ResetBlend"};
+                                 "UpsertItem",        "UpsertItems",      "RemoveItem",
+                                 "ReadLog",           "GetListRules",     "SetListRules",
+                                 "GetBlend",          "ResetBlend"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

@@ -57,6 +57,7 @@ enum class Method {
   kRollBackSnapshot,
   kListSnapshots,
   kUpsertItem,
+  kUpsertItems,
   kRemoveItem,
   kReadLog,
   kGetListRules,

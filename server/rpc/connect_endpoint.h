@@ -16,10 +16,10 @@
 //             code, and {"code", "message", "details": [{"type", "value", "debug"}]} as JSON;
 //             Retry-After where the error has a RetryInfo.
 //   streams   Ingest takes application/x-ndjson, an IngestRequest on each line, and answers with
-//             an IngestResponse on each; a stream that broke ends with a line of its error, as
-//             {"error": ...}. A body whose length is said, and no longer than a message may be, is
-//             read whole before its first line counts. Any other is a stream: lines count as they
-//             come, and are answered meanwhile, for as long as both sides like
+//             an IngestResponse on each, and UpsertItems likewise; a stream that broke ends with a
+//             line of its error, as {"error": ...}. A body whose length is said, and no longer than
+//             a message may be, is read whole before its first line counts. Any other is a stream:
+//             lines count as they come, and are answered meanwhile, for as long as both sides like
 //             (server/rpc/connect_streams). ReadLog is for gRPC alone.
 //   GET       /openapi.json (server/rpc/openapi.h), /console (server/rpc/console_pages.h)
 //

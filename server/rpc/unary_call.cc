@@ -5,7 +5,6 @@
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
-namespace {
 
 std::chrono::nanoseconds TimeFor(const grpc::CallbackServerContext& context,
                                  std::chrono::nanoseconds if_not_said) {
@@ -13,8 +12,6 @@ std::chrono::nanoseconds TimeFor(const grpc::CallbackServerContext& context,
   return std::min<std::chrono::nanoseconds>(UnaryCall::kDeadlineMax,
                                             context.deadline() - std::chrono::system_clock::now());
 }
-
-}  // namespace
 
 UnaryCall::UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metrics, Method method,
                      std::chrono::nanoseconds default_deadline)

@@ -21,6 +21,11 @@ void CountAndFinish(const grpc::Status& result, std::optional<RpcScope>& scope, 
   reactor.Finish(result);
 }
 
+// For how long the caller still waits, at most UnaryCall::kDeadlineMax; `if_not_said`: where the
+// caller names no deadline.
+std::chrono::nanoseconds TimeFor(const grpc::CallbackServerContext& context,
+                                 std::chrono::nanoseconds if_not_said);
+
 class UnaryCall {
  public:
   static constexpr std::chrono::hours kDeadlineMax{1};

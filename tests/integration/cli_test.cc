@@ -125,9 +125,10 @@ TEST_F(CliTest, ADatabaseInUseIsCalledThat) {
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
-       {"quickstart", "recommend", "rank",       "similar", "user",   "ingest",      "evaluate",
-        "status",     "load",      "train",      "convert", "forget", "upsert-item", "remove-item",
-        "rules",      "log",       "checkpoint", "verify",  "backup", "activate",    "blend"}) {
+       {"quickstart",  "recommend",   "rank",  "similar",     "user",       "ingest",
+        "evaluate",    "status",      "load",  "train",       "convert",    "forget",
+        "upsert-item", "remove-item", "rules", "log",         "checkpoint", "verify",
+        "backup",      "activate",    "blend", "upsert-items"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
@@ -247,6 +248,8 @@ TEST_F(CliTest, TablesForPeopleAndJsonForPrograms) {
   EXPECT_EQ(ranked["items"][0]["item_id"], kItem);
   EXPECT_EQ(ranked["unknown_item_ids"][0], "no-such-item");
   EXPECT_EQ(CliJson({"similar", kItem, "-n", "2"})["items"].size(), 2u);
+  const double cosine = CliJson({"similar", kItem, "--by", "cosine"})["items"][0]["score"];
+  EXPECT_LE(cosine, 1);
   EXPECT_EQ(CliJson({"user", kCustomer})["user_id"], kCustomer);
   EXPECT_EQ(CliJson({"status"})["namespace"], "default");
 }

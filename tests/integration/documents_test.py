@@ -322,6 +322,8 @@ class RunTest(unittest.TestCase):
                 for user in range(13_113, 13_133) for item in range(1, 9) if (user + item) % 3]
         (cls.place / "orders.csv").write_text("customer_id,sku,ts\n" + "".join(rows), encoding="utf-8")
         (cls.place / "batches.ndjson").write_text(BATCH, encoding="utf-8")
+        (cls.place / "items.csv").write_text("item,title,category\n99001,Blue lamp,lamps\n", encoding="utf-8")
+        (cls.place / "items.ndjson").write_text('{"requests": [{"itemId": "99001", "title": "Blue lamp"}]}\n', encoding="utf-8")
         # Ports of the tests' own: documents have those that are taken by default.
         cls.environment = {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL_")}
         cls.environment["PATH"] = f"{programs}:{cls.environment['PATH']}"

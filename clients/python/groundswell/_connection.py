@@ -93,7 +93,8 @@ class Connection:
         once, however often it is sent."""
         prepared = method.request()
         prepared.CopyFrom(request)
-        parts: Any = prepared.requests if isinstance(prepared, v1.BatchRecommendRequest) else [prepared]
+        parts: Any = prepared.requests if isinstance(
+            prepared, (v1.BatchRecommendRequest, v1.UpsertItemsRequest)) else [prepared]
         for part in parts:
             part.namespace = part.namespace or self.namespace
         if isinstance(prepared, v1.RecordInteractionRequest) and not (

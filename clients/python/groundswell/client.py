@@ -21,6 +21,8 @@ from groundswell._rows import Columns, records
 from groundswell.errors import Cancelled, Code, GroundswellError, of_rpc
 
 INGEST_PATH = "/groundswell.v1.InteractionService/Ingest"
+UPSERT_ITEMS = Method("/groundswell.v1.AdminService/UpsertItems", v1.UpsertItemsRequest, v1.UpsertItemsResponse)
+UPSERT_TIMEOUT_S = 60.0  # a batch lasts longer than a question
 
 
 class Client(Calls):
@@ -94,6 +96,26 @@ class Client(Calls):
             if not answer.next_page_token:
                 return
             page.page_token = answer.next_page_token
+
+    def upsert_items(self, request: v1.UpsertItemsRequest, *, timeout: float | None = None) -> v1.UpsertItemsResponse:
+        """Creates or replaces up to 1,000 items, each of which is done or refused on its own: `refusals` of the
+        answer says why. Within 60 seconds, if `timeout` does not say otherwise; sent again, it is done again
+        alike."""
+        call = self._channel.stream_stream(
+            UPSERT_ITEMS.path, request_serializer=v1.UpsertItemsRequest.SerializeToString,
+            response_deserializer=v1.UpsertItemsResponse.FromString)
+        answers: Any = call(iter([self._connection.prepared(UPSERT_ITEMS, request)]),
+                            timeout=UPSERT_TIMEOUT_S if timeout is None else timeout,
+                            metadata=self._connection.metadata())
+        try:
+            answer: v1.UpsertItemsResponse | None = next(answers, None)
+        except grpc.RpcError as error:
+            raise of_rpc(error) from None
+        finally:
+            answers.cancel()
+        if answer is None:
+            raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
+        return answer
 
     def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
         """The number of the last interaction of this producer that is dealt with; 0: none is.

@@ -1,16 +1,17 @@
 // Calls a server at its address for HTTP (server.connect_address), from Node or a browser.
 import type { DescMessage, DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { clone, create } from "@bufbuild/protobuf";
+import { clone, create, toJsonString } from "@bufbuild/protobuf";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 
 import { GroundswellError, ofConnect } from "./errors.js";
-import { AdminService } from "./gen/groundswell/v1/admin_pb.js";
+import type { UpsertItemsResponse } from "./gen/groundswell/v1/admin_pb.js";
+import { AdminService, UpsertItemsRequestSchema, UpsertItemsResponseSchema } from "./gen/groundswell/v1/admin_pb.js";
 import { InteractionService } from "./gen/groundswell/v1/interaction_pb.js";
 import type { RecommendRequestSchema, RecommendResponse } from "./gen/groundswell/v1/recommend_pb.js";
 import { RecommendationService } from "./gen/groundswell/v1/recommend_pb.js";
 import type { AnsweredLines, IngestOptions, IngestResult } from "./ingest.js";
-import { Ingest, lastSequence } from "./ingest.js";
+import { Ingest, answers, lastSequence } from "./ingest.js";
 import { Throttle, sleep } from "./retry.js";
 import type { Row } from "./rows.js";
 import type { Init } from "./times.js";
@@ -53,6 +54,10 @@ export interface Client extends All {
    * it is on disk. */
   ingest(rows: Iterable<Row> | AsyncIterable<Row>, options?: IngestOptions): Promise<IngestResult>;
 
+  /** Creates or replaces up to 1,000 items, each of which is done or refused on its own: `refusals` of the answer
+   * says why. Within 60 seconds, if `timeoutMs` does not say otherwise; sent again, it is done again alike. */
+  upsertItems(request: Init<typeof UpsertItemsRequestSchema>, options?: CallOptions): Promise<UpsertItemsResponse>;
+
   /** The number of the last interaction of this producer that is dealt with; 0: none is. `ingest`
    * without `firstSequence` counts as the producer `PRODUCER_ID/HASH`, where HASH is that of the source's first
    * row: ask for it under that name. */
@@ -61,6 +66,8 @@ export interface Client extends All {
 
 const SERVICES = [RecommendationService, InteractionService, AdminService];
 const INGEST_PATH = `/${InteractionService.typeName}/${InteractionService.method.ingest.name}`;
+const UPSERT_ITEMS_PATH = `/${AdminService.typeName}/${AdminService.method.upsertItems.name}`;
+const UPSERT_TIMEOUT_MS = 60_000;  // a batch lasts longer than a question
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
@@ -87,6 +94,7 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
   const caller = new Caller(base.href.replace(/\/$/, ""), options);
   const client: Record<string, unknown> = {
     pages: caller.pages.bind(caller), ingest: caller.ingest.bind(caller), lastSequence: caller.lastSequence.bind(caller),
+    upsertItems: caller.upsertItems.bind(caller),
   };
   for (const method of SERVICES.flatMap((service): readonly DescService["methods"][number][] => service.methods)) {
     if (method.methodKind !== "unary") continue;
@@ -98,7 +106,8 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
 
 /** Fills in what the caller left out: the namespace, and an id that lets an interaction count once. */
 function prepare(message: any, namespace: string): void {
-  for (const one of message.$typeName === "groundswell.v1.BatchRecommendRequest" ? message.requests : [message]) {
+  const isBatch = ["groundswell.v1.BatchRecommendRequest", "groundswell.v1.UpsertItemsRequest"].includes(message.$typeName);
+  for (const one of isBatch ? message.requests : [message]) {
     one.namespace ||= namespace;
   }
   if (message.$typeName === "groundswell.v1.RecordInteractionRequest" && !message.interaction?.eventId) {
@@ -176,13 +185,31 @@ class Caller {
     return lastSequence(this.#lines, this.#namespace, producerId, call.timeoutMs ?? this.#timeoutMs);
   }
 
-  readonly #lines = async (body: string, timeoutMs: number): Promise<AnsweredLines> => {
+  async upsertItems(request: Init<typeof UpsertItemsRequestSchema>, call: CallOptions = {}):
+      Promise<UpsertItemsResponse> {
+    const message = clone(UpsertItemsRequestSchema,
+      create(UpsertItemsRequestSchema, withTimes(UpsertItemsRequestSchema, request)));
+    prepare(message, this.#namespace);
+    const send = (body: string, timeoutMs: number) => this.#post(UPSERT_ITEMS_PATH, body, timeoutMs, call.signal);
+    const line = toJsonString(UpsertItemsRequestSchema, message);
+    for await (const answer of answers(UpsertItemsResponseSchema, send, [line], call.timeoutMs ?? UPSERT_TIMEOUT_MS)) {
+      return answer;
+    }
+    throw new GroundswellError("ABORTED", "the server answered with nothing");
+  }
+
+  readonly #lines = (body: string, timeoutMs: number) => this.#post(INGEST_PATH, body, timeoutMs);
+
+  async #post(path: string, body: string, timeoutMs: number, signal?: AbortSignal): Promise<AnsweredLines> {
     const controller = new AbortController();
     // Not AbortSignal.timeout: it does not keep Node from ending while it waits.
     const timer = setTimeout(() => controller.abort(
       new GroundswellError("DEADLINE_EXCEEDED", "no answer came in time")), timeoutMs);
+    const abort = () => controller.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
     try {
-      const answer = await this.#fetch(this.url + INGEST_PATH, {
+      const answer = await this.#fetch(this.url + path, {
         method: "POST", body, headers: { ...this.#headers, "Content-Type": "application/x-ndjson" },
         signal: controller.signal,
       });
@@ -191,6 +218,7 @@ class Caller {
       throw ofConnect(cause, this.url);
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
     }
-  };
+  }
 }

@@ -1,6 +1,7 @@
 // How rows get into the log, each counted once, through full queues, broken connections and restarts of the
 // server. What was sent and not acknowledged is kept and sent again; event ids, or the sequence of a
 // producer, make that harmless.
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { create, fromJson, toJsonString } from "@bufbuild/protobuf";
 
 import { GroundswellError, details, ofHttp, ofJson, ofStatus } from "./errors.js";
@@ -79,8 +80,9 @@ function isWorthARetry(error: GroundswellError): boolean {
     error.reason === "SEQUENCE_GAP";
 }
 
-/** Acknowledgements, one for each line that was sent, in order, until there is an error, which is thrown. */
-async function* answers(send: SendLines, lines: readonly string[], timeoutMs: number): AsyncGenerator<IngestResponse> {
+/** Answers, one for each line that was sent, in order, until there is an error, which is thrown. */
+export async function* answers<Answer extends DescMessage>(
+    schema: Answer, send: SendLines, lines: readonly string[], timeoutMs: number): AsyncGenerator<MessageShape<Answer>> {
   const { status, text } = await send(lines.join("\n"), timeoutMs);
   if (status !== 200) throw ofHttp(status, text);
   for (const line of text.split("\n")) {
@@ -92,7 +94,7 @@ async function* answers(send: SendLines, lines: readonly string[], timeoutMs: nu
       throw new GroundswellError("ABORTED", "the answer was cut");
     }
     if (json.error !== undefined) throw ofJson(json.error);
-    yield fromJson(IngestResponseSchema, json, { registry: details, ignoreUnknownFields: true });
+    yield fromJson(schema, json, { registry: details, ignoreUnknownFields: true });
   }
 }
 
@@ -100,7 +102,7 @@ async function* answers(send: SendLines, lines: readonly string[], timeoutMs: nu
 export async function lastSequence(send: SendLines, namespace: string, producerId: string, timeoutMs: number):
     Promise<number> {
   const question = create(IngestRequestSchema, { namespace, producerId });
-  for await (const answer of answers(send, [toJsonString(IngestRequestSchema, question)], timeoutMs)) {
+  for await (const answer of answers(IngestResponseSchema, send, [toJsonString(IngestRequestSchema, question)], timeoutMs)) {
     return Number(answer.lastSequence);
   }
   throw new GroundswellError("ABORTED", "the server answered with nothing");
@@ -260,7 +262,7 @@ export class Ingest {
     const lines = this.#body();
     const left = this.#window.length - lines.length;
     try {
-      for await (const answer of answers(this.send, lines, this.#timeLeftMs())) {
+      for await (const answer of answers(IngestResponseSchema, this.send, lines, this.#timeLeftMs())) {
         if (this.#window.length === left) throw new GroundswellError("ABORTED", "an answer to nothing");
         this.#acknowledged(answer);
       }

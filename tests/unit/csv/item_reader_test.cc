@@ -1,0 +1,140 @@
+#include "csv/item_reader.h"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace groundswell {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct ItemsRead {
+  std::vector<CatalogueItem> items;
+  std::vector<std::string> bad;
+  absl::Status end;
+};
+
+ItemsRead ReadItems(const std::string& text, ItemReader::Options options = {}) {
+  std::istringstream input(text);
+  ItemReader reader(input, std::move(options));
+  ItemsRead read;
+  while (true) {
+    auto item = reader.Next();
+    if (absl::IsInvalidArgument(item.status()) && !reader.ended()) {
+      read.bad.emplace_back(item.status().message());
+      continue;
+    }
+    read.end = item.status();
+    if (!item.ok() || !item->has_value()) break;
+    read.items.push_back(**std::move(item));
+  }
+  EXPECT_LE(reader.bytes_read(), text.size() + 1);
+  return read;
+}
+
+std::string OnlyTitle(const ItemsRead& read) {
+  EXPECT_TRUE(read.end.ok()) << read.end;
+  EXPECT_THAT(read.bad, IsEmpty());
+  EXPECT_EQ(read.items.size(), 1u);
+  return read.items.empty() ? "" : read.items[0].title;
+}
+
+TEST(ItemReaderTest, ColumnsAreFoundByTheNamesInUse) {
+  const ItemsRead read = ReadItems(
+      "sku,productName,department,vector,availableFrom,available_until\n"
+      "85123A,\"Holder, white\",candles,0.5 -1e-3,2026-01-02,1800000000\n"
+      "71053,,,,,\n");
+  ASSERT_TRUE(read.end.ok()) << read.end;
+  ASSERT_EQ(read.items.size(), 2u);
+  EXPECT_EQ(read.items[0].record, 1u);
+  EXPECT_EQ(read.items[0].id, "85123A");
+  EXPECT_EQ(read.items[0].title, "Holder, white");
+  EXPECT_EQ(read.items[0].category, "candles");
+  EXPECT_THAT(read.items[0].embedding, ElementsAre(.5f, -1e-3f));
+  EXPECT_EQ(read.items[0].available_from_us, 1'767'312'000'000'000);
+  EXPECT_EQ(read.items[0].available_until_us, 1'800'000'000'000'000);
+  EXPECT_EQ(read.items[1].id, "71053");
+  EXPECT_THAT(read.items[1].embedding, IsEmpty());
+  EXPECT_FALSE(read.items[1].available_from_us.has_value());
+}
+
+TEST(ItemReaderTest, EverySeparatorIsTold) {
+  EXPECT_EQ(OnlyTitle(ReadItems("item;title\n1;a, b\n")), "a, b");
+  EXPECT_EQ(OnlyTitle(ReadItems("item\ttitle\r\n1\ta, b\r\n")), "a, b");
+  EXPECT_EQ(OnlyTitle(ReadItems("\xEF\xBB\xBFitem|title\n1|a, b\n")), "a, b");
+  const ItemsRead colons = ReadItems("1::Toy Story::Comedy\n", {.header = {"item", "title", "c"}});
+  EXPECT_THAT(std::string(colons.end.message()), HasSubstr("they must be by , ; tab or |"));
+}
+
+TEST(ItemReaderTest, ColumnsMayBeNamed) {
+  ItemReader::Options options;
+  options.columns[kItemIdField] = "ref";
+  options.columns[kTitleField] = "item";  // else the id
+  EXPECT_EQ(OnlyTitle(ReadItems("ref,item\n1,lamp\n", options)), "lamp");
+  EXPECT_EQ(OnlyTitle(ReadItems("1,lamp\n", {.header = {"item", "title"}})), "lamp");
+
+  options.columns[kCategoryField] = "kind";
+  const ItemsRead missing = ReadItems("ref,item\n1,lamp\n", options);
+  EXPECT_THAT(std::string(missing.end.message()),
+              HasSubstr("no column \"kind\" for the category; the columns are \"ref\", \"item\""));
+  const ItemsRead nameless = ReadItems("a,b\n1,lamp\n");
+  EXPECT_THAT(std::string(nameless.end.message()), HasSubstr("say which it is with --item COLUMN"));
+}
+
+TEST(ItemReaderTest, JsonLinesHaveArrays) {
+  const ItemsRead read = ReadItems(
+      "{\"id\": 7, \"name\": \"Lamp\", \"genres\": [\"a\", \"b\"], \"embedding\": [1, -0.25]}\n\n"
+      "{\"id\": \"8\", \"embedding\": null}\n");
+  ASSERT_TRUE(read.end.ok()) << read.end;
+  ASSERT_EQ(read.items.size(), 2u);
+  EXPECT_EQ(read.items[0].id, "7");
+  EXPECT_EQ(read.items[0].title, "Lamp");
+  EXPECT_EQ(read.items[0].category, "a, b");
+  EXPECT_THAT(read.items[0].embedding, ElementsAre(1, -.25f));
+  EXPECT_EQ(read.items[1].id, "8");
+  EXPECT_EQ(read.items[1].title, "") << "keys are found in each line";
+}
+
+TEST(ItemReaderTest, ABadRecordIsNamedAndTheNextIsRead) {
+  const ItemsRead csv = ReadItems(
+      "item,title,embedding,available_from\n"
+      "1,a\n"
+      ",b,,\n"
+      "3,c,1 x,\n"
+      "4,d,,soon\n"
+      "5,\xff,,\n"
+      "6,e,,\n");
+  ASSERT_TRUE(csv.end.ok()) << csv.end;
+  ASSERT_EQ(csv.items.size(), 1u);
+  EXPECT_EQ(csv.items[0].record, 6u);
+  EXPECT_THAT(csv.bad,
+              ElementsAre(HasSubstr("record 1: it has 2 fields and the header 4"),
+                          HasSubstr("record 2: item is \"\"; it must be not empty"),
+                          HasSubstr("record 3: embedding is \"1 x\"; it must be numbers"),
+                          HasSubstr("record 4: available_from is \"soon\"; it must be Unix"),
+                          HasSubstr("record 5: title is ")));
+  const ItemsRead json = ReadItems("{\"item\": {}}\n[1]\n{\"title\": \"a\"}\n{\"item\": \"1\"}\n");
+  EXPECT_EQ(json.items.size(), 1u);
+  EXPECT_THAT(json.bad, ElementsAre(HasSubstr("item is \"object\""),
+                                    HasSubstr("it must be one JSON object"),
+                                    HasSubstr("item is \"\"")));
+}
+
+TEST(ItemReaderTest, WhatCannotBeReadOnEndsTheReading) {
+  const ItemsRead open = ReadItems("item,title\n1,a\n2,\"b\n");
+  EXPECT_EQ(open.items.size(), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(open.end)) << open.end;
+  const ItemsRead longer =
+      ReadItems("{\"item\": \"1\"}\n{\"item\": \"" + std::string(70'000, 'x') + "\"}\n");
+  EXPECT_EQ(longer.items.size(), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(longer.end)) << longer.end;
+  EXPECT_TRUE(ReadItems("").end.ok());
+}
+
+}  // namespace
+}  // namespace groundswell
