@@ -121,12 +121,30 @@ absl::Status ItemReader::Bad(ItemField field, std::string_view value,
                                                 NameIn(field), ShownText(value), remedy));
 }
 
+// The column that a field is in must be there once, and be no other field's.
+absl::Status ItemReader::CheckFound(const std::vector<std::string>& header, size_t field) const {
+  const std::string& name = header[positions_[field]];
+  if (std::ranges::count(header, name) > 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("the column {} is there more than once: which of them is the {}?",
+                    ShownText(name), kItemFields[field]));
+  }
+  for (size_t other = 0; other < field; ++other) {
+    if (positions_[other] != positions_[field]) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("the column {} is named for both the {} and the {}", ShownText(name),
+                    kItemFields[other], kItemFields[field]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ItemReader::FindColumns(const std::vector<std::string>& header) {
   columns_ = header.size();
   const std::vector<std::string_view> names(header.begin(), header.end());
   for (size_t field = 0; field < kItemFieldCount; ++field) {
     positions_[field] = FindColumn(header, options_.columns, field);
     if (positions_[field] != kNoColumn) {
+      if (absl::Status s = CheckFound(header, field); !s.ok()) return s;
       names_[field] = header[positions_[field]];
     } else if (!options_.columns[field].empty()) {
       return absl::InvalidArgumentError(
@@ -148,8 +166,13 @@ absl::Status ItemReader::Begin() {
   if (!first.has_value()) {
     return absl::DataLossError(fmt::format("a line is longer than {} bytes", kLogLineBytesMax));
   }
+  const size_t begin = first->find_first_not_of(" \t\r\n");
+  const char mark = begin == std::string::npos ? '\0' : (*first)[begin];
+  if (options_.format == LogFormat::kAuto && mark == '[') {
+    return absl::InvalidArgumentError("the file is a JSON array; it must have one object a line");
+  }
   const bool is_json = options_.format == LogFormat::kJsonLines ||
-                       (options_.format == LogFormat::kAuto && first->starts_with('{'));
+                       (options_.format == LogFormat::kAuto && mark == '{');
   if (is_json) {
     names_ = options_.columns;
     return absl::OkStatus();
@@ -163,7 +186,9 @@ absl::Status ItemReader::Begin() {
   if (!options_.header.empty()) return FindColumns(options_.header);
   const auto header = csv_->Next();
   if (!header.ok()) return header.status();
-  if (!header->has_value()) return absl::OkStatus();  // nothing at all
+  if (!header->has_value()) {
+    return absl::DataLossError("the input is empty; a CSV of items begins with a header");
+  }
   return FindColumns({(*header)->begin(), (*header)->end()});
 }
 

@@ -4,9 +4,10 @@
 //   header; or JSON lines. The columns are found by the names in use for them, such as "sku" or
 //   "productName".
 //
-//   embedding         numbers between blanks, commas, semicolons or |, in [ ] or not; JSON: an
-//   array available_from, available_until   as event_time has times category          JSON: also an
-//   array of texts, joined by ", "
+//   embedding                         numbers between blanks, commas, semicolons or |, in [ ] or
+//                                     not; JSON: an array
+//   available_from, available_until   as event_time has times
+//   category                          JSON: also an array of texts, joined by ", "
 #ifndef GROUNDSWELL_CSV_ITEM_READER_H_
 #define GROUNDSWELL_CSV_ITEM_READER_H_
 
@@ -82,6 +83,7 @@ class ItemReader {
 
   absl::Status Begin();
   absl::Status FindColumns(const std::vector<std::string>& header);
+  absl::Status CheckFound(const std::vector<std::string>& header, size_t field) const;
   // nullopt at the end.
   absl::StatusOr<std::optional<Texts>> NextCsv();
   absl::StatusOr<std::optional<Texts>> NextJson();

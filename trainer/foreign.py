@@ -237,14 +237,19 @@ def _table_rows(path, stream, side):
     """(line, id, numbers) of each record."""
     if log_files.is_json(path):
         for line, text in enumerate(stream, start=1):
+            if not text.strip():
+                continue
             try:
                 record = json.loads(text)
-                at = _table_columns(path, list(record), side)
-            except (TypeError, json.JSONDecodeError):
-                raise ValueError(f"{path}:{line}: it must be one JSON object with an id and a vector") from None
-            values = list(record.values())
-            numbers = [values[column] for column in at[1:]]
-            yield line, str(values[at[0]]), numbers[0] if isinstance(numbers[0], list) else numbers
+            except json.JSONDecodeError:
+                record = None
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}:{line}: it must be one JSON object with an id and a vector")
+            at = _table_columns(path, list(record), side)
+            id_, *numbers = [list(record.values())[column] for column in at]
+            if isinstance(id_, bool) or not isinstance(id_, (str, int)):
+                raise ValueError(f"{path}:{line}: the id is {json.dumps(id_)[:64]}; it must be a string or an integer")
+            yield line, str(id_), numbers[0] if isinstance(numbers[0], list) else numbers
         return
     for line, (id_, *texts) in tables.rows(path, stream, lambda header: _table_columns(path, header, side)):
         yield line, id_, texts[0].translate(_BETWEEN_NUMBERS).split() if len(texts) == 1 else texts

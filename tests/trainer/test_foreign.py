@@ -227,6 +227,14 @@ class ForeignTest(unittest.TestCase):
                 path.write_text(text, encoding="utf-8")
                 self._refused(["import-vectors", "--users", path, "--items", items, "--name", "bad", "--output",
                                self.work / "bad"], message)
+        for text, message in (('[1, 2]\n', ":1: it must be one JSON object"), ('\n["id"]\n', ":2: it must be one JSON object"),
+                              ('{"id": null, "vector": [1]}\n', ":1: the id is null; it must be a string or an integer"),
+                              ('{"id": true, "vector": [1]}\n', ":1: the id is true")):
+            with self.subTest(message=message):
+                path = self.work / "bad.jsonl"
+                path.write_text(text, encoding="utf-8")
+                self._refused(["import-vectors", "--users", path, "--items", items, "--name", "bad", "--output",
+                               self.work / "bad"], message)
         self._refused([*self._vectors(users=users), "--output", self.work / "bad"], "--user-ids goes with .npy")
         self._refused(["import-vectors", "--users", self.work / "users.npy", "--items", items, "--name", "bad", "--output",
                        self.work / "bad"], "users.npy has no ids: give --user-ids")

@@ -103,14 +103,14 @@ class AsyncClient(AsyncCalls):
                             timeout=UPSERT_TIMEOUT_S if timeout is None else timeout,
                             metadata=self._connection.metadata())
         try:
-            async for answer in answers:
-                found: v1.UpsertItemsResponse = answer
-                return found
+            found: list[v1.UpsertItemsResponse] = [answer async for answer in answers]
         except grpc.RpcError as error:
             raise of_rpc(error) from None
         finally:
             answers.cancel()
-        raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
+        if not found:
+            raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
+        return found[0]
 
     async def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
         """The number of the last interaction of this producer that is dealt with; 0: none is.

@@ -108,14 +108,14 @@ class Client(Calls):
                             timeout=UPSERT_TIMEOUT_S if timeout is None else timeout,
                             metadata=self._connection.metadata())
         try:
-            answer: v1.UpsertItemsResponse | None = next(answers, None)
+            found: list[v1.UpsertItemsResponse] = list(answers)  # to the end of the call, which is one request
         except grpc.RpcError as error:
             raise of_rpc(error) from None
         finally:
             answers.cancel()
-        if answer is None:
+        if not found:
             raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
-        return answer
+        return found[0]
 
     def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
         """The number of the last interaction of this producer that is dealt with; 0: none is.

@@ -120,9 +120,9 @@ TEST(ItemReaderTest, ABadRecordIsNamedAndTheNextIsRead) {
                           HasSubstr("record 5: title is ")));
   const ItemsRead json = ReadItems("{\"item\": {}}\n[1]\n{\"title\": \"a\"}\n{\"item\": \"1\"}\n");
   EXPECT_EQ(json.items.size(), 1u);
-  EXPECT_THAT(json.bad, ElementsAre(HasSubstr("item is \"object\""),
-                                    HasSubstr("it must be one JSON object"),
-                                    HasSubstr("item is \"\"")));
+  EXPECT_THAT(json.bad,
+              ElementsAre(HasSubstr("item is \"object\""), HasSubstr("it must be one JSON object"),
+                          HasSubstr("item is \"\"")));
 }
 
 TEST(ItemReaderTest, WhatCannotBeReadOnEndsTheReading) {
@@ -133,7 +133,23 @@ TEST(ItemReaderTest, WhatCannotBeReadOnEndsTheReading) {
       ReadItems("{\"item\": \"1\"}\n{\"item\": \"" + std::string(70'000, 'x') + "\"}\n");
   EXPECT_EQ(longer.items.size(), 1u);
   EXPECT_TRUE(absl::IsDataLoss(longer.end)) << longer.end;
-  EXPECT_TRUE(ReadItems("").end.ok());
+}
+
+TEST(ItemReaderTest, AColumnIsThereOnceAndIsOneField) {
+  EXPECT_THAT(std::string(ReadItems("item,title,title\na,b,c\n").end.message()),
+              HasSubstr("the column \"title\" is there more than once"));
+  ItemReader::Options options;
+  options.columns[kTitleField] = options.columns[kCategoryField] = "x";
+  EXPECT_THAT(std::string(ReadItems("item,x\na,b\n", options).end.message()),
+              HasSubstr("named for both the title and the category"));
+  EXPECT_EQ(OnlyTitle(ReadItems("item,title,note,note\na,b,c,d\n")), "b");
+}
+
+TEST(ItemReaderTest, AFileThatIsEmptyOrAnArraySaysSo) {
+  EXPECT_TRUE(absl::IsDataLoss(ReadItems("").end));
+  EXPECT_THAT(std::string(ReadItems("[\n{\"id\":\"a\"}]\n").end.message()),
+              HasSubstr("one object a line"));
+  EXPECT_EQ(OnlyTitle(ReadItems(" {\"id\":\"a\",\"title\":\"b\"}\n")), "b");
 }
 
 }  // namespace
