@@ -52,6 +52,51 @@ size_t FindNamed(std::span<const std::string_view> header, std::string_view name
   return at == header.end() ? kNoColumn : static_cast<size_t>(at - header.begin());
 }
 
+// By the names in use.
+size_t FindKnown(std::span<const std::string_view> header, const LogColumns& named,
+                 LogField field) {
+  size_t best = kNoColumn;
+  size_t position = kNoColumn;
+  for (size_t column = 0; column < header.size(); ++column) {
+    if (std::ranges::find(named, header[column]) != named.end()) continue;
+    const size_t rank = RankOf(header[column], field);
+    if (rank >= best) continue;
+    best = rank;
+    position = column;
+  }
+  return position;
+}
+
+// `positions`: of the fields up to this one.
+absl::Status CheckFound(std::span<const std::string_view> header, const LogColumns& named,
+                        const ColumnPositions& positions, LogField field) {
+  const size_t position = positions[field];
+  if (position == kNoColumn && !named[field].empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("there is no column {} for the {}; the columns are {}", ShownText(named[field]),
+                    kFields[field], ListOf(header)));
+  }
+  if (position == kNoColumn && field < kRequiredFields) {
+    return absl::InvalidArgumentError(
+        fmt::format("no column is known to hold the {}; the columns are {}: say which it is with "
+                    "{} COLUMN",
+                    kFields[field], ListOf(header), kFlags[field]));
+  }
+  if (position == kNoColumn) return absl::OkStatus();
+  if (std::ranges::count(header, header[position]) > 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("several columns are called {}, which is to hold the {}; the columns are {}: "
+                    "give each a name of its own",
+                    ShownText(header[position]), kFields[field], ListOf(header)));
+  }
+  const auto* const before = std::ranges::find(positions, position);
+  if (before == positions.begin() + field) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "column {} is named for both the {} and the {} ({}); name another one",
+      ShownText(header[position]), kFields[static_cast<size_t>(before - positions.begin())],
+      kFields[field], kFlags[field]));
+}
+
 }  // namespace
 
 std::string PlainName(std::string_view column) {
@@ -87,27 +132,10 @@ absl::StatusOr<ColumnPositions> FindColumns(std::span<const std::string_view> he
   positions.fill(kNoColumn);
   for (size_t i = 0; i < kLogFieldCount; ++i) {
     const auto field = static_cast<LogField>(i);
-    if (!named[field].empty()) {
-      positions[field] = FindNamed(header, named[field]);
-      if (positions[field] != kNoColumn) continue;
-      return absl::InvalidArgumentError(
-          fmt::format("there is no column {} for the {}; the columns are {}",
-                      ShownText(named[field]), kFields[field], ListOf(header)));
-    }
-    size_t best = kNoColumn;
-    for (size_t column = 0; column < header.size(); ++column) {
-      if (std::ranges::find(named, header[column]) != named.end()) continue;
-      const size_t rank = RankOf(header[column], field);
-      if (rank >= best) continue;
-      best = rank;
-      positions[field] = column;
-    }
-    if (best == kNoColumn && field < kRequiredFields) {
-      return absl::InvalidArgumentError(
-          fmt::format("no column is known to hold the {}; the columns are {}: say which it is with "
-                      "{} COLUMN",
-                      kFields[field], ListOf(header), kFlags[field]));
-    }
+    positions[field] =
+        named[field].empty() ? FindKnown(header, named, field) : FindNamed(header, named[field]);
+    absl::Status found = CheckFound(header, named, positions, field);
+    if (!found.ok()) return found;
   }
   return positions;
 }

@@ -61,6 +61,9 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::Next() {
 }
 
 absl::Status LogReader::Begin() {
+  if (options_.rating_min.has_value() && std::isnan(*options_.rating_min)) {
+    return absl::InvalidArgumentError("the least rating is no number; give one, such as 4");
+  }
   const std::optional<std::string> first_line = input_.FirstLine(kLogLineBytesMax);
   if (!first_line.has_value() && options_.format != LogFormat::kJsonLines) {
     return absl::DataLossError(
@@ -110,6 +113,12 @@ absl::Status LogReader::BeginCsv(std::string_view first_line) {
         fmt::format("the first line, {}, is no header with names that are known; name the columns "
                     "in their order, e.g. --columns user,item,rating,timestamp",
                     ShownText(first_line)));
+  }
+  if (options_.rating_min.has_value() && (*positions)[kRatingField] == kNoColumn) {
+    return absl::InvalidArgumentError(
+        fmt::format("no column is known to hold the rating, by which records are to be left out; "
+                    "the columns are {}: say which it is with {} COLUMN",
+                    ListOf(names), FlagOf(kRatingField)));
   }
   shape_.format =
       fmt::format("{} separated by {}", is_plain ? "text" : "CSV", ShownSeparator(separator));

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -133,6 +134,27 @@ TEST(LogReaderTest, AColumnThatCannotBeToldIsNamedWithThoseThatThereAre) {
   EXPECT_THAT(std::string(read.end.message()), HasSubstr("\"customer\""));
   EXPECT_EQ(ReadLog("").end.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(ReadLog("\n \n").end.code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(LogReaderTest, AColumnThatHoldsTwoFieldsOrIsThereTwiceIsRefused) {
+  EXPECT_THAT(std::string(ReadLog("ts,user,user,item\n7,u,v,i\n").end.message()),
+              HasSubstr("several columns are called \"user\""));
+  EXPECT_TRUE(ReadLog("ts,user,n,n,item\n7,u,1,2,i\n").end.ok()) << "of what nobody reads";
+  LogReader::Options options;
+  options.columns[kUserField] = "item";
+  options.columns[kItemField] = "item";
+  EXPECT_THAT(std::string(ReadLog("ts,user,item\n7,u,i\n", options).end.message()),
+              HasSubstr("both the user and the item"));
+}
+
+TEST(LogReaderTest, RatingsThatAreToDecideMustBeThere) {
+  LogReader::Options options;
+  options.rating_min = 4;
+  EXPECT_THAT(std::string(ReadLog("ts,user,item\n7,u,i\n", options).end.message()),
+              HasSubstr("--rating-column"));
+  options.rating_min = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(ReadLog("ts,user,item,rating\n7,u,i,5\n", options).end.code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(LogReaderTest, ALogWithoutAHeaderIsToldItsColumns) {
