@@ -22,6 +22,8 @@ constexpr size_t kTextBytesMax = 4'096;
 constexpr size_t kLineBytesMax = 65'536;
 // The square of this sum, which bounds every macro edge, fits 63 bits.
 constexpr int64_t kTotalCountMax = 3'037'000'499;
+// The end of the year 9999: later ones are no times of the API.
+constexpr int64_t kLastTimeUsMax = 253'402'300'799'999'999;
 
 absl::Status BadLine(std::string_view file, size_t line, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file, line, what));
@@ -110,7 +112,11 @@ absl::Status CheckEdge(const Manifest& manifest, size_t number, const SnapshotGr
   if (edge.count < 1 || edge.count > kTotalCountMax) {
     return BadEdge(number, fmt::format("count {} must be 1 to {}", edge.count, kTotalCountMax));
   }
-  if (edge.last_time_us < 0) return BadEdge(number, "last_time_us must not be negative");
+  if (edge.last_time_us < 0 || edge.last_time_us > kLastTimeUsMax) {
+    return BadEdge(number, fmt::format("last_time_us {} must be microseconds from 1970 to the end "
+                                       "of the year 9999, 0 to {}; is it in nanoseconds?",
+                                       edge.last_time_us, kLastTimeUsMax));
+  }
   if (edge.last_offset < 1 || static_cast<uint64_t>(edge.last_offset) > manifest.graph_offset) {
     return BadEdge(number, fmt::format("last_offset {} must be 1 to graph_offset, {}",
                                        edge.last_offset, manifest.graph_offset));

@@ -43,7 +43,9 @@ absl::StatusOr<std::unique_ptr<GraphStore>> OpenExisting(const ImportOptions& op
   return store;
 }
 
-absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state, Offset base) {
+// `edges`: of the snapshot's graph, whose last entry of its log is `base`.
+absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state, Offset base,
+                              size_t edges) {
   const absl::StatusOr<Offset> last = old.LastLogOffset();
   if (!last.ok()) return last.status();
   if (*last == 0) return absl::OkStatus();  // nothing was logged
@@ -57,6 +59,15 @@ absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state
         "train on this log{}",
         begin, *last, base,
         base > *last ? "" : ", or activate the snapshot on the running server"));
+  }
+  // Each edge has an entry of its own in the log that it is from: this one is from elsewhere, and
+  // may have what the database logged.
+  if (edges > static_cast<size_t>(base)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "the snapshot's graph has {} edges, more than the log has entries until its graph_offset, "
+        "{}: it was trained on files beside this log, whose interactions {} to {} would count "
+        "twice. Activate the snapshot on the running server, or import it into a new directory",
+        edges, base, begin, *last));
   }
   return absl::OkStatus();
 }
@@ -262,7 +273,9 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
       return report;
     }
     const auto base = static_cast<Offset>(manifest.graph_offset);
-    if (absl::Status s = CheckOffsetsMeet(**old, *state, base); !s.ok()) return s;
+    if (absl::Status s = CheckOffsetsMeet(**old, *state, base, checked->graph.edges.size());
+        !s.ok())
+      return s;
   }
 
   const absl::StatusOr<std::string> staged = MakeStagingDirectory(options.data_dir, ".importing");

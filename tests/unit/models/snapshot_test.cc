@@ -31,12 +31,13 @@ class SnapshotTest : public testing::Test {
   }
 
   absl::Status ParseGraphOf(const std::vector<int64_t>& begin, const std::vector<int32_t>& item,
-                            const std::vector<int64_t>& count, const std::vector<int64_t>& offset) {
+                            const std::vector<int64_t>& count, const std::vector<int64_t>& offset,
+                            int64_t time_us = 1) {
     SafetensorsWriter writer;
     writer.Add("user_begin", {begin.size()}, begin);
     writer.Add("item", {item.size()}, item);
     writer.Add("count", {count.size()}, count);
-    writer.Add("last_time_us", {item.size()}, std::vector<int64_t>(item.size(), 1));
+    writer.Add("last_time_us", {item.size()}, std::vector<int64_t>(item.size(), time_us));
     writer.Add("last_offset", {offset.size()}, offset);
     return ParseGraph((*Load())->manifest(),
                       *SafetensorsFile::Parse("graph.safetensors", writer.Bytes()))
@@ -170,6 +171,12 @@ TEST_F(SnapshotTest, EveryBrokenEdgeIsRefused) {
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {int64_t{1} << 32, 1}, {1, 2}).ok()) << "count";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {1, 1}, {1, 6}).ok()) << "offset beyond graph_offset";
   EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {1, 1}, {0, 2}).ok()) << "offset 0";
+  constexpr int64_t kYear9999 = 253'402'300'799'999'999;
+  EXPECT_TRUE(ParseGraphOf(begin, {0, 1}, {1, 1}, {1, 2}, kYear9999).ok());
+  for (const int64_t time_us :
+       {int64_t{-1}, kYear9999 + 1, 1'600'000'000 * int64_t{1'000'000'000}}) {
+    EXPECT_FALSE(ParseGraphOf(begin, {0, 1}, {1, 1}, {1, 2}, time_us).ok()) << time_us;
+  }
 }
 
 TEST_F(SnapshotTest, AWholeSnapshotIsRead) {

@@ -17,6 +17,7 @@
 #include "server/serving/empty_database.h"
 #include "server/serving/start_state.h"
 #include "tests/support/graph_fixture.h"
+#include "tests/support/safetensors_writer.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -213,6 +214,30 @@ TEST_F(EmptyServerTest, ATrainedSnapshotOverTheLogItWasTrainedOnCountsNothingTwi
   Close();
   Open();
   EXPECT_EQ(Digest(), activated);
+}
+
+// Trained on files beside the log: it stands before the log, and knows what the log has all the
+// same.
+TEST_F(EmptyServerTest, ASnapshotOfFilesBesideTheLogIsNotImportedOverIt) {
+  Apply(Taking("ann", "i0", 10));
+  Close();
+  SafetensorsWriter graph;
+  graph.Add("user_begin", {4}, std::vector<int64_t>{0, 2, 3, 3});
+  graph.Add("item", {3}, std::vector<int32_t>{0, 3, 1});
+  graph.Add("count", {3}, std::vector<int32_t>{1, 2, 1});
+  graph.Add("last_time_us", {3}, std::vector<int64_t>{10, 20, 30});
+  graph.Add("last_offset", {3}, std::vector<int64_t>{1, 1, 1});
+  fixture_->WriteFile("graph.safetensors", std::string(graph.Bytes()->text()));
+  fixture_->manifest["graph_offset"] = 1;
+  fixture_->WriteManifest();
+  const absl::Status refused =
+      Import({.snapshot_directory = trained_, .data_dir = path_}, kUntold, kGoOn).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("count twice"));
+  EXPECT_TRUE(
+      Import({.snapshot_directory = trained_, .data_dir = directory_.File("new")}, kUntold, kGoOn)
+          .ok());
+  Open();
 }
 
 TEST_F(EmptyServerTest, WhatTheSnapshotDoesNotKnowStaysKnown) {
