@@ -134,6 +134,13 @@ void HttpConnection::ReadHeader() {
 
 void HttpConnection::OnHeader(const error_code& error) {
   if (error) return OnRequest(error);
+  // Beast passes over a coding that it does not know: the body would be read as further requests.
+  const auto& fields = parser_->get();
+  if (fields.count(http::field::transfer_encoding) != 0 &&
+      !beast::iequals(fields[http::field::transfer_encoding], "chunked")) {
+    return Refuse({.status = StatusOf(http::status::not_implemented),
+                   .body = "Transfer-Encoding must be chunked, or not be there\n"});
+  }
   body_since_ = steady_clock::now();
   const bool is_stream = IsStream();
   if (!is_stream) {

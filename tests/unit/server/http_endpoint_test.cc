@@ -222,6 +222,18 @@ TEST(HttpEndpointTest, ABodyAboveTheLimitIsRefusedHoweverItIsAnnounced) {
               StartsWith("HTTP/1.1 413"));
 }
 
+// With it unknown, where the body ends is too: what follows the header is no second request.
+TEST(HttpEndpointTest, ABodyInACodingThatIsNotKnownIsNoSecondRequest) {
+  const auto endpoint = StartOrDie(Fixed());
+  for (const char* coding : {"xchunked", "gzip", "gzip, chunked", "identity"}) {
+    const std::string answers = Exchange(
+        endpoint->port(), "GET /healthz HTTP/1.1\r\nTransfer-Encoding: " + std::string(coding) +
+                              "\r\n\r\nGET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(answers, StartsWith("HTTP/1.1 501")) << coding;
+    EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << answers;
+  }
+}
+
 TEST(HttpEndpointTest, WhatNeverEndsIsNotTakenForLong) {
   const auto endpoint = StartOrDie(Fixed());
   const std::string headers = "a: " + std::string(1 << 20, 'y') + "\r\n";
