@@ -5,12 +5,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "graph/store/write_error.h"
 #include "program/run_main.h"
+#include "program/standard_error.h"
 #include "program/suggestion.h"
+#include "program/unsigned_flags.h"
 #include "server/config/config_reading.h"
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
@@ -37,6 +40,16 @@ constexpr int kDescriptorsMin = 64;
 
 int Fail(const absl::Status& status) {
   PrintError(kProgram, std::string(status.message()).c_str());
+  return EXIT_FAILURE;
+}
+
+// As the command line `groundswell` has it.
+int FailAsJson(const absl::Status& status) {
+  const nlohmann::ordered_json error = {{"error",
+                                         {{"code", absl::StatusCodeToString(status.code())},
+                                          {"message", std::string(status.message())}}}};
+  PrintToStandardError(
+      "{}\n", error.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   return EXIT_FAILURE;
 }
 
@@ -115,6 +128,7 @@ int Main(int argc, char** argv) {
       {"verify", AddVerifyCommand(app)},
       {"restore", AddRestoreCommand(app)},
       {"repair", AddRepairCommand(app)}};
+  RefuseNegativeNumbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -124,7 +138,10 @@ int Main(int argc, char** argv) {
   for (const auto& [name, run] : offline) {
     if (!app.got_subcommand(name)) continue;
     const absl::StatusOr<int> exit_status = run();
-    return exit_status.ok() ? *exit_status : Fail(exit_status.status());
+    if (exit_status.ok()) return *exit_status;
+    const CLI::Option* const json = app.get_subcommand(name)->get_option_no_throw("--json");
+    return json != nullptr && json->count() > 0 ? FailAsJson(exit_status.status())
+                                                : Fail(exit_status.status());
   }
   return prints_config ? PrintConfig(serve_flags) : Serve(serve_flags);
 }

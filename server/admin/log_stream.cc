@@ -50,9 +50,10 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
     end_ = log_.end();
     if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
-    if (status.ok() && (request.from_offset() < 0 || request.limit() < 0)) {
-      status = InvalidField("from_offset", std::to_string(request.from_offset()),
-                            "it and limit must not be negative");
+    for (const auto& [field, value] :
+         {std::pair("from_offset", request.from_offset()), std::pair("limit", request.limit())}) {
+      if (!status.ok() || value >= 0) continue;
+      status = InvalidField(field, std::to_string(value), "must not be negative");
     }
     if (status.ok() && next_ < log_.begin()) {
       status = WithReason(absl::OutOfRangeError(fmt::format(

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,8 @@
 #include <fstream>
 #include <string_view>
 #include <system_error>
+
+#include "program/symbolic_links.h"
 
 namespace groundswell {
 namespace {
@@ -48,6 +51,13 @@ bool IsDatabaseFile(std::string_view name) {
           name.substr(dot) == ".dbtmp");
 }
 
+// Of a disk or a bind mount, such as a container's volume.
+bool IsMountPoint(const std::string& directory) {
+  struct statx found {};
+  return ::statx(AT_FDCWD, directory.c_str(), 0, STATX_TYPE, &found) == 0 &&
+         (found.stx_attributes_mask & found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 absl::Status Remove(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
@@ -58,9 +68,13 @@ absl::Status Remove(const std::string& path) {
 
 absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path) {
   std::string name = path;
+  if (name.empty()) {
+    return absl::InvalidArgumentError("the directory of the database is \"\"; name one");
+  }
   while (name.size() > 1 && name.back() == '/') name.pop_back();
   std::error_code error;
-  const fs::path resolved = fs::weakly_canonical(name, error);
+  // First the last link, which may lead to what is not there yet.
+  const fs::path resolved = fs::weakly_canonical(FollowLinks(name), error);
   if (error) return FileError("look at", name, error);
   return resolved.string();
 }
@@ -72,6 +86,12 @@ absl::Status CheckReplaceable(const std::string& directory) {
   }
   if (!fs::is_directory(directory, error)) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" is not a directory", directory));
+  }
+  if (IsMountPoint(directory)) {
+    return absl::FailedPreconditionError(
+        fmt::format("\"{0}\" is where a disk is mounted, which nothing can be moved to; name a "
+                    "directory in it, such as \"{0}/db\"",
+                    directory));
   }
   const bool is_database = fs::exists(fs::path(directory) / "CURRENT", error);
   for (auto entry = fs::directory_iterator(directory, error);

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "program/symbolic_links.h"
 
@@ -49,6 +51,13 @@ absl::StatusOr<std::unique_ptr<FeatureFile>> FeatureFile::Create(const std::stri
   std::unique_ptr<FeatureFile> file(new FeatureFile);
   // The file takes the place of what the links lead to, not of a link.
   file->path_ = FollowLinks(path);
+  std::error_code ignored;
+  const auto there = std::filesystem::status(file->path_, ignored);
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "\"{}\" is no file that could be replaced, such as a directory or a device; name a file",
+        path));
+  }
   const std::string partial = file->path_ + ".partial";
   const size_t data_begin = sizeof(uint64_t) + text.size();
   const int descriptor = ::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -12,6 +12,8 @@
 
 #include "graph/state/neighbor_lists.h"
 #include "program/standard_error.h"
+#include "server/config/config.h"
+#include "server/config/config_reading.h"
 #include "server/offline/import.h"
 #include "server/process/signals.h"
 
@@ -87,7 +89,10 @@ std::function<absl::StatusOr<int>()> AddImportCommand(CLI::App& app) {
   const auto flags = std::make_shared<Flags>();
   CLI::App& command = *app.add_subcommand("import", "Make a database from a snapshot");
   AddImportFlags(command, flags->options, flags->window_age_s);
-  return [flags] {
+  return [flags]() -> absl::StatusOr<int> {
+    Config config;  // a server takes no other namespace
+    absl::Status named = SetKey("server.namespace", flags->options.name_space, config);
+    if (!named.ok()) return named;
     flags->options.window.age_us = flags->window_age_s * 1'000'000;
     flags->options.now_us = std::chrono::duration_cast<std::chrono::microseconds>(
                                 std::chrono::system_clock::now().time_since_epoch())

@@ -1,6 +1,8 @@
 #include "server/offline/recovery.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -20,9 +22,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// By another process, which writes into it meanwhile.
+bool IsHeld(const std::string& directory) {
+  const int file = ::open((fs::path(directory) / "LOCK").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool is_held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(file);
+  return is_held;
+}
+
 // Directories of one disk share their files; of two, the files are copied.
 absl::Status CopyDirectory(const std::string& from, const std::string& to,
                            const LoadProgress& progress) {
+  if (IsHeld(from)) {
+    return absl::UnavailableError(
+        fmt::format("\"{}\" is in use by another process, perhaps the server that serves it, and "
+                    "changes while it is copied; have that one make a backup (groundswell backup), "
+                    "or stop it first",
+                    from));
+  }
   std::error_code error;
   fs::create_directories(to, error);
   uint64_t total = 0;
@@ -196,6 +217,10 @@ absl::StatusOr<Repair> RepairDatabase(const std::string& data_dir, const std::st
   }
   const absl::StatusOr<std::string> resolved = ResolveDatabasePath(data_dir);
   if (!resolved.ok()) return resolved.status();
+  std::error_code error;
+  if (!fs::exists(fs::path(*resolved) / "CURRENT", error)) {
+    return absl::NotFoundError(fmt::format("\"{}\" holds no database", data_dir));
+  }
   const absl::StatusOr<std::string> examined = MakeStagingDirectory(*resolved, ".examined");
   if (!examined.ok()) return examined.status();
   absl::Status copied =

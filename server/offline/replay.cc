@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -376,9 +380,31 @@ absl::Status CheckOptions(const ReplayOptions& options, const Snapshot& snapshot
   return absl::OkStatus();
 }
 
+// A log must not be replaced by what is made of it, nor the one output by the other.
+absl::Status CheckFilesDiffer(const ReplayOptions& options) {
+  const std::pair<std::string_view, const std::string*> files[] = {
+      {"--events", &options.events_path},
+      {"--graph-out", &options.graph_out},
+      {"--rows-out", &options.rows_out}};
+  for (size_t i = 0; i < std::size(files); ++i) {
+    for (size_t j = i + 1; j < std::size(files); ++j) {
+      const auto& [one, path] = files[i];
+      const auto& [other, other_path] = files[j];
+      std::error_code error;
+      const bool same = std::filesystem::equivalent(*path, *other_path, error) ||
+                        (!path->empty() && *path == *other_path);
+      if (!same) continue;
+      return absl::InvalidArgumentError(
+          fmt::format("{} is \"{}\", which {} is too; name another file", other, *other_path, one));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& cancelled) {
+  if (absl::Status s = CheckFilesDiffer(options); !s.ok()) return s;
   const absl::StatusOr<SnapshotFiles> files = ReadSnapshotDirectory(options.snapshot_directory);
   if (!files.ok()) return files.status();
   auto created = Snapshot::Create(*files);

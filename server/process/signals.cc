@@ -32,7 +32,8 @@ void HandleSignals() {
   // the server does unasked.
   if (isatty(STDIN_FILENO) == 0) action.sa_handler = SIG_IGN;
   sigaction(SIGHUP, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  // "Open your log files anew", from those who rotate them; the log goes to standard error.
+  for (const int unused : {SIGPIPE, SIGUSR1, SIGUSR2}) signal(unused, SIG_IGN);
 }
 
 bool Interrupted() { return interrupted; }

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "graph/log/entry_hash.h"
 #include "tests/integration/server_process.h"
@@ -151,6 +153,43 @@ TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotReplaced) {
   const Finished import = Import();
   EXPECT_EQ(import.exit_code, 1);
   EXPECT_NE(import.output.find("is in use by another process"), std::string::npos) << import.output;
+}
+
+// Files that change while they are copied make no database that could be relied on.
+TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotCopied) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const ServerProcess server(data_dir_);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"restore", "--backup", data_dir_, "--data-dir",
+                                 directory_.File("restored")},
+        {"repair", "--data-dir", data_dir_}}) {
+    std::vector<std::string> arguments = {GROUNDSWELL_SERVER_PROGRAM};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    const Finished copied = RunProgram(arguments);
+    EXPECT_EQ(copied.exit_code, 1) << command[0];
+    EXPECT_NE(copied.output.find("groundswell backup"), std::string::npos) << copied.output;
+  }
+  EXPECT_FALSE(fs::exists(directory_.File("restored")));
+  EXPECT_FALSE(fs::exists(directory_.File("restored.restoring")));
+}
+
+TEST_F(ImportTest, ADirectoryThatCannotBecomeTheDatabaseIsRefusedAtOnce) {
+  data_dir_ = "";
+  EXPECT_NE(Import().output.find("name one"), std::string::npos);
+  data_dir_ = "/proc";
+  EXPECT_NE(Import().output.find("\"/proc/db\""), std::string::npos);
+  const Finished named = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", snapshot_,
+                                     "--data-dir", directory_.File("db"), "--namespace", "A b"});
+  EXPECT_EQ(named.exit_code, 1);
+  EXPECT_NE(named.output.find("\"A b\""), std::string::npos) << named.output;
+  EXPECT_FALSE(fs::exists(directory_.File("db")));
+}
+
+TEST_F(ImportTest, ALinkToWhatIsNotThereYetIsFollowed) {
+  fs::create_directory_symlink("disk/db", data_dir_);
+  ASSERT_EQ(Import().exit_code, 0);
+  EXPECT_TRUE(fs::is_symlink(data_dir_));
+  EXPECT_TRUE(fs::exists(directory_.File("disk/db/CURRENT")));
 }
 
 TEST_F(ImportTest, ANewSnapshotKeepsTheInteractionsThatWereLogged) {

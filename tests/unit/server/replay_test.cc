@@ -250,6 +250,20 @@ TEST_F(ReplayTest, AGraphOfItemsThatTheSnapshotLacksOrOfOneMomentIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(options_.graph_out));
 }
 
+TEST_F(ReplayTest, NeitherTheLogNorADeviceIsReplacedByWhatIsMadeOfIt) {
+  std::filesystem::create_symlink("events.csv", directory_.File("link"));
+  for (const std::string& path : {options_.events_path, directory_.File("link"),
+                                  std::string("/dev/null"), directory_.File("snapshot")}) {
+    options_.graph_out = path;
+    EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument) << path;
+  }
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  options_.graph_out = options_.rows_out = directory_.File("one");
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
+  options_.rows_out.clear();
+  EXPECT_TRUE(Replay(options_, kNeverCancelled).ok());
+}
+
 TEST_F(ReplayTest, AnInterruptionLeavesNoFile) {
   std::string lines;
   for (int second = 0; second < 10'000; ++second) lines += fmt::format("{},ann,i0\n", second);
