@@ -11,26 +11,24 @@
 #include <grpcpp/support/client_interceptor.h>
 #include <grpcpp/support/status.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "client/text_file.h"
 
 namespace groundswell {
 namespace {
 
 namespace experimental = grpc::experimental;
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(fmt::format("cannot open \"{}\"", path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 constexpr int kAnswerBytesMax = 64 << 20;
+constexpr size_t kTokenBytesMax = 4096;  // gRPC takes 8 KiB of metadata in all
 // gRPC's own is two minutes: a server that is back after a restart would be left alone as long.
 constexpr int kReconnectBackoffMaxMs = 5'000;
 
@@ -76,6 +74,13 @@ bool IsLoopback(std::string_view address) {
          (is_ipv4 && host.starts_with("127."));
 }
 
+// What gRPC would make another port of: 99999 would be 34463.
+bool IsPort(std::string_view text) {
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65'535;
+}
+
 // gRPC would look for a host called "http", or for a port that nobody named.
 absl::Status CheckAddress(const std::string& address) {
   static constexpr std::string_view kForms = "it must be HOST:PORT, such as 127.0.0.1:7100";
@@ -86,20 +91,37 @@ absl::Status CheckAddress(const std::string& address) {
                                                   address, kForms, scheme,
                                                   rest.substr(0, rest.find('/'))));
   }
+  // In gRPC's own scheme, such as unix:PATH or dns:NAME, it knows what follows.
+  static constexpr std::string_view kSchemes[] = {
+      "unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"};
+  const bool names_scheme = std::ranges::any_of(
+      kSchemes, [&](std::string_view scheme) { return address.starts_with(scheme); });
+  if (names_scheme) return absl::OkStatus();
   const size_t bracket = address.rfind(']');
   const size_t colon = address.find(':', bracket == std::string::npos ? 0 : bracket);
-  if (colon != std::string::npos) return absl::OkStatus();
+  if (colon == std::string::npos) {
+    return absl::InvalidArgumentError(
+        fmt::format("--server is \"{}\", without a port; {}", address, kForms));
+  }
+  if (IsPort(std::string_view(address).substr(colon + 1))) return absl::OkStatus();
+  const bool is_ipv6 = address.find(':', colon + 1) != std::string::npos;
   return absl::InvalidArgumentError(
-      fmt::format("--server is \"{}\", without a port; {}", address, kForms));
+      fmt::format("--server is \"{}\"; {}, with a port of 1 to 65535{}", address, kForms,
+                  is_ipv6 ? ", or [::1]:7100" : ""));
 }
 
 absl::StatusOr<std::string> ReadToken(const Connection& connection) {
-  absl::StatusOr<std::string> text = ReadFile(connection.token_file);
+  absl::StatusOr<std::string> text = ReadTextFile(connection.token_file);
   if (!text.ok()) return text.status();
   std::string token = text->substr(0, text->find_first_of("\r\n"));
-  if (token.empty()) {
+  // Metadata of gRPC's take nothing else: with it, the library ends the process.
+  const bool is_printable =
+      std::ranges::all_of(token, [](char byte) { return byte > ' ' && byte <= '~'; });
+  if (token.empty() || token.size() > kTokenBytesMax || !is_printable) {
     return absl::InvalidArgumentError(
-        fmt::format("the first line of \"{}\" must be a token", connection.token_file));
+        fmt::format("the first line of \"{}\" must be a token: 1 to {} letters, digits and signs, "
+                    "without spaces",
+                    connection.token_file, kTokenBytesMax));
   }
   if (connection.ca_file.empty() && !IsLoopback(connection.address)) {
     return absl::InvalidArgumentError(
@@ -127,7 +149,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
         std::pair(&connection.key_file, &options.pem_private_key),
         std::pair(&connection.certificate_file, &options.pem_cert_chain)}) {
     if (path->empty()) continue;
-    absl::StatusOr<std::string> read = ReadFile(*path);
+    absl::StatusOr<std::string> read = ReadTextFile(*path);
     if (!read.ok()) return read.status();
     *text = *std::move(read);
   }

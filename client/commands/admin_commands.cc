@@ -8,8 +8,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -20,6 +18,7 @@
 #include "client/commands/commands.h"
 #include "client/events/event_reader.h"
 #include "client/terminal/table.h"
+#include "client/text_file.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "program/standard_error.h"
 
@@ -328,13 +327,10 @@ void PrintRules(const v1::ListRules& rules) {
 }
 
 absl::StatusOr<v1::ListRules> ReadRules(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    return absl::NotFoundError(fmt::format("the rules \"{}\" cannot be read", path));
-  }
+  const absl::StatusOr<std::string> text = ReadTextFile(path);
+  if (!text.ok()) return text.status();
   v1::ListRules rules;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &rules);
+  const auto parsed = google::protobuf::util::JsonStringToMessage(*text, &rules);
   if (parsed.ok()) return rules;
   return absl::InvalidArgumentError(
       fmt::format("\"{}\" holds no rules as `groundswell --json rules get` prints them: {}", path,

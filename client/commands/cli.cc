@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +18,7 @@
 #include "program/run_main.h"
 #include "program/standard_error.h"
 #include "program/suggestion.h"
+#include "program/unsigned_flags.h"
 
 namespace groundswell {
 namespace {
@@ -33,6 +35,18 @@ void OnSignal(int signal_number) {
 bool WantsJson(int argc, char** argv) {
   return std::any_of(argv, argv + argc,
                      [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
+// gRPC ends the process where it gets none.
+absl::Status CheckDescriptors() {
+  constexpr rlim_t kDescriptorsMin = 32;
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kDescriptorsMin) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      fmt::format("the limit of descriptors (ulimit -n) is {}; it must be {} at least",
+                  limit.rlim_cur, kDescriptorsMin));
 }
 
 }  // namespace
@@ -118,6 +132,12 @@ int Main(int argc, char** argv) {
   AddLoadCommand(app, context);
   AddBlendCommand(app, context);
   AddAdminCommands(app, context);
+  RefuseNegativeNumbers(app);
+  if (const absl::Status s = CheckDescriptors(); !s.ok()) {
+    context.json = WantsJson(argc, argv);
+    context.Fail(s);
+    return context.exit_code;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,6 +20,7 @@
 #include "client/kafka/record_mapping.h"
 #include "client/kafka/topic_ingest.h"
 #include "client/terminal/table.h"
+#include "client/text_file.h"
 #include "program/standard_error.h"
 
 namespace groundswell {
@@ -51,10 +50,9 @@ struct KafkaFlags {
 
 absl::StatusOr<RecordMapping> ReadMapping(const KafkaFlags& flags) {
   if (flags.protobuf) return RecordMapping::OfProtobuf();
-  std::ifstream file(flags.mapping_file);
-  if (!file) return absl::NotFoundError("cannot read --mapping " + flags.mapping_file);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto mapping = RecordMapping::ParseJsonMapping(text);
+  const absl::StatusOr<std::string> text = ReadTextFile(flags.mapping_file);
+  if (!text.ok()) return text.status();
+  auto mapping = RecordMapping::ParseJsonMapping(*text);
   if (mapping.ok()) return mapping;
   return absl::InvalidArgumentError(
       fmt::format("{}: {}", flags.mapping_file, std::string(mapping.status().message())));

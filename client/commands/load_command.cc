@@ -44,6 +44,10 @@ absl::Status ReadUsers(const std::string& path, std::vector<std::string>& users)
   while (users.size() < kUsersMax && std::getline(file, line)) {
     if (!line.empty()) users.push_back(line);
   }
+  if (file.bad()) {
+    return absl::InvalidArgumentError(
+        fmt::format("--users-file \"{}\" cannot be read; is it a directory?", path));
+  }
   return absl::OkStatus();
 }
 

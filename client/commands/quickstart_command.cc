@@ -62,7 +62,7 @@ absl::Status MakeDataDir(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) {
-    return absl::UnavailableError(
+    return absl::FailedPreconditionError(
         fmt::format("--data {}: cannot be made: {}", path, error.message()));
   }
   if (fs::is_empty(path, error) && !error) return absl::OkStatus();
@@ -107,7 +107,7 @@ absl::Status WriteConfig(const QuickstartFlags& flags, const LogScan& scan,
   for (const auto& [type, weight] : WeightsOf(scan)) file << fmt::format("{} = {}\n", type, weight);
   file.close();
   if (file) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("cannot write \"{}\"", path));
+  return absl::FailedPreconditionError(fmt::format("cannot write \"{}\"", path));
 }
 
 // How many were refused.
@@ -201,7 +201,7 @@ absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, Command
   PrintHowToGoOn(flags, server, request.user_id());
   while (!flags.stops && !Interrupted()) {
     if (server.HasEnded()) {
-      return absl::UnavailableError(
+      return absl::FailedPreconditionError(
           fmt::format("the server has ended; its log is {}.log", flags.data_dir));
     }
     std::this_thread::sleep_for(kLookInterval);
@@ -248,8 +248,8 @@ absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
   if (!served.ok()) return served;
   fmt::print("the server has stopped\n");
   if (exit_status == 0) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("the server ended with status {}; its log is {}.log",
-                                            exit_status, flags.data_dir));
+  return absl::FailedPreconditionError(fmt::format(
+      "the server ended with status {}; its log is {}.log", exit_status, flags.data_dir));
 }
 
 }  // namespace

@@ -55,7 +55,8 @@ EventReader::Options EventFileFlags::ReaderOptions() const {
       .sort_bytes_max = sort ? EventReader::kSortBytesMax : 0};
   if (format == "csv") options.log.format = LogFormat::kCsv;
   if (format == "jsonl") options.log.format = LogFormat::kJsonLines;
-  if (rating_min > std::numeric_limits<double>::lowest()) options.log.rating_min = rating_min;
+  // What is no number is for the reader to refuse.
+  if (!(rating_min <= std::numeric_limits<double>::lowest())) options.log.rating_min = rating_min;
   if (!type.empty()) options.default_type = type;
   return options;
 }

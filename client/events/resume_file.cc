@@ -75,7 +75,7 @@ absl::Status ResumeFile::Write(const ResumePoint& point) const {
                  ::fsync(file) == 0;
   if (file >= 0) written = ::close(file) == 0 && written;
   if (written && ::rename(partial.c_str(), path_.c_str()) == 0) return absl::OkStatus();
-  return absl::UnavailableError(
+  return absl::FailedPreconditionError(
       fmt::format("cannot write --resume-file \"{}\": {}", path_, std::strerror(errno)));
 }
 

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <utility>
+
+#include "client/text_file.h"
 
 namespace groundswell {
 namespace {
@@ -75,10 +75,9 @@ absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
                                                     const std::string& brokers) {
   KafkaProperties properties;
   if (!path.empty()) {
-    std::ifstream file(path);
-    if (!file) return absl::NotFoundError(fmt::format("cannot read --properties {}", path));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    auto parsed = ParseKafkaProperties(text, path);
+    const absl::StatusOr<std::string> text = ReadTextFile(path);
+    if (!text.ok()) return text.status();
+    auto parsed = ParseKafkaProperties(*text, path);
     if (!parsed.ok()) return parsed.status();
     properties = *std::move(parsed);
   }

@@ -23,7 +23,7 @@ constexpr int kPollMs = 100;
 constexpr size_t kShownBytes = 2'000;  // of what a server said that did not start
 
 absl::Status OwnServerError(std::string_view doing) {
-  return absl::UnavailableError(fmt::format("cannot {}: {}", doing, strerror(errno)));
+  return absl::FailedPreconditionError(fmt::format("cannot {}: {}", doing, strerror(errno)));
 }
 
 // In the child: nothing but system calls. It ends with its parent, and has a group of its own, so
@@ -60,6 +60,9 @@ std::string LastWordsIn(const std::string& file) {
 
 absl::StatusOr<std::unique_ptr<OwnServer>> OwnServer::Start(const Options& options,
                                                             const std::function<bool()>& stopped) {
+  if (::access(options.program.c_str(), X_OK) != 0) {
+    return OwnServerError(fmt::format("run \"{}\"", options.program));
+  }
   const int log = ::open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) return OwnServerError(fmt::format("write \"{}\"", options.log_file));
   int ends[2];

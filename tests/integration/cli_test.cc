@@ -54,6 +54,42 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
   EXPECT_THAT(no_server.output, HasSubstr("is it running?"));
 }
 
+TEST_F(CliTest, NumbersThatAFlagCannotHoldAreRefused) {
+  const std::string log = WriteFile("log.csv", "timestamp,user,item\n");
+  for (const char* limit : {"-1", "99999999999999999999", "x"}) {
+    const Finished refused = Cli({"ingest", log, "--limit", limit});
+    EXPECT_EQ(refused.exit_code, 2) << limit;
+    EXPECT_THAT(refused.output, HasSubstr("--limit")) << limit;
+    EXPECT_THAT(refused.output, HasSubstr("must")) << limit;
+  }
+}
+
+// gRPC would take another port, or end the process.
+TEST_F(CliTest, WhatGrpcCannotUseIsRefusedBefore) {
+  for (const char* address : {"127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:x", "::1"}) {
+    const Finished refused = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", address, "status"});
+    EXPECT_EQ(refused.exit_code, 2) << address;
+    EXPECT_THAT(refused.output, HasSubstr("HOST:PORT")) << address;
+  }
+  const std::string paths[] = {WriteFile("nul.token", std::string("to\0ken", 6)),
+                               WriteFile("control.token", "to\x1bken"),
+                               WriteFile("blank.token", "to ken"),
+                               WriteFile("long.token", std::string(100'000, 't')), files_.path()};
+  for (const std::string& path : paths) {
+    const Finished refused = Cli({"--token-file", path, "status"});
+    EXPECT_EQ(refused.exit_code, 2) << path;
+    EXPECT_THAT(refused.output, HasSubstr(path));
+  }
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--ca-file", files_.path(), "status"},
+        {"rules", "set", files_.path()},
+        {"load", "--users-file", files_.path()}}) {
+    const Finished refused = Cli(arguments);
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_THAT(refused.output, HasSubstr(files_.path()));
+  }
+}
+
 TEST_F(CliTest, AMisspeltWordGetsASuggestion) {
   const Finished subcommand = Cli({"reccomend", "x"});
   EXPECT_EQ(subcommand.exit_code, 2);
@@ -88,6 +124,11 @@ TEST_F(CliTest, WithJsonErrorsAreJsonToo) {
     EXPECT_FALSE(error["error"]["message"].get<std::string>().empty());
     EXPECT_FALSE(error["error"]["code"].get<std::string>().empty());
   }
+  const Finished nothing = RunProgram(
+      {GROUNDSWELL_SERVER_PROGRAM, "verify", "--json", "--data-dir", files_.File("nothing")});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_EQ(json::parse(nothing.output, nullptr, false)["error"]["code"], "NOT_FOUND")
+      << nothing.output;
 }
 
 TEST_F(CliTest, RankingNothingThatIsKnownFails) {

@@ -197,13 +197,18 @@ TEST(DescriptorLimitTest, TooFewDescriptorsAreAnErrorThatSaysSo) {
                   "--server.data_dir=" + directory.File("db")});
   EXPECT_EQ(failed.exit_code, 1) << failed.output;
   EXPECT_THAT(failed.output, HasSubstr("(ulimit -n) is 24"));
+  const Finished client =
+      RunProgram({"/usr/bin/prlimit", "--nofile=5:5", "--", GROUNDSWELL_CLI_PROGRAM, "--server",
+                  "127.0.0.1:1", "status"});
+  EXPECT_EQ(client.exit_code, 1) << client.output;
+  EXPECT_THAT(client.output, HasSubstr("(ulimit -n) is 5"));
 }
 #endif
 
 class SurroundingsTest : public SampleServerTest {};
 
 TEST_F(SurroundingsTest, AHangupWithoutATerminalChangesNothing) {
-  server_->Signal(SIGHUP);
+  for (const int signal_number : {SIGHUP, SIGUSR1, SIGUSR2}) server_->Signal(signal_number);
   v1::ServerStatus status;
   std::this_thread::sleep_for(std::chrono::milliseconds(50));  // if it died, it has by now
   EXPECT_TRUE(stubs_->admin->GetServerStatus(NewContext().get(), {}, &status).ok());

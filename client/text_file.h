@@ -1,0 +1,20 @@
+// Files that the client is configured by: a token, certificates, rules, a mapping.
+#ifndef GROUNDSWELL_CLIENT_TEXT_FILE_H_
+#define GROUNDSWELL_CLIENT_TEXT_FILE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace groundswell {
+
+inline constexpr size_t kTextFileBytesMax = size_t{16} << 20;
+
+// The whole of a file. NotFound when it cannot be opened; InvalidArgument when it is a directory,
+// cannot be read, or has more than kTextFileBytesMax bytes. Both name it.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path);
+
+}  // namespace groundswell
+
+#endif  // GROUNDSWELL_CLIENT_TEXT_FILE_H_
