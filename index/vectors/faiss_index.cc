@@ -8,6 +8,10 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexPQ.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexRefine.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/impl/io.h>
 #include <faiss/index_factory.h>
@@ -201,8 +205,8 @@ struct Cancelled final : std::exception {
 // costs nothing.
 class InterruptibleCentroids final : public faiss::IndexFlat {
  public:
-  InterruptibleCentroids(int dim, const std::function<bool()>& goes_on)
-      : IndexFlat(dim, faiss::METRIC_INNER_PRODUCT), goes_on_(goes_on) {}
+  InterruptibleCentroids(size_t dim, faiss::MetricType metric, const std::function<bool()>& goes_on)
+      : IndexFlat(static_cast<idx_t>(dim), metric), goes_on_(goes_on) {}
 
   void search(idx_t rows, const float* vectors, idx_t count, float* scores, idx_t* ids,
               const faiss::SearchParameters* parameters) const override {
@@ -218,8 +222,21 @@ class InterruptibleCentroids final : public faiss::IndexFlat {
   const std::function<bool()>& goes_on_;
 };
 
+// Null: the index has none.
+faiss::ProductQuantizer* ProductQuantizerOf(faiss::Index& index) {
+  if (auto* turned = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
+    return ProductQuantizerOf(*turned->index);
+  }
+  if (auto* refined = dynamic_cast<faiss::IndexRefine*>(&index)) {
+    return ProductQuantizerOf(*refined->base_index);
+  }
+  if (auto* flat = dynamic_cast<faiss::IndexPQ*>(&index)) return &flat->pq;
+  if (auto* lists = dynamic_cast<faiss::IndexIVFPQ*>(&index)) return &lists->pq;
+  return nullptr;
+}
+
 // Trains an empty index on a sample. Throws Cancelled once `goes_on` says no, which is asked while
-// lists are clustered: what a product quantizer learns takes seconds and is not.
+// lists and the parts of a product quantizer are clustered; what OPQ and PCA learn is not.
 void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, faiss::Index& index,
            std::vector<float>& copy) {
   auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);
@@ -229,11 +246,18 @@ void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, fai
   if (sample == 0) return;
   std::optional<InterruptibleCentroids> clustering;
   if (ivf != nullptr) {
-    clustering.emplace(static_cast<int>(ivf->d), goes_on);
+    clustering.emplace(ivf->d, faiss::METRIC_INNER_PRODUCT, goes_on);
     ivf->clustering_index = &*clustering;
+  }
+  std::optional<InterruptibleCentroids> parts;
+  faiss::ProductQuantizer* const quantizer = ProductQuantizerOf(index);
+  if (quantizer != nullptr) {
+    parts.emplace(quantizer->dsub, faiss::METRIC_L2, goes_on);
+    quantizer->assign_index = &*parts;
   }
   index.train(static_cast<FaissId>(sample), Rows(vectors, 0, sample, stride, copy));
   if (ivf != nullptr) ivf->clustering_index = nullptr;
+  if (quantizer != nullptr) quantizer->assign_index = nullptr;
 }
 
 // What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.

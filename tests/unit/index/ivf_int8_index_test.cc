@@ -248,11 +248,12 @@ TEST(IvfInt8IndexTest, BuildingEndsWhileListsAreClustered) {
   };
   EXPECT_TRUE(
       absl::IsCancelled(IvfInt8Index::Build(*data.vectors, {.lists = 4}, refuse_fifth).status()));
-  for (const char* factory : {"IVF4,Flat", "IVF4_HNSW8,Flat", "IVF4,PQ4x4"}) {
+  for (const char* factory :
+       {"IVF4,Flat", "IVF4_HNSW8,Flat", "IVF4,PQ4x4", "PQ4x4", "PQ4x4,RFlat"}) {
     const auto built = FaissIndex::Build(*data.vectors, {.factory = factory}, refuse_fifth);
     EXPECT_TRUE(absl::IsCancelled(built.status())) << factory << ": " << built.status();
   }
-  EXPECT_EQ(calls, 20u);
+  EXPECT_EQ(calls, 30u);
 }
 
 TEST(IvfInt8IndexTest, ListsAreReadFromTheSetting) {
