@@ -254,6 +254,7 @@ void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, fai
   if (quantizer != nullptr) {
     parts.emplace(quantizer->dsub, faiss::METRIC_L2, goes_on);
     quantizer->assign_index = &*parts;
+    quantizer->cp.min_points_per_centroid = 1;  // else FAISS warns on standard error
   }
   index.train(static_cast<FaissId>(sample), Rows(vectors, 0, sample, stride, copy));
   if (ivf != nullptr) ivf->clustering_index = nullptr;
