@@ -1,4 +1,5 @@
-// Flags whose numbers have no sign: CLI11 would take -1 for the largest number there is.
+// Flags whose numbers have no sign: CLI11 would take -1, and what is larger than they can hold, for
+// the largest number there is.
 #ifndef GROUNDSWELL_PROGRAM_UNSIGNED_FLAGS_H_
 #define GROUNDSWELL_PROGRAM_UNSIGNED_FLAGS_H_
 
@@ -8,9 +9,8 @@ class App;
 
 namespace groundswell {
 
-// Refuses negative numbers for all such flags of `app` and of its subcommands, which must be there
-// already.
-void RefuseNegativeNumbers(CLI::App& app);
+// Has both refused for all such flags of `app` and of its subcommands, which must be there already.
+void CheckUnsignedFlags(CLI::App& app);
 
 }  // namespace groundswell
 

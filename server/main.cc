@@ -128,7 +128,7 @@ int Main(int argc, char** argv) {
       {"verify", AddVerifyCommand(app)},
       {"restore", AddRestoreCommand(app)},
       {"repair", AddRepairCommand(app)}};
-  RefuseNegativeNumbers(app);
+  CheckUnsignedFlags(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

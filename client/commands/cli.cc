@@ -132,7 +132,7 @@ int Main(int argc, char** argv) {
   AddLoadCommand(app, context);
   AddBlendCommand(app, context);
   AddAdminCommands(app, context);
-  RefuseNegativeNumbers(app);
+  CheckUnsignedFlags(app);
   if (const absl::Status s = CheckDescriptors(); !s.ok()) {
     context.json = WantsJson(argc, argv);
     context.Fail(s);
