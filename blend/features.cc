@@ -26,9 +26,11 @@ enum ItemFeature : size_t {
   kOwnTaken = kBlendScales.size(),
   kOwnCategoryTaken = kOwnTaken + 3,
   kItemYoung = kOwnCategoryTaken + 3,
-  kLiveProduct
+  kLiveProduct,
+  kAfter,
+  kCosine = kAfter + 2 * kBlendNewestItems
 };
-static_assert(kLiveProduct + 1 == kBlendListsBegin);
+static_assert(kCosine + kBlendNewestItems == kBlendListsBegin);
 
 float AtLeast0(float x) { return Bounded(x > 0 ? x : 0.0f, kBlendFeatureMax); }
 
@@ -90,17 +92,25 @@ void WritePlaces(const uint16_t* __restrict places, size_t count, const ListOut&
   }
 }
 
+// Of the largest score. `score(i)` is 0 where there is none.
+template <typename Score>
+void WriteShares(size_t count, const Score& score, float* __restrict share_of_best,
+                 float* __restrict log_of_best) {
+  const float best = Largest(count, kLeast, score);
+  for (size_t i = 0; i < count; ++i) {
+    const float x = score(i);
+    const float share = Bounded((IsFinite(x) ? x : 0.0f) / best, kBlendFeatureMax);
+    share_of_best[i] = share;
+    log_of_best[i] = LogOfShare(share, kScoreDoublings);
+  }
+}
+
 void WriteScores(const BlendListColumns& columns, size_t count, const ListOut& out) {
   const uint16_t* __restrict places = columns.place.data();
   const float* __restrict scores = columns.score.data();
-  const float best =
-      Largest(count, kLeast, [&](size_t i) { return places[i] > 0 ? scores[i] : 0.0f; });
-  for (size_t i = 0; i < count; ++i) {
-    const bool counts = places[i] > 0 && IsFinite(scores[i]);
-    const float share = Bounded((counts ? scores[i] : 0.0f) / best, kBlendFeatureMax);
-    out.share_of_best[i] = share;
-    out.log_of_best[i] = LogOfShare(share, kScoreDoublings);
-  }
+  WriteShares(
+      count, [&](size_t i) { return places[i] > 0 ? scores[i] : 0.0f; }, out.share_of_best,
+      out.log_of_best);
 }
 
 void WriteLogits(const BlendListColumns& columns, size_t count, const ListOut& out) {
@@ -147,9 +157,23 @@ void BlendFeatures::Extract(const BlendColumns& columns) {
   for (size_t i = 0; i < products.size(); ++i) {
     live[i] = Bounded(products[i] / largest, kBlendFeatureMax);
   }
+  for (size_t newest = 0; newest < kBlendNewestItems; ++newest) {
+    ExtractNewest(newest, columns.after[newest], columns.cosine[newest]);
+  }
   for (size_t list = 0; list < kBlendLists.size(); ++list) {
     ExtractList(static_cast<BlendList>(list), columns.lists[list]);
   }
+}
+
+void BlendFeatures::ExtractNewest(size_t newest, std::span<const float> after,
+                                  std::span<const float> cosine) {
+  const float* __restrict strengths = after.data();
+  const size_t first = kAfter + 2 * newest;
+  WriteShares(
+      after.size(), [&](size_t i) { return strengths[i]; }, Column(first).data(),
+      Column(first + 1).data());
+  float* __restrict out = Column(kCosine + newest).data();
+  for (size_t i = 0; i < cosine.size(); ++i) out[i] = Bounded(cosine[i], kBlendFeatureMax);
 }
 
 void BlendFeatures::ExtractPast(size_t first, std::span<const float> taken,

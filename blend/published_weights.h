@@ -1,7 +1,7 @@
 // PublishedBlendWeights: the weights that requests read, while one thread learns better ones.
 //
 // Two slots: the writer fills the one that is not read from and then says so; a reader copies the
-// other (696 bytes), and does it again if others came meanwhile, as the slot may then be being
+// other (804 bytes), and does it again if others came meanwhile, as the slot may then be being
 // written over. So nobody waits for a writer that lost its core, which a sequence lock on one slot
 // would have readers do (the writer is the applier, of lower priority than they); and nothing is
 // counted up and down on one line of memory by all cores, as with a shared_ptr.

@@ -42,6 +42,14 @@ class ItemTable {
     return slots_[at].value;
   }
 
+  // Null for an item that it does not have.
+  const Value* Find(ItemIndex item) const {
+    if (used_.empty()) return nullptr;
+    uint32_t at = SlotOf(item);
+    while (slots_[at].item != ToInt(item) && slots_[at].item != kVacant) at = (at + 1) & mask_;
+    return slots_[at].item == kVacant ? nullptr : &slots_[at].value;
+  }
+
   size_t size() const { return used_.size(); }
 
   // Calls `visit(item, value)` in the order in which the items came.

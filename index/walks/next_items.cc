@@ -54,7 +54,7 @@ void PrefetchNewest(const NeighborLists& lists, uint32_t node) {
 
 }  // namespace
 
-void NextItems::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) const {
+void NextItems::AddTakenAfter(ItemIndex item, Scratch& scratch) const {
   const NeighborLists& traces = adjacency_.traces();
   const std::vector<uint32_t>& users = scratch.users;
   // Of an item with more users than are kept, how many there are hangs on when the oldest left; the
@@ -67,12 +67,12 @@ void NextItems::AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) co
   for (size_t at = 0; at < users.size(); ++at) {
     if (at + kHandlesAhead < users.size()) traces.Prefetch(users[at + kHandlesAhead]);
     if (at + kWordsAhead < users.size()) PrefetchNewest(traces, users[at + kWordsAhead]);
-    AddOfUser(users[at], item, weight, scratch);
+    AddOfUser(users[at], item, scratch);
   }
 }
 
 // Where the writer gives the user another list meanwhile, what was read of it counts.
-void NextItems::AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& scratch) const {
+void NextItems::AddOfUser(uint32_t user, ItemIndex item, Scratch& scratch) const {
   const NeighborLists::List trace = adjacency_.traces().Find(user);
   size_t end = trace.size();
   for (size_t places = 0; places < options_.places_max; ++places) {
@@ -80,7 +80,7 @@ void NextItems::AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& 
     if (!place.has_value()) return;
     const auto step = NeighborLists::Read(trace, *place);
     if (!step.has_value()) return;
-    if (!AddFrom(trace, *place, step->time_s, weight, scratch)) return;
+    if (!AddFrom(trace, *place, step->time_s, scratch)) return;
     end = *place;
   }
 }
@@ -88,39 +88,51 @@ void NextItems::AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& 
 // What was taken after the interaction at `place`, in the same visit. False: the list is another
 // one now.
 bool NextItems::AddFrom(const NeighborLists::List& trace, size_t place, uint32_t time_s,
-                        float weight, Scratch& scratch) const {
+                        Scratch& scratch) const {
   const size_t end = std::min(trace.size(), place + 1 + kDistanceMax);
   for (size_t at = place + 1; at < end; ++at) {
     const auto step = NeighborLists::Read(trace, at);
     if (!step.has_value()) return false;
     if (step->time_s - time_s > options_.visit_gap_s) return true;
     time_s = step->time_s;
-    scratch.taken.push_back({.item = ItemIndex{step->node},
-                             .time_s = time_s,
-                             .weight = weight * kByDistance[at - place - 1]});
+    scratch.taken.push_back(
+        {.item = ItemIndex{step->node}, .time_s = time_s, .weight = kByDistance[at - place - 1]});
   }
   return true;
 }
 
-std::vector<Candidate> NextItems::Retrieve(const CandidateQuery& query, Scratch& scratch) const {
-  scratch.taken.clear();
-  float weight = 1;
-  for (const RecentItem& recent :
-       query.recent.first(std::min(options_.items_max, query.recent.size()))) {
-    AddTakenAfter(recent.item, weight, scratch);
-    weight *= kPlaceFactor;
-  }
-  // t is known only once all are read: hence two passes. The newest of what is proposed, and not
-  // the clock, so that an idle server answers as before.
+// t is known only once all are read: hence a second pass. The newest of what is proposed, and not
+// the clock, so that an idle server answers as before.
+void NextItems::SumStrengths(Scratch& scratch) {
   uint32_t newest_s = 0;
   for (const Taken& taken : scratch.taken) newest_s = std::max(newest_s, taken.time_s);
-  scratch.scores.Reset(scratch.taken.size());
-  for (const auto& [item, time_s, of_place] : scratch.taken) {
-    scratch.scores[item] +=
-        of_place / std::sqrt(1 + kAgePerSecond * static_cast<float>(newest_s - time_s));
+  scratch.strengths.Reset(scratch.taken.size());
+  size_t at = 0;
+  for (size_t newest = 0; newest < kNewestItems; ++newest) {
+    for (; at < scratch.taken_ends[newest]; ++at) {
+      const auto& [item, time_s, of_place] = scratch.taken[at];
+      scratch.strengths[item][newest] +=
+          of_place / std::sqrt(1 + kAgePerSecond * static_cast<float>(newest_s - time_s));
+    }
   }
+}
+
+std::vector<Candidate> NextItems::Retrieve(const CandidateQuery& query, Scratch& scratch) const {
+  scratch.taken.clear();
+  const size_t items = std::min({kNewestItems, options_.items_max, query.recent.size()});
+  for (size_t newest = 0; newest < kNewestItems; ++newest) {
+    if (newest < items) AddTakenAfter(query.recent[newest].item, scratch);
+    scratch.taken_ends[newest] = scratch.taken.size();
+  }
+  SumStrengths(scratch);
   scratch.scored.clear();
-  scratch.scores.ForEach([&](ItemIndex item, float score) {
+  scratch.strengths.ForEach([&](ItemIndex item, const Strengths& strengths) {
+    float score = 0;
+    float weight = 1;
+    for (const float strength : strengths) {
+      score += weight * strength;
+      weight *= kPlaceFactor;
+    }
     scratch.scored.push_back({item, score});
   });
   return BestAdmitted(std::span<const Scored>(scratch.scored), query.filter, query.count,

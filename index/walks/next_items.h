@@ -22,6 +22,7 @@
 #ifndef GROUNDSWELL_INDEX_WALKS_NEXT_ITEMS_H_
 #define GROUNDSWELL_INDEX_WALKS_NEXT_ITEMS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -35,10 +36,14 @@ namespace groundswell {
 // Thread-safe, each call with a scratch of its own.
 class NextItems {
  public:
+  static constexpr size_t kNewestItems = 3;
+  // Of one item, what each of the user's newest items adds to its score, by k_q, before 5^-k_q:
+  // what of these came before it says more than the sum does.
+  using Strengths = std::array<float, kNewestItems>;
   struct Options {
-    size_t items_max = 3;    // newest items of the user
-    size_t users_max = 256;  // newest users of each
-    size_t places_max = 4;   // newest places of an item in what one user took
+    size_t items_max = kNewestItems;  // newest items of the user; at most so many
+    size_t users_max = 256;           // newest users of each
+    size_t places_max = 4;            // newest places of an item in what one user took
     uint32_t visit_gap_s = 604'800;
   };
   struct Scored {
@@ -55,7 +60,10 @@ class NextItems {
   struct Scratch {
     std::vector<uint32_t> users;
     std::vector<Taken> taken;
-    ItemTable<float> scores;
+    std::array<size_t, kNewestItems> taken_ends{};  // in `taken`, by k_q
+    // Of every item that came after one of the newest, whether it was admitted or not, as the last
+    // Retrieve found them.
+    ItemTable<Strengths> strengths;
     std::vector<Scored> scored;
   };
 
@@ -68,10 +76,11 @@ class NextItems {
   std::vector<Candidate> Retrieve(const CandidateQuery& query, Scratch& scratch) const;
 
  private:
-  void AddTakenAfter(ItemIndex item, float weight, Scratch& scratch) const;
-  void AddOfUser(uint32_t user, ItemIndex item, float weight, Scratch& scratch) const;
-  bool AddFrom(const NeighborLists::List& trace, size_t place, uint32_t time_s, float weight,
+  void AddTakenAfter(ItemIndex item, Scratch& scratch) const;
+  void AddOfUser(uint32_t user, ItemIndex item, Scratch& scratch) const;
+  bool AddFrom(const NeighborLists::List& trace, size_t place, uint32_t time_s,
                Scratch& scratch) const;
+  static void SumStrengths(Scratch& scratch);
 
   const InteractionAdjacency& adjacency_;
   const Options options_;

@@ -138,6 +138,7 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
       .vector = vector_,
       .items = &trained,
       .newest = recent_.newest,
+      .after_newest = &candidates_.after_newest(),
       .newest_item_us = recent_.items.empty() ? 0 : recent_.items.front().time_us,
       .now_us = arrival.now_us};
   blend_.Extract(table_, asker, blend_scratch_);

@@ -20,7 +20,9 @@
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
+#include "index/item_table.h"
 #include "index/score_key.h"
+#include "index/walks/next_items.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/ranked_list.h"
 
@@ -36,7 +38,9 @@ class BlendOrder {
     // Of the items, to which the vector belongs; null: as they are now.
     const EmbeddingIndex::View* items = nullptr;
     std::span<const ItemIndex> newest;  // items, newest first
-    int64_t newest_item_us = 0;         // when the first of them was taken
+    // What came after them, of every item; null: not known.
+    const ItemTable<NextItems::Strengths>* after_newest = nullptr;
+    int64_t newest_item_us = 0;  // when the first of them was taken
     int64_t now_us = 0;
   };
   // What a user took of one category.
@@ -66,6 +70,8 @@ class BlendOrder {
     std::vector<float> own_category_age;
     std::vector<float> mean_age;
     std::vector<float> live_product;
+    std::array<std::vector<float>, kBlendNewestItems> after;
+    std::array<std::vector<float>, kBlendNewestItems> cosine;
     std::vector<OfCategory> of_category;  // by category; all 0 between requests
     std::vector<uint32_t> categories;     // that are not
   };

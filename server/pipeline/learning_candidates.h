@@ -20,6 +20,7 @@
 #include "graph/state/user_state.h"
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
+#include "index/item_table.h"
 #include "index/popular/trending_items.h"
 #include "index/vectors/embedding_index.h"
 #include "index/walks/history.h"
@@ -57,6 +58,9 @@ class LearningCandidates {
 
   // In place of what is in the table.
   void Propose(const Query& query, CandidateTable& table);
+
+  // Of what came after the user's newest items, as the last Propose found it.
+  const ItemTable<NextItems::Strengths>& after_newest() const { return of_next_items_.strengths; }
 
  private:
   void ProposeOfGraph(const Query& query);

@@ -164,6 +164,7 @@ void Pipeline::Run::ChooseCandidates(size_t count) {
         .user = user.has_value() ? &user->state : nullptr,
         .vector = retrieved.vector,
         .newest = retrieved.recent.newest,
+        .after_newest = &retrieved.of_sources.next_items.strengths,
         .newest_item_us = retrieved.recent.items.empty() ? 0 : retrieved.recent.items[0].time_us,
         .now_us = list.newest_event_time_us};
     pipeline.blend_.Choose(retrieved.table, asker, count, scratch.blend, list.items);

@@ -142,6 +142,7 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
   }
   FindRecentItems(query.user != nullptr ? &query.user->state : nullptr, scratch.recent);
   FindVector(query, scratch);
+  of_sources.next_items.strengths.Reset(0);  // the request before's, should nobody ask for them now
   const SourceQuery asked{.parts = parts_,
                           .user = query.user,
                           .recent = scratch.recent.items,

@@ -288,7 +288,8 @@ TEST(BlendLearnerProperty, WhatAlwaysComesNextIsLearned) {
     if (name == "next_items.first") {
       EXPECT_GT(now.rows[kInVisit][feature], start.rows[kInVisit][feature] + .1f);
     }
-    for (const std::string_view list : {"embedding.", "random_walk.", "ranker.", "live_vector."}) {
+    for (const std::string_view list :
+         {"embedding.", "random_walk.", "ranker.", "live_vector.", "after_newest."}) {
       if (name.starts_with(list))
         moved[list] |= now.rows[kInVisit][feature] != start.rows[kInVisit][feature];
     }
@@ -297,7 +298,7 @@ TEST(BlendLearnerProperty, WhatAlwaysComesNextIsLearned) {
       EXPECT_EQ(now.rows[kInVisit][feature], start.rows[kInVisit][feature]) << name;
     }
   }
-  EXPECT_EQ(moved.size(), 4u);
+  EXPECT_EQ(moved.size(), 5u);
   for (const auto& [list, is] : moved) EXPECT_TRUE(is) << list;
   ExpectSane(learning);
 }

@@ -23,8 +23,10 @@ struct MadeUpCandidates {
     for (auto* column : Others()) column->resize(count);
   }
 
-  std::array<std::vector<float>*, 6> Others() {
-    return {&own_count, &own_age, &own_category_count, &own_category_age, &mean_age, &live_product};
+  std::array<std::vector<float>*, 6 + 2 * kBlendNewestItems> Others() {
+    return {&own_count, &own_age,      &own_category_count, &own_category_age,
+            &mean_age,  &live_product, &after[0],           &after[1],
+            &after[2],  &cosine[0],    &cosine[1],          &cosine[2]};
   }
 
   BlendColumns columns() const {
@@ -36,11 +38,15 @@ struct MadeUpCandidates {
                      .own_category_count = own_category_count,
                      .own_category_age = own_category_age,
                      .mean_age = mean_age,
-                     .live_product = live_product};
+                     .live_product = live_product,
+                     .after = {},
+                     .cosine = {}};
     for (size_t i = 0; i < place.size(); ++i) {
       all.lists[i] = {.place = place[i], .score = score[i]};
     }
     for (size_t i = 0; i < share.size(); ++i) all.share[i] = share[i];
+    for (size_t i = 0; i < after.size(); ++i) all.after[i] = after[i];
+    for (size_t i = 0; i < cosine.size(); ++i) all.cosine[i] = cosine[i];
     return all;
   }
 
@@ -48,6 +54,7 @@ struct MadeUpCandidates {
   std::array<std::vector<uint16_t>, kBlendLists.size()> place;
   std::array<std::vector<float>, kBlendLists.size()> score;
   std::array<std::vector<float>, kBlendScales.size()> share;
+  std::array<std::vector<float>, kBlendNewestItems> after, cosine;
   std::vector<float> own_count, own_age, own_category_count, own_category_age, mean_age,
       live_product;
 };
@@ -69,6 +76,8 @@ inline MadeUpCandidates RandomCandidates(size_t count, uint32_t seed) {
     made.own_category_age[i] = part(random) * 6e7f;
     made.mean_age[i] = part(random) * 6e7f;
     made.live_product[i] = part(random) - .5f;
+    for (auto& column : made.after) column[i] = random() % 3 == 0 ? 4 * part(random) : 0;
+    for (auto& column : made.cosine) column[i] = 2 * part(random) - 1;
   }
   return made;
 }

@@ -36,7 +36,7 @@ TEST(BlendFeaturesTest, EveryFeatureHasANameOfItsOwn) {
   }
   EXPECT_EQ(names.size(), kBlendFeatures);
   EXPECT_EQ(BlendFeatureName(0), "popularity.minutes");
-  EXPECT_EQ(BlendFeatureName(kBlendListsBegin - 1), "live_vector.product");
+  EXPECT_EQ(BlendFeatureName(kBlendListsBegin - 1), "cosine.third");
   EXPECT_EQ(BlendFeatureName(kBlendRankerBegin), "ranker.proposed");
 }
 
@@ -83,6 +83,23 @@ TEST(BlendFeaturesTest, TimesAndCountsAreLogarithms) {
   EXPECT_THAT(Values(features, "live_vector.product"), ElementsAre(-1, .5f, 0, .25f));
 }
 
+TEST(BlendFeaturesTest, EachOfTheNewestItemsTellsByItself) {
+  MadeUpCandidates made(4);
+  made.after[0] = {2, 0, .125f, 0};
+  made.after[2] = {0, 8, 0, -1};
+  made.cosine[1] = {-.5f, 1.5f, 0, 1};
+  BlendFeatures features;
+  features.Extract(made.columns());
+  EXPECT_THAT(Values(features, "after_newest.share_of_best"), ElementsAre(1, 0, .0625f, 0));
+  EXPECT_THAT(Values(features, "after_newest.log_of_best"),
+              ElementsAre(1, 0, FloatNear(.75f, 1e-6), 0));
+  EXPECT_THAT(Values(features, "after_second.share_of_best"), Each(0.0f));
+  EXPECT_THAT(Values(features, "after_third.share_of_best"), ElementsAre(0, 1, 0, -.125f));
+  EXPECT_THAT(Values(features, "after_third.log_of_best"), ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(Values(features, "cosine.second"), ElementsAre(-.5f, 1, 0, 1));
+  EXPECT_THAT(Values(features, "cosine.newest"), Each(0.0f));
+}
+
 TEST(BlendFeaturesTest, WhateverComesInAllIsWithinOne) {
   BlendFeatures features;
   for (uint32_t seed = 0; seed < 300; ++seed) {
@@ -115,6 +132,9 @@ TEST(BlendFeaturesTest, ScalesOfScoresAndProductsChangeNothing) {
   }
   for (float& logit : made.score.back()) logit += 64;
   for (float& product : made.live_product) product *= .125f;
+  for (auto& column : made.after) {
+    for (float& strength : column) strength *= 256;
+  }
   scaled.Extract(made.columns());
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     for (size_t i = 0; i < made.count; ++i) {

@@ -352,6 +352,7 @@ TEST(BlendModelTest, TheStateAfterAThousandStepsIsKnownToTheBit) {
       for (auto& column : made.score) column[i] = static_cast<float>(random() % 1024) / 64;
       for (auto& column : made.share) column[i] = static_cast<float>(random() % 4096) / 65'536;
       for (auto* column : made.Others()) (*column)[i] = static_cast<float>(random() % 100'000);
+      for (auto& column : made.cosine) column[i] = static_cast<float>(random() % 256) / 128 - 1;
     }
     const auto context = static_cast<BlendContext>(random() % 3);
     model.Learn(FeaturesOf(made), context, random() % made.count, scratch);
@@ -360,7 +361,7 @@ TEST(BlendModelTest, TheStateAfterAThousandStepsIsKnownToTheBit) {
   for (const char byte : model.EncodeState()) {
     digest = (digest ^ static_cast<unsigned char>(byte)) * 1'099'511'628'211u;
   }
-  EXPECT_EQ(digest, 8'916'295'685'032'002'607u);
+  EXPECT_EQ(digest, 10'613'072'381'738'226'834u);
 }
 
 TEST(BlendModelTest, AStateComesBackWhole) {

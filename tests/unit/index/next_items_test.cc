@@ -113,6 +113,24 @@ TEST_F(NextItemsTest, TheNewestItemCountsFiveTimesTheOneBefore) {
   EXPECT_THAT(found[0].score, FloatEq(5 * found[1].score));
 }
 
+TEST_F(NextItemsTest, TellsAfterWhichOfTheNewestEachCame) {
+  Take(1, {1, 10});
+  Take(2, {2, 20, 10});
+  const ItemIndex excluded[] = {ItemIndex{20}};
+  ItemFilter filter;
+  filter.Exclude(excluded);
+  Retrieve({2, 7, 1}, 1, filter);
+  const NextItems::Strengths* both = scratch_.strengths.Find(ItemIndex{10});
+  ASSERT_NE(both, nullptr);
+  EXPECT_THAT(*both, ElementsAre(FloatEq(.6f), 0, FloatEq(1)));
+  const NextItems::Strengths* left_out = scratch_.strengths.Find(ItemIndex{20});
+  ASSERT_NE(left_out, nullptr) << "whatever the filter says";
+  EXPECT_THAT(*left_out, ElementsAre(FloatEq(1), 0, 0));
+  EXPECT_EQ(scratch_.strengths.Find(ItemIndex{30}), nullptr);
+  Retrieve({7});
+  EXPECT_EQ(scratch_.strengths.Find(ItemIndex{10}), nullptr) << "of the last call alone";
+}
+
 TEST_F(NextItemsTest, ReadsNoMoreThanItsLimits) {
   options_ = {.items_max = 1, .users_max = 2, .places_max = 1};
   Take(1, {1, 10});  // not among the two newest users

@@ -2,7 +2,7 @@
 // named; what the blend is fed with, and where its weights come from.
 #include "server/pipeline/blend_order.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cmath>
@@ -104,6 +104,7 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
                              {.user = &user.state,
                               .vector = retrieved.vector,
                               .newest = retrieved.recent.newest,
+                              .after_newest = &retrieved.of_sources.next_items.strengths,
                               .newest_item_us = retrieved.recent.items.front().time_us,
                               .now_us = list.newest_event_time_us},
                              found.candidates_max, scratch, items);
@@ -223,6 +224,43 @@ TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {
   EXPECT_EQ(value("trending.share_of_best", 1), .25f);
   EXPECT_EQ(value("popular.proposed", 0), 0);
   EXPECT_EQ(value("live_vector.product", 0), 0) << "nothing is known of the vector";
+}
+
+TEST_F(BlendOrderTest, TheBlendIsToldWhatEachOfTheNewestItemsSaysOfACandidate) {
+  const ServingState& state = *loaded_->state;
+  const auto vectors = state.embedding_index->Now();
+  const std::vector<ItemIndex> newest = {ItemIndex{5}, ItemIndex{6}};
+  ItemTable<NextItems::Strengths> after;
+  after.Reset(2);
+  after[ItemIndex{5}] = {0, 4, 0};
+  after[ItemIndex{1}] = {2, 1, 0};
+  CandidateTable table;
+  table.Reset(3);
+  const Candidate proposed[] = {
+      {.item = ItemIndex{5}}, {.item = ItemIndex{1}}, {.item = ItemIndex{2}}};
+  table.Add(kFromTrending, proposed);
+  BlendOrder::Scratch scratch;
+  BlendOrder(state).Extract(table, {.newest = newest, .after_newest = &after}, scratch);
+  const auto values = [&](std::string_view name) {
+    for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+      if (BlendFeatureName(feature) == name) return scratch.features.Feature(feature);
+    }
+    ADD_FAILURE() << name;
+    return std::span<const float>();
+  };
+  EXPECT_THAT(values("after_newest.share_of_best"), testing::ElementsAre(0, 1, 0));
+  EXPECT_THAT(values("after_second.share_of_best"), testing::ElementsAre(1, .25f, 0));
+  EXPECT_THAT(values("after_third.share_of_best"), testing::Each(0.0f));
+  EXPECT_NEAR(values("cosine.newest")[0], 1, 1e-6) << "with itself";
+  const auto a = vectors.VectorOf(newest[1]);
+  const auto b = vectors.VectorOf(ItemIndex{2});
+  ASSERT_FALSE(a.empty() || b.empty());
+  const auto product = [](std::span<const float> x, std::span<const float> y) {
+    return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+  };
+  EXPECT_NEAR(values("cosine.second")[2], product(a, b) / std::sqrt(product(a, a) * product(b, b)),
+              1e-5);
+  EXPECT_THAT(values("cosine.third"), testing::Each(0.0f)) << "there is none";
 }
 
 TEST_F(BlendOrderTest, TheTermsOfAnItemAddUpToItsScore) {
