@@ -30,6 +30,16 @@ set(common_headers <algorithm> <chrono> <functional> <memory> <optional> <string
 set(common_libraries absl::flat_hash_map absl::statusor fmt::fmt)
 groundswell_common_headers(groundswell_library_headers LIBRARIES ${common_libraries} HEADERS ${common_headers})
 
+# What loops over vectors and rows: with GROUNDSWELL_COMPUTE_OPTIONS where the rest is not optimised at all,
+# as under the sanitizers, whose optimised code takes the compiler twice as long.
+function(groundswell_compile_to_compute target)
+  if(GROUNDSWELL_COMPUTE_OPTIONS)
+    target_compile_options(${target} PRIVATE ${GROUNDSWELL_COMPUTE_OPTIONS})
+  else()
+    groundswell_precompile(${target} groundswell_library_headers)
+  endif()
+endfunction()
+
 # groundswell_compile_together(TARGET [BATCH n] [APART source...])
 # Its sources, n at a time as one file (10; 0: all of them): most of what compiling one costs is the headers
 # that the next one includes too. So no two of a target may define the same name, be it in unnamed
