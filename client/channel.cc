@@ -94,9 +94,14 @@ absl::Status CheckAddress(const std::string& address) {
   // In gRPC's own scheme, such as unix:PATH or dns:NAME, it knows what follows.
   static constexpr std::string_view kSchemes[] = {
       "unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"};
-  const bool names_scheme = std::ranges::any_of(
-      kSchemes, [&](std::string_view scheme) { return address.starts_with(scheme); });
-  if (names_scheme) return absl::OkStatus();
+  const bool names_scheme =
+      address.find(":///") != std::string::npos ||
+      std::ranges::any_of(kSchemes, [&](auto scheme) { return address.starts_with(scheme); });
+  const std::string_view last = std::string_view(address).substr(address.rfind(':') + 1);
+  const bool ends_with_number =
+      !last.empty() && last.find_first_not_of("0123456789") == std::string_view::npos;
+  const bool is_wrong_port = address.starts_with("dns:") && ends_with_number && !IsPort(last);
+  if (names_scheme && !is_wrong_port) return absl::OkStatus();
   const size_t bracket = address.rfind(']');
   const size_t colon = address.find(':', bracket == std::string::npos ? 0 : bracket);
   if (colon == std::string::npos) {

@@ -150,23 +150,22 @@ std::optional<EventTime> OfIso(std::string_view text) {
                    .form = offset_us.has_value() ? TimeForm::kZoned : TimeForm::kUtc};
 }
 
-// 20111122, and no second of August 1970.
-std::optional<EventTime> OfBasicDate(std::string_view text) {
-  const bool is_recent = text.starts_with("19") || text.starts_with("20");
-  if (text.size() != 8 || !is_recent || text.find_first_not_of("0123456789") != text.npos) {
-    return std::nullopt;
-  }
-  return OfIso(fmt::format("{}-{}-{}", text.substr(0, 4), text.substr(4, 2), text.substr(6)));
-}
-
 }  // namespace
 
 std::optional<EventTime> ParseEventTime(std::string_view text) {
-  std::optional<EventTime> time = OfBasicDate(text);
-  if (!time.has_value()) time = OfNumber(text);
+  std::optional<EventTime> time = OfNumber(text);
   if (!time.has_value()) time = OfIso(text);
   if (!time.has_value() || time->us < 0 || time->us > kLatestUs) return std::nullopt;
   return time;
+}
+
+bool IsBasicDate(std::string_view text) {
+  const bool is_recent = text.starts_with("19") || text.starts_with("20");
+  if (text.size() != 8 || !is_recent || text.find_first_not_of("0123456789") != text.npos) {
+    return false;
+  }
+  return OfIso(fmt::format("{}-{}-{}", text.substr(0, 4), text.substr(4, 2), text.substr(6)))
+      .has_value();
 }
 
 std::string_view NameOf(TimeForm form) {

@@ -30,6 +30,10 @@ struct EventTime {
 // +02:00) behind that. nullopt for anything else, and for times before 1970 or after the year 9999.
 std::optional<EventTime> ParseEventTime(std::string_view text);
 
+// 20111122 and the like, a date of ISO 8601 without separators, which ParseEventTime takes for a
+// second of 1970.
+bool IsBasicDate(std::string_view text);
+
 inline constexpr std::string_view kEventTimeForms =
     "Unix seconds such as 1322000000 (or milli-, micro- or nanoseconds), or ISO 8601 such as "
     "2011-11-22T22:13:20Z or 2011-11-22";

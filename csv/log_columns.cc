@@ -83,14 +83,17 @@ absl::Status CheckFound(std::span<const std::string_view> header, const LogColum
                     kFields[field], ListOf(header), kFlags[field]));
   }
   if (position == kNoColumn) return absl::OkStatus();
-  if (std::ranges::count(header, header[position]) > 1) {
+  // A rating is read where a least one is asked for.
+  const bool is_read = field != kRatingField || !named[field].empty();
+  if (is_read && std::ranges::count(header, header[position]) > 1) {
     return absl::InvalidArgumentError(
         fmt::format("several columns are called {}, which is to hold the {}; the columns are {}: "
                     "give each a name of its own",
                     ShownText(header[position]), kFields[field], ListOf(header)));
   }
+  // A weight may be the rating too.
   const auto* const before = std::ranges::find(positions, position);
-  if (before == positions.begin() + field) return absl::OkStatus();
+  if (before == positions.begin() + field || field >= kRequiredFields) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format(
       "column {} is named for both the {} and the {} ({}); name another one",
       ShownText(header[position]), kFields[static_cast<size_t>(before - positions.begin())],

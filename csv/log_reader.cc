@@ -51,7 +51,10 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::Next() {
       return fatal_ = absl::DataLossError(fmt::format("behind record {}: {}", record_,
                                                       std::string(record.status().message())));
     }
-    if (!record->has_value()) return std::nullopt;
+    if (!record->has_value()) {
+      if (absl::Status s = CheckRatings(); !s.ok()) return fatal_ = s;
+      return std::nullopt;
+    }
     ++record_;
     ++summary_.records;
     if (!(*record)->wrong.empty()) return LeaveOut((*record)->reason, (*record)->wrong);
@@ -114,7 +117,15 @@ absl::Status LogReader::BeginCsv(std::string_view first_line) {
                     "in their order, e.g. --columns user,item,rating,timestamp",
                     ShownText(first_line)));
   }
-  if (options_.rating_min.has_value() && (*positions)[kRatingField] == kNoColumn) {
+  const size_t rating = (*positions)[kRatingField];
+  if (options_.rating_min.has_value() && rating != kNoColumn &&
+      std::ranges::count(names, names[rating]) > 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("several columns are called {}, which is to hold the rating; give each a name "
+                    "of its own",
+                    ShownText(names[rating])));
+  }
+  if (options_.rating_min.has_value() && rating == kNoColumn) {
     return absl::InvalidArgumentError(
         fmt::format("no column is known to hold the rating, by which records are to be left out; "
                     "the columns are {}: say which it is with {} COLUMN",
@@ -179,8 +190,20 @@ absl::Status LogReader::ReadWeight(const std::string& text, LogEvent& event) {
   return absl::OkStatus();
 }
 
+// Of JSON lines only the end tells that no record has what is to decide.
+absl::Status LogReader::CheckRatings() const {
+  if (!options_.rating_min.has_value() || has_ratings_ || summary_.events == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("none of the {} records had a rating, by which they were to be left out, so all "
+                  "were taken: say which key it is with {} KEY",
+                  summary_.records, FlagOf(kRatingField)));
+}
+
 absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
   if (!options_.rating_min.has_value() || text.empty()) return false;
+  has_ratings_ = true;
   const std::optional<double> rating = ParseNumber(text);
   if (!rating.has_value()) {
     return Bad(kRatingField, "that is no number", text, "it must be a number, or empty");
@@ -208,6 +231,12 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fi
   if (!time.has_value()) {
     return Bad(kTimeField, fields[kTimeField].empty() ? "empty" : "that is no time",
                fields[kTimeField], fmt::format("it must be {}", kEventTimeForms));
+  }
+  // A log that begins with such a date is of dates. Within others they are seconds as any.
+  has_basic_dates_ |= summary_.events == 0 && IsBasicDate(fields[kTimeField]);
+  if (has_basic_dates_ && time->form == TimeForm::kSeconds) {
+    return Bad(kTimeField, "that is a date without separators", fields[kTimeField],
+               "write it as 2011-11-22: as Unix seconds it is of 1970");
   }
   LogEvent event{.record = record_,
                  .time_us = time->us,

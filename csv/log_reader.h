@@ -105,6 +105,7 @@ class LogReader {
  private:
   absl::Status Begin();
   absl::Status BeginCsv(std::string_view first_line);
+  absl::Status CheckRatings() const;
   // nullopt: it is rated lower.
   absl::StatusOr<std::optional<LogEvent>> MakeEvent(const LogFields& fields);
   absl::Status ReadWeight(const std::string& text, LogEvent& event);
@@ -123,6 +124,8 @@ class LogReader {
   int64_t newest_us_ = 0;
   LogSummary summary_;
   LogShape shape_;
+  bool has_basic_dates_ = false;
+  bool has_ratings_ = false;
   absl::Status fatal_;
 };
 

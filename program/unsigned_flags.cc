@@ -1,20 +1,19 @@
 #include "program/unsigned_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
-#include <cstdint>
+#include <cerrno>
+#include <cstdlib>
 #include <string>
-#include <system_error>
 
 namespace groundswell {
 
 void CheckUnsignedFlags(CLI::App& app) {
   const CLI::Validator in_range(
       [](std::string& text) -> std::string {
-        uint64_t number = 0;
-        const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-        if (!text.starts_with('-') && read.ec != std::errc::result_out_of_range) return "";
-        return "is " + text + "; it must be 0 or more, and at most 18446744073709551615";
+        errno = 0;
+        std::strtoull(text.c_str(), nullptr, 0);
+        if (errno != ERANGE && text.find('-') == std::string::npos) return "";
+        return "is " + text + "; it must be 0 or more, and no more than the flag can hold";
       },
       /*validator_desc=*/"");
   for (CLI::Option* const option : app.get_options()) {

@@ -25,6 +25,10 @@ ResumeFile::ResumeFile(const std::string& path) : path_(FollowLinks(path)) {}
 
 absl::StatusOr<ResumePoint> ResumeFile::Read() const {
   if (path_.empty() || !std::filesystem::exists(path_)) return ResumePoint{};
+  if (std::filesystem::is_directory(path_)) {
+    return absl::InvalidArgumentError(
+        fmt::format("--resume-file \"{}\" is a directory; name a file", path_));
+  }
   ResumePoint point;
   std::ifstream file(path_);
   const bool is_read = static_cast<bool>(file >> point.record);

@@ -222,7 +222,8 @@ class InterruptibleCentroids final : public faiss::IndexFlat {
   const std::function<bool()>& goes_on_;
 };
 
-// Null: the index has none.
+// That of PQ and IVF,PQ, behind a transformation and before a refinement or not; null: the index
+// has none of these.
 faiss::ProductQuantizer* ProductQuantizerOf(faiss::Index& index) {
   if (auto* turned = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
     return ProductQuantizerOf(*turned->index);
@@ -236,7 +237,8 @@ faiss::ProductQuantizer* ProductQuantizerOf(faiss::Index& index) {
 }
 
 // Trains an empty index on a sample. Throws Cancelled once `goes_on` says no, which is asked while
-// lists and the parts of a product quantizer are clustered; what OPQ and PCA learn is not.
+// lists and the parts of ProductQuantizerOf are clustered, and not of what is learned besides, such
+// as OPQ and PCA.
 void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, faiss::Index& index,
            std::vector<float>& copy) {
   auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);

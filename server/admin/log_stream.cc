@@ -49,7 +49,9 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     if (status.ok()) status = CheckRequestId(request.request_id());
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
     end_ = log_.end();
-    if (request.limit() > 0) end_ = std::min(end_, next_ + request.limit() - 1);
+    if (request.limit() > 0 && next_ <= end_ && request.limit() - 1 < end_ - next_) {
+      end_ = next_ + request.limit() - 1;
+    }
     for (const auto& [field, value] :
          {std::pair("from_offset", request.from_offset()), std::pair("limit", request.limit())}) {
       if (!status.ok() || value >= 0) continue;

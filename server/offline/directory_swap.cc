@@ -87,12 +87,6 @@ absl::Status CheckReplaceable(const std::string& directory) {
   if (!fs::is_directory(directory, error)) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" is not a directory", directory));
   }
-  if (IsMountPoint(directory)) {
-    return absl::FailedPreconditionError(
-        fmt::format("\"{0}\" is where a disk is mounted, which nothing can be moved to; name a "
-                    "directory in it, such as \"{0}/db\"",
-                    directory));
-  }
   const bool is_database = fs::exists(fs::path(directory) / "CURRENT", error);
   for (auto entry = fs::directory_iterator(directory, error);
        !error && entry != fs::directory_iterator(); entry.increment(error)) {
@@ -104,6 +98,14 @@ absl::Status CheckReplaceable(const std::string& directory) {
                     directory, name));
   }
   return error ? FileError("read", directory, error) : absl::OkStatus();
+}
+
+absl::Status CheckMovable(const std::string& directory) {
+  if (!IsMountPoint(directory)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("\"{}\" is where a disk is mounted, which nothing can be moved to; name a "
+                  "directory in it, such as \"{}\"",
+                  directory, (fs::path(directory) / "db").string()));
 }
 
 absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,

@@ -18,6 +18,9 @@ absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path);
 // to replace it may. FailedPrecondition names what else it holds: a backup, a file of somebody's.
 absl::Status CheckReplaceable(const std::string& directory);
 
+// FailedPrecondition when it is where a disk is mounted: nothing can take its place.
+absl::Status CheckMovable(const std::string& directory);
+
 // Makes the empty directory `target` + `suffix`, in place of what an earlier call of this made
 // there and did not finish. FailedPrecondition when there is one that no such call made.
 absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,

@@ -43,9 +43,10 @@ absl::StatusOr<std::unique_ptr<GraphStore>> OpenExisting(const ImportOptions& op
   return store;
 }
 
-// `edges`: of the snapshot's graph, whose last entry of its log is `base`.
+// `edges`: of the snapshot's graph, whose last entry of its log is `base`. `is_same`: the database
+// is of this snapshot already.
 absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state, Offset base,
-                              size_t edges) {
+                              size_t edges, bool is_same) {
   const absl::StatusOr<Offset> last = old.LastLogOffset();
   if (!last.ok()) return last.status();
   if (*last == 0) return absl::OkStatus();  // nothing was logged
@@ -61,8 +62,9 @@ absl::Status CheckOffsetsMeet(const GraphStore& old, const GraphState& old_state
         base > *last ? "" : ", or activate the snapshot on the running server"));
   }
   // Each edge has an entry of its own in the log that it is from: this one is from elsewhere, and
-  // may have what the database logged.
-  if (edges > static_cast<size_t>(base)) {
+  // may have what the database logged, unless that was logged behind the very snapshot.
+  const bool continues = is_same && begin == base + 1;
+  if (edges > static_cast<size_t>(base) && !continues) {
     return absl::FailedPreconditionError(fmt::format(
         "the snapshot's graph has {} edges, more than the log has entries until its graph_offset, "
         "{}: it was trained on files beside this log, whose interactions {} to {} would count "
@@ -268,15 +270,18 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
     if (!generation.ok()) return generation.status();
     const absl::StatusOr<GraphState> state = generation->ReadState();
     if (!state.ok()) return state.status();
-    if (state->snapshot_digest == checked->snapshot->digest() && state->window == options.window) {
+    const bool is_same = state->snapshot_digest == checked->snapshot->digest();
+    if (is_same && state->window == options.window) {
       report.already_there = true;
       return report;
     }
     const auto base = static_cast<Offset>(manifest.graph_offset);
-    if (absl::Status s = CheckOffsetsMeet(**old, *state, base, checked->graph.edges.size());
+    if (absl::Status s =
+            CheckOffsetsMeet(**old, *state, base, checked->graph.edges.size(), is_same);
         !s.ok())
       return s;
   }
+  if (absl::Status s = CheckMovable(options.data_dir); !s.ok()) return s;
 
   const absl::StatusOr<std::string> staged = MakeStagingDirectory(options.data_dir, ".importing");
   if (!staged.ok()) return staged.status();

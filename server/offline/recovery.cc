@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <memory>
@@ -22,22 +23,38 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// By another process, which writes into it meanwhile.
-bool IsHeld(const std::string& directory) {
-  const int file = ::open((fs::path(directory) / "LOCK").c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool is_held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  ::close(file);
-  return is_held;
-}
+// Keeps everybody from opening a database for writing, by the lock that RocksDB takes, as long as
+// it is there. A database on which nobody could take it, such as one that may only be read, has
+// none.
+class ReadLock {
+ public:
+  explicit ReadLock(const std::string& directory)
+      : file_(::open((fs::path(directory) / "LOCK").c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (file_ < 0) return;
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    is_refused_ = ::fcntl(file_, F_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
+  }
+  ~ReadLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+  ReadLock(const ReadLock&) = delete;
+  ReadLock& operator=(const ReadLock&) = delete;
+
+  // Another process has it open, and writes into it.
+  bool is_refused() const { return is_refused_; }
+
+ private:
+  const int file_;
+  bool is_refused_ = false;
+};
 
 // Directories of one disk share their files; of two, the files are copied.
 absl::Status CopyDirectory(const std::string& from, const std::string& to,
                            const LoadProgress& progress) {
-  if (IsHeld(from)) {
+  const ReadLock lock(from);
+  if (lock.is_refused()) {
     return absl::UnavailableError(
         fmt::format("\"{}\" is in use by another process, perhaps the server that serves it, and "
                     "changes while it is copied; have that one make a backup (groundswell backup), "
@@ -179,6 +196,7 @@ absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& pr
   const absl::StatusOr<std::string> data_dir = ResolveDatabasePath(options.data_dir);
   if (!data_dir.ok()) return data_dir.status();
   if (absl::Status s = CheckReplaceable(*data_dir); !s.ok()) return s;
+  if (absl::Status s = CheckMovable(*data_dir); !s.ok()) return s;
   if (fs::exists(fs::path(*data_dir) / "CURRENT", error)) {
     if (!options.replaces) {
       return absl::FailedPreconditionError(

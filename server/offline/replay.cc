@@ -27,6 +27,7 @@
 #include "models/files/manifest.h"
 #include "models/snapshot/snapshot.h"
 #include "program/standard_error.h"
+#include "program/symbolic_links.h"
 #include "server/offline/feature_file.h"
 #include "server/offline/feature_rows.h"
 #include "server/offline/past_log.h"
@@ -380,7 +381,16 @@ absl::Status CheckOptions(const ReplayOptions& options, const Snapshot& snapshot
   return absl::OkStatus();
 }
 
-// A log must not be replaced by what is made of it, nor the one output by the other.
+// Where the links of a path lead to, written in one way.
+std::filesystem::path PlaceOf(const std::string& path) {
+  std::error_code error;
+  const auto place =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(FollowLinks(path), error), error);
+  return error ? std::filesystem::path(path) : place;
+}
+
+// A log must not be replaced by what is made of it, nor the one output by the other, nor by what is
+// written beside it until it is whole.
 absl::Status CheckFilesDiffer(const ReplayOptions& options) {
   const std::pair<std::string_view, const std::string*> files[] = {
       {"--events", &options.events_path},
@@ -390,9 +400,13 @@ absl::Status CheckFilesDiffer(const ReplayOptions& options) {
     for (size_t j = i + 1; j < std::size(files); ++j) {
       const auto& [one, path] = files[i];
       const auto& [other, other_path] = files[j];
+      if (path->empty() || other_path->empty()) continue;
       std::error_code error;
-      const bool same = std::filesystem::equivalent(*path, *other_path, error) ||
-                        (!path->empty() && *path == *other_path);
+      const std::filesystem::path place = PlaceOf(*path);
+      const std::filesystem::path other_place = PlaceOf(*other_path);
+      const bool same = std::filesystem::equivalent(place, other_place, error) ||
+                        place == other_place || place == other_place.string() + ".partial" ||
+                        other_place == place.string() + ".partial";
       if (!same) continue;
       return absl::InvalidArgumentError(
           fmt::format("{} is \"{}\", which {} is too; name another file", other, *other_path, one));

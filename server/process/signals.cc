@@ -33,7 +33,7 @@ void HandleSignals() {
   if (isatty(STDIN_FILENO) == 0) action.sa_handler = SIG_IGN;
   sigaction(SIGHUP, &action, nullptr);
   // "Open your log files anew", from those who rotate them; the log goes to standard error.
-  for (const int unused : {SIGPIPE, SIGUSR1, SIGUSR2}) signal(unused, SIG_IGN);
+  for (const int ignored : {SIGPIPE, SIGUSR1, SIGUSR2}) signal(ignored, SIG_IGN);
 }
 
 bool Interrupted() { return interrupted; }

@@ -53,6 +53,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   text.resize(kClientsFileBytesMax + 1);
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad()) {
+    return absl::InvalidArgumentError(fmt::format(
+        "access.clients_file is \"{}\", which cannot be read; is it a directory?", path));
+  }
   if (text.size() <= kClientsFileBytesMax) return text;
   return absl::InvalidArgumentError(fmt::format(
       "access.clients_file \"{}\" is larger than {} bytes", path, kClientsFileBytesMax));

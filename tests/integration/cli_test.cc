@@ -56,7 +56,7 @@ TEST_F(CliTest, MistakesExitWithTheirCodesAndSayWhatIsWrong) {
 
 TEST_F(CliTest, NumbersThatAFlagCannotHoldAreRefused) {
   const std::string log = WriteFile("log.csv", "timestamp,user,item\n");
-  for (const char* limit : {"-1", "99999999999999999999", "x"}) {
+  for (const char* limit : {"-1", " -1", "99999999999999999999", "0x1FFFFFFFFFFFFFFFFF", "x"}) {
     const Finished refused = Cli({"ingest", log, "--limit", limit});
     EXPECT_EQ(refused.exit_code, 2) << limit;
     EXPECT_THAT(refused.output, HasSubstr("--limit")) << limit;
@@ -66,7 +66,8 @@ TEST_F(CliTest, NumbersThatAFlagCannotHoldAreRefused) {
 
 // gRPC would take another port, or end the process.
 TEST_F(CliTest, WhatGrpcCannotUseIsRefusedBefore) {
-  for (const char* address : {"127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:x", "::1"}) {
+  for (const char* address :
+       {"127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:x", "::1", "dns:localhost:99999"}) {
     const Finished refused = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server", address, "status"});
     EXPECT_EQ(refused.exit_code, 2) << address;
     EXPECT_THAT(refused.output, HasSubstr("HOST:PORT")) << address;

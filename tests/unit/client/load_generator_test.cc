@@ -67,9 +67,8 @@ class StallingService final : public v1::AdminService::Service {
   grpc::Status GetServerStatus(grpc::ServerContext*, const v1::GetServerStatusRequest*,
                                v1::ServerStatus*) override {
     if (fail) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "full"};
-    const steady_clock::time_point now = steady_clock::now();
-    std::call_once(first_call_, [&] { begin_ = now + delay_; });
-    if (now >= begin_) std::this_thread::sleep_until(begin_ + duration_);
+    std::call_once(first_call_, [&] { begin_ = steady_clock::now() + delay_; });
+    if (steady_clock::now() >= begin_) std::this_thread::sleep_until(begin_ + duration_);
     return grpc::Status::OK;
   }
   std::atomic<bool> fail{false};

@@ -54,8 +54,11 @@ TEST(EventTimeTest, Iso8601WithAndWithoutAZone) {
   EXPECT_EQ(ParseEventTime("2011-11-22")->us, kUs - 80'000'000'000);
   EXPECT_EQ(ParseEventTime("2011-11-22")->form, TimeForm::kDate);
   EXPECT_EQ(ParseEventTime("2012-02-29")->us, 1'330'473'600'000'000);
-  EXPECT_EQ(ParseEventTime("20111122")->us, kUs - 80'000'000'000) << "no second of 1970";
-  EXPECT_EQ(ParseEventTime("20111322")->form, TimeForm::kSeconds);
+  EXPECT_TRUE(IsBasicDate("20111122"));
+  for (const char* text :
+       {"20111322", "20110231", "2011112", "201111220", "30111122", "2011112x"}) {
+    EXPECT_FALSE(IsBasicDate(text)) << text;
+  }
 }
 
 TEST(EventTimeTest, AnythingElseIsNoTime) {

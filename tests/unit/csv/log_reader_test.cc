@@ -147,11 +147,37 @@ TEST(LogReaderTest, AColumnThatHoldsTwoFieldsOrIsThereTwiceIsRefused) {
               HasSubstr("both the user and the item"));
 }
 
+TEST(LogReaderTest, AWeightMayBeTheRatingAndRatingsThatNobodyReadMayBeTwice) {
+  LogReader::Options options;
+  options.columns[kWeightField] = options.columns[kRatingField] = "rating";
+  options.rating_min = 3;
+  const LogRead both = ReadLog("ts,user,item,rating\n7,u,i,5\n8,u,i,2\n", options);
+  EXPECT_TRUE(both.end.ok()) << both.end;
+  ASSERT_EQ(both.events.size(), 1u);
+  EXPECT_THAT(both.events[0], testing::EndsWith("5"));
+  EXPECT_TRUE(ReadLog("ts,user,item,score,score\n7,u,i,5,5\n").end.ok());
+  options = {};
+  options.rating_min = 3;
+  EXPECT_THAT(std::string(ReadLog("ts,user,item,score,score\n7,u,i,5,5\n", options).end.message()),
+              HasSubstr("several columns are called \"score\""));
+}
+
+TEST(LogReaderTest, DatesWithoutSeparatorsAreNoSecondsOf1970) {
+  const LogRead dates = ReadLog("ts,user,item\n20111122,u,i\n20111322,u,i\n2011-11-22,u,i\n");
+  EXPECT_EQ(dates.bad.size(), 2u);
+  EXPECT_THAT(dates.bad[0], HasSubstr("write it as 2011-11-22"));
+  EXPECT_EQ(dates.events.size(), 1u);
+  const LogRead seconds = ReadLog("ts,user,item\n7,u,i\n20111122,u,i\n");
+  EXPECT_EQ(seconds.events.size(), 2u) << "of a log that began at 0";
+}
+
 TEST(LogReaderTest, RatingsThatAreToDecideMustBeThere) {
   LogReader::Options options;
   options.rating_min = 4;
   EXPECT_THAT(std::string(ReadLog("ts,user,item\n7,u,i\n", options).end.message()),
               HasSubstr("--rating-column"));
+  const LogRead lines = ReadLog("{\"ts\":7,\"user\":\"u\",\"item\":\"i\"}\n", options);
+  EXPECT_THAT(std::string(lines.end.message()), HasSubstr("none of the 1 records had a rating"));
   options.rating_min = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(ReadLog("ts,user,item,rating\n7,u,i,5\n", options).end.code(),
             absl::StatusCode::kInvalidArgument);

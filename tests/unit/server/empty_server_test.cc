@@ -237,6 +237,17 @@ TEST_F(EmptyServerTest, ASnapshotOfFilesBesideTheLogIsNotImportedOverIt) {
   EXPECT_TRUE(
       Import({.snapshot_directory = trained_, .data_dir = directory_.File("new")}, kUntold, kGoOn)
           .ok());
+  // What was logged behind this very snapshot it does not have, whatever the window is now.
+  std::filesystem::remove_all(path_);
+  ASSERT_TRUE(Import({.snapshot_directory = trained_, .data_dir = path_}, kUntold, kGoOn).ok());
+  Open();
+  Apply(Taking("ann", "i1", 40));
+  Close();
+  const absl::Status again =
+      Import({.snapshot_directory = trained_, .data_dir = path_, .window = {.items = 100}}, kUntold,
+             kGoOn)
+          .status();
+  EXPECT_TRUE(again.ok()) << again;
   Open();
 }
 

@@ -260,6 +260,10 @@ TEST_F(ReplayTest, NeitherTheLogNorADeviceIsReplacedByWhatIsMadeOfIt) {
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
   options_.graph_out = options_.rows_out = directory_.File("one");
   EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
+  options_.rows_out = directory_.File("./one");
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
+  options_.rows_out = directory_.File("one.partial");
+  EXPECT_EQ(Replay(options_, kNeverCancelled).code(), absl::StatusCode::kInvalidArgument);
   options_.rows_out.clear();
   EXPECT_TRUE(Replay(options_, kNeverCancelled).ok());
 }
