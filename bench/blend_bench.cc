@@ -50,13 +50,12 @@ struct Request {
       *column = numbers[next++];
     }
     for (std::span<const float>& column : columns.after) column = numbers[next++];
-    for (std::span<const float>& column : columns.cosine) column = numbers[next++];
   }
 
   size_t count;
   std::array<std::vector<uint16_t>, kBlendLists.size()> place;
   std::array<std::vector<float>, kBlendLists.size()> score;
-  std::array<std::vector<float>, kBlendScales.size() + 6 + 2 * kBlendNewestItems> numbers;
+  std::array<std::vector<float>, kBlendScales.size() + 6 + kBlendNewestItems> numbers;
   BlendColumns columns;
 };
 

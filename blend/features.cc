@@ -27,10 +27,9 @@ enum ItemFeature : size_t {
   kOwnCategoryTaken = kOwnTaken + 3,
   kItemYoung = kOwnCategoryTaken + 3,
   kLiveProduct,
-  kAfter,
-  kCosine = kAfter + 2 * kBlendNewestItems
+  kAfter
 };
-static_assert(kCosine + kBlendNewestItems == kBlendListsBegin);
+static_assert(kAfter + 2 * kBlendNewestItems == kBlendListsBegin);
 
 float AtLeast0(float x) { return Bounded(x > 0 ? x : 0.0f, kBlendFeatureMax); }
 
@@ -158,22 +157,19 @@ void BlendFeatures::Extract(const BlendColumns& columns) {
     live[i] = Bounded(products[i] / largest, kBlendFeatureMax);
   }
   for (size_t newest = 0; newest < kBlendNewestItems; ++newest) {
-    ExtractNewest(newest, columns.after[newest], columns.cosine[newest]);
+    ExtractNewest(newest, columns.after[newest]);
   }
   for (size_t list = 0; list < kBlendLists.size(); ++list) {
     ExtractList(static_cast<BlendList>(list), columns.lists[list]);
   }
 }
 
-void BlendFeatures::ExtractNewest(size_t newest, std::span<const float> after,
-                                  std::span<const float> cosine) {
+void BlendFeatures::ExtractNewest(size_t newest, std::span<const float> after) {
   const float* __restrict strengths = after.data();
   const size_t first = kAfter + 2 * newest;
   WriteShares(
       after.size(), [&](size_t i) { return strengths[i]; }, Column(first).data(),
       Column(first + 1).data());
-  float* __restrict out = Column(kCosine + newest).data();
-  for (size_t i = 0; i < cosine.size(); ++i) out[i] = Bounded(cosine[i], kBlendFeatureMax);
 }
 
 void BlendFeatures::ExtractPast(size_t first, std::span<const float> taken,

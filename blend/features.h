@@ -21,7 +21,6 @@
 //   live_vector.product    inner product with the user's live vector / the largest one's magnitude
 //   after_WHICH.share_of_best, .log_of_best    of how strongly it follows the user's newest, second
 //                          or third newest item (index/walks/next_items.h), as of a list's scores
-//   cosine.WHICH           of its vector with that item's
 //
 // All linear models over these are scale free: what multiplies all scores of a list, or all counts,
 // changes nothing.
@@ -59,7 +58,7 @@ inline constexpr std::array<std::string_view, 5> kBlendScales = {"minutes", "hou
                                                                  "month"};
 // Newest items of the user that candidates are compared with, one by one.
 inline constexpr size_t kBlendNewestItems = 3;
-inline constexpr std::array<std::string_view, 8 + 3 * kBlendNewestItems> kBlendItemFeatures = {
+inline constexpr std::array<std::string_view, 8 + 2 * kBlendNewestItems> kBlendItemFeatures = {
     "own.taken",
     "own.often",
     "own.lately",
@@ -73,10 +72,7 @@ inline constexpr std::array<std::string_view, 8 + 3 * kBlendNewestItems> kBlendI
     "after_second.share_of_best",
     "after_second.log_of_best",
     "after_third.share_of_best",
-    "after_third.log_of_best",
-    "cosine.newest",
-    "cosine.second",
-    "cosine.third"};
+    "after_third.log_of_best"};
 
 // Features stand in this order: popularities, those of the item and the user, then list by list.
 inline constexpr size_t kBlendListsBegin = kBlendScales.size() + kBlendItemFeatures.size();
@@ -108,7 +104,6 @@ struct BlendColumns {
   std::span<const float> live_product;
   // By which of the user's newest items, the newest first.
   std::array<std::span<const float>, kBlendNewestItems> after;  // strength, at least 0
-  std::array<std::span<const float>, kBlendNewestItems> cosine;
 };
 
 // The features of a request's candidates, feature by feature, so that a loop over candidates
@@ -133,7 +128,7 @@ class BlendFeatures {
  private:
   std::span<float> Column(size_t feature) { return {values_.data() + feature * stride_, count_}; }
   void ExtractList(BlendList list, const BlendListColumns& columns);
-  void ExtractNewest(size_t newest, std::span<const float> after, std::span<const float> cosine);
+  void ExtractNewest(size_t newest, std::span<const float> after);
   void ExtractPast(size_t first, std::span<const float> taken, std::span<const float> age);
 
   size_t count_ = 0;

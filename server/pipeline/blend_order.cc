@@ -45,39 +45,6 @@ void FindAfterNewest(std::span<const Candidate> rows, const BlendOrder::Asker& a
   }
 }
 
-float CosineOf(float product, float square_a, float square_b) {
-  const float magnitudes = std::sqrt(square_a) * std::sqrt(square_b);
-  return magnitudes > 0 ? product / magnitudes : 0;
-}
-
-// What vectors say of candidates beside the asker's, and beside those of the asker's newest items.
-void FindProducts(std::span<const Candidate> rows, const BlendOrder::Asker& asker,
-                  const EmbeddingIndex::View& vectors, BlendOrder::Scratch& scratch) {
-  std::array<std::span<const float>, kBlendNewestItems> of_newest;
-  std::array<float, kBlendNewestItems> squares{};
-  bool any = false;
-  scratch.live_product.assign(asker.vector.empty() ? 0 : rows.size(), 0);
-  for (size_t newest = 0; newest < kBlendNewestItems; ++newest) {
-    if (newest < asker.newest.size()) of_newest[newest] = vectors.VectorOf(asker.newest[newest]);
-    const std::span<const float> vector = of_newest[newest];
-    if (!vector.empty()) squares[newest] = Dot(vector, vector);
-    scratch.cosine[newest].assign(vector.empty() ? 0 : rows.size(), 0);
-    any |= !vector.empty();
-  }
-  if (!any && asker.vector.empty()) return;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const std::span<const float> vector = vectors.VectorOf(rows[i].item);
-    if (vector.empty()) continue;
-    if (!asker.vector.empty()) scratch.live_product[i] = Dot(asker.vector, vector);
-    if (!any) continue;
-    const float square = Dot(vector, vector);
-    for (size_t newest = 0; newest < kBlendNewestItems; ++newest) {
-      if (of_newest[newest].empty()) continue;
-      scratch.cosine[newest][i] = CosineOf(Dot(of_newest[newest], vector), squares[newest], square);
-    }
-  }
-}
-
 // The best `count` rows by score, ties by item, ascending.
 void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, size_t count,
                 std::vector<uint64_t>& keys, std::vector<uint32_t>& chosen) {
@@ -197,10 +164,9 @@ void BlendOrder::Extract(CandidateTable& table, const Asker& asker, Scratch& scr
   }
   FindOfItems(rows, asker, scratch);
   columns.mean_age = scratch.mean_age;
-  columns.live_product = scratch.live_product;
+  if (!asker.vector.empty()) columns.live_product = scratch.live_product;
   for (size_t newest = 0; newest < kBlendNewestItems; ++newest) {
     columns.after[newest] = scratch.after[newest];
-    columns.cosine[newest] = scratch.cosine[newest];
   }
   if (asker.user != nullptr) {
     FindOwn(rows, asker, scratch);
@@ -220,8 +186,14 @@ void BlendOrder::FindOfItems(std::span<const Candidate> rows, const Asker& asker
     scratch.mean_age[i] = state_.item_ages->MeanAge(rows[i].item, asker.now_us);
   }
   FindAfterNewest(rows, asker, scratch);
-  FindProducts(rows, asker, asker.items != nullptr ? *asker.items : state_.embedding_index->Now(),
-               scratch);
+  if (asker.vector.empty()) return;
+  const EmbeddingIndex::View vectors =
+      asker.items != nullptr ? *asker.items : state_.embedding_index->Now();
+  scratch.live_product.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> vector = vectors.VectorOf(rows[i].item);
+    scratch.live_product[i] = vector.empty() ? 0.0f : Dot(asker.vector, vector);
+  }
 }
 
 void BlendOrder::FindOwn(std::span<const Candidate> rows, const Asker& asker,

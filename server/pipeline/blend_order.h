@@ -71,7 +71,6 @@ class BlendOrder {
     std::vector<float> mean_age;
     std::vector<float> live_product;
     std::array<std::vector<float>, kBlendNewestItems> after;
-    std::array<std::vector<float>, kBlendNewestItems> cosine;
     std::vector<OfCategory> of_category;  // by category; all 0 between requests
     std::vector<uint32_t> categories;     // that are not
   };

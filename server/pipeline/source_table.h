@@ -59,7 +59,7 @@ struct SourceQuery {
 };
 
 // Memory of one request at a time, grown by the first ones, then reused. A member belongs to one
-// source: others may run beside it.
+// source: others may run beside it. `next_items.strengths` is read once all are done, by the blend.
 struct SourceScratch {
   NextItems::Scratch next_items;
   RandomWalkSource::Scratch walk;

@@ -23,10 +23,9 @@ struct MadeUpCandidates {
     for (auto* column : Others()) column->resize(count);
   }
 
-  std::array<std::vector<float>*, 6 + 2 * kBlendNewestItems> Others() {
-    return {&own_count, &own_age,      &own_category_count, &own_category_age,
-            &mean_age,  &live_product, &after[0],           &after[1],
-            &after[2],  &cosine[0],    &cosine[1],          &cosine[2]};
+  std::array<std::vector<float>*, 6 + kBlendNewestItems> Others() {
+    return {&own_count,    &own_age,  &own_category_count, &own_category_age, &mean_age,
+            &live_product, &after[0], &after[1],           &after[2]};
   }
 
   BlendColumns columns() const {
@@ -39,14 +38,12 @@ struct MadeUpCandidates {
                      .own_category_age = own_category_age,
                      .mean_age = mean_age,
                      .live_product = live_product,
-                     .after = {},
-                     .cosine = {}};
+                     .after = {}};
     for (size_t i = 0; i < place.size(); ++i) {
       all.lists[i] = {.place = place[i], .score = score[i]};
     }
     for (size_t i = 0; i < share.size(); ++i) all.share[i] = share[i];
     for (size_t i = 0; i < after.size(); ++i) all.after[i] = after[i];
-    for (size_t i = 0; i < cosine.size(); ++i) all.cosine[i] = cosine[i];
     return all;
   }
 
@@ -54,7 +51,7 @@ struct MadeUpCandidates {
   std::array<std::vector<uint16_t>, kBlendLists.size()> place;
   std::array<std::vector<float>, kBlendLists.size()> score;
   std::array<std::vector<float>, kBlendScales.size()> share;
-  std::array<std::vector<float>, kBlendNewestItems> after, cosine;
+  std::array<std::vector<float>, kBlendNewestItems> after;
   std::vector<float> own_count, own_age, own_category_count, own_category_age, mean_age,
       live_product;
 };
@@ -77,7 +74,6 @@ inline MadeUpCandidates RandomCandidates(size_t count, uint32_t seed) {
     made.mean_age[i] = part(random) * 6e7f;
     made.live_product[i] = part(random) - .5f;
     for (auto& column : made.after) column[i] = random() % 3 == 0 ? 4 * part(random) : 0;
-    for (auto& column : made.cosine) column[i] = 2 * part(random) - 1;
   }
   return made;
 }

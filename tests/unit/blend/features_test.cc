@@ -36,7 +36,7 @@ TEST(BlendFeaturesTest, EveryFeatureHasANameOfItsOwn) {
   }
   EXPECT_EQ(names.size(), kBlendFeatures);
   EXPECT_EQ(BlendFeatureName(0), "popularity.minutes");
-  EXPECT_EQ(BlendFeatureName(kBlendListsBegin - 1), "cosine.third");
+  EXPECT_EQ(BlendFeatureName(kBlendListsBegin - 1), "after_third.log_of_best");
   EXPECT_EQ(BlendFeatureName(kBlendRankerBegin), "ranker.proposed");
 }
 
@@ -87,7 +87,6 @@ TEST(BlendFeaturesTest, EachOfTheNewestItemsTellsByItself) {
   MadeUpCandidates made(4);
   made.after[0] = {2, 0, .125f, 0};
   made.after[2] = {0, 8, 0, -1};
-  made.cosine[1] = {-.5f, 1.5f, 0, 1};
   BlendFeatures features;
   features.Extract(made.columns());
   EXPECT_THAT(Values(features, "after_newest.share_of_best"), ElementsAre(1, 0, .0625f, 0));
@@ -96,8 +95,6 @@ TEST(BlendFeaturesTest, EachOfTheNewestItemsTellsByItself) {
   EXPECT_THAT(Values(features, "after_second.share_of_best"), Each(0.0f));
   EXPECT_THAT(Values(features, "after_third.share_of_best"), ElementsAre(0, 1, 0, -.125f));
   EXPECT_THAT(Values(features, "after_third.log_of_best"), ElementsAre(0, 1, 0, 0));
-  EXPECT_THAT(Values(features, "cosine.second"), ElementsAre(-.5f, 1, 0, 1));
-  EXPECT_THAT(Values(features, "cosine.newest"), Each(0.0f));
 }
 
 TEST(BlendFeaturesTest, WhateverComesInAllIsWithinOne) {

@@ -128,6 +128,17 @@ TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
   EXPECT_EQ(SourceQuotas(config)[kFromCluster], 7u);
 }
 
+TEST_F(RetrievalTest, WhatCameAfterTheNewestItemsIsOfThisRequestAlone) {
+  const auto& strengths = scratch_.of_sources.next_items.strengths;
+  Propose({}, user_);
+  EXPECT_GT(strengths.size(), 0u);
+  Propose({}, nullptr);
+  EXPECT_EQ(strengths.size(), 0u);
+  Propose({}, user_);
+  Propose({}, user_, {.only_sources = kFromEmbedding | kFromTrending});
+  EXPECT_EQ(strengths.size(), 0u);
+}
+
 TEST_F(RetrievalTest, EachSourceAloneProposesUpToItsQuota) {
   for (const CandidateSource& source : kCandidateSources) {
     const Asked asked{.include_seen = source.of_seen_items};
