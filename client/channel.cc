@@ -121,11 +121,11 @@ absl::StatusOr<std::string> ReadToken(const Connection& connection) {
   std::string token = text->substr(0, text->find_first_of("\r\n"));
   // Metadata of gRPC's take nothing else: with it, the library ends the process.
   const bool is_printable =
-      std::ranges::all_of(token, [](char byte) { return byte > ' ' && byte <= '~'; });
+      std::ranges::all_of(token, [](char byte) { return byte >= ' ' && byte <= '~'; });
   if (token.empty() || token.size() > kTokenBytesMax || !is_printable) {
     return absl::InvalidArgumentError(
-        fmt::format("the first line of \"{}\" must be a token: 1 to {} letters, digits and signs, "
-                    "without spaces",
+        fmt::format("the first line of \"{}\" must be a token: 1 to {} printable characters of "
+                    "ASCII",
                     connection.token_file, kTokenBytesMax));
   }
   if (connection.ca_file.empty() && !IsLoopback(connection.address)) {

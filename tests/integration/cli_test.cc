@@ -74,7 +74,7 @@ TEST_F(CliTest, WhatGrpcCannotUseIsRefusedBefore) {
   }
   const std::string paths[] = {WriteFile("nul.token", std::string("to\0ken", 6)),
                                WriteFile("control.token", "to\x1bken"),
-                               WriteFile("blank.token", "to ken"),
+                               WriteFile("umlaut.token", "t\xc3\xb6ken"),
                                WriteFile("long.token", std::string(100'000, 't')), files_.path()};
   for (const std::string& path : paths) {
     const Finished refused = Cli({"--token-file", path, "status"});
