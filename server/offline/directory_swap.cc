@@ -79,6 +79,14 @@ absl::StatusOr<std::string> ResolveDatabasePath(const std::string& path) {
   return resolved.string();
 }
 
+absl::Status CheckMovable(const std::string& directory) {
+  if (!IsMountPoint(directory)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("\"{}\" is where a disk is mounted, which nothing can be moved to; name a "
+                  "directory in it, such as \"{}\"",
+                  directory, (fs::path(directory) / "db").string()));
+}
+
 absl::Status CheckReplaceable(const std::string& directory) {
   std::error_code error;
   if (!fs::exists(directory, error)) {
@@ -88,6 +96,9 @@ absl::Status CheckReplaceable(const std::string& directory) {
     return absl::FailedPreconditionError(fmt::format("\"{}\" is not a directory", directory));
   }
   const bool is_database = fs::exists(fs::path(directory) / "CURRENT", error);
+  if (!is_database) {  // a database may turn out to be what is wanted already
+    if (absl::Status s = CheckMovable(directory); !s.ok()) return s;
+  }
   for (auto entry = fs::directory_iterator(directory, error);
        !error && entry != fs::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
@@ -98,14 +109,6 @@ absl::Status CheckReplaceable(const std::string& directory) {
                     directory, name));
   }
   return error ? FileError("read", directory, error) : absl::OkStatus();
-}
-
-absl::Status CheckMovable(const std::string& directory) {
-  if (!IsMountPoint(directory)) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      fmt::format("\"{}\" is where a disk is mounted, which nothing can be moved to; name a "
-                  "directory in it, such as \"{}\"",
-                  directory, (fs::path(directory) / "db").string()));
 }
 
 absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
