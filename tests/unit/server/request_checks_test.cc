@@ -284,9 +284,9 @@ TEST_F(WholeRequestTest, SimilarityIsOneOfThoseThatThereAre) {
   EXPECT_EQ(Check(request)->similarity, Similarity::kInnerProduct);
   request.set_similarity(v1::SIMILARITY_COSINE);
   EXPECT_EQ(Check(request)->similarity, Similarity::kCosine);
-  ExpectRefused<v1::SimilarItemsRequest>(
-      request, "similarity is \"9\"",
-      [](auto& wrong) { wrong.set_similarity(static_cast<v1::Similarity>(9)); });
+  ExpectRefused<v1::SimilarItemsRequest>(request, "similarity is \"9\"", [](auto& wrong) {
+    wrong.set_similarity(static_cast<v1::Similarity>(9));
+  });
 }
 
 TEST_F(WholeRequestTest, WhoNamesNoRankerGetsTheOneOfTheirShare) {
