@@ -3,7 +3,8 @@
 
 # groundswell_common_headers(NAME LIBRARIES t... [OPTIONS o...] HEADERS h...)
 # Headers that most files of several targets include, parsed once; groundswell_precompile(TARGET NAME) takes them
-# for a target of the same options, above all those of arithmetic, which GCC takes over from them. None of ours: those change. By GCC alone: ccache does not know clang's again.
+# for a target of the same options, above all those of arithmetic: GCC takes over the ones they were made with. None
+# of ours: those change. By GCC alone: ccache does not know clang's again.
 function(groundswell_common_headers name)
   cmake_parse_arguments(T "" "" "LIBRARIES;OPTIONS;HEADERS" ${ARGN})
   if(GROUNDSWELL_BUILD_WHOLE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
