@@ -92,7 +92,7 @@ TEST(DecodedSizeTest, BytesThatAreNoMessageAreNotOne) {
 TEST(DecodedSizeTest, EveryMethodHasItsPlace) {
   EXPECT_EQ(IndexOf("groundswell.v1.RecommendationService", Method::kRecommend), 0);
   EXPECT_EQ(IndexOf("groundswell.v1.InteractionService", Method::kForgetUser), 2);
-  EXPECT_EQ(IndexOf("groundswell.v1.AdminService", Method::kReadLog), 13);
+  EXPECT_EQ(IndexOf("groundswell.v1.AdminService", Method::kReadLog), 14);
   // Of all files' services, which a program has whose messages it has.
   for (const auto* const message :
        {v1::RecommendRequest::descriptor(), v1::ForgetUserRequest::descriptor(),
