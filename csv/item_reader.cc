@@ -8,8 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "csv/column_search.h"
 #include "csv/event_time.h"
-#include "csv/log_columns.h"
 #include "csv/utf8.h"
 
 namespace groundswell {
@@ -35,36 +35,17 @@ constexpr std::array<ItemNames, kItemFieldCount> kItemNames = {
     ItemNames{"availableuntil"}};
 
 size_t RankOfItem(std::string_view column, size_t field) {
-  const std::string plain = PlainName(column);
-  if (plain.empty()) return kNoColumn;
-  const auto* const at = std::ranges::find(kItemNames[field], plain);
-  return at == kItemNames[field].end() ? kNoColumn
-                                       : static_cast<size_t>(at - kItemNames[field].begin());
+  return PlaceAmong(kItemNames[field], column);
 }
+
+constexpr ColumnFields kColumnFieldsOfItems = {
+    .names = kItemFields, .flags = kItemFlags, .rank = RankOfItem};
 
 bool IsItemName(std::string_view column) {
   for (size_t field = 0; field < kItemFieldCount; ++field) {
     if (RankOfItem(column, field) != kNoColumn) return true;
   }
   return false;
-}
-
-// The position of the field's column; kNoColumn: there is none.
-size_t FindColumn(const std::vector<std::string>& header, const ItemColumns& named, size_t field) {
-  if (!named[field].empty()) {
-    const auto at = std::ranges::find(header, named[field]);
-    return at == header.end() ? kNoColumn : static_cast<size_t>(at - header.begin());
-  }
-  size_t best = kNoColumn;
-  size_t position = kNoColumn;
-  for (size_t column = 0; column < header.size(); ++column) {
-    if (std::ranges::find(named, header[column]) != named.end()) continue;
-    const size_t rank = RankOfItem(header[column], field);
-    if (rank >= best) continue;
-    best = rank;
-    position = column;
-  }
-  return position;
 }
 
 // nullopt when a number is none.
@@ -121,41 +102,19 @@ absl::Status ItemReader::Bad(ItemField field, std::string_view value,
                                                 NameIn(field), ShownText(value), remedy));
 }
 
-// The column that a field is in must be there once, and be no other field's.
-absl::Status ItemReader::CheckFound(const std::vector<std::string>& header, size_t field) const {
-  const std::string& name = header[positions_[field]];
-  if (std::ranges::count(header, name) > 1) {
-    return absl::InvalidArgumentError(
-        fmt::format("the column {} is there more than once: which of them is the {}?",
-                    ShownText(name), kItemFields[field]));
-  }
-  for (size_t other = 0; other < field; ++other) {
-    if (positions_[other] != positions_[field]) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("the column {} is named for both the {} and the {}", ShownText(name),
-                    kItemFields[other], kItemFields[field]));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ItemReader::FindColumns(const std::vector<std::string>& header) {
   columns_ = header.size();
+  positions_.fill(kNoColumn);
   const std::vector<std::string_view> names(header.begin(), header.end());
   for (size_t field = 0; field < kItemFieldCount; ++field) {
-    positions_[field] = FindColumn(header, options_.columns, field);
-    if (positions_[field] != kNoColumn) {
-      if (absl::Status s = CheckFound(header, field); !s.ok()) return s;
-      names_[field] = header[positions_[field]];
-    } else if (!options_.columns[field].empty()) {
-      return absl::InvalidArgumentError(
-          fmt::format("there is no column {} for the {}; the columns are {}",
-                      ShownText(options_.columns[field]), kItemFields[field], ListOf(names)));
-    } else if (field == kItemIdField) {
-      return absl::InvalidArgumentError(
-          fmt::format("no column is known to hold the item; the columns are {}: say which it is "
-                      "with {} COLUMN",
-                      ListOf(names), kItemFlags[field]));
-    }
+    const size_t position = FindColumn(names, options_.columns, field, kColumnFieldsOfItems);
+    positions_[field] = position;
+    absl::Status status = CheckFound(names, options_.columns, position, field,
+                                     field == kItemIdField, kColumnFieldsOfItems);
+    if (status.ok()) status = CheckOnce(names, position, field, kColumnFieldsOfItems);
+    if (status.ok()) status = CheckApart(names, positions_, field, kColumnFieldsOfItems);
+    if (!status.ok()) return status;
+    if (position != kNoColumn) names_[field] = header[position];
   }
   return absl::OkStatus();
 }
@@ -226,11 +185,12 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
     return absl::InvalidArgumentError(fmt::format(
         "record {}: the line is {}; it must be one JSON object", record_, ShownText(line)));
   }
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  std::vector<std::string_view> keys;
+  keys.reserve(object.size());
+  for (auto at = object.begin(); at != object.end(); ++at) keys.push_back(at.key());
   Texts texts;
   for (size_t field = 0; field < kItemFieldCount; ++field) {
-    const size_t at = FindColumn(keys, options_.columns, field);
+    const size_t at = FindColumn(keys, options_.columns, field, kColumnFieldsOfItems);
     if (at == kNoColumn) continue;
     names_[field] = keys[at];
     std::optional<std::string> text = TextOfJson(object[keys[at]]);

@@ -83,7 +83,6 @@ class ItemReader {
 
   absl::Status Begin();
   absl::Status FindColumns(const std::vector<std::string>& header);
-  absl::Status CheckFound(const std::vector<std::string>& header, size_t field) const;
   // nullopt at the end.
   absl::StatusOr<std::optional<Texts>> NextCsv();
   absl::StatusOr<std::optional<Texts>> NextJson();

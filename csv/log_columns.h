@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "csv/column_search.h"
 
 namespace groundswell {
 
@@ -38,20 +38,16 @@ std::string_view FlagOf(LogField field);
 // Case, and what separates words, do not matter, nor does what RecBole puts behind a colon.
 size_t RankOf(std::string_view column, LogField field);
 
-// "User ID", "userId" and "user_id:token" are "userid".
-std::string PlainName(std::string_view column);
-
 // The position of each field's column in a header; npos for one that is not there.
 using ColumnPositions = std::array<size_t, kLogFieldCount>;
-inline constexpr size_t kNoColumn = std::string_view::npos;
 
 // InvalidArgument, naming the columns that there are and the flag that says which it is, when a
 // required field is not found, or a named column is not there.
 absl::StatusOr<ColumnPositions> FindColumns(std::span<const std::string_view> header,
                                             const LogColumns& named);
-
-// `"a", "b", "c"`, the first ones.
-std::string ListOf(std::span<const std::string_view> names);
+// InvalidArgument when several columns are called as that of the rating. For who reads ratings.
+absl::Status CheckRatingOnce(std::span<const std::string_view> header,
+                             const ColumnPositions& positions);
 
 }  // namespace groundswell
 

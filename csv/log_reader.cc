@@ -118,12 +118,8 @@ absl::Status LogReader::BeginCsv(std::string_view first_line) {
                     ShownText(first_line)));
   }
   const size_t rating = (*positions)[kRatingField];
-  if (options_.rating_min.has_value() && rating != kNoColumn &&
-      std::ranges::count(names, names[rating]) > 1) {
-    return absl::InvalidArgumentError(
-        fmt::format("several columns are called {}, which is to hold the rating; give each a name "
-                    "of its own",
-                    ShownText(names[rating])));
+  if (options_.rating_min.has_value()) {
+    if (absl::Status s = CheckRatingOnce(names, *positions); !s.ok()) return s;
   }
   if (options_.rating_min.has_value() && rating == kNoColumn) {
     return absl::InvalidArgumentError(

@@ -137,7 +137,7 @@ TEST(ItemReaderTest, WhatCannotBeReadOnEndsTheReading) {
 
 TEST(ItemReaderTest, AColumnIsThereOnceAndIsOneField) {
   EXPECT_THAT(std::string(ReadItems("item,title,title\na,b,c\n").end.message()),
-              HasSubstr("the column \"title\" is there more than once"));
+              HasSubstr("several columns are called \"title\""));
   ItemReader::Options options;
   options.columns[kTitleField] = options.columns[kCategoryField] = "x";
   EXPECT_THAT(std::string(ReadItems("item,x\na,b\n", options).end.message()),
