@@ -1,13 +1,12 @@
 #include "client/events/event_sender.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
-#include <google/rpc/error_details.pb.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "client/events/retryable.h"
 #include "client/events/single_batch.h"
 
 namespace groundswell {
@@ -16,33 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kFirstRetryPause{50};
-constexpr milliseconds kLongestRetryPause{5'000};
 constexpr milliseconds kWatchInterval{50};
 // How long outstanding acknowledgements are waited for once stopped.
 constexpr milliseconds kGrace{1'000};
 
-bool IsForNow(int code) {
-  return code == static_cast<int>(absl::StatusCode::kResourceExhausted) ||
-         code == static_cast<int>(absl::StatusCode::kUnavailable);
-}
-
 // Worth another stream: the server is away, full, or lacks what an earlier stream left open.
 bool IsWorthARetry(const absl::Status& status) {
-  return IsForNow(static_cast<int>(status.code())) || absl::IsAborted(status) ||
-         absl::IsCancelled(status) || absl::IsUnknown(status) ||
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsAborted(status) || absl::IsCancelled(status) || absl::IsUnknown(status) ||
          status.message().find("SEQUENCE_GAP") != absl::string_view::npos;
-}
-
-milliseconds RetryDelayOf(const google::rpc::Status& status) {
-  for (const google::protobuf::Any& detail : status.details()) {
-    google::rpc::RetryInfo info;
-    if (detail.UnpackTo(&info)) {
-      return milliseconds(
-          google::protobuf::util::TimeUtil::DurationToMilliseconds(info.retry_delay()));
-    }
-  }
-  return milliseconds{0};
 }
 
 }  // namespace
@@ -98,9 +79,10 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
     ++acknowledged_;
     const bool is_late = no_room_;  // behind one that has to be sent again; it comes again, too
     for (const auto& refusal : response.refusals()) {
-      if (!IsForNow(refusal.status().code())) continue;
+      if (!IsForNow(refusal.status())) continue;
       no_room_ = true;
-      asked_pause_ = std::max(asked_pause_, RetryDelayOf(refusal.status()));
+      asked_pause_ =
+          std::max(asked_pause_, RetryDelayOf(refusal.status()).value_or(milliseconds(0)));
     }
     // Numbers that the server did not use up: it did not take the batch, whatever it says of it.
     if (!no_room_ && !window_.empty() && !options_.producer_id.empty() &&

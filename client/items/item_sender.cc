@@ -1,8 +1,5 @@
 #include "client/items/item_sender.h"
 
-#include <google/protobuf/util/time_util.h>
-#include <google/rpc/error_details.pb.h>
-
 #include <algorithm>
 #include <optional>
 #include <thread>
@@ -17,24 +14,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kFirstResendPause{50};
-constexpr milliseconds kLongestResendPause{5'000};
 constexpr milliseconds kLook{20};
 
 // How long the server wants a refused item to wait; nullopt: it is refused for good. A catalogue
 // that is full names no time.
-std::optional<milliseconds> WaitOf(const google::rpc::Status& status) {
-  if (status.code() != static_cast<int>(absl::StatusCode::kResourceExhausted) &&
-      status.code() != static_cast<int>(absl::StatusCode::kUnavailable)) {
-    return std::nullopt;
-  }
-  for (const google::protobuf::Any& detail : status.details()) {
-    google::rpc::RetryInfo info;
-    if (!detail.UnpackTo(&info)) continue;
-    return milliseconds(
-        google::protobuf::util::TimeUtil::DurationToMilliseconds(info.retry_delay()));
-  }
-  return std::nullopt;
+std::optional<milliseconds> WaitOf(const google::rpc::Status& refusal) {
+  return IsForNow(refusal) ? RetryDelayOf(refusal) : std::nullopt;
 }
 
 // What another try may get past: the server is away, stops, slow or full.
@@ -60,7 +45,7 @@ absl::Status ItemSender::Send(v1::UpsertItemRequest request) {
 
 absl::Status ItemSender::Flush() {
   auto give_up = steady_clock::now() + options_.retry_for;
-  milliseconds pause = kFirstResendPause;
+  milliseconds pause = kFirstRetryPause;
   while (batch_.requests_size() > 0) {
     if (options_.stopped()) return absl::CancelledError("stopped");
     const auto response = client_.UpsertItems(batch_, options_.batch_timeout, options_.stopped);
@@ -70,14 +55,14 @@ absl::Status ItemSender::Flush() {
       const milliseconds asked = Take(*response);
       if (batch_.requests_size() == 0) break;
       if (batch_.requests_size() < before) give_up = steady_clock::now() + options_.retry_for;
-      pause = std::max(pause, std::min(asked, kLongestResendPause));
+      pause = std::max(pause, std::min(asked, kLongestRetryPause));
       why = absl::ResourceExhaustedError("the server has no room for more items for now");
     } else if (!MayPass(why)) {
       return options_.stopped() ? absl::CancelledError("stopped") : why;
     }
     if (steady_clock::now() + pause > give_up) return why;
     if (!Pause(pause)) return absl::CancelledError("stopped");
-    pause = std::min(2 * pause, kLongestResendPause);
+    pause = std::min(2 * pause, kLongestRetryPause);
   }
   batch_bytes_ = 0;
   return absl::OkStatus();
