@@ -18,7 +18,7 @@ from groundswell._connection import Connection, Throttle, Tls, time_until
 from groundswell._ingest import IngestOptions, IngestResult, IngestState, NoRoom
 from groundswell._method import Method, Request, Response
 from groundswell._rows import Columns, records
-from groundswell.client import INGEST_PATH, UPSERT_ITEMS, UPSERT_TIMEOUT_S
+from groundswell.client import INGEST_PATH, the_answer, upsert_answers
 from groundswell.errors import Cancelled, Code, GroundswellError, Unknown, of_rpc
 
 _EOF: Any = getattr(grpc.aio, "EOF")  # its types do not know it
@@ -96,21 +96,13 @@ class AsyncClient(AsyncCalls):
     async def upsert_items(self, request: v1.UpsertItemsRequest, *,
                            timeout: float | None = None) -> v1.UpsertItemsResponse:
         """As Client.upsert_items."""
-        call = self._channel.stream_stream(
-            UPSERT_ITEMS.path, request_serializer=v1.UpsertItemsRequest.SerializeToString,
-            response_deserializer=v1.UpsertItemsResponse.FromString)
-        answers: Any = call(iter([self._connection.prepared(UPSERT_ITEMS, request)]),
-                            timeout=UPSERT_TIMEOUT_S if timeout is None else timeout,
-                            metadata=self._connection.metadata())
+        answers = upsert_answers(self._channel, self._connection, request, timeout)
         try:
-            found: list[v1.UpsertItemsResponse] = [answer async for answer in answers]
+            return the_answer([answer async for answer in answers])
         except grpc.RpcError as error:
             raise of_rpc(error) from None
         finally:
             answers.cancel()
-        if not found:
-            raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
-        return found[0]
 
     async def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
         """The number of the last interaction of this producer that is dealt with; 0: none is.

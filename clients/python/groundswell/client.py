@@ -25,6 +25,20 @@ UPSERT_ITEMS = Method("/groundswell.v1.AdminService/UpsertItems", v1.UpsertItems
 UPSERT_TIMEOUT_S = 60.0  # a batch lasts longer than a question
 
 
+def upsert_answers(channel: Any, connection: Connection, request: v1.UpsertItemsRequest, timeout: float | None) -> Any:
+    """The call of one request, as this channel, of grpc or grpc.aio, iterates over its answers."""
+    call = channel.stream_stream(UPSERT_ITEMS.path, request_serializer=v1.UpsertItemsRequest.SerializeToString,
+                                 response_deserializer=v1.UpsertItemsResponse.FromString)
+    return call(iter([connection.prepared(UPSERT_ITEMS, request)]),
+                timeout=UPSERT_TIMEOUT_S if timeout is None else timeout, metadata=connection.metadata())
+
+
+def the_answer(answers: list[v1.UpsertItemsResponse]) -> v1.UpsertItemsResponse:
+    if not answers:
+        raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
+    return answers[0]
+
+
 class Client(Calls):
     """Calls a server. It connects when it is first used, and again when a connection breaks.
 
@@ -101,21 +115,13 @@ class Client(Calls):
         """Creates or replaces up to 1,000 items, each of which is done or refused on its own: `refusals` of the
         answer says why. Within 60 seconds, if `timeout` does not say otherwise; sent again, it is done again
         alike."""
-        call = self._channel.stream_stream(
-            UPSERT_ITEMS.path, request_serializer=v1.UpsertItemsRequest.SerializeToString,
-            response_deserializer=v1.UpsertItemsResponse.FromString)
-        answers: Any = call(iter([self._connection.prepared(UPSERT_ITEMS, request)]),
-                            timeout=UPSERT_TIMEOUT_S if timeout is None else timeout,
-                            metadata=self._connection.metadata())
+        answers = upsert_answers(self._channel, self._connection, request, timeout)
         try:
-            found: list[v1.UpsertItemsResponse] = list(answers)  # to the end of the call, which is one request
+            return the_answer(list(answers))  # to the end of the call
         except grpc.RpcError as error:
             raise of_rpc(error) from None
         finally:
             answers.cancel()
-        if not found:
-            raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
-        return found[0]
 
     def last_sequence(self, producer_id: str, *, timeout: float | None = None) -> int:
         """The number of the last interaction of this producer that is dealt with; 0: none is.
