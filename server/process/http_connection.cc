@@ -136,8 +136,9 @@ void HttpConnection::OnHeader(const error_code& error) {
   if (error) return OnRequest(error);
   // Beast passes over a coding that it does not know: the body would be read as further requests.
   const auto& fields = parser_->get();
-  if (fields.count(http::field::transfer_encoding) != 0 &&
-      !beast::iequals(fields[http::field::transfer_encoding], "chunked")) {
+  const size_t codings = fields.count(http::field::transfer_encoding);
+  if (codings > 1 ||
+      (codings == 1 && !beast::iequals(fields[http::field::transfer_encoding], "chunked"))) {
     return Refuse({.status = StatusOf(http::status::not_implemented),
                    .body = "Transfer-Encoding must be chunked, or not be there\n"});
   }
