@@ -108,7 +108,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   // Checks what was read and hands it to the log. An error ends the stream.
   absl::Status AcceptBatch() {
     // Asked for every batch, so that a client whose rights were taken away is not heard any longer.
-    const absl::Status allowed = parts_.access.Check(context_, Right::kAdmin);
+    absl::Status allowed = parts_.access.Check(context_, Right::kAdmin);
     const bool may_come_later = absl::IsResourceExhausted(allowed);
     if (!allowed.ok() && !may_come_later) return allowed;
     if (absl::Status s = ReadBatch(); !s.ok()) return s;
