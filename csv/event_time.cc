@@ -133,7 +133,9 @@ bool ScanZone(Scanner& scanner, std::optional<int64_t>& offset_us) {
     if (!scanner.Digits(2, minutes)) return false;
   }
   if (hours > 23 || minutes > 59 || !scanner.at_end()) return false;
-  offset_us = (sign == '-' ? -1 : 1) * (hours * 60 + minutes) * 60 * kMicrosPerSecond;
+  constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
+  const int64_t ahead_us = hours * (60 * kMicrosPerMinute) + minutes * kMicrosPerMinute;
+  offset_us = sign == '-' ? -ahead_us : ahead_us;
   return true;
 }
 

@@ -89,7 +89,7 @@ std::string DescribeUsageError(const CLI::App& app, const CLI::ParseError& error
                : fmt::format("there is no {} \"{}\"; --help shows those that there are", kind,
                              name);
   }
-  const std::string what = error.what();
+  std::string what = error.what();
   constexpr std::string_view kNoNumber = "Could not convert: ";
   if (!what.starts_with(kNoNumber)) return what;
   return what.substr(kNoNumber.size()) + ": it must be a number, of those that the flag can hold";

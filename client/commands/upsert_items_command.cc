@@ -70,7 +70,7 @@ absl::Status SendItems(const ItemFlags& flags, const LogInput& input, ItemReader
   while (!Interrupted()) {
     absl::StatusOr<std::optional<CatalogueItem>> item = reader.Next();
     if (!item.ok()) {
-      const absl::Status damage = input.damage();
+      absl::Status damage = input.damage();
       if (reader.ended() && !damage.ok()) return damage;
       if (reader.ended() || !flags.skip_bad_records) return item.status();
       ++bad.count;

@@ -63,7 +63,7 @@ void EventSender::OpenStream() {
 }
 
 absl::StatusOr<int64_t> EventSender::AskLastSequence() {
-  const absl::StatusOr<int64_t> last =
+  absl::StatusOr<int64_t> last =
       SendSingleBatch(client_, options_.producer_id, {}, {.stopped = options_.stopped});
   if (last.ok()) next_sequence_ = *last + 1;
   return last;
@@ -182,7 +182,7 @@ absl::Status EventSender::WaitToRetry(const absl::Status& why) {
   }
   // The stream's own end says more than that it has one.
   const absl::Status finished = no_room ? CloseStream() : stream_->Finish();
-  const absl::Status reason = no_room || finished.ok() ? why : finished;
+  absl::Status reason = no_room || finished.ok() ? why : finished;
   if (options_.stopped()) return absl::CancelledError("stopped");
   if (!IsWorthARetry(reason)) return reason;
   pause_ = std::min(std::max({pause_ * 2, kFirstRetryPause, asked}), kLongestRetryPause);
@@ -227,7 +227,7 @@ absl::Status EventSender::Flush() {
 }
 
 absl::Status EventSender::Finish() {
-  const absl::Status status = Flush();
+  absl::Status status = Flush();
   if (status.ok()) return stream_->Finish();
   // Stopped: the watcher ends the stream if acknowledgements do not come.
   if (options_.stopped() && !stream_->finished()) {

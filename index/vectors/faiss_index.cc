@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -73,8 +74,9 @@ class SearchSettings {
  public:
   SearchSettings(const faiss::Index& index, faiss::IDSelector* selector, double widening = 1) {
     if (const auto* ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
-      ivf_.nprobe = std::min(ivf->nlist,
-                             static_cast<size_t>(static_cast<double>(ivf->nprobe) * widening + .5));
+      ivf_.nprobe =
+          std::min(ivf->nlist,
+                   static_cast<size_t>(std::lround(static_cast<double>(ivf->nprobe) * widening)));
       ivf_.max_codes = ivf->max_codes;
       parameters_ = &ivf_;
     } else if (const auto* hnsw = dynamic_cast<const faiss::IndexHNSW*>(&index)) {

@@ -238,7 +238,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
   const auto call =
       Begin(*context, Method::kCreateBackup, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
-  const std::string directory = request->directory();
+  const std::string& directory = request->directory();  // which the job copies
   RunInBackground(call, [this, directory, response](const std::stop_token&) {
     response->set_directory(directory);
     response->set_log_end_offset(parts_.log.end());
@@ -253,7 +253,7 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const auto call =
       Begin(*context, Method::kActivateSnapshot, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = CheckDirectory(request->directory());
-  const std::string directory = request->directory();
+  const std::string& directory = request->directory();  // which the job copies
   const std::string event_id = EventIdOf(request->request_id());
   const bool validate_only = request->validate_only();
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
@@ -347,8 +347,9 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
                                                  .time_us = parts_.now_us()},
                          call->deadline(),
                          [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
-                           if (receipt.ok()) *response = *std::move(receipt);
-                           call->Finish(receipt.status());
+                           const absl::Status status = receipt.status();
+                           if (status.ok()) *response = *std::move(receipt);
+                           call->Finish(status);
                          });
   return call->reactor();
 }

@@ -225,7 +225,7 @@ absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& pr
 absl::StatusOr<Repair> RepairDatabase(const std::string& data_dir, const std::string& name_space,
                                       bool accept_loss) {
   if (accept_loss) {
-    const absl::StatusOr<Repair> repair = RepairDirectory(data_dir, name_space);
+    absl::StatusOr<Repair> repair = RepairDirectory(data_dir, name_space);
     if (!repair.ok()) return repair.status();
     auto mark = AcknowledgedMark::Open(data_dir);
     if (!mark.ok()) return mark.status();
