@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -116,17 +117,17 @@ absl::Status CheckAddress(const std::string& address) {
 }
 
 absl::StatusOr<std::string> ReadToken(const Connection& connection) {
-  absl::StatusOr<std::string> text = ReadTextFile(connection.token_file);
+  absl::StatusOr<std::string> text = ReadTextFile("--token-file", connection.token_file);
   if (!text.ok()) return text.status();
   std::string token = text->substr(0, text->find_first_of("\r\n"));
   // Metadata of gRPC's take nothing else: with it, the library ends the process.
   const bool is_printable =
       std::ranges::all_of(token, [](char byte) { return byte >= ' ' && byte <= '~'; });
   if (token.empty() || token.size() > kTokenBytesMax || !is_printable) {
-    return absl::InvalidArgumentError(
-        fmt::format("the first line of \"{}\" must be a token: 1 to {} printable characters of "
-                    "ASCII",
-                    connection.token_file, kTokenBytesMax));
+    return absl::InvalidArgumentError(fmt::format(
+        "the first line of --token-file \"{}\" must be a token: 1 to {} printable characters of "
+        "ASCII",
+        connection.token_file, kTokenBytesMax));
   }
   if (connection.ca_file.empty() && !IsLoopback(connection.address)) {
     return absl::InvalidArgumentError(
@@ -149,12 +150,12 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
         "without it");
   }
   grpc::SslCredentialsOptions options;
-  for (const auto& [path, text] :
-       {std::pair(&connection.ca_file, &options.pem_root_certs),
-        std::pair(&connection.key_file, &options.pem_private_key),
-        std::pair(&connection.certificate_file, &options.pem_cert_chain)}) {
+  for (const auto& [flag, path, text] :
+       {std::tuple("--ca-file", &connection.ca_file, &options.pem_root_certs),
+        std::tuple("--key-file", &connection.key_file, &options.pem_private_key),
+        std::tuple("--certificate-file", &connection.certificate_file, &options.pem_cert_chain)}) {
     if (path->empty()) continue;
-    absl::StatusOr<std::string> read = ReadTextFile(*path);
+    absl::StatusOr<std::string> read = ReadTextFile(flag, *path);
     if (!read.ok()) return read.status();
     *text = *std::move(read);
   }

@@ -11,14 +11,16 @@
 
 namespace groundswell {
 
-absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
+absl::StatusOr<std::string> ReadTextFile(std::string_view name, const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    return absl::InvalidArgumentError(fmt::format("\"{}\" is a directory; give a file", path));
+    return absl::InvalidArgumentError(
+        fmt::format("{} \"{}\" is a directory; give a file", name, path));
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    return absl::NotFoundError(fmt::format("cannot open \"{}\": {}", path, strerror(errno)));
+    return absl::NotFoundError(
+        fmt::format("{} \"{}\" cannot be opened: {}", name, path, strerror(errno)));
   }
   std::string text;
   std::array<char, size_t{1} << 16> piece{};
@@ -26,10 +28,12 @@ absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
     file.read(piece.data(), std::ssize(piece));
     text.append(piece.data(), static_cast<size_t>(file.gcount()));
   }
-  if (file.bad()) return absl::InvalidArgumentError(fmt::format("cannot read \"{}\"", path));
+  if (file.bad()) {
+    return absl::InvalidArgumentError(fmt::format("{} \"{}\" cannot be read", name, path));
+  }
   if (text.size() > kTextFileBytesMax) {
     return absl::InvalidArgumentError(fmt::format(
-        "\"{}\" has more than {} bytes; is it the right file?", path, kTextFileBytesMax));
+        "{} \"{}\" has more than {} bytes; is it the right file?", name, path, kTextFileBytesMax));
   }
   return text;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 
@@ -11,9 +12,10 @@ namespace groundswell {
 
 inline constexpr size_t kTextFileBytesMax = size_t{16} << 20;
 
-// The whole of a file. NotFound when it cannot be opened; InvalidArgument when it is a directory,
-// cannot be read, or has more than kTextFileBytesMax bytes. Both name it.
-absl::StatusOr<std::string> ReadTextFile(const std::string& path);
+// The whole of a file. `name`: what it was given as, such as "--ca-file". NotFound when it cannot
+// be opened; InvalidArgument when it is a directory, cannot be read, or has more than
+// kTextFileBytesMax bytes. Both tell `name` and the path.
+absl::StatusOr<std::string> ReadTextFile(std::string_view name, const std::string& path);
 
 }  // namespace groundswell
 

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <exception>
 
+#include "program/terminal_text.h"
+
 namespace groundswell {
 namespace {
 
@@ -15,7 +17,8 @@ void OpenClosedStandardStreams() {
   // Upwards: open(2) gives the lowest free number.
   for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
     if (::fcntl(stream, F_GETFD) != -1) continue;
-    if (::open("/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0) return;
+    // Standard output for reading: what is written there is lost, and is told to be.
+    if (::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
   }
 }
 
@@ -28,13 +31,15 @@ void EndForFileSize(int /*signal*/) {
   ::_exit(EXIT_FAILURE);
 }
 
+constexpr char kUnwritable[] = "standard output cannot be written: the answer is cut off";
+
 // What a body printed last is still to be written when it returns.
 bool WriteOutStandardOutput() { return ::fflush(stdout) == 0 && ::ferror(stdout) == 0; }
 
 }  // namespace
 
 void PrintError(const char* program, const char* message) {
-  static_cast<void>(::fprintf(stderr, "%s: %s\n", program, message));
+  static_cast<void>(::fprintf(stderr, "%s: %s\n", program, TerminalLines(message).c_str()));
 }
 
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv) {
@@ -48,12 +53,12 @@ int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, c
     if (status == EXIT_SUCCESS) {
       if (WriteOutStandardOutput()) return status;
       status = EXIT_FAILURE;
-      PrintError(program, "standard output cannot be written: the answer is cut off");
+      PrintError(program, kUnwritable);
     }
   } catch (const std::bad_alloc&) {
     PrintError(program, "the system has no more memory for this process");
   } catch (const std::exception& error) {
-    PrintError(program, error.what());
+    PrintError(program, ::ferror(stdout) == 0 ? error.what() : kUnwritable);
   }
   // Past the handlers of exit: OpenBLAS's waits for its threads, and those try for ever to get
   // memory where there is none, which may be why this program ends.

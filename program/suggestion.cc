@@ -95,8 +95,7 @@ std::string DescribeUsageError(const CLI::App& app, const CLI::ParseError& error
   return what.substr(kNoNumber.size()) + ": it must be a number, of those that the flag can hold";
 }
 
-int ExitOnParseError(const CLI::App& app, const CLI::ParseError& error, bool json,
-                     int usage_status) {
+int ExitOnParseError(const CLI::App& app, const CLI::ParseError& error, bool json) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
   const std::string message = DescribeUsageError(app, error);
   if (json) {
@@ -109,7 +108,7 @@ int ExitOnParseError(const CLI::App& app, const CLI::ParseError& error, bool jso
     PrintError(app.get_name().c_str(),
                (message + "\nRun with --help for more information.").c_str());
   }
-  return usage_status;
+  return kExitUsage;
 }
 
 }  // namespace groundswell

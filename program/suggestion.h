@@ -26,10 +26,12 @@ std::optional<std::string> NearestWord(std::string_view word, std::span<const st
 // that nobody knows the flag or subcommand that is nearest to it.
 std::string DescribeUsageError(const CLI::App& app, const CLI::ParseError& error);
 
+// The status of a program whose command line was not understood.
+inline constexpr int kExitUsage = 2;
+
 // Prints it on standard error, as one JSON object where `json`. The exit status: 0 where help or
-// the version was asked for, which are printed; else `usage_status`.
-int ExitOnParseError(const CLI::App& app, const CLI::ParseError& error, bool json,
-                     int usage_status);
+// the version was asked for, which are printed; else kExitUsage.
+int ExitOnParseError(const CLI::App& app, const CLI::ParseError& error, bool json);
 
 }  // namespace groundswell
 

@@ -2,14 +2,18 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <stdio_ext.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "graph/store/write_error.h"
+#include "program/empty_flags.h"
 #include "program/run_main.h"
 #include "program/standard_error.h"
 #include "program/suggestion.h"
@@ -20,6 +24,7 @@
 #include "server/offline/replay_command.h"
 #include "server/process/address_space.h"
 #include "server/process/descriptor_limit.h"
+#include "server/process/early_output.h"
 #include "server/process/exit_status.h"
 #include "server/process/logging.h"
 #include "server/process/signals.h"
@@ -72,13 +77,27 @@ int PrintConfig(const ConfigFlags& flags) {
   return EXIT_SUCCESS;
 }
 
-int Serve(const ConfigFlags& flags) {
+// For scripts that asked for port 0. A service may have nobody there who reads it.
+void TellReady(const Server& server) {
+  std::string line = fmt::format("ready grpc_port={} http_port={} admin_port={}",
+                                 server.grpc_port(), server.http_port(), server.admin_port());
+  if (const auto port = server.connect_port()) line += fmt::format(" connect_port={}", *port);
+  line += "\n";
+  if (std::fputs(line.c_str(), stdout) != EOF && std::fflush(stdout) == 0) return;
+  spdlog::warn("standard output cannot be written: the ports are not told there");
+  ::__fpurge(stdout);
+  std::clearerr(stdout);
+}
+
+// `early`: what libraries said before.
+int Serve(const ConfigFlags& flags, const std::vector<std::string>& early) {
   if (absl::Status s = CheckAddressSpace(kServingAddressSpace, "serving"); !s.ok()) return Fail(s);
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
   spdlog::set_level(spdlog::level::from_str(config->logging.level));
   SetLogFormat(config->logging.format == "json" ? LogFormat::kJson : LogFormat::kText);
   LogWhatLibrariesSay();
+  for (const std::string& line : early) spdlog::warn("at the start of the process: {}", line);
   if (absl::Status s = RequireDataDir(*config); !s.ok()) return FailServing(s);
   spdlog::info("effective configuration:\n{}", EffectiveToml(*config));
 
@@ -96,12 +115,7 @@ int Serve(const ConfigFlags& flags) {
     return EXIT_SUCCESS;
   }
   if (!server.ok()) return FailServing(server.status());
-  // For scripts that asked for port 0.
-  fmt::print("ready grpc_port={} http_port={} admin_port={}", (*server)->grpc_port(),
-             (*server)->http_port(), (*server)->admin_port());
-  if (const auto port = (*server)->connect_port()) fmt::print(" connect_port={}", *port);
-  fmt::print("\n");
-  std::fflush(stdout);
+  TellReady(**server);
   WaitForSignal();
   spdlog::info("draining");
   (*server)->Drain();
@@ -110,6 +124,7 @@ int Serve(const ConfigFlags& flags) {
 }
 
 int Main(int argc, char** argv) {
+  const std::vector<std::string> early = TakeEarlyOutput();
   HandleSignals();
   spdlog::set_default_logger(spdlog::stderr_color_mt("groundswell"));
 
@@ -129,21 +144,23 @@ int Main(int argc, char** argv) {
       {"restore", AddRestoreCommand(app)},
       {"repair", AddRepairCommand(app)}};
   CheckUnsignedFlags(app);
+  CheckEmptyFlags(app, {});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return ExitOnParseError(app, error, /*json=*/false, error.get_exit_code());
+    return ExitOnParseError(app, error, /*json=*/false);
   }
 
   for (const auto& [name, run] : offline) {
     if (!app.got_subcommand(name)) continue;
+    for (const std::string& line : early) PrintToStandardError("{}\n", line);
     const absl::StatusOr<int> exit_status = run();
     if (exit_status.ok()) return *exit_status;
     const CLI::Option* const json = app.get_subcommand(name)->get_option_no_throw("--json");
     return json != nullptr && json->count() > 0 ? FailAsJson(exit_status.status())
                                                 : Fail(exit_status.status());
   }
-  return prints_config ? PrintConfig(serve_flags) : Serve(serve_flags);
+  return prints_config ? PrintConfig(serve_flags) : Serve(serve_flags, early);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "client/text_file.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "program/standard_error.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -125,7 +126,7 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
                 fmt::print("{} counters compared, {} differ\ndigest {}\n", verified.counter_count(),
                            verified.difference_count(), verified.digest());
                 for (const std::string& difference : verified.differences()) {
-                  fmt::print("  {}\n", difference);
+                  fmt::print("  {}\n", TerminalText(difference));
                 }
               });
   });
@@ -141,15 +142,15 @@ void AddBackupCommand(CLI::App& app, CommandContext& context) {
   command.callback([request, &context] {
     CallAdmin(context, "backup", *request, &v1::AdminService::Stub::CreateBackup,
               [](const v1::Backup& backup) {
-                fmt::print("backup in {}, up to offset {}\n", backup.directory(),
+                fmt::print("backup in {}, up to offset {}\n", TerminalText(backup.directory()),
                            backup.log_end_offset());
               });
   });
 }
 
 void PrintSnapshot(const v1::SnapshotInfo& snapshot, std::string_view does) {
-  fmt::print("{} {}: {} users, {} items, {} and {} clusters\n", snapshot.version(), does,
-             snapshot.users(), snapshot.items(), snapshot.user_clusters(),
+  fmt::print("{} {}: {} users, {} items, {} and {} clusters\n", TerminalText(snapshot.version()),
+             does, snapshot.users(), snapshot.items(), snapshot.user_clusters(),
              snapshot.item_clusters());
 }
 
@@ -323,11 +324,12 @@ void PrintRules(const v1::ListRules& rules) {
          rule.has_end_time() ? TimeUtil::ToString(rule.end_time()) : "",
          categories.empty() ? "any" : categories});
   }
-  fmt::print("{}{} rules, etag {}\n", table.ToString(), rules.rules_size(), rules.etag());
+  fmt::print("{}{} rules, etag {}\n", table.ToString(), rules.rules_size(),
+             TerminalText(rules.etag()));
 }
 
 absl::StatusOr<v1::ListRules> ReadRules(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadTextFile(path);
+  const absl::StatusOr<std::string> text = ReadTextFile("the file of rules,", path);
   if (!text.ok()) return text.status();
   v1::ListRules rules;
   const auto parsed = google::protobuf::util::JsonStringToMessage(*text, &rules);

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -15,9 +16,11 @@
 
 #include "client/commands/commands.h"
 #include "client/listener_probe.h"
+#include "program/empty_flags.h"
 #include "program/run_main.h"
 #include "program/standard_error.h"
 #include "program/suggestion.h"
+#include "program/terminal_text.h"
 #include "program/unsigned_flags.h"
 
 namespace groundswell {
@@ -36,6 +39,19 @@ bool WantsJson(int argc, char** argv) {
   return std::any_of(argv, argv + argc,
                      [](const char* word) { return std::string_view(word) == "--json"; });
 }
+
+// What the API or the server takes for its default, for the beginning or for none, and what an item
+// may be without.
+constexpr std::array<std::string_view, 10> kMayBeEmpty = {"--namespace",
+                                                          "--ranker",
+                                                          "--page-token",
+                                                          "--consistency-token",
+                                                          "recommend --category",
+                                                          "similar --category",
+                                                          "upsert-item --title",
+                                                          "upsert-item --category",
+                                                          "quickstart --http-address",
+                                                          "quickstart --connect-address"};
 
 // gRPC ends the process where it gets none.
 absl::Status CheckDescriptors() {
@@ -71,18 +87,24 @@ void CommandContext::Fail(const absl::Status& status) {
     PrintToStandardError(
         "{}\n", object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
-    PrintToStandardError("groundswell: {}: {}\n", absl::StatusCodeToString(status.code()), message);
+    PrintToStandardError("groundswell: {}: {}\n", absl::StatusCodeToString(status.code()),
+                         TerminalLines(message));
   }
   exit_code = kExitError;
 }
 
-void CommandContext::PrintJson(const google::protobuf::Message& message) const {
+void CommandContext::PrintJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   std::string text;
-  if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) {
+  const auto written = google::protobuf::util::MessageToJsonString(message, &text, options);
+  if (written.ok()) {
     fmt::print("{}\n", text);
+  } else {
+    Fail(absl::InternalError(
+        fmt::format("the answer cannot be told as JSON: {}",
+                    std::string(written.message().data(), written.message().size()))));
   }
 }
 
@@ -133,6 +155,7 @@ int Main(int argc, char** argv) {
   AddBlendCommand(app, context);
   AddAdminCommands(app, context);
   CheckUnsignedFlags(app);
+  CheckEmptyFlags(app, kMayBeEmpty);
   if (const absl::Status s = CheckDescriptors(); !s.ok()) {
     context.json = WantsJson(argc, argv);
     context.Fail(s);
@@ -141,7 +164,7 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return ExitOnParseError(app, error, WantsJson(argc, argv), kExitUsage);
+    return ExitOnParseError(app, error, WantsJson(argc, argv));
   }
   return context.exit_code;
 }

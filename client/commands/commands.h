@@ -20,7 +20,6 @@ namespace groundswell {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitError = 1;
-inline constexpr int kExitUsage = 2;
 
 // What all commands share.
 struct CommandContext {
@@ -34,8 +33,9 @@ struct CommandContext {
   Client MakeClient() const;
   // Prints the error to stderr and sets the exit code.
   void Fail(const absl::Status& status);
-  // Prints the message as one JSON object, with the field names of the .proto.
-  void PrintJson(const google::protobuf::Message& message) const;
+  // Prints the message as one JSON object, with the field names of the .proto; Fails where it holds
+  // what JSON cannot tell.
+  void PrintJson(const google::protobuf::Message& message);
   // Prints what a call returned, as JSON or by `print`, or its error.
   template <typename Response, typename Print>
   void Show(const absl::StatusOr<Response>& response, Print print) {

@@ -13,6 +13,7 @@
 #include "client/terminal/progress_bar.h"
 #include "csv/event_sorter.h"
 #include "program/standard_error.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -92,7 +93,8 @@ void Convert(const EventFileFlags& flags, CommandContext& context) {
   if (absl::Status s = ReadAll(flags, file, reader, events); !s.ok()) return context.Fail(s);
   const LogSummary& read = reader.summary();
   for (const auto& [reason, left_out] : read.left_out) {
-    PrintToStandardError("{} of {} records left out: {}\n", left_out.records, read.records, reason);
+    PrintToStandardError("{} of {} records left out: {}\n", left_out.records, read.records,
+                         TerminalText(reason));
   }
   events.Sort();
   if (!Print(events, flags.type)) {

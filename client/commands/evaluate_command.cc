@@ -16,6 +16,7 @@
 #include "client/events/event_file.h"
 #include "client/source_names.h"
 #include "client/terminal/progress_bar.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -187,7 +188,8 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
                                   .lists = lists,
                                   .report = report,
                                   .interrupted = !status.ok()};
-    fmt::print("{}", context.json ? EvaluationJson(result) + "\n" : EvaluationTable(result));
+    fmt::print("{}", context.json ? EvaluationJson(result) + "\n"
+                                  : TerminalLines(EvaluationTable(result)));
   }
   if (!status.ok() && !(absl::IsCancelled(status) && Interrupted())) {
     return context.Fail(file.Explain(status));

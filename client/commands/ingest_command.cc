@@ -22,6 +22,7 @@
 #include "client/events/visibility.h"
 #include "client/terminal/progress_bar.h"
 #include "program/standard_error.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -136,7 +137,7 @@ absl::Status Begin(const IngestFlags& flags, const ResumePoint& dealt_with,
   absl::Status passed = PassOver(dealt_with, *reading);
   if (!absl::IsFailedPrecondition(passed) || flags.events.IsStandardInput()) return passed;
   PrintToStandardError("--resume-file \"{}\" is of another file: beginning at the first record\n",
-                       flags.resume_file);
+                       TerminalText(flags.resume_file));
   reading.emplace(flags);
   return reading->Open();
 }
@@ -233,7 +234,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   }
   fmt::print("{} accepted, {} duplicates, {} refused, {} bad records, {:.0f} events/s\n",
              totals.accepted, totals.duplicates, totals.refused, bad_records, rate);
-  for (const std::string& reason : reasons) fmt::print("  refused: {}\n", reason);
+  for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (created_items > 0) fmt::print("{} items created\n", created_items);
   if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
   if (read.out_of_order > 0 && !flags.events.sort) {
@@ -246,7 +247,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   }
   if (visible.has_value() && !visible->ok()) {
     fmt::print("on disk, and not yet seen by readers as far as known: {}\n",
-               std::string(visible->message()));
+               TerminalLines(std::string(visible->message())));
   }
   if (Interrupted()) {
     fmt::print("interrupted behind record {}; {}\n", totals.acknowledged_record,

@@ -22,6 +22,7 @@
 #include "client/terminal/table.h"
 #include "client/text_file.h"
 #include "program/standard_error.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -50,7 +51,7 @@ struct KafkaFlags {
 
 absl::StatusOr<RecordMapping> ReadMapping(const KafkaFlags& flags) {
   if (flags.protobuf) return RecordMapping::OfProtobuf();
-  const absl::StatusOr<std::string> text = ReadTextFile(flags.mapping_file);
+  const absl::StatusOr<std::string> text = ReadTextFile("--mapping", flags.mapping_file);
   if (!text.ok()) return text.status();
   auto mapping = RecordMapping::ParseJsonMapping(*text);
   if (mapping.ok()) return mapping;
@@ -149,11 +150,12 @@ void PrintSummary(const CommandContext& context, const TopicIngest& ingest) {
       "{} offsets lost, lag {}\n",
       sum.counts.accepted, sum.counts.duplicates, sum.counts.refused, sum.counts.bad,
       sum.counts.passed_over, totals.dead_letters, totals.lost, sum.lag());
-  for (const std::string& reason : totals.reasons.ToStrings()) fmt::print("  {}\n", reason);
+  for (const std::string& reason : totals.reasons.ToStrings())
+    fmt::print("  {}\n", TerminalText(reason));
 }
 
 void TellOfWaiting(const absl::Status& why) {
-  PrintToStandardError("groundswell: waiting: {}\n", std::string(why.message()));
+  PrintToStandardError("groundswell: waiting: {}\n", TerminalLines(std::string(why.message())));
 }
 
 // Waits for brokers that are away.

@@ -22,6 +22,7 @@
 #include "client/quickstart/log_scan.h"
 #include "client/quickstart/own_server.h"
 #include "client/terminal/progress_bar.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -137,7 +138,7 @@ absl::StatusOr<uint64_t> SendLog(const QuickstartFlags& flags, const LogScan& sc
   fmt::print("{} interactions are on disk, {} were there already, {} refused\n", totals.accepted,
              totals.duplicates, totals.refused);
   for (const std::string& reason : totals.reasons.ToStrings()) {
-    fmt::print("  refused: {}\n", reason);
+    fmt::print("  refused: {}\n", TerminalText(reason));
   }
   if (!status.ok()) return status;
   return totals.refused;
@@ -196,7 +197,7 @@ absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, Command
   request.set_user_id(flags.user.empty() ? scan.newest_user : flags.user);
   const absl::StatusOr<v1::RecommendResponse> list = client.Recommend(request);
   if (!list.ok()) return list.status();
-  fmt::print("\nRecommendations for {}:\n\n", request.user_id());
+  fmt::print("\nRecommendations for {}:\n\n", TerminalText(request.user_id()));
   PrintRecommendations(*list);
   PrintHowToGoOn(flags, server, request.user_id());
   while (!flags.stops && !Interrupted()) {
@@ -230,7 +231,7 @@ absl::Status Quickstart(QuickstartFlags& flags, CommandContext& context) {
   const std::string config = flags.data_dir + ".toml";
   const absl::StatusOr<LogScan> scan = ScanLog(flags);
   if (!scan.ok()) return scan.status();
-  fmt::print("{}", Describe(*scan, flags.events.file));
+  fmt::print("{}", TerminalLines(Describe(*scan, flags.events.file)));
   std::fflush(stdout);
   if (absl::Status s = MakeDataDir(flags.data_dir); !s.ok()) return s;
   if (absl::Status s = CheckNothingThere(config); !s.ok()) return s;

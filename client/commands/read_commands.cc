@@ -11,6 +11,7 @@
 #include "client/commands/commands.h"
 #include "client/source_names.h"
 #include "client/terminal/table.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -138,8 +139,8 @@ double Milliseconds(const google::protobuf::Duration& duration) {
 
 template <typename Response>
 void PrintFooter(const Response& response) {
-  fmt::print("\n{}, ranker {}, graph up to offset {}\n", response.snapshot_version(),
-             response.ranker().empty() ? "none" : response.ranker(),
+  fmt::print("\n{}, ranker {}, graph up to offset {}\n", TerminalText(response.snapshot_version()),
+             response.ranker().empty() ? "none" : TerminalText(response.ranker()),
              response.freshness().applied_offset());
   const v1::StageTimings& timings = response.timings();
   fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
@@ -166,9 +167,9 @@ std::string MacroEdges(const google::protobuf::RepeatedField<int64_t>& counts) {
 }
 
 void PrintUser(const v1::GetUserStateResponse& user) {
-  fmt::print("user {}: {} items, {} interactions, user cluster {}{}\n\n", user.user_id(),
-             user.distinct_items(), user.total_count(), user.user_cluster(),
-             user.has_embedding() ? "" : ", not in the snapshot");
+  fmt::print("user {}: {} items, {} interactions, user cluster {}{}\n\n",
+             TerminalText(user.user_id()), user.distinct_items(), user.total_count(),
+             user.user_cluster(), user.has_embedding() ? "" : ", not in the snapshot");
   Table table({{.title = "item"},
                {.title = "title"},
                {.title = "category"},
@@ -327,7 +328,7 @@ void PrintRecommendations(const v1::RecommendResponse& response) {
     fmt::print("not ranked: {}\n", v1::FallbackReason_Name(response.fallback_reason()));
   }
   if (!response.next_page_token().empty())
-    fmt::print("next page: --page-token {}\n", response.next_page_token());
+    fmt::print("next page: --page-token {}\n", TerminalText(response.next_page_token()));
 }
 
 namespace {
@@ -371,7 +372,7 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
     context.Show(ranked, [](const v1::RankResponse& r) {
       PrintItems(r.items());
       for (const std::string& id : r.unknown_item_ids()) {
-        fmt::print("not in the catalogue: {}\n", id);
+        fmt::print("not in the catalogue: {}\n", TerminalText(id));
       }
       PrintExplanations(r);
       PrintFooter(r);
@@ -404,7 +405,7 @@ void AddSimilarCommand(CLI::App& app, CommandContext& context) {
                  [](const v1::SimilarItemsResponse& r) {
                    PrintItems(r.items());
                    if (!r.next_page_token().empty()) {
-                     fmt::print("next page: --page-token {}\n", r.next_page_token());
+                     fmt::print("next page: --page-token {}\n", TerminalText(r.next_page_token()));
                    }
                  });
   });

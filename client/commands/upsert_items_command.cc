@@ -18,6 +18,7 @@
 #include "client/terminal/progress_bar.h"
 #include "csv/item_reader.h"
 #include "csv/log_input.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -104,7 +105,7 @@ void PrintTotals(const CommandContext& context, const ItemSender::Totals& totals
   }
   fmt::print("{} created, {} replaced, {} refused, {} bad records, {:.0f} items/s\n",
              totals.created, totals.replaced, totals.refused, bad.count, rate);
-  for (const std::string& reason : reasons) fmt::print("  refused: {}\n", reason);
+  for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (totals.duplicates > 0) {
     fmt::print("{} were sent again and had been done already\n", totals.duplicates);
   }

@@ -75,7 +75,7 @@ absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
                                                     const std::string& brokers) {
   KafkaProperties properties;
   if (!path.empty()) {
-    const absl::StatusOr<std::string> text = ReadTextFile(path);
+    const absl::StatusOr<std::string> text = ReadTextFile("--properties", path);
     if (!text.ok()) return text.status();
     auto parsed = ParseKafkaProperties(*text, path);
     if (!parsed.ok()) return parsed.status();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "program/standard_error.h"
+#include "program/terminal_text.h"
 
 namespace groundswell {
 namespace {
@@ -35,7 +36,7 @@ using Message = std::unique_ptr<rd_kafka_message_t, decltype(&rd_kafka_message_d
 void Log(const rd_kafka_t* /*handle*/, int /*level*/, const char* facility, const char* message) {
   // A producer's settings in one file with a consumer's.
   if (std::string_view(facility) == "CONFWARN") return;
-  PrintToStandardError("groundswell: Kafka: {}\n", message);
+  PrintToStandardError("groundswell: Kafka: {}\n", TerminalLines(message));
 }
 
 absl::Status Unavailable(std::string_view what, rd_kafka_resp_err_t error) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "program/terminal_text.h"
+
 namespace groundswell {
 namespace {
 
@@ -30,9 +32,14 @@ std::string FirstCharacters(const std::string& text, size_t count) {
   return text.substr(0, at);
 }
 
-Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (Column& column : columns_) column.title = TerminalText(column.title);
+}
 
-void Table::AddRow(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+void Table::AddRow(std::vector<std::string> cells) {
+  std::vector<std::string>& row = rows_.emplace_back(std::move(cells));
+  for (std::string& cell : row) cell = TerminalText(cell);
+}
 
 std::string Table::ToString() const {
   std::vector<size_t> widths;

@@ -17,7 +17,7 @@ class Table {
   };
 
   explicit Table(std::vector<Column> columns);
-  // REQUIRES: one cell per column.
+  // REQUIRES: one cell per column. Shown as TerminalText has them.
   void AddRow(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
   // Lines that end in a newline; nothing but the titles when there are no rows.

@@ -39,6 +39,9 @@ TEST(StandardStreamsTest, AnAnswerThatCannotBeWrittenIsNoSuccess) {
     const Finished cut = RunProgram({"/bin/sh", "-c", shell});
     EXPECT_EQ(cut.exit_code, 1) << command;
     EXPECT_THAT(cut.output, HasSubstr("standard output cannot be written")) << command;
+    const Finished closed = RunProgram({"/bin/sh", "-c", "exec " + std::string(command) + " >&-"});
+    EXPECT_EQ(closed.exit_code, 1) << command;
+    EXPECT_THAT(closed.output, HasSubstr("standard output cannot be written")) << command;
   }
 }
 
@@ -82,9 +85,12 @@ TEST(MemoryTest, AStartWithoutEnoughEndsWithAStatus) {
 }
 #endif
 
-TEST(JsonLogTest, TheLastErrorIsAnObjectToo) {
+// And what libgomp says before main, which does not understand the variable.
+TEST(JsonLogTest, TheFirstLinesAndTheLastErrorAreObjectsToo) {
   const Finished failed =
-      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--logging.format=json", kNoDatabase});
+      RunProgram({GROUNDSWELL_SERVER_PROGRAM, "serve", "--logging.format=json", kNoDatabase},
+                 {{"OMP_NUM_THREADS", "0"}});
+  EXPECT_THAT(failed.output, HasSubstr("OMP_NUM_THREADS"));
   EXPECT_EQ(failed.exit_code, 1);
   std::istringstream lines(failed.output);
   size_t count = 0;

@@ -15,6 +15,13 @@ TEST(TableTest, NeverCutsACharacterInHalf) {
   EXPECT_EQ(table.ToString(), "t\n---\néé…\n");
 }
 
+TEST(TableTest, WhatATerminalWouldObeyIsShown) {
+  Table table({{.title = "a\x1b[2J"}, {.title = "b"}});
+  table.AddRow({"x\ny", "\x1b]0;title\x07"});
+  EXPECT_EQ(table.ToString(),
+            "a\\x1b[2J  b\n---------  -------------------\nx\\ny       \\x1b]0;title\\x07\n");
+}
+
 TEST(TableTest, WithoutRowsOnlyTheTitlesAreShown) {
   EXPECT_EQ(Table({}).ToString(), "\n\n");
   EXPECT_EQ(Table({{.title = "item"}, {.title = "score", .right = true}}).ToString(),
