@@ -85,6 +85,19 @@ absl::Status CheckApart(std::span<const std::string_view> header, std::span<cons
       ShownText(header[position]), fields.names[other], fields.names[field], fields.flags[field]));
 }
 
+absl::Status CheckNamedApart(std::span<const std::string> named, size_t count,
+                             const ColumnFields& fields) {
+  for (size_t field = 0; field < count; ++field) {
+    const auto before = std::ranges::find(named, named[field]);
+    const auto other = static_cast<size_t>(before - named.begin());
+    if (named[field].empty() || other == field) continue;
+    return absl::InvalidArgumentError(fmt::format(
+        "key {} is named for both the {} and the {} ({}); name another one",
+        ShownText(named[field]), fields.names[other], fields.names[field], fields.flags[field]));
+  }
+  return absl::OkStatus();
+}
+
 std::string ListOf(std::span<const std::string_view> names) {
   std::string list;
   for (const std::string_view name : names.first(std::min(names.size(), kNamesShown))) {

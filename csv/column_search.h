@@ -44,6 +44,11 @@ absl::Status CheckOnce(std::span<const std::string_view> header, size_t position
 absl::Status CheckApart(std::span<const std::string_view> header, std::span<const size_t> positions,
                         size_t field, const ColumnFields& fields);
 
+// Likewise of JSON lines, whose keys are those of each line: where one key is named for two of the
+// first `count` fields.
+absl::Status CheckNamedApart(std::span<const std::string> named, size_t count,
+                             const ColumnFields& fields);
+
 // `"a", "b", "c"`, the first ones.
 std::string ListOf(std::span<const std::string_view> names);
 

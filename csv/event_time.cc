@@ -170,6 +170,13 @@ bool IsBasicDate(std::string_view text) {
       .has_value();
 }
 
+bool IsSerialDate(const EventTime& time) {
+  constexpr int64_t kFirstDay = 32'874;
+  constexpr int64_t kEndDay = 54'789;
+  return time.form == TimeForm::kSeconds && time.us >= kFirstDay * kMicrosPerSecond &&
+         time.us < kEndDay * kMicrosPerSecond;
+}
+
 std::string_view NameOf(TimeForm form) {
   static constexpr std::array<std::string_view, static_cast<size_t>(TimeForm::kCount)> kNames = {
       "Unix seconds",

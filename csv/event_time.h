@@ -34,6 +34,10 @@ std::optional<EventTime> ParseEventTime(std::string_view text);
 // second of 1970.
 bool IsBasicDate(std::string_view text);
 
+// Whether a time that was written as seconds may be a date as spreadsheets have them inside:
+// 40867.5 days after 1899-12-30, at noon of 2011-11-20. Those of the years 1990 to 2049.
+bool IsSerialDate(const EventTime& time);
+
 inline constexpr std::string_view kEventTimeForms =
     "Unix seconds such as 1322000000 (or milli-, micro- or nanoseconds), or ISO 8601 such as "
     "2011-11-22T22:13:20Z or 2011-11-22";

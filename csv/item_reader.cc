@@ -10,6 +10,8 @@
 
 #include "csv/column_search.h"
 #include "csv/event_time.h"
+#include "csv/foreign_format.h"
+#include "csv/json_line.h"
 #include "csv/utf8.h"
 
 namespace groundswell {
@@ -122,6 +124,8 @@ absl::Status ItemReader::FindColumns(const std::vector<std::string>& header) {
 absl::Status ItemReader::Begin() {
   begun_ = true;
   const std::optional<std::string> first = input_.FirstLine(kLogLineBytesMax);
+  if (absl::Status s = CheckIsText(input_.looked_at()); !s.ok()) return s;
+  if (input_.failed()) return absl::DataLossError(std::string(kUnreadableLog));
   if (!first.has_value()) {
     return absl::DataLossError(fmt::format("a line is longer than {} bytes", kLogLineBytesMax));
   }
@@ -134,7 +138,7 @@ absl::Status ItemReader::Begin() {
                        (options_.format == LogFormat::kAuto && mark == '{');
   if (is_json) {
     names_ = options_.columns;
-    return absl::OkStatus();
+    return CheckNamedApart(options_.columns, kItemFieldCount, kColumnFieldsOfItems);
   }
   const std::string_view separator = SeparatorOf(*first, IsItemName);
   if (separator.size() > 1) {
@@ -180,7 +184,8 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
     json_bytes_ += line.size() + 1;
   } while (line.find_first_not_of(" \t\r") == std::string::npos);
   ++record_;
-  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const JsonLine parsed = ParseJsonLine(line);
+  const nlohmann::json& object = parsed.value;
   if (!object.is_object()) {
     return absl::InvalidArgumentError(fmt::format(
         "record {}: the line is {}; it must be one JSON object", record_, ShownText(line)));
@@ -193,6 +198,11 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
     const size_t at = FindColumn(keys, options_.columns, field, kColumnFieldsOfItems);
     if (at == kNoColumn) continue;
     names_[field] = keys[at];
+    if (parsed.HasTwice(keys[at])) {
+      return absl::InvalidArgumentError(
+          fmt::format("record {}: the key {} is there more than once, and holds the {}", record_,
+                      ShownText(keys[at]), kItemFields[field]));
+    }
     std::optional<std::string> text = TextOfJson(object[keys[at]]);
     if (!text.has_value()) {
       return Bad(static_cast<ItemField>(field), object[keys[at]].type_name(),

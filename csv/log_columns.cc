@@ -70,6 +70,10 @@ absl::StatusOr<ColumnPositions> FindColumns(std::span<const std::string_view> he
   return positions;
 }
 
+absl::Status CheckKeysApart(const LogColumns& named) {
+  return CheckNamedApart(named, kRequiredFields, kColumnFields);
+}
+
 absl::Status CheckRatingOnce(std::span<const std::string_view> header,
                              const ColumnPositions& positions) {
   return CheckOnce(header, positions[kRatingField], kRatingField, kColumnFields);

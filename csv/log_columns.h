@@ -45,6 +45,8 @@ using ColumnPositions = std::array<size_t, kLogFieldCount>;
 // required field is not found, or a named column is not there.
 absl::StatusOr<ColumnPositions> FindColumns(std::span<const std::string_view> header,
                                             const LogColumns& named);
+// InvalidArgument where one key of JSON lines is named for two of the fields that are required.
+absl::Status CheckKeysApart(const LogColumns& named);
 // InvalidArgument when several columns are called as that of the rating. For who reads ratings.
 absl::Status CheckRatingOnce(std::span<const std::string_view> header,
                              const ColumnPositions& positions);

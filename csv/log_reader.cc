@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "csv/foreign_format.h"
 #include "csv/utf8.h"
 
 namespace groundswell {
@@ -68,6 +69,8 @@ absl::Status LogReader::Begin() {
     return absl::InvalidArgumentError("the least rating is no number; give one, such as 4");
   }
   const std::optional<std::string> first_line = input_.FirstLine(kLogLineBytesMax);
+  if (absl::Status s = CheckIsText(input_.looked_at()); !s.ok()) return s;
+  if (input_.failed()) return absl::DataLossError(std::string(kUnreadableLog));
   if (!first_line.has_value() && options_.format != LogFormat::kJsonLines) {
     return absl::DataLossError(
         fmt::format("the first line is longer than {} bytes; is it a log?", kLogLineBytesMax));
@@ -82,6 +85,7 @@ absl::Status LogReader::Begin() {
   if (options_.format == LogFormat::kCsv || (options_.format == LogFormat::kAuto && !is_json)) {
     return BeginCsv(line);
   }
+  if (absl::Status s = CheckKeysApart(options_.columns); !s.ok()) return s;
   shape_.format = "JSON lines";
   source_ = MakeJsonSource(input_.stream(), options_.columns);
   return absl::OkStatus();
@@ -213,6 +217,18 @@ absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
   return true;
 }
 
+// Whole days may be seconds of another clock.
+absl::Status LogReader::CheckNoSerialDate(const EventTime& time, const std::string& text) {
+  if (summary_.events == 0) begins_as_serial_dates_ = IsSerialDate(time);
+  constexpr int64_t kMicrosOfADay = 1'000'000;  // as it was read
+  if (!begins_as_serial_dates_ || !IsSerialDate(time) || time.us % kMicrosOfADay == 0) {
+    return absl::OkStatus();
+  }
+  return Bad(kTimeField, "that is a spreadsheet's number of a date", text,
+             "format that column as yyyy-mm-dd hh:mm:ss before it is saved as CSV: as Unix seconds "
+             "it is of 1970");
+}
+
 absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fields) {
   for (size_t i = 0; i < kLogFieldCount; ++i) {
     const auto field = static_cast<LogField>(i);
@@ -234,6 +250,7 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fi
     return Bad(kTimeField, "that is a date without separators", fields[kTimeField],
                "write it as 2011-11-22: as Unix seconds it is of 1970");
   }
+  if (absl::Status s = CheckNoSerialDate(*time, fields[kTimeField]); !s.ok()) return s;
   LogEvent event{.record = record_,
                  .time_us = time->us,
                  .user = fields[kUserField],

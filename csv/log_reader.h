@@ -108,6 +108,8 @@ class LogReader {
   absl::Status CheckRatings() const;
   // nullopt: it is rated lower.
   absl::StatusOr<std::optional<LogEvent>> MakeEvent(const LogFields& fields);
+  // Refuses a date as a spreadsheet counts them, in a log that begins with such.
+  absl::Status CheckNoSerialDate(const EventTime& time, const std::string& text);
   absl::Status ReadWeight(const std::string& text, LogEvent& event);
   // Notes one that is rated lower; InvalidArgument when the text is no number.
   absl::StatusOr<bool> IsRatedLower(const std::string& text);
@@ -125,6 +127,7 @@ class LogReader {
   LogSummary summary_;
   LogShape shape_;
   bool has_basic_dates_ = false;
+  bool begins_as_serial_dates_ = false;
   bool has_ratings_ = false;
   absl::Status fatal_;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "csv/json_line.h"
 #include "csv/utf8.h"
 
 namespace groundswell {
@@ -124,7 +125,8 @@ std::optional<std::string> TextOf(const nlohmann::json& value) {
 
 class JsonSource final : public RecordSource {
  public:
-  JsonSource(std::istream& input, const LogColumns& named) : input_(input), names_(named) {}
+  JsonSource(std::istream& input, const LogColumns& named)
+      : input_(input), named_(named), names_(named) {}
 
   absl::StatusOr<std::optional<LogRecord>> Next() override {
     const absl::StatusOr<bool> read = ReadLine(input_, line_);
@@ -134,10 +136,10 @@ class JsonSource final : public RecordSource {
       line_.erase(0, kByteOrderMark.size());
     }
     bytes_read_ += line_.size() + 1;
-    const nlohmann::json object = nlohmann::json::parse(line_, nullptr, /*allow_exceptions=*/false);
+    const JsonLine parsed = ParseJsonLine(line_);
     LogRecord record;
-    if (object.is_object()) {
-      Take(object, record);
+    if (parsed.value.is_object()) {
+      Take(parsed, record);
     } else {
       record.wrong = fmt::format("the line is {}; it must be one JSON object", ShownText(line_));
       record.reason = "no JSON object";
@@ -148,7 +150,8 @@ class JsonSource final : public RecordSource {
   std::string_view ColumnOf(LogField field) const override { return names_[field]; }
 
  private:
-  void Take(const nlohmann::json& object, LogRecord& record) {
+  void Take(const JsonLine& parsed, LogRecord& record) {
+    const nlohmann::json& object = parsed.value;
     for (size_t i = 0; i < kLogFieldCount; ++i) {
       const auto field = static_cast<LogField>(i);
       if (names_[field].empty()) names_[field] = FindName(object, field);
@@ -158,6 +161,12 @@ class JsonSource final : public RecordSource {
       }
       const auto at = object.find(names_[field]);
       if (at == object.end()) continue;
+      if (parsed.HasTwice(names_[field])) {
+        record.wrong = fmt::format("the key {} is there more than once, and holds the {}",
+                                   ShownText(names_[field]), NameOf(field));
+        record.reason = fmt::format("{} more than once", names_[field]);
+        return;
+      }
       std::optional<std::string> text = TextOf(*at);
       if (!text.has_value()) {
         record.wrong = fmt::format("{} is \"{}\"; it must be a string, a number or a boolean",
@@ -176,12 +185,14 @@ class JsonSource final : public RecordSource {
     record.reason = fmt::format("no {}", NameOf(field));
   }
 
-  static std::string FindName(const nlohmann::json& object, LogField field) {
+  // Of the keys that are not named for another field; but a rating may be the weight, too.
+  std::string FindName(const nlohmann::json& object, LogField field) const {
     std::string name;
     size_t best = kNoColumn;
     for (const auto& [key, value] : object.items()) {
       const size_t rank = RankOf(key, field);
-      if (rank >= best) continue;
+      const bool is_named = std::ranges::find(named_, key) != named_.end();
+      if (rank >= best || (is_named && field != kRatingField)) continue;
       best = rank;
       name = key;
     }
@@ -194,6 +205,7 @@ class JsonSource final : public RecordSource {
   }
 
   std::istream& input_;
+  const LogColumns named_;
   LogColumns names_;
   std::string line_;
   uint64_t bytes_read_ = 0;
@@ -252,6 +264,8 @@ LogFront::LogFront(std::istream& input)
       buffer_(std::make_unique<Buffer>(*input.rdbuf())),
       stream_(std::make_unique<std::istream>(buffer_.get())) {}
 LogFront::~LogFront() = default;
+
+std::string_view LogFront::looked_at() const { return buffer_->front(); }
 
 std::optional<std::string> LogFront::FirstLine(size_t bytes_max) {
   std::string& front = buffer_->front();

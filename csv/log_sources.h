@@ -35,6 +35,10 @@ class LogFront {
   // The first line that is not blank, without its end and a byte order mark; empty when there is
   // none, nullopt when none ends within `bytes_max`. Call once, before reading.
   std::optional<std::string> FirstLine(size_t bytes_max);
+  // What FirstLine looked at.
+  std::string_view looked_at() const;
+  // Whether the input failed before that line's end.
+  bool failed() const { return input_.bad(); }
   // The input as if nothing had been read.
   std::istream& stream() { return *stream_; }
 

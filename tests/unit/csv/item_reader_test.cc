@@ -145,6 +145,22 @@ TEST(ItemReaderTest, AColumnIsThereOnceAndIsOneField) {
   EXPECT_EQ(OnlyTitle(ReadItems("item,title,note,note\na,b,c,d\n")), "b");
 }
 
+TEST(ItemReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
+  const ItemsRead twice =
+      ReadItems("{\"id\":\"a\",\"title\":\"b\",\"title\":\"c\"}\n{\"id\":\"d\",\"n\":1,\"n\":2}\n");
+  ASSERT_EQ(twice.bad.size(), 1u);
+  EXPECT_THAT(twice.bad[0], HasSubstr("the key \"title\" is there more than once"));
+  EXPECT_EQ(twice.items.size(), 1u);
+  ItemReader::Options options;
+  options.columns[kTitleField] = options.columns[kCategoryField] = "x";
+  EXPECT_THAT(std::string(ReadItems("{\"id\":\"a\",\"x\":\"b\"}\n", options).end.message()),
+              HasSubstr("both the title and the category"));
+}
+
+TEST(ItemReaderTest, WhatIsNoTextSaysWhatItIs) {
+  EXPECT_THAT(std::string(ReadItems("PK\x03\x04 and more").end.message()), HasSubstr(".xlsx"));
+}
+
 TEST(ItemReaderTest, AFileThatIsEmptyOrAnArraySaysSo) {
   EXPECT_TRUE(absl::IsDataLoss(ReadItems("").end));
   EXPECT_THAT(std::string(ReadItems("[\n{\"id\":\"a\"}]\n").end.message()),

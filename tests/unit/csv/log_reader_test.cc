@@ -171,6 +171,65 @@ TEST(LogReaderTest, DatesWithoutSeparatorsAreNoSecondsOf1970) {
   EXPECT_EQ(seconds.events.size(), 2u) << "of a log that began at 0";
 }
 
+TEST(LogReaderTest, NumbersOfDatesInSpreadsheetsAreNoSecondsOf1970) {
+  const LogRead dates = ReadLog("ts,user,item\n40867.354166666664,u,i\n40868,u,i\n40868.5,u,i\n");
+  ASSERT_EQ(dates.bad.size(), 2u);
+  EXPECT_THAT(dates.bad[0], HasSubstr("yyyy-mm-dd hh:mm:ss"));
+  const LogRead later = ReadLog("ts,user,item\n40867,u,i\n40867.5,u,i\n");
+  EXPECT_EQ(later.bad.size(), 1u);
+  for (const char* const seconds :
+       {"0.0", "40867", "40867.0", "1322000000.5", "30000.5", "60000.5"}) {
+    const LogRead read = ReadLog("ts,user,item\n" + std::string(seconds) + ",u,i\n");
+    EXPECT_THAT(read.bad, ElementsAre()) << seconds;
+  }
+  EXPECT_THAT(ReadLog("ts,user,item\n0.0,u,i\n40867.5,u,i\n").bad, ElementsAre())
+      << "of a log that began at 0";
+}
+
+TEST(LogReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
+  const LogRead twice = ReadLog(
+      "{\"ts\":7,\"user\":\"u\",\"item\":1}\n{\"ts\":7,\"user\":\"u\",\"user\":\"v\",\"item\":1}\n"
+      "{\"ts\":8,\"user\":\"u\",\"item\":2}\n");
+  EXPECT_THAT(twice.events, ElementsAre("7 u 1", "8 u 2"));
+  ASSERT_EQ(twice.bad.size(), 1u);
+  EXPECT_THAT(twice.bad[0], HasSubstr("the key \"user\" is there more than once"));
+  const LogRead unread = ReadLog(
+      "{\"ts\":7,\"user\":\"u\",\"n\":1,\"n\":2,\"of\":{\"user\":1,\"user\":2},\"item\":1}\n");
+  EXPECT_THAT(unread.events, ElementsAre("7 u 1")) << "what nobody reads";
+  LogReader::Options options;
+  options.columns[kUserField] = "id";
+  options.columns[kItemField] = "id";
+  const LogRead both = ReadLog("{\"ts\":7,\"id\":\"u\"}\n", options);
+  EXPECT_THAT(std::string(both.end.message()), HasSubstr("both the user and the item"));
+  options = {};
+  options.columns[kUserField] = "item";
+  const LogRead found = ReadLog("{\"ts\":7,\"item\":\"u\",\"sku\":\"i\"}\n", options);
+  EXPECT_THAT(found.events, ElementsAre("7 u i")) << "what is named for the user is no item";
+  EXPECT_EQ(ReadLog("{\"ts\":7,\"item\":\"u\"}\n", options).bad.size(), 1u);
+  options = {};
+  options.columns[kWeightField] = "rating";
+  options.rating_min = 3;
+  EXPECT_THAT(ReadLog("{\"ts\":7,\"user\":1,\"item\":2,\"rating\":5}\n", options).events,
+              ElementsAre("7 1 2 *5"));
+}
+
+TEST(LogReaderTest, WhatIsNoTextSaysWhatItIs) {
+  const std::string utf16("\xff\xfet\0s\0,\0u\0s\0e\0r\0,\0i\0t\0e\0m\0\n\0", 32);
+  for (const auto& [bytes, what] : std::vector<std::pair<std::string, std::string>>{
+           {utf16, "UTF-16"},
+           {utf16.substr(2), "UTF-16"},
+           {"PK\x03\x04 and more", ".xlsx"},
+           {std::string("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", 10), ".xls"},
+           {std::string("PAR1\x15\0\n", 7), "Parquet"},
+           {"BZh91AY&SY and more", "bunzip2"}}) {
+    const LogRead read = ReadLog(bytes);
+    EXPECT_EQ(read.end.code(), absl::StatusCode::kInvalidArgument) << what;
+    EXPECT_THAT(std::string(read.end.message()), HasSubstr(what));
+  }
+  EXPECT_THAT(ReadLog("BZh9,ts,user,item\nx,7,u,i\n").events, ElementsAre("7 u i"));
+  EXPECT_THAT(ReadLog("\xef\xbb\xbfts,user,item\n7,u,\xd0\xcf\n").bad.size(), 1u);
+}
+
 TEST(LogReaderTest, RatingsThatAreToDecideMustBeThere) {
   LogReader::Options options;
   options.rating_min = 4;
@@ -287,6 +346,20 @@ TEST(LogInputTest, DamageIsNoEndOfTheLog) {
       EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss);
       EXPECT_EQ(input.damage().code(), absl::StatusCode::kDataLoss);
       EXPECT_LT(read.events.size(), 100'000u);
+    }
+  }
+}
+
+TEST(LogInputTest, DamageBeforeTheHeadersEndIsNoWrongHeader) {
+  const std::string text = "ts,user,item\n7,u,i\n";
+  for (const std::string& bytes : {Gzipped(text), Zstandard(text)}) {
+    for (const size_t size : {size_t{3}, bytes.size() / 2}) {
+      std::istringstream file(bytes.substr(0, size));
+      LogInput input;
+      ASSERT_TRUE(input.Open(file).ok());
+      const LogRead read = ReadLog(input.stream());
+      EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss) << read.end;
+      EXPECT_THAT(std::string(input.damage().message()), HasSubstr("ends in the middle"));
     }
   }
 }
