@@ -66,7 +66,7 @@ SUBFOLDERS = {
         "config": {"rpc"},
         "pipeline": {"config", "process", "rpc"},
         "serving": {"pipeline", "process", "rpc"},
-        "offline": {"config", "pipeline", "process", "serving"},
+        "offline": {"config", "pipeline", "process", "rpc", "serving"},
         "recommend": {"config", "pipeline", "process", "rpc", "serving"},
         "ingest": {"process", "rpc", "serving"},
         "admin": {"config", "ingest", "pipeline", "process", "recommend", "rpc", "serving"},

@@ -68,6 +68,28 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
   return KindOfWriteError(message) == WriteErrorKind::kOther ? failed : MarkPassing(failed);
 }
 
+// What is wrong where the backup goes is no matter of the database's own disk.
+absl::Status BackupStatus(const rocksdb::Status& status, const std::string& directory) {
+  const std::string doing = fmt::format("cannot write the backup \"{}\"", directory);
+  const std::string text = status.ToString();
+  if (status.ok() || status.IsCorruption() || text.find(directory) == std::string::npos) {
+    return ToStatus(status, doing);
+  }
+  switch (KindOfWriteError(text)) {
+    case WriteErrorKind::kNoSpace:
+    case WriteErrorKind::kQuota:
+      return absl::ResourceExhaustedError(fmt::format(
+          "{}: {}; free space there, or name a directory on another disk", doing, text));
+    case WriteErrorKind::kOther:
+      return absl::FailedPreconditionError(fmt::format(
+          "{}: {}; the server must be able to make it: see who owns the directory that is to hold "
+          "it",
+          doing, text));
+    default:
+      return ToStatus(status, doing);
+  }
+}
+
 // RocksDB's warnings and errors, into our own log. Its log file would be on the same disk, and
 // Debian's build asserts, and so ends the process, when it writes to that file after the disk was
 // full.
@@ -447,8 +469,7 @@ absl::Status Database::Backup(const std::string& directory) const {
   const rocksdb::Status created = rocksdb::Checkpoint::Create(db_.get(), &raw);
   if (!created.ok()) return ToStatus(created, "cannot begin a backup");
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
-  return ToStatus(checkpoint->CreateCheckpoint(directory),
-                  fmt::format("cannot write the backup \"{}\"", directory));
+  return BackupStatus(checkpoint->CreateCheckpoint(directory), directory);
 }
 
 absl::Status Database::VerifyFiles() const {

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "models/files/sha256.h"
 #include "models/files/strict_json.h"
@@ -315,6 +316,12 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   if (!absl::ParseTime(absl::RFC3339_full, create_time, &time, &error)) {
     return BadManifest(fmt::format(
         "\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z", create_time));
+  }
+  // Among them "infinite-future".
+  if (time < absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone()) ||
+      time >= absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone())) {
+    return BadManifest(
+        fmt::format("\"create_time\" is \"{}\"; it must be of the years 1 to 9999", create_time));
   }
   manifest.create_time_us = absl::ToUnixMicros(time);
   if (absl::Status s = ParseFiles(*files, manifest); !s.ok()) return s;

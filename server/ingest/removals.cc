@@ -10,19 +10,14 @@
 #include <utility>
 #include <variant>
 
-#include "google/protobuf/util/time_util.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
 namespace {
 
-using google::protobuf::util::TimeUtil;
 using std::chrono::steady_clock;
-
-std::string ClockText(int64_t time_us) {
-  return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
-}
 
 std::pair<Tombstone::Kind, IdHash> SubjectOf(const LogEntry& entry) {
   if (const auto* forget = std::get_if<ForgetUser>(&entry); forget != nullptr) {
@@ -60,7 +55,7 @@ absl::Status Removals::CheckTime(int64_t time_us) const {
           "expect; at most {} s are taken to be right (ingest.clock_ahead_max_s), since "
           "what happens until the removal's time is dropped. Set the clock right, or, where "
           "it is right and no interaction came for so long, record one or raise the limit",
-          ClockText(time_us), ahead_us / 1'000'000, ClockText(progress.newest_event_time_us),
+          TimeText(time_us), ahead_us / 1'000'000, TimeText(progress.newest_event_time_us),
           clock_ahead_max_->count()));
 }
 
@@ -77,7 +72,7 @@ absl::StatusOr<v1::RemovalReceipt> Removals::ReadReceipt(Tombstone::Kind kind,
   receipt.set_total_count(found.removed.weight);
   receipt.set_digest(found.digest.ToString());
   receipt.set_redacted_record_count(found.redacted_records);
-  *receipt.mutable_late_until() = TimeUtil::MicrosecondsToTimestamp(found.time_us);
+  *receipt.mutable_late_until() = ToTimestamp(found.time_us);
   receipt.set_consistency_token(MakeConsistencyToken(found.offset));
   return receipt;
 }

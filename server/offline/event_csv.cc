@@ -4,10 +4,15 @@
 
 #include <optional>
 #include <string_view>
+#include <utility>
 
+#include "absl/time/clock.h"
 #include "csv/log_input.h"
 #include "csv/log_reader.h"
 #include "graph/log/interaction.h"
+#include "server/config/config.h"
+#include "server/rpc/api_time.h"
+#include "server/rpc/field_checks.h"
 
 namespace groundswell {
 namespace {
@@ -22,6 +27,19 @@ absl::Status At(const std::string& path, const absl::Status& status) {
 
 absl::Status BadRecord(const LogEvent& event, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("record {}: {}", event.record, what));
+}
+
+// As servers check them by default.
+absl::Status CheckServable(const LogEvent& event, int64_t latest_us) {
+  for (const auto& [field, id] : {std::pair("user", &event.user), std::pair("item", &event.item)}) {
+    if (absl::Status s = CheckId(field, *id); !s.ok())
+      return BadRecord(event, std::string(s.message()));
+  }
+  if (event.time_us <= latest_us) return absl::OkStatus();
+  return BadRecord(event, fmt::format("timestamp {} is later than {}, by this machine's clock with "
+                                      "{} s to spare; is its unit what it seems, and is it UTC?",
+                                      TimeText(event.time_us), TimeText(latest_us),
+                                      Config().ingest.event_ahead_max_s));
 }
 
 absl::StatusOr<Count> WeightOf(const LogEvent& event, const EventWeights& weights) {
@@ -44,12 +62,15 @@ absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
   LogInput input;
   if (absl::Status s = input.Open(path); !s.ok()) return s;
   LogReader reader(input.stream(), {});
+  const int64_t latest_us =
+      absl::GetCurrentTimeNanos() / 1'000 + Config().ingest.event_ahead_max_s * kMicrosOfACsvSecond;
   int64_t newest_us = 0;
   while (true) {
     const absl::StatusOr<std::optional<LogEvent>> read = reader.Next();
     if (!read.ok()) return At(path, input.damage().ok() ? read.status() : input.damage());
     if (!read->has_value()) return absl::OkStatus();
     const LogEvent& event = **read;
+    if (absl::Status s = CheckServable(event, latest_us); !s.ok()) return At(path, s);
     if (event.time_us < newest_us) {
       return At(path, BadRecord(event, "events must be in time order; sort the file by time"));
     }

@@ -30,7 +30,9 @@ struct EventWeights {
 // weighs, else that of its `type`; other columns are ignored. `on_event` is told of one event after
 // the other, and ends the reading with an error. InvalidArgument, naming the record, for anything
 // else: a quotation that is broken or never closed, a record with more or fewer fields than the
-// header, a value that cannot be, an event before the one in front of it.
+// header, a value that cannot be, an event before the one in front of it, and what a server would
+// not take: ids with control characters or too long, and times that are further ahead of this
+// machine's clock than a server's default allows.
 absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
                           const std::function<absl::Status(const PastEvent&)>& on_event);
 

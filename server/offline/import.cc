@@ -16,6 +16,7 @@
 #include "graph/log/record.h"
 #include "graph/store/store.h"
 #include "server/offline/directory_swap.h"
+#include "server/rpc/api_time.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/snapshot_staging.h"
 #include "server/serving/trained_log.h"
@@ -192,7 +193,11 @@ absl::Status CarrySettings(const ImportOptions& options, const Snapshot& snapsho
     if (!served.ok()) return served.status();
     before = *std::move(served);
   }
-  if (old == nullptr) PutTrainedLog(trained, batch);
+  // A time that no interaction is later than would refuse them all.
+  const absl::StatusOr<TrainedLog> carried =
+      old != nullptr ? ReadTrainedLog(*old) : absl::StatusOr<TrainedLog>(trained);
+  if (!carried.ok()) return carried.status();
+  if (old == nullptr || carried->until_us > kApiTimeUsMax) PutTrainedLog(trained, batch);
   PutServedSnapshot(
       {.digest = snapshot.digest(),
        .version = snapshot.manifest().FullVersion(),

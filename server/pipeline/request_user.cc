@@ -4,16 +4,11 @@
 
 #include <utility>
 
-#include "google/protobuf/util/time_util.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
 namespace {
-
-std::string TimeText(int64_t time_us) {
-  using google::protobuf::util::TimeUtil;
-  return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
-}
 
 absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& event) {
   const auto field = [&](std::string_view name) {

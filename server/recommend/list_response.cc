@@ -8,6 +8,7 @@
 #include "blend/features.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/recommend/recommend_checks.h"
+#include "server/rpc/api_time.h"
 
 namespace groundswell {
 namespace {
@@ -101,8 +102,7 @@ void WriteOrigin(const RankedList& list, Response& response) {
   response.set_ranker(list.ranker);
   v1::Freshness& freshness = *response.mutable_freshness();
   freshness.set_applied_offset(list.applied_offset);
-  *freshness.mutable_newest_event_time() =
-      TimeUtil::MicrosecondsToTimestamp(list.newest_event_time_us);
+  *freshness.mutable_newest_event_time() = ToTimestamp(list.newest_event_time_us);
   for (const DegradedStep step : list.degradations) response.add_degradations(ToApi(step));
   if (!list.explanations.has_value()) return;
   v1::ExplanationCauses& causes = *response.mutable_explanation_causes();

@@ -4,13 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/util/time_util.h"
 #include "server/recommend/list_response.h"
+#include "server/rpc/api_time.h"
 
 namespace groundswell {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 int64_t Sum(std::span<const Edge> edges) {
   int64_t sum = 0;
@@ -25,7 +23,7 @@ void WriteRecentItem(const LiveState& state, const UserState& user, const Edge& 
   item.set_category(std::string(state.catalogue->Category(edge.item)));
   item.set_item_cluster(static_cast<int32_t>(state.graph->ClusterOf(edge.item)));
   item.set_count(Sum(user.EdgesTo(edge.item)));
-  *item.mutable_last_time() = TimeUtil::MicrosecondsToTimestamp(edge.last.time_us);
+  *item.mutable_last_time() = ToTimestamp(edge.last.time_us);
 }
 
 }  // namespace
@@ -36,7 +34,7 @@ void WriteUserState(const LiveState& state, const Applier::Progress& progress,
   const Manifest& manifest = state.snapshot->manifest();
   response.mutable_freshness()->set_applied_offset(progress.applied_offset);
   *response.mutable_freshness()->mutable_newest_event_time() =
-      TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
+      ToTimestamp(progress.newest_event_time_us);
   response.set_user_id(query.user_id);
   response.set_has_embedding(ToInt(user.index) < manifest.users);
   response.set_user_cluster(static_cast<int32_t>(user.cluster));

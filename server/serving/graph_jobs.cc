@@ -130,6 +130,12 @@ absl::Status GraphJobs::Backup(const std::string& directory) {
                     "replaces; name one beside it",
                     directory));
   }
+  if (const fs::path parent = wanted.parent_path(); !fs::is_directory(parent, error)) {
+    return absl::FailedPreconditionError(
+        fmt::format("cannot write the backup \"{}\": there is no directory \"{}\" on the server; "
+                    "make it, or name another one",
+                    wanted.string(), parent.string()));
+  }
   return store_.Backup(wanted.string());
 }
 

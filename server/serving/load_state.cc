@@ -16,6 +16,7 @@
 #include "models/embedding_range.h"
 #include "models/files/manifest.h"
 #include "server/pipeline/list_quality.h"
+#include "server/rpc/api_time.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/snapshot_staging.h"
 
@@ -27,6 +28,17 @@ constexpr size_t kNodeCategories = 3;
 constexpr std::chrono::milliseconds kProgressInterval{200};
 // Users that are read between two looks whether to go on.
 constexpr uint64_t kUsersPerLook = 1'000;
+
+// Databases may hold some from before such snapshots were refused.
+absl::Status CheckNewestTime(const GraphState& state) {
+  if (state.newest_event_time_us <= kApiTimeUsMax) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "the newest interaction of the graph is {} microseconds after 1970, beyond the year 9999: "
+      "last_time_us of the snapshot that it is from was in another unit, such as nanoseconds. "
+      "Import that snapshot with last_time_us in microseconds over this database, or restore a "
+      "backup from before it was activated",
+      state.newest_event_time_us));
+}
 
 absl::StatusOr<SnapshotFiles> ReadSnapshotFiles(const Generation& generation) {
   const auto names = generation.ListSnapshotFiles();
@@ -234,6 +246,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   state->list_quality = std::make_shared<ListQuality>(options.quality_window);
   absl::StatusOr<GraphState> graph_state = generation.ReadState();
   if (!graph_state.ok()) return graph_state.status();
+  if (absl::Status s = CheckNewestTime(*graph_state); !s.ok()) return s;
   state->graph_state = *std::move(graph_state);
 
   progress("snapshot", 0, 0);

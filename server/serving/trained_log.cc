@@ -6,19 +6,13 @@
 #include <string>
 #include <system_error>
 
-#include "google/protobuf/util/time_util.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
 constexpr std::string_view kTrainedLogSetting = "trained_log";
-
-std::string EventTimeText(int64_t time_us) {
-  return TimeUtil::ToString(TimeUtil::MicrosecondsToTimestamp(time_us));
-}
 
 }  // namespace
 
@@ -48,12 +42,12 @@ absl::Status CheckNotTrained(const TrainedLog& trained, Offset graph_offset,
     return absl::OkStatus();
   }
   absl::Status status = InvalidField(
-      "event_time", EventTimeText(interaction.event_time_us),
+      "event_time", TimeText(interaction.event_time_us),
       fmt::format(
           "must be later than {}: the snapshot's graph has the interactions until then, and "
           "they would count twice. If it lacks this one, set ingest.trained_events = "
           "\"count\"",
-          EventTimeText(trained.until_us)));
+          TimeText(trained.until_us)));
   return WithReason(std::move(status), "ALREADY_TRAINED");
 }
 

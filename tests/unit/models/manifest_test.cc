@@ -75,6 +75,9 @@ TEST(ManifestTest, BadValuesAreNamed) {
   ExpectManifestRefused("/name", "", "name");
   ExpectManifestRefused("/name", std::string(300, 'x'), "name");
   ExpectManifestRefused("/create_time", "yesterday", "create_time");
+  for (const char* const beyond : {"infinite-future", "infinite-past", "0000-12-31T23:59:59Z"}) {
+    ExpectManifestRefused("/create_time", beyond, "years 1 to 9999");
+  }
   ExpectManifestRefused("/users", -1, "users");
   ExpectManifestRefused("/users", 1.5, "users");
   ExpectManifestRefused("/items", 0, "items");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -52,6 +53,17 @@ TEST_F(EventCsvTest, AQuotationThatIsOpenAtTheEndIsNoEndOfTheLog) {
 TEST_F(EventCsvTest, ARecordWithMoreOrFewerFieldsThanTheHeaderIsRefused) {
   ExpectRefused("timestamp,user,item\n1,u,Mug, 5 cl\n", "record 1: ", "4 fields and the header 3");
   ExpectRefused("timestamp,user,item\n1,u,i\n2,u\n", "record 2: ", "2 fields and the header 3");
+}
+
+TEST_F(EventCsvTest, WhatAServerWouldNotTakeIsRefused) {
+  const std::string header = "timestamp,user,item\n";
+  ExpectRefused(header + "1,u,i\n2,a\x1b[31m,i\n", "record 2: ", "control characters");
+  ExpectRefused(header + "1,u,\"i\nj\"\n", "record 1: ", "control characters");
+  ExpectRefused(header + "1,u," + std::string(300, 'i') + "\n", "record 1: ", "bytes");
+  ExpectRefused(header + "1,u,i\n99999999999,u,i\n", "record 2: ", "later than");
+  const std::string soon =
+      std::to_string(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()) + 60);
+  EXPECT_TRUE(Read(header + soon + ",u,\xc3\xa9\n").ok()) << "clocks differ a little";
 }
 
 TEST_F(EventCsvTest, WhatIsNoEventIsRefusedByItsLine) {
