@@ -44,15 +44,49 @@ constexpr std::string_view kPlainText =
 
 int StatusOf(http::status status) { return static_cast<int>(status); }
 
+// Of a target in origin-form or, as for a proxy, in absolute-form (RFC 9112, 3.2).
+std::string PathOf(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    const std::string_view begin = target.substr(0, scheme.size());
+    if (!beast::iequals({begin.data(), begin.size()}, {scheme.data(), scheme.size()})) continue;
+    const size_t authority = scheme.size();
+    target.remove_prefix(std::min(target.find_first_of("/?", authority), target.size()));
+    break;
+  }
+  const std::string_view path = target.substr(0, target.find('?'));
+  return path.empty() ? "/" : std::string(path);
+}
+
 // By its header alone.
 HttpRequest RequestOf(const http::request_header<>& header) {
   const std::string_view target(header.target().data(), header.target().size());
-  HttpRequest request{.method = std::string(header.method_string()),
-                      .path = std::string(target.substr(0, target.find('?')))};
+  HttpRequest request{.method = std::string(header.method_string()), .path = PathOf(target)};
   for (const auto& field : header) {
     request.fields.emplace_back(field.name_string(), field.value());
   }
   return request;
+}
+
+// What a header is answered that RFC 9110 and 9112 have a server refuse.
+std::optional<HttpAnswer> AnswerToHeader(const http::request_header<>& header) {
+  // Beast passes over a coding that it does not know: the body would be read as further requests.
+  const size_t codings = header.count(http::field::transfer_encoding);
+  if (codings > 1 ||
+      (codings == 1 && !beast::iequals(header[http::field::transfer_encoding], "chunked"))) {
+    return HttpAnswer{.status = StatusOf(http::status::not_implemented),
+                      .body = "Transfer-Encoding must be chunked, or not be there\n"};
+  }
+  if (header.version() < 11) return std::nullopt;
+  if (header.count(http::field::host) != 1) {
+    return HttpAnswer{.status = StatusOf(http::status::bad_request),
+                      .body = "a request of HTTP/1.1 has one field Host\n"};
+  }
+  if (header.count(http::field::expect) > 0 &&
+      !beast::iequals(header[http::field::expect], "100-continue")) {
+    return HttpAnswer{.status = StatusOf(http::status::expectation_failed),
+                      .body = "Expect must be 100-continue, or not be there\n"};
+  }
+  return std::nullopt;
 }
 
 // What a request that could not be read is answered; nothing where the peer is gone or slow.
@@ -134,13 +168,8 @@ void HttpConnection::ReadHeader() {
 
 void HttpConnection::OnHeader(const error_code& error) {
   if (error) return OnRequest(error);
-  // Beast passes over a coding that it does not know: the body would be read as further requests.
-  const auto& fields = parser_->get();
-  const size_t codings = fields.count(http::field::transfer_encoding);
-  if (codings > 1 ||
-      (codings == 1 && !beast::iequals(fields[http::field::transfer_encoding], "chunked"))) {
-    return Refuse({.status = StatusOf(http::status::not_implemented),
-                   .body = "Transfer-Encoding must be chunked, or not be there\n"});
+  if (std::optional<HttpAnswer> refusal = AnswerToHeader(parser_->get()); refusal.has_value()) {
+    return Refuse(*std::move(refusal));
   }
   body_since_ = steady_clock::now();
   const bool is_stream = IsStream();
@@ -152,7 +181,8 @@ void HttpConnection::OnHeader(const error_code& error) {
     parser_->body_limit(body_bytes_max);
   }
   const auto go_on = [this, is_stream] { is_stream ? BeginLines() : ReadBody(); };
-  if (!beast::iequals(parser_->get()[http::field::expect], "100-continue")) return go_on();
+  const auto& header = parser_->get();
+  if (header.version() < 11 || header.count(http::field::expect) == 0) return go_on();
   asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
                     [self = shared_from_this(), go_on](const error_code& failed, size_t) {
                       if (failed) return self->End(failed);

@@ -151,7 +151,8 @@ TEST(HttpEndpointTest, OtherMethodsAreToldWhichAreAllowed) {
   const auto endpoint = StartOrDie(Fixed());
   for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "BREW"}) {
     const std::string answer = Exchange(
-        endpoint->port(), std::string(method) + " /metrics HTTP/1.1\r\nConnection: close\r\n\r\n");
+        endpoint->port(),
+        std::string(method) + " /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 405")) << method;
     EXPECT_THAT(answer, HasSubstr("Allow: GET, HEAD\r\n")) << method;
   }
@@ -180,10 +181,12 @@ TEST(HttpEndpointTest, AConnectionIsKeptForTheNextRequest) {
 
 TEST(HttpEndpointTest, PipelinedRequestsAreAnsweredInTheirOrder) {
   const auto endpoint = StartOrDie(Fixed());
-  const std::string answers = Exchange(
-      endpoint->port(),
-      "GET /metrics HTTP/1.1\r\n\r\nGET /nowhere HTTP/1.1\r\n\r\nHEAD /metrics HTTP/1.1\r\n\r\n"
-      "GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\nGET /after HTTP/1.1\r\n\r\n");
+  const std::string answers =
+      Exchange(endpoint->port(),
+               "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: "
+               "x\r\n\r\nHEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+               "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /after "
+               "HTTP/1.1\r\nHost: x\r\n\r\n");
   const size_t metrics = answers.find("a 1\n");
   const size_t nowhere = answers.find("404");
   const size_t ready = answers.find("ready\n");
@@ -195,8 +198,8 @@ TEST(HttpEndpointTest, PipelinedRequestsAreAnsweredInTheirOrder) {
 TEST(HttpEndpointTest, AHeaderAboveTheLimitIsRefused) {
   const auto endpoint = StartOrDie(Fixed());
   const auto with = [](size_t bytes) {
-    return "GET /healthz HTTP/1.1\r\nConnection: close\r\nA: " + std::string(bytes, 'a') +
-           "\r\n\r\n";
+    return "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " +
+           std::string(bytes, 'a') + "\r\n\r\n";
   };
   EXPECT_THAT(Exchange(endpoint->port(), with(8'000)), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Exchange(endpoint->port(), with(9'000)), StartsWith("HTTP/1.1 431"));
@@ -206,7 +209,7 @@ TEST(HttpEndpointTest, AHeaderAboveTheLimitIsRefused) {
 
 TEST(HttpEndpointTest, ABodyAboveTheLimitIsRefusedHoweverItIsAnnounced) {
   const auto endpoint = StartOrDie(Fixed());
-  const std::string get = "GET /healthz HTTP/1.1\r\nConnection: close\r\n";
+  const std::string get = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
   EXPECT_THAT(
       Exchange(endpoint->port(), get + "Content-Length: 1024\r\n\r\n" + std::string(1'024, 'x')),
       StartsWith("HTTP/1.1 200"));
@@ -227,11 +230,37 @@ TEST(HttpEndpointTest, ABodyInACodingThatIsNotKnownIsNoSecondRequest) {
   const auto endpoint = StartOrDie(Fixed());
   for (const char* coding :
        {"xchunked", "gzip", "gzip, chunked", "identity", "chunked\r\nTransfer-Encoding: gzip"}) {
-    const std::string answers = Exchange(
-        endpoint->port(), "GET /healthz HTTP/1.1\r\nTransfer-Encoding: " + std::string(coding) +
-                              "\r\n\r\nGET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n");
+    const std::string answers =
+        Exchange(endpoint->port(),
+                 "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + std::string(coding) +
+                     "\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(answers, StartsWith("HTTP/1.1 501")) << coding;
     EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << answers;
+  }
+}
+
+TEST(HttpEndpointTest, RequestsAreHeldToTheRulesOfHttp) {
+  const auto endpoint = StartOrDie(Fixed());
+  const auto answer = [&](const std::string& line, const std::string& fields) {
+    return Exchange(endpoint->port(), line + "\r\n" + fields + "Connection: close\r\n\r\n")
+        .substr(0, 12);
+  };
+  const std::string get = "GET /healthz HTTP/1.1";
+  EXPECT_EQ(answer(get, ""), "HTTP/1.1 400") << "without Host";
+  EXPECT_EQ(answer(get, "Host: x\r\nHost: y\r\n"), "HTTP/1.1 400");
+  EXPECT_EQ(answer(get, "Host:\r\n"), "HTTP/1.1 200") << "an empty one is one";
+  EXPECT_EQ(answer("GET /healthz HTTP/1.0", ""), "HTTP/1.0 200");
+  EXPECT_EQ(answer(get, "Host: x\r\nExpect: bogus\r\n"), "HTTP/1.1 417");
+  EXPECT_EQ(answer("GET /healthz HTTP/1.0", "Expect: bogus\r\n"), "HTTP/1.0 200");
+  EXPECT_EQ(answer(get, "Host: x\r\nExpect: 100-Continue\r\n"), "HTTP/1.1 100");
+  for (const char* const target :
+       {"http://x/healthz", "HTTP://x:7101/healthz?a=/b", "https://[::1]:7101/healthz"}) {
+    EXPECT_EQ(answer("GET " + std::string(target) + " HTTP/1.1", "Host: x\r\n"), "HTTP/1.1 200")
+        << target;
+  }
+  for (const char* const target : {"http://x", "http://x?/healthz", "http:/healthz"}) {
+    EXPECT_EQ(answer("GET " + std::string(target) + " HTTP/1.1", "Host: x\r\n"), "HTTP/1.1 404")
+        << target;
   }
 }
 
@@ -240,8 +269,9 @@ TEST(HttpEndpointTest, WhatNeverEndsIsNotTakenForLong) {
   const std::string headers = "a: " + std::string(1 << 20, 'y') + "\r\n";
   const std::string chunk = "100000\r\n" + std::string(1 << 20, 'x') + "\r\n";
   for (const auto& [first, more] :
-       {std::pair("GET /metrics HTTP/1.1\r\n", headers),
-        std::pair("POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", chunk)}) {
+       {std::pair("GET /metrics HTTP/1.1\r\nHost: x\r\n", headers),
+        std::pair("POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+                  chunk)}) {
     const Peer peer(endpoint->port());
     ASSERT_TRUE(peer.Send(first));
     int sent = 0;  // what the kernel holds for both sides is some MiB
@@ -258,7 +288,7 @@ TEST(HttpEndpointTest, SilentAndTricklingPeersHoldNobodyUp) {
   std::vector<Peer> peers;
   for (int i = 0; i < 100; ++i) {
     peers.emplace_back(endpoint->port());
-    if (i % 2 == 0) peers.back().Send("GET /metrics HTTP/1.1\r\nX-A: ");
+    if (i % 2 == 0) peers.back().Send("GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ");
   }
   EXPECT_THAT(Get(endpoint->port(), "/readyz"), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Get(endpoint->port(), "/metrics"), StartsWith("HTTP/1.1 200"));
@@ -274,7 +304,7 @@ TEST(HttpEndpointTest, ARequestMustBeWholeInTimeHoweverItTrickles) {
   const Peer silent(endpoint->port());
   const Peer trickling(endpoint->port());
   const Peer second_request(endpoint->port());
-  ASSERT_TRUE(trickling.Send("GET /healthz HTTP/1.1\r\nX-A: "));
+  ASSERT_TRUE(trickling.Send("GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: "));
   ASSERT_TRUE(second_request.Send(kHealth));
   EXPECT_THAT(second_request.ReadUntil("ok\n"), StartsWith("HTTP/1.1 200"));
   EXPECT_TRUE(Eventually([&] { return !trickling.Send("a") && !second_request.Send("G"); }));
@@ -288,7 +318,7 @@ TEST(HttpEndpointTest, AnAnswerMustBeFetchedInTime) {
   sources.on_cut_off = [&cut_off] { ++cut_off; };
   const auto endpoint = StartOrDie(std::move(sources), {.transfer = milliseconds(200)});
   const Peer peer(endpoint->port());
-  ASSERT_TRUE(peer.Send("GET /metrics HTTP/1.1\r\n\r\n"));
+  ASSERT_TRUE(peer.Send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
   EXPECT_TRUE(Eventually([&] { return cut_off == 1; }));
   EXPECT_LT(peer.ReadAll().size(), size_t{64} << 20);
 }
@@ -394,7 +424,7 @@ void EchoTheLength(const HttpRequest& request, const HttpServer::Answer& answer)
 }
 
 std::string Post(size_t length, std::string_view begin_of_body) {
-  return "POST / HTTP/1.1\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" +
+  return "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" +
          std::string(begin_of_body);
 }
 
@@ -418,7 +448,8 @@ TEST(HttpServerTest, ForRoomTheOldestBodyThatIsNotWholeGivesWay) {
       EchoTheLength);
   const auto begin = [&](const Peer& peer, char chunk) {
     ASSERT_TRUE(
-        peer.Send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        peer.Send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: "
+                  "chunked\r\n\r\n"));
     ASSERT_THAT(peer.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 100"));
     ASSERT_TRUE(peer.Send("384\r\n" + std::string(0x384, chunk) + "\r\n"));
   };
@@ -478,7 +509,7 @@ TEST(HttpEndpointTest, EndsWhilePeersAreSilentOrFetchNothing) {
                              {.transfer = std::chrono::minutes(5)});
   const Peer silent(endpoint->port());
   const Peer fetches_nothing(endpoint->port());
-  ASSERT_TRUE(fetches_nothing.Send("GET /metrics HTTP/1.1\r\n\r\n"));
+  ASSERT_TRUE(fetches_nothing.Send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
   rendered.get_future().wait();
   endpoint.reset();
   EXPECT_TRUE(silent.IsClosed());
