@@ -12,6 +12,7 @@
 #include "server/admin/item_stream.h"
 #include "server/admin/log_stream.h"
 #include "server/config/config_reading.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
@@ -28,7 +29,7 @@ void WriteSnapshot(const Snapshot& snapshot, v1::SnapshotInfo& out) {
   const Manifest& manifest = snapshot.manifest();
   out.set_version(manifest.FullVersion());
   out.set_digest(snapshot.digest());
-  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(manifest.create_time_us);
+  *out.mutable_create_time() = ToTimestamp(manifest.create_time_us);
   out.set_users(static_cast<int64_t>(manifest.users));
   out.set_items(static_cast<int64_t>(manifest.items));
   out.set_embedding_dim(snapshot.is_empty() ? 0 : static_cast<int32_t>(manifest.embedding_dim));
@@ -42,7 +43,7 @@ void WriteServed(const ServedSnapshot& served, bool serves, v1::ServedSnapshot& 
   out.set_version(served.version);
   out.set_digest(served.digest);
   out.set_directory(served.directory);
-  *out.mutable_activate_time() = TimeUtil::MicrosecondsToTimestamp(served.activate_time_us);
+  *out.mutable_activate_time() = ToTimestamp(served.activate_time_us);
   if (serves) {
     out.set_state(v1::SNAPSHOT_STATE_SERVING);
   } else {
@@ -54,7 +55,7 @@ void WriteCheckpoint(const CheckpointInfo& info, v1::Checkpoint& out) {
   out.set_offset(info.offset);
   out.set_item_count(static_cast<int64_t>(info.items));
   out.set_size_bytes(static_cast<int64_t>(info.bytes));
-  *out.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(info.create_time_us);
+  *out.mutable_create_time() = ToTimestamp(info.create_time_us);
 }
 
 void WriteVerification(const Verification& verified, v1::GraphVerification& out) {
@@ -116,15 +117,15 @@ AdminService::AdminService(Parts parts)
                         }));
   using LogHandler =
       grpc::internal::CallbackServerStreamingHandler<grpc::ByteBuffer, v1::ReadLogResponse>;
-  MarkMethodRawCallback(
-      index(Method::kReadLog), new LogHandler([this, gate](grpc::CallbackServerContext* context,
-                                                           const grpc::ByteBuffer* received) {
-        grpc::ByteBuffer bytes = *received;
-        v1::ReadLogRequest request;
-        absl::Status decoded = Decode(gate, *context, bytes, request);
-        if (decoded.ok()) return ReadLog(context, &request);
-        return StartLogStream(parts_.log, parts_.metrics, std::move(decoded), request);
-      }));
+  MarkMethodRawCallback(index(Method::kReadLog),
+                        new LogHandler([this, gate](grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* received) {
+                          grpc::ByteBuffer bytes = *received;
+                          v1::ReadLogRequest request;
+                          absl::Status decoded = Decode(gate, *context, bytes, request);
+                          if (decoded.ok()) return ReadLog(context, &request);
+                          return StartLogStream(LogParts(), std::move(decoded), request);
+                        }));
 }
 
 std::shared_ptr<AdminService::Call> AdminService::Begin(grpc::CallbackServerContext& context,
@@ -405,10 +406,16 @@ grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext
   return call->reactor();
 }
 
+LogStreamParts AdminService::LogParts() const {
+  return {.log = parts_.log,
+          .store = parts_.store,
+          .serving = parts_.serving,
+          .metrics = parts_.metrics};
+}
+
 grpc::ServerWriteReactor<v1::ReadLogResponse>* AdminService::ReadLog(
     grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) {
-  return StartLogStream(parts_.log, parts_.metrics, CheckAllowed(*context, request->namespace_()),
-                        *request);
+  return StartLogStream(LogParts(), CheckAllowed(*context, request->namespace_()), *request);
 }
 
 void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) const {
@@ -420,8 +427,7 @@ void AdminService::WriteGraph(const ServingState& state, v1::GraphInfo& out) con
   out.set_edges(progress.edge_count);
   out.set_digest(progress.digest.ToString());
   out.set_blend_digest(BlendDigest(state).value_or(""));
-  *out.mutable_newest_event_time() =
-      TimeUtil::MicrosecondsToTimestamp(progress.newest_event_time_us);
+  *out.mutable_newest_event_time() = ToTimestamp(progress.newest_event_time_us);
   const auto checkpoint = state.generation.ReadCheckpoint();
   if (checkpoint.ok() && checkpoint->has_value()) {
     WriteCheckpoint(**checkpoint, *out.mutable_checkpoint());

@@ -11,6 +11,7 @@
 #include "graph/store/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "server/admin/item_stream.h"
+#include "server/admin/log_stream.h"
 #include "server/config/config.h"
 #include "server/ingest/ingest_stream.h"
 #include "server/ingest/new_item_room.h"
@@ -112,6 +113,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   absl::Status Activate(const Activated& activated, const std::string& event_id,
                         const std::stop_token& stop, v1::SnapshotInfo& response) const;
   void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
+  LogStreamParts LogParts() const;
 
   const Parts parts_;
   OpenStreams streams_;

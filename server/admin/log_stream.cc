@@ -9,15 +9,14 @@
 #include <utility>
 #include <variant>
 
-#include "google/protobuf/util/time_util.h"
+#include "graph/upkeep/pending_removals.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
 
 namespace groundswell {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 constexpr size_t kEntriesPerMessage = 500;
 
@@ -28,7 +27,7 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
   out.set_event_type(interaction.event_type);
   // 0 belongs to its type alone.
   if (interaction.weight != 0) out.set_weight(static_cast<int32_t>(interaction.weight));
-  *out.mutable_event_time() = TimeUtil::MicrosecondsToTimestamp(interaction.event_time_us);
+  *out.mutable_event_time() = ToTimestamp(interaction.event_time_us);
 }
 
 std::string_view ChangeName(const LogEntry& entry) {
@@ -42,12 +41,12 @@ std::string_view ChangeName(const LogEntry& entry) {
 // Reads a message's worth of entries whenever the client has taken the one before.
 class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
  public:
-  LogStream(const RocksdbLog& log, RequestMetrics& metrics, absl::Status allowed,
-            const v1::ReadLogRequest& request)
-      : log_(log), scope_(std::in_place, metrics, Method::kReadLog) {
+  LogStream(const LogStreamParts& parts, absl::Status allowed, const v1::ReadLogRequest& request)
+      : log_(parts.log), scope_(std::in_place, parts.metrics, Method::kReadLog) {
     absl::Status status = std::move(allowed);
     if (status.ok()) status = CheckRequestId(request.request_id());
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
+    const Offset applied = parts.serving.Get()->applier->applied_offset();
     end_ = log_.end();
     if (request.limit() > 0 && next_ <= end_ && request.limit() - 1 < end_ - next_) {
       end_ = next_ + request.limit() - 1;
@@ -62,6 +61,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
                               "from_offset is {}, but the log begins at {}", next_, log_.begin())),
                           "LOG_CUT");
     }
+    if (status.ok()) status = ReadPendingRemovals(parts.store, applied);
     if (status.ok()) {
       WriteNext();
     } else {
@@ -80,6 +80,14 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
   void OnDone() override { delete this; }
 
  private:
+  // All of the log's, also those behind a limit.
+  absl::Status ReadPendingRemovals(const GraphStore& store, Offset applied) {
+    absl::StatusOr<PendingRemovals> pending =
+        PendingRemovals::Read(store, log_, applied, log_.end());
+    if (pending.ok()) pending_ = *std::move(pending);
+    return pending.status();
+  }
+
   void WriteNext() {
     if (next_ > end_) {
       End(absl::OkStatus());
@@ -95,9 +103,11 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     for (const auto& [offset, entry] : *entries) {
       v1::LogEntry& out = *message_.add_entries();
       out.set_offset(offset);
-      if (const auto* interaction = std::get_if<Interaction>(&entry); interaction != nullptr) {
-        *out.mutable_receive_time() =
-            TimeUtil::MicrosecondsToTimestamp(interaction->received_time_us);
+      const auto* const interaction = std::get_if<Interaction>(&entry);
+      if (interaction != nullptr && pending_.Covers(offset, *interaction)) {
+        out.set_change(std::string(ChangeName(Redacted{})));
+      } else if (interaction != nullptr) {
+        *out.mutable_receive_time() = ToTimestamp(interaction->received_time_us);
         WriteInteraction(*interaction, *out.mutable_interaction());
       } else {
         out.set_change(std::string(ChangeName(entry)));
@@ -110,6 +120,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
   void End(const absl::Status& status) { CountAndFinish(ToGrpcStatus(status), scope_, *this); }
 
   const RocksdbLog& log_;
+  PendingRemovals pending_;
   std::optional<RpcScope> scope_;
   Offset next_ = 0;
   Offset end_ = 0;
@@ -118,11 +129,10 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const RocksdbLog& log,
-                                                              RequestMetrics& metrics,
+grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const LogStreamParts& parts,
                                                               absl::Status allowed,
                                                               const v1::ReadLogRequest& request) {
-  return new LogStream(log, metrics, std::move(allowed), request);
+  return new LogStream(parts, std::move(allowed), request);
 }
 
 }  // namespace groundswell

@@ -7,13 +7,21 @@
 #include "groundswell/v1/admin.pb.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/process/metrics.h"
+#include "server/serving/serving_state.h"
 
 namespace groundswell {
 
-// One stream, from now to its end; ends at once with `allowed` unless it is OK. The reactor deletes
-// itself. `log` and `metrics` must outlive it.
-grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const RocksdbLog& log,
-                                                              RequestMetrics& metrics,
+// What the log is of, which must outlive the stream.
+struct LogStreamParts {
+  const RocksdbLog& log;
+  const GraphStore& store;
+  const ServingCell& serving;
+  RequestMetrics& metrics;
+};
+
+// One stream, from now to its end; ends at once with `allowed` unless it is OK. Who was forgotten
+// before it began is not in it, whether or not that was applied yet. The reactor deletes itself.
+grpc::ServerWriteReactor<v1::ReadLogResponse>* StartLogStream(const LogStreamParts& parts,
                                                               absl::Status allowed,
                                                               const v1::ReadLogRequest& request);
 
