@@ -19,7 +19,7 @@ TEST(TableTest, WhatATerminalWouldObeyIsShown) {
   Table table({{.title = "a\x1b[2J"}, {.title = "b"}});
   table.AddRow({"x\ny", "\x1b]0;title\x07"});
   EXPECT_EQ(table.ToString(),
-            "a\\x1b[2J  b\n---------  -------------------\nx\\ny       \\x1b]0;title\\x07\n");
+            "a\\x1b[2J  b\n--------  ----------------\nx\\ny      \\x1b]0;title\\x07\n");
 }
 
 TEST(TableTest, WithoutRowsOnlyTheTitlesAreShown) {

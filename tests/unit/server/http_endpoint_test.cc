@@ -234,7 +234,9 @@ TEST(HttpEndpointTest, ABodyInACodingThatIsNotKnownIsNoSecondRequest) {
         Exchange(endpoint->port(),
                  "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + std::string(coding) +
                      "\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    EXPECT_THAT(answers, StartsWith("HTTP/1.1 501")) << coding;
+    // Beast itself refuses the second of two.
+    EXPECT_THAT(answers, testing::AnyOf(StartsWith("HTTP/1.1 501"), StartsWith("HTTP/1.1 400")))
+        << coding;
     EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << answers;
   }
 }
