@@ -217,14 +217,14 @@ absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
   return true;
 }
 
-// Whole days may be seconds of another clock.
+// Whole days may be seconds of another clock, until a part of one tells.
 absl::Status LogReader::CheckNoSerialDate(const EventTime& time, const std::string& text) {
   if (summary_.events == 0) begins_as_serial_dates_ = IsSerialDate(time);
+  if (!begins_as_serial_dates_ || !IsSerialDate(time)) return absl::OkStatus();
   constexpr int64_t kMicrosOfADay = 1'000'000;  // as it was read
-  if (!begins_as_serial_dates_ || !IsSerialDate(time) || time.us % kMicrosOfADay == 0) {
-    return absl::OkStatus();
-  }
-  return Bad(kTimeField, "that is a spreadsheet's number of a date", text,
+  has_serial_dates_ |= time.us % kMicrosOfADay != 0;
+  if (!has_serial_dates_) return absl::OkStatus();
+  return Bad(kTimeField, "that looks like a spreadsheet's number of a date", text,
              "format that column as yyyy-mm-dd hh:mm:ss before it is saved as CSV: as Unix seconds "
              "it is of 1970");
 }

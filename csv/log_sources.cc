@@ -161,7 +161,9 @@ class JsonSource final : public RecordSource {
       }
       const auto at = object.find(names_[field]);
       if (at == object.end()) continue;
-      if (parsed.HasTwice(names_[field])) {
+      // A rating is read where a least one is asked for.
+      const bool is_read = field != kRatingField || !named_[field].empty();
+      if (is_read && parsed.HasTwice(names_[field])) {
         record.wrong = fmt::format("the key {} is there more than once, and holds the {}",
                                    ShownText(names_[field]), NameOf(field));
         record.reason = fmt::format("{} more than once", names_[field]);

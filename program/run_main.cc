@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <new>
 
 #include "program/terminal_text.h"
 
@@ -39,7 +40,11 @@ bool WriteOutStandardOutput() { return ::fflush(stdout) == 0 && ::ferror(stdout)
 }  // namespace
 
 void PrintError(const char* program, const char* message) {
-  static_cast<void>(::fprintf(stderr, "%s: %s\n", program, TerminalLines(message).c_str()));
+  try {
+    static_cast<void>(::fprintf(stderr, "%s: %s\n", program, TerminalLines(message).c_str()));
+  } catch (const std::bad_alloc&) {
+    static_cast<void>(::fprintf(stderr, "%s: there is no memory to say why\n", program));
+  }
 }
 
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv) {
@@ -56,7 +61,9 @@ int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, c
       PrintError(program, kUnwritable);
     }
   } catch (const std::bad_alloc&) {
-    PrintError(program, "the system has no more memory for this process");
+    // As it stands: showing it otherwise takes memory.
+    static_cast<void>(
+        ::fprintf(stderr, "%s: the system has no more memory for this process\n", program));
   } catch (const std::exception& error) {
     PrintError(program, ::ferror(stdout) == 0 ? error.what() : kUnwritable);
   }

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from time import time_ns
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from trainer import catalogue, log_files, tables
 
 DAY_S = 86_400
 NEVER_S = np.iinfo(np.int64).max
+_ID_BYTES_MAX = 256
+_AHEAD_MAX_US = DAY_S * 1_000_000  # the most that a server's ingest.event_ahead_max_s may be
 
 
 @dataclass
@@ -159,7 +162,8 @@ def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
         records_of[path] = _not_there_yet(path, of_file, ids, left_out)
     records = [record for path in paths for record in records_of[path]]
     left_out["of weight 0"] = sum(record.weight == 0 for record in records)
-    records = sorted((record for record in records if record.weight), key=lambda record: record.time_us)
+    records = _servable([record for record in records if record.weight], left_out)
+    records.sort(key=lambda record: record.time_us)
     if not records:
         raise EmptyLog(f"{', '.join(map(str, paths))}: there is no interaction in it")
     numbers = lambda values: np.array(list(values), dtype=np.int64)
@@ -167,6 +171,28 @@ def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
                [record.user for record in records], [record.item for record in records],
                numbers(record.weight for record in records), numbers(record.offset for record in records),
                +left_out, moved, _seen_twice(paths, records_of))
+
+
+def _servable(records, left_out):
+    """Without those that no server takes."""
+    latest_us = (time_ns() // 1_000) + _AHEAD_MAX_US
+    kept = []
+    for record in records:
+        if not all(_is_id(text) for text in (record.user, record.item)):
+            left_out["with an id that no server takes (more than 256 bytes, or control characters)"] += 1
+        elif record.time_us > latest_us:
+            left_out["with a time more than a day after this machine's clock"] += 1
+        else:
+            kept.append(record)
+    return kept
+
+
+def _is_id(text):
+    return len(text.encode()) <= _ID_BYTES_MAX and not any(map(_is_control, text))
+
+
+def _is_control(character):
+    return character < " " or character == "\x7f"
 
 
 def _late(records):

@@ -72,19 +72,20 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view doing) {
 absl::Status BackupStatus(const rocksdb::Status& status, const std::string& directory) {
   const std::string doing = fmt::format("cannot write the backup \"{}\"", directory);
   const std::string text = status.ToString();
-  if (status.ok() || status.IsCorruption() || text.find(directory) == std::string::npos) {
-    return ToStatus(status, doing);
-  }
+  const std::string staging = directory + std::string(Database::kBackupStagingSuffix);
+  const bool is_there = text.find(staging) != text.npos || text.find(directory + "/") != text.npos;
+  if (status.ok() || status.IsCorruption() || !is_there) return ToStatus(status, doing);
   switch (KindOfWriteError(text)) {
     case WriteErrorKind::kNoSpace:
     case WriteErrorKind::kQuota:
       return absl::ResourceExhaustedError(fmt::format(
           "{}: {}; free space there, or name a directory on another disk", doing, text));
     case WriteErrorKind::kOther:
-      return absl::FailedPreconditionError(fmt::format(
-          "{}: {}; the server must be able to make it: see who owns the directory that is to hold "
-          "it",
-          doing, text));
+      return absl::FailedPreconditionError(
+          fmt::format("{}: {}{}", doing, text,
+                      text.find("Permission denied") == text.npos
+                          ? ""
+                          : "; see who owns the directory that is to hold it"));
     default:
       return ToStatus(status, doing);
   }

@@ -2,19 +2,34 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <optional>
 #include <variant>
+
+#include "graph/fold/judgement.h"
 
 namespace groundswell {
 namespace {
 
 constexpr size_t kEntriesAtOnce = 1'000;
 
+Tombstone Unapplied(Offset offset, int64_t time_us) {
+  return {.offset = offset,
+          .time_us = time_us,
+          .newest_event_time_us = std::numeric_limits<int64_t>::min()};
+}
+
+bool Takes(const std::optional<Tombstone>& removal, Offset offset, const Interaction& interaction) {
+  if (!removal.has_value()) return false;
+  return offset <= removal->offset || interaction.event_time_us <= LateUntil(removal, interaction);
+}
+
 }  // namespace
 
 absl::StatusOr<PendingRemovals> PendingRemovals::Read(const GraphStore& store,
                                                       const InteractionLog& log, Offset applied,
                                                       Offset end) {
-  PendingRemovals pending;
+  PendingRemovals pending(store);
   for (Offset next = applied + 1; next <= end;) {
     const auto wanted = static_cast<size_t>(end - next + 1);
     const auto entries = log.Read(next, std::min(wanted, kEntriesAtOnce));
@@ -22,40 +37,42 @@ absl::StatusOr<PendingRemovals> PendingRemovals::Read(const GraphStore& store,
     if (entries->empty()) break;
     for (const auto& [offset, entry] : *entries) {
       if (const auto* forget = std::get_if<ForgetUser>(&entry); forget != nullptr) {
-        pending.Add({Tombstone::Kind::kUser, forget->user_hash}, {offset, forget->time_us});
+        pending.Add({Tombstone::Kind::kUser, forget->user_hash},
+                    Unapplied(offset, forget->time_us));
       } else if (const auto* removal = std::get_if<RemoveItem>(&entry); removal != nullptr) {
-        pending.Add({Tombstone::Kind::kItem, removal->item_hash}, {offset, removal->time_us});
+        pending.Add({Tombstone::Kind::kItem, removal->item_hash},
+                    Unapplied(offset, removal->time_us));
       }
     }
     next = entries->back().first + 1;
   }
-  // Behind the log: one that is applied meanwhile is found here or there.
-  absl::Status read = store.ForEachTombstone(
-      [&](Tombstone::Kind kind, const IdHash& hash, const Tombstone& tombstone) {
-        if (!tombstone.redacted) pending.Add({kind, hash}, {tombstone.offset, tombstone.time_us});
-        return absl::OkStatus();
-      });
-  if (!read.ok()) return read;
   return pending;
 }
 
-void PendingRemovals::Add(const GraphStore::TombstoneKey& key, const Removal& removal) {
-  Removal& latest = removals_[key];
-  latest.offset = std::max(latest.offset, removal.offset);
-  latest.time_us = std::max(latest.time_us, removal.time_us);
+void PendingRemovals::Add(const GraphStore::TombstoneKey& key, const Tombstone& removal) {
+  const auto [at, is_new] = unapplied_.try_emplace(key, removal);
+  if (is_new) return;
+  at->second.offset = std::max(at->second.offset, removal.offset);
+  at->second.time_us = std::max(at->second.time_us, removal.time_us);
 }
 
-bool PendingRemovals::Covers(Offset offset, const Interaction& interaction) const {
-  if (removals_.empty()) return false;
-  const int64_t time_us = interaction.event_time_us;
-  return Covers(Tombstone::Kind::kUser, interaction.user_id, offset, time_us) ||
-         Covers(Tombstone::Kind::kItem, interaction.item_id, offset, time_us);
+absl::StatusOr<bool> PendingRemovals::Covers(Offset offset, const Interaction& interaction) const {
+  absl::StatusOr<bool> covers =
+      Covers(Tombstone::Kind::kUser, interaction.user_id, offset, interaction);
+  if (!covers.ok() || *covers) return covers;
+  return Covers(Tombstone::Kind::kItem, interaction.item_id, offset, interaction);
 }
 
-bool PendingRemovals::Covers(Tombstone::Kind kind, const std::string& id, Offset offset,
-                             int64_t time_us) const {
-  const auto at = removals_.find({kind, HashId(id)});
-  return at != removals_.end() && (offset <= at->second.offset || time_us <= at->second.time_us);
+absl::StatusOr<bool> PendingRemovals::Covers(Tombstone::Kind kind, const std::string& id,
+                                             Offset offset, const Interaction& interaction) const {
+  const IdHash hash = HashId(id);
+  if (const auto at = unapplied_.find({kind, hash});
+      at != unapplied_.end() && Takes(at->second, offset, interaction)) {
+    return true;
+  }
+  const auto applied = store_->FindTombstone(kind, hash);
+  if (!applied.ok()) return applied.status();
+  return Takes(*applied, offset, interaction);
 }
 
 }  // namespace groundswell

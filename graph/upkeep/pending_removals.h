@@ -3,8 +3,8 @@
 #ifndef GROUNDSWELL_GRAPH_UPKEEP_PENDING_REMOVALS_H_
 #define GROUNDSWELL_GRAPH_UPKEEP_PENDING_REMOVALS_H_
 
-#include <cstdint>
 #include <map>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "graph/log/interaction_log.h"
@@ -15,23 +15,26 @@ namespace groundswell {
 class PendingRemovals {
  public:
   // Of all removals up to the offset `end` of the log. `applied`: the offset that was applied
-  // before this is called; what is between the two is read. Errors of both.
+  // before this is called; what is between the two is read, and of what was applied the store is
+  // asked as it is needed. `store` must outlive it. Errors of the log.
   static absl::StatusOr<PendingRemovals> Read(const GraphStore& store, const InteractionLog& log,
                                               Offset applied, Offset end);
 
-  // Whether this entry of the log is one that a removal takes out of it.
-  bool Covers(Offset offset, const Interaction& interaction) const;
+  // Whether this entry of the log is one that a removal takes out of it: what was there before the
+  // removal, and what comes late (graph/fold/judgement.h). Of a removal that is yet to be applied
+  // and whose time is not plausible, what comes late is not known yet, and is not told. Errors of
+  // the store.
+  absl::StatusOr<bool> Covers(Offset offset, const Interaction& interaction) const;
 
  private:
-  struct Removal {
-    Offset offset = 0;
-    int64_t time_us = 0;  // what happened until then is late
-  };
+  explicit PendingRemovals(const GraphStore& store) : store_(&store) {}
 
-  void Add(const GraphStore::TombstoneKey& key, const Removal& removal);
-  bool Covers(Tombstone::Kind kind, const std::string& id, Offset offset, int64_t time_us) const;
+  void Add(const GraphStore::TombstoneKey& key, const Tombstone& removal);
+  absl::StatusOr<bool> Covers(Tombstone::Kind kind, const std::string& id, Offset offset,
+                              const Interaction& interaction) const;
 
-  std::map<GraphStore::TombstoneKey, Removal> removals_;
+  const GraphStore* store_;
+  std::map<GraphStore::TombstoneKey, Tombstone> unapplied_;
 };
 
 }  // namespace groundswell

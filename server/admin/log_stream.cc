@@ -84,8 +84,9 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
   absl::Status ReadPendingRemovals(const GraphStore& store, Offset applied) {
     absl::StatusOr<PendingRemovals> pending =
         PendingRemovals::Read(store, log_, applied, log_.end());
-    if (pending.ok()) pending_ = *std::move(pending);
-    return pending.status();
+    if (!pending.ok()) return pending.status();
+    pending_ = *std::move(pending);
+    return absl::OkStatus();
   }
 
   void WriteNext() {
@@ -101,10 +102,16 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     }
     message_.clear_entries();
     for (const auto& [offset, entry] : *entries) {
+      const auto* const interaction = std::get_if<Interaction>(&entry);
+      absl::StatusOr<bool> covered = false;
+      if (interaction != nullptr) covered = pending_->Covers(offset, *interaction);
+      if (!covered.ok()) {
+        End(covered.status());
+        return;
+      }
       v1::LogEntry& out = *message_.add_entries();
       out.set_offset(offset);
-      const auto* const interaction = std::get_if<Interaction>(&entry);
-      if (interaction != nullptr && pending_.Covers(offset, *interaction)) {
+      if (*covered) {
         out.set_change(std::string(ChangeName(Redacted{})));
       } else if (interaction != nullptr) {
         *out.mutable_receive_time() = ToTimestamp(interaction->received_time_us);
@@ -120,7 +127,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
   void End(const absl::Status& status) { CountAndFinish(ToGrpcStatus(status), scope_, *this); }
 
   const RocksdbLog& log_;
-  PendingRemovals pending_;
+  std::optional<PendingRemovals> pending_;  // once it began
   std::optional<RpcScope> scope_;
   Offset next_ = 0;
   Offset end_ = 0;

@@ -10,7 +10,6 @@
 #include "csv/log_input.h"
 #include "csv/log_reader.h"
 #include "graph/log/interaction.h"
-#include "server/config/config.h"
 #include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 
@@ -29,7 +28,9 @@ absl::Status BadRecord(const LogEvent& event, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("record {}: {}", event.record, what));
 }
 
-// As servers check them by default.
+// As the server checks them whose clock may be behind the most (ingest.event_ahead_max_s).
+constexpr int64_t kAheadMaxS = 86'400;
+
 absl::Status CheckServable(const LogEvent& event, int64_t latest_us) {
   for (const auto& [field, id] : {std::pair("user", &event.user), std::pair("item", &event.item)}) {
     if (absl::Status s = CheckId(field, *id); !s.ok())
@@ -38,8 +39,7 @@ absl::Status CheckServable(const LogEvent& event, int64_t latest_us) {
   if (event.time_us <= latest_us) return absl::OkStatus();
   return BadRecord(event, fmt::format("timestamp {} is later than {}, by this machine's clock with "
                                       "{} s to spare; is its unit what it seems, and is it UTC?",
-                                      TimeText(event.time_us), TimeText(latest_us),
-                                      Config().ingest.event_ahead_max_s));
+                                      TimeText(event.time_us), TimeText(latest_us), kAheadMaxS));
 }
 
 absl::StatusOr<Count> WeightOf(const LogEvent& event, const EventWeights& weights) {
@@ -62,8 +62,7 @@ absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
   LogInput input;
   if (absl::Status s = input.Open(path); !s.ok()) return s;
   LogReader reader(input.stream(), {});
-  const int64_t latest_us =
-      absl::GetCurrentTimeNanos() / 1'000 + Config().ingest.event_ahead_max_s * kMicrosOfACsvSecond;
+  const int64_t latest_us = absl::GetCurrentTimeNanos() / 1'000 + kAheadMaxS * kMicrosOfACsvSecond;
   int64_t newest_us = 0;
   while (true) {
     const absl::StatusOr<std::optional<LogEvent>> read = reader.Next();

@@ -36,7 +36,12 @@ GROUNDSWELL_BEFORE_SANITIZERS void HoldStandardError(int /*argc*/, char** /*argv
   char** variable = environment;
   while (*variable != nullptr && !IsOfThem(*variable)) ++variable;
   if (*variable == nullptr) return;
-  const auto file = static_cast<int>(::syscall(SYS_memfd_create, "early-output", MFD_CLOEXEC));
+  const auto lowest = static_cast<int>(::syscall(SYS_memfd_create, "early-output", MFD_CLOEXEC));
+  if (lowest < 0) return;
+  // Above the standard streams: one that is closed would seem to be open, and then be another file.
+  const auto file =
+      static_cast<int>(::syscall(SYS_fcntl, lowest, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  ::syscall(SYS_close, lowest);
   if (file < 0) return;
   const auto given =
       static_cast<int>(::syscall(SYS_fcntl, STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));

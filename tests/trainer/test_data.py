@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -168,6 +169,14 @@ class LogFileTest(unittest.TestCase):
     def test_what_weighs_nothing_is_left_out_and_counted(self):
         log = self._read(self._write("a.csv", "timestamp,user,item,weight\n1,a,x,0\n2,a,x,1\n"))
         self.assertEqual((len(log), data.described(log)), (1, ["data: 1 records of weight 0 left out"]))
+
+    def test_what_no_server_takes_is_left_out_and_counted(self):
+        later = int(time.time()) + 2 * 86_400
+        log = self._read(self._write("a.csv", f'timestamp,user,item\n1,a,x\n2,"a\tb",x\n3,a,{"x" * 257}\n{later},a,x\n'
+                                              f"{later - 90_000},a,y\n"))
+        self.assertEqual([row[1:] for row in self._rows(log)], [("a", "x", 1), ("a", "y", 1)])
+        self.assertEqual(sorted(log.left_out.values()), [1, 2])
+        self.assertTrue(any("a day after" in line for line in data.described(log)))
 
     def test_an_interaction_in_two_parts_counts_once(self):
         trained = self._write("shop.csv", "timestamp,user,item\n1,a,x\n2,b,y\n3,a,y\n3,a,y\n")

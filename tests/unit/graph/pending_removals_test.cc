@@ -47,7 +47,9 @@ class PendingRemovalsTest : public testing::Test {
   bool Covers(Offset offset, const Interaction& interaction, Offset applied = 0) {
     const auto pending = PendingRemovals::Read(*store_, *log_, applied, log_->end());
     EXPECT_TRUE(pending.ok()) << pending.status();
-    return pending->Covers(offset, interaction);
+    const auto covers = pending->Covers(offset, interaction);
+    EXPECT_TRUE(covers.ok()) << covers.status();
+    return *covers;
   }
 
   TemporaryDirectory directory_;
@@ -85,8 +87,36 @@ TEST_F(PendingRemovalsTest, WhatIsAppliedAndNotYetRedactedIsCovered) {
   ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
   EXPECT_TRUE(Covers(1, of_ann, 4));
   EXPECT_TRUE(Covers(2, of_item, 4));
+}
+
+// Which the fold takes out of the log once it comes to it.
+TEST_F(PendingRemovalsTest, WhatComesLateIsCoveredBehindTheRedactionToo) {
+  Append({MakeInteraction("ann", "i0"), Forget("ann"), MakeInteraction("ann", "i0")});
+  GraphStore::Batch batch(*store_);
+  batch.PutTombstone(Tombstone::Kind::kUser, HashId("ann"), {.offset = 2, .time_us = kForgetUs});
+  ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
   ASSERT_TRUE(RedactLog(*store_, 1, [] { return true; }).ok());
-  EXPECT_FALSE(Covers(1, of_ann, 4)) << "the log itself does not have it any more";
+  EXPECT_TRUE(Covers(3, MakeInteraction("ann", "i0", 1, kForgetUs), 2));
+  EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i0", 1, kForgetUs + 1), 2));
+}
+
+// By a clock that was far ahead: what happened since the newest event is not late, as in the fold.
+TEST_F(PendingRemovalsTest, ARemovalOfAnAbsurdTimeCoversNoOneWhoCameBack) {
+  constexpr int64_t kDayUs = int64_t{86'400} * 1'000'000;
+  Interaction back = MakeInteraction("ann", "i0", 1, kDayUs);
+  back.received_time_us = kDayUs;
+  ForgetUser absurd = Forget("ann");
+  absurd.time_us = 400 * kDayUs;
+  Append({MakeInteraction("ann", "i0"), absurd, back});
+  EXPECT_TRUE(Covers(1, MakeInteraction("ann", "i0")));
+  EXPECT_FALSE(Covers(3, back)) << "yet to be applied";
+  GraphStore::Batch batch(*store_);
+  batch.PutTombstone(Tombstone::Kind::kUser, HashId("ann"),
+                     {.offset = 2, .time_us = absurd.time_us, .newest_event_time_us = kForgetUs});
+  ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
+  EXPECT_FALSE(Covers(3, back, 2));
+  back.event_time_us = kForgetUs;
+  EXPECT_TRUE(Covers(3, back, 2)) << "it is late";
 }
 
 }  // namespace

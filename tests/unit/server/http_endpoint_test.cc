@@ -228,15 +228,14 @@ TEST(HttpEndpointTest, ABodyAboveTheLimitIsRefusedHoweverItIsAnnounced) {
 // With it unknown, where the body ends is too: what follows the header is no second request.
 TEST(HttpEndpointTest, ABodyInACodingThatIsNotKnownIsNoSecondRequest) {
   const auto endpoint = StartOrDie(Fixed());
-  for (const char* coding :
+  for (const std::string coding :
        {"xchunked", "gzip", "gzip, chunked", "identity", "chunked\r\nTransfer-Encoding: gzip"}) {
     const std::string answers =
         Exchange(endpoint->port(),
-                 "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + std::string(coding) +
+                 "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + coding +
                      "\r\n\r\nGET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    // Beast itself refuses the second of two.
-    EXPECT_THAT(answers, testing::AnyOf(StartsWith("HTTP/1.1 501"), StartsWith("HTTP/1.1 400")))
-        << coding;
+    const bool is_twice = coding.find("\r\n") != coding.npos;  // which Beast itself refuses
+    EXPECT_THAT(answers, StartsWith(is_twice ? "HTTP/1.1 400" : "HTTP/1.1 501")) << coding;
     EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << answers;
   }
 }
