@@ -45,6 +45,19 @@ TEST(StandardStreamsTest, AnAnswerThatCannotBeWrittenIsNoSuccess) {
   }
 }
 
+// What libraries say early is held in a file that must not take the closed stream's number: the
+// next one to have it would be a file of the database.
+TEST(StandardStreamsTest, AClosedStandardOutputIsNoFileOfTheDatabase) {
+  const TemporaryDirectory directory;
+  const Finished closed = RunProgram({"/bin/sh", "-c",
+                                      "exec '" GROUNDSWELL_SERVER_PROGRAM "' import --snapshot '" +
+                                          std::string(GROUNDSWELL_SAMPLE_SNAPSHOT) +
+                                          "' --data-dir '" + directory.File("db") + "' >&-"},
+                                     {{"OMP_NUM_THREADS", "1"}});
+  EXPECT_EQ(closed.exit_code, 1) << closed.output;
+  EXPECT_THAT(closed.output, HasSubstr("standard output cannot be written"));
+}
+
 // Progress with nowhere to go ends no command, and a file beyond the limit of its size is an error.
 TEST(StandardStreamsTest, AnImportNeedsNoStandardErrorAndNamesTheFileThatIsTooLarge) {
   const TemporaryDirectory directory;
