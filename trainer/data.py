@@ -1,7 +1,6 @@
 """The interaction log and the catalogue: reading, splitting by time, and dense indices."""
 
 import csv
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -321,14 +320,14 @@ def _items_of(path, stream):
     """(line, [item, title, category]) of each record."""
     if log_files.is_json(path):
         for line, text in enumerate(stream, start=1):
-            try:
-                record = json.loads(text)
-            except json.JSONDecodeError:
-                record = None
-            if not isinstance(record, dict):
+            record, twice = log_files.json_record(text)
+            if record is None:
                 raise ValueError(f"{path}:{line}: it must be one JSON object")
             names = list(record)
             columns = _item_columns(path, names)
+            for at in columns:
+                if at is not None and names[at] in twice:
+                    raise ValueError(f'{path}:{line}: the key "{names[at]}" is there more than once')
             yield line, [_item_text(record[names[at]]) if at is not None else "" for at in columns]
         return
     yield from tables.rows(path, stream, lambda header: _item_columns(path, header))

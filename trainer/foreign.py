@@ -239,13 +239,14 @@ def _table_rows(path, stream, side):
         for line, text in enumerate(stream, start=1):
             if not text.strip():
                 continue
-            try:
-                record = json.loads(text)
-            except json.JSONDecodeError:
-                record = None
-            if not isinstance(record, dict):
+            record, twice = log_files.json_record(text)
+            if record is None:
                 raise ValueError(f"{path}:{line}: it must be one JSON object with an id and a vector")
-            at = _table_columns(path, list(record), side)
+            names = list(record)
+            at = _table_columns(path, names, side)
+            for column in at:
+                if names[column] in twice:
+                    raise ValueError(f'{path}:{line}: the key "{names[column]}" is there more than once')
             id_, *numbers = [list(record.values())[column] for column in at]
             if isinstance(id_, bool) or not isinstance(id_, (str, int)):
                 raise ValueError(f"{path}:{line}: the id is {json.dumps(id_)[:64]}; it must be a string or an integer")

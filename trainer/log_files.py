@@ -275,15 +275,35 @@ def _positions(path, header):
     return [header.index(name) if name in header else None for name in FIELDS]
 
 
+def json_record(text):
+    """The JSON object of a line, None where it is none, and the names that it has more than once."""
+    outermost = []
+
+    def made(pairs):  # called for the outermost object last
+        outermost[:] = pairs
+        return dict(pairs)
+
+    try:
+        found = json.loads(text, object_pairs_hook=made)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        return None, []
+    if len(found) == len(outermost):
+        return found, []
+    names = [name for name, _ in outermost]
+    return found, [name for name in found if names.count(name) > 1]
+
+
 def _json_lines(path, stream):
     for line, text in enumerate(stream, start=1):
         place = _Place(path, line)
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError:
-            found = None
-        if not isinstance(found, dict):
+        found, twice = json_record(text)
+        if found is None:
             raise place.bad("the line", text.rstrip("\n"), "it must be one JSON object")
+        for name in twice:
+            if name in FIELDS:
+                raise ValueError(f'{path}:{line}: the key "{name}" is there more than once')
         yield line, [_text(place, name, found.get(name)) for name in FIELDS]
 
 

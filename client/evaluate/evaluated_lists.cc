@@ -50,8 +50,10 @@ size_t RankOf(const std::string& item_id, const v1::RecommendResponse& response)
 // The total of an entry of a batch counts from the arrival of the batch, so the stages are added
 // up.
 std::chrono::nanoseconds WorkOf(const v1::StageTimings& timings) {
-  return std::chrono::nanoseconds(
-      TimeUtil::DurationToNanoseconds(timings.user_state() + timings.retrieval() + timings.rank()));
+  // Not as durations: protobuf's sum ends the process where a server's are beyond its range.
+  return std::chrono::nanoseconds(TimeUtil::DurationToNanoseconds(timings.user_state())) +
+         std::chrono::nanoseconds(TimeUtil::DurationToNanoseconds(timings.retrieval())) +
+         std::chrono::nanoseconds(TimeUtil::DurationToNanoseconds(timings.rank()));
 }
 
 }  // namespace

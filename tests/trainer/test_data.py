@@ -165,6 +165,13 @@ class LogFileTest(unittest.TestCase):
         path = self._write("bad.jsonl", '{"timestamp": 1, "user": ["a"], "item": "x"}\n')
         with self.assertRaisesRegex(ValueError, "bad.jsonl:1: user is .*a string"):
             self._read(path)
+        path = self._write("bad.jsonl", '{"timestamp": 1, "user": "a", "user": "b", "item": "x"}\n')
+        with self.assertRaisesRegex(ValueError, 'bad.jsonl:1: the key "user" is there more than once'):
+            self._read(path)
+
+    def test_keys_that_nobody_reads_may_be_there_twice(self):
+        log = self._read(self._write("a.jsonl", '{"timestamp": 1, "user": "a", "item": "x", "n": {"user": 1, "user": 2}, "n": 3}\n'))
+        self.assertEqual(len(log), 1)
 
     def test_what_weighs_nothing_is_left_out_and_counted(self):
         log = self._read(self._write("a.csv", "timestamp,user,item,weight\n1,a,x,0\n2,a,x,1\n"))
@@ -376,6 +383,8 @@ class ItemsTest(unittest.TestCase):
                 self._read(header + "\n")
         with self.assertRaisesRegex(ValueError, "items.jsonl:1: it must be one JSON object"):
             self._read("[]\n", "items.jsonl")
+        with self.assertRaisesRegex(ValueError, 'items.jsonl:1: the key "title" is there more than once'):
+            self._read('{"item": "a", "title": "b", "title": "c"}\n', "items.jsonl")
 
 
 class CatalogueTest(unittest.TestCase):
