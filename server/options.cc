@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -127,6 +128,7 @@ std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config) {
 }
 
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
+  const int descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit());
   return {.address = config.server.grpc_address,
           .admin_address = config.server.admin_address,
           .tls = {.certificate_file = config.tls.certificate_file,
@@ -139,7 +141,9 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
           .connection_calls_max = static_cast<int>(config.server.connection_calls_max),
           .receive_bytes_max = static_cast<size_t>(config.server.receive_mb) << 20,
           .idle = std::chrono::seconds(config.server.grpc_idle_s),
-          .descriptors_end = ConnectionDescriptorsEnd(RaiseDescriptorLimit())};
+          .descriptors_end = descriptors_end,
+          .idle_calls_max = static_cast<size_t>(std::clamp<int64_t>(
+              config.server.idle_calls_max, 1, std::max(descriptors_end / 2, 1)))};
 }
 
 HttpTls::Files HttpTlsFilesOf(const Config& config) {

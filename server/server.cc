@@ -429,6 +429,7 @@ absl::Status Server::Parts::StartGrpc() {
         metrics.requests().CountTurnedAway();
         connection_room.TurnedAway(ConnectionRoom::Clock::now());
       },
+      [this] { metrics.requests().CountIdleCallEnded(); },
       // Who asks is connected.
       [this] { return NotServingBecause().empty(); });
   if (!started.ok()) return started.status();

@@ -39,6 +39,7 @@ struct Config {
     int64_t message_bytes_max = 4 << 20;
     int64_t ping_interval_min_ms = 5'000;
     int64_t connection_calls_max = 1'000;
+    int64_t idle_calls_max = 1'000;
     int64_t receive_mb = 256;
     int64_t grpc_idle_s = 300;
   } server;

@@ -130,6 +130,9 @@ constexpr ConfigKey kKeys[] = {
      "connection."},
     {"server.connection_calls_max", GROUNDSWELL_MEMBER(server.connection_calls_max), "calls", 1,
      1'000'000, "Calls of one gRPC connection at once; further ones wait at its client."},
+    {"server.idle_calls_max", GROUNDSWELL_MEMBER(server.idle_calls_max), "calls", 1, 100'000,
+     "Health watches and reflection streams at once, and no more than half of the descriptors for "
+     "connections; beyond it, the oldest of the address that has the most is ended."},
     {"server.receive_mb", GROUNDSWELL_MEMBER(server.receive_mb), "MB", 16, 1'000'000,
      "What the connections of a gRPC address may hold of what they received; beyond it those "
      "without "

@@ -169,6 +169,8 @@ RequestMetrics::RequestMetrics(Registry& registry) {
       "HTTP connections refused or cut off: too many, too slow, or with too much to say.");
   turned_away_ = OneCounter(registry, "groundswell_connections_turned_away_total",
                             "Connections to the gRPC addresses that no descriptor was left for.");
+  idle_calls_ended_ = OneCounter(registry, "groundswell_idle_calls_ended_total",
+                                 "Health watches and reflection streams ended: too many at once.");
 }
 
 void RequestMetrics::CountRequest(Method method, int code, nanoseconds duration) {
@@ -187,6 +189,8 @@ void RequestMetrics::CountAccessReloadFailure() { access_reload_failures_->Incre
 void RequestMetrics::CountHttpCutOff() { http_cut_off_->Increment(); }
 
 void RequestMetrics::CountTurnedAway() { turned_away_->Increment(); }
+
+void RequestMetrics::CountIdleCallEnded() { idle_calls_ended_->Increment(); }
 
 PipelineMetrics::PipelineMetrics(Registry& registry) {
   stage_duration_ = AddEach(Histograms(registry, "groundswell_stage_duration_seconds",

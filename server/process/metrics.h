@@ -133,6 +133,7 @@ class RequestMetrics {
   void CountAccessReloadFailure();
   void CountHttpCutOff();
   void CountTurnedAway();  // a connection to a gRPC address
+  void CountIdleCallEnded();
 
  private:
   static constexpr size_t kCodes = 17;
@@ -143,6 +144,7 @@ class RequestMetrics {
   prometheus::Counter* access_reload_failures_ = nullptr;
   prometheus::Counter* http_cut_off_ = nullptr;
   prometheus::Counter* turned_away_ = nullptr;
+  prometheus::Counter* idle_calls_ended_ = nullptr;
 };
 
 // What happens on the way from a request to its list.

@@ -88,7 +88,7 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
 
 absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
     const Options& options, Services services, const std::function<void()>& on_turned_away,
-    std::function<bool()> is_ready) {
+    std::function<void()> on_idle_call_ended, std::function<bool()> is_ready) {
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   grpc::EnableDefaultHealthCheckService(true);
@@ -96,7 +96,8 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
   NamedServices of_callers = {{kRecommendName, &services.recommend},
                               {kInteractionName, &services.interaction}};
   const NamedServices of_operators = {{kAdminName, &services.admin}};
-  auto endpoints = std::make_unique<GrpcEndpoints>();
+  auto endpoints =
+      std::make_unique<GrpcEndpoints>(options.idle_calls_max, std::move(on_idle_call_ended));
   if (!options.admin_address.empty()) {
     absl::Status admin =
         endpoints->Listen(options, "server.admin_address", options.admin_address, *credentials,

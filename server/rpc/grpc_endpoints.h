@@ -29,6 +29,9 @@ namespace groundswell {
 
 class GrpcEndpoints {
  public:
+  GrpcEndpoints(size_t idle_calls_max, std::function<void()> on_idle_call_ended)
+      : idle_calls_(idle_calls_max, std::move(on_idle_call_ended)) {}
+
   struct Options {
     std::string address;
     std::string admin_address;  // empty: the admin service listens on `address` too
@@ -42,6 +45,7 @@ class GrpcEndpoints {
     size_t receive_bytes_max = size_t{256} << 20;
     std::chrono::milliseconds idle{300'000};  // after which a connection without a call is ended
     int descriptors_end = std::numeric_limits<int>::max();  // see Listener
+    size_t idle_calls_max = 1'000;                          // see IdleCalls
   };
   struct Services {
     grpc::Service& recommend;
@@ -51,12 +55,13 @@ class GrpcEndpoints {
 
   // Listens, with the health service on every address: of each service, and of all together, it
   // says what `is_ready` answers, at most a moment ago. `on_turned_away` is called for each
-  // connection that no descriptor is left for, on threads of the listeners. The services and what
+  // connection that no descriptor is left for, on threads of the listeners; `on_idle_call_ended` as
+  // by IdleCalls. The services and what
   // the functions look at must outlive it. Unavailable, naming the setting, when an address cannot
   // be listened on; errors of MakeServerCredentials.
   static absl::StatusOr<std::unique_ptr<GrpcEndpoints>> Start(
       const Options& options, Services services, const std::function<void()>& on_turned_away,
-      std::function<bool()> is_ready);
+      std::function<void()> on_idle_call_ended, std::function<bool()> is_ready);
 
   int port() const { return callers_.listener->port(); }
   // That of port() without an address of its own.

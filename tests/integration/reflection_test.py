@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 SERVICE = "groundswell.v1.RecommendationService"
+IDLE_CALLS_MAX = 4
 
 
 def varint(value):
@@ -115,9 +117,11 @@ class ReflectionTest(unittest.TestCase):
                        check=True, capture_output=True)
         self.server = subprocess.Popen(
             [PROGRAM, "serve", f"--server.data_dir={data_dir}", "--server.grpc_address=127.0.0.1:0",
-             "--server.http_address=127.0.0.1:0", "--logging.level=warn"],
+             "--server.http_address=127.0.0.1:0", f"--server.idle_calls_max={IDLE_CALLS_MAX}",
+             "--logging.level=warn"],
             stdout=subprocess.PIPE, text=True)
         ports = dict(part.split("=") for part in self.server.stdout.readline().split()[1:])
+        self.metrics_address = f"http://127.0.0.1:{ports['http_port']}/metrics"
         self.channel = grpc.insecure_channel(f"127.0.0.1:{ports['grpc_port']}")
         self.api = Api(self.channel)
 
@@ -158,6 +162,23 @@ class ReflectionTest(unittest.TestCase):
         for service in ("", SERVICE):
             # status is field 1, a varint; SERVING is 1.
             self.assertEqual(check(field(1, service.encode()) if service else b""), b"\x08\x01")
+
+    def test_of_too_many_watches_the_oldest_is_ended(self):
+        watch = self.channel.unary_stream("/grpc.health.v1.Health/Watch",
+                                          request_serializer=None, response_deserializer=None)
+        watches = [watch(b"", timeout=60)]
+        for _ in range(IDLE_CALLS_MAX):
+            self.assertEqual(next(watches[-1]), b"\x08\x01")
+            watches.append(watch(b"", timeout=60))
+        self.assertEqual(next(watches[-1]), b"\x08\x01")
+        with self.assertRaises(grpc.RpcError) as ended:
+            next(watches[0])
+        self.assertEqual(ended.exception.code(), grpc.StatusCode.CANCELLED)
+        self.assertTrue(all(one.is_active() for one in watches[1:]))
+        with urllib.request.urlopen(self.metrics_address) as metrics:
+            self.assertIn("\ngroundswell_idle_calls_ended_total 1\n", metrics.read().decode())
+        for one in watches:
+            one.cancel()
 
 
 if __name__ == "__main__":
