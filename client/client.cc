@@ -101,6 +101,14 @@ absl::StatusOr<v1::SimilarItemsResponse> Client::SimilarItems(v1::SimilarItemsRe
               InNamespace(std::move(request), options_.name_space));
 }
 
+absl::StatusOr<v1::TraceRecommendResponse> Client::TraceRecommend(
+    v1::TraceRecommendRequest request) {
+  *request.mutable_recommend() =
+      InNamespace(std::move(*request.mutable_recommend()), options_.name_space);
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::TraceRecommend,
+              request);
+}
+
 absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(v1::GetUserStateRequest request) {
   return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::GetUserState,
               InNamespace(std::move(request), options_.name_space));

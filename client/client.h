@@ -46,6 +46,7 @@ class Client {
   absl::StatusOr<v1::BatchRecommendResponse> BatchRecommend(v1::BatchRecommendRequest request);
   absl::StatusOr<v1::RankResponse> Rank(v1::RankRequest request);
   absl::StatusOr<v1::SimilarItemsResponse> SimilarItems(v1::SimilarItemsRequest request);
+  absl::StatusOr<v1::TraceRecommendResponse> TraceRecommend(v1::TraceRecommendRequest request);
   absl::StatusOr<v1::GetUserStateResponse> GetUserState(v1::GetUserStateRequest request);
   absl::StatusOr<v1::RecordInteractionResponse> RecordInteraction(
       v1::RecordInteractionRequest request);

@@ -37,6 +37,10 @@ class CandidateTable {
   // In the order in which they were first proposed. The score is 0; the sources are all proposers.
   std::span<const Candidate> rows() const { return rows_; }
 
+  bool WasAsked(SourceBit source) const {
+    return entries_[static_cast<size_t>(std::countr_zero<uint32_t>(source))].asked;
+  }
+
   // REQUIRES: nothing is added between this and the last use of the answer.
   Column Of(SourceBit source);
 

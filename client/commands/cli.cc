@@ -143,6 +143,7 @@ int Main(int argc, char** argv) {
   AddRecommendCommand(app, context);
   AddRankCommand(app, context);
   AddSimilarCommand(app, context);
+  AddTraceCommand(app, context);
   AddUserCommand(app, context);
   AddIngestCommand(app, context);
   AddUpsertItemsCommand(app, context);

@@ -52,6 +52,7 @@ struct CommandContext {
 void AddRecommendCommand(CLI::App& app, CommandContext& context);
 void AddRankCommand(CLI::App& app, CommandContext& context);
 void AddSimilarCommand(CLI::App& app, CommandContext& context);
+void AddTraceCommand(CLI::App& app, CommandContext& context);
 void AddUserCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddQuickstartCommand(CLI::App& app, CommandContext& context);

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "client/commands/answer_footer.h"
 #include "client/commands/commands.h"
+#include "client/commands/list_flags.h"
 #include "client/source_names.h"
 #include "client/terminal/table.h"
 #include "program/terminal_text.h"
@@ -133,29 +135,6 @@ void PrintBlendTerms(const v1::RecommendResponse& response) {
   fmt::print("the {} largest terms of each item, all with --json\n", kExplanationsShown);
 }
 
-double Milliseconds(const google::protobuf::Duration& duration) {
-  return static_cast<double>(TimeUtil::DurationToNanoseconds(duration)) / 1e6;
-}
-
-template <typename Response>
-void PrintFooter(const Response& response) {
-  fmt::print("\n{}, ranker {}, graph up to offset {}\n", TerminalText(response.snapshot_version()),
-             response.ranker().empty() ? "none" : TerminalText(response.ranker()),
-             response.freshness().applied_offset());
-  const v1::StageTimings& timings = response.timings();
-  fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
-             Milliseconds(timings.total()), Milliseconds(timings.queue()),
-             Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
-             Milliseconds(timings.rank()));
-  const double explain = Milliseconds(timings.explain());
-  const double arrange = Milliseconds(timings.arrange());
-  fmt::print("{}{}\n", arrange > 0 ? fmt::format(", arrange {:.2f}", arrange) : "",
-             explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
-  for (const int step : response.degradations()) {
-    fmt::print("degraded: {}\n", v1::Degradation_Name(step));
-  }
-}
-
 // The non-zero counts of a macro-edge vector, "node: count".
 std::string MacroEdges(const google::protobuf::RepeatedField<int64_t>& counts) {
   std::string text;
@@ -220,101 +199,31 @@ void PrintStatus(const v1::ServerStatus& status) {
   fmt::print("{}", table.ToString());
 }
 
-struct FilterFlags {
-  std::vector<std::string> categories;
-  std::vector<std::string> excluded;
-  bool include_seen = false;
-
-  void AddTo(CLI::App& command, bool with_seen) {
-    command.add_option("--category", categories, "Only items of this category; may be repeated");
-    command.add_option("--exclude", excluded, "Never this item; may be repeated");
-    if (with_seen) command.add_flag("--include-seen", include_seen, "Let seen items in");
-  }
-
-  void Write(v1::ItemFilter& filter) const {
-    filter.mutable_categories()->Add(categories.begin(), categories.end());
-    filter.mutable_excluded_item_ids()->Add(excluded.begin(), excluded.end());
-    filter.set_include_seen(include_seen);
-  }
-};
-
-// Events that are supposed for one call.
-struct WhatIfFlag {
-  std::vector<std::string> events;  // "ITEM:TYPE"; an item id may have colons of its own
-
-  CLI::Option* AddTo(CLI::App& command) {
-    return command
-        .add_option("--what-if", events,
-                    "As if the user had just done this: ITEM:TYPE, several by commas or repeated, "
-                    "in their order")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->check([](const std::string& event) {
-          const size_t colon = event.rfind(':');
-          const bool is_event = colon != std::string::npos && colon > 0 && colon + 1 < event.size();
-          return is_event ? std::string()
-                          : fmt::format("\"{}\" must be ITEM:TYPE, such as 85123A:view", event);
-        });
-  }
-
-  template <typename Request>
-  void Write(Request& request) const {
-    for (const std::string& event : events) {
-      const size_t colon = event.rfind(':');
-      v1::HypotheticalEvent& added = *request.add_hypothetical_events();
-      added.set_item_id(event.substr(0, colon));
-      added.set_event_type(event.substr(colon + 1));
-    }
-  }
-};
-
 }  // namespace
 
 void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("recommend", "The best items for a user");
   auto request = std::make_shared<v1::RecommendRequest>();
-  auto filter = std::make_shared<FilterFlags>();
-  auto page_size = std::make_shared<int32_t>(10);
+  auto list = std::make_shared<ListFlags>();
   auto explain = std::make_shared<int32_t>(0);
-  auto diversity = std::make_shared<double>(0);
-  auto category_max = std::make_shared<int32_t>(0);
-  auto what_if = std::make_shared<WhatIfFlag>();
   auto is_anonymous = std::make_shared<bool>(false);
-  auto skip_ranking = std::make_shared<bool>(false);
   CLI::Option* const user = command.add_option("user", *request->mutable_user_id(), "User id");
-  CLI::Option* const events = what_if->AddTo(command);
+  CLI::Option* const events = list->AddTo(command);
   command
       .add_flag("--anonymous", *is_anonymous,
                 "Nobody known: an anonymous session, which is --what-if")
       ->excludes(user)
       ->needs(events);
-  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
-  CLI::Option* const ranker =
-      command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
-  command.add_flag("--skip-ranking", *skip_ranking, "In the order of the blend, without a ranker")
-      ->excludes(ranker);
   command.add_option("--explain", *explain, kExplainHelp);
-  command.add_option("--consistency-token", *request->mutable_consistency_token(),
-                     "Token of an acknowledged interaction");
-  command.add_option("--diversity", *diversity,
-                     "How much likeness to the items before counts against an item, 0 to 1");
-  command.add_option("--category-max", *category_max,
-                     "Items of one category on a page at most; 0: any number");
-  filter->AddTo(command, /*with_seen=*/true);
   command.footer(
       "Example:\n  groundswell recommend 17850 -n 5 --category bags\n"
       "  groundswell recommend 17850 --what-if 85123A:view,22423:purchase\n"
       "  groundswell recommend --anonymous --what-if 85123A:view");
   command.callback([=, &context] {
     if (user->empty() && !*is_anonymous) throw CLI::RequiredError("user, or --anonymous,");
-    request->set_page_size(*page_size);
-    request->set_skip_ranking(*skip_ranking);
-    what_if->Write(*request);
+    list->Write(*request);
     request->set_explain_items(*explain);
-    if (*diversity != 0) request->mutable_diversity()->set_strength(*diversity);
-    if (*category_max != 0) request->mutable_diversity()->set_category_max(*category_max);
-    filter->Write(*request->mutable_filter());
     context.Show(context.MakeClient().Recommend(*request), PrintRecommendations);
   });
 }
@@ -366,7 +275,7 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
   command.callback([=, &context] {
     request->mutable_item_ids()->Add(items->begin(), items->end());
     request->set_explain_items(*explain);
-    what_if->Write(*request);
+    what_if->Write(*request->mutable_hypothetical_events());
     const absl::StatusOr<v1::RankResponse> ranked = context.MakeClient().Rank(*request);
     if (ranked.ok() && ranked->items().empty()) return context.Fail(NothingToRank(*ranked));
     context.Show(ranked, [](const v1::RankResponse& r) {

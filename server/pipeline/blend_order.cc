@@ -49,13 +49,13 @@ void FindAfterNewest(std::span<const Candidate> rows, const BlendOrder::Asker& a
 void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, size_t count,
                 std::vector<uint64_t>& keys, std::vector<uint32_t>& chosen) {
   chosen.clear();
+  keys.clear();
   if (count >= rows.size()) {
     chosen.resize(rows.size());
     std::iota(chosen.begin(), chosen.end(), 0);
     return;
   }
   if (count == 0) return;
-  keys.clear();
   for (size_t at = 0; at < rows.size(); ++at) keys.push_back(ScoreKey(scores[at], rows[at].item));
   const auto last = keys.begin() + static_cast<ptrdiff_t>(count) - 1;
   std::nth_element(keys.begin(), last, keys.end());
@@ -101,6 +101,18 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
     items.push_back({rows[row].item, scratch.scores[at], rows[row].sources});
   }
   scratch.scores.resize(items.size());
+}
+
+std::vector<uint64_t> BlendOrder::ScoredRows(std::span<const Candidate> rows,
+                                             const Scratch& scratch) {
+  std::vector<uint64_t> keys = scratch.keys;
+  if (scratch.chosen.size() == rows.size()) {  // no key was needed
+    for (size_t at = 0; at < rows.size(); ++at) {
+      keys.push_back(ScoreKey(scratch.scores[at], rows[at].item));
+    }
+  }
+  std::ranges::sort(keys);
+  return keys;
 }
 
 void BlendOrder::ChooseRanked(std::span<const Candidate> items, std::span<const float> scores,

@@ -86,6 +86,10 @@ class BlendOrder {
   void Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,
               std::vector<Candidate>& items) const;
 
+  // The score of every row that Choose chose among, as score keys (index/score_key.h), best first.
+  // REQUIRES: `rows` are the table's, and the scratch is as Choose left it.
+  static std::vector<uint64_t> ScoredRows(std::span<const Candidate> rows, const Scratch& scratch);
+
   // The features of all rows of the table, in its order, to `scratch.features`: what Choose scores.
   void Extract(CandidateTable& table, const Asker& asker, Scratch& scratch) const;
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "models/math/vector_length.h"
+#include "server/pipeline/list_tracer.h"
 #include "server/pipeline/request_user.h"
 #include "server/rpc/status_details.h"
 
@@ -51,11 +52,23 @@ struct Pipeline::Run {
   void TakeItems(std::span<const ItemIndex> items);
   void Order();
   absl::Status RankItems();
+  // Sorts `items`, which the list was before it was ordered, by what decides the order of the list,
+  // with other boosts. REQUIRES: what that is has been found.
+  void Sort(const ListBoosts& boosts, std::vector<Candidate>& items);
   void Arrange();
+  void ArrangeTraced(ListTracer& tracer);
+  void DiversifyList();
   void LayOut();
+  // Lays `items` out with the rules of the request, but for the limit of a category.
+  PageLayoutResult LayOutItems(size_t category_max, std::vector<Candidate>& items,
+                               std::vector<uint32_t>& page_ends);
   void Explain();
   void ExplainBlend();
 
+  Retrieval::Query RetrievalQuery(const ItemFilter& filter, const ItemFilter& with_seen) const;
+  bool IsArranged() const;  // once it is ordered
+  bool LaysOut() const;
+  bool IsInBlendOrder() const;
   void Degrade(DegradedStep step);
   void FallBack(Fallback reason);
   bool HasTime() const;
@@ -73,8 +86,11 @@ struct Pipeline::Run {
   std::optional<OverlaidUser> user;  // nullopt: nothing is known
   std::span<const ItemIndex> seen;   // the user's, which the list leaves out
   std::vector<ItemIndex> hidden;     // likewise, also where seen items are asked for
+  bool fewer = false;                // fewer candidates, as many requests wait
   bool blended = false;              // the blend chose the items: scratch.blend has them
   Scoring::Scores scores;            // of the ranked list
+  // Of the items before they were ordered by them; empty: they keep the order that they had.
+  std::span<const float> order_scores;
 };
 
 absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, ComputeThread thread,
@@ -86,6 +102,34 @@ absl::StatusOr<RankedList> Pipeline::Recommend(const RecommendQuery& query, Comp
   run.Arrange();
   run.Explain();
   return std::move(run.list);
+}
+
+// The stages of Recommend, with a look at what each of them left in the run.
+absl::StatusOr<ListTrace> Pipeline::Trace(const RecommendQuery& query,
+                                          std::span<const ItemIndex> items, ComputeThread thread,
+                                          StageDurations& durations) {
+  Run run(*this, query, thread, durations);
+  if (absl::Status s = run.ReadUser(); !s.ok()) return s;
+  ListTracer tracer(query, state_, options_.items_max, items);
+  run.Retrieve();
+  const std::vector<Candidate> chosen = run.list.items;
+  const ItemFilter any;
+  tracer.Retrieved(retrieval_, run.RetrievalQuery(any, any), run.scratch.retrieval.table, chosen);
+  if (run.blended) tracer.Blended(run.scratch.retrieval.table, run.scratch.blend);
+  run.Order();
+  if (!run.list.ranker.empty()) {
+    const bool votes = run.blended && !query.ranker_alone;
+    tracer.Ranked(votes ? run.scratch.blend.ranked : chosen, run.scores.logits, run.list.items);
+  }
+  if (run.IsInBlendOrder()) tracer.Explained(blend_, run.scratch.blend);
+  const Boosts no_boosts;
+  std::vector<Candidate> unboosted = chosen;
+  run.Sort({.factors = no_boosts, .category_of_item = state_.catalogue->category_of_item()},
+           unboosted);
+  tracer.Ordered(chosen, run.order_scores, std::move(unboosted));
+  tracer.Moved(ListStep::kBoost, run.list.items);
+  if (run.IsArranged()) run.ArrangeTraced(tracer);
+  return tracer.Finish(run.seen, run.hidden, std::move(run.list));
 }
 
 absl::StatusOr<RankedList> Pipeline::Rank(const RecommendQuery& query,
@@ -135,24 +179,28 @@ void Pipeline::Run::Retrieve() {
   seen = scratch.seen;
   const ItemFilter filter = pipeline.FilterOf(query.rules, seen, hidden);
   const ItemFilter with_seen = pipeline.FilterOf(query.rules, {}, hidden);
-  const bool fewer = thread.pressure != Pressure::kNone && query.only_sources == 0;
+  fewer = thread.pressure != Pressure::kNone && query.only_sources == 0;
   if (fewer) Degrade(DegradedStep::kFewerCandidates);
   const Retrieval::Result found =
-      pipeline.retrieval_.Propose({.user = user.has_value() ? &*user : nullptr,
-                                   .filter = filter,
-                                   .filter_with_seen = with_seen,
-                                   .include_seen = query.rules.include_seen,
-                                   .categories = query.rules.categories,
-                                   .seed = std::hash<std::string>{}(query.user_id),
-                                   .newest_event_us = list.newest_event_time_us,
-                                   .only_sources = query.only_sources,
-                                   .fewer = fewer,
-                                   .items_min = query.page_size,
-                                   .deadline = query.deadline},
-                                  thread, scratch.retrieval);
+      pipeline.retrieval_.Propose(RetrievalQuery(filter, with_seen), thread, scratch.retrieval);
   if (found.skipped) Degrade(DegradedStep::kRetrievalSkipped);
   ChooseCandidates(found.candidates_max);
   metrics.ObserveListCandidates(list.items.size());
+}
+
+Retrieval::Query Pipeline::Run::RetrievalQuery(const ItemFilter& filter,
+                                               const ItemFilter& with_seen) const {
+  return {.user = user.has_value() ? &*user : nullptr,
+          .filter = filter,
+          .filter_with_seen = with_seen,
+          .include_seen = query.rules.include_seen,
+          .categories = query.rules.categories,
+          .seed = std::hash<std::string>{}(query.user_id),
+          .newest_event_us = list.newest_event_time_us,
+          .only_sources = query.only_sources,
+          .fewer = fewer,
+          .items_min = query.page_size,
+          .deadline = query.deadline};
 }
 
 // Of what was proposed. A source that is asked alone, by its name, is taken at its word.
@@ -199,10 +247,15 @@ void Pipeline::Run::Order() {
       Degrade(DegradedStep::kRankingSkipped);
     }
   }
-  if (blended) {
-    OrderByScores(scratch.blend.scores, Boosts(), scratch.order, list.items);
+  if (blended) order_scores = scratch.blend.scores;
+  Sort(Boosts(), list.items);
+}
+
+void Pipeline::Run::Sort(const ListBoosts& boosts, std::vector<Candidate>& items) {
+  if (order_scores.empty()) {
+    OrderByBoosts(boosts, scratch.order, items);
   } else {
-    OrderByBoosts(Boosts(), scratch.order, list.items);
+    OrderByScores(order_scores, boosts, scratch.order, items);
   }
 }
 
@@ -228,8 +281,8 @@ absl::Status Pipeline::Run::RankItems() {
   for (size_t i = 0; i < scores.logits.size(); ++i) {
     list.items[votes ? blend.ranked_at[i] : i].score = Probability(scores.logits[i]);
   }
-  OrderByScores(votes ? std::span<const float>(blend.scores) : scores.logits, Boosts(),
-                scratch.order, list.items);
+  order_scores = votes ? std::span<const float>(blend.scores) : scores.logits;
+  Sort(Boosts(), list.items);
   list.ranker = query.ranker->name();
   list.asked_time_us = query.rules.now_us;
   return absl::OkStatus();
@@ -237,24 +290,60 @@ absl::Status Pipeline::Run::RankItems() {
 
 // What is done to a list once it is ordered.
 void Pipeline::Run::Arrange() {
-  const bool lays_out = query.diversity.category_max > 0 || !query.applied_rules.pins.empty();
-  if (query.diversity.strength <= 0 && !lays_out) return;
+  if (!IsArranged()) return;
   StageTimer timer(metrics, Stage::kArrange, &durations.arrange);
-  if (query.diversity.strength > 0 && HasTime()) {
+  DiversifyList();
+  LayOut();
+}
+
+void Pipeline::Run::ArrangeTraced(ListTracer& tracer) {
+  StageTimer timer(metrics, Stage::kArrange, &durations.arrange);
+  DiversifyList();
+  tracer.Moved(ListStep::kDiversity, list.items);
+  std::vector<Candidate> pinned = list.items;
+  LayOut();
+  const bool limits = query.diversity.category_max > 0;
+  if (limits && !query.applied_rules.pins.empty()) {  // what the pins alone would have done
+    std::vector<uint32_t> page_ends;
+    LayOutItems(/*category_max=*/0, pinned, page_ends);
+    tracer.Moved(ListStep::kPin, pinned);
+  }
+  tracer.Moved(limits ? ListStep::kCategoryLimit : ListStep::kPin, list.items);
+}
+
+void Pipeline::Run::DiversifyList() {
+  if (query.diversity.strength <= 0) return;
+  if (HasTime()) {
     Diversify(state.embedding_index->Now(), query.diversity.strength,
               pipeline.options_.diversity_items_max, scratch.diversity, list.items);
-  } else if (query.diversity.strength > 0) {
+  } else {
     Degrade(DegradedStep::kDiversitySkipped);
   }
-  if (lays_out) LayOut();
+}
+
+bool Pipeline::Run::IsArranged() const { return query.diversity.strength > 0 || LaysOut(); }
+
+bool Pipeline::Run::LaysOut() const {
+  return query.diversity.category_max > 0 || !query.applied_rules.pins.empty();
 }
 
 void Pipeline::Run::LayOut() {
+  if (!LaysOut()) return;
+  const PageLayoutResult result =
+      LayOutItems(query.diversity.category_max, list.items, list.page_ends);
+  metrics.CountCandidates(kFromPinned, result.pinned);
+  const bool is_known = std::ranges::find(list.degradations, DegradedStep::kRetrievalSkipped) !=
+                        list.degradations.end();
+  if (result.cut_short && !is_known) Degrade(DegradedStep::kRetrievalSkipped);
+}
+
+PageLayoutResult Pipeline::Run::LayOutItems(size_t category_max, std::vector<Candidate>& items,
+                                            std::vector<uint32_t>& page_ends) {
   const Catalogue& catalogue = *state.catalogue;
   const ItemFilter filter = pipeline.FilterOf(query.rules, seen, hidden);
   const std::optional<uint32_t> no_category = catalogue.FindCategory("");
   PageRules rules{.page_size = query.page_size,
-                  .category_max = query.diversity.category_max,
+                  .category_max = category_max,
                   .items_max = pipeline.options_.items_max,
                   .pins = query.applied_rules.pins,
                   .category_of_item = catalogue.category_of_item()};
@@ -270,12 +359,7 @@ void Pipeline::Run::LayOut() {
   const PageFill fill{.filter = filter,
                       .popular = fills ? popular.get() : nullptr,
                       .deadline = query.deadline - pipeline.options_.retrieval.stage_reserve};
-  const PageLayoutResult result =
-      LayOutPages(rules, fill, scratch.page_layout, list.items, list.page_ends);
-  metrics.CountCandidates(kFromPinned, result.pinned);
-  const bool is_known = std::ranges::find(list.degradations, DegradedStep::kRetrievalSkipped) !=
-                        list.degradations.end();
-  if (result.cut_short && !is_known) Degrade(DegradedStep::kRetrievalSkipped);
+  return LayOutPages(rules, fill, scratch.page_layout, items, page_ends);
 }
 
 // The first items, by what the blend made of them and by what a ranker did.
@@ -295,12 +379,16 @@ void Pipeline::Run::Explain() {
 }
 
 void Pipeline::Run::ExplainBlend() {
-  const bool by_ranker = query.ranker_alone && !list.ranker.empty();
-  if (!blended || by_ranker) return;
+  if (!IsInBlendOrder()) return;
   for (const Candidate& candidate :
        std::span(list.items).first(std::min(query.explain_items, list.items.size()))) {
     list.blend_terms.push_back(pipeline.blend_.Explain(candidate.item, scratch.blend));
   }
+}
+
+bool Pipeline::Run::IsInBlendOrder() const {
+  const bool by_ranker = query.ranker_alone && !list.ranker.empty();
+  return blended && !by_ranker;
 }
 
 void Pipeline::Run::Degrade(DegradedStep step) {

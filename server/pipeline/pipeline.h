@@ -24,6 +24,7 @@
 #include "server/pipeline/admission.h"
 #include "server/pipeline/blend_order.h"
 #include "server/pipeline/list_order.h"
+#include "server/pipeline/list_trace.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/page_layout.h"
 #include "server/pipeline/query.h"
@@ -57,6 +58,11 @@ class Pipeline {
   // hypothetical event that would not be applied; so also Rank.
   absl::StatusOr<RankedList> Recommend(const RecommendQuery& query, ComputeThread thread,
                                        StageDurations& durations);
+
+  // The list that Recommend returns for the same query, unexplained, and what each stage made of
+  // these items. Costs a Recommend and some passes over the list; counted as one.
+  absl::StatusOr<ListTrace> Trace(const RecommendQuery& query, std::span<const ItemIndex> items,
+                                  ComputeThread thread, StageDurations& durations);
 
   // The listed items, all of them, best first. DeadlineExceeded when the time does not suffice,
   // FailedPrecondition (reason USER_NOT_SCORED) when the ranker has no score for this user.

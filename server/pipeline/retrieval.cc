@@ -40,6 +40,7 @@ VectorRung RungOf(VectorOrigin origin) {
 // Who fills the list up.
 constexpr const CandidateSource& kFill =
     *std::ranges::find(kCandidateSources, SourcePhase::kFill, &CandidateSource::phase);
+static_assert(!kFill.of_user);
 
 }  // namespace
 
@@ -96,15 +97,19 @@ ComputeThread Retrieval::SiblingsFor(ComputeThread thread) const {
   return enough ? thread : ComputeThread{.number = thread.number};
 }
 
-size_t Retrieval::QuotaOf(const CandidateSource& source, const Query& query) const {
+Retrieval::Quota Retrieval::QuotaOf(const CandidateSource& source, const Query& query) const {
+  const auto none = [](SourceState why) { return Quota{.items = 0, .state = why}; };
   const size_t quota = options_.quotas[source.bit];
-  if (query.only_sources == 0) {
-    if (source.of_seen_items && !query.include_seen) return 0;
-    if (!query.fewer) return quota;
-    return source.spared_in_pressure ? 0 : (quota + kFewerDivisor - 1) / kFewerDivisor;
+  if (query.only_sources != 0) {
+    if ((query.only_sources & source.bit) == 0) return none(SourceState::kNotNamed);
+  } else {
+    if (source.of_seen_items && !query.include_seen) return none(SourceState::kSeenLeftOut);
+    if (quota == 0) return none(SourceState::kOff);
+    if (query.fewer && source.spared_in_pressure) return none(SourceState::kUnderPressure);
   }
-  if ((query.only_sources & source.bit) == 0) return 0;
-  return quota > 0 ? quota : options_.candidates;
+  if (source.of_user && query.user == nullptr) return none(SourceState::kUserUnknown);
+  if (query.only_sources != 0) return {.items = quota > 0 ? quota : options_.candidates};
+  return {.items = query.fewer ? (quota + kFewerDivisor - 1) / kFewerDivisor : quota};
 }
 
 size_t Retrieval::CandidatesMax(const Query& query) const {
@@ -114,7 +119,7 @@ size_t Retrieval::CandidatesMax(const Query& query) const {
 
 void Retrieval::Ask(const CandidateSource& source, size_t count, SourceQuery asked,
                     SourceScratch& scratch, Proposals& proposals) const {
-  if (count == 0 || (source.of_user && asked.user == nullptr)) return;
+  if (count == 0) return;
   asked.count = count;
   const size_t before = proposals.lists.size();
   source.propose(asked, scratch, proposals);
@@ -127,7 +132,7 @@ void Retrieval::Ask(const CandidateSource& source, size_t count, SourceQuery ask
 void Retrieval::AskAll(SourcePhase phase, const Query& query, const SourceQuery& asked,
                        SourceScratch& scratch, Proposals& proposals) const {
   for (const CandidateSource& source : kCandidateSources) {
-    if (source.phase == phase) Ask(source, QuotaOf(source, query), asked, scratch, proposals);
+    if (source.phase == phase) Ask(source, QuotaOf(source, query).items, asked, scratch, proposals);
   }
 }
 
@@ -161,7 +166,7 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
   AskAll(SourcePhase::kOfOthers, query, asked, of_sources, proposed);
   const Result result{.candidates_max = CandidatesMax(query),
                       .skipped = proposed.skipped || from_newest.skipped};
-  size_t filling = QuotaOf(kFill, query);
+  size_t filling = QuotaOf(kFill, query).items;
   if (filling > 0 && fill) filling = std::max(filling, result.candidates_max);
   Ask(kFill, filling, asked, of_sources, proposed);
   FillTable(scratch);

@@ -33,6 +33,17 @@ struct RecentItems {
 // Of a user (null: nobody knows them), as many as sources may start from.
 void FindRecentItems(const UserState* user, RecentItems& recent);
 
+// Whether a source is asked, and where it is not, why.
+enum class SourceState {
+  kAsked,
+  kOff,            // its quota is 0
+  kNotNamed,       // the request names others
+  kSeenLeftOut,    // it proposes seen items alone, which are left out
+  kUnderPressure,  // there are to be fewer candidates
+  kUserUnknown,    // it begins with what is known of the user
+  kNoVector,       // the user has none
+};
+
 // Immutable and thread-safe; each thread has its own scratch.
 class Retrieval {
  public:
@@ -92,6 +103,13 @@ class Retrieval {
 
   Scratch NewScratch() const;
 
+  // What a source is asked for: 0 items, unless it is kAsked.
+  struct Quota {
+    size_t items = 0;
+    SourceState state = SourceState::kAsked;
+  };
+  Quota QuotaOf(const CandidateSource& source, const Query& query) const;
+
   // Every source that may is asked for its quota. If the searches by embedding found nothing
   // (nobody known, no vector, no time), popular items fill the list; and so they do where all that
   // was proposed is less than items_min. There are fewer then only if no others are admitted.
@@ -101,7 +119,6 @@ class Retrieval {
  private:
   // `thread`, with its siblings if the sources are to run side by side.
   ComputeThread SiblingsFor(ComputeThread thread) const;
-  size_t QuotaOf(const CandidateSource& source, const Query& query) const;
   size_t CandidatesMax(const Query& query) const;
   void FindVector(const Query& query, Scratch& scratch) const;
   void Ask(const CandidateSource& source, size_t count, SourceQuery asked, SourceScratch& scratch,

@@ -26,14 +26,14 @@ using prometheus::MetricFamily;
 using prometheus::Registry;
 using std::chrono::nanoseconds;
 
-constexpr std::array kMethods = {"Recommend",         "BatchRecommend",   "Rank",
-                                 "SimilarItems",      "GetUserState",     "Ingest",
-                                 "RecordInteraction", "ForgetUser",       "GetServerStatus",
-                                 "CreateCheckpoint",  "VerifyGraph",      "CreateBackup",
-                                 "ActivateSnapshot",  "RollBackSnapshot", "ListSnapshots",
-                                 "UpsertItem",        "UpsertItems",      "RemoveItem",
-                                 "ReadLog",           "GetListRules",     "SetListRules",
-                                 "GetBlend",          "ResetBlend"};
+constexpr std::array kMethods = {"Recommend",       "BatchRecommend",    "Rank",
+                                 "SimilarItems",    "GetUserState",      "TraceRecommend",
+                                 "Ingest",          "RecordInteraction", "ForgetUser",
+                                 "GetServerStatus", "CreateCheckpoint",  "VerifyGraph",
+                                 "CreateBackup",    "ActivateSnapshot",  "RollBackSnapshot",
+                                 "ListSnapshots",   "UpsertItem",        "UpsertItems",
+                                 "RemoveItem",      "ReadLog",           "GetListRules",
+                                 "SetListRules",    "GetBlend",          "ResetBlend"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

@@ -46,6 +46,7 @@ enum class Method {
   kRank,
   kSimilarItems,
   kGetUserState,
+  kTraceRecommend,
   kIngest,
   kRecordInteraction,
   kForgetUser,

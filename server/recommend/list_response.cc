@@ -72,11 +72,7 @@ void WriteItemAt(const RankedList& list, size_t at, ItemIndex item_now, const Ca
   v1::RecommendedItem& item = *response.add_items();
   WriteItem(list.items[at], item_now, now, item);
   if (at < list.blend_terms.size()) {
-    for (const auto& [feature, contribution] : list.blend_terms[at]) {
-      v1::BlendTerm& term = *item.add_blend_terms();
-      term.set_feature(BlendFeatureName(feature));
-      term.set_contribution(contribution);
-    }
+    WriteBlendTerms(list.blend_terms[at], *item.mutable_blend_terms());
   }
   if (!list.explanations.has_value() || at >= list.explanations->of_item.size()) return;
   for (const Explanation& explanation : list.explanations->of_item[at]) {
@@ -95,19 +91,21 @@ void WriteItems(const Page& page, const Present& present, Response& response) {
   }
 }
 
-// What a list says of itself. Response: RecommendResponse or RankResponse.
+// What a list says of itself. Response: RecommendResponse, RankResponse or TraceRecommendResponse.
 template <typename Response>
-void WriteOrigin(const RankedList& list, Response& response) {
+void WriteListOrigin(const RankedList& list, Response& response) {
   response.set_snapshot_version(list.snapshot_version);
   response.set_ranker(list.ranker);
   v1::Freshness& freshness = *response.mutable_freshness();
   freshness.set_applied_offset(list.applied_offset);
   *freshness.mutable_newest_event_time() = ToTimestamp(list.newest_event_time_us);
   for (const DegradedStep step : list.degradations) response.add_degradations(ToApi(step));
-  if (!list.explanations.has_value()) return;
-  v1::ExplanationCauses& causes = *response.mutable_explanation_causes();
-  causes.set_known(static_cast<int32_t>(list.explanations->causes));
-  causes.set_tried(static_cast<int32_t>(list.explanations->causes_tried));
+  if constexpr (requires { response.mutable_explanation_causes(); }) {
+    if (!list.explanations.has_value()) return;
+    v1::ExplanationCauses& causes = *response.mutable_explanation_causes();
+    causes.set_known(static_cast<int32_t>(list.explanations->causes));
+    causes.set_tried(static_cast<int32_t>(list.explanations->causes_tried));
+  }
 }
 
 }  // namespace
@@ -142,7 +140,7 @@ void WritePage(const Page& page, const Present& present, v1::RecommendResponse& 
   response.set_recommendation_id(page.recommendation_id);
   WriteItems(page, present, response);
   response.set_next_page_token(page.next_page_token);
-  WriteOrigin(*page.list, response);
+  WriteListOrigin(*page.list, response);
   response.set_fallback_reason(ToApi(page.list->fallback));
 }
 
@@ -156,7 +154,21 @@ void WriteRanking(const RankedList& list, v1::RankResponse& response) {
   for (size_t at = 0; at < list.items.size(); ++at) {
     WriteItemAt(list, at, list.items[at].item, *list.catalogue, response);
   }
-  WriteOrigin(list, response);
+  WriteListOrigin(list, response);
+}
+
+void WriteOrigin(const RankedList& list, v1::TraceRecommendResponse& response) {
+  WriteListOrigin(list, response);
+  response.set_fallback_reason(ToApi(list.fallback));
+}
+
+void WriteBlendTerms(std::span<const BlendTermOfItem> terms,
+                     google::protobuf::RepeatedPtrField<v1::BlendTerm>& out) {
+  for (const auto& [feature, contribution] : terms) {
+    v1::BlendTerm& term = *out.Add();
+    term.set_feature(BlendFeatureName(feature));
+    term.set_contribution(contribution);
+  }
 }
 
 void WriteTimings(std::chrono::nanoseconds queued, const StageDurations& stages,

@@ -33,6 +33,11 @@ void WritePage(const Page& page, const Present& present, v1::SimilarItemsRespons
 // The whole list. What was asked for and not found is the caller's to add.
 void WriteRanking(const RankedList& list, v1::RankResponse& response);
 
+// What the list says of itself: snapshot, ranker, freshness, degradations, fallback.
+void WriteOrigin(const RankedList& list, v1::TraceRecommendResponse& response);
+void WriteBlendTerms(std::span<const BlendTermOfItem> terms,
+                     google::protobuf::RepeatedPtrField<v1::BlendTerm>& out);
+
 void WriteTimings(std::chrono::nanoseconds queued, const StageDurations& stages,
                   std::chrono::nanoseconds total, v1::StageTimings& timings);
 

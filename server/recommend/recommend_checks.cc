@@ -50,21 +50,34 @@ absl::Status NoSnapshot(std::string_view subject, const std::string& what) {
                                 "(groundswell activate)");
 }
 
-absl::Status CheckRankedItems(const google::protobuf::RepeatedPtrField<std::string>& item_ids,
-                              const Catalogue& catalogue, RankQuery& query) {
+// 1 to `items_max` items without repeats.
+absl::StatusOr<std::vector<AskedItem>> CheckAskedItems(
+    const google::protobuf::RepeatedPtrField<std::string>& item_ids, size_t items_max,
+    const Catalogue& catalogue) {
   const auto count = static_cast<size_t>(item_ids.size());
-  if (count == 0 || count > kRankItemsMax) {
+  if (count == 0 || count > items_max) {
     return InvalidField("item_ids", std::to_string(count),
-                        fmt::format("must hold 1 to {} items", kRankItemsMax));
+                        fmt::format("must hold 1 to {} items", items_max));
   }
   absl::flat_hash_set<std::string_view> listed;
+  std::vector<AskedItem> items;
   for (const std::string& id : item_ids) {
     if (absl::Status s = CheckId("item_ids", id); !s.ok()) return s;
     if (!listed.insert(id).second) return InvalidField("item_ids", id, "must not be repeated");
-    if (const std::optional<ItemIndex> item = catalogue.Find(id); item.has_value()) {
-      query.items.push_back(*item);
+    items.push_back({.id = id, .item = catalogue.Find(id)});
+  }
+  return items;
+}
+
+absl::Status CheckRankedItems(const google::protobuf::RepeatedPtrField<std::string>& item_ids,
+                              const Catalogue& catalogue, RankQuery& query) {
+  const auto items = CheckAskedItems(item_ids, kRankItemsMax, catalogue);
+  if (!items.ok()) return items.status();
+  for (const AskedItem& asked : *items) {
+    if (asked.item.has_value()) {
+      query.items.push_back(*asked.item);
     } else {
-      query.unknown_item_ids.push_back(id);
+      query.unknown_item_ids.emplace_back(asked.id);
     }
   }
   return absl::OkStatus();
@@ -217,6 +230,21 @@ absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& reques
   if (s.ok()) s = Take(CheckDiversity(request.diversity()), query.diversity);
   if (!s.ok()) return s;
   return query;
+}
+
+absl::StatusOr<TraceQuery> CheckTraceRecommend(const v1::TraceRecommendRequest& request,
+                                               const LiveState& state, const RequestTerms& terms) {
+  TraceQuery trace;
+  absl::Status s = Take(CheckRecommend(request.recommend(), state, terms), trace.query);
+  if (s.ok() && !request.recommend().page_token().empty()) {
+    s = InvalidField("recommend.page_token", request.recommend().page_token(),
+                     "must be empty: the whole list is traced");
+  }
+  if (s.ok()) {
+    s = Take(CheckAskedItems(request.item_ids(), kTraceItemsMax, *state.catalogue), trace.items);
+  }
+  if (!s.ok()) return s;
+  return trace;
 }
 
 absl::Status CheckBatchRecommend(const v1::BatchRecommendRequest& request) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,7 @@ namespace groundswell {
 inline constexpr size_t kCategoriesMax = 32;
 inline constexpr size_t kExcludedItemsMax = 1'000;
 inline constexpr size_t kRankItemsMax = 1'000;
+inline constexpr size_t kTraceItemsMax = 100;
 inline constexpr size_t kBatchRequestsMax = 100;
 inline constexpr int32_t kPageSizeMax = 100;
 inline constexpr int32_t kPageSizeDefault = 20;
@@ -82,6 +84,20 @@ absl::StatusOr<RecommendQuery> CheckRecommend(const v1::RecommendRequest& reques
 
 // How many requests it holds; each is for CheckRecommend.
 absl::Status CheckBatchRecommend(const v1::BatchRecommendRequest& request);
+
+// An item that a request lists. Whether one that the catalogue does not have was removed from it is
+// for the caller to look up.
+struct AskedItem {
+  std::string_view id;  // the request's
+  std::optional<ItemIndex> item;
+  bool was_removed = false;
+};
+struct TraceQuery {
+  RecommendQuery query;
+  std::vector<AskedItem> items;  // as listed
+};
+absl::StatusOr<TraceQuery> CheckTraceRecommend(const v1::TraceRecommendRequest& request,
+                                               const LiveState& state, const RequestTerms& terms);
 
 struct RankQuery {
   RecommendQuery query;  // with a ranker; of its lists' own fields it has the defaults

@@ -9,6 +9,7 @@
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/request_user.h"
 #include "server/recommend/list_response.h"
+#include "server/recommend/trace_response.h"
 #include "server/recommend/user_state_response.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/request_decoding.h"
@@ -47,6 +48,7 @@ RecommendService::RecommendService(const GraphStore& store, RankedLists& lists,
   decode_late(Method::kBatchRecommend, &RecommendService::BatchRecommend);
   decode_late(Method::kRank, &RecommendService::Rank);
   decode_late(Method::kSimilarItems, &RecommendService::SimilarItems);
+  decode_late(Method::kTraceRecommend, &RecommendService::TraceRecommend);
   decode_late(Method::kGetUserState, &RecommendService::GetUserState);
 }
 
@@ -85,6 +87,15 @@ grpc::ServerUnaryReactor* RecommendService::SimilarItems(grpc::CallbackServerCon
                      [=, this](Call& call) { return DoSimilarItems(*request, call, *response); });
 }
 
+grpc::ServerUnaryReactor* RecommendService::TraceRecommend(grpc::CallbackServerContext* context,
+                                                           const v1::TraceRecommendRequest* request,
+                                                           v1::TraceRecommendResponse* response) {
+  const v1::RecommendRequest& recommend = request->recommend();
+  return runner_.Run(context, Method::kTraceRecommend, recommend.request_id(),
+                     CheckConsistencyToken(recommend.consistency_token()), *response,
+                     [=, this](Call& call) { return DoTraceRecommend(*request, call, *response); });
+}
+
 grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerContext* context,
                                                          const v1::GetUserStateRequest* request,
                                                          v1::GetUserStateResponse* response) {
@@ -117,12 +128,17 @@ absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<Page> RecommendService::FirstPage(const v1::RecommendRequest& request,
-                                                 RecommendQuery query, Call& call,
-                                                 StageDurations& durations) {
+void RecommendService::Complete(const v1::RecommendRequest& request, const Call& call,
+                                RecommendQuery& query) const {
   query.applied_rules = list_rules_.Apply(request.filter().categories(), *call.state->catalogue);
   query.deadline = call.deadline;
   query.stale = call.stale;
+}
+
+absl::StatusOr<Page> RecommendService::FirstPage(const v1::RecommendRequest& request,
+                                                 RecommendQuery query, Call& call,
+                                                 StageDurations& durations) {
+  Complete(request, call, query);
   absl::StatusOr<RankedList> list = call.state->pipeline->Recommend(query, call.thread, durations);
   call.stages += durations;
   if (!list.ok()) return list.status();
@@ -174,6 +190,32 @@ absl::Status RecommendService::DoRank(const v1::RankRequest& request, Call& call
   if (!list.ok()) return list.status();
   WriteRanking(*list, response);
   for (std::string& id : rank->unknown_item_ids) response.add_unknown_item_ids(std::move(id));
+  WriteTimings(call.queued, durations, std::chrono::steady_clock::now() - call.arrival,
+               *response.mutable_timings());
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoTraceRecommend(const v1::TraceRecommendRequest& request,
+                                                Call& call, v1::TraceRecommendResponse& response) {
+  absl::StatusOr<TraceQuery> asked = CheckTraceRecommend(request, *call.state, terms_);
+  if (!asked.ok()) return asked.status();
+  std::vector<ItemIndex> items;
+  for (AskedItem& one : asked->items) {
+    if (one.item.has_value()) {
+      items.push_back(*one.item);
+      continue;
+    }
+    const auto removed = store_.FindTombstone(Tombstone::Kind::kItem, HashId(one.id));
+    if (!removed.ok()) return removed.status();
+    one.was_removed = removed->has_value();
+  }
+  Complete(request.recommend(), call, asked->query);
+  StageDurations durations;
+  const absl::StatusOr<ListTrace> trace =
+      call.state->pipeline->Trace(asked->query, items, call.thread, durations);
+  call.stages += durations;
+  if (!trace.ok()) return trace.status();
+  WriteTrace(*trace, asked->items, response);
   WriteTimings(call.queued, durations, std::chrono::steady_clock::now() - call.arrival,
                *response.mutable_timings());
   return absl::OkStatus();

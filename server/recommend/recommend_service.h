@@ -33,6 +33,9 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   grpc::ServerUnaryReactor* SimilarItems(grpc::CallbackServerContext* context,
                                          const v1::SimilarItemsRequest* request,
                                          v1::SimilarItemsResponse* response) override;
+  grpc::ServerUnaryReactor* TraceRecommend(grpc::CallbackServerContext* context,
+                                           const v1::TraceRecommendRequest* request,
+                                           v1::TraceRecommendResponse* response) override;
   grpc::ServerUnaryReactor* GetUserState(grpc::CallbackServerContext* context,
                                          const v1::GetUserStateRequest* request,
                                          v1::GetUserStateResponse* response) override;
@@ -47,9 +50,13 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   absl::Status DoRank(const v1::RankRequest& request, Call& call, v1::RankResponse& response);
   absl::Status DoSimilarItems(const v1::SimilarItemsRequest& request, Call& call,
                               v1::SimilarItemsResponse& response);
+  absl::Status DoTraceRecommend(const v1::TraceRecommendRequest& request, Call& call,
+                                v1::TraceRecommendResponse& response);
   absl::Status DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
                               v1::GetUserStateResponse& response);
 
+  // What comes from the call and not from its request.
+  void Complete(const v1::RecommendRequest& request, const Call& call, RecommendQuery& query) const;
   // Of a list that is ranked for this request, and kept.
   absl::StatusOr<Page> FirstPage(const v1::RecommendRequest& request, RecommendQuery query,
                                  Call& call, StageDurations& durations);

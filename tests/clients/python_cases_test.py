@@ -34,6 +34,15 @@ def at(value, path):
     return value
 
 
+def filled_in(value, kept):
+    """`value` with what earlier cases kept in the place of its name."""
+    if isinstance(value, str) and value.startswith("$"):
+        return kept[value[1:]]
+    if isinstance(value, list):
+        return [filled_in(one, kept) for one in value]
+    return {name: filled_in(one, kept) for name, one in value.items()} if isinstance(value, dict) else value
+
+
 class Checks(unittest.TestCase):
     def assert_has(self, found, expected, where):
         """That `found` has what is expected, as cases.json tells."""
@@ -80,8 +89,7 @@ class Case:
     """A case with what earlier ones kept in the place of their names."""
 
     def __init__(self, case, kept):
-        self.case = json.loads(json.dumps(case), object_hook=lambda o: {
-            k: kept[v[1:]] if isinstance(v, str) and v.startswith("$") else v for k, v in o.items()})
+        self.case = filled_in(case, kept)
 
     def request(self):
         service = next(s for file in ("recommend", "interaction", "admin")

@@ -93,8 +93,11 @@ class Connection:
         once, however often it is sent."""
         prepared = method.request()
         prepared.CopyFrom(request)
-        parts: Any = prepared.requests if isinstance(
-            prepared, (v1.BatchRecommendRequest, v1.UpsertItemsRequest)) else [prepared]
+        parts: Any = [prepared]
+        if isinstance(prepared, (v1.BatchRecommendRequest, v1.UpsertItemsRequest)):
+            parts = prepared.requests
+        elif isinstance(prepared, v1.TraceRecommendRequest):
+            parts = [prepared.recommend]
         for part in parts:
             part.namespace = part.namespace or self.namespace
         if isinstance(prepared, v1.RecordInteractionRequest) and not (

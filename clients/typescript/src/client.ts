@@ -8,8 +8,8 @@ import { GroundswellError, ofConnect } from "./errors.js";
 import type { UpsertItemsResponse } from "./gen/groundswell/v1/admin_pb.js";
 import { AdminService, UpsertItemsRequestSchema, UpsertItemsResponseSchema } from "./gen/groundswell/v1/admin_pb.js";
 import { InteractionService } from "./gen/groundswell/v1/interaction_pb.js";
-import type { RecommendRequestSchema, RecommendResponse } from "./gen/groundswell/v1/recommend_pb.js";
-import { RecommendationService } from "./gen/groundswell/v1/recommend_pb.js";
+import type { RecommendResponse } from "./gen/groundswell/v1/recommend_pb.js";
+import { RecommendRequestSchema, RecommendationService } from "./gen/groundswell/v1/recommend_pb.js";
 import type { AnsweredLines, IngestOptions, IngestResult } from "./ingest.js";
 import { Ingest, answers, lastSequence } from "./ingest.js";
 import { Throttle, sleep } from "./retry.js";
@@ -106,10 +106,14 @@ export function createClient(url: string, options: ClientOptions = {}): Client {
 
 /** Fills in what the caller left out: the namespace, and an id that lets an interaction count once. */
 function prepare(message: any, namespace: string): void {
-  const isBatch = ["groundswell.v1.BatchRecommendRequest", "groundswell.v1.UpsertItemsRequest"].includes(message.$typeName);
-  for (const one of isBatch ? message.requests : [message]) {
-    one.namespace ||= namespace;
+  let parts = [message];
+  if (["groundswell.v1.BatchRecommendRequest", "groundswell.v1.UpsertItemsRequest"].includes(message.$typeName)) {
+    parts = message.requests;
+  } else if (message.$typeName === "groundswell.v1.TraceRecommendRequest") {
+    message.recommend ??= create(RecommendRequestSchema);
+    parts = [message.recommend];
   }
+  for (const part of parts) part.namespace ||= namespace;
   if (message.$typeName === "groundswell.v1.RecordInteractionRequest" && !message.interaction?.eventId) {
     message.requestId ||= newUuid();
   }

@@ -172,6 +172,32 @@ TEST_F(RecommendServiceTest, RankOrdersWhatItIsGivenAndNamesWhatItDoesNotKnow) {
   EXPECT_THAT(response.unknown_item_ids(), ElementsAre("nothing"));
 }
 
+TEST_F(RecommendServiceTest, ATraceTellsWhatIsListedUnknownAndRemoved) {
+  Apply(RemoveItem{
+      .event_id = "remove-i3", .item_id = "i3", .item_hash = HashId("i3"), .time_us = 2'000'000});
+  v1::TraceRecommendRequest request;
+  *request.mutable_recommend() = RequestOf("eve");
+  for (const char* item : {"i3", "i1", "nothing", "i0"}) request.add_item_ids(item);
+  v1::TraceRecommendResponse response;
+  UnaryTestCall call;
+  service_.TraceRecommend(call.context(), &request, &response);
+  ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+  ASSERT_EQ(response.items_size(), 4);
+  EXPECT_EQ(response.items(0).outcome(), v1::LIST_OUTCOME_REMOVED_ITEM);
+  EXPECT_EQ(response.items(2).outcome(), v1::LIST_OUTCOME_UNKNOWN_ITEM);
+  const v1::RecommendResponse list = Recommend(RequestOf("eve"));
+  EXPECT_EQ(response.listed_count(), list.items_size());
+  EXPECT_EQ(response.ranker(), list.ranker());
+  for (const int at : {1, 3}) {
+    const v1::ItemTrace& item = response.items(at);
+    EXPECT_EQ(item.outcome(), v1::LIST_OUTCOME_LISTED);
+    ASSERT_GE(item.place(), 1);
+    EXPECT_EQ(list.items(item.place() - 1).item_id(), item.item_id());
+    EXPECT_EQ(list.items(item.place() - 1).score(), item.ranker().score());
+  }
+  EXPECT_EQ(lists_.size(), 0u) << "nothing is kept";
+}
+
 TEST_F(RecommendServiceTest, SimilarItemsAreOthersAndHavePages) {
   v1::SimilarItemsRequest request;
   request.set_item_id("i0");

@@ -279,6 +279,35 @@ TEST_F(WholeRequestTest, EveryRequestNamesAServedNamespaceAndAUuid) {
   ExpectCommonFieldsChecked(GetUserStateRequest());
 }
 
+TEST_F(WholeRequestTest, ATraceIsOfARecommendationAndOfItemsThatNeedNotBeThere) {
+  v1::TraceRecommendRequest request;
+  *request.mutable_recommend() = RecommendRequest();
+  request.add_item_ids("i2");
+  request.add_item_ids("nothing");
+  const auto check = [](const v1::TraceRecommendRequest& trace) {
+    return CheckTraceRecommend(trace, tiny_->state(), terms_);
+  };
+  const auto trace = check(request);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_EQ(trace->query.user_id, "ann");
+  ASSERT_EQ(trace->items.size(), 2u);
+  EXPECT_EQ(trace->items[0].item, ItemIndex{2});
+  EXPECT_EQ(trace->items[1].id, "nothing");
+  EXPECT_FALSE(trace->items[1].item.has_value());
+  const std::vector<std::pair<std::string, std::function<void(v1::TraceRecommendRequest&)>>>
+      spoilt = {
+          {"item_ids is \"0\": must hold 1 to 100 items", [](auto& r) { r.clear_item_ids(); }},
+          {"item_ids is \"i2\"", [](auto& r) { r.add_item_ids("i2"); }},
+          {"recommend.page_token", [](auto& r) { r.mutable_recommend()->set_page_token("x"); }},
+          {"user_id is", [](auto& r) { r.clear_recommend(); }},
+          {"namespace \"other\"", [](auto& r) { r.mutable_recommend()->set_namespace_("other"); }}};
+  for (const auto& [what, spoil] : spoilt) {
+    v1::TraceRecommendRequest wrong = request;
+    spoil(wrong);
+    EXPECT_THAT(std::string(check(wrong).status().message()), HasSubstr(what));
+  }
+}
+
 TEST_F(WholeRequestTest, SimilarityIsOneOfThoseThatThereAre) {
   v1::SimilarItemsRequest request = SimilarItemsRequest("i0");
   EXPECT_EQ(Check(request)->similarity, Similarity::kInnerProduct);
