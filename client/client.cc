@@ -114,6 +114,22 @@ absl::StatusOr<v1::GetUserStateResponse> Client::GetUserState(v1::GetUserStateRe
               InNamespace(std::move(request), options_.name_space));
 }
 
+absl::StatusOr<v1::GetItemResponse> Client::GetItem(v1::GetItemRequest request) {
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::GetItem,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::ListItemsResponse> Client::ListItems(v1::ListItemsRequest request) {
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::ListItems,
+              InNamespace(std::move(request), options_.name_space));
+}
+
+absl::StatusOr<v1::ListCategoriesResponse> Client::ListCategories(
+    v1::ListCategoriesRequest request) {
+  return Call(options_, stubs_->recommend, &v1::RecommendationService::Stub::ListCategories,
+              InNamespace(std::move(request), options_.name_space));
+}
+
 absl::StatusOr<v1::RecordInteractionResponse> Client::RecordInteraction(
     v1::RecordInteractionRequest request) {
   return Call(options_, stubs_->interaction, &v1::InteractionService::Stub::RecordInteraction,

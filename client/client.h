@@ -48,6 +48,9 @@ class Client {
   absl::StatusOr<v1::SimilarItemsResponse> SimilarItems(v1::SimilarItemsRequest request);
   absl::StatusOr<v1::TraceRecommendResponse> TraceRecommend(v1::TraceRecommendRequest request);
   absl::StatusOr<v1::GetUserStateResponse> GetUserState(v1::GetUserStateRequest request);
+  absl::StatusOr<v1::GetItemResponse> GetItem(v1::GetItemRequest request);
+  absl::StatusOr<v1::ListItemsResponse> ListItems(v1::ListItemsRequest request);
+  absl::StatusOr<v1::ListCategoriesResponse> ListCategories(v1::ListCategoriesRequest request);
   absl::StatusOr<v1::RecordInteractionResponse> RecordInteraction(
       v1::RecordInteractionRequest request);
   absl::StatusOr<v1::ServerStatus> GetServerStatus(v1::GetServerStatusRequest request);

@@ -397,19 +397,21 @@ void Server::Parts::MakeServices() {
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .trained = trained,
           .now_us = NowMicros});
-  admin_service = std::make_unique<AdminService>(AdminService::Parts{.config = config,
-                                                                     .access = *access,
-                                                                     .serving = serving,
-                                                                     .store = *store,
-                                                                     .log = *log,
-                                                                     .list_rules = *list_rules,
-                                                                     .background = *background,
-                                                                     .jobs = *jobs,
-                                                                     .removals = *removals,
-                                                                     .new_items = new_items,
-                                                                     .activation = *activation,
-                                                                     .metrics = metrics.requests(),
-                                                                     .now_us = NowMicros});
+  admin_service =
+      std::make_unique<AdminService>(AdminService::Parts{.config = config,
+                                                         .access = *access,
+                                                         .serving = serving,
+                                                         .store = *store,
+                                                         .log = *log,
+                                                         .list_rules = *list_rules,
+                                                         .background = *background,
+                                                         .jobs = *jobs,
+                                                         .removals = *removals,
+                                                         .new_items = new_items,
+                                                         .activation = *activation,
+                                                         .slow_calls = runner->slow_calls(),
+                                                         .metrics = metrics.requests(),
+                                                         .now_us = NowMicros});
 }
 
 absl::Status Server::Parts::StartGrpc() {

@@ -10,7 +10,7 @@
 
 namespace groundswell {
 
-inline double Milliseconds(const google::protobuf::Duration& duration) {
+inline double MillisecondsOf(const google::protobuf::Duration& duration) {
   return static_cast<double>(google::protobuf::util::TimeUtil::DurationToNanoseconds(duration)) /
          1e6;
 }
@@ -23,11 +23,11 @@ void PrintFooter(const Response& response) {
              response.freshness().applied_offset());
   const v1::StageTimings& timings = response.timings();
   fmt::print("{:.2f} ms: queue {:.2f}, user state {:.2f}, retrieval {:.2f}, rank {:.2f}",
-             Milliseconds(timings.total()), Milliseconds(timings.queue()),
-             Milliseconds(timings.user_state()), Milliseconds(timings.retrieval()),
-             Milliseconds(timings.rank()));
-  const double explain = Milliseconds(timings.explain());
-  const double arrange = Milliseconds(timings.arrange());
+             MillisecondsOf(timings.total()), MillisecondsOf(timings.queue()),
+             MillisecondsOf(timings.user_state()), MillisecondsOf(timings.retrieval()),
+             MillisecondsOf(timings.rank()));
+  const double explain = MillisecondsOf(timings.explain());
+  const double arrange = MillisecondsOf(timings.arrange());
   fmt::print("{}{}\n", arrange > 0 ? fmt::format(", arrange {:.2f}", arrange) : "",
              explain > 0 ? fmt::format(", explain {:.2f}", explain) : "");
   for (const int step : response.degradations()) {

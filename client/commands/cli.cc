@@ -145,6 +145,7 @@ int Main(int argc, char** argv) {
   AddSimilarCommand(app, context);
   AddTraceCommand(app, context);
   AddUserCommand(app, context);
+  AddItemCommands(app, context);
   AddIngestCommand(app, context);
   AddUpsertItemsCommand(app, context);
   AddIngestKafkaCommand(app, context);
@@ -155,6 +156,7 @@ int Main(int argc, char** argv) {
   AddLoadCommand(app, context);
   AddBlendCommand(app, context);
   AddAdminCommands(app, context);
+  AddSlowCallsCommand(app, context);
   CheckUnsignedFlags(app);
   CheckEmptyFlags(app, kMayBeEmpty);
   if (const absl::Status s = CheckDescriptors(); !s.ok()) {

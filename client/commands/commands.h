@@ -54,6 +54,8 @@ void AddRankCommand(CLI::App& app, CommandContext& context);
 void AddSimilarCommand(CLI::App& app, CommandContext& context);
 void AddTraceCommand(CLI::App& app, CommandContext& context);
 void AddUserCommand(CLI::App& app, CommandContext& context);
+// item, items, categories.
+void AddItemCommands(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddQuickstartCommand(CLI::App& app, CommandContext& context);
 void AddIngestCommand(CLI::App& app, CommandContext& context);
@@ -66,6 +68,8 @@ void AddBlendCommand(CLI::App& app, CommandContext& context);
 void AddUpsertItemsCommand(CLI::App& app, CommandContext& context);
 // forget, upsert-item, remove-item, rules, log, checkpoint, verify, backup, activate.
 void AddAdminCommands(CLI::App& app, CommandContext& context);
+
+void AddSlowCallsCommand(CLI::App& app, CommandContext& context);
 
 // A list, as `recommend` shows it.
 void PrintRecommendations(const v1::RecommendResponse& response);

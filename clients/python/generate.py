@@ -16,7 +16,7 @@ import tempfile
 
 from google.protobuf import descriptor_pb2
 
-FILES = [f"groundswell/v1/{name}.proto" for name in ("recommend", "list_trace", "interaction", "admin")]
+FILES = [f"groundswell/v1/{name}.proto" for name in ("recommend", "catalogue", "list_trace", "interaction", "admin")]
 DEBIAN_GOOGLEAPIS = pathlib.Path("/usr/share/gocode/src/github.com/gogo/googleapis")
 HEAD = '''"""{about}
 

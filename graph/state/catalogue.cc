@@ -66,6 +66,13 @@ bool Catalogue::IsAvailable(ItemIndex item, int64_t now_us) const {
          now_us < times.until_us.load(std::memory_order_relaxed);
 }
 
+Availability Catalogue::AvailabilityOf(ItemIndex item) const {
+  if ((FlagsOf(item) & kLimited) == 0) return {};
+  const AtomicAvailability& times = availability_[ToInt(item)];
+  return {.from_us = times.from_us.load(std::memory_order_relaxed),
+          .until_us = times.until_us.load(std::memory_order_relaxed)};
+}
+
 std::string Catalogue::Title(ItemIndex item) const {
   if ((FlagsOf(item) & kUpdated) == 0) return items_[ToInt(item)].details.title;
   MutexLock lock(mutex_);
@@ -91,6 +98,11 @@ std::optional<ItemIndex> Catalogue::Find(std::string_view id) const {
   const auto at = loaded_by_id_.find(id);
   if (at == loaded_by_id_.end() || IsRemoved(ItemIndex{at->second})) return std::nullopt;
   return ItemIndex{at->second};
+}
+
+std::string_view Catalogue::CategoryName(uint32_t number) const {
+  MutexLock lock(mutex_);
+  return *categories_[number];
 }
 
 size_t Catalogue::category_count() const {

@@ -53,9 +53,14 @@ class Catalogue {
   std::string Title(ItemIndex item) const;
   std::string_view Category(ItemIndex item) const;
 
+  // Until it is limited, all time.
+  Availability AvailabilityOf(ItemIndex item) const;
+
   // Categories are numbered in the order in which items bring them.
   std::optional<uint32_t> FindCategory(std::string_view category) const;
   size_t category_count() const;
+  // REQUIRES: number < category_count().
+  std::string_view CategoryName(uint32_t number) const;
   uint32_t CategoryNumber(ItemIndex item) const;
   // Of every item that there is now. A number may change meanwhile: see CategoryIn.
   std::span<const uint32_t> category_of_item() const { return {category_of_item_.data(), size()}; }

@@ -11,6 +11,7 @@
 #include "server/admin/blend_response.h"
 #include "server/admin/item_stream.h"
 #include "server/admin/log_stream.h"
+#include "server/admin/slow_calls_response.h"
 #include "server/config/config_reading.h"
 #include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
@@ -108,6 +109,7 @@ AdminService::AdminService(Parts parts)
   decode_late(Method::kResetBlend, &AdminService::ResetBlend);
   decode_late(Method::kGetListRules, &AdminService::GetListRules);
   decode_late(Method::kSetListRules, &AdminService::SetListRules);
+  decode_late(Method::kListSlowCalls, &AdminService::ListSlowCalls);
   // As bytes: gRPC tells a stream nothing of a message that it cannot decode, and the stream would
   // seem to be at its end.
   using ItemHandler = grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>;
@@ -401,6 +403,20 @@ grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext
     const auto set = parts_.list_rules.Replace(request->rules());
     if (set.ok()) *response = **set;
     call->status = set.status();
+  }
+  call->Finish(call->status);
+  return call->reactor();
+}
+
+grpc::ServerUnaryReactor* AdminService::ListSlowCalls(grpc::CallbackServerContext* context,
+                                                      const v1::ListSlowCallsRequest* request,
+                                                      v1::ListSlowCallsResponse* response) {
+  const auto call =
+      Begin(*context, Method::kListSlowCalls, request->namespace_(), request->request_id());
+  if (call->status.ok()) {
+    const absl::StatusOr<size_t> limit = CheckSlowCallLimit(request->limit());
+    if (limit.ok()) WriteSlowCalls(parts_.slow_calls, *limit, *response);
+    call->status = limit.status();
   }
   call->Finish(call->status);
   return call->reactor();

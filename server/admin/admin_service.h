@@ -18,6 +18,7 @@
 #include "server/ingest/removals.h"
 #include "server/process/metrics.h"
 #include "server/recommend/list_rules.h"
+#include "server/recommend/slow_call_log.h"
 #include "server/rpc/access.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
@@ -41,6 +42,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     Removals& removals;
     NewItemRoom& new_items;
     const ActivationContext& activation;
+    const SlowCallLog& slow_calls;
     RequestMetrics& metrics;
     std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
   };
@@ -86,6 +88,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* SetListRules(grpc::CallbackServerContext* context,
                                          const v1::SetListRulesRequest* request,
                                          v1::ListRules* response) override;
+  grpc::ServerUnaryReactor* ListSlowCalls(grpc::CallbackServerContext* context,
+                                          const v1::ListSlowCallsRequest* request,
+                                          v1::ListSlowCallsResponse* response) override;
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
       grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override;
 

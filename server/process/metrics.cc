@@ -28,12 +28,14 @@ using std::chrono::nanoseconds;
 
 constexpr std::array kMethods = {"Recommend",       "BatchRecommend",    "Rank",
                                  "SimilarItems",    "GetUserState",      "TraceRecommend",
+                                 "GetItem",         "ListItems",         "ListCategories",
                                  "Ingest",          "RecordInteraction", "ForgetUser",
                                  "GetServerStatus", "CreateCheckpoint",  "VerifyGraph",
                                  "CreateBackup",    "ActivateSnapshot",  "RollBackSnapshot",
                                  "ListSnapshots",   "UpsertItem",        "UpsertItems",
                                  "RemoveItem",      "ReadLog",           "GetListRules",
-                                 "SetListRules",    "GetBlend",          "ResetBlend"};
+                                 "SetListRules",    "GetBlend",          "ResetBlend",
+                                 "ListSlowCalls"};
 constexpr std::array kCodeNames = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",

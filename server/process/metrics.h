@@ -47,6 +47,9 @@ enum class Method {
   kSimilarItems,
   kGetUserState,
   kTraceRecommend,
+  kGetItem,
+  kListItems,
+  kListCategories,
   kIngest,
   kRecordInteraction,
   kForgetUser,
@@ -65,6 +68,7 @@ enum class Method {
   kSetListRules,
   kGetBlend,
   kResetBlend,
+  kListSlowCalls,
   kCount
 };
 // As gRPC calls it.

@@ -85,8 +85,7 @@ absl::Status CheckRankedItems(const google::protobuf::RepeatedPtrField<std::stri
 
 absl::StatusOr<ItemIndex> CheckItem(std::string_view item_id, const Catalogue& catalogue) {
   if (const std::optional<ItemIndex> item = catalogue.Find(item_id)) return *item;
-  return UnknownResource("item", item_id, "ITEM_UNKNOWN",
-                         "the catalogue of the served snapshot does not have it");
+  return UnknownItem(item_id);
 }
 
 // Without a snapshot there are no vectors, and no source that compares them.
@@ -106,6 +105,12 @@ absl::StatusOr<size_t> CheckRecentLimit(int32_t recent_limit) {
         fmt::format("must be 1 to {}, or 0 for {}", kRecentLimitMax, kPageSizeDefault));
   }
   return static_cast<size_t>(recent_limit == 0 ? kPageSizeDefault : recent_limit);
+}
+
+absl::StatusOr<uint32_t> CheckCategory(std::string_view field, const std::string& name,
+                                       const Catalogue& catalogue) {
+  if (const std::optional<uint32_t> category = catalogue.FindCategory(name)) return *category;
+  return InvalidField(field, name, "must be a category of the catalogue");
 }
 
 absl::StatusOr<Similarity> CheckSimilarity(v1::Similarity similarity) {
@@ -151,10 +156,8 @@ absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalo
   }
   ItemRules rules{.include_seen = filter.include_seen(), .now_us = now_us};
   for (const std::string& name : filter.categories()) {
-    const std::optional<uint32_t> category = catalogue.FindCategory(name);
-    if (!category.has_value()) {
-      return InvalidField("filter.categories", name, "must be a category of the catalogue");
-    }
+    const absl::StatusOr<uint32_t> category = CheckCategory("filter.categories", name, catalogue);
+    if (!category.ok()) return category.status();
     rules.categories.push_back(*category);
   }
   for (const std::string& id : filter.excluded_item_ids()) {
@@ -299,6 +302,41 @@ absl::StatusOr<UserStateQuery> CheckGetUserState(const v1::GetUserStateRequest& 
   if (s.ok()) s = Take(CheckRecentLimit(request.recent_limit()), query.recent_items);
   if (!s.ok()) return s;
   return query;
+}
+
+absl::Status CheckGetItem(const v1::GetItemRequest& request, const RequestTerms& terms) {
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok()) s = CheckId("item_id", request.item_id());
+  return s;
+}
+
+absl::StatusOr<ItemListing> CheckListItems(const v1::ListItemsRequest& request,
+                                           const LiveState& state, const RequestTerms& terms) {
+  ItemListing listing{.text = request.query()};
+  absl::Status s = CheckCommon(request, terms);
+  if (s.ok() && request.query().size() > kListQueryBytesMax) {
+    s = InvalidField("query", fmt::format("{} bytes", request.query().size()),
+                     fmt::format("must have at most {} bytes", kListQueryBytesMax));
+  }
+  if (s.ok()) s = Take(CheckPageSize(request.page_size()), listing.page_size);
+  if (s.ok() && !request.category().empty()) {
+    uint32_t category = 0;
+    s = Take(CheckCategory("category", request.category(), *state.catalogue), category);
+    listing.category = category;
+  }
+  if (!s.ok()) return s;
+  return listing;
+}
+
+absl::StatusOr<size_t> CheckListCategories(const v1::ListCategoriesRequest& request,
+                                           const RequestTerms& terms) {
+  if (absl::Status s = CheckCommon(request, terms); !s.ok()) return s;
+  return CheckPageSize(request.page_size());
+}
+
+absl::Status UnknownItem(std::string_view item_id) {
+  return UnknownResource("item", item_id, "ITEM_UNKNOWN",
+                         "the catalogue of the served snapshot does not have it");
 }
 
 }  // namespace groundswell

@@ -24,6 +24,7 @@
 #include "server/config/ranker_shares.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/query.h"
+#include "server/recommend/item_listing.h"
 #include "server/rpc/event_checks.h"
 
 namespace groundswell {
@@ -32,6 +33,7 @@ inline constexpr size_t kCategoriesMax = 32;
 inline constexpr size_t kExcludedItemsMax = 1'000;
 inline constexpr size_t kRankItemsMax = 1'000;
 inline constexpr size_t kTraceItemsMax = 100;
+inline constexpr size_t kListQueryBytesMax = 256;
 inline constexpr size_t kBatchRequestsMax = 100;
 inline constexpr int32_t kPageSizeMax = 100;
 inline constexpr int32_t kPageSizeDefault = 20;
@@ -124,6 +126,19 @@ struct UserStateQuery {
 };
 absl::StatusOr<UserStateQuery> CheckGetUserState(const v1::GetUserStateRequest& request,
                                                  const RequestTerms& terms);
+
+// Whether the catalogue has the item, or had it, is for the caller to look up.
+absl::Status CheckGetItem(const v1::GetItemRequest& request, const RequestTerms& terms);
+
+absl::StatusOr<ItemListing> CheckListItems(const v1::ListItemsRequest& request,
+                                           const LiveState& state, const RequestTerms& terms);
+
+// How many categories a page has.
+absl::StatusOr<size_t> CheckListCategories(const v1::ListCategoriesRequest& request,
+                                           const RequestTerms& terms);
+
+// NotFound (ITEM_UNKNOWN).
+absl::Status UnknownItem(std::string_view item_id);
 
 }  // namespace groundswell
 

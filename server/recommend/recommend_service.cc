@@ -8,6 +8,8 @@
 
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/request_user.h"
+#include "server/recommend/item_listing.h"
+#include "server/recommend/item_response.h"
 #include "server/recommend/list_response.h"
 #include "server/recommend/trace_response.h"
 #include "server/recommend/user_state_response.h"
@@ -18,8 +20,7 @@
 namespace groundswell {
 namespace {
 
-// Stands for every field that must be the same on all pages of a list. Request: RecommendRequest or
-// SimilarItemsRequest.
+// Stands for every field that must be the same on all pages of a list. Request: any that has pages.
 template <typename Request>
 uint64_t QueryHashOf(Request request) {
   request.clear_page_size();
@@ -27,6 +28,13 @@ uint64_t QueryHashOf(Request request) {
   request.clear_request_id();
   if constexpr (requires { request.clear_consistency_token(); }) request.clear_consistency_token();
   return std::hash<std::string>{}(request.SerializeAsString());
+}
+
+// Stands for what pages of the catalogue are of. Request: ListItemsRequest or
+// ListCategoriesRequest.
+template <typename Request>
+uint64_t ListedHashOf(const Request& request, const ServingState& state) {
+  return std::hash<std::string>{}(state.snapshot->manifest().FullVersion()) ^ QueryHashOf(request);
 }
 
 }  // namespace
@@ -50,6 +58,9 @@ RecommendService::RecommendService(const GraphStore& store, RankedLists& lists,
   decode_late(Method::kSimilarItems, &RecommendService::SimilarItems);
   decode_late(Method::kTraceRecommend, &RecommendService::TraceRecommend);
   decode_late(Method::kGetUserState, &RecommendService::GetUserState);
+  decode_late(Method::kGetItem, &RecommendService::GetItem);
+  decode_late(Method::kListItems, &RecommendService::ListItems);
+  decode_late(Method::kListCategories, &RecommendService::ListCategories);
 }
 
 grpc::ServerUnaryReactor* RecommendService::Recommend(grpc::CallbackServerContext* context,
@@ -102,6 +113,28 @@ grpc::ServerUnaryReactor* RecommendService::GetUserState(grpc::CallbackServerCon
   return runner_.Run(context, Method::kGetUserState, request->request_id(),
                      CheckConsistencyToken(request->consistency_token()), *response,
                      [=, this](Call& call) { return DoGetUserState(*request, call, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::GetItem(grpc::CallbackServerContext* context,
+                                                    const v1::GetItemRequest* request,
+                                                    v1::GetItemResponse* response) {
+  return runner_.Run(context, Method::kGetItem, request->request_id(),
+                     CheckConsistencyToken(request->consistency_token()), *response,
+                     [=, this](Call& call) { return DoGetItem(*request, call, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::ListItems(grpc::CallbackServerContext* context,
+                                                      const v1::ListItemsRequest* request,
+                                                      v1::ListItemsResponse* response) {
+  return runner_.Run(context, Method::kListItems, request->request_id(), Offset{0}, *response,
+                     [=, this](Call& call) { return DoListItems(*request, call, *response); });
+}
+
+grpc::ServerUnaryReactor* RecommendService::ListCategories(grpc::CallbackServerContext* context,
+                                                           const v1::ListCategoriesRequest* request,
+                                                           v1::ListCategoriesResponse* response) {
+  return runner_.Run(context, Method::kListCategories, request->request_id(), Offset{0}, *response,
+                     [=, this](Call& call) { return DoListCategories(*request, call, *response); });
 }
 
 absl::Status RecommendService::DoRecommend(const v1::RecommendRequest& request, Call& call,
@@ -205,9 +238,9 @@ absl::Status RecommendService::DoTraceRecommend(const v1::TraceRecommendRequest&
       items.push_back(*one.item);
       continue;
     }
-    const auto removed = store_.FindTombstone(Tombstone::Kind::kItem, HashId(one.id));
+    const absl::StatusOr<bool> removed = WasRemoved(one.id);
     if (!removed.ok()) return removed.status();
-    one.was_removed = removed->has_value();
+    one.was_removed = *removed;
   }
   Complete(request.recommend(), call, asked->query);
   StageDurations durations;
@@ -254,6 +287,70 @@ absl::Status RecommendService::DoGetUserState(const v1::GetUserStateRequest& req
                            "it has no interaction and is not in the snapshot");
   }
   WriteUserState(state, progress, *query, **user, call.stale, response);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RecommendService::WasRemoved(std::string_view item_id) const {
+  const auto removed = store_.FindTombstone(Tombstone::Kind::kItem, HashId(item_id));
+  if (!removed.ok()) return removed.status();
+  return removed->has_value();
+}
+
+absl::Status RecommendService::DoGetItem(const v1::GetItemRequest& request, const Call& call,
+                                         v1::GetItemResponse& response) {
+  if (absl::Status s = CheckGetItem(request, terms_); !s.ok()) return s;
+  const std::optional<ItemIndex> item = call.state->catalogue->Find(request.item_id());
+  if (item.has_value()) {
+    WriteItemDetails(*call.state, *list_rules_.Get(), *item, terms_.now_us(), response);
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<bool> removed = WasRemoved(request.item_id());
+  if (!removed.ok()) return removed.status();
+  if (!*removed) return UnknownItem(request.item_id());
+  response.mutable_item()->set_item_id(request.item_id());
+  response.mutable_item()->set_state(v1::ITEM_STATE_REMOVED);
+  response.set_snapshot_version(call.state->snapshot->manifest().FullVersion());
+  response.set_applied_offset(call.state->applier->applied_offset());
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoListItems(const v1::ListItemsRequest& request, const Call& call,
+                                           v1::ListItemsResponse& response) {
+  const ServingState& state = *call.state;
+  const absl::StatusOr<ItemListing> listing = CheckListItems(request, state, terms_);
+  if (!listing.ok()) return listing.status();
+  const uint64_t listed = ListedHashOf(request, state);
+  const absl::StatusOr<size_t> begin = CheckPlaceToken(request.page_token(), listed);
+  if (!begin.ok()) return begin.status();
+  const ItemPage page = FindItems(*state.catalogue, *listing, *begin, call.deadline);
+  for (const ItemIndex item : page.items) {
+    WriteCatalogueItem(state, item, terms_.now_us(), *response.add_items());
+  }
+  if (page.next.has_value()) response.set_next_page_token(MakePlaceToken(*page.next, listed));
+  response.set_snapshot_version(state.snapshot->manifest().FullVersion());
+  return absl::OkStatus();
+}
+
+absl::Status RecommendService::DoListCategories(const v1::ListCategoriesRequest& request,
+                                                const Call& call,
+                                                v1::ListCategoriesResponse& response) {
+  const absl::StatusOr<size_t> page_size = CheckListCategories(request, terms_);
+  if (!page_size.ok()) return page_size.status();
+  const uint64_t listed = ListedHashOf(request, *call.state);
+  const absl::StatusOr<size_t> begin = CheckPlaceToken(request.page_token(), listed);
+  if (!begin.ok()) return begin.status();
+  const Catalogue& catalogue = *call.state->catalogue;
+  const size_t categories = catalogue.category_count();
+  const size_t end = std::min(*begin + *page_size, categories);
+  const std::vector<size_t> counts =
+      CountItemsOfCategories(catalogue, *begin, end - std::min(*begin, end));
+  for (size_t at = 0; at < counts.size(); ++at) {
+    v1::CatalogueCategory& category = *response.add_categories();
+    category.set_category(std::string(catalogue.CategoryName(static_cast<uint32_t>(*begin + at))));
+    category.set_item_count(static_cast<int64_t>(counts[at]));
+  }
+  if (end < categories) response.set_next_page_token(MakePlaceToken(end, listed));
+  response.set_snapshot_version(call.state->snapshot->manifest().FullVersion());
   return absl::OkStatus();
 }
 

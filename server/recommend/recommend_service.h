@@ -39,6 +39,15 @@ class RecommendService final : public v1::RecommendationService::CallbackService
   grpc::ServerUnaryReactor* GetUserState(grpc::CallbackServerContext* context,
                                          const v1::GetUserStateRequest* request,
                                          v1::GetUserStateResponse* response) override;
+  grpc::ServerUnaryReactor* GetItem(grpc::CallbackServerContext* context,
+                                    const v1::GetItemRequest* request,
+                                    v1::GetItemResponse* response) override;
+  grpc::ServerUnaryReactor* ListItems(grpc::CallbackServerContext* context,
+                                      const v1::ListItemsRequest* request,
+                                      v1::ListItemsResponse* response) override;
+  grpc::ServerUnaryReactor* ListCategories(grpc::CallbackServerContext* context,
+                                           const v1::ListCategoriesRequest* request,
+                                           v1::ListCategoriesResponse* response) override;
 
  private:
   using Call = UnaryRunner::Call;
@@ -54,6 +63,15 @@ class RecommendService final : public v1::RecommendationService::CallbackService
                                 v1::TraceRecommendResponse& response);
   absl::Status DoGetUserState(const v1::GetUserStateRequest& request, Call& call,
                               v1::GetUserStateResponse& response);
+  absl::Status DoGetItem(const v1::GetItemRequest& request, const Call& call,
+                         v1::GetItemResponse& response);
+  absl::Status DoListItems(const v1::ListItemsRequest& request, const Call& call,
+                           v1::ListItemsResponse& response);
+  absl::Status DoListCategories(const v1::ListCategoriesRequest& request, const Call& call,
+                                v1::ListCategoriesResponse& response);
+
+  // Of an id that the catalogue does not have.
+  absl::StatusOr<bool> WasRemoved(std::string_view item_id) const;
 
   // What comes from the call and not from its request.
   void Complete(const v1::RecommendRequest& request, const Call& call, RecommendQuery& query) const;

@@ -1,11 +1,14 @@
-// SlowCallLog: calls that took long, and where their time went.
+// SlowCallLog: calls that took long, and where their time went: a line in the log for each, and the
+// newest of them kept to be asked for.
 #ifndef GROUNDSWELL_SERVER_RECOMMEND_SLOW_CALL_LOG_H_
 #define GROUNDSWELL_SERVER_RECOMMEND_SLOW_CALL_LOG_H_
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "graph/mutex.h"
@@ -26,9 +29,23 @@ struct EndedCall {
   const StageDurations& stages;
 };
 
+// One that is kept.
+struct SlowCall {
+  Method method{};
+  std::string request_id;  // its first bytes; may be empty
+  std::string trace_id;    // may be empty
+  absl::StatusCode code{};
+  std::chrono::system_clock::time_point end_time;
+  std::chrono::nanoseconds total{};
+  std::chrono::nanoseconds queued{};
+  StageDurations stages;
+};
+
 // Thread-safe.
 class SlowCallLog {
  public:
+  // Older ones make room.
+  static constexpr size_t kCallsKept = 200;
   // Lines in a second, so that an overload does not fill the disk; how many were left out stands in
   // the next line.
   static constexpr int kLinesPerSecond = 10;
@@ -36,14 +53,27 @@ class SlowCallLog {
   // Calls of `threshold` and more are logged; 0: none.
   explicit SlowCallLog(std::chrono::nanoseconds threshold) : threshold_(threshold) {}
 
-  void Observe(const EndedCall& call);
+  void Observe(const EndedCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Newest {
+    std::vector<SlowCall> calls;  // newest first
+    int64_t total_count = 0;      // of all that were observed to be slow
+  };
+  // At most `limit` calls.
+  Newest ReadNewest(size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::chrono::nanoseconds threshold() const { return threshold_; }
 
  private:
+  void Keep(const EndedCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   // How many calls were left out before this one; nullopt: it is left out too.
   std::optional<int64_t> TakeLine(std::chrono::steady_clock::time_point now);
 
   const std::chrono::nanoseconds threshold_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  // A ring: the call number n, from 0, is at n modulo kCallsKept.
+  std::vector<SlowCall> kept_ ABSL_GUARDED_BY(mutex_);
+  int64_t total_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::chrono::steady_clock::time_point second_begin_ ABSL_GUARDED_BY(mutex_);
   int lines_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;

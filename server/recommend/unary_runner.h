@@ -66,6 +66,8 @@ class UnaryRunner {
                                 absl::StatusOr<Offset> consistency_offset,
                                 const google::protobuf::Message& response, Work work);
 
+  const SlowCallLog& slow_calls() const { return slow_calls_; }
+
   // What a call has to pass before its request is decoded.
   RequestGate gate() const;
 

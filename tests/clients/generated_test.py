@@ -20,7 +20,7 @@ GOOGLEAPIS = "/usr/share/gocode/src/github.com/gogo/googleapis"
 GO_RUNTIME = "/usr/share/gocode/src/google.golang.org/protobuf"
 JAVA_RUNTIME = "/usr/share/java/protobuf.jar"
 NEEDED = {"go": ("go", "protoc-gen-go", GO_RUNTIME), "java": ("javac", JAVA_RUNTIME)}
-PROTOS = [*(f"groundswell/v1/{name}.proto" for name in ("recommend", "list_trace", "interaction", "admin")),
+PROTOS = [*(f"groundswell/v1/{name}.proto" for name in ("recommend", "catalogue", "list_trace", "interaction", "admin")),
           "google/rpc/status.proto", "google/rpc/error_details.proto"]
 GO_USE = '''package use
 

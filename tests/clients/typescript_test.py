@@ -52,7 +52,7 @@ class CasesTest(unittest.TestCase):
         finally:
             self.assertEqual(server.stop(), 0)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertRegex(done.stdout, r"^5\d passed, 0 failed$")
+        self.assertRegex(done.stdout, r"^6\d passed, 0 failed$")
 
 
 class PackageTest(unittest.TestCase):

@@ -167,10 +167,11 @@ TEST_F(CliTest, ADatabaseInUseIsCalledThat) {
 
 TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
-       {"quickstart",  "recommend",   "rank",  "similar",      "user",       "ingest",
-        "evaluate",    "status",      "load",  "train",        "convert",    "forget",
-        "upsert-item", "remove-item", "rules", "log",          "checkpoint", "verify",
-        "backup",      "activate",    "blend", "upsert-items", "trace"}) {
+       {"quickstart",  "recommend",   "rank",      "similar",      "user",       "ingest",
+        "evaluate",    "status",      "load",      "train",        "convert",    "forget",
+        "upsert-item", "remove-item", "rules",     "log",          "checkpoint", "verify",
+        "backup",      "activate",    "blend",     "upsert-items", "trace",      "item",
+        "items",       "categories",  "slow-calls"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     EXPECT_THAT(help.output, HasSubstr("Example:\n  groundswell " + std::string(command)));
@@ -183,7 +184,8 @@ TEST_F(CliTest, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST_F(CliTest, TheExamplesOfTheHelpWorkOnTheSample) {
-  for (const char* command : {"recommend", "rank", "similar", "trace", "user", "status", "blend"}) {
+  for (const char* command : {"recommend", "rank", "similar", "trace", "user", "item", "items",
+                              "categories", "slow-calls", "status", "blend"}) {
     const Finished help = RunProgram({GROUNDSWELL_CLI_PROGRAM, command, "--help"});
     std::istringstream lines(help.output.substr(help.output.find("Example:")));
     size_t examples = 0;

@@ -54,7 +54,8 @@ class ClientPackageTest(unittest.TestCase):
         services = {f"groundswell/v1/{name}" for proto in ("admin", "interaction", "recommend")
                     for name in (f"{proto}.pb.h", f"{proto}.grpc.pb.h")}
         self.assertEqual(headers, services | {
-            "client/channel.h", "client/client.h", "client/ingest_stream.h", "groundswell/v1/list_trace.pb.h",
+            "client/channel.h", "client/client.h", "client/ingest_stream.h", "groundswell/v1/catalogue.pb.h",
+            "groundswell/v1/list_trace.pb.h",
             "google/rpc/error_details.pb.h", "google/rpc/status.pb.h"})
 
     def test_a_server_that_is_not_there_is_a_clean_error(self):

@@ -79,6 +79,7 @@ class AdminServiceTest : public testing::Test {
                                       .start = {},
                                       .on_served = {},
                                       .now_us = [] { return 1; }};
+  SlowCallLog slow_calls_{std::chrono::milliseconds(1)};
   AdminService service_{{.config = config_,
                          .access = *access_,
                          .serving = serving_,
@@ -90,6 +91,7 @@ class AdminServiceTest : public testing::Test {
                          .removals = removals_,
                          .new_items = new_items_,
                          .activation = activation_,
+                         .slow_calls = slow_calls_,
                          .metrics = metrics_.requests(),
                          .now_us = [] { return 1; }}};
   std::unique_ptr<grpc::Server> server_;

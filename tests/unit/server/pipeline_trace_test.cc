@@ -111,7 +111,9 @@ void PipelineTraceTest::ExpectTraced(const RecommendQuery& query, const RankedLi
     if (traced.order.has_value()) {  // else a pin, or there to fill a page
       EXPECT_EQ(sources, listed.sources & ~kFromPinned);
     }
-    if (traced.ranker.has_value()) EXPECT_EQ(traced.ranker->score, listed.score);
+    if (traced.ranker.has_value()) {
+      EXPECT_EQ(traced.ranker->score, listed.score);
+    }
     EXPECT_EQ(traced.ranker.has_value(), !list.ranker.empty() && listed.score > 0);
   }
   // From step to step, and from the order of the list to its end, nothing is left out.
@@ -119,10 +121,18 @@ void PipelineTraceTest::ExpectTraced(const RecommendQuery& query, const RankedLi
   for (const ListMove& move : traced.moves) {
     EXPECT_EQ(move.from, at);
     EXPECT_NE(move.to, at);
-    if (move.step == ListStep::kPin) EXPECT_FALSE(query.applied_rules.pins.empty());
-    if (move.step == ListStep::kBoost) EXPECT_FALSE(query.applied_rules.boosts.empty());
-    if (move.step == ListStep::kDiversity) EXPECT_GT(query.diversity.strength, 0);
-    if (move.step == ListStep::kCategoryLimit) EXPECT_GT(query.diversity.category_max, 0u);
+    if (move.step == ListStep::kPin) {
+      EXPECT_FALSE(query.applied_rules.pins.empty());
+    }
+    if (move.step == ListStep::kBoost) {
+      EXPECT_FALSE(query.applied_rules.boosts.empty());
+    }
+    if (move.step == ListStep::kDiversity) {
+      EXPECT_GT(query.diversity.strength, 0);
+    }
+    if (move.step == ListStep::kCategoryLimit) {
+      EXPECT_GT(query.diversity.category_max, 0u);
+    }
     at = move.to;
   }
   EXPECT_EQ(at, place);
@@ -229,7 +239,9 @@ TEST_F(PipelineTraceTest, PlacesInSourcesBlendAndRankerAreThoseOfTheirOwnLists) 
   std::ranges::sort(ranked, {}, &ScoredPlace::place);
   for (size_t at = 0; at < ranked.size(); ++at) {
     EXPECT_EQ(ranked[at].place, at + 1);
-    if (at > 0) EXPECT_LE(ranked[at].score, ranked[at - 1].score);
+    if (at > 0) {
+      EXPECT_LE(ranked[at].score, ranked[at - 1].score);
+    }
   }
 }
 

@@ -9,7 +9,9 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "server/recommend/item_listing.h"
 #include "server/rpc/field_checks.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/unit/server/live_tiny.h"
@@ -246,6 +248,89 @@ TEST_F(RecommendServiceTest, AUserIsKnownByTheSnapshotOrByAnInteraction) {
   EXPECT_EQ(known.recent_items(0).item_id(), "i3");
 }
 
+TEST_F(RecommendServiceTest, AnItemIsToldWithWhoTookItAndWhichRulesConcernIt) {
+  const auto item_of = [&](const std::string& item, v1::GetItemResponse& response) {
+    v1::GetItemRequest request;
+    request.set_item_id(item);
+    UnaryTestCall call;
+    service_.GetItem(call.context(), &request, &response);
+    return call.Wait() == grpc::StatusCode::OK ? "known" : call.reason();
+  };
+  v1::GetItemResponse before;
+  ASSERT_EQ(item_of("i3", before), "known");
+  Apply(MakeInteraction("dan", "i3", 2, 5'000'000));
+  Apply(MakeInteraction("eve", "i3", 1, 4'000'000));
+  v1::ListRules rules;
+  const auto add = [&](const std::string& name) -> v1::ListRule& {
+    v1::ListRule& rule = *rules.add_rules();
+    rule.set_name(name);
+    return rule;
+  };
+  add("pins it").mutable_pin()->set_item_id("i3");
+  rules.mutable_rules(0)->mutable_pin()->set_position(1);
+  add("pins another").mutable_pin()->set_item_id("i1");
+  rules.mutable_rules(1)->mutable_pin()->set_position(1);
+  v1::BoostItems& boost = *add("boosts its category").mutable_boost();
+  boost.set_category(before.item().category());
+  boost.set_factor(2);
+  ASSERT_TRUE(rules_->Replace(rules).ok());
+  v1::GetItemResponse after;
+  ASSERT_EQ(item_of("i3", after), "known");
+  EXPECT_EQ(after.item().item_id(), "i3");
+  EXPECT_EQ(after.item().state(), v1::ITEM_STATE_ACTIVE);
+  EXPECT_FALSE(after.item().created());
+  EXPECT_EQ(after.user_count(), before.user_count() + 2);
+  EXPECT_LE(after.newest_user_count(), after.user_count());
+  EXPECT_EQ(after.total_count(), before.total_count() + 3);
+  EXPECT_EQ(after.last_interaction_time().seconds(), 5);
+  EXPECT_EQ(after.vector(), v1::ITEM_VECTOR_TRAINED);
+  EXPECT_THAT(after.rule_names(), ElementsAre("pins it", "boosts its category"));
+
+  Apply(RemoveItem{
+      .event_id = "remove-i3", .item_id = "i3", .item_hash = HashId("i3"), .time_us = 6'000'000});
+  v1::GetItemResponse removed;
+  ASSERT_EQ(item_of("i3", removed), "known");
+  EXPECT_EQ(removed.item().state(), v1::ITEM_STATE_REMOVED);
+  EXPECT_EQ(removed.user_count(), 0);
+  v1::GetItemResponse unknown;
+  EXPECT_EQ(item_of("nothing", unknown), "ITEM_UNKNOWN");
+}
+
+TEST_F(RecommendServiceTest, TheCatalogueHasPages) {
+  v1::ListItemsRequest request;
+  request.set_page_size(3);
+  std::vector<std::string> ids;
+  do {
+    v1::ListItemsResponse response;
+    UnaryTestCall call;
+    service_.ListItems(call.context(), &request, &response);
+    ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+    for (const v1::CatalogueItem& item : response.items()) ids.push_back(item.item_id());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(ids, ElementsAre("i0", "i1", "i2", "i3"));
+  v1::ListItemsResponse response;
+  request.set_page_token(MakePlaceToken(1, 0));
+  UnaryTestCall expired;
+  service_.ListItems(expired.context(), &request, &response);
+  EXPECT_EQ(expired.Wait(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(expired.reason(), "PAGE_TOKEN_EXPIRED");
+
+  v1::ListCategoriesRequest of_categories;
+  of_categories.set_page_size(1);
+  int64_t items = 0;
+  do {
+    v1::ListCategoriesResponse page;
+    UnaryTestCall call;
+    service_.ListCategories(call.context(), &of_categories, &page);
+    ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
+    ASSERT_EQ(page.categories_size(), 1);
+    items += page.categories(0).item_count();
+    of_categories.set_page_token(page.next_page_token());
+  } while (!of_categories.page_token().empty());
+  EXPECT_EQ(items, 4);
+}
+
 TEST_F(RecommendServiceTest, EveryMethodRefusesAnotherNamespace) {
   const auto refuses = [&](auto method, auto request, auto response) {
     request.set_namespace_("another");
@@ -264,6 +349,13 @@ TEST_F(RecommendServiceTest, EveryMethodRefusesAnotherNamespace) {
   v1::GetUserStateRequest user;
   user.set_user_id("eve");
   EXPECT_TRUE(refuses(&RecommendService::GetUserState, user, v1::GetUserStateResponse()));
+  v1::GetItemRequest item;
+  item.set_item_id("i0");
+  EXPECT_TRUE(refuses(&RecommendService::GetItem, item, v1::GetItemResponse()));
+  EXPECT_TRUE(
+      refuses(&RecommendService::ListItems, v1::ListItemsRequest(), v1::ListItemsResponse()));
+  EXPECT_TRUE(refuses(&RecommendService::ListCategories, v1::ListCategoriesRequest(),
+                      v1::ListCategoriesResponse()));
 }
 
 }  // namespace

@@ -308,6 +308,29 @@ TEST_F(WholeRequestTest, ATraceIsOfARecommendationAndOfItemsThatNeedNotBeThere) 
   }
 }
 
+TEST_F(WholeRequestTest, AListingIsOfACategoryAndASearchThatIsNotTooLong) {
+  v1::ListItemsRequest request;
+  request.set_query(std::string(256, 'x'));
+  request.set_category("c1");
+  const auto check = [](const v1::ListItemsRequest& listing) {
+    return CheckListItems(listing, tiny_->state(), terms_);
+  };
+  const auto listing = check(request);
+  ASSERT_TRUE(listing.ok()) << listing.status();
+  EXPECT_EQ(listing->category, tiny_->state().catalogue->FindCategory("c1"));
+  EXPECT_EQ(listing->page_size, 20u);
+  const std::vector<std::pair<std::string, std::function<void(v1::ListItemsRequest&)>>> spoilt = {
+      {"query is \"257 bytes\"", [](auto& r) { r.set_query(std::string(257, 'x')); }},
+      {"category is \"none\"", [](auto& r) { r.set_category("none"); }},
+      {"page_size is \"-1\"", [](auto& r) { r.set_page_size(-1); }},
+      {"request_id is \"7\"", [](auto& r) { r.set_request_id("7"); }}};
+  for (const auto& [what, spoil] : spoilt) {
+    v1::ListItemsRequest wrong = request;
+    spoil(wrong);
+    EXPECT_THAT(std::string(check(wrong).status().message()), HasSubstr(what));
+  }
+}
+
 TEST_F(WholeRequestTest, SimilarityIsOneOfThoseThatThereAre) {
   v1::SimilarItemsRequest request = SimilarItemsRequest("i0");
   EXPECT_EQ(Check(request)->similarity, Similarity::kInnerProduct);

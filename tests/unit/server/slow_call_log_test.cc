@@ -123,6 +123,33 @@ TEST_F(SlowCallLogTest, ZeroIsOff) {
   SlowCallLog log(milliseconds(0));
   Observe(log, milliseconds(1'000));
   EXPECT_TRUE(Lines().empty());
+  EXPECT_EQ(log.ReadNewest(10).total_count, 0);
+}
+
+TEST_F(SlowCallLogTest, TheNewestAreKeptAlsoThoseThatAreNotWritten) {
+  SlowCallLog log(milliseconds(10));
+  Observe(log, milliseconds(9));
+  EXPECT_TRUE(log.ReadNewest(10).calls.empty());
+  const int64_t calls = SlowCallLog::kCallsKept + 7;
+  for (int64_t i = 0; i < calls; ++i) Observe(log, milliseconds(10 + i), std::to_string(i));
+  SlowCallLog::Newest newest = log.ReadNewest(3);
+  EXPECT_EQ(newest.total_count, calls);
+  ASSERT_EQ(newest.calls.size(), 3u);
+  EXPECT_EQ(newest.calls[0].request_id, std::to_string(calls - 1));
+  EXPECT_EQ(newest.calls[2].request_id, std::to_string(calls - 3));
+  EXPECT_EQ(newest.calls[0].method, Method::kRank);
+  EXPECT_EQ(newest.calls[0].trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(newest.calls[0].total, milliseconds(10 + calls - 1));
+  EXPECT_EQ(newest.calls[0].stages.rank, milliseconds(7));
+  newest = log.ReadNewest(10'000);
+  ASSERT_EQ(newest.calls.size(), SlowCallLog::kCallsKept);
+  EXPECT_EQ(newest.calls.back().request_id, "7") << "the seven before it made room";
+}
+
+TEST_F(SlowCallLogTest, AnIdIsCutBetweenCharacters) {
+  SlowCallLog log(milliseconds(1));
+  Observe(log, milliseconds(1), std::string(63, 'x') + "\xc3\xa4 and more");
+  EXPECT_EQ(log.ReadNewest(1).calls[0].request_id, std::string(63, 'x'));
 }
 
 }  // namespace
