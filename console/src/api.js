@@ -90,7 +90,7 @@ const operate = (method) => (message = {}) =>
   call("AdminService", method, { requestId: newUuid(), ...message }, OPERATION_MS);
 
 export const recommend = read("Recommend");
-export const rank = read("Rank");
+export const traceRecommend = read("TraceRecommend");
 export const similarItems = read("SimilarItems");
 export const getUserState = read("GetUserState");
 export const getServerStatus = look("GetServerStatus");

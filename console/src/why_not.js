@@ -1,77 +1,53 @@
-// Why an item is where it is, or nowhere, in a user's list: asked of the API in so many questions.
-import { getUserState, rank, recommend } from "./api.js";
-import { SOURCES, sourceEnum } from "./sources.js";
+// Why an item is where it is, or nowhere, in a user's list.
+import { traceRecommend } from "./api.js";
+import { count, enumName } from "./format.js";
 
-const PAGE = 100;
-const PAGES_MAX = 100; // the longest list that a server keeps
+const FILTERS = {
+  LIST_FILTER_NOT_AVAILABLE: () => "It is outside its time.",
+  LIST_FILTER_CATEGORY: (item) => `Its category, ${item.category || "none"}, is not among those asked for.`,
+  LIST_FILTER_EXCLUDED: () => "The request leaves it out.",
+  LIST_FILTER_SEEN: () => "The user has taken it.",
+  LIST_FILTER_HIDDEN: () => "The user has hidden it.",
+};
 
-// {place, length}: from 1, or null where `itemId` is not in the whole list of `request`, which has `length`.
-async function placeOf(itemId, request) {
-  let length = 0;
-  let pageToken = "";
-  for (let page = 0; page < PAGES_MAX; ++page) {
-    const answer = await recommend({ ...request, pageSize: PAGE, ...(pageToken ? { pageToken } : {}) });
-    const items = answer.items ?? [];
-    const at = items.findIndex((item) => item.itemId === itemId);
-    if (at >= 0) return { place: length + at + 1, length: null, item: items[at], answer };
-    length += items.length;
-    pageToken = answer.nextPageToken ?? "";
-    if (!pageToken) return { place: null, length, answer };
-  }
-  return { place: null, length };
-}
-
-async function scoreOf(itemId, request) {
-  try {
-    const answer = await rank({ userId: request.userId, itemIds: [itemId], ...(request.ranker ? { ranker: request.ranker } : {}) });
-    return { item: answer.items?.[0], ranker: answer.ranker, unknown: (answer.unknownItemIds ?? []).includes(itemId) };
-  } catch (error) {
-    return { error };
-  }
-}
-
-// The place in what one source proposes, in its own order.
-async function placeIn(name, itemId, request) {
-  try {
-    return { name, ...(await placeOf(itemId, { ...request, onlySources: [sourceEnum(name)], skipRanking: true, ranker: undefined })) };
-  } catch (error) {
-    return { name, error };
-  }
-}
-
-// `request`: of the list, without a page. One call after the other: this is for one person's question.
+// {trace, item}: the answer, and what it says of this item. `request`: of the list.
 export async function traceItem(itemId, request) {
-  const scored = await scoreOf(itemId, request);
-  if (scored.unknown) return { itemId, scored };
-  const list = await placeOf(itemId, request);
-  const { filter = {} } = request;
-  const hidden = await getUserState({ userId: request.userId, recentLimit: 1 }).then(
-    (state) => (state.hiddenItemIds ?? []).includes(itemId),
-    (error) => (error.reason === "USER_UNKNOWN" ? false : Promise.reject(error)),
-  );
-  const outsideCategories = (filter.categories ?? []).length > 0 && scored.item && !filter.categories.includes(scored.item.category ?? "");
-  // What is seen is asked for again with seen items let in, so that the sources can say where they have it.
-  const asked = { ...request, filter: { ...filter, includeSeen: true } };
-  const withSeen = list.place === null && !filter.includeSeen && !hidden && !outsideCategories ? await placeOf(itemId, asked) : null;
-  const seen = withSeen !== null && withSeen.place !== null;
-  const sources = [];
-  for (const name of request.onlySources ? SOURCES.filter((s) => request.onlySources.includes(sourceEnum(s))) : SOURCES) {
-    sources.push(await placeIn(name, itemId, seen ? asked : request));
-  }
-  return { itemId, scored, list, hidden, outsideCategories, seen, withSeen, sources };
+  const trace = await traceRecommend({ recommend: request, itemIds: [itemId] });
+  return { trace, item: trace.items[0] };
 }
 
-// In a sentence.
-export function reasonOf({ itemId, scored, list, hidden, outsideCategories, seen, withSeen, sources }, shown) {
-  if (scored.unknown) return `There is no item ${itemId} in the catalogue.`;
-  if (list.place !== null) {
-    return list.place <= shown
-      ? `It is in the list, at place ${list.place}.`
-      : `It is in the list, at place ${list.place}: behind the ${shown} that are shown.`;
+export const isInCatalogue = (item) => !["LIST_OUTCOME_UNKNOWN_ITEM", "LIST_OUTCOME_REMOVED_ITEM"].includes(item.outcome);
+
+// In a sentence, or one for each filter. `shown`: items of the list that are on the page.
+export function reasonOf({ trace, item }, shown) {
+  switch (item.outcome) {
+    case "LIST_OUTCOME_LISTED":
+      return item.place <= shown
+        ? `It is in the list, at place ${item.place}.`
+        : `It is in the list, at place ${item.place}: behind the ${shown} that are shown.`;
+    case "LIST_OUTCOME_UNKNOWN_ITEM":
+      return `There is no item ${item.itemId} in the catalogue.`;
+    case "LIST_OUTCOME_REMOVED_ITEM":
+      return "It was removed from the catalogue.";
+    case "LIST_OUTCOME_FILTERED":
+      return item.filteredBy.map((filter) => FILTERS[filter]?.(item) ?? filter).join(" ");
+    case "LIST_OUTCOME_NOT_PROPOSED":
+      return "No source proposes it.";
+    case "LIST_OUTCOME_NOT_CHOSEN":
+      return `It was proposed, and is behind the ${count(trace.chosenCount)} that the list is made of.`;
+    case "LIST_OUTCOME_BEHIND_LAST_PAGE":
+      return `It is behind the ${count(trace.listedCount)} items of the last page.`;
+    default:
+      return item.outcome;
   }
-  if (hidden) return "The user has hidden it.";
-  if (outsideCategories) return `Its category, ${scored.item.category || "none"}, is not among those asked for.`;
-  if (seen) return `The user has taken it. With seen items let in it is at place ${withSeen.place}.`;
-  if (sources.some((source) => source.place)) return "A source proposes it when asked alone, and the list of all sources had no room for it.";
-  return "No source proposes it, or it is outside its time.";
 }
+
+// "off", or the place among so many.
+export function placeIn(source, item) {
+  const found = (item.sources ?? []).find((one) => one.source === source.source);
+  if (found) return String(found.place);
+  if (source.state !== "SOURCE_STATE_ASKED") return enumName(source.state, "SOURCE_STATE_").replaceAll("-", " ");
+  return `not among its ${count(source.proposedCount)}`;
+}
+
+export const scoreIn = (source, item) => (item.sources ?? []).find((one) => one.source === source.source)?.score;

@@ -1,21 +1,19 @@
 import { recommend } from "../api.js";
-import { count, score } from "../format.js";
+import { enumName, score, source } from "../format.js";
 import { AnswerFigures, Explained, ItemTable, ListOptions, Warnings, requestOf } from "../lists.jsx";
 import { Busy, Check, Field, Figures, Form, Heading, Problem, Table, useLoad } from "../parts.jsx";
 import { go } from "../route.js";
-import { reasonOf, traceItem } from "../why_not.js";
+import { isInCatalogue, placeIn, reasonOf, scoreIn, traceItem } from "../why_not.js";
 
-function placeText({ place, length, error }) {
-  if (error) return `not asked: ${error.message}`;
-  return place === null ? `not among its ${count(length)}` : String(place);
-}
+const placed = (place) => (place ? `${place.place} (${score(place.score)})` : "none");
 
 // One item, in the list or not.
 function WhyNot({ params }) {
   const item = params.get("item") ?? "";
-  const { pageSize, ...request } = requestOf(params);
+  const request = requestOf(params);
   const { data, error, busy } = useLoad(() => item && traceItem(item, request), [params]);
   const values = Object.fromEntries(params);
+  const traced = data?.item;
   return (
     <>
       <h2>One item, in the list or not</h2>
@@ -23,33 +21,50 @@ function WhyNot({ params }) {
         <Field label="Item" name="item" required defaultValue={item} />
       </Form>
       <Problem error={error} />
-      <Busy busy={busy && item}>Every source is asked</Busy>
+      <Busy busy={busy && item}>It is traced</Busy>
       {data && !busy && (
-        <section aria-label={`Where ${data.itemId} stands`} data-traced={data.itemId}>
+        <section aria-label={`Where ${traced.itemId} stands`} data-traced={traced.itemId}>
           <p>
-            <strong>{reasonOf(data, pageSize)}</strong>
+            <strong>{reasonOf(data, request.pageSize)}</strong>
           </p>
-          {data.sources && (
+          {isInCatalogue(traced) && (
             <>
               <Figures
                 name="traced"
                 values={[
-                  ["Item", `${data.itemId} ${data.scored.item?.title ?? ""}`],
-                  ["Category", data.scored.item?.category || "none"],
-                  ["Place in the list", placeText(data.list)],
-                  ["Ranker's score", data.scored.error ? data.scored.error.message : `${score(data.scored.item?.score)} (${data.scored.ranker})`],
+                  ["Item", `${traced.itemId} ${traced.title ?? ""}`],
+                  ["Category", traced.category || "none"],
+                  ["Place in the list", traced.place ? String(traced.place) : "none"],
+                  ["Place and score by the blend, before the ranker", placed(traced.blend)],
+                  ["Ranker's score", traced.ranker ? `${score(traced.ranker.score)} (${data.trace.ranker})` : "not asked"],
+                  ["Place by the ranker", traced.ranker ? String(traced.ranker.place) : "none"],
+                  ["Place and score as ordered, before rules", placed(traced.order)],
+                  ["Boost", traced.boost],
+                  ["Pinned to", traced.pinPosition || "none"],
                 ]}
               />
               <Table
-                caption={`Where ${data.itemId} stands in what each source proposes, asked alone${data.seen ? " with seen items let in" : ""}`}
+                caption={`Where ${traced.itemId} stands in what each source proposes`}
                 name="places"
-                rows={data.sources}
+                rows={data.trace.sources}
                 columns={[
-                  { title: "Source", head: true, cell: (row) => row.name },
-                  { title: "Place", cell: placeText },
-                  { title: "Its score there", kind: "number", cell: (row) => (row.item ? score(row.item.score) : "") },
+                  { title: "Source", head: true, cell: (row) => source(row.source) },
+                  { title: "Place", cell: (row) => placeIn(row, traced) },
+                  { title: "Its score there", kind: "number", cell: (row) => (scoreIn(row, traced) === undefined ? "" : score(scoreIn(row, traced))) },
                 ]}
               />
+              {traced.moves && (
+                <Table
+                  caption={`What moved ${traced.itemId} once the list was ordered`}
+                  name="moves"
+                  rows={traced.moves}
+                  columns={[
+                    { title: "By", head: true, cell: (row) => enumName(row.step, "LIST_STEP_").replaceAll("-", " ") },
+                    { title: "From place", kind: "number", cell: (row) => row.fromPlace || "none" },
+                    { title: "To place", kind: "number", cell: (row) => row.toPlace || "none" },
+                  ]}
+                />
+              )}
             </>
           )}
         </section>
