@@ -156,13 +156,12 @@ def read_log(paths, weights=log_files.EventWeights(), how=log_files.ReadBy()):
             raise ValueError(f"{path} is there twice: name each file of the log once")
     left_out, records_of, moved, ids = Counter(), {}, 0, {}
     for path in paths:
-        of_file = list(log_files.read(path, weights, how))
+        of_file = _servable(log_files.read(path, weights, how), left_out)
         moved += _late(of_file)
         records_of[path] = _not_there_yet(path, of_file, ids, left_out)
     records = [record for path in paths for record in records_of[path]]
     left_out["of weight 0"] = sum(record.weight == 0 for record in records)
-    records = _servable([record for record in records if record.weight], left_out)
-    records.sort(key=lambda record: record.time_us)
+    records = sorted((record for record in records if record.weight), key=lambda record: record.time_us)
     if not records:
         raise EmptyLog(f"{', '.join(map(str, paths))}: there is no interaction in it")
     numbers = lambda values: np.array(list(values), dtype=np.int64)
@@ -178,7 +177,7 @@ def _servable(records, left_out):
     kept = []
     for record in records:
         if not all(_is_id(text) for text in (record.user, record.item)):
-            left_out["with an id that no server takes (more than 256 bytes, or control characters)"] += 1
+            left_out["with an id that no server takes (256 bytes of UTF-8 without control characters at most)"] += 1
         elif record.time_us > latest_us:
             left_out["with a time more than a day after this machine's clock"] += 1
         else:

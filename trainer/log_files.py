@@ -312,6 +312,10 @@ def _text(place, name, value):
     if value is None:
         return ""
     if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise place.bad(name, json.dumps(value), "half a character (a lone surrogate) is no text") from None
         return value
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)

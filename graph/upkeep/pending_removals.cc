@@ -19,9 +19,23 @@ Tombstone Unapplied(Offset offset, int64_t time_us) {
           .newest_event_time_us = std::numeric_limits<int64_t>::min()};
 }
 
-bool Takes(const std::optional<Tombstone>& removal, Offset offset, const Interaction& interaction) {
+bool Takes(Tombstone::Kind kind, const std::optional<Tombstone>& removal, Offset offset,
+           const Interaction& interaction) {
   if (!removal.has_value()) return false;
-  return offset <= removal->offset || interaction.event_time_us <= LateUntil(removal, interaction);
+  if (offset <= removal->offset) return true;
+  return kind == Tombstone::Kind::kUser &&
+         interaction.event_time_us <= LateUntil(removal, interaction);
+}
+
+absl::StatusOr<bool> HasTombstones(const GraphStore& store) {
+  bool found = false;
+  const absl::Status read =
+      store.ForEachTombstone([&found](Tombstone::Kind, const IdHash&, const Tombstone&) {
+        found = true;
+        return absl::CancelledError("one is enough");
+      });
+  if (!found && !read.ok()) return read;
+  return found;
 }
 
 }  // namespace
@@ -46,6 +60,10 @@ absl::StatusOr<PendingRemovals> PendingRemovals::Read(const GraphStore& store,
     }
     next = entries->back().first + 1;
   }
+  // Behind the log: one that is applied meanwhile is found here or there.
+  const absl::StatusOr<bool> has_applied = HasTombstones(store);
+  if (!has_applied.ok()) return has_applied.status();
+  pending.has_applied_ = *has_applied;
   return pending;
 }
 
@@ -57,6 +75,7 @@ void PendingRemovals::Add(const GraphStore::TombstoneKey& key, const Tombstone& 
 }
 
 absl::StatusOr<bool> PendingRemovals::Covers(Offset offset, const Interaction& interaction) const {
+  if (unapplied_.empty() && !has_applied_) return false;
   absl::StatusOr<bool> covers =
       Covers(Tombstone::Kind::kUser, interaction.user_id, offset, interaction);
   if (!covers.ok() || *covers) return covers;
@@ -67,12 +86,12 @@ absl::StatusOr<bool> PendingRemovals::Covers(Tombstone::Kind kind, const std::st
                                              Offset offset, const Interaction& interaction) const {
   const IdHash hash = HashId(id);
   if (const auto at = unapplied_.find({kind, hash});
-      at != unapplied_.end() && Takes(at->second, offset, interaction)) {
+      at != unapplied_.end() && Takes(kind, at->second, offset, interaction)) {
     return true;
   }
   const auto applied = store_->FindTombstone(kind, hash);
   if (!applied.ok()) return applied.status();
-  return Takes(*applied, offset, interaction);
+  return Takes(kind, *applied, offset, interaction);
 }
 
 }  // namespace groundswell

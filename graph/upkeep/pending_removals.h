@@ -21,9 +21,10 @@ class PendingRemovals {
                                               Offset applied, Offset end);
 
   // Whether this entry of the log is one that a removal takes out of it: what was there before the
-  // removal, and what comes late (graph/fold/judgement.h). Of a removal that is yet to be applied
-  // and whose time is not plausible, what comes late is not known yet, and is not told. Errors of
-  // the store.
+  // removal and, of users, what comes late (graph/fold/judgement.h). Of a removal that is yet to be
+  // applied and whose time is not plausible, what comes late is not known yet, and is not told.
+  // Late events of an item are told as they stand until the fold comes to them: it alone knows
+  // whether the item is there again. Errors of the store.
   absl::StatusOr<bool> Covers(Offset offset, const Interaction& interaction) const;
 
  private:
@@ -35,6 +36,7 @@ class PendingRemovals {
 
   const GraphStore* store_;
   std::map<GraphStore::TombstoneKey, Tombstone> unapplied_;
+  bool has_applied_ = false;
 };
 
 }  // namespace groundswell

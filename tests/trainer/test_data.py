@@ -184,6 +184,12 @@ class LogFileTest(unittest.TestCase):
         self.assertEqual([row[1:] for row in self._rows(log)], [("a", "x", 1), ("a", "y", 1)])
         self.assertEqual(sorted(log.left_out.values()), [1, 2])
         self.assertTrue(any("a day after" in line for line in data.described(log)))
+        log = self._read(self._write("a.jsonl", f'{{"timestamp": {later}, "user": "a", "item": "x", "event_id": "e"}}\n'
+                                                '{"timestamp": 1, "user": "a", "item": "x", "event_id": "e"}\n'))
+        self.assertEqual((self._rows(log), log.moved), ([(1, "a", "x", 1)], 0))
+        self.assertEqual(sum(log.left_out.values()), 1)
+        with self.assertRaisesRegex(ValueError, "a.jsonl:1: user is .*half a character"):
+            self._read(self._write("a.jsonl", '{"timestamp": 2, "user": "\\ud800", "item": "x"}\n'))
 
     def test_an_interaction_in_two_parts_counts_once(self):
         trained = self._write("shop.csv", "timestamp,user,item\n1,a,x\n2,b,y\n3,a,y\n3,a,y\n")

@@ -100,6 +100,18 @@ TEST_F(PendingRemovalsTest, WhatComesLateIsCoveredBehindTheRedactionToo) {
   EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i0", 1, kForgetUs + 1), 2));
 }
 
+// Which the fold judges by whether the item is there again, as in another snapshot.
+TEST_F(PendingRemovalsTest, LateEventsOfAnItemAreToldAsTheyStand) {
+  Append({MakeInteraction("ann", "i1"),
+          RemoveItem{
+              .event_id = "remove", .item_id = "i1", .item_hash = HashId("i1"), .time_us = 100}});
+  GraphStore::Batch batch(*store_);
+  batch.PutTombstone(Tombstone::Kind::kItem, HashId("i1"), {.offset = 2, .time_us = 100});
+  ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
+  EXPECT_TRUE(Covers(1, MakeInteraction("ann", "i1"), 2));
+  EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i1", 1, 90), 2));
+}
+
 // By a clock that was far ahead: what happened since the newest event is not late, as in the fold.
 TEST_F(PendingRemovalsTest, ARemovalOfAnAbsurdTimeCoversNoOneWhoCameBack) {
   constexpr int64_t kDayUs = int64_t{86'400} * 1'000'000;
