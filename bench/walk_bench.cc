@@ -1,5 +1,6 @@
 // Random walks over a real log, as large as one likes: steps per second of one core, latency of a
-// request's walks, memory per edge, and what an append costs, alone and beside walks.
+// request's walks and of its PageRank, memory per edge, and what an append costs, alone and beside
+// walks.
 //
 // A log is made larger by copies of it with other users and items: every copy is the same graph,
 // and no two are connected. So degrees and neighbourhoods are those of the log, but a request's
@@ -26,6 +27,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "graph/fold/interaction_adjacency.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk_source.h"
 
 namespace groundswell {
@@ -116,6 +118,7 @@ struct Settings {
   int runs = 5;
   RandomWalkSource::Options paper{.walk = {.steps = 100'000, .goal_items = 2'000}};
   RandomWalkSource::Options defaults;
+  PageRankSource::Options page_rank;
   bool shared_items = false;
   bool json = false;
 };
@@ -195,22 +198,20 @@ double Percentile(std::vector<double> values, double share) {
 }
 
 struct Latency {
-  double steps_per_second = 0;    // of the core's time
+  double steps_per_second = 0;    // of the core's time; PageRank's are edges
   double p50_us = 0, p99_us = 0;  // of the core's time
   double wall_p50_us = 0, wall_p99_us = 0;
   double steps_per_request = 0;
   double candidates = 0;  // per request
 };
 
-Latency TimeWalks(const World& world, const RandomWalkSource::Options& options,
-                  std::span<const Request> requests) {
-  size_t steps = 0;
-  RandomWalkSource::Options counted = options;
-  counted.on_walk = [&](const WalkSummary& summary) { steps += summary.steps; };
-  const RandomWalkSource source(world.adjacency, std::move(counted));
+// `steps` grows with the calls of the source.
+template <typename Source>
+Latency TimeSource(const Source& source, const size_t& steps, std::span<const Request> requests) {
+  size_t steps_before = 0;
   std::vector<double> times;
   std::vector<double> wall_times;
-  RandomWalkSource::Scratch scratch;
+  typename Source::Scratch scratch;
   size_t candidates = 0;
   double seconds = 0;
   const size_t warm_up = requests.size() / 10;
@@ -218,7 +219,7 @@ Latency TimeWalks(const World& world, const RandomWalkSource::Options& options,
     const Request& request = requests[at];
     ItemFilter filter;
     filter.Exclude(request.seen);
-    if (at == warm_up) steps = 0;
+    if (at == warm_up) steps_before = steps;
     const auto begin = steady_clock::now();
     const double cpu_begin = CpuSeconds();
     const auto found = source.Retrieve({.vector = {},
@@ -236,13 +237,28 @@ Latency TimeWalks(const World& world, const RandomWalkSource::Options& options,
     candidates += found.size();
   }
   const auto timed = static_cast<double>(times.size());
-  return {.steps_per_second = static_cast<double>(steps) / seconds,
+  const auto counted = static_cast<double>(steps - steps_before);
+  return {.steps_per_second = counted / seconds,
           .p50_us = Percentile(times, .5),
           .p99_us = Percentile(times, .99),
           .wall_p50_us = Percentile(wall_times, .5),
           .wall_p99_us = Percentile(wall_times, .99),
-          .steps_per_request = static_cast<double>(steps) / timed,
+          .steps_per_request = counted / timed,
           .candidates = static_cast<double>(candidates) / timed};
+}
+
+Latency TimeWalks(const World& world, RandomWalkSource::Options options,
+                  std::span<const Request> requests) {
+  size_t steps = 0;
+  options.on_walk = [&](const WalkSummary& summary) { steps += summary.steps; };
+  return TimeSource(RandomWalkSource(world.adjacency, std::move(options)), steps, requests);
+}
+
+Latency TimePageRank(const World& world, PageRankSource::Options options,
+                     std::span<const Request> requests) {
+  size_t edges = 0;
+  options.on_end = [&](const PageRankSummary& summary) { edges += summary.edges; };
+  return TimeSource(PageRankSource(world.adjacency, std::move(options)), edges, requests);
 }
 
 // New edges of random users with items that others take as often as in the log, newer than all.
@@ -282,6 +298,7 @@ struct Row {
   Latency whole;     // all steps of the paper
   Latency paper;     // and its early end
   Latency defaults;  // the server's
+  Latency page_rank;
   double append_ns = 0, append_beside_walks_ns = 0;
 };
 
@@ -297,6 +314,7 @@ Row Measure(const Log& log, size_t edges, const Settings& settings) {
   row.whole = TimeWalks(world, whole, requests);
   row.paper = TimeWalks(world, settings.paper, requests);
   row.defaults = TimeWalks(world, settings.defaults, requests);
+  row.page_rank = TimePageRank(world, settings.page_rank, requests);
   row.append_ns = TimeAppends(world, log, settings.appends, settings.runs, 2);
   std::atomic<bool> stopping{false};
   std::thread walker([&] {
@@ -322,11 +340,12 @@ void Print(const Row& row) {
   fmt::print(
       "{:>10} {:>6.1f} {:>7.1f} | {:>8.1f} {:>8.0f} {:>8.0f} | {:>7.0f} {:>8.0f} {:>8.0f} | "
       "{:>7.0f} "
-      "{:>8.0f} {:>8.0f} | {:>6.0f} {:>8.0f}\n",
+      "{:>8.0f} {:>8.0f} | {:>7.0f} {:>8.0f} {:>8.0f} | {:>6.0f} {:>8.0f}\n",
       row.edges, row.bytes_per_edge, row.load_seconds, row.whole.steps_per_second / 1e6,
       row.whole.p50_us, row.whole.p99_us, row.paper.steps_per_request, row.paper.p50_us,
       row.paper.p99_us, row.defaults.steps_per_request, row.defaults.p50_us, row.defaults.p99_us,
-      row.append_ns, row.append_beside_walks_ns);
+      row.page_rank.steps_per_request, row.page_rank.p50_us, row.page_rank.p99_us, row.append_ns,
+      row.append_beside_walks_ns);
   std::fflush(stdout);
 }
 
@@ -337,6 +356,8 @@ int Main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("--requests", settings.requests)->check(CLI::Range(10, 1'000'000));
   app.add_option("--steps", settings.paper.walk.steps, "N of the paper's settings");
+  app.add_option("--epsilon", settings.page_rank.page_rank.epsilon, "Of PageRank");
+  app.add_option("--edges-max", settings.page_rank.page_rank.edges_max, "Likewise");
   app.add_option("--neighbors-max", settings.neighbors_max, "Newest neighbours kept of a node");
   app.add_flag("--shared-items", settings.shared_items, "Copies have other users only");
   app.add_option("--appends", settings.appends, "Appends timed per run");
@@ -351,9 +372,9 @@ int Main(int argc, char** argv) {
   if (!settings.json) {
     fmt::print(
         "                           | {} steps each           | with early end             | "
-        "defaults                   | append ns\n"
+        "defaults                   | PageRank                   | append ns\n"
         "     edges B/edge  load s | M steps/s  p50 us   p99 us |   steps   p50 us   p99 us |   "
-        "steps   p50 us   p99 us |  alone beside walks\n",
+        "steps   p50 us   p99 us |   edges   p50 us   p99 us |  alone beside walks\n",
         settings.paper.walk.steps);
   }
   for (const size_t edges : settings.edges) {
@@ -364,6 +385,7 @@ int Main(int argc, char** argv) {
                     {"whole", ToJson(row.whole)},
                     {"early_end", ToJson(row.paper)},
                     {"defaults", ToJson(row.defaults)},
+                    {"page_rank", ToJson(row.page_rank)},
                     {"append_ns", row.append_ns},
                     {"append_beside_walks_ns", row.append_beside_walks_ns}});
     if (!settings.json) Print(row);

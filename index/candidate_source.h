@@ -25,10 +25,11 @@ enum SourceBit : uint32_t {
   kFromNextItems = 1u << 7,     // taken right after the user's newest items
   kFromHistory = 1u << 8,       // the user's own items
   kFromPinned = 1u << 9,        // placed by a rule
+  kFromPageRank = 1u << 10,     // of highest PageRank from the user's newest items
 };
 inline constexpr std::array kSourceNames = {
-    "embedding",     "popular",     "request",    "trending", "macro_node",
-    "similar_items", "random_walk", "next_items", "history",  "pinned"};
+    "embedding",   "popular",    "request", "trending", "macro_node", "similar_items",
+    "random_walk", "next_items", "history", "pinned",   "page_rank"};
 
 struct Candidate {
   ItemIndex item{};

@@ -26,6 +26,16 @@ RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& m
           .on_walk = [&metrics](const WalkSummary& summary) { metrics.CountWalk(summary); }};
 }
 
+PageRankSource::Options PageRankOptionsOf(const Config& config, PipelineMetrics& metrics) {
+  return {.page_rank = {.restart = static_cast<double>(config.page_rank.restart_percent) / 100,
+                        .epsilon = 1 / static_cast<double>(config.page_rank.resolution),
+                        .recency_bias = static_cast<int>(config.walk.recency_bias),
+                        .edges_max = static_cast<size_t>(config.page_rank.edges_max)},
+          .starts_max = static_cast<size_t>(config.walk.starts_max),
+          .half_life = std::chrono::seconds(config.walk.half_life_s),
+          .on_end = [&metrics](const PageRankSummary& summary) { metrics.CountPageRank(summary); }};
+}
+
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics) {
   const auto& retrieval = config.retrieval;
   const auto ranked = static_cast<size_t>(config.ranking.candidates_max);
@@ -35,6 +45,7 @@ Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& met
           .quotas = SourceQuotas(retrieval),
           .next_items = {.visit_gap_s = static_cast<uint32_t>(retrieval.visit_gap_s)},
           .random_walk = WalkOptionsOf(config, metrics),
+          .page_rank = PageRankOptionsOf(config, metrics),
           .stage_reserve = std::chrono::microseconds(config.request.rank_reserve_us)};
 }
 

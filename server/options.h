@@ -10,6 +10,7 @@
 #include "graph/fold/applier.h"
 #include "graph/store/rocksdb_log.h"
 #include "graph/store/store.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk_source.h"
 #include "server/config/config.h"
 #include "server/pipeline/admission.h"
@@ -31,6 +32,8 @@ std::vector<std::string> EventTypeNames(const Config& config);
 
 // `metrics` must outlive the options: it counts the walks.
 RandomWalkSource::Options WalkOptionsOf(const Config& config, PipelineMetrics& metrics);
+// Likewise.
+PageRankSource::Options PageRankOptionsOf(const Config& config, PipelineMetrics& metrics);
 Retrieval::Options RetrievalOptionsOf(const Config& config, PipelineMetrics& metrics);
 
 Pipeline::Options PipelineOptionsOf(const Config& config, PipelineMetrics& metrics);

@@ -35,6 +35,7 @@
 #include "graph/fold/interaction_adjacency.h"
 #include "graph/ids.h"
 #include "index/item_table.h"
+#include "index/walks/walk_starts.h"
 
 namespace groundswell {
 
@@ -52,11 +53,6 @@ struct WalkOptions {
 
 // Proposals of a neighbour until one is taken whatever its weight.
 inline constexpr int kProposalsMax = 4;
-
-struct WalkStart {
-  ItemIndex item{};
-  double weight = 1;  // w_q, at least 0
-};
 
 struct VisitedItem {
   ItemIndex item{};

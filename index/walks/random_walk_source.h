@@ -1,10 +1,5 @@
-// RandomWalkSource: the items that random walks from the user's newest items meet most often.
-//
-// A start q, the user's item of weight A[u,q] whose newest interaction was t_q, has
-//
-//   w_q = min(A[u,q], kWeightMax) 2^(-(t_newest - t_q) / half_life)
-//
-// so time is event time, and an idle user's walks are as they were.
+// RandomWalkSource: the items that random walks from the user's newest items (walk_starts.h) meet
+// most often.
 #ifndef GROUNDSWELL_INDEX_WALKS_RANDOM_WALK_SOURCE_H_
 #define GROUNDSWELL_INDEX_WALKS_RANDOM_WALK_SOURCE_H_
 
@@ -45,8 +40,6 @@ class RandomWalkSource {
   std::vector<Candidate> Retrieve(const CandidateQuery& query, Scratch& scratch) const;
 
  private:
-  void FindStarts(const CandidateQuery& query, std::vector<WalkStart>& starts) const;
-
   const Options options_;
   const RandomWalk walk_;
 };

@@ -62,6 +62,7 @@ struct Config {
     int64_t candidates = 600;
     int64_t embedding = 200;
     int64_t random_walk = 100;
+    int64_t page_rank = 0;
     int64_t next_items = 100;
     int64_t similar_items = 0;
     int64_t trending = 100;
@@ -91,6 +92,11 @@ struct Config {
     int64_t goal_items = 200;
     int64_t goal_visits = 4;
   } walk;
+  struct PageRank {
+    int64_t restart_percent = 20;
+    int64_t resolution = 30'000;
+    int64_t edges_max = 100'000;
+  } page_rank;
   struct Blend {
     bool learning = true;
     int64_t quality_window = 2'000;

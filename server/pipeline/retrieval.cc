@@ -64,6 +64,7 @@ Retrieval::Retrieval(const LiveState& state, PipelineMetrics& metrics, Options o
       parts_{.state = state,
              .next_items = NextItems(*state.adjacency, options_.next_items),
              .walks = RandomWalkSource(*state.adjacency, options_.random_walk),
+             .page_rank = PageRankSource(*state.adjacency, options_.page_rank),
              .stage_reserve = options_.stage_reserve} {}
 
 void Retrieval::FindVector(const Query& query, Scratch& scratch) const {

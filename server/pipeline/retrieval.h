@@ -15,6 +15,7 @@
 #include "index/candidate_source.h"
 #include "index/candidate_table.h"
 #include "index/walks/next_items.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk_source.h"
 #include "server/pipeline/admission.h"
 #include "server/pipeline/live_state.h"
@@ -59,6 +60,7 @@ class Retrieval {
     SourceQuotas quotas;
     NextItems::Options next_items;
     RandomWalkSource::Options random_walk;
+    PageRankSource::Options page_rank;
     std::chrono::nanoseconds stage_reserve{500'000};  // must remain to begin a search
   };
   struct Query {

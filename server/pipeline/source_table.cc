@@ -58,6 +58,10 @@ void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& 
   proposals.Add(query.parts.walks.Retrieve(FromRecent(query), scratch.walk));
 }
 
+void ProposeRanked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
+  proposals.Add(query.parts.page_rank.Retrieve(FromRecent(query), scratch.page_rank));
+}
+
 void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals) {
   proposals.Add(
       RetrieveHistory(query.user->state, query.filter_with_seen, query.count, scratch.history));

@@ -5,6 +5,7 @@
 //   similar_items  the items nearest to each of the user's newest items         FAISS
 //   next_items     what users took right after the user's newest items          live graph
 //   random_walk    what walks from the user's newest items meet                 live graph
+//   page_rank      the items of highest PageRank from the user's newest items   live graph
 //   history        what the user took before                                    live graph
 //   trending       what most users took of late                                 live graph
 //   macro_node     what most users of the user's cluster took of late        live graph
@@ -27,6 +28,7 @@
 #include "index/candidate_source.h"
 #include "index/walks/history.h"
 #include "index/walks/next_items.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk_source.h"
 #include "server/config/config.h"
 #include "server/pipeline/live_state.h"
@@ -41,6 +43,7 @@ struct SourceParts {
   const LiveState& state;
   const NextItems next_items;
   const RandomWalkSource walks;
+  const PageRankSource page_rank;
   std::chrono::nanoseconds stage_reserve;  // must remain to begin a search
 };
 
@@ -63,6 +66,7 @@ struct SourceQuery {
 struct SourceScratch {
   NextItems::Scratch next_items;
   RandomWalkSource::Scratch walk;
+  PageRankSource::Scratch page_rank;
   HistoryScratch history;
 };
 
@@ -106,6 +110,7 @@ void ProposeNearest(const SourceQuery& query, SourceScratch& scratch, Proposals&
 void ProposeSimilar(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeNextItems(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeWalked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
+void ProposeRanked(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeHistory(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeTrending(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
 void ProposeOfCluster(const SourceQuery& query, SourceScratch& scratch, Proposals& proposals);
@@ -132,6 +137,12 @@ inline constexpr CandidateSource kCandidateSources[] = {
      .phase = SourcePhase::kFromNewest,
      .quota = &Config::Retrieval::random_walk,
      .propose = ProposeWalked,
+     .of_user = true,
+     .spared_in_pressure = true},
+    {.bit = kFromPageRank,
+     .phase = SourcePhase::kFromNewest,
+     .quota = &Config::Retrieval::page_rank,
+     .propose = ProposeRanked,
      .of_user = true,
      .spared_in_pressure = true},
     {.bit = kFromHistory,

@@ -12,7 +12,9 @@
 
 #include "graph/fold/interaction_adjacency.h"
 #include "index/candidate_source.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk.h"
+#include "server/process/metric_labels.h"
 #include "server/process/process_figures.h"
 
 namespace groundswell {
@@ -25,38 +27,6 @@ using prometheus::Histogram;
 using prometheus::MetricFamily;
 using prometheus::Registry;
 using std::chrono::nanoseconds;
-
-constexpr std::array kMethods = {"Recommend",       "BatchRecommend",    "Rank",
-                                 "SimilarItems",    "GetUserState",      "TraceRecommend",
-                                 "GetItem",         "ListItems",         "ListCategories",
-                                 "Ingest",          "RecordInteraction", "ForgetUser",
-                                 "GetServerStatus", "CreateCheckpoint",  "VerifyGraph",
-                                 "CreateBackup",    "ActivateSnapshot",  "RollBackSnapshot",
-                                 "ListSnapshots",   "UpsertItem",        "UpsertItems",
-                                 "RemoveItem",      "ReadLog",           "GetListRules",
-                                 "SetListRules",    "GetBlend",          "ResetBlend",
-                                 "ListSlowCalls"};
-constexpr std::array kCodeNames = {
-    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-    "DATA_LOSS", "UNAUTHENTICATED"};
-constexpr std::array kVectorSides = {"user", "item"};
-constexpr std::array kVectorRungs = {"encoder", "rule", "none"};
-constexpr std::array kShadowOutcomes = {"scored", "not_scored", "left_out"};
-constexpr std::array kStages = {"queue", "user_state", "retrieval", "rank", "explain", "arrange"};
-constexpr std::array kSteps = {"fewer_candidates", "ranking_skipped",      "retrieval_skipped",
-                               "stale_state",      "explanations_skipped", "diversity_skipped"};
-constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
-constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
-                                  "applied",  "below_zero",     "unknown_item",
-                                  "overflow", "outside_window", "forgotten"};
-constexpr std::array kQueues = {"compute", "log"};
-constexpr std::array kRejections = {"queue_full",      "draining",  "deadline",    "cancelled",
-                                    "unauthenticated", "forbidden", "rate_limited"};
-constexpr std::array kWriteErrors = {"io", "no_space", "quota", "descriptors", "stale", "other"};
-constexpr std::array kResults = {"failed", "complete"};
-constexpr int kUnknownCode = 2;
 
 // 10 us to 100 s, three a decade: the same for all, so that stages can be compared with the whole.
 const Histogram::BucketBoundaries& Buckets() {
@@ -227,6 +197,11 @@ PipelineMetrics::PipelineMetrics(Registry& registry) {
                                 "Starts whose walks met enough items often enough, and calls "
                                 "that the deadline cut off."),
                        "by", std::array{"goal", "deadline"});
+  page_rank_edges_ = OneCounter(registry, "groundswell_page_rank_edges_total",
+                                "Edges that PageRank touched for requests.");
+  page_rank_cut_off_ = AddEach(Counters(registry, "groundswell_page_rank_cut_off_total",
+                                        "Requests whose PageRank ended before its resolution."),
+                               "by", std::array{"edges_max", "deadline"});
   prepared_items_ =
       AddEach(Counters(registry, "groundswell_prepared_items_total",
                        "Scored items whose own part of the forward pass was kept or made."),
@@ -274,6 +249,12 @@ void PipelineMetrics::CountWalk(const WalkSummary& summary) {
   walk_steps_->Increment(static_cast<double>(summary.steps));
   walk_ends_[0]->Increment(static_cast<double>(summary.ended_early));
   walk_ends_[1]->Increment(summary.cut_off ? 1 : 0);
+}
+
+void PipelineMetrics::CountPageRank(const PageRankSummary& summary) {
+  page_rank_edges_->Increment(static_cast<double>(summary.edges));
+  if (summary.end == PageRankEnd::kEdgesMax) page_rank_cut_off_[0]->Increment();
+  if (summary.end == PageRankEnd::kDeadline) page_rank_cut_off_[1]->Increment();
 }
 
 void PipelineMetrics::CountPreparedItems(size_t made, size_t items) {

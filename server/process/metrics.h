@@ -37,9 +37,10 @@ class Family;
 namespace groundswell {
 
 class InteractionAdjacency;
+struct PageRankSummary;
 struct WalkSummary;
 
-// Label values; kCount is the number of them. The texts stand in metrics.cc, in the same order.
+// Label values; kCount is the number of them. The texts stand in metric_labels.h, in the same order.
 enum class Method {
   kRecommend,
   kBatchRecommend,
@@ -167,6 +168,7 @@ class PipelineMetrics {
   void CountShadow(ShadowOutcome outcome);
   void ObserveShadowOverlap(double share);
   void CountWalk(const WalkSummary& summary);
+  void CountPageRank(const PageRankSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
   // Rules that hold for a request and name an item that the catalogue does not have.
@@ -185,8 +187,10 @@ class PipelineMetrics {
   PerValue<prometheus::Counter, DegradedStep> degraded_{};
   PerValue<prometheus::Counter, Fallback> fallbacks_{};
   prometheus::Counter* walk_steps_ = nullptr;
-  std::array<prometheus::Counter*, 2> walk_ends_{};       // goal, deadline
-  std::array<prometheus::Counter*, 2> prepared_items_{};  // made, kept
+  prometheus::Counter* page_rank_edges_ = nullptr;
+  std::array<prometheus::Counter*, 2> page_rank_cut_off_{};  // edges_max, deadline
+  std::array<prometheus::Counter*, 2> walk_ends_{};          // goal, deadline
+  std::array<prometheus::Counter*, 2> prepared_items_{};     // made, kept
   prometheus::Counter* unknown_rule_items_ = nullptr;
   std::array<PerValue<prometheus::Counter, VectorRung>, kLabelValues<VectorSide>> vectors_{};
 };

@@ -59,7 +59,8 @@ inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
     {kFromWalk, v1::CANDIDATE_SOURCE_RANDOM_WALK},
     {kFromNextItems, v1::CANDIDATE_SOURCE_NEXT_ITEMS},
     {kFromHistory, v1::CANDIDATE_SOURCE_HISTORY},
-    {kFromPinned, v1::CANDIDATE_SOURCE_PINNED}};
+    {kFromPinned, v1::CANDIDATE_SOURCE_PINNED},
+    {kFromPageRank, v1::CANDIDATE_SOURCE_PAGE_RANK}};
 
 // SourceBits of the sources that a list may come from; 0 when none is named.
 absl::StatusOr<uint32_t> CheckOnlySources(const google::protobuf::RepeatedField<int>& only_sources);

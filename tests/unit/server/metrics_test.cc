@@ -10,6 +10,7 @@
 
 #include "graph/fold/interaction_adjacency.h"
 #include "index/candidate_source.h"
+#include "index/walks/page_rank.h"
 #include "index/walks/random_walk.h"
 
 namespace groundswell {
@@ -62,6 +63,16 @@ TEST_F(MetricsTest, UnknownSourcesAreNotCounted) {
   metrics_.pipeline().CountCandidates(1u << 31, 5);
   metrics_.pipeline().CountCandidates(kFromPopular, 7);
   EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_candidates_total{source=\"popular\"} 7"));
+}
+
+TEST_F(MetricsTest, PageRanksAreCounted) {
+  metrics_.pipeline().CountPageRank({.pushes = 3, .edges = 700});
+  metrics_.pipeline().CountPageRank({.edges = 50, .end = PageRankEnd::kEdgesMax});
+  metrics_.pipeline().CountPageRank({.edges = 6, .end = PageRankEnd::kDeadline});
+  const std::string text = metrics_.Render();
+  EXPECT_THAT(text, HasSubstr("groundswell_page_rank_edges_total 756"));
+  EXPECT_THAT(text, HasSubstr("groundswell_page_rank_cut_off_total{by=\"edges_max\"} 1"));
+  EXPECT_THAT(text, HasSubstr("groundswell_page_rank_cut_off_total{by=\"deadline\"} 1"));
 }
 
 TEST_F(MetricsTest, WalksAndTheirGraphAreCounted) {
