@@ -131,11 +131,11 @@ absl::Status ItemReader::Begin() {
   }
   const size_t begin = first->find_first_not_of(" \t\r\n");
   const char mark = begin == std::string::npos ? '\0' : (*first)[begin];
-  if (options_.format == LogFormat::kAuto && mark == '[') {
+  if (options_.format == LogFileFormat::kAuto && mark == '[') {
     return absl::InvalidArgumentError("the file is a JSON array; it must have one object a line");
   }
-  const bool is_json = options_.format == LogFormat::kJsonLines ||
-                       (options_.format == LogFormat::kAuto && mark == '{');
+  const bool is_json = options_.format == LogFileFormat::kJsonLines ||
+                       (options_.format == LogFileFormat::kAuto && mark == '{');
   if (is_json) {
     names_ = options_.columns;
     return CheckNamedApart(options_.columns, kItemFieldCount, kColumnFieldsOfItems);
@@ -213,12 +213,12 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
   return texts;
 }
 
-absl::StatusOr<CatalogueItem> ItemReader::MakeItem(Texts texts) const {
+absl::StatusOr<ItemRecord> ItemReader::MakeItem(Texts texts) const {
   for (size_t field = 0; field < kItemFieldCount; ++field) {
     if (!IsUtf8(texts[field])) return Bad(static_cast<ItemField>(field), texts[field], "UTF-8");
   }
   if (texts[kItemIdField].empty()) return Bad(kItemIdField, "", "not empty");
-  CatalogueItem item{.record = record_};
+  ItemRecord item{.record = record_};
   std::optional<std::vector<float>> numbers = ParseNumbers(texts[kEmbeddingField]);
   if (!numbers.has_value()) {
     return Bad(kEmbeddingField, texts[kEmbeddingField], "numbers, such as [0.25, -1.5]");
@@ -236,13 +236,13 @@ absl::StatusOr<CatalogueItem> ItemReader::MakeItem(Texts texts) const {
   return item;
 }
 
-absl::StatusOr<std::optional<CatalogueItem>> ItemReader::Next() {
+absl::StatusOr<std::optional<ItemRecord>> ItemReader::Next() {
   if (!begun_) fatal_ = Begin();
   if (!fatal_.ok()) return fatal_;
   absl::StatusOr<std::optional<Texts>> texts = csv_ != nullptr ? NextCsv() : NextJson();
   if (!texts.ok()) return texts.status();
   if (!texts->has_value()) return std::nullopt;
-  absl::StatusOr<CatalogueItem> item = MakeItem(**std::move(texts));
+  absl::StatusOr<ItemRecord> item = MakeItem(**std::move(texts));
   if (!item.ok()) return item.status();
   return *std::move(item);
 }

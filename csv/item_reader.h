@@ -43,7 +43,7 @@ enum ItemField {
 using ItemColumns = std::array<std::string, kItemFieldCount>;
 
 // All texts are UTF-8; the id is not empty.
-struct CatalogueItem {
+struct ItemRecord {
   uint64_t record = 0;  // number in the file, from 1, a header not counted
   std::string id;
   std::string title;
@@ -56,7 +56,7 @@ struct CatalogueItem {
 class ItemReader {
  public:
   struct Options {
-    LogFormat format = LogFormat::kAuto;
+    LogFileFormat format = LogFileFormat::kAuto;
     ItemColumns columns;
     // The names of the columns of a CSV without a header.
     std::vector<std::string> header;
@@ -72,7 +72,7 @@ class ItemReader {
   // record, the field, the value and what would be right: the next call goes on behind it, unless
   // `ended`. InvalidArgument, and `ended`, when the columns cannot be told. DataLoss, and `ended`,
   // when the rest cannot be read; what ended the reading is said again by every further call.
-  absl::StatusOr<std::optional<CatalogueItem>> Next();
+  absl::StatusOr<std::optional<ItemRecord>> Next();
   bool ended() const { return !fatal_.ok(); }
 
   uint64_t bytes_read() const;
@@ -86,7 +86,7 @@ class ItemReader {
   // nullopt at the end.
   absl::StatusOr<std::optional<Texts>> NextCsv();
   absl::StatusOr<std::optional<Texts>> NextJson();
-  absl::StatusOr<CatalogueItem> MakeItem(Texts texts) const;
+  absl::StatusOr<ItemRecord> MakeItem(Texts texts) const;
   absl::Status Bad(ItemField field, std::string_view value, std::string_view remedy) const;
   std::string_view NameIn(ItemField field) const;
 

@@ -71,18 +71,19 @@ absl::Status LogReader::Begin() {
   const std::optional<std::string> first_line = input_.FirstLine(kLogLineBytesMax);
   if (absl::Status s = CheckIsText(input_.looked_at()); !s.ok()) return s;
   if (input_.failed()) return absl::DataLossError(std::string(kUnreadableLog));
-  if (!first_line.has_value() && options_.format != LogFormat::kJsonLines) {
+  if (!first_line.has_value() && options_.format != LogFileFormat::kJsonLines) {
     return absl::DataLossError(
         fmt::format("the first line is longer than {} bytes; is it a log?", kLogLineBytesMax));
   }
   const std::string line = first_line.value_or("");
   const size_t first = std::min(line.find_first_not_of(" \t"), line.size());
   const bool is_json = line.substr(first).starts_with('{');
-  if (options_.format == LogFormat::kAuto && line.substr(first).starts_with('[')) {
+  if (options_.format == LogFileFormat::kAuto && line.substr(first).starts_with('[')) {
     return absl::InvalidArgumentError(
         "the log begins with \"[\"; write one JSON object on each line (jq -c '.[]')");
   }
-  if (options_.format == LogFormat::kCsv || (options_.format == LogFormat::kAuto && !is_json)) {
+  if (options_.format == LogFileFormat::kCsv ||
+      (options_.format == LogFileFormat::kAuto && !is_json)) {
     return BeginCsv(line);
   }
   if (absl::Status s = CheckKeysApart(options_.columns); !s.ok()) return s;

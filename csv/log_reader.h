@@ -27,7 +27,7 @@
 
 namespace groundswell {
 
-enum class LogFormat { kAuto, kCsv, kJsonLines };
+enum class LogFileFormat { kAuto, kCsv, kJsonLines };
 
 // One thing that a user did. All texts are UTF-8; user and item are not empty.
 struct LogEvent {
@@ -71,7 +71,7 @@ struct LogShape {
 class LogReader {
  public:
   struct Options {
-    LogFormat format = LogFormat::kAuto;
+    LogFileFormat format = LogFileFormat::kAuto;
     LogColumns columns;
     // The names of the columns of a CSV without a header.
     std::vector<std::string> header;

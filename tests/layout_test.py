@@ -3,6 +3,7 @@
     layout_test.py ROOT
 """
 
+import collections
 import graphlib
 import pathlib
 import re
@@ -213,6 +214,19 @@ class LayoutTest(unittest.TestCase):
                 for library, owners in LIBRARY_OWNERS.items():
                     if included.startswith(library):
                         self.assertIn(name, owners, f"{name} includes {included}")
+
+    def test_a_name_is_one_type_in_a_program(self):
+        """The linker takes one of two definitions for both, without a word."""
+        programs = [set(MAY_INCLUDE) - {"client", "bench"}, MAY_INCLUDE["client"]]
+        places = collections.defaultdict(list)
+        for name in self.sources():
+            named = re.sub(r"(?ms)^namespace \{$.*?^\}  // namespace$", "", (ROOT / name).read_text(encoding="utf-8"))
+            for type_ in re.findall(r"(?m)^(?:struct|class|enum class|enum) (\w+)(?: final)?(?: : [^;{]*)? ?\{", named):
+                places[type_].append(name)
+        for type_, files in places.items():
+            for program in programs:
+                there = [file for file in files if file.split("/")[0] in program]
+                self.assertLessEqual(len(there), 1, f"{type_} is defined in {', '.join(there)}")
 
     def test_files_are_short_enough_to_read(self):
         for name in tracked("*.cc", "*.h", "*.py", "*.proto"):

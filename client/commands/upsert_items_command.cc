@@ -35,12 +35,12 @@ struct ItemFlags {
 
 ItemReader::Options ReaderOptionsOf(const ItemFlags& flags) {
   ItemReader::Options options{.columns = flags.columns, .header = flags.header};
-  if (flags.format == "csv") options.format = LogFormat::kCsv;
-  if (flags.format == "jsonl") options.format = LogFormat::kJsonLines;
+  if (flags.format == "csv") options.format = LogFileFormat::kCsv;
+  if (flags.format == "jsonl") options.format = LogFileFormat::kJsonLines;
   return options;
 }
 
-v1::UpsertItemRequest RequestOf(CatalogueItem item) {
+v1::UpsertItemRequest RequestOf(ItemRecord item) {
   using google::protobuf::util::TimeUtil;
   v1::UpsertItemRequest request;
   request.set_request_id(NewRequestId());
@@ -69,7 +69,7 @@ absl::Status SendItems(const ItemFlags& flags, const LogInput& input, ItemReader
                        ItemSender& sender, BadRecords& bad, ProgressBar& bar) {
   uint64_t read = 0;
   while (!Interrupted()) {
-    absl::StatusOr<std::optional<CatalogueItem>> item = reader.Next();
+    absl::StatusOr<std::optional<ItemRecord>> item = reader.Next();
     if (!item.ok()) {
       absl::Status damage = input.damage();
       if (reader.ended() && !damage.ok()) return damage;

@@ -53,8 +53,8 @@ EventReader::Options EventFileFlags::ReaderOptions() const {
       .log = {.columns = columns, .header = header, .type_column_or_type = type},
       .id_prefix = id_prefix,
       .sort_bytes_max = sort ? EventReader::kSortBytesMax : 0};
-  if (format == "csv") options.log.format = LogFormat::kCsv;
-  if (format == "jsonl") options.log.format = LogFormat::kJsonLines;
+  if (format == "csv") options.log.format = LogFileFormat::kCsv;
+  if (format == "jsonl") options.log.format = LogFileFormat::kJsonLines;
   // What is no number is for the reader to refuse.
   if (!(rating_min <= std::numeric_limits<double>::lowest())) options.log.rating_min = rating_min;
   if (!type.empty()) options.default_type = type;

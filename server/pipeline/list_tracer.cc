@@ -162,7 +162,11 @@ std::vector<ListFilter> ListTracer::FiltersOf(ItemIndex item, std::span<const It
     filter.RestrictToCategories(rules.categories, catalogue.category_of_item());
   });
   add(ListFilter::kExcluded, [&](ItemFilter& filter) { filter.Exclude(rules.excluded); });
-  add(ListFilter::kSeen, [&](ItemFilter& filter) { filter.Exclude(seen); });
+  // Where the source of seen items is named, they are not left out.
+  const bool names_history = (query_.only_sources & kFromHistory) != 0;
+  add(ListFilter::kSeen, [&](ItemFilter& filter) {
+    if (!names_history) filter.Exclude(seen);
+  });
   add(ListFilter::kHidden, [&](ItemFilter& filter) { filter.Exclude(hidden); });
   return filters;
 }

@@ -28,6 +28,20 @@ bool Concerns(const v1::ListRule& rule, std::string_view item_id, std::string_vi
   return rule.boost().item_id() == item_id;
 }
 
+// Their number, and when the newest of them took the item.
+void WriteUsers(const NeighborLists& users_of_items, ItemIndex item,
+                v1::GetItemResponse& response) {
+  while (true) {
+    const NeighborLists::List users = users_of_items.Find(ToInt(item));
+    response.set_user_count(static_cast<int64_t>(users.size()));
+    if (users.size() == 0) return;
+    const auto newest = NeighborLists::Read(users, users.size() - 1);
+    if (!newest.has_value()) continue;  // the list moved
+    response.mutable_last_interaction_time()->set_seconds(newest->time_s);
+    return;
+  }
+}
+
 }  // namespace
 
 void WriteCatalogueItem(const LiveState& state, ItemIndex item, int64_t now_us,
@@ -61,12 +75,7 @@ void WriteItemDetails(const LiveState& state, const v1::ListRules& rules, ItemIn
   response.set_newest_user_count(static_cast<int32_t>(
       newest_users.size() - static_cast<size_t>(std::ranges::count(newest_users, kNobody))));
   response.set_total_count(rows.Total(item));
-  std::vector<Neighbor> users;
-  state.adjacency->users_of_items().CopyTo(ToInt(item), users);
-  response.set_user_count(static_cast<int64_t>(users.size()));
-  if (!users.empty()) {
-    response.mutable_last_interaction_time()->set_seconds(users.back().time_s);
-  }
+  WriteUsers(state.adjacency->users_of_items(), item, response);
   response.set_vector(VectorOfItem(*state.embedding_index, item));
   for (const v1::ListRule& rule : rules.rules()) {
     if (Concerns(rule, response.item().item_id(), response.item().category())) {

@@ -240,9 +240,10 @@ absl::StatusOr<TraceQuery> CheckTraceRecommend(const v1::TraceRecommendRequest& 
   TraceQuery trace;
   absl::Status s = Take(CheckRecommend(request.recommend(), state, terms), trace.query);
   if (s.ok() && !request.recommend().page_token().empty()) {
-    s = InvalidField("recommend.page_token", request.recommend().page_token(),
+    s = InvalidField("page_token", request.recommend().page_token(),
                      "must be empty: the whole list is traced");
   }
+  s = WithinField(s, "recommend");
   if (s.ok()) {
     s = Take(CheckAskedItems(request.item_ids(), kTraceItemsMax, *state.catalogue), trace.items);
   }

@@ -1,5 +1,7 @@
 #include "server/recommend/recommend_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -20,6 +22,9 @@
 namespace groundswell {
 namespace {
 
+// Of a deadline, to write and send the page that a search was cut off for.
+constexpr std::chrono::milliseconds kListingReserve{2};
+
 // Stands for every field that must be the same on all pages of a list. Request: any that has pages.
 template <typename Request>
 uint64_t QueryHashOf(Request request) {
@@ -34,7 +39,11 @@ uint64_t QueryHashOf(Request request) {
 // ListCategoriesRequest.
 template <typename Request>
 uint64_t ListedHashOf(const Request& request, const ServingState& state) {
-  return std::hash<std::string>{}(state.snapshot->manifest().FullVersion()) ^ QueryHashOf(request);
+  // Of what numbers the items: a snapshot that serves again numbers the created ones anew.
+  const std::string of =
+      fmt::format("{} {} {} {:x}", Request::descriptor()->full_name(), state.snapshot->digest(),
+                  state.generation.number(), QueryHashOf(request));
+  return std::hash<std::string>{}(of);
 }
 
 }  // namespace
@@ -322,9 +331,12 @@ absl::Status RecommendService::DoListItems(const v1::ListItemsRequest& request, 
   const uint64_t listed = ListedHashOf(request, state);
   const absl::StatusOr<size_t> begin = CheckPlaceToken(request.page_token(), listed);
   if (!begin.ok()) return begin.status();
-  const ItemPage page = FindItems(*state.catalogue, *listing, *begin, call.deadline);
+  const ItemPage page =
+      FindItems(*state.catalogue, *listing, *begin, call.deadline - kListingReserve);
   for (const ItemIndex item : page.items) {
-    WriteCatalogueItem(state, item, terms_.now_us(), *response.add_items());
+    v1::CatalogueItem& listed_item = *response.add_items();
+    WriteCatalogueItem(state, item, terms_.now_us(), listed_item);
+    if (state.catalogue->IsRemoved(item)) response.mutable_items()->RemoveLast();  // meanwhile
   }
   if (page.next.has_value()) response.set_next_page_token(MakePlaceToken(*page.next, listed));
   response.set_snapshot_version(state.snapshot->manifest().FullVersion());

@@ -101,6 +101,23 @@ absl::Status InvalidField(std::string_view field, std::string_view value, std::s
   return status;
 }
 
+absl::Status WithinField(const absl::Status& status, std::string_view parent) {
+  const auto payload = status.GetPayload(TypeUrl<BadRequest>());
+  BadRequest bad;
+  if (!payload.has_value() || !bad.ParseFromString(std::string(*payload))) return status;
+  const auto within = [parent](const std::string& field) {
+    return fmt::format("{}.{}", parent, field);
+  };
+  absl::Status named(status.code(), within(std::string(status.message())));
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& detail) { named.SetPayload(url, detail); });
+  for (auto& violation : *bad.mutable_field_violations()) {
+    violation.set_field(within(violation.field()));
+  }
+  Attach(named, bad);
+  return WithReason(named, ReasonOf(status), {{"field", bad.field_violations(0).field()}});
+}
+
 absl::Status UnknownResource(std::string_view type, std::string_view name, std::string_view reason,
                              std::string_view remedy) {
   const std::string quoted = QuoteValue(name);

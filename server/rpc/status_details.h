@@ -27,6 +27,10 @@ std::string QuoteValue(std::string_view value);
 // `remedy` says what would be right, e.g. "must be 1 to 256 bytes of UTF-8".
 absl::Status InvalidField(std::string_view field, std::string_view value, std::string_view remedy);
 
+// An error whose BadRequest names a field, of the message that is the field `parent` of the
+// request: `page_size` becomes `recommend.page_size`, in the text too. Others stay as they are.
+absl::Status WithinField(const absl::Status& status, std::string_view parent);
+
 // NotFound with a ResourceInfo: `item "x" is not known: <remedy>`. `reason` e.g. "ITEM_UNKNOWN".
 absl::Status UnknownResource(std::string_view type, std::string_view name, std::string_view reason,
                              std::string_view remedy);

@@ -30,9 +30,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::istringstream input(std::string(AsText(data + 1, size - 1)));
   LogInput decompressed;
   Require(decompressed.Open(input).ok(), "a stream opens");
-  const LogFormat format = data[0] == 'J'   ? LogFormat::kJsonLines
-                           : data[0] == 'C' ? LogFormat::kCsv
-                                            : LogFormat::kAuto;
+  const LogFileFormat format = data[0] == 'J'   ? LogFileFormat::kJsonLines
+                               : data[0] == 'C' ? LogFileFormat::kCsv
+                                                : LogFileFormat::kAuto;
   EventReader reader(decompressed.stream(),
                      {.log = {.format = format, .type_column_or_type = "how"},
                       .id_prefix = "fuzz",

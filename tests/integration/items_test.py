@@ -64,11 +64,11 @@ class ItemsTest(unittest.TestCase):
 
     def test_an_item_follows_what_happens_to_it(self):
         self.server.call(ADMIN + "UpsertItem", {
-            "itemId": "new-item", "title": "New", "category": "new things", "availableFrom": "2030-01-01T00:00:00Z"})
+            "itemId": "new-item", "title": "New", "category": "new things", "availableFrom": "9999-01-01T00:00:00Z"})
         item = self.server.call(READ + "GetItem", {"itemId": "new-item"})
         self.assertEqual(item["item"], {
             "itemId": "new-item", "title": "New", "category": "new things", "state": "ITEM_STATE_NOT_AVAILABLE",
-            "created": True, "availableFrom": "2030-01-01T00:00:00Z"})
+            "created": True, "availableFrom": "9999-01-01T00:00:00Z"})
         self.assertEqual(item["vector"], "ITEM_VECTOR_NONE")
         self.assertNotIn("lastInteractionTime", item)
         self.server.call(ADMIN + "UpsertItem", {"itemId": "new-item", "title": "New", "category": "new things",

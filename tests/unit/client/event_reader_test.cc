@@ -15,7 +15,7 @@ struct Read {
   absl::Status end;              // how reading ended
 };
 
-Read ReadAll(std::istream& input, LogFormat format) {
+Read ReadAll(std::istream& input, LogFileFormat format) {
   EventReader reader(input, {.log = {.format = format}, .id_prefix = "file"});
   Read read;
   while (true) {
@@ -30,7 +30,7 @@ Read ReadAll(std::istream& input, LogFormat format) {
   }
 }
 
-Read ReadAll(const std::string& text, LogFormat format = LogFormat::kCsv) {
+Read ReadAll(const std::string& text, LogFileFormat format = LogFileFormat::kCsv) {
   std::istringstream input(text);
   return ReadAll(input, format);
 }
@@ -74,7 +74,7 @@ TEST(EventReaderTest, AnOpenQuotationDoesNotGatherTheFile) {
             absl::StatusCode::kDataLoss);
   const std::string huge = "timestamp,user,item\n1,\"" + std::string(1'000'000, 'x');
   EXPECT_EQ(ReadAll(huge).end.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(ReadAll(std::string(100'000, ' '), LogFormat::kJsonLines).end.code(),
+  EXPECT_EQ(ReadAll(std::string(100'000, ' '), LogFileFormat::kJsonLines).end.code(),
             absl::StatusCode::kDataLoss);
 }
 
@@ -112,18 +112,18 @@ TEST(EventReaderTest, AByteOrderMarkIsNoPartOfTheFirstRecord) {
   const std::string mark = "\xEF\xBB\xBF";
   EXPECT_EQ(ReadAll(mark + "timestamp,user,item\n1,u,i\n").interactions.size(), 1u);
   const std::string line = R"({"timestamp": 1, "user": "u", "item": "i"})";
-  EXPECT_EQ(ReadAll(mark + line + "\n", LogFormat::kJsonLines).interactions.size(), 1u);
+  EXPECT_EQ(ReadAll(mark + line + "\n", LogFileFormat::kJsonLines).interactions.size(), 1u);
 }
 
 TEST(EventReaderTest, ADiskThatFailsIsNotTheEndOfTheFile) {
   FailingBuffer csv("timestamp,user,item\n1,u,i\n2,v,");
   std::istream csv_input(&csv);
-  const Read read = ReadAll(csv_input, LogFormat::kCsv);
+  const Read read = ReadAll(csv_input, LogFileFormat::kCsv);
   EXPECT_EQ(read.end.code(), absl::StatusCode::kDataLoss) << read.end;
   EXPECT_TRUE(read.bad.empty()) << "half a record is not a record";
   FailingBuffer json("{\"timestamp\":1,\"user\":\"u\",\"item\":\"i\"}\n{\"times");
   std::istream json_input(&json);
-  const Read lines = ReadAll(json_input, LogFormat::kJsonLines);
+  const Read lines = ReadAll(json_input, LogFileFormat::kJsonLines);
   EXPECT_EQ(lines.interactions.size(), 1u);
   EXPECT_EQ(lines.end.code(), absl::StatusCode::kDataLoss) << lines.end;
   EXPECT_TRUE(lines.bad.empty());
@@ -133,7 +133,7 @@ TEST(EventReaderTest, DeepJsonIsRefusedWithoutRecursion) {
   const std::string open(32'000, '[');
   const std::string close(32'000, ']');
   const Read read =
-      ReadAll("{\"user\":" + open + close + "}\n" + open + "\n", LogFormat::kJsonLines);
+      ReadAll("{\"user\":" + open + close + "}\n" + open + "\n", LogFileFormat::kJsonLines);
   EXPECT_TRUE(read.end.ok()) << read.end;
   ASSERT_EQ(read.bad.size(), 2u);
   EXPECT_NE(read.bad[0].find("record 1: user"), std::string::npos) << read.bad[0];
@@ -176,7 +176,7 @@ TEST(EventReaderTest, BrokenJsonLinesAreRefusedOneByOne) {
   const Read read = ReadAll(
       "[1]\nnot json\n{\"timestamp\":1,\"user\":{},\"item\":\"i\"}\n"
       "{\"timestamp\":1.25,\"user\":\"u\",\"item\":7,\"type\":\"view\"}\n",
-      LogFormat::kJsonLines);
+      LogFileFormat::kJsonLines);
   EXPECT_EQ(read.bad.size(), 3u);
   ASSERT_EQ(read.interactions.size(), 1u);
   EXPECT_EQ(read.interactions[0].item_id(), "7");

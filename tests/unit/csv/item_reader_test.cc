@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 struct ItemsRead {
-  std::vector<CatalogueItem> items;
+  std::vector<ItemRecord> items;
   std::vector<std::string> bad;
   absl::Status end;
 };

@@ -299,7 +299,8 @@ TEST_F(WholeRequestTest, ATraceIsOfARecommendationAndOfItemsThatNeedNotBeThere) 
           {"item_ids is \"0\": must hold 1 to 100 items", [](auto& r) { r.clear_item_ids(); }},
           {"item_ids is \"i2\"", [](auto& r) { r.add_item_ids("i2"); }},
           {"recommend.page_token", [](auto& r) { r.mutable_recommend()->set_page_token("x"); }},
-          {"user_id is", [](auto& r) { r.clear_recommend(); }},
+          {"recommend.user_id is", [](auto& r) { r.clear_recommend(); }},
+          {"recommend.page_size is", [](auto& r) { r.mutable_recommend()->set_page_size(-1); }},
           {"namespace \"other\"", [](auto& r) { r.mutable_recommend()->set_namespace_("other"); }}};
   for (const auto& [what, spoil] : spoilt) {
     v1::TraceRecommendRequest wrong = request;
