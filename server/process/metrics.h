@@ -40,7 +40,7 @@ class InteractionAdjacency;
 struct PageRankSummary;
 struct WalkSummary;
 
-// Label values; kCount is the number of them. The texts stand in metric_labels.h, in the same order.
+// Label values; kCount is the number of them. metric_labels.h has the texts, in the same order.
 enum class Method {
   kRecommend,
   kBatchRecommend,

@@ -319,6 +319,7 @@ TEST_F(RecommendServiceTest, TheCatalogueHasPages) {
   v1::ListCategoriesRequest of_categories;
   of_categories.set_page_size(1);
   int64_t items = 0;
+  std::string of_others;
   do {
     v1::ListCategoriesResponse page;
     UnaryTestCall call;
@@ -326,9 +327,16 @@ TEST_F(RecommendServiceTest, TheCatalogueHasPages) {
     ASSERT_EQ(call.Wait(), grpc::StatusCode::OK);
     ASSERT_EQ(page.categories_size(), 1);
     items += page.categories(0).item_count();
+    if (!page.next_page_token().empty()) of_others = page.next_page_token();
     of_categories.set_page_token(page.next_page_token());
   } while (!of_categories.page_token().empty());
   EXPECT_EQ(items, 4);
+  request.clear_page_size();
+  request.set_page_token(of_others);
+  UnaryTestCall other;
+  service_.ListItems(other.context(), &request, &response);
+  EXPECT_EQ(other.Wait(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(other.reason(), "PAGE_TOKEN_EXPIRED");
 }
 
 TEST_F(RecommendServiceTest, EveryMethodRefusesAnotherNamespace) {
