@@ -20,9 +20,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
 
-constexpr auto kNoDeadline = std::chrono::steady_clock::time_point::max();
-constexpr int64_t kSecond = 1'000'000;
-constexpr int64_t kDay = 86'400 * kSecond;
+constexpr auto kNoEnd = std::chrono::steady_clock::time_point::max();
+constexpr int64_t kSecondUs = 1'000'000;
+constexpr int64_t kDayUs = 86'400 * kSecondUs;
 
 // Items are the nodes 0 to items - 1 of the arrays below, users those behind them.
 struct RandomGraph {
@@ -38,7 +38,7 @@ struct RandomGraph {
       const uint32_t item = low * low / items;
       if (taken[size_t{user} * items + item]) continue;
       taken[size_t{user} * items + item] = true;
-      Take(user, item, 1 + static_cast<uint32_t>(random() % weight_max), (e + 1) * kSecond);
+      Take(user, item, 1 + static_cast<uint32_t>(random() % weight_max), (e + 1) * kSecondUs);
     }
   }
 
@@ -108,7 +108,7 @@ TEST(PageRankTest, IsThatOfTheDefinitionUpToWhatIsLeft) {
         graph.adjacency,
         {.restart = alpha, .epsilon = 1e-12, .recency_bias = bias, .edges_max = 100'000'000});
     PageRankScratch scratch;
-    EXPECT_EQ(page_rank.Run(starts, kNoDeadline, scratch).end, PageRankEnd::kEpsilon);
+    EXPECT_EQ(page_rank.Run(starts, kNoEnd, scratch).end, PageRankEnd::kEpsilon);
     std::vector<double> walking(graph.items + graph.users);
     walking[seed] = .75;
     walking[seed + 7] = .25;
@@ -143,8 +143,8 @@ TEST(PageRankTest, PushesAsOnArrays) {
           {.restart = .2, .epsilon = epsilon, .recency_bias = 1, .edges_max = edges_max});
       PageRankScratch scratch;
       const PageRankSummary summary = page_rank.Run(
-          std::vector<WalkStart>{{.item = ItemIndex{seed}}, {.item = ItemIndex{seed + 20}}},
-          kNoDeadline, scratch);
+          std::vector<WalkStart>{{.item = ItemIndex{seed}}, {.item = ItemIndex{seed + 20}}}, kNoEnd,
+          scratch);
       EXPECT_EQ(summary.pushes, expected.pushes);
       EXPECT_EQ(summary.edges, expected.edges);
       EXPECT_EQ(summary.end == PageRankEnd::kEpsilon, expected.is_done);
@@ -163,7 +163,7 @@ TEST(PageRankTest, TouchesNoMoreEdgesThanItMay) {
     const PageRank page_rank(graph.adjacency, {.epsilon = 1e-9, .edges_max = edges_max});
     PageRankScratch scratch;
     const auto summary =
-        page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{200}}}, kNoDeadline, scratch);
+        page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{200}}}, kNoEnd, scratch);
     EXPECT_EQ(summary.end, PageRankEnd::kEdgesMax);
     EXPECT_LE(summary.edges, edges_max);
     EXPECT_LE(scratch.nodes.size(), edges_max + 1);
@@ -183,12 +183,12 @@ TEST(PageRankTest, ADeadlineCutsItOffWithWhatItHas) {
 // Which has too little for each of its neighbours to be pushed, as others of such users have.
 TEST(PageRankTest, AHubIsRankedToo) {
   RandomGraph graph(1, 600, 300, 0, 1);
-  for (uint32_t user = 0; user < 500; ++user) graph.Take(user, 7, 1, (user + 1) * kSecond);
-  for (uint32_t user = 0; user < 3; ++user) graph.Take(user, 8, 1, (user + 1) * kSecond);
+  for (uint32_t user = 0; user < 500; ++user) graph.Take(user, 7, 1, (user + 1) * kSecondUs);
+  for (uint32_t user = 0; user < 3; ++user) graph.Take(user, 8, 1, (user + 1) * kSecondUs);
   const PageRank page_rank(graph.adjacency, {.epsilon = 2e-3});
   PageRankScratch scratch;
   for (const uint32_t start : {7u, 8u}) {
-    page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{start}}}, kNoDeadline, scratch);
+    page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{start}}}, kNoEnd, scratch);
     EXPECT_GT(RanksOf(scratch, graph.items)[7], 0) << "from " << start;
   }
 }
@@ -198,7 +198,7 @@ TEST(PageRankTest, ANodeWithoutNeighboursPassesNothingOn) {
   const RandomGraph graph(1, 5, 5, 0, 1);
   const PageRank page_rank(graph.adjacency, {.restart = .25});
   PageRankScratch scratch;
-  page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{3}, .weight = 8}}, kNoDeadline, scratch);
+  page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{3}, .weight = 8}}, kNoEnd, scratch);
   ASSERT_EQ(scratch.ranked.size(), 1u);
   EXPECT_EQ(scratch.ranked[0].item, ItemIndex{3});
   EXPECT_FLOAT_EQ(scratch.ranked[0].score, .25f);
@@ -208,9 +208,9 @@ TEST(PageRankTest, StartsWithoutWeightAreNoStarts) {
   const RandomGraph graph(1, 50, 30, 200, 1);
   const PageRank page_rank(graph.adjacency, {});
   PageRankScratch scratch;
-  page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{3}, .weight = 0}}, kNoDeadline, scratch);
+  page_rank.Run(std::vector<WalkStart>{{.item = ItemIndex{3}, .weight = 0}}, kNoEnd, scratch);
   EXPECT_THAT(scratch.ranked, IsEmpty());
-  page_rank.Run({}, kNoDeadline, scratch);
+  page_rank.Run({}, kNoEnd, scratch);
   EXPECT_THAT(scratch.ranked, IsEmpty());
 }
 
@@ -233,7 +233,7 @@ class PageRankSourceTest : public testing::Test {
 };
 
 TEST_F(PageRankSourceTest, GivesTheBestAdmittedItemsInOrder) {
-  const std::vector<RecentItem> recent = {{.item = ItemIndex{149}, .time_us = kDay, .weight = 1}};
+  const std::vector<RecentItem> recent = {{.item = ItemIndex{149}, .time_us = kDayUs, .weight = 1}};
   const auto all = Retrieve(recent, 1'000);
   ASSERT_GT(all.size(), 20u);
   EXPECT_TRUE(std::ranges::is_sorted(all, std::greater(), &Candidate::score));
@@ -260,13 +260,13 @@ TEST_F(PageRankSourceTest, StartsCountByTheirWeightAndHalfLife) {
   const auto score_of = [](const std::vector<Candidate>& found, uint32_t item) {
     return std::ranges::find(found, ItemIndex{item}, &Candidate::item)->score;
   };
-  const auto both = Retrieve({{.item = ItemIndex{149}, .time_us = 9 * kDay, .weight = 1},
-                              {.item = ItemIndex{151}, .time_us = 8 * kDay, .weight = 1},
-                              {.item = ItemIndex{153}, .time_us = 8 * kDay, .weight = 1}},
+  const auto both = Retrieve({{.item = ItemIndex{149}, .time_us = 9 * kDayUs, .weight = 1},
+                              {.item = ItemIndex{151}, .time_us = 8 * kDayUs, .weight = 1},
+                              {.item = ItemIndex{153}, .time_us = 8 * kDayUs, .weight = 1}},
                              1'000);
   EXPECT_THAT(ItemsOf(both), IsSupersetOf({149u, 151u}));
-  const auto first = Retrieve({{.item = ItemIndex{149}, .time_us = kDay, .weight = 1}}, 1'000);
-  const auto second = Retrieve({{.item = ItemIndex{151}, .time_us = kDay, .weight = 1}}, 1'000);
+  const auto first = Retrieve({{.item = ItemIndex{149}, .time_us = kDayUs, .weight = 1}}, 1'000);
+  const auto second = Retrieve({{.item = ItemIndex{151}, .time_us = kDayUs, .weight = 1}}, 1'000);
   for (const uint32_t item : {149u, 151u}) {
     EXPECT_NEAR(score_of(both, item), score_of(first, item) * 2 / 3 + score_of(second, item) / 3,
                 2e-4);
