@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "tests/support/temporary_directory.h"
@@ -39,8 +41,13 @@ pid_t Spawn(const std::vector<std::string>& arguments, const Environment& enviro
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable)
-    variables.emplace_back(*variable);
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view given = *variable;
+    // Of two of one name a program may see either.
+    if (!environment.contains(std::string(given.substr(0, given.find('='))))) {
+      variables.emplace_back(given);
+    }
+  }
   for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
   std::vector<char*> envp;
   for (std::string& variable : variables) envp.push_back(variable.data());

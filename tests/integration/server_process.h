@@ -16,7 +16,7 @@ struct Finished {
   std::string output;  // stdout and stderr
 };
 
-// Variables added to this process's own.
+// Variables added to this process's own, or in the place of those.
 using Environment = std::map<std::string, std::string>;
 
 // Runs a program to its end.
