@@ -175,7 +175,7 @@ TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotCopied) {
 
 TEST_F(ImportTest, ADirectoryThatCannotBecomeTheDatabaseIsRefusedAtOnce) {
   data_dir_ = "";
-  EXPECT_NE(Import().output.find("name one"), std::string::npos);
+  EXPECT_NE(Import().output.find("--data-dir: it is empty"), std::string::npos);
   data_dir_ = "/proc";
   EXPECT_NE(Import().output.find("\"/proc/db\""), std::string::npos);
   const Finished named = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "import", "--snapshot", snapshot_,
