@@ -21,7 +21,7 @@ char FoldedCase(char letter) {
 // `folded` has been folded already, and is not empty.
 bool ContainsFolded(std::string_view text, std::string_view folded) {
   const auto same = [](char of_text, char of_folded) { return FoldedCase(of_text) == of_folded; };
-  return !std::ranges::search(text, folded, same).empty();
+  return std::search(text.begin(), text.end(), folded.begin(), folded.end(), same) != text.end();
 }
 
 }  // namespace
