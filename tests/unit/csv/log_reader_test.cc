@@ -216,7 +216,8 @@ TEST(LogReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
 }
 
 TEST(LogReaderTest, WhatIsNoTextSaysWhatItIs) {
-  const std::string utf16("\xff\xfet\0s\0,\0u\0s\0e\0r\0,\0i\0t\0e\0m\0\n\0", 32);
+  constexpr char kUtf16[] = "\xff\xfet\0s\0,\0u\0s\0e\0r\0,\0i\0t\0e\0m\0\n\0";
+  const std::string utf16(kUtf16, sizeof kUtf16 - 1);
   for (const auto& [bytes, what] : std::vector<std::pair<std::string, std::string>>{
            {utf16, "UTF-16"},
            {utf16.substr(2), "UTF-16"},
