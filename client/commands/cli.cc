@@ -42,12 +42,13 @@ bool WantsJson(int argc, char** argv) {
 
 // What the API or the server takes for its default, for the beginning or for none, and what an item
 // may be without.
-constexpr std::array<std::string_view, 10> kMayBeEmpty = {"--namespace",
+constexpr std::array<std::string_view, 11> kMayBeEmpty = {"--namespace",
                                                           "--ranker",
                                                           "--page-token",
                                                           "--consistency-token",
                                                           "recommend --category",
                                                           "similar --category",
+                                                          "trace --category",
                                                           "upsert-item --title",
                                                           "upsert-item --category",
                                                           "quickstart --http-address",
