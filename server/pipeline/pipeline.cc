@@ -59,8 +59,9 @@ struct Pipeline::Run {
   void ArrangeTraced(ListTracer& tracer);
   void DiversifyList();
   void LayOut();
-  // Lays `items` out with the rules of the request, but for the limit of a category.
-  PageLayoutResult LayOutItems(size_t category_max, std::vector<Candidate>& items,
+  // Lays `items` out with the rules of the request, but for these two limits: of a category on a
+  // page, and of all.
+  PageLayoutResult LayOutItems(size_t category_max, size_t items_max, std::vector<Candidate>& items,
                                std::vector<uint32_t>& page_ends);
   void Explain();
   void ExplainBlend();
@@ -305,7 +306,8 @@ void Pipeline::Run::ArrangeTraced(ListTracer& tracer) {
   const bool limits = query.diversity.category_max > 0;
   if (limits && !query.applied_rules.pins.empty()) {  // what the pins alone would have done
     std::vector<uint32_t> page_ends;
-    LayOutItems(/*category_max=*/0, pinned, page_ends);
+    LayOutItems(/*category_max=*/0, pinned.size() + query.applied_rules.pins.size(), pinned,
+                page_ends);
     tracer.Moved(ListStep::kPin, pinned);
   }
   tracer.Moved(limits ? ListStep::kCategoryLimit : ListStep::kPin, list.items);
@@ -329,22 +331,23 @@ bool Pipeline::Run::LaysOut() const {
 
 void Pipeline::Run::LayOut() {
   if (!LaysOut()) return;
-  const PageLayoutResult result =
-      LayOutItems(query.diversity.category_max, list.items, list.page_ends);
+  const PageLayoutResult result = LayOutItems(
+      query.diversity.category_max, pipeline.options_.items_max, list.items, list.page_ends);
   metrics.CountCandidates(kFromPinned, result.pinned);
   const bool is_known = std::ranges::find(list.degradations, DegradedStep::kRetrievalSkipped) !=
                         list.degradations.end();
   if (result.cut_short && !is_known) Degrade(DegradedStep::kRetrievalSkipped);
 }
 
-PageLayoutResult Pipeline::Run::LayOutItems(size_t category_max, std::vector<Candidate>& items,
+PageLayoutResult Pipeline::Run::LayOutItems(size_t category_max, size_t items_max,
+                                            std::vector<Candidate>& items,
                                             std::vector<uint32_t>& page_ends) {
   const Catalogue& catalogue = *state.catalogue;
   const ItemFilter filter = pipeline.FilterOf(query.rules, seen, hidden);
   const std::optional<uint32_t> no_category = catalogue.FindCategory("");
   PageRules rules{.page_size = query.page_size,
                   .category_max = category_max,
-                  .items_max = pipeline.options_.items_max,
+                  .items_max = items_max,
                   .pins = query.applied_rules.pins,
                   .category_of_item = catalogue.category_of_item()};
   const std::vector<uint32_t>& asked_for = query.rules.categories;

@@ -133,6 +133,9 @@ void PipelineTraceTest::ExpectTraced(const RecommendQuery& query, const RankedLi
     if (move.step == ListStep::kCategoryLimit) {
       EXPECT_GT(query.diversity.category_max, 0u);
     }
+    if (move.step == ListStep::kLength) {
+      EXPECT_EQ(place, 0u) << "it is behind the last page";
+    }
     at = move.to;
   }
   EXPECT_EQ(at, place);
