@@ -40,6 +40,7 @@
 #include "server/rpc/connect_endpoint.h"
 #include "server/rpc/connection_room.h"
 #include "server/rpc/grpc_endpoints.h"
+#include "server/rpc/listener.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
 #include "server/serving/empty_database.h"
@@ -59,11 +60,6 @@ constexpr std::chrono::seconds kIndexUpkeepInterval{1};
 constexpr std::chrono::milliseconds kWriteWatchInterval{100};
 // About as many as gRPC begins, besides two per core.
 constexpr int64_t kThreadsOfGrpc = 16;
-
-bool IsLoopback(std::string_view address) {
-  return address.starts_with("127.") || address.starts_with("[::1]:") ||
-         address.starts_with("localhost:");
-}
 
 // To call this. What is not for reading or writing is for operators.
 Right RightFor(const google::protobuf::MethodDescriptor& method) {

@@ -80,6 +80,12 @@ bool IsWantOfDescriptors(int error) {
 
 }  // namespace
 
+bool IsLoopback(std::string_view address) {
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return host == "localhost" || host == "[::1]" || (is_ipv4 && host.starts_with("127."));
+}
+
 Listener::Listener(int descriptors_end, OnConnection on_connection,
                    std::function<void()> on_turned_away)
     : descriptors_end_(descriptors_end),

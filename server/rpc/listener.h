@@ -10,12 +10,17 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace groundswell {
+
+// Whether the host of host:port is loopback on every machine: 127.0.0.0/8, [::1], or the one name
+// that is by definition (RFC 6761). Any other name, such as 127.example.com, may be anybody's.
+bool IsLoopback(std::string_view address);
 
 class Listener {
  public:

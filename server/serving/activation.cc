@@ -12,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduling/thread_scheduling.h"
+#include "server/rpc/status_details.h"
 #include "server/serving/clustering.h"
 #include "server/serving/load_state.h"
 #include "server/serving/served_snapshots.h"
@@ -126,6 +127,25 @@ class Translation {
   std::vector<ItemIndex> new_index_;  // by live index
 };
 
+// What became of the record of an activation under `event_id`. Under an id that the log has nothing
+// is appended, so that no applier would ever reach it.
+absl::Status LoggedAs(const Appended& appended, const std::string& event_id) {
+  switch (appended.outcome) {
+    case Appended::Outcome::kAppended:
+      return absl::OkStatus();
+    case Appended::Outcome::kConflict:
+      return EventIdReused("request_id", event_id, appended.offset);
+    case Appended::Outcome::kDuplicate:
+      break;
+  }
+  return WithReason(
+      absl::AlreadyExistsError(fmt::format(
+          "request_id is {}: an activation of this snapshot was logged under this id, at offset "
+          "{}; nothing was done. Give every activation an id of its own",
+          QuoteValue(event_id), appended.offset)),
+      "EVENT_ID_REUSED", {{"offset", std::to_string(appended.offset)}});
+}
+
 // Logs the activation, and waits until exactly the entries up to it are applied.
 absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& event_id,
                                   const ActivationContext& context, const ServingState& serving,
@@ -136,13 +156,10 @@ absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& 
   request.entries.emplace_back(ActivateSnapshot{.event_id = event_id, .snapshot_digest = digest});
   absl::Status queued =
       context.log.Append(std::move(request), [&](const absl::StatusOr<AppendResult>& result) {
-        const bool repeats =
-            result.ok() && result->entries[0].outcome != Appended::Outcome::kAppended;
-        logged.set_value(
-            repeats ? absl::AlreadyExistsError("this request_id was used before; choose another")
-                    : result.status());
+        logged.set_value(result.ok() ? LoggedAs(result->entries[0], event_id)
+                                     : LogError(result.status()));
       });
-  absl::Status status = queued.ok() ? logged.get_future().get() : queued;
+  absl::Status status = queued.ok() ? logged.get_future().get() : LogError(queued);
   if (!status.ok()) return status;
   GraphStore::Moment moment = context.point.Await(stop);
   if (moment == nullptr) return absl::CancelledError("the activation was cancelled");

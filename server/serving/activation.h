@@ -68,9 +68,11 @@ absl::StatusOr<CheckedSnapshot> CheckToActivate(const std::string& directory,
                                                 const GraphStore& store,
                                                 bool without_snapshot = false);
 
-// Makes the snapshot in the directory serve. AlreadyExists when it does; FailedPrecondition when
-// the directory holds another one than it must. On an error, or when it is to stop, everything is
-// as before. On the background thread, after which nothing of the old state is left.
+// Makes the snapshot in the directory serve. AlreadyExists when it does, and when the log has
+// `event_id` already (EVENT_ID_REUSED); ResourceExhausted (LOG_FULL) when it has no room;
+// FailedPrecondition when the directory holds another snapshot than it must. On an error, or when
+// it is to stop, everything is as before. On the background thread, after which nothing of the old
+// state is left.
 absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activated& activated,
                                                                    const std::string& event_id,
                                                                    const ActivationContext& context,

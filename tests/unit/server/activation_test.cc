@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "server/offline/import.h"
+#include "server/rpc/status_details.h"
 #include "server/serving/served_snapshots.h"
 #include "server/serving/start_state.h"
 #include "tests/support/graph_fixture.h"
@@ -29,7 +30,7 @@ constexpr std::chrono::seconds kPatience{60};
 // version.
 class ActivationTest : public ::testing::Test {
  protected:
-  ActivationTest() {
+  explicit ActivationTest(const RocksdbLog::Options& log = {}) {
     std::filesystem::create_directory(one_);
     const SnapshotFixture served(one_);
     std::filesystem::create_directory(other_);
@@ -46,7 +47,7 @@ class ActivationTest : public ::testing::Test {
     EXPECT_TRUE(imported.ok()) << imported.status();
     store_ = OpenStore(directory_.File("db"));
     auto state = *LoadServingState(*Generation::OpenCurrent(*store_), load_, kSilent);
-    log_ = *RocksdbLog::Open(*store_, state->graph_state.base_offset, {});
+    log_ = *RocksdbLog::Open(*store_, state->graph_state.base_offset, log);
     start_.emplace(StartContext{
         .store = *store_,
         .log = *log_,
@@ -94,10 +95,10 @@ class ActivationTest : public ::testing::Test {
   std::string Version() { return Version(*serving_.Get()); }
 
   // Appends what `user` took, and waits until the state that serves has it.
-  void Take(const std::string& user, const std::string& item) {
+  void Take(const std::string& user, const std::string& item, const std::string& event_id = "") {
     std::promise<Offset> appended;
     AppendRequest request;
-    request.entries.emplace_back(MakeInteraction(user, item));
+    request.entries.emplace_back(MakeInteraction(user, item, 1, 1'000'000, event_id));
     ASSERT_TRUE(log_->Append(std::move(request),
                              [&](const absl::StatusOr<AppendResult>& result) {
                                appended.set_value(result->entries[0].offset);
@@ -171,6 +172,39 @@ TEST_F(ActivationTest, WhatMustNotServeIsRefusedBeforeAnythingIsLogged) {
   std::filesystem::remove(other_ + "/graph.safetensors");
   EXPECT_FALSE(ActivateOther().ok());
   EXPECT_EQ(log_->end(), end);
+  EXPECT_EQ(Version(), "tiny@1");
+}
+
+TEST_F(ActivationTest, AnIdThatTheLogHasIsRefusedWithItsReasonAndOffset) {
+  Take("ann", "i1", "activation");
+  const Offset end = log_->end();
+  const absl::Status of_another = ActivateOther();
+  EXPECT_EQ(of_another, EventIdReused("request_id", "activation", end));
+  EXPECT_EQ(log_->end(), end);
+  EXPECT_EQ(Version(), "tiny@1");
+}
+
+TEST_F(ActivationTest, TheIdOfAnActivationThatWasLoggedIsRefused) {
+  const auto refuse = [](ServingState&, const std::function<bool()>&) {
+    return absl::InvalidArgumentError("no such ranker");
+  };
+  EXPECT_EQ(Activate({.directory = other_}, refuse).code(), absl::StatusCode::kInvalidArgument);
+  const absl::Status again = ActivateOther();
+  EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ReasonOf(again), "EVENT_ID_REUSED");
+  EXPECT_EQ(Version(), "tiny@1");
+}
+
+class FullLogTest : public ActivationTest {
+ protected:
+  FullLogTest() : ActivationTest({.queue_max = 0}) {}
+};
+
+TEST_F(FullLogTest, IsAnErrorThatSaysWhenToTryAgain) {
+  const absl::Status full = ActivateOther();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(full), "LOG_FULL");
+  EXPECT_EQ(ToRpcStatus(full).details_size(), 2) << "ErrorInfo and RetryInfo";
   EXPECT_EQ(Version(), "tiny@1");
 }
 

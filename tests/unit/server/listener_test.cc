@@ -88,6 +88,16 @@ TEST(ListenerTest, BothWaysToWriteEveryAddressAreThoseOfBothFamilies) {
   }
 }
 
+TEST(ListenerTest, ANameThatBeginsLikeLoopbackIsNone) {
+  for (const char* address : {"127.0.0.1:7100", "127.1.2.3:0", "[::1]:7100", "localhost:7100"}) {
+    EXPECT_TRUE(IsLoopback(address)) << address;
+  }
+  for (const char* address : {"127.example.com:7100", "localhost.example.com:7100", "0.0.0.0:7100",
+                              "[::]:7100", "[::1]example.com:7100", "10.127.0.1:7100", ":7100"}) {
+    EXPECT_FALSE(IsLoopback(address)) << address;
+  }
+}
+
 TEST(ListenerTest, AnAddressOfAnotherMachineIsAnErrorThatSaysSo) {
   // TEST-NET-1 of RFC 5737.
   const auto listener =
