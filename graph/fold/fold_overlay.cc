@@ -34,6 +34,7 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
   }
   now.total_count += interaction.weight;
   if (!user.has_value()) {
+    // An index that nobody has: it gets its own when it is folded.
     user = UserState{.index = UserIndex{std::numeric_limits<uint32_t>::max()},
                      .cluster = options_.clustering.of_new_user(*around.item),
                      .edges = {}};

@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<RequestOrder::Ordered>> LocalOrder::Read(int64_t posi
     entries += request.entries.size();
     if (!ordered.empty() && entries > entries_max) break;
     ordered.push_back({.position = next, .request = &request});
-    if (next <= read_) continue;
+    if (next <= read_) continue;  // read again: it waits no longer since the first time
     read_ = next;
     queued_ -= request.entries.size();
   }

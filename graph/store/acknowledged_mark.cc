@@ -101,6 +101,7 @@ int AcknowledgedMark::Write(const Value& value) {
             .sequence = ++sequence_,
             .offset = value.offset};
   slot.crc = ChecksumOf(slot);
+  // The slot of the mark before the last: a torn write leaves the last one whole.
   const auto at = static_cast<off_t>(sequence_ % 2 * sizeof(Slot));
   const ssize_t written = ::pwrite(file_, &slot, sizeof(slot), at);
   if (written == static_cast<ssize_t>(sizeof(slot))) return 0;

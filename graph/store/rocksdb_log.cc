@@ -74,6 +74,7 @@ void RocksdbLog::RemoveListener(int number) {
 }
 
 absl::Status RocksdbLog::Append(AppendRequest request, Done done) {
+  // Held over both, so that waiting_ has the order of the requests: WriteGroup answers its front.
   MutexLock lock(mutex_);
   if (absl::Status s = order_.Submit(std::move(request)); !s.ok()) return s;
   waiting_.push_back(std::move(done));
@@ -97,7 +98,7 @@ void RocksdbLog::WriteLoop() {
     if (!group.ok()) return;  // closed, and nothing is left
     if (!group->empty()) position = group->back().position;
     WriteGroup(*group);
-    order_.Cut(position).IgnoreError();
+    order_.Cut(position).IgnoreError();  // which is for positions that were not read
   }
 }
 

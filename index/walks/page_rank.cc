@@ -80,6 +80,7 @@ class PageRank::Pushing {
   void GatherRanked() {
     scratch_.ranked.clear();
     for (const PageRankScratch::Node& node : scratch_.nodes) {
+      // Of what it has not passed on it would keep this much if it were pushed now.
       const auto score = static_cast<float>(node.rank + options_.restart * node.residual);
       if (IsUser(node.code) || !(score > 0)) continue;
       scratch_.ranked.push_back({.item = ItemIndex{node.code / 2}, .score = score});
@@ -130,6 +131,8 @@ class PageRank::Pushing {
   // Fibonacci hashing, as in item_table.h.
   size_t SlotOf(uint32_t code) const { return code * 0x9E3779B97F4A7C15u >> shift_; }
 
+  // A slot has the code of a node in its upper half and the place, from 1, in its lower: empty is
+  // 0.
   uint32_t PlaceOf(uint32_t code) {
     size_t at = SlotOf(code);
     while (scratch_.slots[at] != 0) {
