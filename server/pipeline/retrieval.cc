@@ -13,6 +13,7 @@ namespace {
 constexpr size_t kFewerDivisor = 4;
 // Newest items that a user's vector is made of, and the sources of the live graph may start from.
 constexpr size_t kRecentItems = LiveVectors::kNeighborsMax;
+
 // Of those that were proposed so far.
 void FillTable(Retrieval::Scratch& scratch) {
   size_t proposed = 0;

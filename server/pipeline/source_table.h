@@ -8,7 +8,7 @@
 //   page_rank      the items of highest PageRank from the user's newest items   live graph
 //   history        what the user took before                                    live graph
 //   trending       what most users took of late                                 live graph
-//   macro_node     what most users of the user's cluster took of late        live graph
+//   macro_node     what most users of the user's cluster took of late           live graph
 //   popular        the items with the most interactions                         live graph
 //
 // docs/retrieval.md has their equations, docs/architecture.md what a new one takes.

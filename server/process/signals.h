@@ -5,8 +5,8 @@
 namespace groundswell {
 
 // From here on such a signal is remembered instead of ending the process, SIGHUP is ignored without
-// a terminal, and a write to a closed
-// connection is an error instead of a signal. Once, at the beginning of main.
+// a terminal, and a write to a closed connection is an error instead of a signal. Once, at the
+// beginning of main.
 void HandleSignals();
 
 // Whether such a signal came.
