@@ -4,10 +4,10 @@
 # groundswell_common_headers(NAME LIBRARIES t... [OPTIONS o...] HEADERS h...)
 # Headers that most files of several targets include, parsed once; groundswell_precompile(TARGET NAME) takes them
 # for a target of the same options, above all those of arithmetic: GCC takes over the ones they were made with. None
-# of ours: those change. By GCC alone: ccache does not know clang's again.
+# of ours: those change.
 function(groundswell_common_headers name)
   cmake_parse_arguments(T "" "" "LIBRARIES;OPTIONS;HEADERS" ${ARGN})
-  if(GROUNDSWELL_BUILD_WHOLE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  if(GROUNDSWELL_BUILD_WHOLE)
     # GCC takes them only where the macros are the same: those that come with these libraries, and with -pthread.
     add_library(${name}_libraries INTERFACE)
     target_compile_options(${name}_libraries INTERFACE -pthread)
@@ -17,6 +17,10 @@ function(groundswell_common_headers name)
     target_link_libraries(${name} PRIVATE groundswell_warnings ${name}_libraries)
     target_compile_options(${name} PRIVATE ${T_OPTIONS})
     target_precompile_headers(${name} PRIVATE ${T_HEADERS})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+      # Without the time in them, ccache knows them again.
+      target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+    endif()
   endif()
 endfunction()
 function(groundswell_precompile target name)

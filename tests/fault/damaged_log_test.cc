@@ -12,6 +12,7 @@
 #include "graph/store/acknowledged_mark.h"
 #include "server/offline/recovery.h"
 #include "tests/support/live_graph.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -121,7 +122,7 @@ TEST_F(DamagedLogTest, AFlippedBitInTheWriteAheadLogIsNoticed) {
   std::mt19937_64 random(1);
   const uint64_t bits = 8 * fs::file_size(FilesOf(original_, ".log").back());
   int refused = 0;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < Rounds(60); ++i) {
     const std::string path = Copy();
     // The last ones also hit the end.
     FlipBit(FilesOf(path, ".log").back(), i < 50 ? random() % bits : bits - 1 - random() % 200);
@@ -143,7 +144,7 @@ TEST_F(DamagedLogTest, AFlippedBitInATableIsNoticedByVerify) {
   std::mt19937_64 random(2);
   const auto tables = FilesOf(original_, ".sst");
   ASSERT_FALSE(tables.empty());
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < Rounds(20); ++i) {
     const std::string path = Copy();
     const fs::path table = FilesOf(path, ".sst")[random() % tables.size()];
     // The data lies in front; what is behind it is read at once when the table is opened.

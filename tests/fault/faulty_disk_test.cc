@@ -24,6 +24,7 @@
 
 #include "tests/support/live_graph.h"
 #include "tests/support/power_loss_env.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -34,8 +35,8 @@ constexpr int kBatches = 24;
 constexpr int kPerBatch = 20;
 constexpr int64_t kWhile = 4;  // calls that fail when it is not once
 constexpr unsigned kPatienceSeconds = 30;
-constexpr int64_t kSample = 10;  // faults of a kind
-constexpr int kSideBySide = 64;  // they wait most of the time
+constexpr int64_t kSample = Rounds(10);  // faults of a kind
+constexpr int kSideBySide = 64;          // they wait most of the time
 constexpr std::array kErrors = {EIO, ENOSPC, EDQUOT, EMFILE, ESTALE};
 constexpr std::array<const char*, static_cast<size_t>(DiskCall::kCount)> kNames = {
     "write", "sync", "open", "rename", "directory sync"};

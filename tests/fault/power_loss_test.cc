@@ -15,6 +15,7 @@
 #include "server/offline/recovery.h"
 #include "tests/support/live_graph.h"
 #include "tests/support/power_loss_env.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -111,7 +112,7 @@ std::set<std::string> IdsInLog(LiveGraph& live) {
 }
 
 TEST(PowerLossTest, NothingAcknowledgedAsSyncedIsEverLost) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     TemporaryDirectory directory;
@@ -142,7 +143,7 @@ TEST(PowerLossTest, NothingAcknowledgedAsSyncedIsEverLost) {
 }
 
 TEST(PowerLossTest, WithoutSyncASuffixMayBeLostAndNothingElse) {
-  for (uint64_t seed = 101; seed <= 120; ++seed) {
+  for (uint64_t seed = 101; seed < 101 + Rounds(20); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     TemporaryDirectory directory;

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/fuzz/seed_corpus.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 #ifndef GROUNDSWELL_FUZZ_MUTATIONS
 #define GROUNDSWELL_FUZZ_MUTATIONS 100'000
 #endif
-constexpr int kMutations = GROUNDSWELL_FUZZ_MUTATIONS;
+constexpr int kMutations = Rounds(GROUNDSWELL_FUZZ_MUTATIONS);
 constexpr size_t kEditsMax = 8;
 
 void Try(const std::string& input) {

@@ -23,6 +23,7 @@
 #include "server/serving/graph_follower.h"
 #include "server/serving/load_state.h"
 #include "tests/support/graph_fixture.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -235,7 +236,7 @@ std::string LearnInPieces(const std::string& path, Learning::Options options,
 }
 
 TEST(BlendLearnerProperty, OneLogTeachesTheSameHoweverItIsFolded) {
-  for (uint64_t seed = 1; seed <= 8; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(8); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     Learning::Options options;

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "index/vectors/embedding_index.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -100,7 +101,7 @@ TEST_P(EmbeddingPropertyTest, ChangesAndTheIndexTogetherAreTheIndexOfTheOutcome)
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, EmbeddingPropertyTest, ::testing::Range(0u, 20u));
+INSTANTIATE_TEST_SUITE_P(Seeds, EmbeddingPropertyTest, ::testing::Range(0u, Rounds(20u)));
 
 }  // namespace
 }  // namespace groundswell

@@ -13,6 +13,7 @@
 #include "tests/property/random_checkpoint.h"
 #include "tests/support/encoder_oracle.h"
 #include "tests/support/safetensors_writer.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/transformer_oracle.h"
 
 namespace groundswell {
@@ -544,7 +545,7 @@ TEST_P(EncoderProperty, HeteroIsWhatItsLayersMakeOfTheNeighboursOfEveryRelation)
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, EncoderProperty, testing::Range(0, 12));
+INSTANTIATE_TEST_SUITE_P(Seeds, EncoderProperty, testing::Range(0, Rounds(12)));
 
 }  // namespace
 }  // namespace groundswell

@@ -9,6 +9,7 @@
 
 #include "models/encoders/forward_push.h"
 #include "tests/support/push_oracle.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -59,7 +60,7 @@ TEST_P(ForwardPushProperty, WhatIsPushedAndWhatIsLeftArePageRank) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ForwardPushProperty, testing::Range(0, 24));
+INSTANTIATE_TEST_SUITE_P(Seeds, ForwardPushProperty, testing::Range(0, Rounds(24)));
 
 TEST(ForwardPushTest, ANodeWithoutEdgesKeepsItsShareAndDropsTheRest) {
   const PushArrays arrays = PushOracle(2).Arrays();

@@ -13,6 +13,7 @@
 #include "models/snapshot/encoder_registry.h"
 #include "tests/property/random_checkpoint.h"
 #include "tests/support/layered_oracle.h"
+#include "tests/support/sanitized.h"
 
 namespace groundswell {
 namespace {
@@ -188,7 +189,7 @@ TEST_P(LayeredEncoderProperty, PinsageIsTheWeightedMeanOfItsNeighboursAndWhatIsB
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, LayeredEncoderProperty, testing::Range(0, 12));
+INSTANTIATE_TEST_SUITE_P(Seeds, LayeredEncoderProperty, testing::Range(0, Rounds(12)));
 
 }  // namespace
 }  // namespace groundswell

@@ -15,6 +15,7 @@
 #include "graph/log/record.h"
 #include "graph/upkeep/redaction.h"
 #include "tests/support/live_graph.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -261,7 +262,7 @@ Outcome TakeInGroups(const std::string& path, const std::vector<AppendRequest>& 
 
 TEST(LogProperty, WhatIsTakenIsAFunctionOfTheOrderOfRequests) {
   std::map<std::string, int> seen;
-  for (uint64_t seed = 1; seed <= 12; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(12); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     RandomRequests random_requests(seed);
     TakeOracle oracle;

@@ -12,6 +12,7 @@
 #include "models/macgnn/forward.h"
 #include "models/macgnn/weights.h"
 #include "tests/support/safetensors_writer.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/twenty_best.h"
 
 namespace groundswell {
@@ -299,7 +300,7 @@ class MacgnnProperty : public testing::TestWithParam<Served> {
 };
 
 TEST_P(MacgnnProperty, AgreesWithTheEquationsOnRandomShapes) {
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(40); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Sizes sizes = RandomSizes(random);
@@ -321,7 +322,7 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
   // Wide enough for the kernels that are chosen for large products.
   constexpr Sizes kWide{
       .d = 64, .p = 20, .q = 30, .l = 20, .users = 40, .items = 40, .hidden1 = 200, .hidden2 = 80};
-  for (uint64_t seed = 0; seed <= 30; ++seed) {
+  for (uint64_t seed = 0; seed <= Rounds(30); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Sizes sizes = seed == 0 ? kWide : RandomSizes(random);
@@ -361,7 +362,7 @@ TEST_P(Bf16MacgnnProperty, HardlyAnyOfTheTwentyBestIsAnother) {
                              .items = 1'000,
                              .hidden1 = 200,
                              .hidden2 = 80};
-  constexpr size_t kLists = 100;
+  constexpr size_t kLists = Rounds(100);
   std::vector<size_t> all(500);
   std::iota(all.begin(), all.end(), size_t{0});
   size_t others = 0;

@@ -12,6 +12,7 @@
 #include "models/surge/forward.h"
 #include "models/surge/weights.h"
 #include "tests/property/surge_oracle.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/surge_fixture.h"
 #include "tests/support/twenty_best.h"
 
@@ -124,7 +125,7 @@ class SurgeProperty : public testing::TestWithParam<Served> {
 };
 
 TEST_P(SurgeProperty, AgreesWithTheEquationsOnRandomShapes) {
-  for (uint64_t seed = 1; seed <= 60; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(60); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -143,7 +144,7 @@ TEST_P(SurgeProperty, AgreesWithTheEquationsOnRandomShapes) {
 }
 
 TEST_P(SurgeProperty, HistoriesOfOneItemAndOfUnknownItemsAreDefined) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -186,7 +187,7 @@ TEST_P(SurgeProperty, AnEmptyHistoryHasNoScore) {
 }
 
 TEST_P(SurgeProperty, AUserLeavesNothingToTheNext) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -203,7 +204,7 @@ TEST_P(SurgeProperty, AUserLeavesNothingToTheNext) {
 }
 
 TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
-  for (uint64_t seed = 0; seed <= 20; ++seed) {
+  for (uint64_t seed = 0; seed <= Rounds(20); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = seed == 0 ? MakeModel(kPublished, 50, 30, random) : RandomModel(random);
@@ -236,7 +237,7 @@ using Bf16SurgeProperty = SurgeProperty;
 
 // At the published sizes, of f32's twenty best of 500, over many lists.
 TEST_P(Bf16SurgeProperty, HardlyAnyOfTheTwentyBestIsAnother) {
-  constexpr size_t kLists = 60;
+  constexpr size_t kLists = Rounds(60);
   SurgeSizes sizes = kPublished;
   sizes.items = 1'001;
   size_t others = 0;

@@ -12,6 +12,7 @@
 #include "graph/state/catalogue.h"
 #include "index/vectors/embedding_index.h"
 #include "tests/support/random_rows.h"
+#include "tests/support/sanitized.h"
 #include "tests/unit/index/items_of.h"
 
 namespace groundswell {
@@ -228,7 +229,7 @@ TEST_P(EmbeddingChangesTest, SearchesBesideChangesAndRebuildsSeeOneStateEach) {
       Upsert(kChangesItems + i % 50, Near(-1));
     }
   });
-  for (int i = 0; i < 3; ++i) Rebuild();
+  for (int i = 0; i < Rounds(3); ++i) Rebuild();
   stop = true;
   first.join();
   second.join();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/pipeline/pipeline.h"
+#include "tests/support/sanitized.h"
 #include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
@@ -153,7 +154,7 @@ TEST_F(PipelineTraceTest, TheFinalPlaceOfEveryItemIsThatOfTheList) {
   std::mt19937 random(7);
   std::set<ListOutcome> outcomes;
   std::set<ListStep> steps;
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < Rounds(60); ++round) {
     SCOPED_TRACE(round);
     const RecommendQuery query = RandomQuery(random);
     Pipeline& pipeline = round % 2 == 0 ? pipeline_ : short_of_room;
