@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "client/quickstart/log_scan.h"
 #include "client/quickstart/own_server.h"
 #include "client/terminal/progress_bar.h"
+#include "program/file_lock.h"
 #include "program/terminal_text.h"
 
 namespace groundswell {
@@ -211,8 +213,10 @@ absl::Status ServeLog(const QuickstartFlags& flags, const LogScan& scan, Command
 }
 
 // So that another try can be made. The directory was empty, and what a server has put there that
-// did not start is nobody's.
+// did not start is nobody's, unless another one has it by now.
 void ForgetThatItWasTried(const std::string& data_dir, const std::string& config) {
+  const std::optional<FileLock> lock = FileLock::Take((fs::path(data_dir) / "LOCK").string());
+  if (!lock.has_value()) return;
   std::error_code error;
   fs::remove(config, error);
   for (const auto& file : fs::directory_iterator(data_dir, error)) fs::remove_all(file, error);

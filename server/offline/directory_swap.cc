@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -133,12 +134,32 @@ absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
 
 absl::Status RemoveStagingDirectory(const std::string& staged) { return Remove(staged); }
 
-absl::Status SwapDirectories(const std::string& staged, const std::string& target) {
-  std::error_code error;
-  const bool replaces = fs::exists(fs::path(target) / "CURRENT", error);
-  const unsigned flags = replaces ? RENAME_EXCHANGE : 0;
+absl::StatusOr<FileLock> LockDatabase(const std::string& directory) {
+  std::optional<FileLock> lock = FileLock::Take((fs::path(directory) / "LOCK").string());
+  if (lock.has_value()) return *std::move(lock);
+  if (errno != EAGAIN) return SwapError("lock the database", directory);
+  return absl::UnavailableError(fmt::format(
+      "database \"{}\" is in use by another process, perhaps the server that serves it; "
+      "stop it first",
+      directory));
+}
+
+absl::Status SwapDirectories(const std::string& staged, const std::string& target,
+                             const FileLock* replaced) {
+  if (replaced != nullptr) {
+    if (absl::Status s = CheckReplaceable(target); !s.ok()) return s;
+  }
+  // Without an exchange only what is not there or an empty directory gives way.
+  const unsigned flags = replaced != nullptr ? RENAME_EXCHANGE : 0;
   if (::renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, target.c_str(), flags) != 0) {
-    return SwapError("move the finished database to", target);
+    if (errno != ENOTEMPTY && errno != EEXIST) {
+      return SwapError("move the finished database to", target);
+    }
+    return absl::FailedPreconditionError(
+        fmt::format("\"{}\" was empty at first and now holds something, perhaps the database of a "
+                    "server that was started on it meanwhile; nothing was changed. Stop it, and "
+                    "choose what is to be kept",
+                    target));
   }
   fs::path parent = fs::path(target).parent_path();
   if (parent.empty()) parent = ".";
@@ -149,7 +170,7 @@ absl::Status SwapDirectories(const std::string& staged, const std::string& targe
   if (synced != 0) return SwapError("sync", parent);
   // Only now: until here the old database could have been the staged one.
   std::error_code ignored;
-  if (replaces) std::ofstream(fs::path(staged) / kMarker).put('\n');
+  if (replaced != nullptr) std::ofstream(fs::path(staged) / kMarker).put('\n');
   fs::remove(fs::path(target) / kMarker, ignored);
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "program/file_lock.h"
 
 namespace groundswell {
 
@@ -26,9 +27,16 @@ absl::Status CheckMovable(const std::string& directory);
 absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
                                                  const std::string& suffix);
 
-// After it `target` is what `staged` was, and, if `target` was a database, the other way round. At
-// no moment is neither there. Unavailable when the system refuses. `staged` is a staging directory.
-absl::Status SwapDirectories(const std::string& staged, const std::string& target);
+// Keeps everybody from opening the database in `directory`, until it is destroyed. Unavailable when
+// somebody has it open.
+absl::StatusOr<FileLock> LockDatabase(const std::string& directory);
+
+// After it `target` is what `staged` was, and, if `replaced` is given, the other way round. At no
+// moment is neither there. `replaced`: the lock on the database that is `target`; nullptr: there
+// was none. FailedPrecondition, and nothing changed, when `target` holds by now what it did not
+// hold then. Unavailable when the system refuses. `staged` is a staging directory.
+absl::Status SwapDirectories(const std::string& staged, const std::string& target,
+                             const FileLock* replaced);
 
 // Removes a staging directory with what was swapped into it. REQUIRES: CheckReplaceable was OK for
 // what was swapped.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -251,6 +253,30 @@ absl::StatusOr<uint64_t> Build(const std::string& staged, const ImportOptions& o
   return carried;
 }
 
+// RocksDB writes another CURRENT whenever a database is opened.
+std::string ReadCurrent(const std::string& data_dir) {
+  std::ifstream file(fs::path(data_dir) / "CURRENT");
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// Closes the old database, if there is one, and puts the new one in its place, unless somebody had
+// it open between the two.
+absl::Status PutInPlace(const std::string& staged, const std::string& data_dir,
+                        std::unique_ptr<GraphStore> old) {
+  if (old == nullptr) return SwapDirectories(staged, data_dir, nullptr);
+  const std::string current = ReadCurrent(data_dir);
+  old.reset();  // RocksDB must not find the new database under its own path
+  const absl::StatusOr<FileLock> lock = LockDatabase(data_dir);
+  if (!lock.ok()) return lock.status();
+  if (ReadCurrent(data_dir) != current) {
+    return absl::UnavailableError(
+        fmt::format("database \"{}\" was opened by another process meanwhile, and may have taken "
+                    "interactions; run the import again",
+                    data_dir));
+  }
+  return SwapDirectories(staged, data_dir, &*lock);
+}
+
 }  // namespace
 
 absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProgress& progress,
@@ -293,8 +319,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
   const absl::StatusOr<uint64_t> carried =
       Build(*staged, options, *checked, old->get(), progress, cancelled);
   absl::Status status = carried.status();
-  old->reset();  // RocksDB must not find the new database under its own path
-  if (status.ok()) status = SwapDirectories(*staged, options.data_dir);
+  if (status.ok()) status = PutInPlace(*staged, options.data_dir, *std::move(old));
   // What is under the staging name now is the old database, or what an error left.
   absl::Status removed = RemoveStagingDirectory(*staged);
   if (status.ok()) status = std::move(removed);

@@ -197,6 +197,12 @@ absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& pr
   if (!data_dir.ok()) return data_dir.status();
   if (absl::Status s = CheckReplaceable(*data_dir); !s.ok()) return s;
   if (absl::Status s = CheckMovable(*data_dir); !s.ok()) return s;
+  if (fs::equivalent(options.backup, *data_dir, error)) {
+    return absl::InvalidArgumentError(
+        fmt::format("\"{}\" is the backup itself; restore into another directory", *data_dir));
+  }
+  // From now until the backup is in its place: what a server acknowledged meanwhile would be lost.
+  std::optional<FileLock> replaced;
   if (fs::exists(fs::path(*data_dir) / "CURRENT", error)) {
     if (!options.replaces) {
       return absl::FailedPreconditionError(
@@ -204,9 +210,9 @@ absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& pr
                       "restore into another directory, or give --replace to delete it",
                       options.data_dir));
     }
-    // Held by a server: then it must not be replaced. Damaged: that is what a backup is for.
-    const auto held = GraphStore::Open({.path = *data_dir, .name_space = options.name_space});
-    if (absl::IsUnavailable(held.status())) return held.status();
+    absl::StatusOr<FileLock> lock = LockDatabase(*data_dir);
+    if (!lock.ok()) return lock.status();
+    replaced.emplace(*std::move(lock));
   }
   const absl::StatusOr<std::string> staged = MakeStagingDirectory(*data_dir, ".restoring");
   if (!staged.ok()) return staged.status();
@@ -217,7 +223,9 @@ absl::Status RestoreBackup(const RestoreOptions& options, const LoadProgress& pr
     if (status.ok()) status = (*store)->VerifyFiles();
     if (status.ok()) status = Generation::OpenCurrent(**store).status();
   }
-  if (status.ok()) status = SwapDirectories(*staged, *data_dir);
+  if (status.ok()) {
+    status = SwapDirectories(*staged, *data_dir, replaced.has_value() ? &*replaced : nullptr);
+  }
   absl::Status removed = RemoveStagingDirectory(*staged);  // the old one, or what an error left
   return status.ok() ? removed : status;
 }

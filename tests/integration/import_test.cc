@@ -1,12 +1,17 @@
 // Imports by the real command: whole or not at all.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/log/entry_hash.h"
+#include "graph/store/store.h"
+#include "tests/integration/sample_server.h"
 #include "tests/integration/server_process.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
@@ -153,6 +158,68 @@ TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotReplaced) {
   const Finished import = Import();
   EXPECT_EQ(import.exit_code, 1);
   EXPECT_NE(import.output.find("is in use by another process"), std::string::npos) << import.output;
+}
+
+// Whether the server that began meanwhile is still there, or has ended.
+TEST_F(ImportTest, ADatabaseThatBeganMeanwhileStays) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const std::string backup = directory_.File("backup");
+  fs::rename(data_dir_, backup);
+  const std::string log = directory_.File("log.csv");
+  std::ofstream(log) << "timestamp,user,item\n1322000000,u,i\n";
+  for (const auto& [suffix, arguments] : {std::pair<std::string, std::vector<std::string>>{
+                                              ".restoring", {"restore", "--backup", backup}},
+                                          {".importing", {"import", "--snapshot", snapshot_}}}) {
+    for (const bool runs : {true, false}) {
+      SCOPED_TRACE(arguments[0] + (runs ? ", it runs" : ", it has ended"));
+      fs::create_directory(data_dir_);
+      const std::string staged = data_dir_ + suffix;
+      std::vector<std::string> command = {GROUNDSWELL_SERVER_PROGRAM};
+      command.insert(command.end(), arguments.begin(), arguments.end());
+      command.insert(command.end(), {"--data-dir", data_dir_});
+      ProgramThatWaits program(command);
+      ASSERT_TRUE(Becomes([&] { return fs::exists(staged); }));
+      ServerProcess server(data_dir_);
+      const Finished ingest = RunProgram({GROUNDSWELL_CLI_PROGRAM, "--server",
+                                          server.grpc_address(), "ingest", log, "--create-items"});
+      ASSERT_EQ(ingest.exit_code, 0) << ingest.output;
+      if (!runs) {
+        EXPECT_EQ(server.Stop(SIGTERM), 0);
+      }
+      const Finished finished = program.Finish();
+      EXPECT_EQ(finished.exit_code, 1);
+      EXPECT_NE(finished.output.find("was empty at first"), std::string::npos) << finished.output;
+      EXPECT_FALSE(fs::exists(staged));
+      if (runs) {
+        EXPECT_EQ(server.Stop(SIGTERM), 0);
+      }
+      EXPECT_GT(*OpenStore(data_dir_)->LastLogOffset(), 0);
+      fs::remove_all(data_dir_);
+    }
+  }
+}
+
+// A server could acknowledge what is deleted with the old database.
+TEST_F(ImportTest, ADatabaseThatIsBeingReplacedCannotBeServed) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const std::string backup = directory_.File("backup");
+  fs::copy(data_dir_, backup, fs::copy_options::recursive);
+  ProgramThatWaits restore({GROUNDSWELL_SERVER_PROGRAM, "restore", "--backup", backup, "--data-dir",
+                            data_dir_, "--replace"});
+  ASSERT_TRUE(Becomes([&] { return fs::exists(data_dir_ + ".restoring"); }));
+  EXPECT_THROW(ServerProcess{data_dir_}, std::runtime_error);
+  const Finished finished = restore.Finish();
+  EXPECT_EQ(finished.exit_code, 0) << finished.output;
+  EXPECT_FALSE(fs::exists(data_dir_ + ".restoring"));
+  EXPECT_EQ(ServerProcess(data_dir_).Stop(SIGTERM), 0);
+}
+
+TEST_F(ImportTest, ADatabaseIsNotRestoredFromItself) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const Finished restore = RunProgram({GROUNDSWELL_SERVER_PROGRAM, "restore", "--backup",
+                                       data_dir_ + "/", "--data-dir", data_dir_, "--replace"});
+  EXPECT_EQ(restore.exit_code, 1);
+  EXPECT_NE(restore.output.find("is the backup itself"), std::string::npos) << restore.output;
 }
 
 // Files that change while they are copied make no database that could be relied on.

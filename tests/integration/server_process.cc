@@ -24,12 +24,23 @@ namespace {
 
 constexpr std::chrono::seconds kStartLimit{300};
 
-// Starts a program with stdout (and stderr, if asked) going to the returned descriptor. When this
-// thread is gone, so is the program.
+constexpr char kFiller = '\0';
+
+// Until it has no room.
+void Fill(int pipe) {
+  fcntl(pipe, F_SETFL, O_NONBLOCK);
+  while (write(pipe, &kFiller, 1) == 1) {
+  }
+  fcntl(pipe, F_SETFL, 0);
+}
+
+// Starts a program with stdout (and stderr, if asked) going to the returned descriptor, which, if
+// asked, is full. When this thread is gone, so is the program.
 pid_t Spawn(const std::vector<std::string>& arguments, const Environment& environment,
-            bool with_stderr, int* output) {
+            bool with_stderr, int* output, bool full = false) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+  if (full) Fill(ends[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
@@ -75,6 +86,18 @@ int Wait(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+Finished ReadToEnd(pid_t pid, int output) {
+  Finished finished;
+  char buffer[4096];
+  ssize_t size = 0;
+  while ((size = read(output, buffer, sizeof(buffer))) > 0) {
+    finished.output.append(buffer, static_cast<size_t>(size));
+  }
+  close(output);
+  finished.exit_code = Wait(pid);
+  return finished;
+}
+
 // Lives as long as the process.
 class ImportedSample {
  public:
@@ -94,14 +117,23 @@ class ImportedSample {
 Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment) {
   int output = -1;
   const pid_t pid = Spawn(arguments, environment, /*with_stderr=*/true, &output);
-  Finished finished;
-  char buffer[4096];
-  ssize_t size = 0;
-  while ((size = read(output, buffer, sizeof(buffer))) > 0) {
-    finished.output.append(buffer, static_cast<size_t>(size));
-  }
-  close(output);
-  finished.exit_code = Wait(pid);
+  return ReadToEnd(pid, output);
+}
+
+ProgramThatWaits::ProgramThatWaits(const std::vector<std::string>& arguments) {
+  pid_ = Spawn(arguments, {}, /*with_stderr=*/true, &output_, /*full=*/true);
+}
+
+ProgramThatWaits::~ProgramThatWaits() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  Wait(pid_);
+  close(output_);
+}
+
+Finished ProgramThatWaits::Finish() {
+  Finished finished = ReadToEnd(std::exchange(pid_, -1), output_);
+  std::erase(finished.output, kFiller);
   return finished;
 }
 

@@ -22,6 +22,23 @@ using Environment = std::map<std::string, std::string>;
 // Runs a program to its end.
 Finished RunProgram(const std::vector<std::string>& arguments, const Environment& environment = {});
 
+// A program that stands still where it says its first word, since nobody takes it, until Finish.
+class ProgramThatWaits {
+ public:
+  explicit ProgramThatWaits(const std::vector<std::string>& arguments);
+  // Ends it, if that was not done.
+  ~ProgramThatWaits();
+  ProgramThatWaits(const ProgramThatWaits&) = delete;
+  ProgramThatWaits& operator=(const ProgramThatWaits&) = delete;
+
+  // Takes what it says, until its end.
+  Finished Finish();
+
+ private:
+  pid_t pid_ = -1;
+  int output_ = -1;
+};
+
 // Makes `data_dir` what the real command makes of the sample snapshot: imported once in a process,
 // copied from then on.
 void ImportSample(const std::string& data_dir);
