@@ -163,7 +163,8 @@ TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
       ++refused[static_cast<size_t>(outcomes[at])];
     }
   }
-  EXPECT_GT(compared, 200);
+  EXPECT_GT(compared, Rounds(200));
+  if (kSanitized) return;  // the rare ones come in all rounds only
   using Outcome = FoldOutcome;
   for (const Outcome outcome :
        {Outcome::kBelowZero, Outcome::kUnknownItem, Outcome::kOutsideWindow, Outcome::kForgotten}) {

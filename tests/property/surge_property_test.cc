@@ -139,7 +139,7 @@ TEST_P(SurgeProperty, AgreesWithTheEquationsOnRandomShapes) {
       if (HasFatalFailure()) return;
     }
   }
-  EXPECT_GT(decided_, 1'000u);
+  EXPECT_GT(decided_, Rounds(1'000u));
   EXPECT_LT(undecided_, decided_ / 50);
 }
 
