@@ -303,68 +303,77 @@ void Fold::NoteDelay(const Interaction& interaction) {
   state_.least_delay_us = std::min(state_.least_delay_us.value_or(delay_us), delay_us);
 }
 
+Surroundings Fold::SurroundingsOf(const Interaction& interaction, std::optional<ItemIndex> item,
+                                  const std::optional<Tombstone>& of_user,
+                                  const std::optional<Tombstone>& of_item,
+                                  int64_t newest_event_time_us, Count total_count) const {
+  return {
+      .item = item,
+      .late_until_us = std::max(LateUntil(of_user, interaction), LateUntil(of_item, interaction)),
+      .window_begin_us = window_.begin_us(newest_event_time_us),
+      .total_count = total_count};
+}
+
 FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& batch) {
-  const std::string& user_id = interaction.user_id;
-  TouchedUser& touched = batch.users_.at(user_id);
+  TouchedUser& touched = batch.users_.at(interaction.user_id);
+  const UserState* const before = touched.state.has_value() ? &*touched.state : nullptr;
   const std::optional<ItemIndex> known = catalogue_.Find(interaction.item_id);
   const bool creates_item = !known.has_value() && MayCreateItem(interaction);
-  Surroundings around{.item = creates_item ? NextItem(catalogue_) : known,
-                      .late_until_us = LateUntil(touched.tombstone, interaction),
-                      .window_begin_us = window_.begin_us(state_.newest_event_time_us),
-                      .total_count = graph_.total_count()};
   const auto removed = batch.item_tombstones_.find(interaction.item_id);
-  if (removed != batch.item_tombstones_.end()) {
-    around.late_until_us = std::max(around.late_until_us, LateUntil(removed->second, interaction));
-  }
-  const FoldOutcome outcome =
-      Judge(interaction, around, touched.state.has_value() ? &*touched.state : nullptr).outcome;
+  const std::optional<Tombstone> of_item =
+      removed != batch.item_tombstones_.end() ? removed->second : std::nullopt;
+  const Surroundings around =
+      SurroundingsOf(interaction, creates_item ? NextItem(catalogue_) : known, touched.tombstone,
+                     of_item, state_.newest_event_time_us, graph_.total_count());
+  const FoldOutcome outcome = Judge(interaction, around, before).outcome;
   if (outcome == FoldOutcome::kForgotten) RedactLate(offset, interaction, batch);
   if (outcome != FoldOutcome::kApplied) return outcome;
 
   // The learner sees the state before the interaction, in which a new item must have its index.
   const ItemIndex item = creates_item ? CreateItemOf(interaction.item_id, batch) : *known;
   if (interaction.weight > 0 && options_.learning.before_applied) {
-    options_.learning.before_applied({.offset = offset,
-                                      .user = touched.state.has_value() ? &*touched.state : nullptr,
-                                      .item = item,
-                                      .now_us = state_.newest_event_time_us});
+    options_.learning.before_applied(
+        {.offset = offset, .user = before, .item = item, .now_us = state_.newest_event_time_us});
   }
   std::optional<AssignedCluster> new_cluster;
   if (!touched.state.has_value()) {
     new_cluster = {.cluster = ClusterOfNewUser(interaction, item),
                    .clusters_of = state_.snapshot_digest};
-    Create(user_id, new_cluster->cluster, touched);
+    Create(interaction.user_id, new_cluster->cluster, touched);
   }
   // Before anything depends on them: whoever folds the log again, over another snapshot too, takes
   // the same cluster and creates the same item.
   RecordDecisions(offset, interaction, new_cluster, creates_item, batch);
-  UserState& user = *touched.state;
   touched.changed = true;
-  if (interaction.weight == 0) {
-    Hide(user, item, interaction.event_time_us);
-    return outcome;
-  }
-  if (interaction.weight > 0) Reveal(user, item, interaction.event_time_us);
-  ChangeEdges(user_id, user, item, batch, [&] {
-    graph_.Apply(user, item, interaction.weight,
-                 {.time_us = interaction.event_time_us, .offset = offset}, detail_);
-  });
-  LeaveWindows(
-      window_, user,
+  ApplyToUser(offset, interaction, item, *touched.state, batch);
+  return outcome;
+}
+
+void Fold::ApplyToUser(Offset offset, const Interaction& interaction, ItemIndex item,
+                       UserState& user, Batch& batch) {
+  const auto change = [&](ItemIndex of, const auto& edges) {
+    ChangeEdges(interaction.user_id, user, of, batch, edges);
+  };
+  ChangeUser(
+      interaction, item, user,
+      [&] {
+        change(item, [&] {
+          graph_.Apply(user, item, interaction.weight,
+                       {.time_us = interaction.event_time_us, .offset = offset}, detail_);
+        });
+      },
       [&](size_t at) {
-        ChangeEdges(user_id, user, user.edges[at].item, batch,
-                    [&] { graph_.RemoveEdge(user, at); });
+        change(user.edges[at].item, [&] { graph_.RemoveEdge(user, at); });
         ++batch.expired;
       },
       [&](ItemIndex beyond) {
-        ChangeEdges(user_id, user, beyond, batch, [&] { graph_.RemoveEdgesTo(user, beyond); });
+        change(beyond, [&] { graph_.RemoveEdgesTo(user, beyond); });
         ++batch.expired;
       },
       [&](size_t at) {
         // The sums of the macro graph stay, and so does the newest interaction with the item.
-        ChangeEdges(user_id, user, user.edges[at].item, batch, [&] { MergeIntoOlder(user, at); });
+        change(user.edges[at].item, [&] { MergeIntoOlder(user, at); });
       });
-  return outcome;
 }
 
 void Fold::Finish(Batch& batch, Offset applied, Part part) {

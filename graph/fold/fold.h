@@ -204,6 +204,20 @@ class Fold {
   bool IsCreated(ItemIndex item) const { return ToInt(item) >= options_.clustering.trained_items; }
   void NoteDelay(const Interaction& interaction);
   FoldOutcome FoldOne(Offset offset, const Interaction& interaction, Batch& batch);
+  // What Judge is told of an interaction with `item`. The tombstones are those of its user and of
+  // its item; the newest time counts its own.
+  Surroundings SurroundingsOf(const Interaction& interaction, std::optional<ItemIndex> item,
+                              const std::optional<Tombstone>& of_user,
+                              const std::optional<Tombstone>& of_item, int64_t newest_event_time_us,
+                              Count total_count) const;
+  // What an interaction that is applied does to its user: the fold and Overlay differ in how edges
+  // change alone. `add_edge` adds the interaction's own; the others as for LeaveWindows.
+  template <typename AddEdge, typename TakeEdge, typename TakeItem, typename MergeEdge>
+  void ChangeUser(const Interaction& interaction, ItemIndex item, UserState& user,
+                  const AddEdge& add_edge, const TakeEdge& take_edge, const TakeItem& take_item,
+                  const MergeEdge& merge_edge) const;
+  void ApplyToUser(Offset offset, const Interaction& interaction, ItemIndex item, UserState& user,
+                   Batch& batch);
   void FoldRedacted(const Redacted& redacted, Batch& batch);
   Cluster ClusterOfNewUser(const Interaction& interaction, ItemIndex item) const;
   // What was decided here and a later fold of the same log must repeat.
@@ -286,6 +300,19 @@ void Fold::ChangeEdges(const std::string& user_id, UserState& user, ItemIndex it
         .of_user = user.edges});
   state_.edge_count += static_cast<int64_t>(!after.empty()) - !edges_before_.empty();
   if (window_.age_us > 0) NoteExpiries(user_id, user.index, edges_before_, after, batch);
+}
+
+template <typename AddEdge, typename TakeEdge, typename TakeItem, typename MergeEdge>
+void Fold::ChangeUser(const Interaction& interaction, ItemIndex item, UserState& user,
+                      const AddEdge& add_edge, const TakeEdge& take_edge, const TakeItem& take_item,
+                      const MergeEdge& merge_edge) const {
+  if (interaction.weight == 0) {
+    Hide(user, item, interaction.event_time_us);
+    return;
+  }
+  if (interaction.weight > 0) Reveal(user, item, interaction.event_time_us);
+  add_edge();
+  LeaveWindows(window_, user, take_edge, take_item, merge_edge);
 }
 
 }  // namespace groundswell

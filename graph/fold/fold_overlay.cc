@@ -13,15 +13,15 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
     const Interaction& interaction, Recency when, const std::optional<Tombstone>& forgotten,
     Progress& now, std::optional<UserState>& user) const {
   now.newest_event_time_us = std::max(now.newest_event_time_us, interaction.event_time_us);
-  Surroundings around{.item = catalogue_.Find(interaction.item_id),
-                      .late_until_us = LateUntil(forgotten, interaction),
-                      .window_begin_us = window_.begin_us(now.newest_event_time_us),
-                      .total_count = now.total_count};
-  if (WasPerhapsRemoved(around.item)) {
-    const auto removed = store_.FindTombstone(Tombstone::Kind::kItem, HashId(interaction.item_id));
-    if (!removed.ok()) return removed.status();
-    around.late_until_us = std::max(around.late_until_us, LateUntil(*removed, interaction));
+  const std::optional<ItemIndex> item = catalogue_.Find(interaction.item_id);
+  std::optional<Tombstone> removed;
+  if (WasPerhapsRemoved(item)) {
+    auto found = store_.FindTombstone(Tombstone::Kind::kItem, HashId(interaction.item_id));
+    if (!found.ok()) return found.status();
+    removed = *std::move(found);
   }
+  const Surroundings around = SurroundingsOf(interaction, item, forgotten, removed,
+                                             now.newest_event_time_us, now.total_count);
   // The fold finds what leaves the window of age for all users at once (FoldExpiries).
   if (user.has_value() && window_.age_us > 0) {
     std::erase_if(user->edges,
@@ -36,20 +36,16 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
   if (!user.has_value()) {
     // An index that nobody has: it gets its own when it is folded.
     user = UserState{.index = UserIndex{std::numeric_limits<uint32_t>::max()},
-                     .cluster = options_.clustering.of_new_user(*around.item),
+                     .cluster = options_.clustering.of_new_user(*item),
                      .edges = {}};
   }
-  if (interaction.weight == 0) {
-    Hide(*user, *around.item, interaction.event_time_us);
-    return std::optional<Refusal>();
-  }
-  if (interaction.weight > 0) Reveal(*user, *around.item, interaction.event_time_us);
-  AddToEdges(*user, *around.item, interaction.weight, when, detail_);
   std::vector<Edge>& edges = user->edges;
-  LeaveWindows(
-      window_, *user, [&](size_t at) { edges.erase(edges.begin() + static_cast<ptrdiff_t>(at)); },
-      [&](ItemIndex item) {
-        std::erase_if(edges, [item](const Edge& edge) { return edge.item == item; });
+  ChangeUser(
+      interaction, *item, *user,
+      [&] { AddToEdges(*user, *item, interaction.weight, when, detail_); },
+      [&](size_t at) { edges.erase(edges.begin() + static_cast<ptrdiff_t>(at)); },
+      [&](ItemIndex beyond) {
+        std::erase_if(edges, [beyond](const Edge& edge) { return edge.item == beyond; });
       },
       [&](size_t at) { MergeIntoOlder(*user, at); });
   return std::optional<Refusal>();
