@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct IngestFlags {
   std::string from;
   std::optional<int64_t> from_us;  // what `from` says
   bool create_items = false;
+  bool skip_refused = false;
 };
 
 int64_t TimeOf(const v1::Interaction& interaction) {
@@ -111,6 +113,7 @@ struct Reading {
   std::optional<EventReader> reader;
   ResumePoint at;
   uint64_t earlier = 0;  // than --from
+  uint64_t known = 0;    // to the server, by their producer's numbers
 };
 
 // Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
@@ -156,7 +159,9 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
   uint64_t sent = 0;
   int64_t sequence = 0;
   while (next.has_value() && !Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
-    if (++sequence > known_sequence) {
+    if (++sequence <= known_sequence) {
+      ++reading.known;
+    } else {
       resume.Sending(reading.at);
       absl::Status status = destination.Send(next->record, std::move(next->interaction));
       if (!status.ok()) return status;
@@ -199,13 +204,26 @@ struct IngestResult {
   LogSummary read;
   uint64_t created_items = 0;
   uint64_t earlier = 0;  // than --from
+  uint64_t known = 0;    // to the server, by their producer's numbers
   double seconds = 0;
   std::optional<absl::Status> visible;  // none: nobody was asked
 };
 
+// How what was refused is sent again once it may be, such as when its item is there.
+std::string_view HowToSendAgain(const IngestFlags& flags) {
+  if (!flags.producer_id.empty()) {
+    return "the numbers of what was refused are used up: run it without --producer-id to send it "
+           "again, where what was acknowledged counts once";
+  }
+  if (flags.resume_file.empty()) return "run it again: what was acknowledged counts once";
+  return flags.skip_refused ? "--resume-file is behind it (--skip-refused)"
+                            : "--resume-file stays before it, so that it is sent again "
+                              "(--skip-refused goes on behind it)";
+}
+
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const IngestResult& result) {
-  const auto& [totals, read, created_items, earlier, seconds, visible] = result;
+  const auto& [totals, read, created_items, earlier, known, seconds, visible] = result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
   // Without that flag the one that ended the reading is the error itself.
@@ -223,6 +241,8 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"reasons", reasons},
                                             {"created_items", created_items},
                                             {"earlier_records", earlier},
+                                            {"known_records", known},
+                                            {"first_refused_record", totals.first_refused_record},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
                                             {"visible", visible.has_value() && visible->ok()},
@@ -237,6 +257,16 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (created_items > 0) fmt::print("{} items created\n", created_items);
   if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
+  if (known > 0) {
+    fmt::print(
+        "{} records passed over: the server knows their numbers, of those too that it "
+        "refused in an earlier run; without --producer-id they are sent again\n",
+        known);
+  }
+  if (totals.refused > 0) {
+    fmt::print("the first refused is record {}; {}\n", totals.first_refused_record,
+               HowToSendAgain(flags));
+  }
   if (read.out_of_order > 0 && !flags.events.sort) {
     fmt::print("{} are older than one before them; --sort takes a log in the order of time\n",
                read.out_of_order);
@@ -292,6 +322,10 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
        .producer_id = is_numbered ? ProducerOf(flags, (*first)->interaction) : std::string(),
        .retry_for = std::chrono::seconds(flags.retry_for_s),
        .stopped = Interrupted,
+       .on_first_refused =
+           [&](uint64_t record) {
+             if (!flags.skip_refused) resume.StayBefore(record);
+           },
        .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
       begun_behind);
   ServerCatalogue catalogue(
@@ -310,6 +344,7 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
                 .read = reading->reader->summary(),
                 .created_items = destination.created_items,
                 .earlier = reading->earlier,
+                .known = reading->known,
                 .seconds = elapsed.count(),
                 .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});
   if (!status.ok()) return context.Fail(status);
@@ -342,6 +377,11 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
                    "that were removed too (the right admin)");
   command.add_option("--resume-file", flags->resume_file,
                      "Remembers here how far it came with this file, and goes on from there");
+  command
+      .add_flag(
+          "--skip-refused", flags->skip_refused,
+          "Let --resume-file go on behind what the server refused, which is then not sent again")
+      ->needs("--resume-file");
   command
       .add_option(
           "--producer-id", flags->producer_id,

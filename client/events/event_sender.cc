@@ -26,6 +26,18 @@ bool IsWorthARetry(const absl::Status& status) {
          status.message().find("SEQUENCE_GAP") != absl::string_view::npos;
 }
 
+// Of the batch of these records; 0: none was refused.
+uint64_t FirstRefused(const v1::IngestResponse& response, const std::vector<uint64_t>& records) {
+  uint64_t first = 0;
+  for (const auto& refusal : response.refusals()) {
+    // An index that is none is a faulty server's: then it may be any of them.
+    const auto at = static_cast<size_t>(refusal.index());
+    const uint64_t record = records[at < records.size() ? at : 0];
+    first = first == 0 ? record : std::min(first, record);
+  }
+  return first;
+}
+
 }  // namespace
 
 EventSender::EventSender(Client& client, Options options, uint64_t first_record)
@@ -71,9 +83,8 @@ absl::StatusOr<int64_t> EventSender::AskLastSequence() {
 
 // The answer to the oldest batch that this stream sent.
 void EventSender::OnAck(const v1::IngestResponse& response) {
-  uint64_t dealt_with = 0;
-  int64_t first_sequence = 0;
-  size_t count = 0;
+  Batch settled;
+  uint64_t first_refused = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++acknowledged_;
@@ -100,17 +111,22 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
       totals_.last_offset = response.last_offset();
       totals_.consistency_token = response.consistency_token();
     }
-    dealt_with = window_.front().last_record;
-    first_sequence = window_.front().first_sequence;
-    count = window_.front().interactions.size();
-    totals_.acknowledged_record = dealt_with;
+    settled = std::move(window_.front());
+    totals_.acknowledged_record = settled.records.back();
+    if (totals_.first_refused_record == 0) {
+      first_refused = FirstRefused(response, settled.records);
+      totals_.first_refused_record = first_refused;
+    }
     window_.pop_front();
     --transmitted_;
     last_ack_ = steady_clock::now();
   }
-  if (options_.on_settled) options_.on_settled(first_sequence, count, response);
+  if (options_.on_settled) {
+    options_.on_settled(settled.first_sequence, settled.interactions.size(), response);
+  }
   changed_.notify_all();
-  if (options_.on_progress) options_.on_progress(dealt_with);
+  if (first_refused > 0 && options_.on_first_refused) options_.on_first_refused(first_refused);
+  if (options_.on_progress) options_.on_progress(settled.records.back());
 }
 
 absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
@@ -121,7 +137,7 @@ absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
   if (batch_.interactions.empty()) batch_.first_sequence = next_sequence_;
   ++next_sequence_;
   batch_.interactions.push_back(std::move(interaction));
-  batch_.last_record = record;
+  batch_.records.push_back(record);
   batch_.bytes += bytes;
   if (batch_.interactions.size() < options_.batch_size) return absl::OkStatus();
   return SendBatch();

@@ -40,7 +40,10 @@ class EventSender {
     std::chrono::milliseconds retry_for{60'000};
     // Asked all the time; once true, what was sent is waited for a moment longer, then given up.
     std::function<bool()> stopped = [] { return false; };
-    // Told, from a thread of the sender, that every record up to this one is dealt with.
+    // Told, from a thread of the sender, of the first record that the server refused for good,
+    // before `on_progress` is told of its batch.
+    std::function<void(uint64_t record)> on_first_refused;
+    // Told likewise that every record up to this one is dealt with.
     std::function<void(uint64_t record)> on_progress;
     // Told likewise, before that, of every batch that is dealt with: the number of its first
     // interaction, how many it has, and the server's answer.
@@ -51,7 +54,8 @@ class EventSender {
   struct Totals {
     uint64_t accepted = 0;
     uint64_t duplicates = 0;
-    uint64_t refused = 0;  // for good
+    uint64_t refused = 0;               // for good
+    uint64_t first_refused_record = 0;  // 0: none was
     GroupedReasons reasons;
     int64_t last_offset = 0;
     std::string consistency_token;
@@ -89,8 +93,8 @@ class EventSender {
  private:
   struct Batch {
     std::vector<v1::Interaction> interactions;
+    std::vector<uint64_t> records;  // of them
     int64_t first_sequence = 0;
-    uint64_t last_record = 0;
     size_t bytes = 0;  // of the interactions
 
     int64_t last_sequence() const {

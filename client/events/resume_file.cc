@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -45,7 +46,13 @@ absl::StatusOr<ResumePoint> ResumeFile::Read() const {
 void ResumeFile::Sending(ResumePoint point) {
   if (path_.empty()) return;
   const std::lock_guard<std::mutex> lock(mutex_);
-  sent_.push_back(std::move(point));
+  if (point.record < stays_before_) sent_.push_back(std::move(point));
+}
+
+void ResumeFile::StayBefore(uint64_t record) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stays_before_ = std::min(stays_before_, record);
+  while (!sent_.empty() && sent_.back().record >= stays_before_) sent_.pop_back();
 }
 
 ResumePoint ResumeFile::TakeUpTo(uint64_t record) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <string>
 
@@ -31,6 +32,8 @@ class ResumeFile {
 
   // Before the record is sent, in order: what it is.
   void Sending(ResumePoint point);
+  // The file stays before this record, which is to be read again, whatever is dealt with behind it.
+  void StayBefore(uint64_t record);
   // Every record up to this one is dealt with. Written now and then; the first error stays.
   void Note(uint64_t record);
   // As Note, written at once; returns the first error.
@@ -43,6 +46,7 @@ class ResumeFile {
   const std::string path_;
   std::mutex mutex_;
   std::deque<ResumePoint> sent_;  // in order; the first may be dealt with
+  uint64_t stays_before_ = std::numeric_limits<uint64_t>::max();
   absl::Status status_;
   std::chrono::steady_clock::time_point next_;
 };

@@ -368,6 +368,41 @@ TEST_F(CliTest, AnIngestThatStoppedGoesOnWhereItWasAndCountsNothingTwice) {
   EXPECT_EQ(user["total_count"], "500");
 }
 
+TEST_F(CliTest, WhatWasRefusedIsSentAgainOnceItMayBe) {
+  std::string csv = "timestamp,user,item\n";
+  for (const char* item : {"85123A", "not-yet", "85123A"}) {
+    csv += std::to_string(1'322'000'000 + csv.size()) + ",refused-user," + item + "\n";
+  }
+  const std::string file = WriteFile("refused.csv", csv);
+  const std::vector<std::string> resumed = {"ingest", file, "--resume-file", files_.File("at")};
+  const std::vector<std::string> numbered = {"ingest", file, "--producer-id", "refused-producer"};
+  const Finished first = Cli(resumed);
+  EXPECT_EQ(first.exit_code, 1);
+  EXPECT_THAT(first.output, HasSubstr("the first refused is record 2; --resume-file stays before"));
+  const Finished first_numbered = Cli(numbered);
+  EXPECT_EQ(first_numbered.exit_code, 1);
+  EXPECT_THAT(first_numbered.output, HasSubstr("used up: run it without --producer-id"));
+  ASSERT_EQ(Cli({"upsert-item", "not-yet"}).exit_code, 0);
+
+  const Finished passed = Cli(numbered);
+  EXPECT_THAT(passed.output, HasSubstr("3 records passed over"));
+  EXPECT_THAT(passed.output, HasSubstr("without --producer-id they are sent again"));
+  const json again = CliJson(resumed);
+  EXPECT_EQ(again["accepted"], 1);
+  EXPECT_EQ(again["duplicates"], 1) << "what is behind it";
+  EXPECT_EQ(CliJson(resumed)["duplicates"], 0) << "now it is behind them";
+}
+
+// Permanently refused: the file need not stay there for ever.
+TEST_F(CliTest, SkipRefusedLetsTheResumeFileGoOn) {
+  const std::string file =
+      WriteFile("never.csv", "timestamp,user,item\n1322000000,never-user,never-there\n");
+  const std::vector<std::string> ingest = {"ingest", file, "--resume-file", files_.File("at"),
+                                           "--skip-refused"};
+  EXPECT_EQ(Cli(ingest).exit_code, 1);
+  EXPECT_EQ(CliJson(ingest)["refused"], 0);
+}
+
 // Killed, run again, killed, ... until it ends; each time it goes on where the server is. Each has
 // a little longer, so that it gets there on a machine where it takes as long as that to start.
 TEST_F(CliTest, AnIngestThatIsKilledOverAndOverCountsEveryEventOnce) {

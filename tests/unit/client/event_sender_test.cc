@@ -146,6 +146,7 @@ TEST_F(EventSenderTest, WhatIsRefusedForGoodIsCountedAndPassed) {
   EXPECT_EQ(sender.totals().refused, 1u);
   EXPECT_EQ(sender.totals().accepted, 2u);
   EXPECT_EQ(sender.totals().acknowledged_record, 3u);
+  EXPECT_EQ(sender.totals().first_refused_record, 2u);
 }
 
 TEST_F(EventSenderTest, AHangingServerIsLeftWhenStopped) {

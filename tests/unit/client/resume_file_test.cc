@@ -31,6 +31,15 @@ TEST_F(ResumeFileTest, TheHashBelongsToTheRecordThatIsDealtWith) {
   EXPECT_EQ(ResumeFile(path_).Read()->chain_hash, Point(5).chain_hash);
 }
 
+TEST_F(ResumeFileTest, ItStaysBeforeARecordThatIsToBeReadAgain) {
+  ResumeFile file(path_);
+  for (uint64_t record : {1, 2, 5}) file.Sending(Point(record));
+  file.StayBefore(5);
+  file.Sending(Point(6));
+  ASSERT_TRUE(file.Finish(6).ok());
+  EXPECT_EQ(file.Read()->record, 2u);
+}
+
 TEST_F(ResumeFileTest, NothingDealtWithWritesNothing) {
   ResumeFile file(path_);
   file.Sending(Point(3));
