@@ -91,14 +91,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   }
 
   absl::Status ReadBatch() {
-    if (absl::Status s = CheckDecodedSize(received_, *v1::UpsertItemsRequest::descriptor());
-        !s.ok()) {
-      return s;
-    }
-    const bool decoded =
-        grpc::SerializationTraits<v1::UpsertItemsRequest>::Deserialize(&received_, &request_).ok();
-    received_.Clear();
-    if (!decoded) return UndecodableRequest("groundswell.v1.UpsertItemsRequest");
+    if (absl::Status s = DecodeBytes(received_, request_); !s.ok()) return s;
     const auto count = static_cast<size_t>(request_.requests_size());
     if (count >= 1 && count <= kUpsertedItemsMax) return absl::OkStatus();
     return InvalidField("requests", std::to_string(count),

@@ -114,16 +114,6 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     parts_.metrics.events().CountEvents(type, EventOutcome::kRefused);
   }
 
-  absl::Status Decode() {
-    absl::Status status = CheckDecodedSize(received_, *v1::IngestRequest::descriptor());
-    const bool decoded =
-        status.ok() &&
-        grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&received_, &request_).ok();
-    received_.Clear();
-    if (status.ok() && !decoded) status = UndecodableRequest("groundswell.v1.IngestRequest");
-    return status;
-  }
-
   absl::Status CheckBatch() const {
     if (absl::Status s = CheckNamespace(request_.namespace_(), parts_.options.name_space);
         !s.ok()) {
@@ -160,7 +150,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     const absl::Status allowed = parts_.access.Check(context_, Right::kWrite);
     const bool may_come_later = absl::IsResourceExhausted(allowed);
     absl::Status status = may_come_later ? absl::OkStatus() : allowed;
-    if (status.ok()) status = Decode();
+    if (status.ok()) status = DecodeBytes(received_, request_);
     if (status.ok()) status = CheckBatch();
     if (!status.ok()) {
       MutexLock lock(mutex_);

@@ -120,12 +120,6 @@ absl::Status CheckDecodedSize(const grpc::ByteBuffer& bytes, const Descriptor& t
       "REQUEST_TOO_LARGE", {{"message", type.full_name()}});
 }
 
-absl::Status RequestGate::Admit(const grpc::ServerContextBase& context,
-                                const grpc::ByteBuffer& bytes, const Descriptor& type) const {
-  if (absl::Status s = access.CheckRight(context, right); !s.ok()) return s;
-  return CheckDecodedSize(bytes, type);
-}
-
 int IndexOf(std::string_view service, Method method) {
   const auto* const described =
       google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(std::string(service));

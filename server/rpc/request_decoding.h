@@ -35,25 +35,32 @@ absl::Status UndecodableRequest(std::string_view type);
 absl::Status CheckDecodedSize(const grpc::ByteBuffer& bytes,
                               const google::protobuf::Descriptor& type);
 
-// Before a request is decoded. What it refers to must outlive the service.
+// Makes `request` of `bytes`, which empties them, also on an error: that of CheckDecodedSize, or
+// UndecodableRequest.
+template <typename Request>
+absl::Status DecodeBytes(grpc::ByteBuffer& bytes, Request& request) {
+  absl::Status status = CheckDecodedSize(bytes, *Request::descriptor());
+  if (status.ok() && !grpc::SerializationTraits<Request>::Deserialize(&bytes, &request).ok()) {
+    status = UndecodableRequest(Request::descriptor()->full_name());
+  }
+  bytes.Clear();
+  return status;
+}
+
+// Before a request is decoded: whether its caller may call. What it refers to must outlive the
+// service.
 struct RequestGate {
   const AccessControl& access;
   RequestMetrics& metrics;
   Right right;
-
-  // AccessControl::CheckRight and CheckDecodedSize.
-  absl::Status Admit(const grpc::ServerContextBase& context, const grpc::ByteBuffer& bytes,
-                     const google::protobuf::Descriptor& type) const;
 };
 
-// Admits `bytes`, and makes `request` of them, which empties them.
+// DecodeBytes, if AccessControl::CheckRight lets the caller in.
 template <typename Request>
 absl::Status Decode(const RequestGate& gate, const grpc::ServerContextBase& context,
                     grpc::ByteBuffer& bytes, Request& request) {
-  if (absl::Status s = gate.Admit(context, bytes, *Request::descriptor()); !s.ok()) return s;
-  const bool decoded = grpc::SerializationTraits<Request>::Deserialize(&bytes, &request).ok();
-  bytes.Clear();
-  return decoded ? absl::OkStatus() : UndecodableRequest(Request::descriptor()->full_name());
+  if (absl::Status s = gate.access.CheckRight(context, gate.right); !s.ok()) return s;
+  return DecodeBytes(bytes, request);
 }
 
 // The place of a method in its service, for gRPC's MarkMethod functions.
