@@ -117,7 +117,6 @@ class AdminService final : public v1::AdminService::CallbackService {
                       const std::string& new_item_id = {});
   absl::Status Activate(const Activated& activated, const std::string& event_id,
                         const std::stop_token& stop, v1::SnapshotInfo& response) const;
-  void WriteGraph(const ServingState& state, v1::GraphInfo& out) const;
   LogStreamParts LogParts() const;
 
   const Parts parts_;

@@ -85,4 +85,32 @@ void WriteItemDetails(const LiveState& state, const v1::ListRules& rules, ItemIn
   response.set_snapshot_version(state.snapshot->manifest().FullVersion());
 }
 
+void WriteRemovedItem(const LiveState& state, const std::string& item_id,
+                      v1::GetItemResponse& response) {
+  response.mutable_item()->set_item_id(item_id);
+  response.mutable_item()->set_state(v1::ITEM_STATE_REMOVED);
+  response.set_snapshot_version(state.snapshot->manifest().FullVersion());
+  response.set_applied_offset(state.applier->applied_offset());
+}
+
+void WriteItemPage(const LiveState& state, std::span<const ItemIndex> items, int64_t now_us,
+                   v1::ListItemsResponse& response) {
+  for (const ItemIndex item : items) {
+    WriteCatalogueItem(state, item, now_us, *response.add_items());
+    if (state.catalogue->IsRemoved(item)) response.mutable_items()->RemoveLast();  // meanwhile
+  }
+  response.set_snapshot_version(state.snapshot->manifest().FullVersion());
+}
+
+void WriteCategoryPage(const LiveState& state, size_t begin, std::span<const size_t> item_counts,
+                       v1::ListCategoriesResponse& response) {
+  for (size_t at = 0; at < item_counts.size(); ++at) {
+    v1::CatalogueCategory& category = *response.add_categories();
+    const auto number = static_cast<uint32_t>(begin + at);
+    category.set_category(std::string(state.catalogue->CategoryName(number)));
+    category.set_item_count(static_cast<int64_t>(item_counts[at]));
+  }
+  response.set_snapshot_version(state.snapshot->manifest().FullVersion());
+}
+
 }  // namespace groundswell

@@ -316,10 +316,7 @@ absl::Status RecommendService::DoGetItem(const v1::GetItemRequest& request, cons
   const absl::StatusOr<bool> removed = WasRemoved(request.item_id());
   if (!removed.ok()) return removed.status();
   if (!*removed) return UnknownItem(request.item_id());
-  response.mutable_item()->set_item_id(request.item_id());
-  response.mutable_item()->set_state(v1::ITEM_STATE_REMOVED);
-  response.set_snapshot_version(call.state->snapshot->manifest().FullVersion());
-  response.set_applied_offset(call.state->applier->applied_offset());
+  WriteRemovedItem(*call.state, request.item_id(), response);
   return absl::OkStatus();
 }
 
@@ -333,13 +330,8 @@ absl::Status RecommendService::DoListItems(const v1::ListItemsRequest& request, 
   if (!begin.ok()) return begin.status();
   const ItemPage page =
       FindItems(*state.catalogue, *listing, *begin, call.deadline - kListingReserve);
-  for (const ItemIndex item : page.items) {
-    v1::CatalogueItem& listed_item = *response.add_items();
-    WriteCatalogueItem(state, item, terms_.now_us(), listed_item);
-    if (state.catalogue->IsRemoved(item)) response.mutable_items()->RemoveLast();  // meanwhile
-  }
+  WriteItemPage(state, page.items, terms_.now_us(), response);
   if (page.next.has_value()) response.set_next_page_token(MakePlaceToken(*page.next, listed));
-  response.set_snapshot_version(state.snapshot->manifest().FullVersion());
   return absl::OkStatus();
 }
 
@@ -356,13 +348,8 @@ absl::Status RecommendService::DoListCategories(const v1::ListCategoriesRequest&
   const size_t end = std::min(*begin + *page_size, categories);
   const std::vector<size_t> counts =
       CountItemsOfCategories(catalogue, *begin, end - std::min(*begin, end));
-  for (size_t at = 0; at < counts.size(); ++at) {
-    v1::CatalogueCategory& category = *response.add_categories();
-    category.set_category(std::string(catalogue.CategoryName(static_cast<uint32_t>(*begin + at))));
-    category.set_item_count(static_cast<int64_t>(counts[at]));
-  }
+  WriteCategoryPage(*call.state, *begin, counts, response);
   if (end < categories) response.set_next_page_token(MakePlaceToken(end, listed));
-  response.set_snapshot_version(call.state->snapshot->manifest().FullVersion());
   return absl::OkStatus();
 }
 
