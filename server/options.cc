@@ -4,10 +4,20 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "server/process/descriptor_limit.h"
 
 namespace groundswell {
+namespace {
+
+// As IngestOptions has it.
+std::optional<bool> CreateItemsOf(const Config& config) {
+  if (config.ingest.create_items == "auto") return std::nullopt;
+  return config.ingest.create_items == "always";
+}
+
+}  // namespace
 
 std::vector<std::string> EventTypeNames(const Config& config) {
   std::vector<std::string> names;
@@ -128,9 +138,29 @@ UnaryRunner::Options RunnerOptionsOf(const Config& config) {
           .slow_call = std::chrono::milliseconds(config.logging.slow_call_ms)};
 }
 
-std::optional<bool> CreateItemsOf(const Config& config) {
-  if (config.ingest.create_items == "auto") return std::nullopt;
-  return config.ingest.create_items == "always";
+ShadowRanking::Options ShadowOptionsOf(const Config& config) {
+  return {.ranker = config.ranking.shadow, .one_list_in = config.ranking.shadow_one_in};
+}
+
+AccessControl::Options AccessOptionsOf(const Config& config) {
+  return {.clients_file = config.access.clients_file,
+          .reload = std::chrono::seconds(config.access.reload_s)};
+}
+
+IngestOptions IngestOptionsOf(const Config& config, const TrainedLog& trained,
+                              std::function<int64_t()> now_us) {
+  return {.name_space = config.server.name_space,
+          .events = EventTermsOf(config),
+          .create_items = CreateItemsOf(config),
+          .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
+          .trained = trained,
+          .now_us = std::move(now_us)};
+}
+
+GraphJobs::Options JobOptionsOf(const Config& config, std::function<int64_t()> now_us) {
+  return {.retention_s = config.log.retention_s,
+          .retention_bytes = config.log.retention_mb << 20,
+          .now_us = std::move(now_us)};
 }
 
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config) {
@@ -155,6 +185,12 @@ GrpcEndpoints::Options EndpointOptionsOf(const Config& config) {
           .descriptors_end = descriptors_end,
           .idle_calls_max = static_cast<size_t>(std::clamp<int64_t>(
               config.server.idle_calls_max, 1, std::max(descriptors_end / 2, 1)))};
+}
+
+HttpEndpoint::Limits HttpLimitsOf(const Config& config) {
+  return {.connections_max = static_cast<size_t>(config.server.http_connections_max),
+          .transfer = std::chrono::seconds(config.server.http_transfer_s),
+          .idle = std::chrono::seconds(config.server.http_idle_s)};
 }
 
 HttpTls::Files HttpTlsFilesOf(const Config& config) {

@@ -3,6 +3,8 @@
 #define GROUNDSWELL_SERVER_OPTIONS_H_
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,18 +15,24 @@
 #include "index/walks/page_rank.h"
 #include "index/walks/random_walk_source.h"
 #include "server/config/config.h"
+#include "server/ingest/ingest_stream.h"
 #include "server/pipeline/admission.h"
 #include "server/pipeline/pipeline.h"
 #include "server/pipeline/retrieval.h"
+#include "server/process/http_endpoint.h"
 #include "server/process/http_tls.h"
 #include "server/process/metrics.h"
 #include "server/process/write_watch.h"
 #include "server/recommend/ranked_lists.h"
+#include "server/recommend/shadow_ranking.h"
 #include "server/recommend/unary_runner.h"
+#include "server/rpc/access.h"
 #include "server/rpc/connect_endpoint.h"
 #include "server/rpc/event_checks.h"
 #include "server/rpc/grpc_endpoints.h"
+#include "server/serving/graph_jobs.h"
 #include "server/serving/load_state.h"
+#include "server/serving/trained_log.h"
 
 namespace groundswell {
 
@@ -50,11 +58,16 @@ Applier::Options ApplierOptionsOf(const Config& config);
 Admission::Options AdmissionOptionsOf(const Config& config);
 RankedLists::Options ListOptionsOf(const Config& config);
 UnaryRunner::Options RunnerOptionsOf(const Config& config);
-// See IngestOptions.
-std::optional<bool> CreateItemsOf(const Config& config);
+ShadowRanking::Options ShadowOptionsOf(const Config& config);
+AccessControl::Options AccessOptionsOf(const Config& config);
+// `now_us`: the clock, in microseconds since 1970. `trained`: whose interactions are refused.
+IngestOptions IngestOptionsOf(const Config& config, const TrainedLog& trained,
+                              std::function<int64_t()> now_us);
+GraphJobs::Options JobOptionsOf(const Config& config, std::function<int64_t()> now_us);
 // See Removals.
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);
+HttpEndpoint::Limits HttpLimitsOf(const Config& config);
 HttpTls::Files HttpTlsFilesOf(const Config& config);
 ConnectEndpoint::Options ConnectOptionsOf(const Config& config, RequestMetrics& metrics);
 

@@ -188,14 +188,12 @@ struct Server::Parts {
 };
 
 absl::Status Server::Parts::StartHttp() {
-  auto started = HttpEndpoint::Start(
-      config.server.http_address,
-      {.metrics = [this] { return metrics.Render(); },
-       .not_ready_because = [this] { return NotReadyBecause(); },
-       .on_cut_off = [this] { metrics.requests().CountHttpCutOff(); }},
-      {.connections_max = static_cast<size_t>(config.server.http_connections_max),
-       .transfer = std::chrono::seconds(config.server.http_transfer_s),
-       .idle = std::chrono::seconds(config.server.http_idle_s)});
+  auto started =
+      HttpEndpoint::Start(config.server.http_address,
+                          {.metrics = [this] { return metrics.Render(); },
+                           .not_ready_because = [this] { return NotReadyBecause(); },
+                           .on_cut_off = [this] { metrics.requests().CountHttpCutOff(); }},
+                          HttpLimitsOf(config));
   if (!started.ok()) return started.status();
   http = *std::move(started);
   return absl::OkStatus();
@@ -337,20 +335,14 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
 void Server::Parts::MakeRequestPath() {
   admission = std::make_unique<Admission>(AdmissionOptionsOf(config));
   lists = std::make_unique<RankedLists>(ListOptionsOf(config));
-  shadow = std::make_unique<ShadowRanking>(
-      ShadowRanking::Options{.ranker = config.ranking.shadow,
-                             .one_list_in = config.ranking.shadow_one_in},
-      *admission, metrics.pipeline());
+  shadow = std::make_unique<ShadowRanking>(ShadowOptionsOf(config), *admission, metrics.pipeline());
   runner =
       std::make_unique<UnaryRunner>(*access, *admission, serving, metrics, RunnerOptionsOf(config));
 }
 
 void Server::Parts::MakeBackground() {
-  jobs = std::make_unique<GraphJobs>(
-      *store, *log, serving, metrics.durability(),
-      GraphJobs::Options{.retention_s = config.log.retention_s,
-                         .retention_bytes = config.log.retention_mb << 20,
-                         .now_us = NowMicros});
+  jobs = std::make_unique<GraphJobs>(*store, *log, serving, metrics.durability(),
+                                     JobOptionsOf(config, NowMicros));
   activation = std::make_unique<ActivationContext>(ActivationContext{
       .store = *store,
       .log = *log,
@@ -384,15 +376,9 @@ void Server::Parts::MakeServices() {
                                                       .events = EventTermsOf(config),
                                                       .now_us = NowMicros,
                                                       .shares = shares});
-  interaction_service = std::make_unique<InteractionService>(
-      *access, *log, serving, *removals, new_items, metrics,
-      InteractionService::Options{
-          .name_space = config.server.name_space,
-          .events = EventTermsOf(config),
-          .create_items = CreateItemsOf(config),
-          .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
-          .trained = trained,
-          .now_us = NowMicros});
+  interaction_service =
+      std::make_unique<InteractionService>(*access, *log, serving, *removals, new_items, metrics,
+                                           IngestOptionsOf(config, trained, NowMicros));
   admin_service =
       std::make_unique<AdminService>(AdminService::Parts{.config = config,
                                                          .access = *access,
@@ -458,9 +444,7 @@ absl::Status Server::Parts::StartConnect() {
 }
 
 absl::Status Server::Parts::OpenAccess() {
-  auto opened = AccessControl::Create({.clients_file = config.access.clients_file,
-                                       .reload = std::chrono::seconds(config.access.reload_s)},
-                                      metrics.requests());
+  auto opened = AccessControl::Create(AccessOptionsOf(config), metrics.requests());
   if (!opened.ok()) return opened.status();
   access = *std::move(opened);
   for (const std::string& address :
