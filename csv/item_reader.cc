@@ -66,6 +66,9 @@ std::optional<std::vector<float>> ParseNumbers(std::string_view text) {
   return numbers;
 }
 
+// Whether it is what JSON's numbers hold about, which is no id.
+bool IsNoId(const nlohmann::json& value) { return value.is_number_float() || value.is_boolean(); }
+
 // A JSON value as the text that a CSV field would hold, an array's joined by ", "; nullopt for
 // objects.
 std::optional<std::string> TextOfJson(const nlohmann::json& value) {
@@ -202,6 +205,10 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
       return absl::InvalidArgumentError(
           fmt::format("record {}: the key {} is there more than once, and holds the {}", record_,
                       ShownText(keys[at]), kItemFields[field]));
+    }
+    if (field == kItemIdField && IsNoId(object[keys[at]])) {
+      return Bad(kItemIdField, object[keys[at]].dump(),
+                 "a string, or a whole number below 2^64 (others as strings)");
     }
     std::optional<std::string> text = TextOfJson(object[keys[at]]);
     if (!text.has_value()) {

@@ -218,16 +218,13 @@ absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
   return true;
 }
 
-// Whole days may be seconds of another clock, until a part of one tells.
+// A log that begins with such a date is of dates. Within others they are seconds as any.
 absl::Status LogReader::CheckNoSerialDate(const EventTime& time, const std::string& text) {
   if (summary_.events == 0) begins_as_serial_dates_ = IsSerialDate(time);
   if (!begins_as_serial_dates_ || !IsSerialDate(time)) return absl::OkStatus();
-  constexpr int64_t kMicrosOfADay = 1'000'000;  // as it was read
-  has_serial_dates_ |= time.us % kMicrosOfADay != 0;
-  if (!has_serial_dates_) return absl::OkStatus();
   return Bad(kTimeField, "that looks like a spreadsheet's number of a date", text,
              "format that column as yyyy-mm-dd hh:mm:ss before it is saved as CSV: as Unix seconds "
-             "it is of 1970");
+             "it is of 1970. Seconds of another clock: add what makes them Unix seconds");
 }
 
 absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fields) {

@@ -128,7 +128,6 @@ class LogReader {
   LogShape shape_;
   bool has_basic_dates_ = false;
   bool begins_as_serial_dates_ = false;
-  bool has_serial_dates_ = false;
   bool has_ratings_ = false;
   absl::Status fatal_;
 };

@@ -34,6 +34,16 @@ LogRecord OtherFields(size_t fields, size_t columns) {
   return record;
 }
 
+LogRecord BrokenQuotation(std::string_view line) {
+  LogRecord record;
+  record.wrong = fmt::format(
+      "the line is {}; a field that begins with a quotation mark must end with one, and have those "
+      "within twice",
+      ShownText(line));
+  record.reason = "a quotation that is broken or not closed";
+  return record;
+}
+
 // What CSV files have in common: which column holds what.
 class ColumnSource : public RecordSource {
  public:
@@ -102,7 +112,10 @@ class PlainSource final : public ColumnSource {
       bytes_read_ += line_.size() + 1;
       DropLineEnd(line_);
       if (line_.empty() || std::exchange(skip_header_, false)) continue;
-      return ToRecord<std::string>(SplitLine(line_, separator_));
+      bool is_quoted_well = true;
+      const std::vector<std::string> fields = SplitLine(line_, separator_, &is_quoted_well);
+      if (!is_quoted_well) return BrokenQuotation(line_);
+      return ToRecord<std::string>(fields);
     }
   }
   uint64_t bytes_read() const override { return bytes_read_; }
@@ -115,12 +128,26 @@ class PlainSource final : public ColumnSource {
   uint64_t bytes_read_ = 0;
 };
 
-// A JSON value as the text that a CSV field would hold; nullopt for arrays and objects.
-std::optional<std::string> TextOf(const nlohmann::json& value) {
+// Ids and names of types: not the text of a fraction nor of a number beyond 64 bits, which JSON's
+// numbers hold about.
+bool IsName(LogField field) {
+  return field == kUserField || field == kItemField || field == kTypeField ||
+         field == kEventIdField;
+}
+
+// A JSON value as the text that a CSV field would hold; nullopt for what holds none.
+std::optional<std::string> TextOf(LogField field, const nlohmann::json& value) {
+  if (IsName(field) && (value.is_number_float() || value.is_boolean())) return std::nullopt;
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number() || value.is_boolean()) return value.dump();
   if (value.is_null()) return "";
   return std::nullopt;
+}
+
+// Of arrays and objects not what they hold, which may be much.
+std::string ShownOf(const nlohmann::json& value) {
+  if (value.is_structured()) return fmt::format("\"{}\"", value.type_name());
+  return ShownText(value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
 }
 
 class JsonSource final : public RecordSource {
@@ -169,10 +196,12 @@ class JsonSource final : public RecordSource {
         record.reason = fmt::format("{} more than once", names_[field]);
         return;
       }
-      std::optional<std::string> text = TextOf(*at);
+      std::optional<std::string> text = TextOf(field, *at);
       if (!text.has_value()) {
-        record.wrong = fmt::format("{} is \"{}\"; it must be a string, a number or a boolean",
-                                   names_[field], at->type_name());
+        record.wrong =
+            fmt::format("{} is {}; it must be {}", names_[field], ShownOf(*at),
+                        IsName(field) ? "a string, or a whole number below 2^64 (others as strings)"
+                                      : "a string, a number or a boolean");
         record.reason = fmt::format("a {} that is no text", names_[field]);
         return;
       }
@@ -212,6 +241,23 @@ class JsonSource final : public RecordSource {
   std::string line_;
   uint64_t bytes_read_ = 0;
 };
+
+// What a field with a quotation mark at its beginning holds; nullopt: it is not one quotation.
+std::optional<std::string> Unquote(std::string_view field) {
+  std::string text;
+  for (size_t at = 1; at < field.size(); ++at) {
+    if (field[at] != '"') {
+      text.push_back(field[at]);
+    } else if (at + 1 == field.size()) {
+      return text;
+    } else if (field[++at] == '"') {
+      text.push_back('"');
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -304,17 +350,20 @@ std::unique_ptr<RecordSource> MakeJsonSource(std::istream& input, const LogColum
   return std::make_unique<JsonSource>(input, named);
 }
 
-std::vector<std::string> SplitLine(std::string_view line, std::string_view separator) {
+std::vector<std::string> SplitLine(std::string_view line, std::string_view separator,
+                                   bool* is_quoted_well) {
   std::vector<std::string> fields;
   while (true) {
     const size_t end = std::min(line.find(separator), line.size());
     std::string_view field = line.substr(0, end);
     const size_t begin = std::min(field.find_first_not_of(' '), field.size());
     field = field.substr(begin, field.find_last_not_of(' ') + 1 - begin);
-    if (field.size() >= 2 && field.front() == '"' && field.back() == '"') {
-      field = field.substr(1, field.size() - 2);
+    std::optional<std::string> quoted;
+    if (field.starts_with('"')) {
+      quoted = Unquote(field);
+      if (!quoted.has_value() && is_quoted_well != nullptr) *is_quoted_well = false;
     }
-    fields.emplace_back(field);
+    fields.push_back(quoted.has_value() ? *std::move(quoted) : std::string(field));
     if (end == line.size()) return fields;
     line.remove_prefix(end + separator.size());
   }

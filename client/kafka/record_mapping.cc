@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -40,12 +41,23 @@ absl::Status Bad(const std::string& text) { return absl::InvalidArgumentError(te
 struct Parsed {
   json value;  // discarded: no JSON
   bool is_too_deep = false;
+  std::optional<std::string> key_twice;  // of an object, at any depth
 };
 
 // Keeps nothing of what is too deep.
 Parsed ParseJson(std::string_view text) {
   Parsed parsed;
-  const auto keep = [&parsed](int depth, json::parse_event_t event, json& /*value*/) {
+  std::vector<std::unordered_set<std::string>> keys;  // by the depth of their object
+  const auto keep = [&](int depth, json::parse_event_t event, json& value) {
+    const auto of = static_cast<size_t>(depth);
+    if (event == json::parse_event_t::object_start && depth < kNestingMax) {
+      keys.resize(std::max(keys.size(), of + 2));
+      keys[of + 1].clear();
+    }
+    if (event == json::parse_event_t::key && depth <= kNestingMax) {
+      const auto& key = value.get_ref<const std::string&>();
+      if (!keys[of].insert(key).second) parsed.key_twice = key;
+    }
     const bool begins =
         event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
     if (!begins || depth < kNestingMax) return true;
@@ -59,6 +71,10 @@ Parsed ParseJson(std::string_view text) {
 absl::Status TooDeep(std::string_view what) {
   return Bad(
       fmt::format("{} has more than {} arrays and objects within one another", what, kNestingMax));
+}
+
+absl::Status KeyTwice(std::string_view what, std::string_view key) {
+  return Bad(fmt::format("{} has the key {} more than once in one object", what, ShownText(key)));
 }
 
 // Where a field stands in a record.
@@ -303,6 +319,9 @@ RecordMapping RecordMapping::OfProtobuf() { return {}; }
 absl::StatusOr<RecordMapping> RecordMapping::ParseJsonMapping(std::string_view text) {
   const Parsed parsed_mapping = ParseJson(text);
   if (parsed_mapping.is_too_deep) return TooDeep("the mapping");
+  if (parsed_mapping.key_twice.has_value()) {
+    return KeyTwice("the mapping", *parsed_mapping.key_twice);
+  }
   const json& object = parsed_mapping.value;
   if (!object.is_object()) {
     return Bad(
@@ -402,6 +421,7 @@ absl::StatusOr<std::optional<v1::Interaction>> RecordMapping::JsonFields::Read(
     const KafkaRecord& record, std::string_view source) const {
   const Parsed parsed = ParseJson(*record.value);
   if (parsed.is_too_deep) return TooDeep("the value");
+  if (parsed.key_twice.has_value()) return KeyTwice("the value", *parsed.key_twice);
   const json& object = parsed.value;
   if (!object.is_object()) {
     return Bad(fmt::format("the value is {}; it must be one JSON object{}",

@@ -432,6 +432,11 @@ absl::Status Replay(const ReplayOptions& options, const std::function<bool()>& c
                          log->left_out);
   }
 
+  if (log->left_out > 0 && log->events.empty()) {
+    return absl::FailedPreconditionError(
+        "none of the log's items is one of the snapshot's: is --events the log that --snapshot is "
+        "of? With --create-items they are new items");
+  }
   if (absl::Status s = CheckOptions(options, *snapshot, *log); !s.ok()) return s;
   PassingGraph passing(snapshot, *log, options);
   const auto no_rows = [](size_t, const UserState&) { return absl::OkStatus(); };

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "csv/repeated_fields.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -56,6 +58,12 @@ grpc::Status CheckJsonValues(std::string_view json) {
 
 grpc::Status FromJson(std::string_view json, const google::protobuf::Descriptor& type,
                       std::string_view where, grpc::ByteBuffer& out) {
+  if (const std::optional<std::string> repeated = FindRepeatedField(json); repeated.has_value()) {
+    return ToGrpcStatus(
+        WithReason(absl::InvalidArgumentError(
+                       fmt::format("{}the body has {}; give each field once", where, *repeated)),
+                   "UNDECODABLE_REQUEST"));
+  }
   static google::protobuf::util::TypeResolver* const types =
       google::protobuf::util::NewTypeResolverForDescriptorPool(
           kTypesUrl, google::protobuf::DescriptorPool::generated_pool());

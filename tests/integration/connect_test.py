@@ -96,7 +96,8 @@ class ConnectTest(unittest.TestCase):
 
     def test_what_is_no_message_says_what_is_wrong(self):
         for body, about in [("{", "JSON"), ('{"userIdd": "x"}', "userIdd"), ('{"userId": 5}', "user_id"), ("[1]", "JSON"),
-                            ('{"a":' * 5000, "JSON")]:
+                            ('{"a":' * 5000, "JSON"), ('{"userId": "x", "user_id": "y"}', '"user_id"'),
+                            ('{"userId": "x", "userId": "y"}', '"userId"')]:
             status, error = self.error(RECOMMEND, body)
             self.assertEqual((status, error["code"]), (400, "invalid_argument"), body[:20])
             self.assertIn(about, error["message"])

@@ -146,6 +146,19 @@ std::string Nested(int depth) {
   return std::string(brackets, '[') + std::string(brackets, ']');
 }
 
+TEST(RecordMappingTest, AKeyTwiceIsABadRecordAtAnyDepth) {
+  const RecordMapping mapping = Mapping(
+      R"({"user_id": "/u", "item_id": "/i/id", "event_type": {"constant": "view"}, "event_id": "/e"})");
+  EXPECT_THAT(WhyBad(mapping, R"({"u": 1, "i": {"id": 2}, "e": 3, "u": 4})"),
+              HasSubstr("the key \"u\" more than once"));
+  EXPECT_THAT(WhyBad(mapping, R"({"u": 1, "i": {"id": 2, "x": [], "id": 3}, "e": 3})"),
+              HasSubstr("the key \"id\" more than once"));
+  EXPECT_TRUE(
+      mapping.Read(Record(R"({"u": 1, "i": {"id": 2}, "e": 3, "x": {"id": 4, "u": 5}})"), "s")
+          .ok());
+  EXPECT_THAT(ErrorOf(R"({"user_id": "/u", "user_id": "/v"})"), HasSubstr("\"user_id\""));
+}
+
 TEST(RecordMappingTest, WhatNestsForEverIsABadRecord) {
   const RecordMapping mapping = Mapping(
       R"({"user_id": "/u", "item_id": "/i", "event_type": {"constant": "view"}, "event_id": "/e"})");

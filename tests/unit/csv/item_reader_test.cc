@@ -2,9 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "csv/repeated_fields.h"
 
 namespace groundswell {
 namespace {
@@ -157,6 +160,14 @@ TEST(ItemReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
               HasSubstr("both the title and the category"));
 }
 
+TEST(ItemReaderTest, AnIdOfJsonIsATextOrAWholeNumber) {
+  for (const char* id : {"123456789012345678901", "1.5", "true"}) {
+    const ItemsRead read = ReadItems("{\"item_id\": " + std::string(id) + "}\n");
+    ASSERT_EQ(read.bad.size(), 1u) << id;
+    EXPECT_THAT(read.bad[0], HasSubstr("a whole number below 2^64")) << id;
+  }
+}
+
 TEST(ItemReaderTest, WhatIsNoTextSaysWhatItIs) {
   EXPECT_THAT(std::string(ReadItems("PK\x03\x04 and more").end.message()), HasSubstr(".xlsx"));
 }
@@ -166,6 +177,20 @@ TEST(ItemReaderTest, AFileThatIsEmptyOrAnArraySaysSo) {
   EXPECT_THAT(std::string(ReadItems("[\n{\"id\":\"a\"}]\n").end.message()),
               HasSubstr("one object a line"));
   EXPECT_EQ(OnlyTitle(ReadItems(" {\"id\":\"a\",\"title\":\"b\"}\n")), "b");
+}
+
+TEST(RepeatedFieldsTest, AFieldIsThereOnceByWhicheverOfItsNames) {
+  EXPECT_EQ(
+      FindRepeatedField(R"({"userId": "a", "of": {"userId": "b"}, "list": [{"x": 1}, {"x": 2}]})"),
+      std::nullopt);
+  EXPECT_THAT(FindRepeatedField(R"({"user_id": "a", "n": 1, "userId": "b"})").value_or(""),
+              HasSubstr("the key \"userId\" beside \"user_id\""));
+  EXPECT_THAT(FindRepeatedField(R"({"list": [{"x": 1, "x": 2}]})").value_or(""),
+              HasSubstr("the key \"x\" twice"));
+  EXPECT_EQ(FindRepeatedField("no JSON"), std::nullopt);
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += R"({"x":)";
+  EXPECT_EQ(FindRepeatedField(deep), std::nullopt);
 }
 
 }  // namespace

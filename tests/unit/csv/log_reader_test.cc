@@ -17,6 +17,7 @@
 namespace groundswell {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -175,15 +176,37 @@ TEST(LogReaderTest, NumbersOfDatesInSpreadsheetsAreNoSecondsOf1970) {
   const LogRead dates = ReadLog("ts,user,item\n40867.354166666664,u,i\n40868,u,i\n40868.5,u,i\n");
   ASSERT_EQ(dates.bad.size(), 3u) << "the whole day too, as the others tell what it is";
   EXPECT_THAT(dates.bad[0], HasSubstr("yyyy-mm-dd hh:mm:ss"));
-  const LogRead later = ReadLog("ts,user,item\n40867,u,i\n40867.5,u,i\n");
-  EXPECT_EQ(later.bad.size(), 1u);
-  for (const char* const seconds :
-       {"0.0", "40867", "40867.0", "1322000000.5", "30000.5", "60000.5"}) {
+  const LogRead whole_days = ReadLog("ts,user,item\n40867,u,i\n40867.0,u,i\n");
+  EXPECT_EQ(whole_days.bad.size(), 2u);
+  for (const char* const seconds : {"0.0", "1322000000.5", "30000.5", "60000.5"}) {
     const LogRead read = ReadLog("ts,user,item\n" + std::string(seconds) + ",u,i\n");
     EXPECT_THAT(read.bad, ElementsAre()) << seconds;
   }
   EXPECT_THAT(ReadLog("ts,user,item\n0.0,u,i\n40867.5,u,i\n").bad, ElementsAre())
       << "of a log that began at 0";
+}
+
+// Others would have the id of the same thing as a text of its digits.
+TEST(LogReaderTest, IdsOfJsonAreTextsOrWholeNumbers) {
+  const LogRead read = ReadLog(
+      "{\"ts\":7,\"user\":18446744073709551615,\"item\":\"i\"}\n"
+      "{\"ts\":7.5,\"user\":123456789012345678901,\"item\":\"i\"}\n"
+      "{\"ts\":7,\"user\":true,\"item\":\"i\"}\n{\"ts\":7,\"user\":\"u\",\"item\":1.5}\n");
+  EXPECT_THAT(read.events, ElementsAre("7 18446744073709551615 i"));
+  ASSERT_EQ(read.bad.size(), 3u);
+  EXPECT_THAT(read.bad[0],
+              AllOf(HasSubstr("record 2: user is"), HasSubstr("a string, or a whole")));
+  EXPECT_THAT(read.bad[1], HasSubstr("user is \"true\""));
+  EXPECT_THAT(read.bad[2], HasSubstr("item is \"1.5\""));
+}
+
+TEST(LogReaderTest, QuotationsBetweenTabsAreThoseOfCsv) {
+  const LogRead read = ReadLog(
+      "ts\tuser\titem\n7\tu\t\"5\"\" pipe\"\n7\tu\t5\" pipe\n7\tu\t\"open\n7\tu\t\"a\" b\"\n"
+      "7\tu\t\"\n8\tu\t\"whole\"\n");
+  EXPECT_THAT(read.events, ElementsAre("7 u 5\" pipe", "7 u 5\" pipe", "8 u whole"));
+  ASSERT_EQ(read.bad.size(), 3u);
+  EXPECT_THAT(read.bad[0], HasSubstr("record 3: the line is"));
 }
 
 TEST(LogReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {

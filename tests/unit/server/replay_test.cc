@@ -114,6 +114,17 @@ TEST_F(ReplayTest, AnExportOfOneMomentGivesEveryRowItsFeatures) {
   for (const int64_t event : {1, 4}) EXPECT_THAT(At(event, "i1"), ElementsAre(1, 1));
 }
 
+TEST_F(ReplayTest, ALogOfOtherItemsIsNotTheSnapshots) {
+  WriteEvents("100,ann,other\n200,bob,another\n");
+  options_.rows_out = directory_.File("rows");
+  const absl::Status replayed = Replay(options_, kNeverCancelled);
+  EXPECT_EQ(replayed.code(), absl::StatusCode::kFailedPrecondition) << replayed;
+  EXPECT_NE(replayed.message().find("--create-items"), absl::string_view::npos) << replayed;
+  EXPECT_FALSE(std::filesystem::exists(options_.rows_out));
+  options_.creates_items = true;
+  ReplayRows();
+}
+
 TEST_F(ReplayTest, ItemsOutsideTheSnapshotAreNewOnesIfAskedFor) {
   options_.creates_items = true;
   ReplayRows();
