@@ -1,6 +1,5 @@
 #include "csv/utf8.h"
 
-#include <cstddef>
 #include <cstdint>
 
 namespace groundswell {
@@ -8,7 +7,8 @@ namespace {
 
 constexpr size_t kShownCharacters = 64;
 
-// The bytes of the first character; 0 when it is none.
+}  // namespace
+
 size_t FirstCharacter(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = at(0);
@@ -24,8 +24,6 @@ size_t FirstCharacter(std::string_view text) {
   const bool is_beyond = first == 0xf4 && second > 0x8f;
   return is_overlong || is_surrogate || is_beyond ? 0 : size;
 }
-
-}  // namespace
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {

@@ -5,23 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "csv/utf8.h"
+
 namespace groundswell {
 namespace {
 
 constexpr std::string_view kLineCharacters = "\n\t";
-
-// The bytes of the first character; 0 where it is none. What UTF-8 forbids beyond its form
-// (overlong ones, surrogates) is left to the terminal, which shows a mark for it.
-size_t BytesOfFirst(std::string_view text) {
-  const auto first = static_cast<uint8_t>(text[0]);
-  if (first < 0x80) return 1;
-  const size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
-  for (size_t i = 1; i < size; ++i) {
-    if ((static_cast<uint8_t>(text[i]) & 0xc0) != 0x80) return 0;
-  }
-  return size;
-}
 
 bool IsObeyed(std::string_view character) {
   const auto first = static_cast<uint8_t>(character[0]);
@@ -41,7 +30,7 @@ std::string Escaped(std::string_view bytes) {
 std::string Escape(std::string_view text, std::string_view kept) {
   std::string shown;
   while (!text.empty()) {
-    const size_t size = BytesOfFirst(text);
+    const size_t size = FirstCharacter(text);
     const std::string_view character = text.substr(0, size == 0 ? 1 : size);
     const bool stays = size > 0 && (!IsObeyed(character) || kept.find(character) != kept.npos);
     shown += stays ? std::string(character) : Escaped(character);

@@ -16,9 +16,9 @@ OURS = ("bench", "blend", "client", "csv", "graph", "index", "models", "program"
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
-    "program": {"program"},
     "scheduling": {"scheduling"},
     "csv": {"csv"},
+    "program": {"program", "csv"},
     "blend": {"blend", "models"},
     "graph": {"graph", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "csv/utf8.h"
 #include "google/protobuf/any.pb.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -36,31 +37,11 @@ void Attach(absl::Status& status, const Detail& detail) {
   status.SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
 }
 
-// How many bytes at the front of `text` are one well-formed UTF-8 sequence; 0: none is. Refuses
-// over-long forms, surrogates and what lies behind U+10FFFF.
-size_t SequenceLength(std::string_view text) {
-  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
-                        : lead >= 0xE0 && lead < 0xF0 ? 3
-                        : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                      : 0;
-  if (length == 0 || text.size() < length) return 0;
-  const uint8_t second_min = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const uint8_t second_max = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < second_min || byte(1) > second_max) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
 // `text` as valid UTF-8 without control characters, at most `bytes_max` bytes and then a mark.
 std::string Clean(std::string_view text, size_t bytes_max) {
   std::string clean;
   while (!text.empty()) {
-    const size_t length = SequenceLength(text);
+    const size_t length = FirstCharacter(text);
     const bool control = length == 1 && (static_cast<uint8_t>(text[0]) < 0x20 || text[0] == 0x7F);
     const std::string_view next = length == 0 || control ? kReplacement : text.substr(0, length);
     if (clean.size() + next.size() > bytes_max) return clean.append(kCut);

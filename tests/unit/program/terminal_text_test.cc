@@ -19,6 +19,7 @@ TEST(TerminalTextTest, WhatATerminalWouldObeyIsShown) {
       << "CSI in one byte";
   EXPECT_EQ(TerminalText(std::string_view("a\0b", 3)), "a\\x00b");
   EXPECT_EQ(TerminalText("cut \xe2\x82"), "cut \\xe2\\x82");
+  EXPECT_EQ(TerminalText("\xe0\x80\x9b"), "\\xe0\\x80\\x9b") << "overlong";
 }
 
 TEST(TerminalTextTest, OtherTextsStay) {
