@@ -109,18 +109,10 @@ void CommandContext::PrintJson(const google::protobuf::Message& message) {
   }
 }
 
-int Main(int argc, char** argv) {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+namespace {
 
-  CommandContext context;
-  CLI::App app("Recommendations, rankings and interactions of a Groundswell server.",
-               "groundswell");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", GROUNDSWELL_VERSION);
-  app.fallthrough();
+// Those of all commands.
+void AddCommonFlags(CLI::App& app, CommandContext& context) {
   app.add_option("--server", context.connection.address, "Address of the server")
       ->envname("GROUNDSWELL_SERVER")
       ->capture_default_str();
@@ -140,6 +132,9 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 600'000))
       ->capture_default_str();
   app.add_flag("--json", context.json, "Print JSON for programs instead of tables");
+}
+
+void AddCommands(CLI::App& app, CommandContext& context) {
   AddQuickstartCommand(app, context);
   AddRecommendCommand(app, context);
   AddRankCommand(app, context);
@@ -158,6 +153,24 @@ int Main(int argc, char** argv) {
   AddBlendCommand(app, context);
   AddAdminCommands(app, context);
   AddSlowCallsCommand(app, context);
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+
+  CommandContext context;
+  CLI::App app("Recommendations, rankings and interactions of a Groundswell server.",
+               "groundswell");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", GROUNDSWELL_VERSION);
+  app.fallthrough();
+  AddCommonFlags(app, context);
+  AddCommands(app, context);
   CheckUnsignedFlags(app);
   CheckEmptyFlags(app, kMayBeEmpty);
   if (const absl::Status s = CheckDescriptors(); !s.ok()) {

@@ -263,6 +263,23 @@ absl::Status CheckNothingForgotten(const std::string& directory, const Manifest&
                   kBlendFile));
 }
 
+absl::Status ParseCreateTime(const std::string& create_time, Manifest& manifest) {
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, create_time, &time, &error)) {
+    return BadManifest(fmt::format(
+        "\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z", create_time));
+  }
+  // Among them "infinite-future".
+  if (time < absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone()) ||
+      time >= absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone())) {
+    return BadManifest(
+        fmt::format("\"create_time\" is \"{}\"; it must be of the years 1 to 9999", create_time));
+  }
+  manifest.create_time_us = absl::ToUnixMicros(time);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::shared_ptr<const FileBytes>> ReadManifest(const std::string& directory) {
   const std::string path = fmt::format("{}/{}", directory, kManifestFile);
   if (const auto size = SizeOf(path); size.has_value() && *size > kManifestBytesMax) {
@@ -311,19 +328,7 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
   const json* metrics = reader.Get("metrics");
   if (!reader.status().ok()) return reader.status();
 
-  absl::Time time;
-  std::string error;
-  if (!absl::ParseTime(absl::RFC3339_full, create_time, &time, &error)) {
-    return BadManifest(fmt::format(
-        "\"create_time\" is \"{}\"; it must be like 2011-11-11T12:50:00Z", create_time));
-  }
-  // Among them "infinite-future".
-  if (time < absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone()) ||
-      time >= absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone())) {
-    return BadManifest(
-        fmt::format("\"create_time\" is \"{}\"; it must be of the years 1 to 9999", create_time));
-  }
-  manifest.create_time_us = absl::ToUnixMicros(time);
+  if (absl::Status s = ParseCreateTime(create_time, manifest); !s.ok()) return s;
   if (absl::Status s = ParseFiles(*files, manifest); !s.ok()) return s;
   if (absl::Status s = ParseModels(*models, manifest); !s.ok()) return s;
   if (absl::Status s = ParseMetrics(*metrics, manifest); !s.ok()) return s;
