@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <string_view>
 
 #include "program/terminal_text.h"
 
@@ -32,6 +34,21 @@ void EndForFileSize(int /*signal*/) {
   ::_exit(EXIT_FAILURE);
 }
 
+// gRPC takes the first word that it knows. It ends the process without one, and where that is none.
+bool IsPollStrategy(std::string_view words) {
+  while (true) {
+    const size_t end = std::min(words.find(','), words.size());
+    const std::string_view word = words.substr(0, end);
+    if (word == "epoll1" || word == "poll" || word == "all") return true;
+    if (word == "none" || end == words.size()) return false;
+    words.remove_prefix(end + 1);
+  }
+}
+
+constexpr char kNoPollStrategy[] =
+    "the environment's GRPC_POLL_STRATEGY names no way of waiting that gRPC has: unset it, or set "
+    "it to epoll1 or poll";
+
 constexpr char kUnwritable[] = "standard output cannot be written: the answer is cut off";
 
 // What a body printed last is still to be written when it returns.
@@ -53,6 +70,11 @@ int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, c
   action.sa_handler = EndForFileSize;
   ::sigaction(SIGXFSZ, &action, nullptr);
   int status = EXIT_FAILURE;
+  const char* const poll_strategy = ::getenv("GRPC_POLL_STRATEGY");
+  if (poll_strategy != nullptr && !IsPollStrategy(poll_strategy)) {
+    PrintError(program, kNoPollStrategy);
+    return status;
+  }
   try {
     status = body(argc, argv);
     if (status == EXIT_SUCCESS) {

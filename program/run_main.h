@@ -7,10 +7,10 @@ namespace groundswell {
 // Runs `body` and returns its exit status. Before it, standard streams that the caller closed are
 // opened on /dev/null: else the next file or socket would get their number, and an error message
 // would be written into it. Standard output is then one that cannot be written. SIGXFSZ is an error
-// like others. An exception that leaves `body` (memory that cannot be had), and standard output
-// that cannot be written, is named on standard error, as far as that can be written, and makes the
-// status EXIT_FAILURE. With any status but EXIT_SUCCESS the process ends here, without the handlers
-// of exit.
+// like others, and so is a GRPC_POLL_STRATEGY of which gRPC would end the process. An exception
+// that leaves `body` (memory that cannot be had), and standard output that cannot be written, is
+// named on standard error, as far as that can be written, and makes the status EXIT_FAILURE. With
+// any status but EXIT_SUCCESS the process ends here, without the handlers of exit.
 int RunMain(const char* program, int (*body)(int argc, char** argv), int argc, char** argv);
 
 // `message` as "program: message" on standard error, as TerminalLines has it. Where that cannot be

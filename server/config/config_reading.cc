@@ -12,7 +12,6 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <regex>
 #include <sstream>
 #include <system_error>
 #include <utility>
@@ -216,11 +215,25 @@ absl::Status Prefixed(std::string_view origin, const absl::Status& status) {
 
 // Kubernetes gives every container the addresses of all services of its namespace, and a service
 // may have any name: of "groundswell-log-shipper" comes GROUNDSWELL_LOG_SHIPPER_SERVICE_HOST.
-bool IsKubernetes(const std::string& variable) {
-  static const auto* const names = new std::regex(
-      "_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|"
-      "_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$");
-  return std::regex_search(variable, *names);
+bool IsKubernetes(std::string_view variable) {
+  const auto drop_end = [&variable](std::string_view end) {
+    if (!variable.ends_with(end)) return false;
+    variable.remove_suffix(end.size());
+    return true;
+  };
+  if (variable.ends_with("_SERVICE_HOST") || variable.ends_with("_PORT")) return true;
+  // A named port of a service: letters, digits and underscores until the end.
+  constexpr std::string_view kNamedPort = "_SERVICE_PORT_";
+  const size_t named = variable.rfind(kNamedPort, variable.size() - 1);
+  if (named != variable.npos && named + kNamedPort.size() < variable.size()) {
+    const std::string_view name = variable.substr(named + kNamedPort.size());
+    if (name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == name.npos) return true;
+  }
+  // PORT_7102_TCP_ADDR
+  static_cast<void>(drop_end("_PROTO") || drop_end("_ADDR"));
+  if (!drop_end("_TCP") && !drop_end("_UDP") && !drop_end("_SCTP")) return false;
+  const size_t digits = variable.find_last_not_of("0123456789") + 1;
+  return digits < variable.size() && variable.substr(0, digits).ends_with("_PORT_");
 }
 
 bool IsOfKnownSection(std::string_view variable) {

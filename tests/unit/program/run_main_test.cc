@@ -41,6 +41,21 @@ void RunOntoFullDisk(int (*body)(int, char**)) {
   ::_exit(RunMain("program", body, 0, nullptr));
 }
 
+void RunWithPollStrategy(const char* words) {
+  ::setenv("GRPC_POLL_STRATEGY", words, /*overwrite=*/1);
+  ::_exit(RunMain("program", SayNothing, 0, nullptr));
+}
+
+TEST(RunMainTest, AWayOfWaitingThatGrpcLacksIsAnError) {
+  for (const char* words : {"", "bogus", "none", "bogus,none,poll", "Poll", "poll "}) {
+    EXPECT_EXIT(RunWithPollStrategy(words), ExitedWithCode(EXIT_FAILURE), "GRPC_POLL_STRATEGY")
+        << words;
+  }
+  for (const char* words : {"poll", "bogus,epoll1", "all"}) {
+    EXPECT_EXIT(RunWithPollStrategy(words), ExitedWithCode(EXIT_SUCCESS), "^$") << words;
+  }
+}
+
 TEST(RunMainTest, AnAnswerThatGoesNowhereIsAnError) {
   for (const auto body : {Answer, AnswerAtLength}) {
     EXPECT_EXIT(RunWithoutOutput(body), ExitedWithCode(EXIT_FAILURE), kLost);

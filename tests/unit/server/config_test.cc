@@ -107,11 +107,22 @@ TEST(ConfigTest, MisspeltVariablesOfASectionAreRefusedAndOthersIgnored) {
                          {"GROUNDSWELL_SERVER_METRICS_SERVICE_HOST", "10.0.0.1"},
                          {"GROUNDSWELL_SERVER_ADMIN_PORT", "tcp://10.0.0.1:7102"},
                          {"GROUNDSWELL_SERVER_ADMIN_PORT_7102_TCP_ADDR", "10.0.0.1"},
+                         {"GROUNDSWELL_SERVER_ADMIN_PORT_7102_UDP", "udp://10.0.0.1:7102"},
+                         {"GROUNDSWELL_SERVER_SERVICE_PORT_" + std::string(100'000, 'A'), "1"},
                          {"GROUNDSWELL_LOG_SHIPPER_SERVICE_PORT", "24224"},
                          {"GROUNDSWELL_LOG_SHIPPER_SERVICE_PORT_GRPC_WEB", "24224"},
                          {"GROUNDSWELL_DEMO", "x"},
                          {"PATH", "/bin"}}),
             "");
+}
+
+TEST(ConfigTest, VariablesThatResembleThoseOfKubernetesAreMisspelt) {
+  for (const char* name :
+       {"GROUNDSWELL_SERVER_PORT_TCP", "GROUNDSWELL_SERVER_PORT_x_TCP",
+        "GROUNDSWELL_SERVER_7102_TCP", "GROUNDSWELL_SERVER_SERVICE_PORT_",
+        "GROUNDSWELL_SERVER_SERVICE_PORT_a", "GROUNDSWELL_SERVER_PORT_7102_TCP_HOST"}) {
+    EXPECT_THAT(Environment({{name, "1"}}), HasSubstr("is not a setting")) << name;
+  }
 }
 
 TEST(ConfigTest, VariablesNameThemselvesInErrors) {
