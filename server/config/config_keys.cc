@@ -320,8 +320,8 @@ constexpr ConfigKey kKeys[] = {
     {"logging.format", GROUNDSWELL_MEMBER(logging.format), "", 1, 16,
      "text, for people, or json, one object per line.", FormatRule},
     {"logging.slow_call_ms", GROUNDSWELL_MEMBER(logging.slow_call_ms), "ms", 0, 3'600'000,
-     "Calls of the read side that take as long are logged with their stages, at most 10 a second; "
-     "0: none."},
+     "Calls of the read side that take as long are logged with their stages, at most 10 a second, "
+     "and the newest 200 are told by `groundswell slow-calls`; 0: none."},
 };
 #undef GROUNDSWELL_MEMBER
 
