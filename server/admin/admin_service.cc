@@ -1,5 +1,8 @@
 #include "server/admin/admin_service.h"
 
+#include <fmt/format.h>
+
+#include <exception>
 #include <utility>
 
 #include "google/protobuf/util/time_util.h"
@@ -99,8 +102,17 @@ void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
     call->Finish(call->status);
     return;
   }
-  const absl::Status submitted = parts_.background.Submit(
-      [call, job = std::move(job)](const std::stop_token& stop) { call->Finish(job(stop)); });
+  const absl::Status submitted =
+      parts_.background.Submit([call, job = std::move(job)](const std::stop_token& stop) {
+        absl::Status outcome;
+        try {
+          outcome = job(stop);
+        } catch (const std::exception& e) {
+          outcome =
+              absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
+        }
+        call->Finish(outcome);
+      });
   if (!submitted.ok()) call->Finish(submitted);
 }
 

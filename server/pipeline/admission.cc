@@ -1,5 +1,7 @@
 #include "server/pipeline/admission.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -91,7 +93,11 @@ void Admission::Run(ComputeThread self) {
       self.pressure = PressureBehind(queue_.size());
     }
     const auto begin = steady_clock::now();
-    std::move(work)(self);
+    try {
+      std::move(work)(self);
+    } catch (const std::exception& e) {
+      spdlog::error("a compute thread: {}", e.what());
+    }
     const int64_t took = std::chrono::nanoseconds(steady_clock::now() - begin).count();
     // Concurrent updates may lose one another: an average does not mind.
     const int64_t average = work_ns_.load(std::memory_order_relaxed);
@@ -110,7 +116,11 @@ bool Admission::RunSharedPart() {
   SharedPart& part = *shared_.back();
   shared_.pop_back();
   mutex_.unlock();
-  part.run();
+  try {
+    part.run();
+  } catch (...) {
+    part.thrown = std::current_exception();
+  }
   mutex_.lock();
   part.done = true;
   part_done_.NotifyAll();
@@ -142,8 +152,14 @@ void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
                    absl::FunctionRef<void()> side) {
   Admission::SharedPart part{.run = side};
   const bool shared = self.siblings != nullptr && self.siblings->Share(part);
-  own();
-  if (!shared || self.siblings->TakeBack(part)) side();
+  try {
+    own();
+  } catch (...) {
+    if (shared) static_cast<void>(self.siblings->TakeBack(part));  // it lies on this stack
+    throw;
+  }
+  if (!shared || self.siblings->TakeBack(part)) return side();
+  if (part.thrown != nullptr) std::rethrow_exception(part.thrown);
 }
 
 milliseconds Admission::RetryAfter() const {

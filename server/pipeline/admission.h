@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -39,13 +40,14 @@ struct ComputeThread {
 
 // Runs both and returns when both are done: `side` on a compute thread that has nothing to do, if
 // there is one and it gets to it before this one is done with `own`; else here, after `own`. No
-// request waits in the queue for it. Neither may throw. Does not allocate.
+// request waits in the queue for it. What either throws, this throws once neither runs. Does not
+// allocate.
 void RunSideBySide(ComputeThread self, absl::FunctionRef<void()> own,
                    absl::FunctionRef<void()> side);
 
 class Admission {
  public:
-  // Runs once; must not throw.
+  // Runs once. What it throws is logged, as the last resort: a call must be finished all the same.
   using Work = absl::AnyInvocable<void(ComputeThread)>;
 
   struct Options {
@@ -81,7 +83,8 @@ class Admission {
   // A part of a work that its thread shares; lies on that thread's stack.
   struct SharedPart {
     absl::FunctionRef<void()> run;
-    bool done = false;  // guarded by mutex_
+    bool done = false;               // guarded by mutex_
+    std::exception_ptr thrown = {};  // by `run`; before `done`
   };
 
   void Run(ComputeThread self);

@@ -5,15 +5,21 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "server/process/line_rate.h"
+
 namespace groundswell {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr uint64_t kLibraryLinesPerSecond = 10;
 
 // The fields of the event that this thread logs: spdlog has no place for them, and formats in the
 // thread that logs.
@@ -58,19 +64,38 @@ class MessageAsJson final : public spdlog::custom_flag_formatter {
   }
 };
 
+// Of libraries, which say a line for each connection or message that is not as it should be: one
+// peer could fill the disk.
+LineRate& LinesOfLibraries() {
+  static auto* const lines = new LineRate(kLibraryLinesPerSecond);
+  return *lines;
+}
+
+void LogOfLibrary(spdlog::level::level_enum level, std::string_view library,
+                  std::string_view message) {
+  if (!spdlog::should_log(level)) return;
+  uint64_t left_out = 0;
+  if (!LinesOfLibraries().Takes(std::chrono::steady_clock::now(), left_out)) return;
+  if (left_out > 0) {
+    spdlog::warn("{} lines of libraries were left out, of which {} a second are logged", left_out,
+                 kLibraryLinesPerSecond);
+  }
+  spdlog::log(level, "{}: {}", library, message);
+}
+
 void LogOfGrpc(gpr_log_func_args* event) {
   const auto level = event->severity == GPR_LOG_SEVERITY_ERROR  ? spdlog::level::err
                      : event->severity == GPR_LOG_SEVERITY_INFO ? spdlog::level::info
                                                                 : spdlog::level::debug;
-  spdlog::log(level, "gRPC: {}", event->message);
+  LogOfLibrary(level, "gRPC", event->message);
 }
 
 void LogOfProtobuf(google::protobuf::LogLevel level, const char* /*file*/, int /*line*/,
                    const std::string& message) {
   // What a client sends that is no message of ours is its error and not the server's.
-  spdlog::log(
+  LogOfLibrary(
       level >= google::protobuf::LOGLEVEL_ERROR ? spdlog::level::warn : spdlog::level::debug,
-      "protobuf: {}", message);
+      "protobuf", message);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "server/process/periodic_thread.h"
 
+#include <spdlog/spdlog.h>
+
+#include <exception>
 #include <utility>
 
 #include "scheduling/thread_scheduling.h"
@@ -26,7 +29,14 @@ void PeriodicThread::Loop(Scheduling scheduling, std::chrono::milliseconds wait)
   NameThread(scheduling.name);
   if (scheduling.niceness > 0) LowerPriority(scheduling.niceness);
   const KeepGoing keep_going = [this] { return !stopping(); };
-  while (WaitFor(wait)) wait = look_(keep_going);
+  while (WaitFor(wait)) {
+    try {
+      wait = look_(keep_going);
+    } catch (const std::exception& e) {
+      spdlog::error("{}: {}", scheduling.name, e.what());
+      wait = kWaitAfterError;
+    }
+  }
 }
 
 bool PeriodicThread::WaitFor(std::chrono::milliseconds wait) {

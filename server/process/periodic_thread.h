@@ -15,8 +15,11 @@ class PeriodicThread {
  public:
   // A look that lasts asks now and then whether to go on; false: the thread is being stopped.
   using KeepGoing = std::function<bool()>;
-  // Returns how long to wait until the next look.
+  // Returns how long to wait until the next look. What it throws is logged, and the next look is
+  // after kWaitAfterError.
   using Look = std::function<std::chrono::milliseconds(const KeepGoing&)>;
+
+  static constexpr std::chrono::seconds kWaitAfterError{1};
 
   // How the thread is called, at most 15 characters, and how far it stands back behind others.
   struct Scheduling {

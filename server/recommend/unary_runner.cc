@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <exception>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -66,6 +67,16 @@ struct UnaryRunner::Pending {
     call.arrival = unary.arrival();
     call.deadline = unary.deadline();
     if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
+  }
+
+  // Memory that cannot be had is an error of this call alone.
+  absl::Status RunWork() {
+    try {
+      absl::Status status = work(call);
+      return status.ok() ? CheckAnswer(context, response) : status;
+    } catch (const std::exception& e) {
+      return absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
+    }
   }
 
   void Finish(const absl::Status& status) {
@@ -148,9 +159,7 @@ void UnaryRunner::Enqueue(const std::shared_ptr<Pending>& pending, bool reached)
       metrics_.requests().CountRejected(Rejection::kDeadline);
       pending->Finish(absl::DeadlineExceededError("the deadline passed while the call waited"));
     } else {
-      absl::Status status = pending->work(call);
-      if (status.ok()) status = CheckAnswer(pending->context, pending->response);
-      pending->Finish(status);
+      pending->Finish(pending->RunWork());
     }
   });
   if (submitted.ok()) return;

@@ -60,7 +60,8 @@ class UnaryRunner {
   // it is over, if the caller has the right to read. An error as `consistency_offset` finishes the
   // call with it. Request and response may be used by `work`; they live until the call is finished.
   // `request_id` is the request's. A `response` that is larger than the caller takes becomes an
-  // error that says so: ResourceExhausted, reason ANSWER_TOO_LARGE.
+  // error that says so: ResourceExhausted, reason ANSWER_TOO_LARGE. What `work` throws becomes one,
+  // too: Internal.
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Method method,
                                 std::string_view request_id,
                                 absl::StatusOr<Offset> consistency_offset,

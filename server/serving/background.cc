@@ -1,5 +1,8 @@
 #include "server/serving/background.h"
 
+#include <spdlog/spdlog.h>
+
+#include <exception>
 #include <utility>
 
 #include "server/rpc/status_details.h"
@@ -57,12 +60,17 @@ void BackgroundThread::Loop() {
         return;
       }
     }
-    if (job) {
-      job(stop);
-    } else {
+    try {
+      if (job) {
+        job(stop);
+        continue;
+      }
       if (is_periodic) options_.periodic(stop);
-      next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
+    } catch (const std::exception& e) {
+      spdlog::error("background work: {}", e.what());
+      if (job) continue;
     }
+    next = steady_clock::now() + (is_periodic ? options_.interval : kIdle);
   }
 }
 

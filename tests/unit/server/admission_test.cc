@@ -10,6 +10,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -213,6 +214,40 @@ TEST(AdmissionTest, ScratchByThreadNumberIsNeverShared) {
   int total = 0;
   for (const int count : scratch) total += count;
   EXPECT_EQ(total, 2'000);
+}
+
+TEST(AdmissionTest, WhatAWorkThrowsEndsNoThread) {
+  Admission admission({.threads = 1, .queue_max = 2});
+  bool ran = false;
+  ASSERT_TRUE(admission.Submit([](ComputeThread) { throw std::bad_alloc(); }).ok());
+  ASSERT_TRUE(admission.Submit([&](ComputeThread) { ran = true; }).ok());
+  admission.Drain();
+  EXPECT_TRUE(ran);
+}
+
+// Whichever of the two throws, on whichever thread.
+TEST(AdmissionTest, WhatAPartThrowsReachesTheWork) {
+  Admission admission({.threads = 2, .queue_max = 100});
+  std::atomic<int> caught = 0;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(admission
+                    .Submit([&caught, i](ComputeThread self) {
+                      const auto own = [i] {
+                        if (i % 2 == 0) throw std::bad_alloc();
+                      };
+                      const auto side = [i] {
+                        if (i % 2 == 1) throw std::bad_alloc();
+                      };
+                      try {
+                        RunSideBySide(self, own, side);
+                      } catch (const std::bad_alloc&) {
+                        ++caught;
+                      }
+                    })
+                    .ok());
+  }
+  admission.Drain();
+  EXPECT_EQ(caught, 100);
 }
 
 TEST(AdmissionTest, ZeroThreadsMeansOnePerCore) {

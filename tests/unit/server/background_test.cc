@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <new>
 #include <stop_token>
 
 namespace groundswell {
@@ -33,6 +34,14 @@ TEST(BackgroundThreadTest, AStopWakesTheJobThatWaitsAndTellsThoseBehindIt) {
   EXPECT_TRUE(was_told);
   EXPECT_EQ(background.Submit([](const std::stop_token&) {}).code(),
             absl::StatusCode::kUnavailable);
+}
+
+TEST(BackgroundThreadTest, WhatAJobThrowsDoesNotEndTheProcess) {
+  BackgroundThread background({});
+  std::promise<void> next;
+  ASSERT_TRUE(background.Submit([](const std::stop_token&) { throw std::bad_alloc(); }).ok());
+  ASSERT_TRUE(background.Submit([&](const std::stop_token&) { next.set_value(); }).ok());
+  next.get_future().get();
 }
 
 TEST(BackgroundThreadTest, AFullQueueTakesNoMore) {

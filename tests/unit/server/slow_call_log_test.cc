@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/process/line_rate.h"
 #include "server/process/logging.h"
 
 namespace groundswell {
@@ -150,6 +151,23 @@ TEST_F(SlowCallLogTest, AnIdIsCutBetweenCharacters) {
   SlowCallLog log(milliseconds(1));
   Observe(log, milliseconds(1), std::string(63, 'x') + "\xc3\xa4 and more");
   EXPECT_EQ(log.ReadNewest(1).calls[0].request_id, std::string(63, 'x'));
+}
+
+TEST(LineRateTest, WhatIsBeyondTheRateIsCountedAndSaidWithTheNextLine) {
+  LineRate lines(2);
+  const std::chrono::steady_clock::time_point begin;
+  uint64_t left_out = 0;
+  int taken = 0;
+  for (int i = 0; i < 100; ++i) {
+    taken += lines.Takes(begin + std::chrono::milliseconds(i), left_out) ? 1 : 0;
+    EXPECT_EQ(left_out, 0u);
+  }
+  EXPECT_EQ(taken, 2);
+  EXPECT_FALSE(lines.Takes(begin + std::chrono::milliseconds(999), left_out));
+  EXPECT_TRUE(lines.Takes(begin + std::chrono::seconds(1), left_out));
+  EXPECT_EQ(left_out, 99u);
+  EXPECT_TRUE(lines.Takes(begin + std::chrono::milliseconds(1'500), left_out));
+  EXPECT_EQ(left_out, 0u);
 }
 
 }  // namespace

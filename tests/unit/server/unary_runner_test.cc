@@ -6,6 +6,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -123,6 +124,16 @@ TEST_F(UnaryRunnerTest, AWriteThatDoesNotComeInTimeMakesTheAnswerStale) {
     return absl::OkStatus();
   });
   EXPECT_EQ(call.Wait(), grpc::StatusCode::OK);
+}
+
+TEST_F(UnaryRunnerTest, AWorkThatThrowsIsAnErrorOfItsCall) {
+  UnaryRunner runner = Runner();
+  UnaryTestCall call;
+  Run(runner, call, Offset{0}, [](UnaryRunner::Call&) -> absl::Status { throw std::bad_alloc(); });
+  EXPECT_EQ(call.Wait(), grpc::StatusCode::INTERNAL);
+  UnaryTestCall next;
+  Run(runner, next, Offset{0}, [](UnaryRunner::Call&) { return absl::OkStatus(); });
+  EXPECT_EQ(next.Wait(), grpc::StatusCode::OK);
 }
 
 TEST_F(UnaryRunnerTest, AFullQueueIsToldAtOnce) {
