@@ -299,6 +299,10 @@ TEST_F(GraphChangesTest, ABackupIsRestoredByOneCommand) {
               grpc::StatusCode::INVALID_ARGUMENT)
         << inside;
   }
+  request.set_directory(directory_.File("nowhere/backup"));
+  const grpc::Status nowhere = stubs_->admin->CreateBackup(NewContext().get(), request, &backup);
+  EXPECT_EQ(nowhere.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(nowhere.error_message(), HasSubstr(directory_.File("nowhere") + "\" on the server"));
   // Where RocksDB prepares a backup, it empties what is there.
   std::filesystem::create_directory(directory_.File("next.tmp"));
   std::ofstream(directory_.File("next.tmp/letter")) << "x";

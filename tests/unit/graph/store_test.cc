@@ -227,6 +227,9 @@ TEST_F(StoreTest, ABackupIsADatabaseOfItsMoment) {
   ASSERT_TRUE(store->Backup(directory_.File("backup")).ok());
   put(2);
   EXPECT_FALSE(store->Backup(directory_.File("backup")).ok()) << "it is there already";
+  const absl::Status nowhere = store->Backup(directory_.File("none/backup"));
+  EXPECT_EQ(nowhere.code(), absl::StatusCode::kFailedPrecondition) << "no fault of its own disk";
+  EXPECT_NE(nowhere.message().find("none/backup"), absl::string_view::npos) << nowhere;
   const auto backup = OpenStore(directory_.File("backup"));
   EXPECT_EQ(*backup->LastLogOffset(), 1);
   EXPECT_EQ(*store->LastLogOffset(), 2);
