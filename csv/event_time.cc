@@ -11,8 +11,7 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
-constexpr int64_t kLatestUs = 253'402'300'799 * kMicrosPerSecond;  // the end of the year 9999
+constexpr int64_t kLatestUs = 253'402'300'799 * kSecondUs;  // the end of the year 9999
 
 struct Unit {
   double below;  // the number
@@ -66,7 +65,7 @@ class Scanner {
   }
   // Any number of digits, of a second; those beyond microseconds are left out.
   bool Fraction(int64_t& us) {
-    int64_t unit = kMicrosPerSecond / 10;
+    int64_t unit = kSecondUs / 10;
     bool any = false;
     while (!rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9') {
       us += (rest_.front() - '0') * unit;
@@ -112,7 +111,7 @@ std::optional<int64_t> ScanTime(Scanner& scanner) {
   if (scanner.OneOf(":") && !scanner.Digits(2, second)) return std::nullopt;
   if (scanner.OneOf(".,") && !scanner.Fraction(fraction_us)) return std::nullopt;
   if (hour > 23 || minute > 59 || second > 60) return std::nullopt;  // 60: a leap second
-  return ((hour * 60 + minute) * 60 + second) * kMicrosPerSecond + fraction_us;
+  return ((hour * 60 + minute) * 60 + second) * kSecondUs + fraction_us;
 }
 
 // What is to be taken off for the zone, in microseconds; nullopt when there is none. False when it
@@ -133,8 +132,8 @@ bool ScanZone(Scanner& scanner, std::optional<int64_t>& offset_us) {
     if (!scanner.Digits(2, minutes)) return false;
   }
   if (hours > 23 || minutes > 59 || !scanner.at_end()) return false;
-  constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
-  const int64_t ahead_us = hours * (60 * kMicrosPerMinute) + minutes * kMicrosPerMinute;
+  constexpr int64_t kMinuteUs = 60 * kSecondUs;
+  const int64_t ahead_us = hours * (60 * kMinuteUs) + minutes * kMinuteUs;
   offset_us = sign == '-' ? -ahead_us : ahead_us;
   return true;
 }
@@ -173,8 +172,8 @@ bool IsBasicDate(std::string_view text) {
 bool IsSerialDate(const EventTime& time) {
   constexpr int64_t kFirstDay = 32'874;
   constexpr int64_t kEndDay = 54'789;
-  return time.form == TimeForm::kSeconds && time.us >= kFirstDay * kMicrosPerSecond &&
-         time.us < kEndDay * kMicrosPerSecond;
+  return time.form == TimeForm::kSeconds && time.us >= kFirstDay * kSecondUs &&
+         time.us < kEndDay * kSecondUs;
 }
 
 std::string_view NameOf(TimeForm form) {

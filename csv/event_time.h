@@ -8,6 +8,8 @@
 
 namespace groundswell {
 
+inline constexpr int64_t kSecondUs = 1'000'000;  // in the microseconds of EventTime
+
 enum class TimeForm {
   kSeconds,  // since 1970, with a fraction if need be
   kMilliseconds,

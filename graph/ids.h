@@ -25,6 +25,10 @@ using Offset = int64_t;
 // A summed weight. Exact: every macro edge is an integer.
 using Count = int64_t;
 
+// Times are microseconds since 1970.
+inline constexpr int64_t kMicrosPerSecond = 1'000'000;
+inline constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+
 // When an interaction happened, with its offset to order those of the same instant. Recency in the
 // whole system means this order, never the order of arrival alone.
 struct Recency {

@@ -105,7 +105,8 @@ LoadOptions LoadOptionsOf(const Config& config) {
 }
 
 EventTerms EventTermsOf(const Config& config) {
-  return {.types = config.event_types, .ahead_max_us = config.ingest.event_ahead_max_s * 1'000'000};
+  return {.types = config.event_types,
+          .ahead_max_us = config.ingest.event_ahead_max_s * kMicrosPerSecond};
 }
 
 Applier::Options ApplierOptionsOf(const Config& config) {

@@ -12,6 +12,7 @@
 #include "client/events/event_file.h"
 #include "client/terminal/progress_bar.h"
 #include "csv/event_sorter.h"
+#include "csv/event_time.h"
 #include "program/standard_error.h"
 #include "program/terminal_text.h"
 
@@ -35,9 +36,7 @@ void AppendField(std::string_view field, std::string& row) {
 
 // `default_type` is that of events that name none.
 void AppendRow(const LogEvent& event, const std::string& default_type, std::string& rows) {
-  constexpr int64_t kMicrosPerSecond = 1'000'000;
-  rows +=
-      fmt::format("{}.{:06},", event.time_us / kMicrosPerSecond, event.time_us % kMicrosPerSecond);
+  rows += fmt::format("{}.{:06},", event.time_us / kSecondUs, event.time_us % kSecondUs);
   AppendField(event.user, rows);
   rows += ',';
   AppendField(event.item, rows);

@@ -29,7 +29,6 @@ constexpr std::string_view kType = "event_type";
 constexpr std::string_view kTime = "event_time";
 constexpr std::string_view kWeight = "weight";
 constexpr std::string_view kEventId = "event_id";
-constexpr int64_t kMicrosPerSecond = 1'000'000;
 // Arrays and objects within one another. Deeper ones cost a stack frame each wherever they are gone
 // through, and no record has them in earnest.
 constexpr int kNestingMax = 64;
@@ -262,8 +261,8 @@ absl::StatusOr<std::optional<int32_t>> ReadWeight(const json& record, const Path
 }
 
 void SetTime(int64_t us, v1::Interaction& interaction) {
-  interaction.mutable_event_time()->set_seconds(us / kMicrosPerSecond);
-  interaction.mutable_event_time()->set_nanos(static_cast<int32_t>(us % kMicrosPerSecond * 1'000));
+  interaction.mutable_event_time()->set_seconds(us / kSecondUs);
+  interaction.mutable_event_time()->set_nanos(static_cast<int32_t>(us % kSecondUs * 1'000));
 }
 
 std::string_view RegistryHint(std::string_view value) {

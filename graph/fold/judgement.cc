@@ -5,11 +5,6 @@
 #include "graph/state/macro_graph.h"
 
 namespace groundswell {
-namespace {
-
-constexpr int64_t kMicrosPerDay = int64_t{86'400} * 1'000'000;
-
-}  // namespace
 
 int64_t LateUntil(const std::optional<Tombstone>& tombstone, const Interaction& interaction) {
   if (!tombstone.has_value()) return std::numeric_limits<int64_t>::min();

@@ -7,8 +7,6 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
-
 // A total order also where the offsets of a snapshot repeat.
 bool IsNewer(const Edge& a, const Edge& b) {
   return a.last != b.last ? a.last > b.last : a.item > b.item;

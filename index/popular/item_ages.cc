@@ -6,11 +6,9 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000;
-
 uint64_t SecondsOf(int64_t time_us) {
   constexpr int64_t kMax = std::numeric_limits<uint32_t>::max();
-  return static_cast<uint64_t>(std::clamp(time_us / kSecond, int64_t{0}, kMax));
+  return static_cast<uint64_t>(std::clamp(time_us / kMicrosPerSecond, int64_t{0}, kMax));
 }
 
 // Modulo 2^64, so that what was put in can be taken out.

@@ -5,11 +5,6 @@
 #include "graph/state/user_edges.h"
 
 namespace groundswell {
-namespace {
-
-constexpr int64_t kMicrosOfSecond = 1'000'000;
-
-}  // namespace
 
 void GatheredTarget::Begin(const EncoderShape& shape, uint32_t index) {
   target_row_ = index < shape.target_rows ? index : kNoRow;
@@ -49,7 +44,7 @@ const EncoderInput& GatheredTarget::OfUser(const EncoderSources& sources, const 
       degrees_.push_back(std::min(users, kDegreeMax));
     }
     if (shape.counts) counts_.push_back(SumOf(user.EdgesTo(edge.item)));
-    if (shape.times) times_.push_back(edge.last.time_us / kMicrosOfSecond);
+    if (shape.times) times_.push_back(edge.last.time_us / kMicrosPerSecond);
     if (shape.vectors) vectors_.push_back(items.VectorOf(edge.item));
   }
   if (shape.clusters > 0) {

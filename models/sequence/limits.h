@@ -12,7 +12,8 @@ inline constexpr size_t kSequenceWidthMax = 1'024;             // of an embeddin
 inline constexpr size_t kSequenceLayerMax = 4'096;             // outputs of a layer
 inline constexpr size_t kSequenceInputsMax = size_t{1} << 24;  // of a layer, side by side
 inline constexpr size_t kSequenceHistoryMax = 1'000;
-// Floats that are made for every position of one user's history.
+// Floats that are made for every position of one user's history (SURGE: or for every cluster of
+// every candidate, or of its adjacency's products).
 inline constexpr size_t kSequenceUserFloatsMax = size_t{1} << 26;
 
 }  // namespace groundswell

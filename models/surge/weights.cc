@@ -11,27 +11,21 @@
 
 #include "absl/status/status.h"
 #include "models/files/checkpoint_reader.h"
+#include "models/sequence/limits.h"
 
 namespace groundswell {
 namespace {
 
-// Bounds on what a file may ask for, so that no size overflows or exhausts the memory.
-constexpr size_t kRowsMax = 1'000'000'001;
-constexpr size_t kSurgeWidthMax = 1'024;
-constexpr size_t kSurgeHiddenMax = 4'096;
+// Bounds beside those of all sequence rankers (models/sequence/limits.h).
 constexpr size_t kHeadsMax = 64;
-constexpr size_t kHistoryMax = 1'000;
 constexpr size_t kSurgeClustersMax = 1'000;
-// Floats of the matrices that are made for every position of a history, or for every cluster of
-// every candidate, or of the adjacency's products.
-constexpr size_t kUserFloatsMax = size_t{1} << 26;
 
 SurgeAttention ReadAttention(CheckpointReader& reader, const std::string& name, size_t d) {
   SurgeAttention attention;
   const size_t hidden1 =
-      reader.MatrixShape(name + ".mlp.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
+      reader.MatrixShape(name + ".mlp.0.weight", kSequenceLayerMax, 8 * kSequenceWidthMax)[0];
   const size_t hidden2 =
-      reader.MatrixShape(name + ".mlp.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
+      reader.MatrixShape(name + ".mlp.2.weight", kSequenceLayerMax, kSequenceLayerMax)[0];
   attention.transform = ReadDense(reader, name + ".attention", d, d, /*has_bias=*/false);
   attention.first = ReadDense(reader, name + ".mlp.0", hidden1, 4 * d);
   attention.second = ReadDense(reader, name + ".mlp.2", hidden2, hidden1);
@@ -50,7 +44,7 @@ SurgeAttention ReadAttention(CheckpointReader& reader, const std::string& name, 
 SurgeQuery ReadQuery(CheckpointReader& reader, size_t d) {
   SurgeQuery query;
   const size_t hidden =
-      reader.MatrixShape("query.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
+      reader.MatrixShape("query.mlp.0.weight", kSequenceLayerMax, 6 * kSequenceWidthMax)[0];
   query.transform = ReadDense(reader, "query.transform", d, d, /*has_bias=*/false);
   const DenseLayer first = ReadDense(reader, "query.mlp.0", hidden, 3 * d);
   query.second = ReadDense(reader, "query.mlp.2", 1, hidden);
@@ -75,10 +69,10 @@ absl::Status ReadSize(const std::map<std::string, std::string>& options, const c
   const std::string text = at == options.end() ? "" : at->second;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), size);
   if (end.ec == std::errc() && end.ptr == text.data() + text.size() && size >= 1 &&
-      size <= kHistoryMax) {
+      size <= kSequenceHistoryMax) {
     return absl::OkStatus();
   }
-  return BadSurgeOption(name, text, fmt::format("an integer from 1 to {}", kHistoryMax));
+  return BadSurgeOption(name, text, fmt::format("an integer from 1 to {}", kSequenceHistoryMax));
 }
 
 absl::Status ReadSurgeOptions(const std::map<std::string, std::string>& options,
@@ -115,17 +109,18 @@ absl::Status ReadSurgeOptions(const std::map<std::string, std::string>& options,
 }
 
 void ReadSurgeShape(CheckpointReader& reader, SurgeVariant variant, SurgeShape& shape) {
-  const auto items = reader.MatrixShape("item_embed.weight", kRowsMax, kSurgeWidthMax);
-  const auto categories = reader.MatrixShape("cate_embed.weight", kRowsMax, kSurgeWidthMax);
+  const auto items = reader.MatrixShape("item_embed.weight", kSequenceRowsMax, kSequenceWidthMax);
+  const auto categories =
+      reader.MatrixShape("cate_embed.weight", kSequenceRowsMax, kSequenceWidthMax);
   shape.items = items[0];
   shape.item_width = items[1];
   shape.categories = categories[0];
   shape.category_width = categories[1];
-  shape.heads = reader.MatrixShape("metric.weight", kHeadsMax, 2 * kSurgeWidthMax)[0];
+  shape.heads = reader.MatrixShape("metric.weight", kHeadsMax, 2 * kSequenceWidthMax)[0];
   shape.state_width =
-      reader.MatrixShape("augru.candidate.weight", kSurgeWidthMax, 4 * kSurgeWidthMax)[0];
+      reader.MatrixShape("augru.candidate.weight", kSequenceWidthMax, 4 * kSequenceWidthMax)[0];
   if (variant == SurgeVariant::kPaper) {
-    shape.clusters = reader.MatrixShape("pool.weight", kSurgeClustersMax, 2 * kSurgeWidthMax)[0];
+    shape.clusters = reader.MatrixShape("pool.weight", kSurgeClustersMax, 2 * kSequenceWidthMax)[0];
   }
 }
 
@@ -139,8 +134,8 @@ void CheckMemory(CheckpointReader& reader, const SurgeWeights& weights) {
                                ? positions * positions * shape.d()
                                : positions * positions;
   const size_t pooled = (shape.clusters + 1) * (3 * shape.state_width + shape.d() + positions);
-  if (positions * shape.d() * hidden <= kUserFloatsMax && adjacency <= kUserFloatsMax &&
-      pooled <= kUserFloatsMax / 128) {
+  if (positions * shape.d() * hidden <= kSequenceUserFloatsMax &&
+      adjacency <= kSequenceUserFloatsMax && pooled <= kSequenceUserFloatsMax / 128) {
     return;
   }
   reader.Refuse(fmt::format(
@@ -161,7 +156,7 @@ void ReadVariant(CheckpointReader& reader, SurgeWeights& weights) {
   weights.pool = ReadDense(reader, "pool", weights.shape.clusters, d, /*has_bias=*/false);
   // What the cluster's attention adds cancels in the softmax; its tensors must still fit.
   const size_t hidden =
-      reader.MatrixShape("cluster.mlp.0.weight", kSurgeHiddenMax, 6 * kSurgeWidthMax)[0];
+      reader.MatrixShape("cluster.mlp.0.weight", kSequenceLayerMax, 6 * kSequenceWidthMax)[0];
   ReadDense(reader, "cluster.transform", d, d, /*has_bias=*/false);
   ReadDense(reader, "cluster.mlp.0", hidden, 3 * d);
   ReadDense(reader, "cluster.mlp.2", 1, hidden);
@@ -202,8 +197,9 @@ absl::StatusOr<SurgeWeights> LoadSurgeWeights(const SafetensorsFile& file,
   weights.fusion = ReadDense(reader, "fusion.dense", d, d, /*has_bias=*/false);
   weights.augru = ReadGru(reader, "augru", d, GruReset::kBefore);
   const size_t hidden1 =
-      reader.MatrixShape("head.0.weight", kSurgeHiddenMax, 8 * kSurgeWidthMax)[0];
-  const size_t hidden2 = reader.MatrixShape("head.2.weight", kSurgeHiddenMax, kSurgeHiddenMax)[0];
+      reader.MatrixShape("head.0.weight", kSequenceLayerMax, 8 * kSequenceWidthMax)[0];
+  const size_t hidden2 =
+      reader.MatrixShape("head.2.weight", kSequenceLayerMax, kSequenceLayerMax)[0];
   weights.head0 = ReadDense(reader, "head.0", hidden1, shape.head_input());
   weights.head2 = ReadDense(reader, "head.2", hidden2, hidden1);
   weights.head4 = ReadDense(reader, "head.4", 1, hidden2);

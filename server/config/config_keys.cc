@@ -269,7 +269,8 @@ constexpr ConfigKey kKeys[] = {
      CreateItemsRule},
     {"ingest.queue_max", GROUNDSWELL_MEMBER(ingest.queue_max), "interactions", 1'000, 10'000'000,
      "Interactions of all callers that may wait for the disk; further ones are refused."},
-    {"ingest.event_ahead_max_s", GROUNDSWELL_MEMBER(ingest.event_ahead_max_s), "s", 0, 86'400,
+    {"ingest.event_ahead_max_s", GROUNDSWELL_MEMBER(ingest.event_ahead_max_s), "s", 0,
+     kEventAheadMaxS,
      "How far after the server's clock an interaction's time may be; one of later is refused. What "
      "is trending and what the blend learns from go by the newest time that came."},
     {"ingest.clock_ahead_max_s", GROUNDSWELL_MEMBER(ingest.clock_ahead_max_s), "s", 0,

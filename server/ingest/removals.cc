@@ -55,7 +55,7 @@ absl::Status Removals::CheckTime(int64_t time_us) const {
           "expect; at most {} s are taken to be right (ingest.clock_ahead_max_s), since "
           "what happens until the removal's time is dropped. Set the clock right, or, where "
           "it is right and no interaction came for so long, record one or raise the limit",
-          TimeText(time_us), ahead_us / 1'000'000, TimeText(progress.newest_event_time_us),
+          TimeText(time_us), ahead_us / kMicrosPerSecond, TimeText(progress.newest_event_time_us),
           clock_ahead_max_->count()));
 }
 

@@ -9,14 +9,15 @@
 #include "absl/time/clock.h"
 #include "csv/log_input.h"
 #include "csv/log_reader.h"
+#include "graph/ids.h"
 #include "graph/log/interaction.h"
+#include "server/config/config.h"
 #include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosOfACsvSecond = 1'000'000;
 static_assert(kLogWeightMax == kWeightMax);
 
 absl::Status At(const std::string& path, const absl::Status& status) {
@@ -28,18 +29,16 @@ absl::Status BadRecord(const LogEvent& event, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("record {}: {}", event.record, what));
 }
 
-// As the server checks them whose clock may be behind the most (ingest.event_ahead_max_s).
-constexpr int64_t kAheadMaxS = 86'400;
-
 absl::Status CheckServable(const LogEvent& event, int64_t latest_us) {
   for (const auto& [field, id] : {std::pair("user", &event.user), std::pair("item", &event.item)}) {
     if (absl::Status s = CheckId(field, *id); !s.ok())
       return BadRecord(event, std::string(s.message()));
   }
   if (event.time_us <= latest_us) return absl::OkStatus();
-  return BadRecord(event, fmt::format("timestamp {} is later than {}, by this machine's clock with "
-                                      "{} s to spare; is its unit what it seems, and is it UTC?",
-                                      TimeText(event.time_us), TimeText(latest_us), kAheadMaxS));
+  return BadRecord(event,
+                   fmt::format("timestamp {} is later than {}, by this machine's clock with "
+                               "{} s to spare; is its unit what it seems, and is it UTC?",
+                               TimeText(event.time_us), TimeText(latest_us), kEventAheadMaxS));
 }
 
 absl::StatusOr<Count> WeightOf(const LogEvent& event, const EventWeights& weights) {
@@ -62,7 +61,9 @@ absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
   LogInput input;
   if (absl::Status s = input.Open(path); !s.ok()) return s;
   LogReader reader(input.stream(), {});
-  const int64_t latest_us = absl::GetCurrentTimeNanos() / 1'000 + kAheadMaxS * kMicrosOfACsvSecond;
+  // As the server checks them that allows the most (ingest.event_ahead_max_s).
+  const int64_t latest_us =
+      absl::GetCurrentTimeNanos() / 1'000 + kEventAheadMaxS * kMicrosPerSecond;
   int64_t newest_us = 0;
   while (true) {
     const absl::StatusOr<std::optional<LogEvent>> read = reader.Next();
@@ -76,7 +77,7 @@ absl::Status ReadEventCsv(const std::string& path, const EventWeights& weights,
     newest_us = event.time_us;
     const absl::StatusOr<Count> weight = WeightOf(event, weights);
     if (!weight.ok()) return At(path, weight.status());
-    const PastEvent past{.time_s = event.time_us / kMicrosOfACsvSecond,
+    const PastEvent past{.time_s = event.time_us / kMicrosPerSecond,
                          .user_id = event.user,
                          .item_id = event.item,
                          .weight = *weight};

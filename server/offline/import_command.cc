@@ -93,7 +93,7 @@ std::function<absl::StatusOr<int>()> AddImportCommand(CLI::App& app) {
     Config config;  // a server takes no other namespace
     absl::Status named = SetKey("server.namespace", flags->options.name_space, config);
     if (!named.ok()) return named;
-    flags->options.window.age_us = flags->window_age_s * 1'000'000;
+    flags->options.window.age_us = flags->window_age_s * kMicrosPerSecond;
     flags->options.now_us = std::chrono::duration_cast<std::chrono::microseconds>(
                                 std::chrono::system_clock::now().time_since_epoch())
                                 .count();

@@ -95,7 +95,7 @@ void NegativeSampler::FindNearest(const Moment& moment) {
   const EmbeddingIndex::View items = search_->index.Now();
   const bool is_in_visit =
       !newest_edges_.empty() &&
-      IsInVisit(moment.user.edges[newest_edges_[0]].last.time_us, moment.time_s * 1'000'000);
+      IsInVisit(moment.user.edges[newest_edges_[0]].last.time_us, moment.time_s * kMicrosPerSecond);
   if (search_->vectors.OfUser({.state = moment.user, .newest = newest_, .is_in_visit = is_in_visit},
                               items, of_vectors_, vector_) == VectorOrigin::kNone) {
     return;

@@ -16,8 +16,6 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosOfASecond = 1'000'000;
-
 // The own past proposes what the user has, and the popular order is published by the clock.
 constexpr SourceBit kPastSources[] = {kFromEmbedding, kFromSimilarItems, kFromNextItems,
                                       kFromWalk,      kFromTrending,     kFromCluster};
@@ -73,7 +71,7 @@ void PastCandidates::FindVector(const PastAsker& asker) {
   vector_.clear();
   if (draw_.quotas[kFromEmbedding] == 0) return;
   vector_.resize(sources_.vectors.dim());
-  const int64_t now_us = asker.time_s * kMicrosOfASecond;
+  const int64_t now_us = asker.time_s * kMicrosPerSecond;
   const LiveVectors::User asked{
       .state = asker.user,
       .newest = recent_.newest,
@@ -103,7 +101,7 @@ std::span<const ItemIndex> PastCandidates::Find(const PastAsker& asker, uint64_t
   FindRecentItems(&asker.user, recent_);
   FindVector(asker);
   const ItemFilter filter = FilterFor(asker);
-  sources_.trending.Advance(asker.time_s * kMicrosOfASecond);
+  sources_.trending.Advance(asker.time_s * kMicrosPerSecond);
   candidates_.Propose({.user = asker.user,
                        .recent = recent_,
                        .vector = vector_,

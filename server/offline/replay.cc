@@ -41,7 +41,7 @@ namespace {
 
 constexpr size_t kEventsPerProgress = 10'000;
 
-int64_t MicrosOf(const PastLog::Event& event) { return event.time_s * 1'000'000; }
+int64_t MicrosOf(const PastLog::Event& event) { return event.time_s * kMicrosPerSecond; }
 
 absl::Status WriteGraph(const std::string& path, std::span<const UserState> users) {
   size_t edges = 0;

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 
+#include "graph/ids.h"
+
 namespace groundswell {
 
 // One who took something less than so long ago, by the time of events, is in a visit.
-constexpr int64_t kVisitUs = int64_t{1'800} * 1'000'000;
+constexpr int64_t kVisitUs = 1'800 * kMicrosPerSecond;
 
 constexpr bool IsInVisit(int64_t newest_item_us, int64_t now_us) {
   return now_us - newest_item_us < kVisitUs;

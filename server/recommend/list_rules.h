@@ -22,11 +22,12 @@
 #include "groundswell/v1/admin.pb.h"
 #include "server/pipeline/applied_rules.h"
 #include "server/process/metrics.h"
+#include "server/recommend/recommend_checks.h"
 
 namespace groundswell {
 
 inline constexpr size_t kListRulesMax = 200;
-inline constexpr size_t kRuleCategoriesMax = 32;
+inline constexpr size_t kRuleCategoriesMax = kCategoriesMax;  // as in a filter
 inline constexpr int32_t kPinPositionMax = 500;
 inline constexpr double kBoostFactorMin = 0.1;
 inline constexpr double kBoostFactorMax = 10;

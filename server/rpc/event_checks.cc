@@ -10,8 +10,6 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kMicrosPerSecond = 1'000'000;
-
 // `prefix` is what leads to the fields of the event, such as "events[2].".
 std::string FieldOf(std::string_view prefix, std::string_view name) {
   return fmt::format("{}{}", prefix, name);
