@@ -83,24 +83,6 @@ int64_t NowMicros() {
       .count();
 }
 
-EventOutcome ToEventOutcome(FoldOutcome outcome) {
-  switch (outcome) {
-    case FoldOutcome::kApplied:
-      return EventOutcome::kApplied;
-    case FoldOutcome::kBelowZero:
-      return EventOutcome::kBelowZero;
-    case FoldOutcome::kOverflow:
-      return EventOutcome::kOverflow;
-    case FoldOutcome::kUnknownItem:
-      return EventOutcome::kUnknownItem;
-    case FoldOutcome::kOutsideWindow:
-      return EventOutcome::kOutsideWindow;
-    case FoldOutcome::kForgotten:
-      return EventOutcome::kForgotten;
-  }
-  return EventOutcome::kRefused;
-}
-
 std::vector<ListMetrics::Weight> BlendWeightNames() {
   std::vector<ListMetrics::Weight> weights;
   for (const std::string_view context : kBlendContexts) {
@@ -260,7 +242,7 @@ absl::Status Server::Parts::LoadListRules() {
 void Server::Parts::CountApplied(std::span<const Applier::Result> results) {
   const int64_t now_us = NowMicros();
   for (const auto& [interaction, outcome] : results) {
-    metrics.events().CountEvents(interaction->event_type, ToEventOutcome(outcome));
+    metrics.events().CountFolded(interaction->event_type, outcome);
     const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
     metrics.events().ObserveVisibleDelay(std::chrono::microseconds(delay_us));
   }

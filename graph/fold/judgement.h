@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 
+#include "graph/fold/fold_outcome.h"
 #include "graph/ids.h"
 #include "graph/log/interaction.h"
 #include "graph/state/user_edges.h"
@@ -15,16 +16,6 @@
 #include "graph/store/store.h"
 
 namespace groundswell {
-
-// What applying one interaction comes to.
-enum class FoldOutcome {
-  kApplied,
-  kBelowZero,      // would leave A[u,i] < 0
-  kOverflow,       // would leave the sum of all A[u,i] above kTotalCountMax
-  kUnknownItem,    // not in the catalogue
-  kOutsideWindow,  // older than the window
-  kForgotten       // late: its user was forgotten, or its item removed, after it happened
-};
 
 // What the world around the user is when the interaction comes.
 struct Surroundings {

@@ -30,9 +30,9 @@ inline constexpr std::array kSteps = {"fewer_candidates",     "ranking_skipped",
                                       "retrieval_skipped",    "stale_state",
                                       "explanations_skipped", "diversity_skipped"};
 inline constexpr std::array kFallbacks = {"unknown_user", "user_not_scored"};
-inline constexpr std::array kOutcomes = {"accepted", "duplicate",      "refused",
-                                         "applied",  "below_zero",     "unknown_item",
-                                         "overflow", "outside_window", "forgotten"};
+inline constexpr std::array kOutcomes = {"accepted", "duplicate", "refused"};
+inline constexpr std::array kFoldOutcomeNames = {"applied",      "below_zero",     "overflow",
+                                                 "unknown_item", "outside_window", "forgotten"};
 inline constexpr std::array kQueues = {"compute", "log"};
 inline constexpr std::array kRejections = {"queue_full",  "draining",        "deadline",
                                            "cancelled",   "unauthenticated", "forbidden",

@@ -109,6 +109,7 @@ static_assert(kShadowOutcomes.size() == kLabelValues<ShadowOutcome>);
 static_assert(kSteps.size() == kLabelValues<DegradedStep>);
 static_assert(kFallbacks.size() == kLabelValues<Fallback>);
 static_assert(kOutcomes.size() == kLabelValues<EventOutcome>);
+static_assert(kFoldOutcomeNames.size() == kFoldOutcomes);
 static_assert(kQueues.size() == kLabelValues<QueueName>);
 static_assert(kWriteErrors.size() == kLabelValues<WriteErrorKind>);
 static_assert(kRejections.size() == kLabelValues<Rejection>);
@@ -279,9 +280,12 @@ EventMetrics::EventMetrics(Registry& registry, std::span<const std::string> even
       "below_zero, unknown_item, overflow, outside_window or forgotten when folded into the "
       "graph.");
   const auto add = [&events](const std::string& type) {
-    Outcomes counters{};
-    for (size_t i = 0; i < counters.size(); ++i) {
-      counters[i] = &events.Add({{"type", type}, {"outcome", kOutcomes[i]}});
+    OfType counters;
+    for (size_t i = 0; i < counters.arrived.size(); ++i) {
+      counters.arrived[i] = &events.Add({{"type", type}, {"outcome", kOutcomes[i]}});
+    }
+    for (size_t i = 0; i < counters.folded.size(); ++i) {
+      counters.folded[i] = &events.Add({{"type", type}, {"outcome", kFoldOutcomeNames[i]}});
     }
     return counters;
   };
@@ -293,10 +297,17 @@ EventMetrics::EventMetrics(Registry& registry, std::span<const std::string> even
                         "Edges that left the graph because of its window.");
 }
 
-void EventMetrics::CountEvents(std::string_view event_type, EventOutcome outcome, size_t count) {
+const EventMetrics::OfType& EventMetrics::Of(std::string_view event_type) const {
   const auto found = events_.find(event_type);
-  const Outcomes& counters = found == events_.end() ? other_events_ : found->second;
-  Add(*counters[static_cast<size_t>(outcome)], count);
+  return found == events_.end() ? other_events_ : found->second;
+}
+
+void EventMetrics::CountEvents(std::string_view event_type, EventOutcome outcome, size_t count) {
+  Add(*Of(event_type).arrived[static_cast<size_t>(outcome)], count);
+}
+
+void EventMetrics::CountFolded(std::string_view event_type, FoldOutcome outcome) {
+  Of(event_type).folded[static_cast<size_t>(outcome)]->Increment();
 }
 
 void EventMetrics::ObserveVisibleDelay(nanoseconds delay) {

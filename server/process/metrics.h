@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "graph/fold/fold_outcome.h"
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "graph/store/write_error.h"
@@ -85,18 +86,8 @@ enum class DegradedStep {
   kCount
 };
 enum class Fallback { kUnknownUser, kUserNotScored, kCount };
-enum class EventOutcome {
-  kAccepted,
-  kDuplicate,
-  kRefused,
-  kApplied,
-  kBelowZero,
-  kUnknownItem,
-  kOverflow,
-  kOutsideWindow,
-  kForgotten,
-  kCount
-};
+// Of an interaction on arrival. What it comes to when it is folded is a FoldOutcome.
+enum class EventOutcome { kAccepted, kDuplicate, kRefused, kCount };
 enum class QueueName { kCompute, kLog, kCount };
 enum class Rejection {
   kQueueFull,
@@ -202,16 +193,21 @@ class EventMetrics {
   EventMetrics(prometheus::Registry& registry, std::span<const std::string> event_types);
 
   void CountEvents(std::string_view event_type, EventOutcome outcome, size_t count = 1);
+  void CountFolded(std::string_view event_type, FoldOutcome outcome);
   // From the append to the log until every reader sees the event.
   void ObserveVisibleDelay(std::chrono::nanoseconds delay);
   // Edges that left by the window.
   void CountExpired(size_t edges);
 
  private:
-  using Outcomes = PerValue<prometheus::Counter, EventOutcome>;
+  struct OfType {
+    PerValue<prometheus::Counter, EventOutcome> arrived{};
+    std::array<prometheus::Counter*, kFoldOutcomes> folded{};
+  };
+  const OfType& Of(std::string_view event_type) const;
 
-  std::map<std::string, Outcomes, std::less<>> events_;
-  Outcomes other_events_{};
+  std::map<std::string, OfType, std::less<>> events_;
+  OfType other_events_;
   prometheus::Histogram* visible_delay_ = nullptr;
   prometheus::Counter* expired_ = nullptr;
 };

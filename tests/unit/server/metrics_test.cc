@@ -207,7 +207,7 @@ TEST_F(MetricsTest, ThreadsCountWhileAnotherScrapes) {
       for (int i = 0; i < 500; ++i) {
         RpcScope scope(metrics_.requests(), Method::kRecommend);
         scope.set_code(0);
-        metrics_.events().CountEvents("view", EventOutcome::kApplied);
+        metrics_.events().CountFolded("view", FoldOutcome::kApplied);
       }
     });
   }
