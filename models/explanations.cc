@@ -9,18 +9,19 @@ namespace {
 
 using Kind = Cause::Kind;
 
-// The nodes with a positive count, the `limit` highest first; of equal counts the lower number.
-void HighestNodes(std::span<const int64_t> counts, size_t limit, std::vector<uint32_t>& nodes) {
-  nodes.clear();
-  for (uint32_t node = 0; node < counts.size(); ++node) {
-    if (counts[node] > 0) nodes.push_back(node);
+// The clusters with a positive count, the `limit` highest first; of equal counts the lower number.
+void HighestClusters(std::span<const int64_t> counts, size_t limit,
+                     std::vector<uint32_t>& clusters) {
+  clusters.clear();
+  for (uint32_t cluster = 0; cluster < counts.size(); ++cluster) {
+    if (counts[cluster] > 0) clusters.push_back(cluster);
   }
-  const size_t kept = std::min(limit, nodes.size());
-  std::partial_sort(nodes.begin(), nodes.begin() + static_cast<ptrdiff_t>(kept), nodes.end(),
-                    [&](uint32_t a, uint32_t b) {
+  const size_t kept = std::min(limit, clusters.size());
+  std::partial_sort(clusters.begin(), clusters.begin() + static_cast<ptrdiff_t>(kept),
+                    clusters.end(), [&](uint32_t a, uint32_t b) {
                       return counts[a] != counts[b] ? counts[a] > counts[b] : a < b;
                     });
-  nodes.resize(kept);
+  clusters.resize(kept);
 }
 
 // How many causes of each kind are tried.
@@ -53,15 +54,17 @@ size_t ChooseCauses(const ExplanationQuery& query, ExplanationBuffers& buffers) 
   const UserFeatures& user = query.user;
   const std::array<size_t, 3> available{user.recent_items.size(), Positive(user.one_hop),
                                         Positive(user.two_hop)};
-  const auto [past, item_nodes, user_nodes] = Shares(available, CausesMax(query));
+  const auto [past, item_clusters, user_clusters] = Shares(available, CausesMax(query));
   buffers.causes.clear();
   for (uint32_t position = 0; position < past; ++position) {
     buffers.causes.push_back({Kind::kPastItem, position});
   }
-  HighestNodes(user.one_hop, item_nodes, buffers.nodes);
-  for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kItemNode, node});
-  HighestNodes(user.two_hop, user_nodes, buffers.nodes);
-  for (const uint32_t node : buffers.nodes) buffers.causes.push_back({Kind::kUserNode, node});
+  HighestClusters(user.one_hop, item_clusters, buffers.clusters);
+  for (const uint32_t cluster : buffers.clusters)
+    buffers.causes.push_back({Kind::kItemCluster, cluster});
+  HighestClusters(user.two_hop, user_clusters, buffers.clusters);
+  for (const uint32_t cluster : buffers.clusters)
+    buffers.causes.push_back({Kind::kUserCluster, cluster});
   return available[0] + available[1] + available[2];
 }
 
@@ -102,7 +105,7 @@ void MakeVariants(const UserFeatures& user, ExplanationBuffers& buffers) {
       rest.recent_items = AllBut(user.recent_items, number, recent_items.subspan(at * past, past));
       LeaveOutTime(user, number, std::span(buffers.recent_times).subspan(at * times, times), rest);
     } else {
-      std::span<const int64_t>& counts = kind == Kind::kItemNode ? rest.one_hop : rest.two_hop;
+      std::span<const int64_t>& counts = kind == Kind::kItemCluster ? rest.one_hop : rest.two_hop;
       std::copy(counts.begin(), counts.end(), free_counts.begin());
       free_counts[number] = 0;
       counts = free_counts.first(counts.size());

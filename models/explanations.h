@@ -4,8 +4,8 @@
 //
 // where c is one of the user's newest items, taken out of the history, or one cluster, whose
 // count in H1_u or H2_u becomes 0. A cause is one feature of the ranker, not an event of the log:
-// an item that is taken out of the history still counts in H1_u and H2_u, and a node's items stay
-// in the history, which only gets shorter (no older item moves up). Its time goes with it.
+// an item that is taken out of the history still counts in H1_u and H2_u, and a cluster's items
+// stay in the history, which only gets shorter (no older item moves up). Its time goes with it.
 // Everything goes through the Ranker interface, so every ranker is explained by what it reads, and
 // one that reads the user's row alone has nothing to tell. Ranker::variants_max bounds the cost to
 // that of ranking 500 candidates.
@@ -27,7 +27,7 @@ namespace groundswell {
 inline constexpr size_t kExplainedItemsMax = 10;
 
 struct Cause {
-  enum class Kind { kPastItem, kItemNode, kUserNode };
+  enum class Kind { kPastItem, kItemCluster, kUserCluster };
   Kind kind = Kind::kPastItem;
   uint32_t number = 0;  // the position in recent_items, or the cluster
   bool operator==(const Cause&) const = default;
@@ -50,7 +50,7 @@ struct Explanations {
 // Memory of one thread.
 struct ExplanationBuffers {
   std::vector<Cause> causes;
-  std::vector<uint32_t> nodes;
+  std::vector<uint32_t> clusters;
   std::vector<UserFeatures> variants;  // the whole user, then without each cause
   std::vector<int64_t> counts;         // that the variants count
   std::vector<uint32_t> recent_items;  // that the variants took

@@ -13,7 +13,7 @@ Neighbor Merge(uint32_t node, std::span<const Edge> edges) {
   return {.node = node,
           .time_s = NeighborTime(edges.back().last),
           .weight = static_cast<uint32_t>(
-              std::min<uint64_t>(weight, uint64_t{NeighborLists::kWeightMax}))};
+              std::min<uint64_t>(weight, uint64_t{NeighborLists::kStepWeightMax}))};
 }
 
 // Beyond, a word of a list has no room for the node: then the walks do without it.

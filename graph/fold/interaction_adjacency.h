@@ -3,7 +3,7 @@
 // of what they have to do with each other.
 //
 // One edge per A[u,i] > 0: the time of its newest interaction of positive weight, in seconds, and
-// the summed weight, of which more than NeighborLists::kWeightMax counts as that. So a walk's
+// the summed weight, of which more than NeighborLists::kStepWeightMax counts as that. So a walk's
 // choice by weight is one among interactions, and what the window lets go, what is taken back and
 // who is forgotten is gone from here with the change of the macro graph. Of a node with very many
 // edges the newest are kept (NeighborLists); both directions drop theirs on their own. 16 bytes per

@@ -108,23 +108,23 @@ void MacroGraph::ReadNewestUsers(ItemIndex item, size_t limit, std::vector<UserI
 
 void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
                            const Recency* before, const Recency* after) {
-  const Cluster item_node = ClusterOf(item);
+  const Cluster item_cluster = ClusterOf(item);
   items_.Prefetch(item);
   for (size_t i = 0; i < std::min(kPrefetchAhead, user.edges.size()); ++i) {
-    items_.PrefetchTwoHop(user.edges[i].item, item_node);
+    items_.PrefetchTwoHop(user.edges[i].item, item_cluster);
   }
   OneHopOf(user, user_one_hop_);
   Count own = 0;
   ForEachItem(user, [&](ItemIndex other, std::span<const Edge> edges) {
     const auto behind = static_cast<size_t>(&edges.back() - user.edges.data()) + kPrefetchAhead;
-    if (behind < user.edges.size()) items_.PrefetchTwoHop(user.edges[behind].item, item_node);
+    if (behind < user.edges.size()) items_.PrefetchTwoHop(user.edges[behind].item, item_cluster);
     const Count count = SumOf(edges);
     if (other == item) {
       // The item's own row changes once, below, so that no reader sees half of the event in it.
       own = count;
     } else {
       CaptureBeforeChange(other);
-      items_.AddTwoHop(other, item_node, weight * count);
+      items_.AddTwoHop(other, item_cluster, weight * count);
     }
   });
   CaptureBeforeChange(item);
@@ -137,7 +137,7 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
   one_hop_change_[user.cluster] = weight;
   for (size_t q = 0; q < two_hop_change_.size(); ++q)
     two_hop_change_[q] = weight * user_one_hop_[q];
-  two_hop_change_[item_node] += weight * weight + weight * own;
+  two_hop_change_[item_cluster] += weight * weight + weight * own;
   items_.Change(
       item,
       {.one_hop = one_hop_change_, .two_hop = two_hop_change_, .newest_users = &newest_users_});

@@ -15,7 +15,7 @@ uint64_t ToWord(const Neighbor& neighbor) {
   return uint64_t{neighbor.time_s} << 32 | uint64_t{neighbor.node} << 4 | neighbor.weight;
 }
 
-uint32_t WeightOf(uint64_t word) { return word & NeighborLists::kWeightMax; }
+uint32_t WeightOf(uint64_t word) { return word & NeighborLists::kStepWeightMax; }
 
 // The class of the smallest block that holds `count` words.
 uint32_t ClassFor(size_t count) {

@@ -39,7 +39,7 @@ namespace groundswell {
 struct Neighbor {
   uint32_t node = 0;    // below NeighborLists::kNodesMax
   uint32_t time_s = 0;  // since 1970-01-01 UTC
-  uint32_t weight = 0;  // 1 to NeighborLists::kWeightMax
+  uint32_t weight = 0;  // 1 to NeighborLists::kStepWeightMax
   bool operator==(const Neighbor&) const = default;
 };
 
@@ -49,7 +49,7 @@ class NeighborLists {
 
  public:
   static constexpr uint32_t kNodesMax = 1u << 28;
-  static constexpr uint32_t kWeightMax = 15;
+  static constexpr uint32_t kStepWeightMax = 15;
   static constexpr size_t kNeighborsMaxLimit = 1u << 14;
 
   // A node keeps its newest `neighbors_max` neighbours at most: when one more comes, the oldest
@@ -62,7 +62,7 @@ class NeighborLists {
    public:
     size_t size() const { return (handle_ >> 16) & 0xFFFF; }
     // No neighbour's weight is higher.
-    uint32_t weight_max() const { return (handle_ >> 8) & kWeightMax; }
+    uint32_t weight_max() const { return (handle_ >> 8) & kStepWeightMax; }
     // Brings the neighbour at a position on its way from memory; does not wait for it.
     void Prefetch(size_t position) const { __builtin_prefetch(words_ + position); }
 
@@ -170,7 +170,7 @@ class NeighborLists {
   static Neighbor ToNeighbor(uint64_t word) {
     return {.node = static_cast<uint32_t>(word >> 4) & (kNodesMax - 1),
             .time_s = static_cast<uint32_t>(word >> 32),
-            .weight = static_cast<uint32_t>(word & kWeightMax)};
+            .weight = static_cast<uint32_t>(word & kStepWeightMax)};
   }
 
   struct Handle {

@@ -7,7 +7,7 @@
 namespace groundswell {
 
 TrendingItems::TrendingItems(double half_life_s, size_t user_clusters)
-    : time_(half_life_s), of_user_node_(user_clusters) {}
+    : time_(half_life_s), of_cluster_(user_clusters) {}
 
 TrendingItems::Sums TrendingItems::SumsOf(std::span<const Edge> edges) const {
   if (edges.empty()) return {};
@@ -48,7 +48,7 @@ void TrendingItems::BeginSpan(int64_t span) {
   };
   begin(all_);
   std::ranges::for_each(of_category_, begin);
-  std::ranges::for_each(of_user_node_, begin);
+  std::ranges::for_each(of_cluster_, begin);
 }
 
 void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
@@ -60,10 +60,10 @@ void TrendingItems::Change(const EdgeChange& change, uint32_t category) {
   Add(all_, change.item, after - before);
   Add(of_category_[category], change.item, after - before);
   if (change.cluster_before != change.cluster_after) {
-    Add(of_user_node_[change.cluster_before], change.item, Sums{} - before);
-    Add(of_user_node_[change.cluster_after], change.item, after);
+    Add(of_cluster_[change.cluster_before], change.item, Sums{} - before);
+    Add(of_cluster_[change.cluster_after], change.item, after);
   } else {
-    Add(of_user_node_[change.cluster_after], change.item, after - before);
+    Add(of_cluster_[change.cluster_after], change.item, after - before);
   }
 }
 
@@ -120,11 +120,11 @@ std::vector<Candidate> TrendingItems::Retrieve(std::span<const uint32_t> categor
   return found;
 }
 
-std::vector<Candidate> TrendingItems::RetrieveOfUserNode(Cluster node, const ItemFilter& filter,
-                                                         size_t count) const {
+std::vector<Candidate> TrendingItems::RetrieveOfCluster(Cluster cluster, const ItemFilter& filter,
+                                                        size_t count) const {
   std::vector<Candidate> found;
   const MutexLock lock(mutex_);
-  Append(of_user_node_[node], filter, count, kFromCluster, found);
+  Append(of_cluster_[cluster], filter, count, kFromCluster, found);
   return found;
 }
 
@@ -132,7 +132,7 @@ size_t TrendingItems::size() const {
   const MutexLock lock(mutex_);
   size_t size = all_.order.size();
   for (const Board& board : of_category_) size += board.order.size();
-  for (const Board& board : of_user_node_) size += board.order.size();
+  for (const Board& board : of_cluster_) size += board.order.size();
   return size;
 }
 

@@ -53,8 +53,8 @@ class TrendingItems {
   std::vector<Candidate> Retrieve(std::span<const uint32_t> categories, const ItemFilter& filter,
                                   size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Among the users of one cluster.
-  std::vector<Candidate> RetrieveOfUserNode(Cluster node, const ItemFilter& filter,
-                                            size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<Candidate> RetrieveOfCluster(Cluster cluster, const ItemFilter& filter,
+                                           size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Entries of all boards; an item has at most one in each of three kinds, but of user clusters
   // as many as took it lately.
@@ -100,7 +100,7 @@ class TrendingItems {
   int64_t span_ ABSL_GUARDED_BY(mutex_) = 0;
   Board all_ ABSL_GUARDED_BY(mutex_);
   std::vector<Board> of_category_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Board> of_user_node_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Board> of_cluster_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace groundswell

@@ -18,7 +18,8 @@ void FindWalkStarts(std::span<const RecentItem> recent, size_t starts_max,
     // Against the user's newest item, not the clock: an idle user's starts stay as they were.
     const auto age_us = static_cast<double>(newest_us - one.time_us);
     // As high as the adjacency's own weights go: steps cannot tell more apart either.
-    const auto weight = static_cast<double>(std::min<Count>(one.weight, NeighborLists::kWeightMax));
+    const auto weight =
+        static_cast<double>(std::min<Count>(one.weight, NeighborLists::kStepWeightMax));
     starts.push_back({.item = one.item, .weight = weight * std::exp2(-age_us / half_life_us)});
   }
 }

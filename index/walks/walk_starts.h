@@ -20,7 +20,7 @@ struct WalkStart {
 // The first `starts_max` of `recent` (newest first), in its order; of an item of weight A[u,q]
 // whose newest interaction was t_q
 //
-//   w_q = min(A[u,q], NeighborLists::kWeightMax) 2^(-(t_newest - t_q) / half_life)
+//   w_q = min(A[u,q], NeighborLists::kStepWeightMax) 2^(-(t_newest - t_q) / half_life)
 //
 // so time is event time, and an idle user's starts are as they were. What `starts` held is dropped.
 void FindWalkStarts(std::span<const RecentItem> recent, size_t starts_max,

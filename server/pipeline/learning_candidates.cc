@@ -66,7 +66,7 @@ void LearningCandidates::ProposeOfGraph(const Query& query) {
     Add(kFromTrending, parts_.trending.Retrieve({}, query.filter, count));
   }
   if (const size_t count = quotas_[kFromCluster]; count > 0 && query.has_cluster) {
-    Add(kFromCluster, parts_.trending.RetrieveOfUserNode(query.user.cluster, query.filter, count));
+    Add(kFromCluster, parts_.trending.RetrieveOfCluster(query.user.cluster, query.filter, count));
   }
 }
 

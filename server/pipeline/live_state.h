@@ -60,8 +60,8 @@ struct LiveState {
   std::unique_ptr<InteractionAdjacency> adjacency;
   std::unique_ptr<LiveVectors> live_vectors;
   std::unique_ptr<NewItemVectors> new_item_vectors;
-  std::shared_ptr<const ItemNodeCategories> item_node_categories;  // as loaded
-  std::shared_ptr<BlendLearner> blend_learner;                     // the applier's
+  std::shared_ptr<const ItemClusterCategories> item_cluster_categories;  // as loaded
+  std::shared_ptr<BlendLearner> blend_learner;                           // the applier's
   std::shared_ptr<ListQuality> list_quality;  // of the interactions that it learns from
   std::unique_ptr<Applier> applier;
 };

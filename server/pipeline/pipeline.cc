@@ -478,7 +478,7 @@ RankedList Pipeline::NewList() const {
   RankedList list;
   list.snapshot_version = state_.snapshot->manifest().FullVersion();
   list.catalogue = state_.catalogue;
-  list.item_node_categories = state_.item_node_categories;
+  list.item_cluster_categories = state_.item_cluster_categories;
   const Applier::Progress progress = state_.applier->progress();
   list.applied_offset = progress.applied_offset;
   list.newest_event_time_us = progress.newest_event_time_us;

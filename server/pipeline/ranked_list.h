@@ -19,7 +19,7 @@
 namespace groundswell {
 
 // By item cluster: the categories of its items with the most interactions, at most three.
-using ItemNodeCategories = std::vector<std::vector<std::string>>;
+using ItemClusterCategories = std::vector<std::vector<std::string>>;
 
 // What an answer left out to be in time, each step once. It does not allocate.
 using Degradations = absl::InlinedVector<DegradedStep, static_cast<size_t>(DegradedStep::kCount)>;
@@ -44,7 +44,7 @@ struct RankedList {
   // Whose items they are, also once another snapshot serves.
   std::shared_ptr<const Catalogue> catalogue;
   // What its item clusters are called; may be null without explanations.
-  std::shared_ptr<const ItemNodeCategories> item_node_categories;
+  std::shared_ptr<const ItemClusterCategories> item_cluster_categories;
   std::string snapshot_version;
   std::string ranker;  // empty: ranking was skipped
   Offset applied_offset = 0;

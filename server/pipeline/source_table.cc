@@ -72,8 +72,8 @@ void ProposeTrending(const SourceQuery& query, SourceScratch& /*scratch*/, Propo
 }
 
 void ProposeOfCluster(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {
-  proposals.Add(query.parts.state.trending->RetrieveOfUserNode(query.user->state.cluster,
-                                                               query.filter, query.count));
+  proposals.Add(query.parts.state.trending->RetrieveOfCluster(query.user->state.cluster,
+                                                              query.filter, query.count));
 }
 
 void ProposePopular(const SourceQuery& query, SourceScratch& /*scratch*/, Proposals& proposals) {

@@ -52,13 +52,13 @@ void WriteExplanation(const RankedList& list, const Explanation& explanation, co
       out.mutable_past_item()->set_item_id(std::string(now.Id(*past_item)));
       out.mutable_past_item()->set_title(now.Title(*past_item));
       break;
-    case Cause::Kind::kItemNode:
+    case Cause::Kind::kItemCluster:
       out.mutable_item_node()->set_number(static_cast<int32_t>(number));
-      for (const std::string& category : (*list.item_node_categories)[number]) {
+      for (const std::string& category : (*list.item_cluster_categories)[number]) {
         out.mutable_item_node()->add_categories(category);
       }
       break;
-    case Cause::Kind::kUserNode:
+    case Cause::Kind::kUserCluster:
       out.mutable_user_node()->set_number(static_cast<int32_t>(number));
       break;
   }

@@ -24,7 +24,7 @@ namespace groundswell {
 namespace {
 
 // Categories that an item cluster is called by.
-constexpr size_t kNodeCategories = 3;
+constexpr size_t kCategoriesOfCluster = 3;
 constexpr std::chrono::milliseconds kProgressInterval{200};
 // Users that are read between two looks whether to go on.
 constexpr uint64_t kUsersPerLook = 1'000;
@@ -124,8 +124,8 @@ absl::StatusOr<std::unique_ptr<Catalogue>> LoadItems(const Generation& generatio
   return catalogue;
 }
 
-std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue& catalogue,
-                                                                const MacroGraph& graph) {
+std::shared_ptr<const ItemClusterCategories> CategoriesOfItemClusters(const Catalogue& catalogue,
+                                                                      const MacroGraph& graph) {
   const auto category_of_item = catalogue.category_of_item();
   absl::flat_hash_map<std::pair<Cluster, uint32_t>, std::pair<Count, ItemIndex>> totals;
   for (uint32_t at = 0; at < category_of_item.size(); ++at) {
@@ -141,11 +141,12 @@ std::shared_ptr<const ItemNodeCategories> CategoriesOfItemNodes(const Catalogue&
     ranked.emplace_back(key.first, -entry.first, catalogue.Category(entry.second));
   }
   std::sort(ranked.begin(), ranked.end());
-  ItemNodeCategories categories(graph.items().shape().item_clusters);
-  for (const auto& [node, total, category] : ranked) {
-    if (categories[node].size() < kNodeCategories) categories[node].emplace_back(category);
+  ItemClusterCategories categories(graph.items().shape().item_clusters);
+  for (const auto& [cluster, total, category] : ranked) {
+    if (categories[cluster].size() < kCategoriesOfCluster)
+      categories[cluster].emplace_back(category);
   }
-  return std::make_shared<const ItemNodeCategories>(std::move(categories));
+  return std::make_shared<const ItemClusterCategories>(std::move(categories));
 }
 
 void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_item,
@@ -288,7 +289,7 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   RefreshPopularity(*state);
   if (absl::Status s = MakeLiveVectors(options, *state); !s.ok()) return s;
   if (absl::Status s = LoadNewItemVectors(given, *state); !s.ok()) return s;
-  state->item_node_categories = CategoriesOfItemNodes(*state->catalogue, *state->graph);
+  state->item_cluster_categories = CategoriesOfItemClusters(*state->catalogue, *state->graph);
   return state;
 }
 

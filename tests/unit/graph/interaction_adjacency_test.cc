@@ -68,7 +68,7 @@ TEST_F(InteractionAdjacencyTest, RepeatedInteractionsAreOneEdgeOfTheirSumAndTheN
   Take("a", 3, 10);
   EXPECT_THAT(ItemsOf(0), ElementsAre(At(30, 3, 4)));
   Take("a", 3, 40, 100);
-  EXPECT_THAT(UsersOf(3), ElementsAre(At(40, 0, NeighborLists::kWeightMax)));
+  EXPECT_THAT(UsersOf(3), ElementsAre(At(40, 0, NeighborLists::kStepWeightMax)));
 }
 
 TEST_F(InteractionAdjacencyTest, TakingBackLowersTheWeightAndThenEndsTheEdge) {

@@ -67,7 +67,7 @@ TEST(NeighborListsTest, NeighborsAreInOrderOfTimeHoweverTheyCome) {
 
 TEST(NeighborListsTest, HighestValuesFit) {
   NeighborLists lists(kMany);
-  const Neighbor highest = At(~0u, NeighborLists::kNodesMax - 1, NeighborLists::kWeightMax);
+  const Neighbor highest = At(~0u, NeighborLists::kNodesMax - 1, NeighborLists::kStepWeightMax);
   lists.Insert(NeighborLists::kNodesMax - 1, highest);
   EXPECT_THAT(All(lists, NeighborLists::kNodesMax - 1), ElementsAre(highest));
 }
@@ -143,7 +143,7 @@ TEST(NeighborListsTest, ANodeIsFoundFromTheNewestOn) {
   NeighborLists lists(kMany);
   const uint32_t highest = NeighborLists::kNodesMax - 1;
   for (const uint32_t node : {5u, highest, 5u, 4u, 5u}) {
-    lists.Append(3, At(node, node, NeighborLists::kWeightMax));
+    lists.Append(3, At(node, node, NeighborLists::kStepWeightMax));
   }
   const NeighborLists::List list = lists.Find(3);
   EXPECT_EQ(NeighborLists::FindBefore(list, list.size(), 5), 4u);
@@ -210,7 +210,7 @@ TEST(NeighborListsTest, RandomChangesGiveWhatAModelGives) {
     const auto node = static_cast<uint32_t>(random() % 20);
     const auto other = static_cast<uint32_t>(random() % 60);
     const Neighbor next = At(static_cast<uint32_t>(random() % 100), other,
-                             1 + static_cast<uint32_t>(random() % NeighborLists::kWeightMax));
+                             1 + static_cast<uint32_t>(random() % NeighborLists::kStepWeightMax));
     auto& neighbors = model[node];
     const auto at = neighbors.find(other);
     if (at == neighbors.end()) {

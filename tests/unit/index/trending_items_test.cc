@@ -54,7 +54,7 @@ class TrendingItemsTest : public ::testing::Test {
 
 TEST_F(TrendingItemsTest, KnowsNothingAtFirst) {
   EXPECT_THAT(All(), IsEmpty());
-  EXPECT_THAT(trending_.RetrieveOfUserNode(2, {}, 10), IsEmpty());
+  EXPECT_THAT(trending_.RetrieveOfCluster(2, {}, 10), IsEmpty());
 }
 
 TEST_F(TrendingItemsTest, AUserOfAHalfLifeAgoCountsHalf) {
@@ -91,7 +91,7 @@ TEST_F(TrendingItemsTest, WhatIsTakenBackIsGoneFromEveryBoard) {
   Take(1, 3, /*node=*/1, /*category=*/4);
   Untake(1, 0, 2, 4);
   EXPECT_FLOAT_EQ(All()[0].score, 1);
-  EXPECT_THAT(trending_.RetrieveOfUserNode(2, {}, 10), IsEmpty());
+  EXPECT_THAT(trending_.RetrieveOfCluster(2, {}, 10), IsEmpty());
   Untake(1, 3, 1, 4);
   EXPECT_THAT(All(), IsEmpty());
   EXPECT_EQ(trending_.size(), 0u);
@@ -105,9 +105,9 @@ TEST_F(TrendingItemsTest, CategoriesAndClustersHaveTheirOwnOrder) {
   const uint32_t two[] = {0, 2, 99};
   EXPECT_THAT(ItemsOf(trending_.Retrieve(two, {}, 10)), ElementsAre(1, 3));
   EXPECT_THAT(ItemsOf(trending_.Retrieve(two, {}, 1)), ElementsAre(1));
-  EXPECT_THAT(ItemsOf(trending_.RetrieveOfUserNode(1, {}, 10)), ElementsAre(3, 2));
+  EXPECT_THAT(ItemsOf(trending_.RetrieveOfCluster(1, {}, 10)), ElementsAre(3, 2));
   EXPECT_EQ(All()[0].sources, uint32_t{kFromTrending});
-  EXPECT_EQ(trending_.RetrieveOfUserNode(1, {}, 1)[0].sources, uint32_t{kFromCluster});
+  EXPECT_EQ(trending_.RetrieveOfCluster(1, {}, 1)[0].sources, uint32_t{kFromCluster});
 }
 
 TEST_F(TrendingItemsTest, TheFilterIsAskedBeforeTheCount) {
@@ -151,9 +151,9 @@ TEST_F(TrendingItemsTest, AUserWhoMovesTakesItsItemsAlong) {
                     .after = {&edge, 1}},
                    0);
   EXPECT_FLOAT_EQ(All()[0].score, 2);
-  EXPECT_THAT(trending_.RetrieveOfUserNode(0, {}, 10), IsEmpty());
+  EXPECT_THAT(trending_.RetrieveOfCluster(0, {}, 10), IsEmpty());
   for (const Cluster node : {1, 2}) {
-    EXPECT_FLOAT_EQ(trending_.RetrieveOfUserNode(node, {}, 10).at(0).score, 1);
+    EXPECT_FLOAT_EQ(trending_.RetrieveOfCluster(node, {}, 10).at(0).score, 1);
   }
 }
 
@@ -215,7 +215,7 @@ TEST_F(TrendingItemsTest, RandomChangesGiveWhatTheDefinitionGives) {
   }
   ExpectScores(All(), ScoresOf(users, {0, 1, 2}, now_us));
   for (const Cluster node : {0, 1, 2}) {
-    ExpectScores(trending_.RetrieveOfUserNode(node, {}, 30), ScoresOf(users, {node}, now_us));
+    ExpectScores(trending_.RetrieveOfCluster(node, {}, 30), ScoresOf(users, {node}, now_us));
   }
 }
 

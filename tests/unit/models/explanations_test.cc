@@ -117,8 +117,8 @@ class Case {
       history.erase(history.begin() + cause.number);
       if (!times.empty()) times.erase(times.begin() + cause.number);
     }
-    if (cause.kind == Kind::kItemNode) one_hop[cause.number] = 0;
-    if (cause.kind == Kind::kUserNode) two_hop[cause.number] = 0;
+    if (cause.kind == Kind::kItemCluster) one_hop[cause.number] = 0;
+    if (cause.kind == Kind::kUserCluster) two_hop[cause.number] = 0;
     user.one_hop = one_hop;
     user.two_hop = two_hop;
     user.recent_items = history;
@@ -144,10 +144,10 @@ class Case {
     std::vector<Cause> causes;
     for (uint32_t i = 0; i < history_.size(); ++i) causes.push_back({Kind::kPastItem, i});
     for (uint32_t k = 0; k < one_hop_.size(); ++k) {
-      if (one_hop_[k] > 0) causes.push_back({Kind::kItemNode, k});
+      if (one_hop_[k] > 0) causes.push_back({Kind::kItemCluster, k});
     }
     for (uint32_t k = 0; k < two_hop_.size(); ++k) {
-      if (two_hop_[k] > 0) causes.push_back({Kind::kUserNode, k});
+      if (two_hop_[k] > 0) causes.push_back({Kind::kUserCluster, k});
     }
     return causes;
   }
@@ -275,10 +275,10 @@ TEST(ExplanationLimitTest, TheNewestItemsAndTheHighestCountsAreTriedInEqualParts
   EXPECT_EQ(explanations.causes_tried, 6u);
   EXPECT_EQ(one.buffers().causes, (std::vector<Cause>{{Kind::kPastItem, 0},
                                                       {Kind::kPastItem, 1},
-                                                      {Kind::kItemNode, 4},
-                                                      {Kind::kItemNode, 3},
-                                                      {Kind::kUserNode, 0},
-                                                      {Kind::kUserNode, 1}}));
+                                                      {Kind::kItemCluster, 4},
+                                                      {Kind::kItemCluster, 3},
+                                                      {Kind::kUserCluster, 0},
+                                                      {Kind::kUserCluster, 1}}));
 }
 
 TEST(ExplanationLimitTest, WhatOneKindDoesNotNeedTheOthersGet) {
@@ -286,10 +286,10 @@ TEST(ExplanationLimitTest, WhatOneKindDoesNotNeedTheOthersGet) {
   one.history().clear();
   one.two_hop() = {0, 1, 0};
   EXPECT_EQ(one.Explained(4).causes_tried, 4u);
-  EXPECT_EQ(
-      one.buffers().causes,
-      (std::vector<Cause>{
-          {Kind::kItemNode, 4}, {Kind::kItemNode, 3}, {Kind::kItemNode, 2}, {Kind::kUserNode, 1}}));
+  EXPECT_EQ(one.buffers().causes, (std::vector<Cause>{{Kind::kItemCluster, 4},
+                                                      {Kind::kItemCluster, 3},
+                                                      {Kind::kItemCluster, 2},
+                                                      {Kind::kUserCluster, 1}}));
 }
 
 TEST(ExplanationLimitTest, EqualCountsAreTriedInTheOrderOfTheirNodes) {
@@ -298,7 +298,8 @@ TEST(ExplanationLimitTest, EqualCountsAreTriedInTheOrderOfTheirNodes) {
   one.one_hop() = {7, 7, 7, 7, 7};
   one.two_hop() = {0, 0, 0};
   one.Explained(2);
-  EXPECT_EQ(one.buffers().causes, (std::vector<Cause>{{Kind::kItemNode, 0}, {Kind::kItemNode, 1}}));
+  EXPECT_EQ(one.buffers().causes,
+            (std::vector<Cause>{{Kind::kItemCluster, 0}, {Kind::kItemCluster, 1}}));
 }
 
 TEST(ExplanationLimitTest, TheRankersOwnLimitHolds) {

@@ -34,13 +34,13 @@ class ListResponseTest : public testing::Test {
   }
 
   void Explain() {
-    list_.item_node_categories =
-        std::make_shared<const ItemNodeCategories>(ItemNodeCategories{{}, {"bags", "mugs"}});
+    list_.item_cluster_categories =
+        std::make_shared<const ItemClusterCategories>(ItemClusterCategories{{}, {"bags", "mugs"}});
     list_.explanations =
         Explanations{.of_item = {{},
                                  {{.cause = {Cause::Kind::kPastItem, 1}, .contribution = 2},
-                                  {.cause = {Cause::Kind::kItemNode, 1}, .contribution = -1},
-                                  {.cause = {Cause::Kind::kUserNode, 4}, .contribution = 0.5f}}},
+                                  {.cause = {Cause::Kind::kItemCluster, 1}, .contribution = -1},
+                                  {.cause = {Cause::Kind::kUserCluster, 4}, .contribution = 0.5f}}},
                      .causes = 9,
                      .causes_tried = 3};
   }

@@ -205,7 +205,7 @@ TEST_F(PipelineTest, ExplanationsNameTheUsersOwnItemsAndNodesWithACount) {
       const bool is_known =
           cause.kind == Cause::Kind::kPastItem
               ? user.Has(ItemIndex{cause.number})
-              : (cause.kind == Cause::Kind::kItemNode ? one_hop : two_hop).at(cause.number) > 0;
+              : (cause.kind == Cause::Kind::kItemCluster ? one_hop : two_hop).at(cause.number) > 0;
       EXPECT_TRUE(is_known) << cause.number;
       EXPECT_NE(contribution, 0);
     }
