@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "graph/ids.h"
 #include "index/item_filter.h"
@@ -27,9 +28,45 @@ enum SourceBit : uint32_t {
   kFromPinned = 1u << 9,        // placed by a rule
   kFromPageRank = 1u << 10,     // of highest PageRank from the user's newest items
 };
-inline constexpr std::array kSourceNames = {
-    "embedding",   "popular",    "request", "trending", "macro_node", "similar_items",
-    "random_walk", "next_items", "history", "pinned",   "page_rank"};
+struct NamedSource {
+  SourceBit bit;
+  const char* name;
+};
+// In the order of the bits.
+inline constexpr auto kSourceNames =
+    std::to_array<NamedSource>({{kFromEmbedding, "embedding"},
+                                {kFromPopular, "popular"},
+                                {kFromRequest, "request"},
+                                {kFromTrending, "trending"},
+                                {kFromCluster, "macro_node"},
+                                {kFromSimilarItems, "similar_items"},
+                                {kFromWalk, "random_walk"},
+                                {kFromNextItems, "next_items"},
+                                {kFromHistory, "history"},
+                                {kFromPinned, "pinned"},
+                                {kFromPageRank, "page_rank"}});
+// What is kept per source is found by the position of its bit.
+static_assert([] {
+  for (size_t i = 0; i < kSourceNames.size(); ++i) {
+    if (kSourceNames[i].bit != uint32_t{1} << i) return false;
+  }
+  return true;
+}());
+
+// Empty for what is no source's bit.
+constexpr std::string_view NameOf(SourceBit source) {
+  for (const NamedSource& named : kSourceNames) {
+    if (named.bit == source) return named.name;
+  }
+  return {};
+}
+// No bit at all for what is no source's name.
+constexpr SourceBit SourceNamed(std::string_view name) {
+  for (const NamedSource& named : kSourceNames) {
+    if (named.name == name) return named.bit;
+  }
+  return {};
+}
 
 struct Candidate {
   ItemIndex item{};

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -23,14 +22,10 @@ constexpr SourceBit kPastSources[] = {kFromEmbedding, kFromSimilarItems, kFromNe
 // Items of a source that is named, and off by default.
 constexpr size_t kQuotaOfOthers = 100;
 
-std::string_view SourceName(SourceBit source) {
-  return kSourceNames[static_cast<size_t>(std::countr_zero<uint32_t>(source))];
-}
-
 absl::Status NoSource(std::string_view name) {
   std::string known;
   for (const SourceBit source : kPastSources) {
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", SourceName(source));
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", NameOf(source));
   }
   return absl::InvalidArgumentError(
       fmt::format("there are no past candidates of the source \"{}\"; there are {}", name, known));
@@ -51,9 +46,9 @@ absl::StatusOr<SourceQuotas> QuotasOfNamed(std::string_view names) {
   for (const absl::string_view part :
        absl::StrSplit(absl::string_view(names.data(), names.size()), ',')) {
     const std::string_view name(part.data(), part.size());
-    const auto* const source = std::ranges::find(kPastSources, name, SourceName);
-    if (source == std::end(kPastSources)) return NoSource(name);
-    named[*source] = by_default[*source] > 0 ? by_default[*source] : kQuotaOfOthers;
+    const SourceBit source = SourceNamed(name);
+    if (std::ranges::find(kPastSources, source) == std::end(kPastSources)) return NoSource(name);
+    named[source] = by_default[source] > 0 ? by_default[source] : kQuotaOfOthers;
   }
   return named;
 }

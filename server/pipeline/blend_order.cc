@@ -14,12 +14,17 @@
 namespace groundswell {
 namespace {
 
-// By BlendList; the ranker is no source.
-constexpr std::array<SourceBit, kBlendLists.size() - 1> kSourceOfList = {
-    kFromEmbedding, kFromSimilarItems, kFromNextItems, kFromWalk,
-    kFromHistory,   kFromTrending,     kFromCluster,   kFromPopular};
 constexpr auto kRankerList = static_cast<size_t>(BlendList::kRanker);
-static_assert(kRankerList == kSourceOfList.size());
+// By BlendList; the ranker is no source, and the last.
+constexpr auto kSourceOfList = [] {
+  std::array<SourceBit, kRankerList> sources{};
+  for (size_t list = 0; list < sources.size(); ++list) {
+    sources[list] = SourceNamed(kBlendLists[list]);
+  }
+  return sources;
+}();
+static_assert(kBlendLists.size() == kRankerList + 1);
+static_assert(std::ranges::find(kSourceOfList, SourceBit{}) == kSourceOfList.end());
 
 static_assert(kBlendNewestItems == NextItems::kNewestItems);
 

@@ -15,6 +15,7 @@
 #ifndef GROUNDSWELL_SERVER_PIPELINE_SOURCE_TABLE_H_
 #define GROUNDSWELL_SERVER_PIPELINE_SOURCE_TABLE_H_
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <chrono>
@@ -165,6 +166,9 @@ inline constexpr CandidateSource kCandidateSources[] = {
      .quota = &Config::Retrieval::popular,
      .propose = ProposePopular},
 };
+static_assert(std::ranges::none_of(kCandidateSources, [](const CandidateSource& source) {
+  return NameOf(source.bit).empty();
+}));
 
 // The items that each source proposes at most, 0 for one that is off; as configured by default, or
 // as given.

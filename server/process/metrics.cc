@@ -101,6 +101,12 @@ void AppendProcess(std::vector<MetricFamily>& families) {
       Single("process_open_fds", "Open file descriptors.", MetricType::Gauge, figures->open_files));
 }
 
+constexpr auto kSourceLabels = [] {
+  std::array<const char*, kSourceNames.size()> labels{};
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = kSourceNames[i].name;
+  return labels;
+}();
+
 static_assert(kMethods.size() == kLabelValues<Method>);
 static_assert(kStages.size() == kLabelValues<Stage>);
 static_assert(kVectorSides.size() == kLabelValues<VectorSide>);
@@ -171,7 +177,7 @@ PipelineMetrics::PipelineMetrics(Registry& registry) {
                             "stage", kStages, Buckets());
   const auto candidates =
       AddEach(Counters(registry, "groundswell_candidates_total", "Candidates proposed, by source."),
-              "source", kSourceNames);
+              "source", kSourceLabels);
   candidates_.assign(candidates.begin(), candidates.end());
   list_candidates_ = OneHistogram(
       registry, "groundswell_list_candidates", "Candidates of a list, merged from all sources.",

@@ -7,7 +7,7 @@
 
 #include "blend/features.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/recommend/api_sources.h"
 #include "server/rpc/api_time.h"
 
 namespace groundswell {
@@ -32,8 +32,8 @@ void WriteItem(const Candidate& candidate, ItemIndex item, const Catalogue& cata
   out.set_title(catalogue.Title(item));
   out.set_category(std::string(catalogue.Category(item)));
   out.set_score(candidate.score);
-  for (const auto& [bit, source] : kSources) {
-    if (candidate.sources & bit) out.add_sources(source);
+  for (const auto& [bit, in_api] : ApiSources()) {
+    if (candidate.sources & bit) out.add_sources(in_api);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "server/pipeline/retrieval.h"
+#include "server/recommend/api_sources.h"
 #include "server/rpc/event_checks.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
@@ -91,9 +92,10 @@ absl::StatusOr<ItemIndex> CheckItem(std::string_view item_id, const Catalogue& c
 // Without a snapshot there are no vectors, and no source that compares them.
 absl::Status CheckSourcesServed(uint32_t only_sources, const Snapshot& snapshot) {
   if (!snapshot.is_empty()) return absl::OkStatus();
-  for (const auto& [bit, source] : kSources) {
-    if ((bit & only_sources & (kFromEmbedding | kFromSimilarItems)) == 0) continue;
-    return NoSnapshot("only_sources", v1::CandidateSource_Name(source) + " compares vectors");
+  for (const SourceBit source : {kFromEmbedding, kFromSimilarItems}) {
+    if ((source & only_sources) == 0) continue;
+    return NoSnapshot("only_sources",
+                      v1::CandidateSource_Name(InApi(source)) + " compares vectors");
   }
   return absl::OkStatus();
 }
@@ -173,17 +175,15 @@ absl::StatusOr<uint32_t> CheckOnlySources(
     const google::protobuf::RepeatedField<int>& only_sources) {
   uint32_t bits = 0;
   for (const int named : only_sources) {
-    const auto* const source = std::find_if(std::begin(kSources), std::end(kSources),
-                                            [&](const auto& one) { return one.second == named; });
-    const bool proposes =
-        source != std::end(kSources) && (source->first & Retrieval::kSources) != 0;
-    if (!proposes || (bits & source->first) != 0) {
+    const SourceBit source = SourceOfApi(named);
+    const bool proposes = (source & Retrieval::kSources) != 0;
+    if (!proposes || (bits & source) != 0) {
       return InvalidField("only_sources",
                           v1::CandidateSource_IsValid(named) ? v1::CandidateSource_Name(named)
                                                              : std::to_string(named),
                           "must be a source that proposes candidates, and not be repeated");
     }
-    bits |= source->first;
+    bits |= source;
   }
   return bits;
 }

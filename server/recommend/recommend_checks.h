@@ -18,7 +18,6 @@
 #include "graph/ids.h"
 #include "graph/state/catalogue.h"
 #include "groundswell/v1/recommend.pb.h"
-#include "index/candidate_source.h"
 #include "index/vectors/cosine_scan.h"
 #include "models/snapshot/snapshot.h"
 #include "server/config/ranker_shares.h"
@@ -47,20 +46,6 @@ absl::StatusOr<size_t> CheckExplainItems(int32_t explain_items);
 
 absl::StatusOr<ItemRules> CheckFilter(const v1::ItemFilter& filter, const Catalogue& catalogue,
                                       int64_t now_us);
-
-// Which source of the server is which of the API.
-inline constexpr std::pair<SourceBit, v1::CandidateSource> kSources[] = {
-    {kFromEmbedding, v1::CANDIDATE_SOURCE_EMBEDDING},
-    {kFromPopular, v1::CANDIDATE_SOURCE_POPULAR},
-    {kFromRequest, v1::CANDIDATE_SOURCE_REQUEST},
-    {kFromTrending, v1::CANDIDATE_SOURCE_TRENDING},
-    {kFromCluster, v1::CANDIDATE_SOURCE_MACRO_NODE},
-    {kFromSimilarItems, v1::CANDIDATE_SOURCE_SIMILAR_ITEMS},
-    {kFromWalk, v1::CANDIDATE_SOURCE_RANDOM_WALK},
-    {kFromNextItems, v1::CANDIDATE_SOURCE_NEXT_ITEMS},
-    {kFromHistory, v1::CANDIDATE_SOURCE_HISTORY},
-    {kFromPinned, v1::CANDIDATE_SOURCE_PINNED},
-    {kFromPageRank, v1::CANDIDATE_SOURCE_PAGE_RANK}};
 
 // SourceBits of the sources that a list may come from; 0 when none is named.
 absl::StatusOr<uint32_t> CheckOnlySources(const google::protobuf::RepeatedField<int>& only_sources);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "server/recommend/api_sources.h"
 #include "server/recommend/list_response.h"
 
 namespace groundswell {
@@ -77,20 +78,13 @@ v1::SourceState StateInApi(SourceState state) {
   return v1::SOURCE_STATE_UNSPECIFIED;
 }
 
-v1::CandidateSource SourceInApi(SourceBit bit) {
-  for (const auto& [source, in_api] : kSources) {
-    if (source == bit) return in_api;
-  }
-  return v1::CANDIDATE_SOURCE_UNSPECIFIED;
-}
-
 void WritePlace(const ScoredPlace& place, v1::ScoredPlace& out) {
   out.set_place(static_cast<int32_t>(place.place));
   out.set_score(place.score);
 }
 
 void WriteTracedSource(const TracedSource& source, v1::SourceTrace& out) {
-  out.set_source(SourceInApi(source.source));
+  out.set_source(InApi(source.source));
   out.set_state(StateInApi(source.state));
   out.set_quota(static_cast<int32_t>(source.quota));
   out.set_proposed_count(static_cast<int32_t>(source.proposed));
@@ -103,7 +97,7 @@ void WriteTracedItem(const TracedItem& traced, const Catalogue& catalogue, v1::I
   for (const ListFilter filter : traced.filtered_by) out.add_filtered_by(FilterInApi(filter));
   for (const SourcePlace& place : traced.sources) {
     v1::SourcePlace& proposed = *out.add_sources();
-    proposed.set_source(SourceInApi(place.source));
+    proposed.set_source(InApi(place.source));
     proposed.set_place(static_cast<int32_t>(place.place));
     proposed.set_score(place.score);
   }

@@ -4,13 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
-#include <cctype>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "server/recommend/recommend_checks.h"
+#include "server/recommend/api_sources.h"
 #include "tests/unit/server/live_sample.h"
 
 namespace groundswell {
@@ -110,14 +107,15 @@ TEST(SourceTableTest, EachSourceStandsInItOnceAndItsPhasesAreInOrder) {
 }
 
 TEST(SourceTableTest, TheApiHasEverySourceByItsName) {
-  ASSERT_EQ(std::size(kSources), kSourceNames.size());
-  for (const auto& [bit, source] : kSources) {
-    std::string name = "CANDIDATE_SOURCE_";
-    for (const char letter : std::string_view(kSourceNames[std::countr_zero<uint32_t>(bit)])) {
-      name += static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
-    }
-    EXPECT_EQ(v1::CandidateSource_Name(source), name);
+  for (const auto& [bit, in_api] : ApiSources()) {
+    ASSERT_NE(in_api, v1::CANDIDATE_SOURCE_UNSPECIFIED) << NameOf(bit);
+    EXPECT_EQ(InApi(bit), in_api);
+    EXPECT_EQ(SourceOfApi(in_api), bit);
   }
+  EXPECT_EQ(InApi(kFromCluster), v1::CANDIDATE_SOURCE_MACRO_NODE);
+  EXPECT_EQ(InApi(kFromPageRank), v1::CANDIDATE_SOURCE_PAGE_RANK);
+  EXPECT_EQ(SourceOfApi(v1::CANDIDATE_SOURCE_UNSPECIFIED), SourceBit{});
+  EXPECT_EQ(SourceOfApi(1'000), SourceBit{}) << "of a later version";
 }
 
 TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
