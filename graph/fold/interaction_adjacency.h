@@ -24,7 +24,6 @@
 
 #include "absl/status/status.h"
 #include "graph/fold/user_traces.h"
-#include "graph/ids.h"
 #include "graph/state/edge_change.h"
 #include "graph/state/neighbor_lists.h"
 #include "graph/state/user_edges.h"

@@ -23,7 +23,6 @@ class LocalOrder final : public RequestOrder {
   absl::Status Cut(int64_t position) override;
   void Close() override;
   size_t queued() const override;
-  bool is_durable() const override { return false; }
 
  private:
   int64_t EndLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

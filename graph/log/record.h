@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "graph/ids.h"
 #include "graph/log/log_entry.h"
 
 namespace groundswell {

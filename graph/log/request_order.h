@@ -49,9 +49,6 @@ class RequestOrder {
 
   // Entries that were submitted and not read yet.
   virtual size_t queued() const = 0;
-
-  // Whether what Read gives survives this machine: then what was taken of it need not be synced.
-  virtual bool is_durable() const = 0;
 };
 
 }  // namespace groundswell

@@ -84,11 +84,6 @@ void FadingCounts::Read(size_t scale, std::span<float> out) const {
   }
 }
 
-float FadingCounts::Share(size_t scale, ItemIndex item) const {
-  const Scale& at = scales_[scale];
-  return at.Share(SumsOf(scale, ToInt(item)), at.Value(at.total));
-}
-
 void FadingCounts::Shares(size_t scale, std::span<const Candidate> items,
                           std::span<float> shares) const {
   const Scale& at = scales_[scale];

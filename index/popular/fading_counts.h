@@ -54,9 +54,8 @@ class FadingCounts {
 
   // The values of the first items at a scale, as many as `out` has room for.
   void Read(size_t scale, std::span<float> out) const;
-  // The item's share of the sum of all values at a scale, 0 to 1; 0 where nothing is left.
-  float Share(size_t scale, ItemIndex item) const;
-  // Likewise of several items. REQUIRES: as many of `shares`.
+  // The items' shares of the sum of all values at a scale, 0 to 1; 0 where nothing is left.
+  // REQUIRES: as many of `shares`.
   void Shares(size_t scale, std::span<const Candidate> items, std::span<float> shares) const;
 
  private:

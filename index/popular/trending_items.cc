@@ -128,12 +128,4 @@ std::vector<Candidate> TrendingItems::RetrieveOfCluster(Cluster cluster, const I
   return found;
 }
 
-size_t TrendingItems::size() const {
-  const MutexLock lock(mutex_);
-  size_t size = all_.order.size();
-  for (const Board& board : of_category_) size += board.order.size();
-  for (const Board& board : of_cluster_) size += board.order.size();
-  return size;
-}
-
 }  // namespace groundswell

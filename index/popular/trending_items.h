@@ -56,10 +56,6 @@ class TrendingItems {
   std::vector<Candidate> RetrieveOfCluster(Cluster cluster, const ItemFilter& filter,
                                            size_t count) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Entries of all boards; an item has at most one in each of three kinds, but of user clusters
-  // as many as took it lately.
-  size_t size() const ABSL_LOCKS_EXCLUDED(mutex_);
-
  private:
   // Sums of weights, of the present span and of the one before.
   struct Sums {

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "models/math/elementwise.h"
 #include "models/math/kernels.h"
 
 namespace groundswell {

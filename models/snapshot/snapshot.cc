@@ -218,10 +218,6 @@ absl::Status Snapshot::MakeEncoders() {
   return absl::OkStatus();
 }
 
-std::span<const float> Snapshot::UserEmbedding(uint32_t user) const {
-  return user_embeddings_.subspan(size_t{user} * manifest_.embedding_dim, manifest_.embedding_dim);
-}
-
 std::span<const float> Snapshot::ItemEmbedding(uint32_t item) const {
   return item_embeddings_.subspan(size_t{item} * manifest_.embedding_dim, manifest_.embedding_dim);
 }

@@ -51,7 +51,6 @@ class Snapshot {
   // users x embedding_dim and items x embedding_dim, row-major.
   std::span<const float> user_embeddings() const { return user_embeddings_; }
   std::span<const float> item_embeddings() const { return item_embeddings_; }
-  std::span<const float> UserEmbedding(uint32_t user) const;
   std::span<const float> ItemEmbedding(uint32_t item) const;
 
   // uc and ic: the cluster of every user and item of the snapshot.

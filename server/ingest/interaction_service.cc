@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "server/rpc/event_checks.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"

@@ -8,7 +8,6 @@
 #include <span>
 #include <vector>
 
-#include "graph/fold/interaction_adjacency.h"
 #include "graph/ids.h"
 #include "graph/state/user_state.h"
 #include "index/vectors/embedding_index.h"

@@ -34,7 +34,6 @@
 #include "server/pipeline/features.h"
 #include "server/serving/clustering.h"
 #include "server/serving/load_state.h"
-#include "server/serving/serving_state.h"
 
 namespace groundswell {
 namespace {

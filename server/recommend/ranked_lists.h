@@ -25,7 +25,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "graph/ids.h"
 #include "graph/mutex.h"
 #include "index/candidate_source.h"
 #include "server/pipeline/ranked_list.h"

@@ -94,7 +94,9 @@ TEST_F(TrendingItemsTest, WhatIsTakenBackIsGoneFromEveryBoard) {
   EXPECT_THAT(trending_.RetrieveOfCluster(2, {}, 10), IsEmpty());
   Untake(1, 3, 1, 4);
   EXPECT_THAT(All(), IsEmpty());
-  EXPECT_EQ(trending_.size(), 0u);
+  const uint32_t category = 4;
+  EXPECT_THAT(trending_.Retrieve({&category, 1}, {}, 10), IsEmpty());
+  EXPECT_THAT(trending_.RetrieveOfCluster(1, {}, 10), IsEmpty());
 }
 
 TEST_F(TrendingItemsTest, CategoriesAndClustersHaveTheirOwnOrder) {

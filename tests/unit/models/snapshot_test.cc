@@ -202,7 +202,7 @@ TEST_F(SnapshotTest, EmbeddingsOfAnotherTypeAreConverted) {
   fixture_.WriteManifest();
   const auto snapshot = Load();
   ASSERT_TRUE(snapshot.ok()) << snapshot.status();
-  EXPECT_EQ((*snapshot)->UserEmbedding(2)[0], 0.1f);
+  EXPECT_EQ((*snapshot)->user_embeddings()[2 * 2], 0.1f);
   EXPECT_EQ((*snapshot)->ItemEmbedding(2)[0], -1.0f);
 }
 

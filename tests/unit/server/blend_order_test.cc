@@ -217,8 +217,10 @@ TEST_F(BlendOrderTest, TheBlendIsFedWithWhatTheLiveGraphKnows) {
   EXPECT_EQ(value("own_category.taken", 0), 1);
   EXPECT_NEAR(value("item.young", 0),
               1 - std::log2(1.0 + state.item_ages->MeanAge(own, now_us)) / 25, 1e-5);
-  EXPECT_NEAR(value("popularity.month", 0), 1 + std::log2(state.fading_counts->Share(4, own)) / 20,
-              1e-5);
+  float share = 0;
+  const Candidate of_own{.item = own};
+  state.fading_counts->Shares(4, {&of_own, 1}, {&share, 1});
+  EXPECT_NEAR(value("popularity.month", 0), 1 + std::log2(share) / 20, 1e-5);
   EXPECT_EQ(value("trending.first", 1), .5f);
   EXPECT_EQ(value("trending.share_of_best", 1), .25f);
   EXPECT_EQ(value("popular.proposed", 0), 0);
