@@ -1,6 +1,7 @@
 """The interaction log and the catalogue: reading, splitting by time, and dense indices."""
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from trainer import catalogue, log_files, tables
 DAY_S = 86_400
 NEVER_S = np.iinfo(np.int64).max
 _ID_BYTES_MAX = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _AHEAD_MAX_US = DAY_S * 1_000_000  # the most that a server's ingest.event_ahead_max_s may be
 
 
@@ -186,11 +188,7 @@ def _servable(records, left_out):
 
 
 def _is_id(text):
-    return len(text.encode()) <= _ID_BYTES_MAX and not any(map(_is_control, text))
-
-
-def _is_control(character):
-    return character < " " or character == "\x7f"
+    return len(text.encode()) <= _ID_BYTES_MAX and not _CONTROL.search(text)
 
 
 def _late(records):
