@@ -55,6 +55,9 @@ class ColumnSource : public RecordSource {
   }
 
  protected:
+  // Whether a record has the column at this place.
+  bool Takes(size_t at) const { return std::ranges::find(positions_, at) != positions_.end(); }
+
   template <typename Text>
   LogRecord ToRecord(std::span<const Text> fields) const {
     if (fields.size() != header_.size()) return OtherFields(fields.size(), header_.size());
@@ -112,9 +115,11 @@ class PlainSource final : public ColumnSource {
       bytes_read_ += line_.size() + 1;
       DropLineEnd(line_);
       if (line_.empty() || std::exchange(skip_header_, false)) continue;
-      bool is_quoted_well = true;
-      const std::vector<std::string> fields = SplitLine(line_, separator_, &is_quoted_well);
-      if (!is_quoted_well) return BrokenQuotation(line_);
+      std::vector<size_t> broken;
+      const std::vector<std::string> fields = SplitLine(line_, separator_, &broken);
+      if (std::ranges::any_of(broken, [this](size_t at) { return Takes(at); })) {
+        return BrokenQuotation(line_);
+      }
       return ToRecord<std::string>(fields);
     }
   }
@@ -351,7 +356,7 @@ std::unique_ptr<RecordSource> MakeJsonSource(std::istream& input, const LogColum
 }
 
 std::vector<std::string> SplitLine(std::string_view line, std::string_view separator,
-                                   bool* is_quoted_well) {
+                                   std::vector<size_t>* broken) {
   std::vector<std::string> fields;
   while (true) {
     const size_t end = std::min(line.find(separator), line.size());
@@ -361,7 +366,7 @@ std::vector<std::string> SplitLine(std::string_view line, std::string_view separ
     std::optional<std::string> quoted;
     if (field.starts_with('"')) {
       quoted = Unquote(field);
-      if (!quoted.has_value() && is_quoted_well != nullptr) *is_quoted_well = false;
+      if (!quoted.has_value() && broken != nullptr) broken->push_back(fields.size());
     }
     fields.push_back(quoted.has_value() ? *std::move(quoted) : std::string(field));
     if (end == line.size()) return fields;

@@ -78,10 +78,10 @@ std::unique_ptr<RecordSource> MakeJsonSource(std::istream& input, const LogColum
 // or the input fails.
 absl::StatusOr<bool> ReadLine(std::istream& input, std::string& line);
 
-// A line's fields, without the quotation marks around them. `is_quoted_well` becomes false where a
-// field begins with one and is not one quotation as in CSV; it is then given as it is.
+// A line's fields, without the quotation marks around them. `broken`: the places of those that
+// begin with one and are not one quotation as in CSV; they are given as they are.
 std::vector<std::string> SplitLine(std::string_view line, std::string_view separator,
-                                   bool* is_quoted_well = nullptr);
+                                   std::vector<size_t>* broken = nullptr);
 
 // What separates the fields of a log whose first line this is: that of , ; tab | and :: by which
 // most of them have names that are known, or, on a tie, by which they are the most.

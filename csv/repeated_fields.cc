@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -70,7 +70,8 @@ class FieldsOfObjects : public nlohmann::json_sax<json> {
   }
 
  private:
-  std::vector<std::unordered_map<std::string, std::string>> keys_;  // of the objects around
+  // Of the objects around. Ordered: keys come from strangers, who know what a hash makes of them.
+  std::vector<std::map<std::string, std::string>> keys_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <thread>
 #include <utility>
 
@@ -45,12 +46,18 @@ void LowerPriority(int niceness) {
 }
 
 void RunAtLowestPriority(const std::function<void()>& work) {
-  std::thread thread([&work] {
+  std::exception_ptr thrown;
+  std::thread thread([&work, &thrown] {
     NameThread("background");
     LowerPriority(kLowestPriority);
-    work();
+    try {
+      work();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
   });
   thread.join();
+  if (thrown != nullptr) std::rethrow_exception(thrown);
 }
 
 void RequestShortSlices() {

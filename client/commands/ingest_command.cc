@@ -42,7 +42,7 @@ struct IngestFlags {
   std::string from;
   std::optional<int64_t> from_us;  // what `from` says
   bool create_items = false;
-  bool skip_refused = false;
+  bool resend_refused = false;
 };
 
 int64_t TimeOf(const v1::Interaction& interaction) {
@@ -216,9 +216,10 @@ std::string_view HowToSendAgain(const IngestFlags& flags) {
            "again, where what was acknowledged counts once";
   }
   if (flags.resume_file.empty()) return "run it again: what was acknowledged counts once";
-  return flags.skip_refused ? "--resume-file is behind it (--skip-refused)"
-                            : "--resume-file stays before it, so that it is sent again "
-                              "(--skip-refused goes on behind it)";
+  return flags.resend_refused
+             ? "--resume-file stays before it: the next run sends it again, and all behind it"
+             : "--resume-file is behind it: the next run does not send it again (--resend-refused, "
+               "or a run without --resume-file, does)";
 }
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
@@ -324,7 +325,7 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
        .stopped = Interrupted,
        .on_first_refused =
            [&](uint64_t record) {
-             if (!flags.skip_refused) resume.StayBefore(record);
+             if (flags.resend_refused) resume.StayBefore(record);
            },
        .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
       begun_behind);
@@ -379,8 +380,11 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
                      "Remembers here how far it came with this file, and goes on from there");
   command
       .add_flag(
-          "--skip-refused", flags->skip_refused,
-          "Let --resume-file go on behind what the server refused, which is then not sent again")
+          "--resend-refused", flags->resend_refused,
+          "Let --resume-file stay before the first record that the server refused: the next run "
+          "sends "
+          "it again and all behind it, which counts once as long as no more than the server's "
+          "log.event_ids_max interactions were logged since")
       ->needs("--resume-file");
   command
       .add_option(

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -46,7 +46,7 @@ struct Parsed {
 // Keeps nothing of what is too deep.
 Parsed ParseJson(std::string_view text) {
   Parsed parsed;
-  std::vector<std::unordered_set<std::string>> keys;  // by the depth of their object
+  std::vector<std::set<std::string>> keys;  // by the depth of their object
   const auto keep = [&](int depth, json::parse_event_t event, json& value) {
     const auto of = static_cast<size_t>(depth);
     if (event == json::parse_event_t::object_start && depth < kNestingMax) {

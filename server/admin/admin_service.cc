@@ -1,6 +1,7 @@
 #include "server/admin/admin_service.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <exception>
 #include <utility>
@@ -108,6 +109,7 @@ void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
         try {
           outcome = job(stop);
         } catch (const std::exception& e) {
+          spdlog::error("a call failed: {}", e.what());
           outcome =
               absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
         }

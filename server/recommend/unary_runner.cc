@@ -1,6 +1,7 @@
 #include "server/recommend/unary_runner.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -75,6 +76,7 @@ struct UnaryRunner::Pending {
       absl::Status status = work(call);
       return status.ok() ? CheckAnswer(context, response) : status;
     } catch (const std::exception& e) {
+      spdlog::error("a call failed: {}", e.what());
       return absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
     }
   }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <functional>
 #include <future>
 #include <optional>
 #include <utility>
@@ -243,6 +245,15 @@ absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& dire
   return Generation(context.store, number).KeepOnlyThis();
 }
 
+// Memory that cannot be had is an error as others are: what was written by then is cleared up.
+absl::Status StatusOfThrowing(const std::function<absl::Status()>& work) {
+  try {
+    return work();
+  } catch (const std::exception& e) {
+    return absl::InternalError(fmt::format("the server failed at this activation: {}", e.what()));
+  }
+}
+
 }  // namespace
 
 void ActivationPoint::Expect(const std::string& snapshot_digest) {
@@ -322,18 +333,20 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activat
   const uint32_t serving_number = serving->generation.number();
   serving.reset();
   std::unique_ptr<ServingState> state;
-  absl::Status status;
-  RunAtLowestPriority([&] {
-    status = WriteGeneration(*checked, *source, generation, context, stop);
-    source->moment.reset();
-    if (!status.ok()) return;
-    LoadOptions load = context.load;
-    load.cancelled = [&] { return stop.stop_requested(); };
-    auto loaded = LoadServingState(generation, load, LogProgress);
-    status = loaded.status();
-    if (loaded.ok()) state = *std::move(loaded);
+  absl::Status status = StatusOfThrowing([&] {
+    absl::Status built;
+    RunAtLowestPriority([&] {
+      built = WriteGeneration(*checked, *source, generation, context, stop);
+      source->moment.reset();
+      if (!built.ok()) return;
+      LoadOptions load = context.load;
+      load.cancelled = [&] { return stop.stop_requested(); };
+      auto loaded = LoadServingState(generation, load, LogProgress);
+      built = loaded.status();
+      if (loaded.ok()) state = *std::move(loaded);
+    });
+    return built.ok() ? context.start(*state, [&] { return stop.stop_requested(); }) : built;
   });
-  if (status.ok()) status = context.start(*state, [&] { return stop.stop_requested(); });
   if (status.ok()) status = SwapIn(std::move(state), activated.directory, context, stop);
   if (status.ok()) {
     spdlog::info("{} serves", version);

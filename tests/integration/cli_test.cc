@@ -374,7 +374,8 @@ TEST_F(CliTest, WhatWasRefusedIsSentAgainOnceItMayBe) {
     csv += std::to_string(1'322'000'000 + csv.size()) + ",refused-user," + item + "\n";
   }
   const std::string file = WriteFile("refused.csv", csv);
-  const std::vector<std::string> resumed = {"ingest", file, "--resume-file", files_.File("at")};
+  const std::vector<std::string> resumed = {"ingest", file, "--resume-file", files_.File("at"),
+                                            "--resend-refused"};
   const std::vector<std::string> numbered = {"ingest", file, "--producer-id", "refused-producer"};
   const Finished first = Cli(resumed);
   EXPECT_EQ(first.exit_code, 1);
@@ -393,13 +394,14 @@ TEST_F(CliTest, WhatWasRefusedIsSentAgainOnceItMayBe) {
   EXPECT_EQ(CliJson(resumed)["duplicates"], 0) << "now it is behind them";
 }
 
-// Permanently refused: the file need not stay there for ever.
-TEST_F(CliTest, SkipRefusedLetsTheResumeFileGoOn) {
+// Otherwise all behind it is sent again at every run, for ever where it is never taken.
+TEST_F(CliTest, TheResumeFileGoesOnBehindWhatWasRefusedAndSaysSo) {
   const std::string file =
       WriteFile("never.csv", "timestamp,user,item\n1322000000,never-user,never-there\n");
-  const std::vector<std::string> ingest = {"ingest", file, "--resume-file", files_.File("at"),
-                                           "--skip-refused"};
-  EXPECT_EQ(Cli(ingest).exit_code, 1);
+  const std::vector<std::string> ingest = {"ingest", file, "--resume-file", files_.File("at")};
+  const Finished first = Cli(ingest);
+  EXPECT_EQ(first.exit_code, 1);
+  EXPECT_THAT(first.output, HasSubstr("--resume-file is behind it"));
   EXPECT_EQ(CliJson(ingest)["refused"], 0);
 }
 
