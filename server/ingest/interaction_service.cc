@@ -43,8 +43,9 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
                                            .user_hash = HashId(request->user_id()),
                                            .time_us = parts_.options.now_us()},
                    call->deadline(), [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
-                     if (receipt.ok()) *response = *std::move(receipt);
-                     call->Finish(receipt.status());
+                     const absl::Status removed = receipt.status();
+                     if (removed.ok()) *response = *std::move(receipt);
+                     call->Finish(removed);
                    });
   return call->reactor();
 }
