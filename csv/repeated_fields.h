@@ -9,9 +9,9 @@
 namespace groundswell {
 
 // A field that one object of the JSON form of a message, at any depth, has twice: by one key, or as
-// `user_id` beside `userId`. nullopt: none, or the text is no JSON by the
-// standard (protobuf takes a little more).
-// In words, such as: the key "user_id" beside "userId". REQUIRES: the message has no map.
+// `user_id` beside `userId`. nullopt: none, or the text is no JSON by the standard (protobuf takes
+// a little more). In words, such as: the key "user_id" beside "userId". REQUIRES: the message has
+// no map.
 std::optional<std::string> FindRepeatedField(std::string_view json);
 
 }  // namespace groundswell

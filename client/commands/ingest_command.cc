@@ -282,7 +282,8 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   }
   if (Interrupted()) {
     fmt::print("interrupted behind record {}; {}\n", totals.acknowledged_record,
-               flags.resume_file.empty() && flags.producer_id.empty()
+               (flags.resume_file.empty() && flags.producer_id.empty()) ||
+                       (flags.resend_refused && totals.refused > 0)
                    ? "run it again: what was acknowledged counts once"
                    : "run it again to go on from there");
   }
@@ -382,9 +383,8 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
       .add_flag(
           "--resend-refused", flags->resend_refused,
           "Let --resume-file stay before the first record that the server refused: the next run "
-          "sends "
-          "it again and all behind it, which counts once as long as no more than the server's "
-          "log.event_ids_max interactions were logged since")
+          "sends it again, and all behind it, which counts once as long as no more than the "
+          "server's log.event_ids_max interactions were logged since")
       ->needs("--resume-file");
   command
       .add_option(

@@ -1,9 +1,7 @@
 #include "server/admin/admin_service.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
-#include <exception>
 #include <utility>
 
 #include "google/protobuf/util/time_util.h"
@@ -15,6 +13,7 @@
 #include "server/admin/slow_calls_response.h"
 #include "server/admin/status_response.h"
 #include "server/config/config_reading.h"
+#include "server/rpc/caught_status.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
@@ -105,15 +104,7 @@ void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
   }
   const absl::Status submitted =
       parts_.background.Submit([call, job = std::move(job)](const std::stop_token& stop) {
-        absl::Status outcome;
-        try {
-          outcome = job(stop);
-        } catch (const std::exception& e) {
-          spdlog::error("a call failed: {}", e.what());
-          outcome =
-              absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
-        }
-        call->Finish(outcome);
+        call->Finish(CaughtStatus([&] { return job(stop); }));
       });
   if (!submitted.ok()) call->Finish(submitted);
 }

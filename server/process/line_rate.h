@@ -4,39 +4,41 @@
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
+#include <optional>
 #include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "graph/mutex.h"
 
 namespace groundswell {
 
 // Thread-safe.
 class LineRate {
  public:
-  explicit LineRate(uint64_t per_second) : per_second_(per_second) {}
+  explicit LineRate(int64_t per_second) : per_second_(per_second) {}
 
-  // Whether a line is logged now. `left_out`: how many were not since the last that was; else 0.
-  bool Takes(std::chrono::steady_clock::time_point now, uint64_t& left_out) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    left_out = 0;
+  // How many lines were left out since the last that was logged; nullopt: this one is left out too.
+  std::optional<int64_t> Take(std::chrono::steady_clock::time_point now)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
     if (now - begin_ >= std::chrono::seconds(1)) {
       begin_ = now;
       taken_ = 0;
     }
     if (taken_ == per_second_) {
       ++left_out_;
-      return false;
+      return std::nullopt;
     }
     ++taken_;
-    left_out = std::exchange(left_out_, 0);
-    return true;
+    return std::exchange(left_out_, 0);
   }
 
  private:
-  const uint64_t per_second_;
-  std::mutex mutex_;
-  std::chrono::steady_clock::time_point begin_;  // of the second that is counted
-  uint64_t taken_ = 0;                           // in it
-  uint64_t left_out_ = 0;
+  const int64_t per_second_;
+  Mutex mutex_;
+  std::chrono::steady_clock::time_point begin_ ABSL_GUARDED_BY(mutex_);  // of the second
+  int64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;                            // in it
+  int64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace groundswell

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr uint64_t kLibraryLinesPerSecond = 10;
+constexpr int64_t kLibraryLinesPerSecond = 10;
 
 // The fields of the event that this thread logs: spdlog has no place for them, and formats in the
 // thread that logs.
@@ -74,10 +74,10 @@ LineRate& LinesOfLibraries() {
 void LogOfLibrary(spdlog::level::level_enum level, std::string_view library,
                   std::string_view message) {
   if (!spdlog::should_log(level)) return;
-  uint64_t left_out = 0;
-  if (!LinesOfLibraries().Takes(std::chrono::steady_clock::now(), left_out)) return;
-  if (left_out > 0) {
-    spdlog::warn("{} lines of libraries were left out, of which {} a second are logged", left_out,
+  const auto left_out = LinesOfLibraries().Take(std::chrono::steady_clock::now());
+  if (!left_out.has_value()) return;
+  if (*left_out > 0) {
+    spdlog::warn("{} lines of libraries were left out, of which {} a second are logged", *left_out,
                  kLibraryLinesPerSecond);
   }
   spdlog::log(level, "{}: {}", library, message);

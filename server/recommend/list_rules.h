@@ -22,7 +22,7 @@
 #include "groundswell/v1/admin.pb.h"
 #include "server/pipeline/applied_rules.h"
 #include "server/process/metrics.h"
-#include "server/recommend/recommend_checks.h"
+#include "server/rpc/field_checks.h"
 
 namespace groundswell {
 

@@ -28,7 +28,6 @@
 
 namespace groundswell {
 
-inline constexpr size_t kCategoriesMax = 32;
 inline constexpr size_t kExcludedItemsMax = 1'000;
 inline constexpr size_t kRankItemsMax = 1'000;
 inline constexpr size_t kTraceItemsMax = 100;

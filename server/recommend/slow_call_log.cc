@@ -30,7 +30,7 @@ std::string_view LoggedId(std::string_view id) {
 void SlowCallLog::Observe(const EndedCall& call) {
   if (threshold_.count() == 0 || call.total < threshold_) return;
   Keep(call);
-  const std::optional<int64_t> left_out = TakeLine(std::chrono::steady_clock::now());
+  const std::optional<int64_t> left_out = lines_.Take(std::chrono::steady_clock::now());
   if (!left_out.has_value()) return;
   nlohmann::ordered_json fields;
   fields["method"] = NameOf(call.method);
@@ -75,20 +75,6 @@ SlowCallLog::Newest SlowCallLog::ReadNewest(size_t limit) const {
     newest.calls.push_back(kept_[(static_cast<size_t>(total_count_) - back) % kCallsKept]);
   }
   return newest;
-}
-
-std::optional<int64_t> SlowCallLog::TakeLine(std::chrono::steady_clock::time_point now) {
-  const MutexLock lock(mutex_);
-  if (now - second_begin_ >= std::chrono::seconds(1)) {
-    second_begin_ = now;
-    lines_ = 0;
-  }
-  if (lines_ == kLinesPerSecond) {
-    ++left_out_;
-    return std::nullopt;
-  }
-  ++lines_;
-  return std::exchange(left_out_, 0);
 }
 
 }  // namespace groundswell

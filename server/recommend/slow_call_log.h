@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "graph/mutex.h"
 #include "server/pipeline/query.h"
+#include "server/process/line_rate.h"
 #include "server/process/metrics.h"
 #include "server/rpc/trace_context.h"
 
@@ -66,17 +67,13 @@ class SlowCallLog {
 
  private:
   void Keep(const EndedCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
-  // How many calls were left out before this one; nullopt: it is left out too.
-  std::optional<int64_t> TakeLine(std::chrono::steady_clock::time_point now);
 
   const std::chrono::nanoseconds threshold_;
   mutable Mutex mutex_;
   // A ring: the call number n, from 0, is at n modulo kCallsKept.
   std::vector<SlowCall> kept_ ABSL_GUARDED_BY(mutex_);
   int64_t total_count_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::chrono::steady_clock::time_point second_begin_ ABSL_GUARDED_BY(mutex_);
-  int lines_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;
+  LineRate lines_{kLinesPerSecond};
 };
 
 }  // namespace groundswell

@@ -1,17 +1,16 @@
 #include "server/recommend/unary_runner.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
-#include <exception>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "scheduling/thread_scheduling.h"
+#include "server/rpc/caught_status.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
 
@@ -70,15 +69,11 @@ struct UnaryRunner::Pending {
     if (trace.has_value()) context.AddInitialMetadata("traceresponse", TraceResponse(*trace));
   }
 
-  // Memory that cannot be had is an error of this call alone.
   absl::Status RunWork() {
-    try {
+    return CaughtStatus([this] {
       absl::Status status = work(call);
       return status.ok() ? CheckAnswer(context, response) : status;
-    } catch (const std::exception& e) {
-      spdlog::error("a call failed: {}", e.what());
-      return absl::InternalError(fmt::format("the server failed at this call: {}", e.what()));
-    }
+    });
   }
 
   void Finish(const absl::Status& status) {

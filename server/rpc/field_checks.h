@@ -14,6 +14,7 @@
 namespace groundswell {
 
 inline constexpr size_t kIdBytesMax = 256;
+inline constexpr size_t kCategoriesMax = 32;  // of a filter, of a rule
 
 // `name_space` empty means "default"; anything but `served` is NotFound (NAMESPACE_UNKNOWN).
 absl::Status CheckNamespace(std::string_view name_space, std::string_view served);

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <functional>
 #include <future>
 #include <optional>
 #include <utility>
@@ -14,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "scheduling/thread_scheduling.h"
+#include "server/rpc/caught_status.h"
 #include "server/rpc/status_details.h"
 #include "server/serving/clustering.h"
 #include "server/serving/load_state.h"
@@ -245,15 +244,6 @@ absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& dire
   return Generation(context.store, number).KeepOnlyThis();
 }
 
-// Memory that cannot be had is an error as others are: what was written by then is cleared up.
-absl::Status StatusOfThrowing(const std::function<absl::Status()>& work) {
-  try {
-    return work();
-  } catch (const std::exception& e) {
-    return absl::InternalError(fmt::format("the server failed at this activation: {}", e.what()));
-  }
-}
-
 }  // namespace
 
 void ActivationPoint::Expect(const std::string& snapshot_digest) {
@@ -333,7 +323,8 @@ absl::StatusOr<std::shared_ptr<ServingState>> ActivateSnapshotFrom(const Activat
   const uint32_t serving_number = serving->generation.number();
   serving.reset();
   std::unique_ptr<ServingState> state;
-  absl::Status status = StatusOfThrowing([&] {
+  // What it throws is an error as others are: what was written by then is cleared up.
+  absl::Status status = CaughtStatus([&] {
     absl::Status built;
     RunAtLowestPriority([&] {
       built = WriteGeneration(*checked, *source, generation, context, stop);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <future>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -81,6 +82,10 @@ class ActivationTest : public ::testing::Test {
         .on_served = [this](const ServingState& state) { served_.set_value(Version(state)); },
         .now_us = [] { return 7; }};
     return ActivateSnapshotFrom(activated, "activation", context, stop).status();
+  }
+  static absl::Status RefuseToStart(ServingState& /*state*/,
+                                    const std::function<bool()>& /*cancelled*/) {
+    return absl::InvalidArgumentError("no such ranker");
   }
   absl::Status ActivateOther() { return Activate({.directory = other_}, StartWhole()); }
   Start StartWhole() {
@@ -185,10 +190,8 @@ TEST_F(ActivationTest, AnIdThatTheLogHasIsRefusedWithItsReasonAndOffset) {
 }
 
 TEST_F(ActivationTest, TheIdOfAnActivationThatWasLoggedIsRefused) {
-  const auto refuse = [](ServingState&, const std::function<bool()>&) {
-    return absl::InvalidArgumentError("no such ranker");
-  };
-  EXPECT_EQ(Activate({.directory = other_}, refuse).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Activate({.directory = other_}, RefuseToStart).code(),
+            absl::StatusCode::kInvalidArgument);
   const absl::Status again = ActivateOther();
   EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(ReasonOf(again), "EVENT_ID_REUSED");
@@ -229,11 +232,21 @@ TEST_F(ActivationTest, AGraphOffsetBeyondTheLogIsRefused) {
 }
 
 TEST_F(ActivationTest, AStateThatCannotStartLeavesTheOldOneAndIsTriedAgain) {
-  const auto refuse = [](ServingState&, const std::function<bool()>&) {
-    return absl::InvalidArgumentError("no such ranker");
-  };
-  EXPECT_EQ(Activate({.directory = other_}, refuse).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Activate({.directory = other_}, RefuseToStart).code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Version(), "tiny@1");
+  Take("ann", "i1");
+  EXPECT_THAT(Taken("ann"), UnorderedElementsAre(Pair("i0", 1), Pair("i1", 1), Pair("i3", 2)));
+}
+
+TEST_F(ActivationTest, AStateThatThrowsLeavesTheOldOneAndNothingOfItself) {
+  const auto fail = [](ServingState&, const std::function<bool()>&) -> absl::Status {
+    throw std::bad_alloc();
+  };
+  const uint32_t tried = serving_.Get()->generation.number() + 1;
+  EXPECT_EQ(Activate({.directory = other_}, fail).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Version(), "tiny@1");
+  EXPECT_FALSE(Generation(*store_, tried).ReadUser("ann")->has_value());
   Take("ann", "i1");
   EXPECT_THAT(Taken("ann"), UnorderedElementsAre(Pair("i0", 1), Pair("i1", 1), Pair("i3", 2)));
 }

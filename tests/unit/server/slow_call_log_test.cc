@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -156,18 +157,13 @@ TEST_F(SlowCallLogTest, AnIdIsCutBetweenCharacters) {
 TEST(LineRateTest, WhatIsBeyondTheRateIsCountedAndSaidWithTheNextLine) {
   LineRate lines(2);
   const std::chrono::steady_clock::time_point begin;
-  uint64_t left_out = 0;
-  int taken = 0;
   for (int i = 0; i < 100; ++i) {
-    taken += lines.Takes(begin + std::chrono::milliseconds(i), left_out) ? 1 : 0;
-    EXPECT_EQ(left_out, 0u);
+    EXPECT_EQ(lines.Take(begin + std::chrono::milliseconds(i)),
+              i < 2 ? std::optional<int64_t>(0) : std::nullopt);
   }
-  EXPECT_EQ(taken, 2);
-  EXPECT_FALSE(lines.Takes(begin + std::chrono::milliseconds(999), left_out));
-  EXPECT_TRUE(lines.Takes(begin + std::chrono::seconds(1), left_out));
-  EXPECT_EQ(left_out, 99u);
-  EXPECT_TRUE(lines.Takes(begin + std::chrono::milliseconds(1'500), left_out));
-  EXPECT_EQ(left_out, 0u);
+  EXPECT_EQ(lines.Take(begin + std::chrono::milliseconds(999)), std::nullopt);
+  EXPECT_EQ(lines.Take(begin + std::chrono::seconds(1)), 99);
+  EXPECT_EQ(lines.Take(begin + std::chrono::milliseconds(1'500)), 0);
 }
 
 }  // namespace
