@@ -207,6 +207,8 @@ TEST(LogReaderTest, QuotationsBetweenTabsAreThoseOfCsv) {
   EXPECT_THAT(read.events, ElementsAre("7 u 5\" pipe", "7 u 5\" pipe", "8 u whole"));
   ASSERT_EQ(read.bad.size(), 3u);
   EXPECT_THAT(read.bad[0], HasSubstr("record 3: the line is"));
+  const LogRead other_column = ReadLog("ts\tuser\titem\tquery\n7\tu\ti\t\"blue lamp\" cheap\n");
+  EXPECT_THAT(other_column.events, ElementsAre("7 u i")) << "a column that nobody takes";
 }
 
 TEST(LogReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
