@@ -6,6 +6,7 @@ the health service, gets recommendations, ingests an interaction and sees it.
     reflection_test.py SERVER_PROGRAM SNAPSHOT_DIRECTORY
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ import urllib.request
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+
+from connect_server import imported
 
 SERVICE = "groundswell.v1.RecommendationService"
 IDLE_CALLS_MAX = 4
@@ -113,8 +116,7 @@ class ReflectionTest(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
         data_dir = self.directory.name + "/db"
-        subprocess.run([PROGRAM, "import", "--snapshot", SNAPSHOT, "--data-dir", data_dir],
-                       check=True, capture_output=True)
+        shutil.copytree(imported(PROGRAM, SNAPSHOT), data_dir)
         self.server = subprocess.Popen(
             [PROGRAM, "serve", f"--server.data_dir={data_dir}", "--server.grpc_address=127.0.0.1:0",
              "--server.http_address=127.0.0.1:0", f"--server.idle_calls_max={IDLE_CALLS_MAX}",
