@@ -58,15 +58,16 @@ class ItemChooser {
   std::vector<double> cumulative_;
 };
 
-std::vector<Cluster> Nodes(size_t count, uint32_t nodes) {
+std::vector<Cluster> SpreadClusters(size_t count, uint32_t clusters) {
   std::vector<Cluster> all;
-  for (size_t i = 0; i < count; ++i) all.push_back(static_cast<Cluster>(i * 7 % nodes));
+  for (size_t i = 0; i < count; ++i) all.push_back(static_cast<Cluster>(i * 7 % clusters));
   return all;
 }
 
 struct World {
   World(size_t users_count, size_t items_count, size_t degree, bool zipf, uint64_t seed)
-      : graph(kShape, Nodes(items_count, kShape.item_clusters)), chooser(items_count, zipf) {
+      : graph(kShape, SpreadClusters(items_count, kShape.item_clusters)),
+        chooser(items_count, zipf) {
     std::mt19937_64 random(seed);
     for (uint32_t u = 0; u < users_count; ++u) {
       UserState user{.index = UserIndex{u}, .cluster = u % kShape.user_clusters};
@@ -145,21 +146,21 @@ double ApplyBoth(World& world, std::span<const Event> events, InteractionAdjacen
 class BothSides {
  public:
   explicit BothSides(const World& world)
-      : item_nodes_(world.graph.item_count()),
+      : item_clusters_(world.graph.item_count()),
         users_of_(world.graph.item_count()),
         h1i_(world.graph.item_count() * kShape.user_clusters),
         h2i_(world.graph.item_count() * kShape.item_clusters),
         h1u_(world.users.size() * kShape.item_clusters),
         h2u_(world.users.size() * kShape.user_clusters),
         items_of_(world.users.size()) {
-    for (uint32_t i = 0; i < item_nodes_.size(); ++i) {
-      item_nodes_[i] = world.graph.ClusterOf(ItemIndex{i});
+    for (uint32_t i = 0; i < item_clusters_.size(); ++i) {
+      item_clusters_[i] = world.graph.ClusterOf(ItemIndex{i});
     }
     for (const UserState& user : world.users) {
       for (const Edge& edge : user.edges) {
         Link(ToInt(user.index), ToInt(edge.item), edge.count);
         h1i_[ToInt(edge.item) * kShape.user_clusters + user.cluster] += edge.count;
-        h1u_[ToInt(user.index) * kShape.item_clusters + item_nodes_[ToInt(edge.item)]] +=
+        h1u_[ToInt(user.index) * kShape.item_clusters + item_clusters_[ToInt(edge.item)]] +=
             edge.count;
       }
     }
@@ -171,20 +172,20 @@ class BothSides {
     }
   }
 
-  void Apply(uint32_t user, Cluster user_node, uint32_t item) {
-    const Cluster item_node = item_nodes_[item];
+  void Apply(uint32_t user, Cluster user_cluster, uint32_t item) {
+    const Cluster item_cluster = item_clusters_[item];
     for (const auto& [other, count] : items_of_[user]) {
-      h2i_[other * kShape.item_clusters + item_node] += count;
+      h2i_[other * kShape.item_clusters + item_cluster] += count;
     }
     for (const auto& [other, count] : users_of_[item]) {  // the popular item's users
-      h2u_[other * kShape.user_clusters + user_node] += count;
+      h2u_[other * kShape.user_clusters + user_cluster] += count;
     }
     Add(h2i_, item, h1u_, user, kShape.item_clusters, 1);
-    h2i_[item * kShape.item_clusters + item_node] += 1;
+    h2i_[item * kShape.item_clusters + item_cluster] += 1;
     Add(h2u_, user, h1i_, item, kShape.user_clusters, 1);
-    h2u_[user * kShape.user_clusters + user_node] += 1;
-    h1u_[user * kShape.item_clusters + item_node] += 1;
-    h1i_[item * kShape.user_clusters + user_node] += 1;
+    h2u_[user * kShape.user_clusters + user_cluster] += 1;
+    h1u_[user * kShape.item_clusters + item_cluster] += 1;
+    h1i_[item * kShape.user_clusters + user_cluster] += 1;
     Link(user, item, 1);
   }
 
@@ -206,7 +207,7 @@ class BothSides {
       to[to_row * width + i] += weight * from[from_row * width + i];
   }
 
-  std::vector<Cluster> item_nodes_;
+  std::vector<Cluster> item_clusters_;
   std::vector<absl::flat_hash_map<uint32_t, Count>> users_of_;
   std::vector<Count> h1i_, h2i_, h1u_, h2u_;
   std::vector<absl::flat_hash_map<uint32_t, Count>> items_of_;

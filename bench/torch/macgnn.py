@@ -82,19 +82,19 @@ class MacGnn(nn.Module):
     def forward(self, user: Tensor, u1: Tensor, u2: Tensor, urec: Tensor,
                 item: Tensor, i1: Tensor, i2: Tensor, irec: Tensor) -> Tensor:
         user_embed, item_embed = self.user_embed(user), self.item_embed(item)
-        user_nodes, item_nodes = self.u_macro_embed.weight, self.i_macro_embed.weight
+        user_clusters, item_clusters = self.u_macro_embed.weight, self.i_macro_embed.weight
         recent = (urec > 0).to(user_embed.dtype)
         recent_items = self.item_embed(urec)
         if urec.size(0) == 1:
             recent_items = recent_items[0]
         parts = [
             user_embed,
-            self.i_shared_aggregator(self.count_weights(u1), item_nodes, item_embed),
-            self.u_shared_aggregator(self.count_weights(u2), user_nodes, user_embed),
+            self.i_shared_aggregator(self.count_weights(u1), item_clusters, item_embed),
+            self.u_shared_aggregator(self.count_weights(u2), user_clusters, user_embed),
             self.i_shared_aggregator(recent, recent_items, item_embed),
             item_embed,
-            self.u_shared_aggregator(self.count_weights(i1), user_nodes, user_embed),
-            self.i_shared_aggregator(self.count_weights(i2), item_nodes, item_embed),
+            self.u_shared_aggregator(self.count_weights(i1), user_clusters, user_embed),
+            self.i_shared_aggregator(self.count_weights(i2), item_clusters, item_embed),
             self.u_shared_aggregator((irec > 0).to(user_embed.dtype), self.user_embed(irec),
                                      user_embed),
         ]
@@ -129,17 +129,17 @@ class PublishedMacGnn(MacGnn):
                 item: Tensor, i1: Tensor, i2: Tensor, irec: Tensor) -> Tensor:
         rows = item.size(0)
         user_embed, item_embed = self.user_embed(user), self.item_embed(item)
-        user_nodes = self.u_macro_embed(torch.arange(i1.size(1)).expand(rows, -1))
-        item_nodes = self.i_macro_embed(torch.arange(i2.size(1)).expand(rows, -1))
+        user_clusters = self.u_macro_embed(torch.arange(i1.size(1)).expand(rows, -1))
+        item_clusters = self.i_macro_embed(torch.arange(i2.size(1)).expand(rows, -1))
         user_mask = (urec > 0).to(user_embed.dtype)
         item_mask = (irec > 0).to(user_embed.dtype)
         return self.mlp(torch.cat([
             user_embed,
-            self.i_shared_aggregator(self.count_weights(u1), item_nodes, item_embed),
-            self.u_shared_aggregator(self.count_weights(u2), user_nodes, user_embed),
+            self.i_shared_aggregator(self.count_weights(u1), item_clusters, item_embed),
+            self.u_shared_aggregator(self.count_weights(u2), user_clusters, user_embed),
             self.i_shared_aggregator(user_mask, self.item_embed(urec), item_embed),
             item_embed,
-            self.u_shared_aggregator(self.count_weights(i1), user_nodes, user_embed),
-            self.i_shared_aggregator(self.count_weights(i2), item_nodes, item_embed),
+            self.u_shared_aggregator(self.count_weights(i1), user_clusters, user_embed),
+            self.i_shared_aggregator(self.count_weights(i2), item_clusters, item_embed),
             self.u_shared_aggregator(item_mask, self.user_embed(irec), user_embed),
         ], 1)).squeeze(1)

@@ -76,12 +76,12 @@ absl::StatusOr<CaserWeights> LoadCaserWeights(const SafetensorsFile& file,
                                               const std::map<std::string, std::string>& options) {
   CaserWeights weights{.file = file};
   OptionReader option("caser", options);
-  weights.variant = option.Choice("variant", {"deeprec", "original"}) == 0
+  weights.variant = option.ChoiceOrFirst("variant", {"deeprec", "original"}) == 0
                         ? CaserVariant::kDeeprec
                         : CaserVariant::kOriginal;
   const bool is_deeprec = weights.variant == CaserVariant::kDeeprec;
   if (is_deeprec) {
-    weights.padding = option.Choice("padding", {"included", "masked"}) == 0
+    weights.padding = option.ChoiceOrFirst("padding", {"included", "masked"}) == 0
                           ? CaserPadding::kIncluded
                           : CaserPadding::kMasked;
   }

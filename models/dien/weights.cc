@@ -13,22 +13,24 @@ struct DienOptions {
 
 DienOptions ReadDienOptions(OptionReader& option, DienWeights& weights) {
   DienOptions options;
-  weights.variant = option.Choice("variant", {"deeprec", "original"}) == 0 ? DienVariant::kDeeprec
-                                                                           : DienVariant::kOriginal;
+  weights.variant = option.ChoiceOrFirst("variant", {"deeprec", "original"}) == 0
+                        ? DienVariant::kDeeprec
+                        : DienVariant::kOriginal;
   if (weights.variant == DienVariant::kDeeprec) {
-    options.activation =
-        option.Choice("activation", {"dice", "relu"}) == 0 ? Activation::kDice : Activation::kRelu;
-    weights.first_layer = option.Choice("first_layer", {"gru", "none"}) == 0
+    options.activation = option.ChoiceOrFirst("activation", {"dice", "relu"}) == 0
+                             ? Activation::kDice
+                             : Activation::kRelu;
+    weights.first_layer = option.ChoiceOrFirst("first_layer", {"gru", "none"}) == 0
                               ? DienFirstLayer::kGru
                               : DienFirstLayer::kNone;
-    options.reset =
-        option.Choice("reset", {"before", "after"}) == 0 ? GruReset::kBefore : GruReset::kAfter;
+    options.reset = option.ChoiceOrFirst("reset", {"before", "after"}) == 0 ? GruReset::kBefore
+                                                                            : GruReset::kAfter;
     if (weights.first_layer == DienFirstLayer::kNone && options.reset == GruReset::kAfter) {
       option.Refuse("reset", "absent or \"before\": with first_layer \"none\" there is no GRU");
     }
   }
-  weights.update =
-      option.Choice("augru", {"code", "paper"}) == 0 ? AugruUpdate::kCode : AugruUpdate::kPaper;
+  weights.update = option.ChoiceOrFirst("augru", {"code", "paper"}) == 0 ? AugruUpdate::kCode
+                                                                         : AugruUpdate::kPaper;
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   weights.asked = option.ReadPrecision();
   return options;

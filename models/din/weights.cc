@@ -43,13 +43,14 @@ absl::StatusOr<DinWeights> LoadDinWeights(const SafetensorsFile& file,
                                           const std::map<std::string, std::string>& options) {
   DinWeights weights{.file = file};
   OptionReader option("din", options);
-  weights.variant = option.Choice("variant", {"deeprec", "original"}) == 0 ? DinVariant::kDeeprec
-                                                                           : DinVariant::kOriginal;
+  weights.variant = option.ChoiceOrFirst("variant", {"deeprec", "original"}) == 0
+                        ? DinVariant::kDeeprec
+                        : DinVariant::kOriginal;
   const bool is_deeprec = weights.variant == DinVariant::kDeeprec;
   Activation activation = Activation::kRelu;
   if (!is_deeprec) {
-    activation = option.Choice("activation", {"sigmoid", "dice"}) == 0 ? Activation::kSigmoid
-                                                                       : Activation::kDice;
+    activation = option.ChoiceOrFirst("activation", {"sigmoid", "dice"}) == 0 ? Activation::kSigmoid
+                                                                              : Activation::kDice;
   }
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   weights.precision = option.ReadPrecision();

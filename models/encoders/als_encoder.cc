@@ -132,9 +132,9 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeAlsEncoder(const Manifest::Encoder&
                                                         const TrainedVectors& trained) {
   AlsWeights weights{.gram = {}};
   OptionReader option("als", encoder.options);
-  weights.alpha = option.PositiveNumber("alpha", 1, 0, kAlsAlphaMax);
-  weights.lambda = option.PositiveNumber("lambda", 1, kAlsLambdaLeast, kAlsLambdaMax);
-  weights.is_weighted = option.Choice("regularisation", {"plain", "weighted"}) == 1;
+  weights.alpha = option.PositiveNumberOr("alpha", 1, 0, kAlsAlphaMax);
+  weights.lambda = option.PositiveNumberOr("lambda", 1, kAlsLambdaLeast, kAlsLambdaMax);
+  weights.is_weighted = option.ChoiceOrFirst("regularisation", {"plain", "weighted"}) == 1;
   weights.neighbors = option.SizeOr("neighbors", kAllNeighbors, kAlsNeighborsMax);
   if (absl::Status s = option.Finish(); !s.ok()) return s;
 

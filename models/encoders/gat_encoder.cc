@@ -189,7 +189,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeGatEncoder(const Manifest::Encoder&
                                                         const TrainedVectors& trained) {
   OptionReader option("gat", encoder.options);
   const size_t count = option.Size("layers", kLayeredLayersMax);
-  const bool is_normalized = option.Choice("output_norm", {"none", "l2"}) == 1;
+  const bool is_normalized = option.ChoiceOrFirst("output_norm", {"none", "l2"}) == 1;
   if (absl::Status s = option.Finish(); !s.ok()) return s;
   CheckpointReader reader(file);
   GatWeights weights{.file = file, .layers = {}};

@@ -120,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeGraphsageEncoder(const Manifest::En
                                                               const SafetensorsFile& file,
                                                               const TrainedVectors& trained) {
   OptionReader option("graphsage", encoder.options);
-  const bool is_paper = option.Choice("variant", {"authors", "paper"}) == 1;
+  const bool is_paper = option.ChoiceOrFirst("variant", {"authors", "paper"}) == 1;
   const size_t count = option.Size("layers", kLayeredLayersMax);
   if (absl::Status s = option.Finish(); !s.ok()) return s;
 

@@ -238,7 +238,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeHeteroEncoder(const Manifest::Encod
   HeteroWeights weights{.file = file, .cls = {}, .position = {}};
   TransformerOptions options;
   OptionReader option("hetero", encoder.options);
-  weights.is_per_graph = option.Choice("fusion", {"one", "per_graph"}) == 1;
+  weights.is_per_graph = option.ChoiceOrFirst("fusion", {"one", "per_graph"}) == 1;
   if (!ParseHeteroRelations(option.Text("relations"), weights)) {
     option.Refuse("relations",
                   fmt::format("1 to {} relations NAME:item:NEIGHBOURS or NAME:entity:NEIGHBOURS "
@@ -247,8 +247,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeHeteroEncoder(const Manifest::Encod
                               kHeteroRelationsMax, kHeteroNeighborsMax));
   }
   options.heads = option.Size("heads", kTransformerHeadsMax);
-  options.is_relu = option.Choice("activation", {"gelu", "relu"}) == 1;
-  options.is_pre_norm = option.Choice("norm", {"post", "pre"}) == 1;
+  options.is_relu = option.ChoiceOrFirst("activation", {"gelu", "relu"}) == 1;
+  options.is_pre_norm = option.ChoiceOrFirst("norm", {"post", "pre"}) == 1;
   if (absl::Status s = option.Finish(); !s.ok()) return s;
 
   CheckpointReader reader(file);

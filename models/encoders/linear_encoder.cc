@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeLinearEncoder(const Manifest::Encod
                                                            const TrainedVectors& trained) {
   LinearWeights weights{.file = file, .base = {}, .context = {}};
   OptionReader option("linear", encoder.options);
-  weights.r = option.PositiveNumber("r", 0.5, 0, 1);
+  weights.r = option.PositiveNumberOr("r", 0.5, 0, 1);
   const std::vector<double> alpha = option.Numbers("alpha", kLinearAlphaMax, kLinearLayersMax + 1);
   const float length = ReadLengthOfNew(option, encoder.side, trained);
   if (absl::Status s = option.Finish(); !s.ok()) return s;

@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeNewestEncoder(const Manifest::Encod
                                                            const TrainedVectors& trained) {
   OptionReader option("newest", encoder.options);
   const size_t neighbors = option.SizeOr("neighbors", kAllNeighbors, kNewestNeighborsMax);
-  const double half = option.PositiveNumber("half", 0, kNewestHalfLeast, kNewestHalfMax);
+  const double half = option.PositiveNumberOr("half", 0, kNewestHalfLeast, kNewestHalfMax);
   if (absl::Status s = option.Finish(); !s.ok()) return s;
   CheckpointReader reader(file);
   if (absl::Status s = RequireUserSide(encoder, "newest"); !s.ok()) return s;

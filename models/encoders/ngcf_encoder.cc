@@ -182,15 +182,16 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakeNgcfEncoder(const Manifest::Encoder
                                                          const TrainedVectors& trained) {
   NgcfWeights weights;
   OptionReader option("ngcf", encoder.options);
-  const bool is_authors = option.Choice("variant", {"authors", "paper"}) == 0;
+  const bool is_authors = option.ChoiceOrFirst("variant", {"authors", "paper"}) == 0;
   if (is_authors) {
     constexpr NgcfAdjacency kByChoice[] = {NgcfAdjacency::kNorm, NgcfAdjacency::kNgcf,
                                            NgcfAdjacency::kMean, NgcfAdjacency::kPlain};
-    weights.adjacency = kByChoice[option.Choice("adjacency", {"norm", "ngcf", "mean", "plain"})];
+    weights.adjacency =
+        kByChoice[option.ChoiceOrFirst("adjacency", {"norm", "ngcf", "mean", "plain"})];
   } else {
-    option.Choice("adjacency", {"symmetric"});
+    option.ChoiceOrFirst("adjacency", {"symmetric"});
   }
-  weights.slope = static_cast<float>(option.PositiveNumber("slope", 0.2, 0, 1));
+  weights.slope = static_cast<float>(option.PositiveNumberOr("slope", 0.2, 0, 1));
   const float length = ReadLengthOfNew(option, encoder.side, trained);
   if (absl::Status s = option.Finish(); !s.ok()) return s;
 

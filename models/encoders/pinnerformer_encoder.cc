@@ -123,8 +123,8 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakePinnerformerEncoder(const Manifest:
   OptionReader option("pinnerformer", encoder.options);
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   options.heads = option.Size("heads", kTransformerHeadsMax);
-  options.is_relu = option.Choice("activation", {"gelu", "relu"}) == 1;
-  option.Choice("norm", {"pre"});
+  options.is_relu = option.ChoiceOrFirst("activation", {"gelu", "relu"}) == 1;
+  option.ChoiceOrFirst("norm", {"pre"});
   if (absl::Status s = option.Finish(); !s.ok()) return s;
   if (absl::Status s = RequireUserSide(encoder, "pinnerformer"); !s.ok()) return s;
 

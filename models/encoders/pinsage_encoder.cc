@@ -120,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> MakePinsageEncoder(const Manifest::Enco
                                                             const TrainedVectors& trained) {
   OptionReader option("pinsage", encoder.options);
   const size_t count = option.Size("layers", kLayeredLayersMax);
-  const bool is_normalized = option.Choice("output_norm", {"none", "l2"}) == 1;
+  const bool is_normalized = option.ChoiceOrFirst("output_norm", {"none", "l2"}) == 1;
   if (absl::Status s = option.Finish(); !s.ok()) return s;
   CheckpointReader reader(file);
   PinsageWeights weights;

@@ -53,7 +53,8 @@ absl::Status RequireUserSide(const Manifest::Encoder& encoder, std::string_view 
 }
 
 float ReadLengthOfNew(OptionReader& option, EncoderSide side, const TrainedVectors& trained) {
-  if (side == EncoderSide::kUser || option.Choice("length", {"none", "median"}) == 0) return 0;
+  if (side == EncoderSide::kUser || option.ChoiceOrFirst("length", {"none", "median"}) == 0)
+    return 0;
   return MedianLength(trained.items, trained.dim);
 }
 

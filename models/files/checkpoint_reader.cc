@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -143,17 +144,20 @@ void OptionReader::Refuse(const std::string& name, std::string_view remedy) {
 size_t OptionReader::Choice(const std::string& name,
                             std::initializer_list<std::string_view> choices) {
   const std::string* const value = Find(name);
-  if (value == nullptr) return 0;
-  size_t at = 0;
-  for (const std::string_view choice : choices) {
-    if (choice == *value) return at;
-    ++at;
-  }
-  std::string remedy = fmt::format("\"{}\" (also when it is absent)", *choices.begin());
-  for (const std::string_view choice : std::span(choices.begin(), choices.size()).subspan(1)) {
-    remedy += fmt::format(" or \"{}\"", choice);
-  }
-  Refuse(name, remedy);
+  const auto at = value == nullptr ? choices.end() : std::ranges::find(choices, *value);
+  if (at != choices.end()) return static_cast<size_t>(at - choices.begin());
+  Refuse(name, fmt::format("\"{}\"", fmt::join(choices, "\" or \"")));
+  return 0;
+}
+
+size_t OptionReader::ChoiceOrFirst(const std::string& name,
+                                   std::initializer_list<std::string_view> choices) {
+  const std::string* const value = Find(name);
+  const auto at = value == nullptr ? choices.begin() : std::ranges::find(choices, *value);
+  if (at != choices.end()) return static_cast<size_t>(at - choices.begin());
+  const std::span<const std::string_view> others(choices.begin() + 1, choices.end());
+  Refuse(name, fmt::format("\"{}\" (also when it is absent) or \"{}\"", *choices.begin(),
+                           fmt::join(others, "\" or \"")));
   return 0;
 }
 
@@ -195,14 +199,19 @@ std::string OptionReader::Text(const std::string& name) {
   return value == nullptr ? "" : *value;
 }
 
-double OptionReader::PositiveNumber(const std::string& name, double otherwise, double least,
-                                    double most) {
+double OptionReader::PositiveNumber(const std::string& name, double least, double most) {
   const std::string* const value = Find(name);
-  if (value == nullptr) return otherwise;
   double number = 0;
-  if (ParseWhole(*value, number) && number >= least && number <= most) return number;
+  if (value != nullptr && ParseWhole(*value, number) && number >= least && number <= most) {
+    return number;
+  }
   Refuse(name, fmt::format("a decimal number from {} to {}", least, most));
-  return otherwise;
+  return most;
+}
+
+double OptionReader::PositiveNumberOr(const std::string& name, double otherwise, double least,
+                                      double most) {
+  return Find(name) == nullptr ? otherwise : PositiveNumber(name, least, most);
 }
 
 Precision OptionReader::ReadPrecision() {

@@ -47,6 +47,9 @@ class CheckpointReader {
   // which has `categories`, and 0 for row 0; else nothing.
   std::vector<uint32_t> ReadCategories(size_t items, size_t categories);
 
+  // Accepts a tensor that nothing is computed from, whatever it holds.
+  void Skip(const std::string& name) { read_.insert(name); }
+
   void Refuse(std::string_view what);
 
   // Refuses tensors that nobody has read. The first error.
@@ -65,8 +68,10 @@ class OptionReader {
   OptionReader(std::string_view kind, const std::map<std::string, std::string>& options)
       : kind_(kind), options_(options) {}
 
-  // The position among `choices` of the value; the first is the default.
+  // The position among `choices` of the value; it must be there.
   size_t Choice(const std::string& name, std::initializer_list<std::string_view> choices);
+  // Likewise; 0, which is the first one's, where it is absent.
+  size_t ChoiceOrFirst(const std::string& name, std::initializer_list<std::string_view> choices);
   // An integer from 1 to `most`; it must be there.
   size_t Size(const std::string& name, size_t most);
   // Likewise; `otherwise` where it is absent.
@@ -75,8 +80,10 @@ class OptionReader {
   std::vector<double> Numbers(const std::string& name, double most, size_t count_max);
   // As it is; empty where it is absent.
   std::string Text(const std::string& name);
-  // A number from `least`, not below 0, to `most`; `otherwise` where it is absent.
-  double PositiveNumber(const std::string& name, double otherwise, double least, double most);
+  // A number from `least`, not below 0, to `most`; it must be there.
+  double PositiveNumber(const std::string& name, double least, double most);
+  // Likewise; `otherwise` where it is absent.
+  double PositiveNumberOr(const std::string& name, double otherwise, double least, double most);
   // Every kind of ranker has it.
   Precision ReadPrecision();
 

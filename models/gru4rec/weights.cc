@@ -9,12 +9,12 @@ absl::StatusOr<Gru4recWeights> LoadGru4recWeights(
     const SafetensorsFile& file, const std::map<std::string, std::string>& options) {
   Gru4recWeights weights{.file = file};
   OptionReader option("gru4rec", options);
-  weights.variant = option.Choice("variant", {"deeprec", "original"}) == 0
+  weights.variant = option.ChoiceOrFirst("variant", {"deeprec", "original"}) == 0
                         ? Gru4recVariant::kDeeprec
                         : Gru4recVariant::kOriginal;
   const bool is_deeprec = weights.variant == Gru4recVariant::kDeeprec;
-  const auto reset =
-      option.Choice("reset", {"before", "after"}) == 0 ? GruReset::kBefore : GruReset::kAfter;
+  const auto reset = option.ChoiceOrFirst("reset", {"before", "after"}) == 0 ? GruReset::kBefore
+                                                                             : GruReset::kAfter;
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   weights.precision = option.ReadPrecision();
   if (absl::Status s = option.Finish(); !s.ok()) return s;

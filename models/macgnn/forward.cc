@@ -61,9 +61,9 @@ void WeightedSum(std::span<const float> w, std::span<const float> table, std::sp
 void PrepareAttention(const MacgnnWeights& weights, std::span<const float> user_embed,
                       MacgnnScratch& scratch) {
   const size_t d = weights.shape.d;
-  Apply(weights.users.node_scores, user_embed, scratch.user_scores);
+  Apply(weights.users.cluster_scores, user_embed, scratch.user_scores);
   Softmax(scratch.user_scores);
-  ScaleRows(scratch.user_scores, weights.users.node_values, scratch.user_table);
+  ScaleRows(scratch.user_scores, weights.users.cluster_values, scratch.user_table);
   for (size_t row = 0; row < d; ++row) {
     scratch.ir_query[row / kLanes].values[row % kLanes] =
         Dot(RowOf(weights.users.score, row, d), user_embed);
@@ -105,12 +105,12 @@ void FillUserHalf(const MacgnnWeights& weights, const UserFeatures& user, Macgnn
   CountWeights(weights, user.one_hop, user.one_hop.size(), scratch.w_u1);
   CountWeights(weights, user.two_hop, user.two_hop.size(), scratch.w_u2);
   if (Attends(weights)) {
-    ScaleRows(scratch.w_u1, weights.items.node_values, scratch.item_table);
+    ScaleRows(scratch.w_u1, weights.items.cluster_values, scratch.item_table);
     WeightedSum(scratch.w_u2, scratch.user_table, half.subspan(d + h, h));
     return;
   }
-  WeightedSum(scratch.w_u1, weights.items.node_values, half.subspan(d, h));
-  WeightedSum(scratch.w_u2, weights.users.node_values, half.subspan(d + h, h));
+  WeightedSum(scratch.w_u1, weights.items.cluster_values, half.subspan(d, h));
+  WeightedSum(scratch.w_u2, weights.users.cluster_values, half.subspan(d + h, h));
   // V is linear: the newest items' embeddings are added up first.
   std::fill(scratch.recent_sum.begin(), scratch.recent_sum.end(), 0.0f);
   for (const uint32_t row : user.recent_items) {
@@ -122,12 +122,12 @@ void FillUserHalf(const MacgnnWeights& weights, const UserFeatures& user, Macgnn
 // --- The candidates' side, a block at a time.
 
 // s over the item clusters.
-void AttendToItemNodes(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
-  const auto [d, q] = std::pair(weights.shape.d, weights.shape.item_nodes);
+void AttendToItemClusters(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
+  const auto [d, q] = std::pair(weights.shape.d, weights.shape.item_clusters);
   MultiplyTransposed(MatrixOf(scratch.item_input, weights.item_layer.in),
-                     MatrixOf(weights.items.node_scores, d), {scratch.node_attention.data(), q}, n,
-                     q, d, false);
-  SoftmaxOfRows(std::span(scratch.node_attention).first(n * q), q);
+                     MatrixOf(weights.items.cluster_scores, d),
+                     {scratch.cluster_attention.data(), q}, n, q, d, false);
+  SoftmaxOfRows(std::span(scratch.cluster_attention).first(n * q), q);
 }
 
 // ur of the candidates whose embeddings are there, rows of `ur`.
@@ -154,6 +154,7 @@ void SumRecentUsers(const MacgnnWeights& weights, size_t n, MutableMatrix sums,
   } else {
     std::fill(s.begin(), s.end(), 1.0f);
   }
+  // Behind the softmax: padding has its share of that, as when the model was trained.
   for (size_t i = 0; i < s.size(); ++i) s[i] = users[i] > 0 ? s[i] : 0.0f;
   for (size_t row = 0; row < n; ++row) {
     SumOfRows(weights.user_rows, users.subspan(row * l, l), s.subspan(row * l, l),
@@ -164,16 +165,16 @@ void SumRecentUsers(const MacgnnWeights& weights, size_t n, MutableMatrix sums,
 }
 
 // i1 of every candidate, rows of `out`, by a table of the user clusters' values.
-void SumUserNodes(const MacgnnWeights& weights, const std::vector<float>& table, size_t n,
-                  MutableMatrix out, const MacgnnScratch& scratch) {
-  const auto [p, h] = std::pair(weights.shape.user_nodes, weights.shape.h);
+void SumUserClusters(const MacgnnWeights& weights, const std::vector<float>& table, size_t n,
+                     MutableMatrix out, const MacgnnScratch& scratch) {
+  const auto [p, h] = std::pair(weights.shape.user_clusters, weights.shape.h);
   Multiply(MatrixOf(scratch.w_i1, p), MatrixOf(table, h), out, n, h, p);
 }
 
 // With attention: i1 and the sum that V_u makes ir, rows of `out`.
 void FillUserAggregates(const MacgnnWeights& weights, size_t n, MutableMatrix out,
                         MacgnnScratch& scratch) {
-  SumUserNodes(weights, scratch.user_table, n, out, scratch);
+  SumUserClusters(weights, scratch.user_table, n, out, scratch);
   SumRecentUsers(weights, n, {out.data + weights.shape.h, out.stride}, scratch);
 }
 
@@ -181,7 +182,7 @@ void FillUserAggregates(const MacgnnWeights& weights, size_t n, MutableMatrix ou
 void FillItemAggregates(const MacgnnWeights& weights, size_t n, MutableMatrix out,
                         MacgnnScratch& scratch) {
   const auto [d, h] = std::pair(weights.shape.d, weights.shape.h);
-  SumUserNodes(weights, weights.users.node_values, n, out, scratch);
+  SumUserClusters(weights, weights.users.cluster_values, n, out, scratch);
   SumRecentUsers(weights, n, {scratch.user_sums.data(), d}, scratch);
   Multiply(MatrixOf(scratch.user_sums, d), MatrixOf(weights.users.value, h),
            {out.data + h, out.stride}, n, h, d);
@@ -190,27 +191,27 @@ void FillItemAggregates(const MacgnnWeights& weights, size_t n, MutableMatrix ou
 // All that is made of the candidates alone but their part of the first layer.
 void FillItemSide(const MacgnnWeights& weights, const ItemFeatures& items, MacgnnScratch& scratch) {
   const auto [d, h] = std::pair(weights.shape.d, weights.shape.h);
-  const size_t q = weights.shape.item_nodes;
+  const size_t q = weights.shape.item_clusters;
   const size_t n = items.rows.size();
   const size_t width = weights.item_layer.in;
   for (size_t row = 0; row < n; ++row) {
     const auto embed = RowOf(weights.item_embed, items.rows[row], d);
     std::copy(embed.begin(), embed.end(), scratch.item_input.begin() + row * width);
   }
-  CountWeights(weights, items.one_hop, weights.shape.user_nodes, scratch.w_i1);
+  CountWeights(weights, items.one_hop, weights.shape.user_clusters, scratch.w_i1);
   CountWeights(weights, items.two_hop, q, scratch.w_i2);
   std::copy(items.recent_users.begin(), items.recent_users.end(), scratch.recent_users.begin());
   const std::vector<float>* i2_weights = &scratch.w_i2;
   if (Attends(weights)) {
-    AttendToItemNodes(weights, n, scratch);
+    AttendToItemClusters(weights, n, scratch);
     for (size_t i = 0; i < n * q; ++i) {
-      scratch.node_weights[i] = scratch.node_attention[i] * scratch.w_i2[i];
+      scratch.cluster_weights[i] = scratch.cluster_attention[i] * scratch.w_i2[i];
     }
-    i2_weights = &scratch.node_weights;
+    i2_weights = &scratch.cluster_weights;
   }
   float* const input = scratch.item_input.data();
-  Multiply(MatrixOf(*i2_weights, q), MatrixOf(weights.items.node_values, h), {input + d, width}, n,
-           h, q);
+  Multiply(MatrixOf(*i2_weights, q), MatrixOf(weights.items.cluster_values, h), {input + d, width},
+           n, h, q);
   if (!Attends(weights)) FillItemAggregates(weights, n, {input + d + h, width}, scratch);
 }
 
@@ -228,19 +229,20 @@ template <typename Visit>
 void VisitItemSide(const MacgnnWeights& weights, size_t row, MacgnnScratch& scratch, Visit visit) {
   const MacgnnShape& shape = weights.shape;
   visit(scratch.item_input.data() + row * weights.item_layer.in, shape.d);
-  visit(RowOf(scratch.node_attention, row, shape.item_nodes).data(), shape.item_nodes);
-  visit(RowOf(scratch.w_i1, row, shape.user_nodes).data(), shape.user_nodes);
+  visit(RowOf(scratch.cluster_attention, row, shape.item_clusters).data(), shape.item_clusters);
+  visit(RowOf(scratch.w_i1, row, shape.user_clusters).data(), shape.user_clusters);
   visit(scratch.recent_users.data() + row * shape.recent_len, shape.recent_len);
 }
 
 // With attention: the first layer of [i1 | ir | u1 | ur], of candidates whose side is there.
 void FirstLayerOfPairs(const MacgnnWeights& weights, size_t n, MacgnnScratch& scratch) {
   const auto [d, h] = std::pair(weights.shape.d, weights.shape.h);
-  const size_t q = weights.shape.item_nodes;
+  const size_t q = weights.shape.item_clusters;
   const size_t width = weights.pair_layer.in;
+  // [i1 | ir | u1 | ur], where ir is still the sum of embeddings: d wide, and not h.
   float* const input = scratch.pair_input.data();
   FillUserAggregates(weights, n, {input, width}, scratch);
-  Multiply(MatrixOf(scratch.node_attention, q), MatrixOf(scratch.item_table, h),
+  Multiply(MatrixOf(scratch.cluster_attention, q), MatrixOf(scratch.item_table, h),
            {input + h + d, width}, n, h, q);
   AttendToRecentItems(weights, n, {input + 2 * h + d, width}, scratch);
   MultiplyByWeight({input, width}, weights.pair_layer, n, scratch.fc0.data(), scratch.products);
@@ -302,17 +304,17 @@ bool ChangeRecentItems(const MacgnnWeights& weights, const UserFeatures& user,
 }
 
 // [u1 | ur] of every candidate for one variant, into the rows of pair_input from `begin` on: u1's
-// weights are in node_weights' rows until all variants have theirs.
+// weights are in cluster_weights' rows until all variants have theirs.
 void FillPairsOfVariant(const MacgnnWeights& weights, const UserFeatures& variant, size_t begin,
                         size_t n, MacgnnScratch& scratch) {
   const size_t h = weights.shape.h;
-  const size_t q = weights.shape.item_nodes;
+  const size_t q = weights.shape.item_clusters;
   if (ChangeRecentItems(weights, variant, scratch)) {
     AttendToRecentItems(weights, n, {scratch.variant_ur.data(), h}, scratch);
   }
   for (size_t i = 0; i < n; ++i) {
-    const auto s = RowOf(scratch.node_attention, i, q);
-    const auto w = RowOf(scratch.node_weights, begin + i, q);
+    const auto s = RowOf(scratch.cluster_attention, i, q);
+    const auto w = RowOf(scratch.cluster_weights, begin + i, q);
     for (size_t k = 0; k < q; ++k) w[k] = s[k] * scratch.w_u1[k];
     const auto ur = RowOf(scratch.variant_ur, i, h);
     std::copy(ur.begin(), ur.end(), scratch.pair_input.begin() + (begin + i) * 2 * h + h);
@@ -326,6 +328,8 @@ void FirstLayerOfVariants(const MacgnnWeights& weights, std::span<const UserFeat
   const MacgnnShape& shape = weights.shape;
   const auto [h, hidden1] = std::pair(shape.h, shape.hidden1);
   const size_t rows = variants.size() * n;
+  // The user himself goes this way too, and not by MacgnnPrepareUser, whose sums are rounded
+  // otherwise: an explanation is a difference of two logits.
   for (size_t v = 0; v < variants.size(); ++v) {
     FillUserHalf(weights, variants[v], scratch);
     std::copy(scratch.user_half.begin(), scratch.user_half.end(),
@@ -341,8 +345,9 @@ void FirstLayerOfVariants(const MacgnnWeights& weights, std::span<const UserFeat
     for (size_t i = 0; i < hidden1; ++i) out[i] = of_user[i] + of_item[i];
   }
   if (!Attends(weights)) return;
-  Multiply(MatrixOf(scratch.node_weights, shape.item_nodes), MatrixOf(weights.items.node_values, h),
-           {scratch.pair_input.data(), 2 * h}, rows, h, shape.item_nodes);
+  Multiply(MatrixOf(scratch.cluster_weights, shape.item_clusters),
+           MatrixOf(weights.items.cluster_values, h), {scratch.pair_input.data(), 2 * h}, rows, h,
+           shape.item_clusters);
   // The pair layer's inputs are [i1 | ir | u1 | ur]: the first two are in item_fc0 already, since
   // they are the same for all variants.
   const float* of_u1 = weights.pair_layer.values.data() + (h + shape.d) * hidden1;
@@ -370,23 +375,23 @@ void PrepareVariants(const MacgnnWeights& weights, const UserFeatures& user,
 
 MacgnnScratch::MacgnnScratch(const MacgnnWeights& weights, size_t block)
     : block_size(block),
-      w_u1(weights.shape.item_nodes),
-      w_u2(weights.shape.user_nodes),
+      w_u1(weights.shape.item_clusters),
+      w_u2(weights.shape.user_clusters),
       user_half(weights.shape.half()),
       user_fc0(weights.shape.hidden1),
-      user_scores(weights.shape.user_nodes),
-      user_table(weights.shape.user_nodes * weights.shape.h),
-      item_table(weights.shape.item_nodes * weights.shape.h),
+      user_scores(weights.shape.user_clusters),
+      user_table(weights.shape.user_clusters * weights.shape.h),
+      item_table(weights.shape.item_clusters * weights.shape.h),
       ir_query(LanesOf(weights.shape.d)),
       recent_rows(weights.shape.recent_len),
       recent_sum(weights.shape.d),
       recent_embed(PaddedRows(weights.shape.recent_len) * weights.shape.d),
       recent_values(PaddedRows(weights.shape.recent_len) * weights.shape.h),
       recent_scores(PaddedRows(weights.shape.recent_len) * weights.shape.d),
-      w_i1(PaddedRows(block) * weights.shape.user_nodes),
-      w_i2(PaddedRows(block) * weights.shape.item_nodes),
-      node_attention(PaddedRows(block) * weights.shape.item_nodes),
-      node_weights(PaddedRows(block) * weights.shape.item_nodes),
+      w_i1(PaddedRows(block) * weights.shape.user_clusters),
+      w_i2(PaddedRows(block) * weights.shape.item_clusters),
+      cluster_attention(PaddedRows(block) * weights.shape.item_clusters),
+      cluster_weights(PaddedRows(block) * weights.shape.item_clusters),
       recent_attention(PaddedRows(block) * weights.shape.recent_len),
       ir_attention(block * weights.shape.recent_len),
       recent_users(block * weights.shape.recent_len),
@@ -412,6 +417,8 @@ void MacgnnPrepareUser(const MacgnnWeights& weights, const UserFeatures& user,
     PrepareRecentItems(weights, scratch);
   }
   FillUserHalf(weights, user, scratch);
+  // By rows of W0 as the file has it: of one user a product by its transpose would read as much and
+  // be padded to more rows.
   for (size_t out = 0; out < shape.hidden1; ++out) {
     scratch.user_fc0[out] =
         weights.bias0[out] +
@@ -428,7 +435,7 @@ void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
 size_t MacgnnPreparedWidth(const MacgnnWeights& weights) {
   const MacgnnShape& shape = weights.shape;
   if (!Attends(weights)) return shape.hidden1;
-  return shape.hidden1 + shape.d + shape.item_nodes + shape.user_nodes + shape.recent_len;
+  return shape.hidden1 + shape.d + shape.item_clusters + shape.user_clusters + shape.recent_len;
 }
 
 void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,

@@ -4,8 +4,8 @@
 // With w_x = softmax(log(count_x + 1) / tau) over all clusters, V, Q, K the aggregators of the
 // neighbours' side and s the attention of the manifest (1, or a softmax over the neighbours):
 //
-//   u1 = sum_k w_u1[k] s_k V_i item_node_k        i1 = sum_k w_i1[k] s_k V_u user_node_k
-//   u2 = sum_k w_u2[k] s_k V_u user_node_k        i2 = sum_k w_i2[k] s_k V_i item_node_k
+//   u1 = sum_k w_u1[k] s_k V_i item_cluster_k        i1 = sum_k w_i1[k] s_k V_u user_cluster_k
+//   u2 = sum_k w_u2[k] s_k V_u user_cluster_k        i2 = sum_k w_i2[k] s_k V_i item_cluster_k
 //   ur = sum_j [id_j > 0] s_j V_i item_embed_j    ir = sum_j [id_j > 0] s_j V_u user_embed_j
 //   x  = [user_embed | u1 | u2 | ur | item_embed | i1 | i2 | ir]                       (14 d)
 //   logit = W4 Dice3(W2 Dice1(W0 x + b0) + b2) + b4
@@ -43,8 +43,8 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> user_half;       // 7d; with attention u1 and ur are 0
   std::vector<float> user_fc0;        // hidden1: W0 of user_half, + b0
   std::vector<float> user_scores;     // P: s of the user clusters
-  std::vector<float> user_table;      // P x h: s_k V_u user_node_k
-  std::vector<float> item_table;      // Q x h: w_u1[k] V_i item_node_k
+  std::vector<float> user_table;      // P x h: s_k V_u user_cluster_k
+  std::vector<float> item_table;      // Q x h: w_u1[k] V_i item_cluster_k
   std::vector<Lanes> ir_query;        // d: B_u user_embed, scores the item's newest users
   std::vector<uint32_t> recent_rows;  // L: the newest items, 0 where there is none
   std::vector<float> recent_sum;      // d: without attention, their embeddings' sum
@@ -52,22 +52,22 @@ struct MacgnnScratch final : RankerScratch {
   std::vector<float> recent_values;   // L x h: V_i item_embed of the newest items
   std::vector<float> recent_scores;   // L x d: B_i' item_embed of the newest items
   // Of the candidates.
-  std::vector<float> w_i1;              // n x P
-  std::vector<float> w_i2;              // n x Q
-  std::vector<float> node_attention;    // n x Q: s of the item clusters
-  std::vector<float> node_weights;      // n x Q: s * w_i2
-  std::vector<float> recent_attention;  // n x L: s of the user's newest items
-  std::vector<float> ir_attention;      // n x L: s of the items' newest users
-  std::vector<uint32_t> recent_users;   // n x L: rows of the newest users, 0 where there is none
-  std::vector<Lanes> neighbour_sum;     // d: sum_j s_j user_embed_j of one candidate
-  std::vector<float> user_sums;         // n x d: without attention, those sums
-  std::vector<float> item_input;        // n x item_layer.in
-  std::vector<float> item_fc0;          // n x hidden1: item_layer of it
-  std::vector<float> pair_input;        // n x pair_layer.in
-  std::vector<float> fc0;               // n x hidden1
-  std::vector<float> dice1;             // n x hidden1
-  std::vector<float> fc2;               // n x hidden2
-  std::vector<float> dice3;             // n x hidden2
+  std::vector<float> w_i1;               // n x P
+  std::vector<float> w_i2;               // n x Q
+  std::vector<float> cluster_attention;  // n x Q: s of the item clusters
+  std::vector<float> cluster_weights;    // n x Q: s * w_i2
+  std::vector<float> recent_attention;   // n x L: s of the user's newest items
+  std::vector<float> ir_attention;       // n x L: s of the items' newest users
+  std::vector<uint32_t> recent_users;    // n x L: rows of the newest users, 0 where there is none
+  std::vector<Lanes> neighbour_sum;      // d: sum_j s_j user_embed_j of one candidate
+  std::vector<float> user_sums;          // n x d: without attention, those sums
+  std::vector<float> item_input;         // n x item_layer.in
+  std::vector<float> item_fc0;           // n x hidden1: item_layer of it
+  std::vector<float> pair_input;         // n x pair_layer.in
+  std::vector<float> fc0;                // n x hidden1
+  std::vector<float> dice1;              // n x hidden1
+  std::vector<float> fc2;                // n x hidden2
+  std::vector<float> dice3;              // n x hidden2
   // Of variants of the user; v is as many as a block has room for, with all of their candidates.
   std::vector<float> variant_half;  // v x 7d
   std::vector<float> variant_fc0;   // v x hidden1: W0 of it
@@ -81,7 +81,8 @@ void MacgnnScoreItems(const MacgnnWeights& weights, const ItemFeatures& items,
                       MacgnnScratch& scratch, std::span<float> logits);
 
 // See Ranker. An item's part of the first layer is prepared; with attention also what the pairs'
-// part needs: item_embed, s over the item nodes, w_i1, and, as bits, the rows of its newest users.
+// part needs: item_embed, s over the item clusters, w_i1, and, as bits, the rows of its newest
+// users.
 size_t MacgnnPreparedWidth(const MacgnnWeights& weights);
 void MacgnnPrepareItems(const MacgnnWeights& weights, const ItemFeatures& items,
                         MacgnnScratch& scratch, std::span<float> prepared);

@@ -24,8 +24,8 @@ class MacgnnRanker final : public Ranker {
     const MacgnnShape& shape = weights_.shape;
     return {.user_rows = shape.users,
             .item_rows = shape.items,
-            .user_clusters = shape.user_nodes,
-            .item_clusters = shape.item_nodes,
+            .user_clusters = shape.user_clusters,
+            .item_clusters = shape.item_clusters,
             .recent_items = shape.recent_len,
             .recent_users = shape.recent_len};
   }

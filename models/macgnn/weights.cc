@@ -4,112 +4,49 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
-#include <optional>
-#include <set>
 #include <utility>
+
+#include "models/files/checkpoint_reader.h"
 
 namespace groundswell {
 namespace {
 
 // Far above every published model; below them no derived table or scratch can exhaust the memory.
 constexpr size_t kEmbeddingRowsMax = 1'000'000'001;
-constexpr size_t kMacgnnWidthMax = 1'024;          // d
-constexpr size_t kAggregateMax = 4'096;            // h
-constexpr size_t kMacgnnHiddenMax = 16'384;        // rows of mlp.0 and mlp.2
-constexpr size_t kNodesMax = 65'536;               // P and Q
-constexpr size_t kNodeTableMax = size_t{1} << 24;  // P h, P d, Q h and Q d, floats
+constexpr size_t kMacgnnWidthMax = 1'024;             // d
+constexpr size_t kAggregateMax = 4'096;               // h
+constexpr size_t kMacgnnHiddenMax = 16'384;           // rows of mlp.0 and mlp.2
+constexpr size_t kMacgnnClustersMax = 65'536;         // P and Q
+constexpr size_t kClusterTableMax = size_t{1} << 24;  // P h, P d, Q h and Q d, floats
 constexpr size_t kRecentLenMax = 1'000;
 constexpr double kTauMin = 0.01;
 constexpr double kTauMax = 100.0;
 
-// Collects tensors; after the first error it does nothing.
-class MacgnnTensorReader {
- public:
-  explicit MacgnnTensorReader(const SafetensorsFile& file) : file_(file) {}
+float ReadScalar(CheckpointReader& reader, const std::string& name) {
+  const std::span<const float> values = reader.Read(name, {1});
+  return values.empty() ? 0.0f : values[0];
+}
 
-  // Rows and columns of a matrix, whatever they are below the limits; {0, 0} on an error.
-  std::array<size_t, 2> MatrixShape(const std::string& name, size_t rows_max, size_t columns_max) {
-    const auto at = file_.tensors().find(name);
-    if (at == file_.tensors().end()) {
-      Refuse(absl::NotFoundError(fmt::format(
-          "{}: tensor \"{}\" is missing; export the whole state_dict", file_.name(), name)));
-      return {0, 0};
-    }
-    const std::vector<size_t>& shape = at->second.shape;
-    if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-      Refuse(absl::InvalidArgumentError(
-          fmt::format("{}: tensor \"{}\" must be a matrix that is not empty", file_.name(), name)));
-      return {0, 0};
-    }
-    if (shape[0] > rows_max || shape[1] > columns_max) {
-      Refuse(absl::InvalidArgumentError(
-          fmt::format("{}: tensor \"{}\" has shape [{}, {}]; at most [{}, {}] is served",
-                      file_.name(), name, shape[0], shape[1], rows_max, columns_max)));
-      return {0, 0};
-    }
-    return {shape[0], shape[1]};
-  }
-
-  std::span<const float> Read(const std::string& name, std::initializer_list<size_t> shape) {
-    read_.insert(name);
-    if (!status_.ok()) return {};
-    const absl::StatusOr<std::span<const float>> values =
-        file_.Floats(name, std::span(shape.begin(), shape.size()));
-    if (!values.ok()) {
-      Refuse(values.status());
-      return {};
-    }
-    return *values;
-  }
-
-  float ReadScalar(const std::string& name) {
-    const std::span<const float> values = Read(name, {1});
-    return values.empty() ? 0.0f : values[0];
-  }
-
-  // Every tensor must have been read or be known to be without use.
-  void RefuseOthers() {
-    for (const auto& [name, tensor] : file_.tensors()) {
-      if (read_.contains(name) || name == "cate_embed.weight") continue;
-      Refuse(absl::InvalidArgumentError(
-          fmt::format("{}: tensor \"{}\" is not part of MacGNN; is the manifest's kind right?",
-                      file_.name(), name)));
-    }
-  }
-
-  void Refuse(absl::Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-  const absl::Status& status() const { return status_; }
-
- private:
-  const SafetensorsFile& file_;
-  std::set<std::string> read_;
-  absl::Status status_;
-};
-
-MacgnnDice ReadDice(const SafetensorsFile& file, MacgnnTensorReader& reader,
-                    const std::string& layer, size_t width) {
-  if (!file.tensors().contains(layer + ".mean") || !file.tensors().contains(layer + ".std")) {
-    reader.Refuse(absl::FailedPreconditionError(fmt::format(
-        "{0}: tensors \"{1}.mean\" and \"{1}.std\" are missing: the checkpoint's Dice uses the "
+MacgnnDice ReadDice(CheckpointReader& reader, const std::string& layer, size_t width) {
+  if (!reader.Has(layer + ".mean") || !reader.Has(layer + ".std")) {
+    reader.Refuse(fmt::format(
+        "tensors \"{0}.mean\" and \"{0}.std\" are missing: the checkpoint's Dice uses the "
         "statistics of each batch, which cannot be served. Freeze them: run the training rows "
         "through the model and store the mean and the unbiased standard deviation of the input "
-        "of {1} (docs/training.md)",
-        file.name(), layer)));
+        "of {0} (docs/training.md)",
+        layer));
     return {};
   }
   MacgnnDice dice{.mean = reader.Read(layer + ".mean", {width}),
                   .inverse_std = {},
-                  .alpha = reader.ReadScalar(layer + ".alpha")};
+                  .alpha = ReadScalar(reader, layer + ".alpha")};
   for (const float std : reader.Read(layer + ".std", {width})) {
     if (!(std > 0) || !std::isfinite(1.0f / std)) {
-      reader.Refuse(absl::InvalidArgumentError(
-          fmt::format("{}: tensor \"{}.std\" holds {}; every element must be positive and have a "
-                      "finite inverse",
-                      file.name(), layer, std)));
+      reader.Refuse(
+          fmt::format("tensor \"{}.std\": element {} is {}; every element must be positive and "
+                      "have a finite inverse",
+                      layer, dice.inverse_std.size(), std));
     }
     dice.inverse_std.push_back(1.0f / std);
   }
@@ -141,76 +78,39 @@ std::vector<float> Transposed(std::span<const float> matrix, size_t columns) {
   return result;
 }
 
-MacgnnSide ReadSide(MacgnnTensorReader& reader, const std::string& prefix, size_t nodes,
+MacgnnSide ReadSide(CheckpointReader& reader, const std::string& prefix, size_t clusters,
                     const MacgnnShape& shape) {
   const auto [d, h] = std::pair(shape.d, shape.h);
   const std::string aggregator = prefix + "_shared_aggregator.";
-  const auto embeddings = reader.Read(prefix + "_macro_embed.weight", {nodes, d});
+  const auto embeddings = reader.Read(prefix + "_macro_embed.weight", {clusters, d});
   const auto query = reader.Read(aggregator + "Q_w.weight", {h, d});
   const auto key = reader.Read(aggregator + "K_w.weight", {h, d});
   const auto value = reader.Read(aggregator + "V_w.weight", {h, d});
-  if (!reader.status().ok()) return {};
+  if (!reader.ok()) return {};
   // Queries and keys meet in inner products alone, so their two matrices become one here: a request
   // multiplies by d x d where it would multiply by two of h x d, and a cluster's part is known.
-  MacgnnSide side{.value = Transposed(value, d), .score = {}, .node_values = {}, .node_scores = {}};
+  MacgnnSide side{
+      .value = Transposed(value, d), .score = {}, .cluster_values = {}, .cluster_scores = {}};
   side.score = Product(Transposed(query, d), key, h, d, 1 / std::sqrt(static_cast<double>(h)));
-  side.node_values = Product(embeddings, side.value, d, h);
-  side.node_scores = Product(embeddings, side.score, d, d);
+  side.cluster_values = Product(embeddings, side.value, d, h);
+  side.cluster_scores = Product(embeddings, side.score, d, d);
   return side;
-}
-
-absl::Status BadMacgnnOption(std::string_view option, std::string_view value,
-                             std::string_view remedy) {
-  return absl::InvalidArgumentError(
-      fmt::format("manifest.json: option \"{}\" of a macgnn model is \"{}\"; it must be {}", option,
-                  value, remedy));
 }
 
 absl::Status ReadMacgnnOptions(const std::map<std::string, std::string>& options,
                                MacgnnWeights& weights) {
-  for (const auto& [name, value] : options) {
-    if (name != "attention" && name != "tau" && name != "recent_len" && name != kPrecisionOption) {
-      return BadMacgnnOption(name, value, "one of attention, tau, recent_len, precision");
-    }
-  }
-  const auto get = [&](const char* name) {
-    const auto at = options.find(name);
-    return at == options.end() ? std::string() : at->second;
-  };
-  const std::string attention = get("attention");
-  if (attention != "none" && attention != "neighbours") {
-    return BadMacgnnOption("attention", attention,
-                           "\"none\" (the authors' checkpoints) or \"neighbours\" (eq. 7)");
-  }
-  weights.attention = attention == "none" ? MacgnnAttention::kNone : MacgnnAttention::kNeighbours;
-
-  const std::optional<Precision> precision = PrecisionOf(options);
-  if (!precision.has_value()) {
-    return BadMacgnnOption(kPrecisionOption, get(kPrecisionOption), kPrecisionRemedy);
-  }
-  weights.precision = *precision;
-
-  const std::string tau = get("tau");
-  double tau_value = 0;
-  const auto tau_end = std::from_chars(tau.data(), tau.data() + tau.size(), tau_value);
-  if (tau_end.ec != std::errc() || tau_end.ptr != tau.data() + tau.size() ||
-      !(tau_value >= kTauMin && tau_value <= kTauMax)) {
-    return BadMacgnnOption("tau", tau, fmt::format("a number from {} to {}", kTauMin, kTauMax));
-  }
-  weights.inverse_tau = static_cast<float>(1.0 / tau_value);
-
-  const std::string recent = get("recent_len");
-  const auto recent_end =
-      std::from_chars(recent.data(), recent.data() + recent.size(), weights.shape.recent_len);
-  if (recent_end.ec != std::errc() || recent_end.ptr != recent.data() + recent.size() ||
-      weights.shape.recent_len < 1 || weights.shape.recent_len > kRecentLenMax) {
-    return BadMacgnnOption("recent_len", recent,
-                           fmt::format("an integer from 1 to {}", kRecentLenMax));
-  }
-  return absl::OkStatus();
+  OptionReader option("macgnn", options);
+  weights.attention = option.Choice("attention", {"none", "neighbours"}) == 0
+                          ? MacgnnAttention::kNone
+                          : MacgnnAttention::kNeighbours;
+  weights.precision = option.ReadPrecision();
+  const double tau = option.PositiveNumber("tau", kTauMin, kTauMax);
+  weights.inverse_tau = static_cast<float>(1.0 / tau);
+  weights.shape.recent_len = option.Size("recent_len", kRecentLenMax);
+  return option.Finish();
 }
 
-void ReadMacgnnShape(MacgnnTensorReader& reader, MacgnnShape& shape) {
+void ReadMacgnnShape(CheckpointReader& reader, MacgnnShape& shape) {
   const auto rows = [&](const char* name, size_t rows_max, size_t columns_max) {
     return reader.MatrixShape(name, rows_max, columns_max)[0];
   };
@@ -220,10 +120,10 @@ void ReadMacgnnShape(MacgnnTensorReader& reader, MacgnnShape& shape) {
   shape.items = item_embed[0];
   shape.d = item_embed[1];
   shape.h = rows("u_shared_aggregator.V_w.weight", kAggregateMax, kMacgnnWidthMax);
-  const size_t nodes_max =
-      std::min(kNodesMax, kNodeTableMax / std::max({shape.h, shape.d, size_t{1}}));
-  shape.user_nodes = rows("u_macro_embed.weight", nodes_max, kMacgnnWidthMax);
-  shape.item_nodes = rows("i_macro_embed.weight", nodes_max, kMacgnnWidthMax);
+  const size_t clusters_max =
+      std::min(kMacgnnClustersMax, kClusterTableMax / std::max({shape.h, shape.d, size_t{1}}));
+  shape.user_clusters = rows("u_macro_embed.weight", clusters_max, kMacgnnWidthMax);
+  shape.item_clusters = rows("i_macro_embed.weight", clusters_max, kMacgnnWidthMax);
   shape.hidden1 = rows("mlp.0.weight", kMacgnnHiddenMax, 2 * (kMacgnnWidthMax + 3 * kAggregateMax));
   shape.hidden2 = rows("mlp.2.weight", kMacgnnHiddenMax, kMacgnnHiddenMax);
 }
@@ -299,23 +199,23 @@ absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,
                                                 const std::map<std::string, std::string>& options) {
   MacgnnWeights weights{.file = file};
   if (absl::Status s = ReadMacgnnOptions(options, weights); !s.ok()) return s;
-  MacgnnTensorReader reader(file);
+  CheckpointReader reader(file);
   MacgnnShape& shape = weights.shape;
   ReadMacgnnShape(reader, shape);
   weights.user_embed = reader.Read("user_embed.weight", {shape.users, shape.d});
   weights.item_embed = reader.Read("item_embed.weight", {shape.items, shape.d});
-  weights.users = ReadSide(reader, "u", shape.user_nodes, shape);
-  weights.items = ReadSide(reader, "i", shape.item_nodes, shape);
+  weights.users = ReadSide(reader, "u", shape.user_clusters, shape);
+  weights.items = ReadSide(reader, "i", shape.item_clusters, shape);
   weights.mlp0 = reader.Read("mlp.0.weight", {shape.hidden1, shape.concat()});
   weights.bias0 = reader.Read("mlp.0.bias", {shape.hidden1});
-  weights.dice1 = ReadDice(file, reader, "mlp.1", shape.hidden1);
+  weights.dice1 = ReadDice(reader, "mlp.1", shape.hidden1);
   const auto mlp2 = reader.Read("mlp.2.weight", {shape.hidden2, shape.hidden1});
   weights.bias2 = reader.Read("mlp.2.bias", {shape.hidden2});
-  weights.dice3 = ReadDice(file, reader, "mlp.3", shape.hidden2);
+  weights.dice3 = ReadDice(reader, "mlp.3", shape.hidden2);
   weights.mlp4 = reader.Read("mlp.4.weight", {1, shape.hidden2});
-  weights.bias4 = reader.ReadScalar("mlp.4.bias");
-  reader.RefuseOthers();
-  if (!reader.status().ok()) return reader.status();
+  weights.bias4 = ReadScalar(reader, "mlp.4.bias");
+  reader.Skip("cate_embed.weight");  // the authors' code has and never reads it
+  if (absl::Status s = reader.Finish(); !s.ok()) return s;
   if (absl::Status s = Precompute(weights, mlp2); !s.ok()) return s;
   return weights;
 }

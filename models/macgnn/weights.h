@@ -19,15 +19,15 @@ namespace groundswell {
 
 // Sizes; all of them come from the tensors and the manifest.
 struct MacgnnShape {
-  size_t d = 0;           // width of the embeddings
-  size_t h = 0;           // 2 d, width of an aggregate
-  size_t hidden1 = 0;     // rows of mlp.0
-  size_t hidden2 = 0;     // rows of mlp.2
-  size_t users = 0;       // rows of user_embed, row 0 included
-  size_t items = 0;       // rows of item_embed, row 0 included
-  size_t user_nodes = 0;  // P
-  size_t item_nodes = 0;  // Q
-  size_t recent_len = 0;  // L
+  size_t d = 0;              // width of the embeddings
+  size_t h = 0;              // 2 d, width of an aggregate
+  size_t hidden1 = 0;        // rows of mlp.0
+  size_t hidden2 = 0;        // rows of mlp.2
+  size_t users = 0;          // rows of user_embed, row 0 included
+  size_t items = 0;          // rows of item_embed, row 0 included
+  size_t user_clusters = 0;  // P
+  size_t item_clusters = 0;  // Q
+  size_t recent_len = 0;     // L
 
   size_t half() const { return d + 3 * h; }  // 7 d: what one side adds to the concatenation
   size_t concat() const { return 2 * half(); }
@@ -51,10 +51,10 @@ struct MacgnnDice {
 // What is computed from one side's embeddings and its shared aggregator at load. The attention of a
 // neighbour's embedding e to a key is (Q e) . (K key) / sqrt(h) = e' B key, B = Q' K / sqrt(h).
 struct MacgnnSide {
-  std::vector<float> value;        // V' (d x h)
-  std::vector<float> score;        // B (d x d)
-  std::vector<float> node_values;  // E V' of the clusters (rows x h)
-  std::vector<float> node_scores;  // E B (rows x d)
+  std::vector<float> value;           // V' (d x h)
+  std::vector<float> score;           // B (d x d)
+  std::vector<float> cluster_values;  // E V' of the clusters (rows x h)
+  std::vector<float> cluster_scores;  // E B (rows x d)
 };
 
 // Immutable. Spans point into the file's bytes, which `file` keeps alive.
@@ -87,9 +87,9 @@ struct MacgnnWeights {
 };
 
 // `options` are the manifest's: attention ("none" or "neighbours"), tau, recent_len, and precision
-// ("f32" or "bf16") if it is there. Errors name
-// the option or the tensor, what it is, and the remedy; a checkpoint without frozen Dice statistics
-// is told how to freeze them.
+// ("f32" or "bf16") if it is there. Every error of theirs is an InvalidArgument that names the
+// option or the tensor, what it is, and the remedy; a checkpoint without frozen Dice statistics is
+// told how to freeze them.
 absl::StatusOr<MacgnnWeights> LoadMacgnnWeights(const SafetensorsFile& file,
                                                 const std::map<std::string, std::string>& options);
 

@@ -18,14 +18,15 @@ constexpr double kTimeUnitMostS = 1e9;
 absl::Status ReadSlirecOptions(const std::map<std::string, std::string>& options,
                                SlirecWeights& weights) {
   OptionReader option("slirec", options);
-  option.Choice("variant", {"deeprec"});
-  weights.padding = option.Choice("padding", {"included", "masked"}) == 0 ? SlirecPadding::kIncluded
-                                                                          : SlirecPadding::kMasked;
-  weights.time_last = option.Choice("time_last", {"first_action", "previous_action"}) == 0
+  option.ChoiceOrFirst("variant", {"deeprec"});
+  weights.padding = option.ChoiceOrFirst("padding", {"included", "masked"}) == 0
+                        ? SlirecPadding::kIncluded
+                        : SlirecPadding::kMasked;
+  weights.time_last = option.ChoiceOrFirst("time_last", {"first_action", "previous_action"}) == 0
                           ? SlirecTimeLast::kFirstAction
                           : SlirecTimeLast::kPreviousAction;
   weights.time_unit_us =
-      option.PositiveNumber("time_unit_s", kDaySeconds, kTimeUnitLeastS, kTimeUnitMostS) *
+      option.PositiveNumberOr("time_unit_s", kDaySeconds, kTimeUnitLeastS, kTimeUnitMostS) *
       kMicrosecondsPerSecond;
   weights.max_history = option.Size("max_history", kSequenceHistoryMax);
   weights.precision = option.ReadPrecision();

@@ -23,8 +23,8 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
   const std::array<size_t, 1> shape{count};
   const absl::StatusOr<std::vector<int64_t>> values = file.Integers(tensor, shape);
   if (!values.ok()) return values.status();
-  std::vector<uint32_t> nodes;
-  nodes.reserve(count);
+  std::vector<uint32_t> read;
+  read.reserve(count);
   for (size_t i = 0; i < values->size(); ++i) {
     const int64_t value = (*values)[i];
     if (value < 0 || value >= clusters) {
@@ -32,9 +32,9 @@ absl::StatusOr<std::vector<uint32_t>> ReadClusters(const SafetensorsFile& file,
           fmt::format("{}: tensor \"{}\": element {} is {}; it must be 0 to {}", file.name(),
                       tensor, i, value, clusters - 1));
     }
-    nodes.push_back(static_cast<uint32_t>(value));
+    read.push_back(static_cast<uint32_t>(value));
   }
-  return nodes;
+  return read;
 }
 
 // A size of 0 is a feature that the model does not read.

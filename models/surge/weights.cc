@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
-#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -56,56 +53,19 @@ SurgeQuery ReadQuery(CheckpointReader& reader, size_t d) {
   return query;
 }
 
-absl::Status BadSurgeOption(std::string_view option, std::string_view value,
-                            std::string_view remedy) {
-  return absl::InvalidArgumentError(
-      fmt::format("manifest.json: option \"{}\" of a surge model is \"{}\"; it must be {}", option,
-                  value, remedy));
-}
-
-absl::Status ReadSize(const std::map<std::string, std::string>& options, const char* name,
-                      size_t& size) {
-  const auto at = options.find(name);
-  const std::string text = at == options.end() ? "" : at->second;
-  const auto end = std::from_chars(text.data(), text.data() + text.size(), size);
-  if (end.ec == std::errc() && end.ptr == text.data() + text.size() && size >= 1 &&
-      size <= kSequenceHistoryMax) {
-    return absl::OkStatus();
-  }
-  return BadSurgeOption(name, text, fmt::format("an integer from 1 to {}", kSequenceHistoryMax));
-}
-
 absl::Status ReadSurgeOptions(const std::map<std::string, std::string>& options,
                               SurgeWeights& weights) {
-  const auto at = options.find("variant");
-  const std::string variant = at == options.end() ? "" : at->second;
-  if (variant != "authors" && variant != "paper") {
-    return BadSurgeOption(
-        "variant", variant,
-        "\"authors\" (their checkpoints) or \"paper\" (the equations as printed)");
+  OptionReader option("surge", options);
+  weights.variant = option.Choice("variant", {"authors", "paper"}) == 0 ? SurgeVariant::kAuthors
+                                                                        : SurgeVariant::kPaper;
+  weights.precision = option.ReadPrecision();
+  weights.shape.max_history = option.Size("max_history", kSequenceHistoryMax);
+  if (weights.variant == SurgeVariant::kAuthors) {
+    weights.shape.pool_length = option.Size("pool_length", kSequenceHistoryMax);
+  } else if (options.contains("pool_length")) {
+    option.Refuse("pool_length", "absent: the number of clusters comes from pool.weight");
   }
-  weights.variant = variant == "authors" ? SurgeVariant::kAuthors : SurgeVariant::kPaper;
-  const bool pools = weights.variant == SurgeVariant::kAuthors;
-  for (const auto& [name, value] : options) {
-    if (name == "variant" || name == "max_history" || name == kPrecisionOption ||
-        (pools && name == "pool_length")) {
-      continue;
-    }
-    return BadSurgeOption(
-        name, value,
-        pools ? "absent: this variant has variant, max_history, pool_length, precision"
-              : "absent: this variant has variant, max_history, precision (the number of "
-                "clusters comes from pool.weight)");
-  }
-  const std::optional<Precision> precision = PrecisionOf(options);
-  if (!precision.has_value()) {
-    return BadSurgeOption(kPrecisionOption, options.at(kPrecisionOption), kPrecisionRemedy);
-  }
-  weights.precision = *precision;
-  if (absl::Status s = ReadSize(options, "max_history", weights.shape.max_history); !s.ok()) {
-    return s;
-  }
-  return pools ? ReadSize(options, "pool_length", weights.shape.pool_length) : absl::OkStatus();
+  return option.Finish();
 }
 
 void ReadSurgeShape(CheckpointReader& reader, SurgeVariant variant, SurgeShape& shape) {

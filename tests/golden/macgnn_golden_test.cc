@@ -56,12 +56,12 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     weights_ = Load("f32");
     ASSERT_GT(rows_, 0u);
     const MacgnnShape& shape = weights_.shape;
-    ASSERT_EQ(u1_.size(), rows_ * shape.item_nodes)
+    ASSERT_EQ(u1_.size(), rows_ * shape.item_clusters)
         << "in.u1 and the weights disagree about the item clusters";
-    ASSERT_EQ(u2_.size(), rows_ * shape.user_nodes)
+    ASSERT_EQ(u2_.size(), rows_ * shape.user_clusters)
         << "in.u2 and the weights disagree about the user clusters";
-    ASSERT_EQ(i1_.size(), rows_ * shape.user_nodes);
-    ASSERT_EQ(i2_.size(), rows_ * shape.item_nodes);
+    ASSERT_EQ(i1_.size(), rows_ * shape.user_clusters);
+    ASSERT_EQ(i2_.size(), rows_ * shape.item_clusters);
     ASSERT_EQ(urec_.size(), rows_ * shape.recent_len)
         << "in.urec and the metadata disagree about recent_len";
     ASSERT_EQ(irec_.size(), rows_ * shape.recent_len);
@@ -90,15 +90,15 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     };
     MacgnnPrepareUser(weights,
                       {.row = user_[row],
-                       .one_hop = of_row(u1_, shape.item_nodes),
-                       .two_hop = of_row(u2_, shape.user_nodes),
+                       .one_hop = of_row(u1_, shape.item_clusters),
+                       .two_hop = of_row(u2_, shape.user_clusters),
                        .recent_items = of_row(urec_, shape.recent_len)},
                       scratch);
     float logit = 0;
     MacgnnScoreItems(weights,
                      {.rows = of_row(item_, 1),
-                      .one_hop = of_row(i1_, shape.user_nodes),
-                      .two_hop = of_row(i2_, shape.item_nodes),
+                      .one_hop = of_row(i1_, shape.user_clusters),
+                      .two_hop = of_row(i2_, shape.item_clusters),
                       .recent_users = of_row(irec_, shape.recent_len)},
                      scratch, std::span(&logit, 1));
     return logit;
@@ -122,15 +122,15 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     const size_t h = weights_.shape.h;
     const bool attends = weights_.attention == MacgnnAttention::kNeighbours;
     const float* const item = scratch.item_input.data();
-    const float* const of_user_nodes = attends ? scratch.pair_input.data() : item + d + h;
+    const float* const of_user_clusters = attends ? scratch.pair_input.data() : item + d + h;
     std::vector<float> concat(scratch.user_half.begin(), scratch.user_half.end());
     if (attends) {
-      const float* const u1 = of_user_nodes + h + d;
+      const float* const u1 = of_user_clusters + h + d;
       std::copy_n(u1, h, concat.begin() + d);
       std::copy_n(u1 + h, h, concat.begin() + d + 2 * h);
     }
     concat.insert(concat.end(), item, item + d);
-    concat.insert(concat.end(), of_user_nodes, of_user_nodes + h);
+    concat.insert(concat.end(), of_user_clusters, of_user_clusters + h);
     concat.insert(concat.end(), item + d, item + d + h);
     if (!attends) {
       concat.insert(concat.end(), item + d + 2 * h, item + d + 3 * h);
@@ -138,7 +138,8 @@ class MacgnnGoldenTest : public testing::TestWithParam<Attention> {
     }
     for (size_t i = 0; i < h; ++i) {
       float sum = 0;
-      for (size_t k = 0; k < d; ++k) sum += of_user_nodes[h + k] * weights_.users.value[k * h + i];
+      for (size_t k = 0; k < d; ++k)
+        sum += of_user_clusters[h + k] * weights_.users.value[k * h + i];
       concat.push_back(sum);
     }
     return concat;
@@ -174,8 +175,8 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
     const std::vector<float> concat = Concatenation(scratch);
     ExpectNear("w_u1", row, scratch.w_u1);
     ExpectNear("w_u2", row, scratch.w_u2);
-    ExpectNear("w_i1", row, std::span(scratch.w_i1).first(shape.user_nodes));
-    ExpectNear("w_i2", row, std::span(scratch.w_i2).first(shape.item_nodes));
+    ExpectNear("w_i1", row, std::span(scratch.w_i1).first(shape.user_clusters));
+    ExpectNear("w_i2", row, std::span(scratch.w_i2).first(shape.item_clusters));
     ExpectNear("concat", row, concat);
     ExpectNear("fc0", row, std::span(scratch.fc0).first(shape.hidden1));
     ExpectNear("dice1", row, std::span(scratch.dice1).first(shape.hidden1));
@@ -188,7 +189,7 @@ TEST_P(MacgnnGoldenTest, EveryStageOfEveryRowAgrees) {
     if (HasFatalFailure()) return;
   }
   fmt::print("{} rows agree at every stage ({} user and {} item clusters, recent_len {})\n", rows_,
-             shape.user_nodes, shape.item_nodes, shape.recent_len);
+             shape.user_clusters, shape.item_clusters, shape.recent_len);
 }
 
 TEST_P(MacgnnGoldenTest, LogitsInBf16AreWithinItsBound) {

@@ -211,18 +211,18 @@ double OracleLogit(const Model& m, const Sizes& s, const Features& f, size_t can
     }
     return Combine(present, Aggregate(m, side, neighbours, key, attends));
   };
-  const Table& user_nodes = m.tables.at("u_macro_embed.weight");
-  const Table& item_nodes = m.tables.at("i_macro_embed.weight");
+  const Table& user_clusters = m.tables.at("u_macro_embed.weight");
+  const Table& item_clusters = m.tables.at("i_macro_embed.weight");
   const Vector parts[] = {
       user,
-      Combine(CountSoftmax(f.u1, tau), Aggregate(m, "i", item_nodes, item, attends)),
-      Combine(CountSoftmax(f.u2, tau), Aggregate(m, "u", user_nodes, user, attends)),
+      Combine(CountSoftmax(f.u1, tau), Aggregate(m, "i", item_clusters, item, attends)),
+      Combine(CountSoftmax(f.u2, tau), Aggregate(m, "u", user_clusters, user, attends)),
       recent(items, f.urec, "i", item),
       item,
       Combine(CountSoftmax(std::span(f.i1).subspan(candidate * s.p, s.p), tau),
-              Aggregate(m, "u", user_nodes, user, attends)),
+              Aggregate(m, "u", user_clusters, user, attends)),
       Combine(CountSoftmax(std::span(f.i2).subspan(candidate * s.q, s.q), tau),
-              Aggregate(m, "i", item_nodes, item, attends)),
+              Aggregate(m, "i", item_clusters, item, attends)),
       recent(users, std::span(f.irec).subspan(candidate * s.l, s.l), "u", user)};
   Vector x;
   for (const Vector& part : parts) x.insert(x.end(), part.begin(), part.end());
@@ -300,7 +300,7 @@ class MacgnnProperty : public testing::TestWithParam<Served> {
 };
 
 TEST_P(MacgnnProperty, AgreesWithTheEquationsOnRandomShapes) {
-  for (uint64_t seed = 1; seed <= Rounds(40); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(40u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Sizes sizes = RandomSizes(random);
@@ -322,7 +322,7 @@ TEST_P(MacgnnProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
   // Wide enough for the kernels that are chosen for large products.
   constexpr Sizes kWide{
       .d = 64, .p = 20, .q = 30, .l = 20, .users = 40, .items = 40, .hidden1 = 200, .hidden2 = 80};
-  for (uint64_t seed = 0; seed <= Rounds(30); ++seed) {
+  for (uint64_t seed = 0; seed <= Rounds(30u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Sizes sizes = seed == 0 ? kWide : RandomSizes(random);

@@ -15,7 +15,7 @@ const Options kGood{{"attention", "none"}, {"tau", "1.9"}, {"recent_len", "3"}};
 
 void ExpectMacgnnRefused(const Tensors& tensors, const Options& options, const std::string& what) {
   const absl::Status status = LoadMacgnnWeights(MakeMacgnnFile(tensors), options).status();
-  EXPECT_FALSE(status.ok()) << what;
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << what << ": " << status;
   EXPECT_NE(std::string(status.message()).find(what), std::string::npos) << status;
 }
 
@@ -57,6 +57,12 @@ TEST(MacgnnWeightsTest, NanWeightsAreRefused) {
   ExpectMacgnnRefused(tensors, kGood, "mlp.2.weight");
 }
 
+TEST(MacgnnWeightsTest, BatchNormalisationMustBeFolded) {
+  Tensors tensors = SmallMacgnnTensors();
+  tensors["mlp.1.running_mean"] = {{1}, {1}};
+  ExpectMacgnnRefused(tensors, kGood, "Fold it into the layer");
+}
+
 TEST(MacgnnWeightsTest, TensorsOfAnotherModelAreRefused) {
   Tensors tensors = SmallMacgnnTensors();
   tensors["augru.gates.weight"] = {{1}, {1}};
@@ -81,7 +87,11 @@ TEST(MacgnnWeightsTest, BadOptionsAreNamed) {
     options[option] = value;
     ExpectMacgnnRefused(tensors, options, option);
   }
-  ExpectMacgnnRefused(tensors, {}, "attention");
+  for (const auto& [option, value] : kGood) {
+    Options options = kGood;
+    options.erase(option);
+    ExpectMacgnnRefused(tensors, options, option);
+  }
 }
 
 TEST(MacgnnWeightsTest, TheAuthorsUnusedCategoryTableIsAccepted) {
@@ -89,8 +99,8 @@ TEST(MacgnnWeightsTest, TheAuthorsUnusedCategoryTableIsAccepted) {
   tensors["cate_embed.weight"] = {{1}, {1}};
   const auto weights = LoadMacgnnWeights(MakeMacgnnFile(tensors), kGood);
   ASSERT_TRUE(weights.ok()) << weights.status();
-  EXPECT_EQ(weights->shape.user_nodes, 3u);
-  EXPECT_EQ(weights->shape.item_nodes, 5u);
+  EXPECT_EQ(weights->shape.user_clusters, 3u);
+  EXPECT_EQ(weights->shape.item_clusters, 5u);
   EXPECT_EQ(weights->shape.concat(), 56u);
 }
 
