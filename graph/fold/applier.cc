@@ -50,6 +50,7 @@ Applier::~Applier() {
   }
   changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
+  // Only now: until its end the thread itself calls them.
   MutexLock lock(mutex_);
   for (auto& [offset, waiter] : waiters_) waiter.done(false);
   for (auto& task : tasks_) task(false);
@@ -94,6 +95,7 @@ void Applier::ApplyLoop() {
       changed_.WaitUntil(mutex_, until);
       if (std::chrono::steady_clock::now() >= until) break;
     }
+    // Before the log is read again: what is appended from here on wakes the next wait.
     woken_ = false;
     if (stopping_) return;
   }
@@ -182,7 +184,7 @@ absl::Status Applier::Publish(Fold::Batch& batch) {
     progress_ = progress;
     applied_.store(progress.applied_offset, std::memory_order_release);
   }
-  NotifyWaiters();
+  NotifyWaiters();  // before what only the next batch needs
   fold_.Keep(batch);
   if (options_.on_applied && !batch.results.empty()) options_.on_applied(batch.results);
   if (options_.on_expired && batch.expired > 0) options_.on_expired(batch.expired);
@@ -230,6 +232,7 @@ void Applier::NotifyWaiters() {
 void Applier::WhenApplied(Offset offset, SteadyTime deadline, std::function<void(bool)> done) {
   bool reached = false;
   {
+    // Publish stores the offset under this mutex: none is reached between the look and the wait.
     MutexLock lock(mutex_);
     reached = offset <= applied_offset();
     if (!reached && !stopping_ && deadline > std::chrono::steady_clock::now()) {

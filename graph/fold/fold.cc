@@ -176,6 +176,8 @@ absl::Status Fold::FoldExpiries(int64_t before_us, Batch& batch) {
     }
   }
   next_expiry_us_ = due < expiries->size() ? (*expiries)[due].last.time_us : kNever;
+  // The entry that moved the window is not applied yet: a start that finds this batch comes to it
+  // again, and lets go of what is left.
   Finish(batch, state_.applied_offset, Part::kOfNext);
   return absl::OkStatus();
 }
@@ -292,6 +294,8 @@ void Fold::FoldRedacted(const Redacted& redacted, Batch& batch) {
   }
   if (redacted.user_id.empty()) return;
   TouchedUser& touched = batch.users_.at(redacted.user_id);
+  // A cluster of another snapshot says nothing here, and the item to compute one from is gone: then
+  // the user's next interaction makes him known.
   const bool applies = !touched.state.has_value() && redacted.user_cluster.has_value() &&
                        redacted.user_cluster->clusters_of == state_.snapshot_digest;
   if (applies) Create(redacted.user_id, redacted.user_cluster->cluster, touched);
@@ -322,6 +326,8 @@ FoldOutcome Fold::FoldOne(Offset offset, const Interaction& interaction, Batch& 
   const auto removed = batch.item_tombstones_.find(interaction.item_id);
   const std::optional<Tombstone> of_item =
       removed != batch.item_tombstones_.end() ? removed->second : std::nullopt;
+  // As if the item were there already, at the index that it would get: what is refused for another
+  // reason creates none.
   const Surroundings around =
       SurroundingsOf(interaction, creates_item ? NextItem(catalogue_) : known, touched.tombstone,
                      of_item, state_.newest_event_time_us, graph_.total_count());
@@ -399,6 +405,7 @@ void Fold::Finish(Batch& batch, Offset applied, Part part) {
 }
 
 void Fold::Keep(Batch& batch) {
+  // All of them, changed or only read: Touch took each out of the cache.
   for (auto& [user_id, touched] : batch.users_) {
     if (touched.state.has_value()) users_.Put(user_id, *std::move(touched.state));
   }

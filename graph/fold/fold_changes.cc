@@ -63,6 +63,7 @@ void Fold::PutTombstone(Tombstone::Kind kind, const IdHash& hash,
   if (!earlier.has_value() || earlier->offset < offset) {
     tombstone.digest = state_.digest;
     tombstone.newest_event_time_us = state_.newest_event_time_us;
+    // A clock that was put back in between must not let in what was late before.
     tombstone.time_us = std::max(tombstone.time_us, earlier.value_or(Tombstone{}).time_us);
     batch.writes.PutTombstone(kind, hash, tombstone);
     if (!earlier.has_value()) ++tombstone_count_;
@@ -90,6 +91,8 @@ absl::Status Fold::FoldChange(Offset offset, const RemoveItem& removal, Batch& b
   const std::optional<ItemIndex> item = FindItem(removal);
   if (item.has_value()) {
     std::vector<UserIndex> users;
+    // Always from the front: the users of the parts before are gone from there, so that no position
+    // has to be kept, also not across a restart.
     graph_.ReadNewestUsers(*item, options_.batch_max, users);
     removed_item_ = item;
     if (!users.empty()) return RemoveUsersOf(*item, users, batch);
@@ -245,6 +248,8 @@ absl::Status Fold::ClusterUsersAnew(Batch& batch) {
   for (auto& [user_id, touched] : batch.users_) {
     UserState& user = *touched.state;
     const Cluster before = user.cluster;
+    // The rows of the user's items count it under its cluster: out under the old one, in under the
+    // new.
     graph_.RemoveUser(user);
     state_.digest.RemoveUser(user_id, before);
     user.cluster = options_.clustering.of_known_user(user);

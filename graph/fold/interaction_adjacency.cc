@@ -55,6 +55,7 @@ void InteractionAdjacency::FinishLoading() {
 void InteractionAdjacency::Change(const EdgeChange& change) {
   const auto [user, item, cluster_before, cluster_after, before, after, of_user] = change;
   if (!Fits(user, item) || (before.empty() && after.empty())) return;
+  // A reader may see one way of an edge without the other meanwhile: none relies on the way back.
   ChangeOneWay(ToInt(item), ToInt(user), before, after, users_);
   ChangeOneWay(ToInt(user), ToInt(item), before, after, items_);
   traces_.Change(change);

@@ -75,6 +75,8 @@ void UserTraces::Change(const EdgeChange& change) {
       change.of_user.begin(), change.of_user.end(),
       [&](const Edge& edge) { return FitsTrace(edge) && IsNewer(edge, difference->newest); }));
   if (newer == 0 && difference->came == 1 && difference->went == 0) {
+    // Nearly always. Whatever else happens, late, taken back, out of a window, writes the list anew
+    // from the edges: rarer, and bounded by the trace's length.
     items_.Append(ToInt(change.user), Step(difference->newest));
   } else if (newer < items_.neighbors_max()) {  // not behind all that is kept
     Rewrite(change.user, change.of_user);

@@ -51,6 +51,7 @@ absl::StatusOr<std::vector<RequestOrder::Ordered>> LocalOrder::Read(int64_t posi
     const AppendRequest& request = requests_[static_cast<size_t>(next - cut_ - 1)];
     entries += request.entries.size();
     if (!ordered.empty() && entries > entries_max) break;
+    // It stays where it is while others are submitted: a deque does not move its elements.
     ordered.push_back({.position = next, .request = &request});
     if (next <= read_) continue;  // read again: it waits no longer since the first time
     read_ = next;

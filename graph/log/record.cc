@@ -168,6 +168,8 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
     return absl::DataLossError(
         fmt::format("log record of {} bytes is shorter than its header", record.size()));
   }
+  // Before the checksum, which another version may compute of other bytes: a later server's record
+  // is called that, and not damaged.
   const auto version = static_cast<uint8_t>(record[0]);
   if (version != kLogRecordVersion) {
     return absl::DataLossError(fmt::format(

@@ -98,6 +98,7 @@ void RocksdbLog::WriteLoop() {
     if (!group.ok()) return;  // closed, and nothing is left
     if (!group->empty()) position = group->back().position;
     WriteGroup(*group);
+    // Only now: the group points to the requests.
     order_.Cut(position).IgnoreError();  // which is for positions that were not read
   }
 }
@@ -153,6 +154,8 @@ void RocksdbLog::WriteGroup(std::span<const RequestOrder::Ordered> group) {
   const Offset before = end();
   const absl::Status status = PersistGroup(group, results);
   if (end() > before) {
+    // Under the lock, so that no listener runs any more once RemoveListener returned. Before the
+    // acknowledgements: whoever reads his own write waits for the fold.
     MutexLock lock(listeners_mutex_);
     for (const auto& [number, listener] : listeners_) listener();
   }
@@ -163,6 +166,7 @@ void RocksdbLog::WriteGroup(std::span<const RequestOrder::Ordered> group) {
     done.assign(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(last));
     waiting_.erase(waiting_.begin(), last);
   }
+  // Without a lock: it may append again.
   for (size_t i = 0; i < done.size(); ++i) {
     done[i](status.ok() ? std::move(results[i]) : status);
   }

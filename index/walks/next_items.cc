@@ -93,6 +93,7 @@ bool NextItems::AddFrom(const NeighborLists::List& trace, size_t place, uint32_t
   for (size_t at = place + 1; at < end; ++at) {
     const auto step = NeighborLists::Read(trace, at);
     if (!step.has_value()) return false;
+    // Never below 0: a trace is in the order of time.
     if (step->time_s - time_s > options_.visit_gap_s) return true;
     time_s = step->time_s;
     scratch.taken.push_back(

@@ -56,6 +56,8 @@ class PageRank::Pushing {
   PageRankSummary Run(SteadyTime deadline) {
     PageRankSummary summary;
     size_t look_at = kEdgesPerLook;
+    // Nothing is taken from the front: places are added by edges that are touched, which are
+    // bounded.
     for (size_t next = 0; next < scratch_.queue.size(); ++next) {
       const uint32_t place = scratch_.queue[next];
       CopyNeighbors(scratch_.nodes[place].code);
@@ -90,6 +92,8 @@ class PageRank::Pushing {
  private:
   const NeighborLists& ListsOf(uint32_t code) const { return IsUser(code) ? items_ : users_; }
 
+  // A copy: what is passed on is divided by the sum over the same neighbours, whatever the writer
+  // does to the list meanwhile, or residual would be lost or made.
   void CopyNeighbors(uint32_t code) { ListsOf(code).CopyTo(code / 2, scratch_.neighbors); }
 
   // Of the node whose neighbours were copied. Without any it keeps its share and drops the rest.

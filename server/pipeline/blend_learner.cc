@@ -123,6 +123,8 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   FindRecentItems(&user, recent_);
   vector_.clear();
   if (whole) FindVector(user, arrival.now_us, trained);
+  // To the newest time of the log, not the clock's, and before they are read: another fold of the
+  // same log finds the same.
   state_.fading_counts->Advance(arrival.now_us);
   state_.trending->Advance(arrival.now_us);
   candidates_.Propose({.user = user,

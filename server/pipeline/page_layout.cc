@@ -72,6 +72,7 @@ class Layout {
     scratch_.page.clear();
     scratch_.on_page.clear();
     full_categories_ = 0;
+    // Before anything else takes the room of their categories: pins stay where they were put.
     for (size_t pin = next_pin_; pin < pins_end; ++pin) Count(scratch_.pins[pin].candidate.item);
     TakeFitting(scratch_.rest, room - (pins_end - next_pin_));
     while (scratch_.rest.empty() && pins_end < scratch_.pins.size() &&

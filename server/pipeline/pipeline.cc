@@ -277,6 +277,7 @@ absl::Status Pipeline::Run::RankItems() {
   scores = *scored;
   if (votes) {
     pipeline.blend_.AddRanker(list.items, scores.logits, blend);
+    // Those that no ranker saw; the blend's own score is on another scale.
     for (Candidate& candidate : list.items) candidate.score = 0;
   }
   for (size_t i = 0; i < scores.logits.size(); ++i) {

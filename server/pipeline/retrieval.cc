@@ -173,6 +173,7 @@ Retrieval::Result Retrieval::Propose(const Query& query, ComputeThread thread,
   Ask(kFill, filling, asked, of_sources, proposed);
   FillTable(scratch);
   const size_t wanted = std::min(query.items_min, result.candidates_max);
+  // Known only once all were asked: sources propose the same items, and filters leave some out.
   if (scratch.table.rows().size() < wanted && filling < wanted && query.only_sources == 0) {
     Ask(kFill, wanted, asked, of_sources, proposed);
     FillTable(scratch);

@@ -63,6 +63,8 @@ class Translation {
     for (const StoredItem& item : *live) {
       const auto at = known.find(item.id);
       const bool is_gone = gone_.items.contains(HashId(item.id));
+      // One that was removed since and created again is another item than the snapshot's: it comes
+      // behind, with what was contributed to it alone.
       if (at != known.end() && (!is_gone || item.removed)) {
         new_index_.push_back(at->second);
         continue;
@@ -151,6 +153,7 @@ absl::Status LoggedAs(const Appended& appended, const std::string& event_id) {
 absl::StatusOr<Source> TakeSource(const std::string& digest, const std::string& event_id,
                                   const ActivationContext& context, const ServingState& serving,
                                   const std::stop_token& stop) {
+  // Before it is logged: the applier may be there before the append is answered.
   context.point.Expect(digest);
   std::promise<absl::Status> logged;
   AppendRequest request;
@@ -226,6 +229,7 @@ absl::Status SwapIn(std::unique_ptr<ServingState> state, const std::string& dire
       return absl::CancelledError("the activation was cancelled");
     }
   }
+  // On disk first: after a crash in between the new one serves, and its graph is whole.
   auto served_before = ReadServedSnapshots(context.store);
   if (!served_before.ok()) return served_before.status();
   GraphStore::Batch batch(context.store);
