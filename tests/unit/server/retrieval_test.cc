@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "server/config/config_keys.h"
 #include "server/recommend/api_sources.h"
 #include "tests/unit/server/live_sample.h"
 
@@ -118,12 +121,17 @@ TEST(SourceTableTest, TheApiHasEverySourceByItsName) {
   EXPECT_EQ(SourceOfApi(1'000), SourceBit{}) << "of a later version";
 }
 
-TEST(SourceTableTest, QuotasAreThoseOfTheConfiguration) {
-  Config::Retrieval config;
+TEST(SourceTableTest, EveryQuotaIsTheSettingOfItsSourcesName) {
+  for (const CandidateSource& source : kCandidateSources) {
+    const std::string name = "retrieval." + std::string(NameOf(source.bit));
+    const ConfigKey* const key = FindConfigKey(name);
+    ASSERT_NE(key, nullptr) << name;
+    Config config;
+    *std::get<int64_t*>(key->member(config)) = 7;
+    EXPECT_EQ(SourceQuotas(config.retrieval)[source.bit], 7u) << name;
+  }
   EXPECT_EQ(SourceQuotas()[kFromEmbedding], 200u);
   EXPECT_EQ(SourceQuotas()[kFromSimilarItems], 0u);
-  config.macro_node = 7;
-  EXPECT_EQ(SourceQuotas(config)[kFromCluster], 7u);
 }
 
 TEST_F(RetrievalTest, WhatCameAfterTheNewestItemsIsOfThisRequestAlone) {
