@@ -112,7 +112,7 @@ std::set<std::string> IdsInLog(LiveGraph& live) {
 }
 
 TEST(PowerLossTest, NothingAcknowledgedAsSyncedIsEverLost) {
-  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     TemporaryDirectory directory;
@@ -143,7 +143,7 @@ TEST(PowerLossTest, NothingAcknowledgedAsSyncedIsEverLost) {
 }
 
 TEST(PowerLossTest, WithoutSyncASuffixMayBeLostAndNothingElse) {
-  for (uint64_t seed = 101; seed < 101 + Rounds(20); ++seed) {
+  for (uint64_t seed = 101; seed < 101 + Rounds(20u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     TemporaryDirectory directory;

@@ -236,7 +236,7 @@ std::string LearnInPieces(const std::string& path, Learning::Options options,
 }
 
 TEST(BlendLearnerProperty, OneLogTeachesTheSameHoweverItIsFolded) {
-  for (uint64_t seed = 1; seed <= Rounds(8); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(8u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     Learning::Options options;

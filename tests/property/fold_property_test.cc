@@ -226,7 +226,7 @@ std::vector<LogEntry> ReadWholeLog(const std::string& path) {
 }
 
 TEST(FoldProperty, OneLogGivesOneStateHoweverItIsFolded) {
-  for (uint64_t seed = 1; seed <= Rounds(25); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(25u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Window window = seed % 4 == 0 ? Window{} : RandomWindow(random, kTickUs);
@@ -243,7 +243,7 @@ TEST(FoldProperty, OneLogGivesOneStateHoweverItIsFolded) {
 // The log from which the ids were taken out, folded from the beginning. (Without a window by count:
 // what an interaction with a removed item pushed out of such a window does not come back.)
 TEST(FoldProperty, WhatWasForgottenIsAsIfItHadNeverBeen) {
-  for (uint64_t seed = 101; seed < 101 + Rounds(15); ++seed) {
+  for (uint64_t seed = 101; seed < 101 + Rounds(15u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Window window{
@@ -275,7 +275,7 @@ TEST(FoldProperty, WhatWasForgottenIsAsIfItHadNeverBeen) {
 
 // The same history, in a log that never held the forgotten user.
 TEST(FoldProperty, ForgettingEqualsAFoldWithoutTheUser) {
-  for (uint64_t seed = 201; seed < 201 + Rounds(15); ++seed) {
+  for (uint64_t seed = 201; seed < 201 + Rounds(15u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Window window = RandomWindow(random, kTickUs);

@@ -262,7 +262,7 @@ Outcome TakeInGroups(const std::string& path, const std::vector<AppendRequest>& 
 
 TEST(LogProperty, WhatIsTakenIsAFunctionOfTheOrderOfRequests) {
   std::map<std::string, int> seen;
-  for (uint64_t seed = 1; seed <= Rounds(12); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(12u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     RandomRequests random_requests(seed);
     TakeOracle oracle;

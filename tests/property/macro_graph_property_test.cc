@@ -115,7 +115,7 @@ Count RandomWeight(std::mt19937_64& random) {
 }
 
 TEST(MacroGraphProperty, IncrementalEqualsRecomputedOverRandomStreams) {
-  for (uint64_t seed = 1; seed <= Rounds(60); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(60u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Size size{.users = 1 + static_cast<uint32_t>(random() % 12),

@@ -127,7 +127,7 @@ class OverlayTrial {
 TEST(OverlayProperty, AUserWithHypotheticalEventsIsTheUserWhoDidThem) {
   int compared = 0;
   std::vector<int> refused(6);
-  for (uint64_t seed = 1; seed <= Rounds(30); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(30u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Window window = seed % 3 == 0 ? Window{} : RandomWindow(random, kTickUs);

@@ -125,7 +125,7 @@ class SurgeProperty : public testing::TestWithParam<Served> {
 };
 
 TEST_P(SurgeProperty, AgreesWithTheEquationsOnRandomShapes) {
-  for (uint64_t seed = 1; seed <= Rounds(60); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(60u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -144,7 +144,7 @@ TEST_P(SurgeProperty, AgreesWithTheEquationsOnRandomShapes) {
 }
 
 TEST_P(SurgeProperty, HistoriesOfOneItemAndOfUnknownItemsAreDefined) {
-  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -187,7 +187,7 @@ TEST_P(SurgeProperty, AnEmptyHistoryHasNoScore) {
 }
 
 TEST_P(SurgeProperty, AUserLeavesNothingToTheNext) {
-  for (uint64_t seed = 1; seed <= Rounds(20); ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(20u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = RandomModel(random);
@@ -204,7 +204,7 @@ TEST_P(SurgeProperty, AUserLeavesNothingToTheNext) {
 }
 
 TEST_P(SurgeProperty, AScoreIsTheSameBitsInEveryBatchAndOrder) {
-  for (uint64_t seed = 0; seed <= Rounds(20); ++seed) {
+  for (uint64_t seed = 0; seed <= Rounds(20u); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937_64 random(seed);
     const Model model = seed == 0 ? MakeModel(kPublished, 50, 30, random) : RandomModel(random);

@@ -313,7 +313,9 @@ TEST(EncoderWeightsTest, HugeWeightsGiveVectorsOfFiniteNumbersOrNone) {
       (*encoder)->Encode(read.Input(), *scratch, out, known);
       for (size_t i = 0; i < out.size(); ++i) {
         EXPECT_TRUE(std::isfinite(out[i])) << i;
-        if (!known[i / 2]) EXPECT_EQ(out[i], 0) << i;
+        if (!known[i / 2]) {
+          EXPECT_EQ(out[i], 0) << i;
+        }
       }
     }
   }
