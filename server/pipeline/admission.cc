@@ -81,6 +81,7 @@ void Admission::Run(ComputeThread self) {
     {
       const MutexLock lock(mutex_);
       for (;;) {
+        // First: a request that runs waits for it, and those in the queue have not begun.
         if (RunSharedPart()) continue;
         if (!queue_.empty()) break;
         if (draining_) return;
@@ -122,6 +123,7 @@ bool Admission::RunSharedPart() {
     part.thrown = std::current_exception();
   }
   mutex_.lock();
+  // Under the lock, and nothing behind it: it lies on the stack of whoever waits, who may go on.
   part.done = true;
   part_done_.NotifyAll();
   return true;
@@ -130,6 +132,7 @@ bool Admission::RunSharedPart() {
 bool Admission::Share(SharedPart& part) {
   {
     const MutexLock lock(mutex_);
+    // Whoever is idle was perhaps woken already for what waits, and has not come to it.
     if (idle_ <= shared_.size() + queue_.size()) return false;
     shared_.push_back(&part);
   }

@@ -64,6 +64,7 @@ void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, 
   for (size_t at = 0; at < rows.size(); ++at) keys.push_back(ScoreKey(scores[at], rows[at].item));
   const auto last = keys.begin() + static_cast<ptrdiff_t>(count) - 1;
   std::nth_element(keys.begin(), last, keys.end());
+  // Exactly `count`, since no two items have one key, and in the order of the rows.
   for (size_t at = 0; at < rows.size(); ++at) {
     if (ScoreKey(scores[at], rows[at].item) <= *last) chosen.push_back(static_cast<uint32_t>(at));
   }
@@ -100,6 +101,7 @@ void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count,
   items.clear();
   items.reserve(scratch.rows.size());
   for (size_t at = 0; at < scratch.rows.size(); ++at) {
+    // In place: rows ascend, so that none is overwritten before it was read.
     const uint32_t row = scratch.rows[at];
     scratch.scores[at] = scratch.scores[row];
     scratch.chosen.push_back(rows[row].item);

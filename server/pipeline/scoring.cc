@@ -112,6 +112,7 @@ bool Scoring::Explain(const Ranker& ranker, const UserState& user, const Scores&
   for (std::vector<Explanation>& of_item : explanations.of_item) {
     for (auto& [cause, contribution] : of_item) {
       if (cause.kind != Cause::Kind::kPastItem) continue;
+      // The ranker knows places in the history alone; callers know items.
       cause.number = ToInt(user.edges[scores.newest_edges[cause.number]].item);
     }
   }

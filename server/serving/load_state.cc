@@ -260,6 +260,8 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
   if (!catalogue.ok()) return catalogue.status();
   state->catalogue = *std::move(catalogue);
 
+  // Its destructor waits for the thread: on an error below, too, what that writes to is still
+  // there.
   std::atomic<uint64_t> users_read{0};
   std::future<absl::Status> followers = LoadFollowers(options, users_read, *state);
 
