@@ -4,7 +4,6 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +19,6 @@ constexpr char kFlat[] = "Flat";
 constexpr char kAutomatic[] = "auto";
 // How long a search may hold on to an index that was replaced before it has to free it itself.
 constexpr std::chrono::seconds kReadersLeave{1};
-constexpr std::chrono::milliseconds kPoll{1};
 
 absl::Status CheckVector(std::span<const float> vector, size_t dim, std::string_view name) {
   if (vector.size() != dim) {
@@ -46,11 +44,56 @@ std::vector<ItemVectors::Change> NewestChanges(const VectorChanges& changes, siz
   return newest;
 }
 
+// Who frees an index that was replaced: its last reader, or whoever waits for that one to leave.
+class LastReader {
+ public:
+  // By the last reader. REQUIRES: at most once.
+  void Leave(std::unique_ptr<const ApproximateIndex> index) {
+    {
+      const MutexLock lock(mutex_);
+      if (!is_awaited_) return;  // frees it, once the lock is released
+      left_ = std::move(index);
+    }
+    changed_.NotifyAll();
+  }
+
+  // Gives `index` up, which is Leave's, and frees it here if the last reader leaves until then.
+  void FreeBehind(std::shared_ptr<const ApproximateIndex> index,
+                  std::chrono::steady_clock::time_point until) {
+    {
+      const MutexLock lock(mutex_);
+      is_awaited_ = true;
+    }
+    index.reset();
+    std::unique_ptr<const ApproximateIndex> left;  // freed without the lock
+    const MutexLock lock(mutex_);
+    while (left_ == nullptr && std::chrono::steady_clock::now() < until) {
+      changed_.WaitUntil(mutex_, until);
+    }
+    is_awaited_ = false;
+    left = std::move(left_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool is_awaited_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<const ApproximateIndex> left_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The deleter of every shared index.
+struct LeaveIndex {
+  std::shared_ptr<LastReader> reader = std::make_shared<LastReader>();
+  void operator()(const ApproximateIndex* index) const {
+    reader->Leave(std::unique_ptr<const ApproximateIndex>(index));
+  }
+};
+
 template <typename Index>
 absl::StatusOr<std::shared_ptr<const ApproximateIndex>> Shared(
     absl::StatusOr<std::unique_ptr<Index>> index) {
   if (!index.ok()) return index.status();
-  return std::shared_ptr<const ApproximateIndex>(*std::move(index));
+  return std::shared_ptr<const ApproximateIndex>(index->release(), LeaveIndex());
 }
 
 }  // namespace
@@ -197,12 +240,10 @@ absl::Status EmbeddingIndex::Rebuild(size_t threads, const Progress& progress) {
              .index = *std::move(built),
              .changes = ChangesSince(*epoch()->changes, sequence)});
   }
-  if (retired == trained_->index) return absl::OkStatus();  // which is kept
+  if (retired == nullptr || retired == trained_->index) return absl::OkStatus();  // which is kept
   // Freeing takes a while: better here than in the request that happens to be its last reader.
-  const auto patience = std::chrono::steady_clock::now() + kReadersLeave;
-  while (retired.use_count() > 1 && std::chrono::steady_clock::now() < patience) {
-    std::this_thread::sleep_for(kPoll);
-  }
+  const std::shared_ptr<LastReader> reader = std::get_deleter<LeaveIndex>(retired)->reader;
+  reader->FreeBehind(std::move(retired), std::chrono::steady_clock::now() + kReadersLeave);
   return absl::OkStatus();
 }
 
