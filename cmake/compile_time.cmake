@@ -62,8 +62,8 @@ function(groundswell_compile_together target)
   endif()
 endfunction()
 
-# A program whose sources read a command line: CLI11's templates cost more to compile than all else in them,
-# and run once.
+# A program or a library whose sources read a command line: CLI11's templates cost more to compile than all else in
+# them, and run once.
 function(groundswell_command_line target)
   groundswell_compile_together(${target} BATCH 0)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
