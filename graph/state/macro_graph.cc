@@ -133,6 +133,8 @@ void MacroGraph::ShiftItem(const UserState& user, ItemIndex item, Count weight,
   if (after != nullptr) edges.insert({.item = item, .last = *after, .user = user.index});
   ReadNewestUsers(item, items_.shape().recent_len, newest_users_);
 
+  // The user's part of H2_i is A[u,i] H1_u. With a = A[u,i] and H1_u as they were, it changes by
+  // (a + w) (H1_u + w e) - a H1_u = w H1_u + (w^2 + w a) e, e the item's own cluster.
   std::fill(one_hop_change_.begin(), one_hop_change_.end(), 0);
   one_hop_change_[user.cluster] = weight;
   for (size_t q = 0; q < two_hop_change_.size(); ++q)

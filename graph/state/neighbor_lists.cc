@@ -146,7 +146,7 @@ void NeighborLists::MoveTo(uint32_t size_class, std::span<const uint64_t> words,
     for (size_t at = 0; at < words.size(); ++at) Put(to[at], words[at]);
   }
   Put(cell, Pack(handle));
-  Free(before);
+  Free(before);  // only now: what comes into it next must be behind the new handle
 }
 
 // Position of the first word that is not below `word`.
@@ -305,6 +305,7 @@ void NeighborLists::Load(uint32_t node, const Neighbor& neighbor) {
   Handle handle = Unpack(Get(cell));
   loaded_nodes_ = std::max(loaded_nodes_, node + 1);
   Add(edge_count_, 1);
+  // The older half at once: in time that is linear however many come, and in bounded memory.
   if (handle.size == 2 * neighbors_max_) {
     ReadWords(handle, scratch_);
     const auto kept = scratch_.begin() + static_cast<ptrdiff_t>(neighbors_max_);

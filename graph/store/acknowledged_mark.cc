@@ -89,6 +89,7 @@ absl::StatusOr<std::unique_ptr<AcknowledgedMark>> AcknowledgedMark::Open(
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) return SystemError("open", path);
   std::unique_ptr<AcknowledgedMark> mark(new AcknowledgedMark(file));
+  // A damaged one is Read's to refuse: who opens it writes a new one.
   const auto slot = ReadSlots(file, path);
   if (slot.ok() && slot->has_value()) mark->sequence_ = (*slot)->sequence;
   return mark;
