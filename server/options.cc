@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/process/descriptor_limit.h"
+#include "server/rpc/api_time.h"
 
 namespace groundswell {
 namespace {
@@ -149,19 +150,21 @@ AccessControl::Options AccessOptionsOf(const Config& config) {
 }
 
 IngestOptions IngestOptionsOf(const Config& config, const TrainedLog& trained,
-                              std::function<int64_t()> now_us) {
+                              const TrustedClock& clock) {
   return {.name_space = config.server.name_space,
           .events = EventTermsOf(config),
           .create_items = CreateItemsOf(config),
           .stream_inflight_max = static_cast<size_t>(config.ingest.stream_inflight_max),
           .trained = trained,
-          .now_us = std::move(now_us)};
+          .now_us = [&clock] { return WriteTime(clock); }};
 }
 
-GraphJobs::Options JobOptionsOf(const Config& config, std::function<int64_t()> now_us) {
+GraphJobs::Options JobOptionsOf(const Config& config, const TrustedClock& clock) {
   return {.retention_s = config.log.retention_s,
           .retention_bytes = config.log.retention_mb << 20,
-          .now_us = std::move(now_us)};
+          .now_us = [&clock] { return clock.NowUs(); },
+          .trusted_us = [&clock] { return WriteTime(clock); },
+          .clock_ahead_max = ClockAheadMaxOf(config)};
 }
 
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config) {

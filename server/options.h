@@ -22,6 +22,7 @@
 #include "server/process/http_endpoint.h"
 #include "server/process/http_tls.h"
 #include "server/process/metrics.h"
+#include "server/process/trusted_clock.h"
 #include "server/process/write_watch.h"
 #include "server/recommend/ranked_lists.h"
 #include "server/recommend/shadow_ranking.h"
@@ -60,10 +61,10 @@ RankedLists::Options ListOptionsOf(const Config& config);
 UnaryRunner::Options RunnerOptionsOf(const Config& config);
 ShadowRanking::Options ShadowOptionsOf(const Config& config);
 AccessControl::Options AccessOptionsOf(const Config& config);
-// `now_us`: the clock, in microseconds since 1970. `trained`: whose interactions are refused.
+// `clock` must outlive what they are for. `trained`: whose interactions are refused.
 IngestOptions IngestOptionsOf(const Config& config, const TrainedLog& trained,
-                              std::function<int64_t()> now_us);
-GraphJobs::Options JobOptionsOf(const Config& config, std::function<int64_t()> now_us);
+                              const TrustedClock& clock);
+GraphJobs::Options JobOptionsOf(const Config& config, const TrustedClock& clock);
 // See Removals.
 std::optional<std::chrono::seconds> ClockAheadMaxOf(const Config& config);
 GrpcEndpoints::Options EndpointOptionsOf(const Config& config);

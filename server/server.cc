@@ -30,6 +30,7 @@
 #include "server/process/http_tls.h"
 #include "server/process/metrics.h"
 #include "server/process/periodic_thread.h"
+#include "server/process/trusted_clock.h"
 #include "server/process/write_watch.h"
 #include "server/recommend/list_rules.h"
 #include "server/recommend/ranked_lists.h"
@@ -37,6 +38,7 @@
 #include "server/recommend/shadow_ranking.h"
 #include "server/recommend/unary_runner.h"
 #include "server/rpc/access.h"
+#include "server/rpc/api_time.h"
 #include "server/rpc/connect_endpoint.h"
 #include "server/rpc/connection_room.h"
 #include "server/rpc/grpc_endpoints.h"
@@ -57,7 +59,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kIndexUpkeepInterval{1};
-constexpr std::chrono::milliseconds kWriteWatchInterval{100};
+constexpr std::chrono::milliseconds kWatchInterval{100};
 // About as many as gRPC begins, besides two per core.
 constexpr int64_t kThreadsOfGrpc = 16;
 
@@ -75,12 +77,6 @@ void CountRefused(const google::protobuf::MethodDescriptor& method, const absl::
     if (method.name() != NameOf(static_cast<Method>(i))) continue;
     RpcScope(metrics, static_cast<Method>(i)).set_code(static_cast<int>(status.code()));
   }
-}
-
-int64_t NowMicros() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 std::vector<ListMetrics::Weight> BlendWeightNames() {
@@ -109,19 +105,22 @@ struct Server::Parts {
   explicit Parts(const Config& server_config)
       : config(server_config),
         metrics(EventTypeNames(server_config)),
+        clock(std::chrono::seconds(config.ingest.clock_jump_max_s)),
         write_watch(write_health, WriteLimitsOf(server_config)),
         // Checked with the configuration.
         shares(*RankerShares::Parse(config.ranking.shares, config.ranking.experiment)) {}
 
   const Config config;
   Metrics metrics;
+  const TrustedClock clock;
+  const std::function<int64_t()> now_us = [this] { return clock.NowUs(); };
   std::unique_ptr<AccessControl> access;
   std::atomic<bool> ready{false};
   ConnectionRoom connection_room;
   WriteHealth write_health;
   WriteWatch write_watch;
   std::unique_ptr<HttpEndpoint> http;
-  std::unique_ptr<PeriodicThread> write_watchdog;  // until the store is closed
+  std::unique_ptr<PeriodicThread> watchdog;  // until the store is closed
   std::unique_ptr<GraphStore> store;
   TrainedLog trained;  // whose interactions are refused
   std::unique_ptr<RocksdbLog> log;
@@ -148,7 +147,7 @@ struct Server::Parts {
   std::unique_ptr<ConnectEndpoint> connect;
 
   absl::Status StartHttp();
-  void StartWriteWatchdog();
+  void StartWatchdog();
   // Why those that are connected are not served; empty: they are.
   std::string NotServingBecause() const;
   // Why no more callers should be sent here.
@@ -183,14 +182,18 @@ absl::Status Server::Parts::StartHttp() {
 
 // What one look sees counts for the time between two: a process that was stopped, or got no core,
 // saw nothing of what its writes did meanwhile.
-void Server::Parts::StartWriteWatchdog() {
-  write_watchdog = std::make_unique<PeriodicThread>(
-      PeriodicThread::Scheduling{.name = "write-watchdog"}, kWriteWatchInterval,
-      [this](const PeriodicThread::KeepGoing&) {
-        write_watch.Look(kWriteWatchInterval);
+void Server::Parts::StartWatchdog() {
+  watchdog = std::make_unique<PeriodicThread>(
+      PeriodicThread::Scheduling{.name = "watchdog"}, kWatchInterval,
+      [this, was_trusted = true](const PeriodicThread::KeepGoing&) mutable {
+        write_watch.Look(kWatchInterval);
         const std::string hopeless = write_watch.HopelessBecause();
         if (!hopeless.empty()) EndToBeStartedAgain(hopeless);
-        return kWriteWatchInterval;
+        const std::string jumped = clock.JumpedBecause();
+        if (was_trusted && !jumped.empty()) spdlog::error("not ready: {}", jumped);
+        if (!was_trusted && jumped.empty()) spdlog::info("the machine's clock has come back");
+        was_trusted = jumped.empty();
+        return kWatchInterval;
       });
 }
 
@@ -198,6 +201,8 @@ std::string Server::Parts::NotServingBecause() const {
   if (!ready) return "not ready";
   const std::string stalled = write_watch.StalledBecause();
   if (!stalled.empty()) return "not ready: " + stalled;
+  const std::string jumped = clock.JumpedBecause();
+  if (!jumped.empty()) return "not ready: CLOCK_JUMPED: " + jumped;
   return log->failing() ? "not ready: the log cannot be written" : "";
 }
 
@@ -233,17 +238,17 @@ absl::Status Server::Parts::OpenLog(Offset base) {
 }
 
 absl::Status Server::Parts::LoadListRules() {
-  auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), NowMicros);
+  auto loaded = ListRulesCell::Open(*store, metrics.pipeline(), now_us);
   if (!loaded.ok()) return loaded.status();
   list_rules = *std::move(loaded);
   return absl::OkStatus();
 }
 
 void Server::Parts::CountApplied(std::span<const Applier::Result> results) {
-  const int64_t now_us = NowMicros();
+  const int64_t applied_us = clock.NowUs();
   for (const auto& [interaction, outcome] : results) {
     metrics.events().CountFolded(interaction->event_type, outcome);
-    const int64_t delay_us = std::max<int64_t>(now_us - interaction->received_time_us, 0);
+    const int64_t delay_us = std::max<int64_t>(applied_us - interaction->received_time_us, 0);
     metrics.events().ObserveVisibleDelay(std::chrono::microseconds(delay_us));
   }
 }
@@ -324,7 +329,7 @@ void Server::Parts::MakeRequestPath() {
 
 void Server::Parts::MakeBackground() {
   jobs = std::make_unique<GraphJobs>(*store, *log, serving, metrics.durability(),
-                                     JobOptionsOf(config, NowMicros));
+                                     JobOptionsOf(config, clock));
   activation = std::make_unique<ActivationContext>(ActivationContext{
       .store = *store,
       .log = *log,
@@ -336,7 +341,7 @@ void Server::Parts::MakeBackground() {
             return StartState(state, *start, cancelled);
           },
       .on_served = [this](const ServingState& state) { ShowServed(state, metrics.served()); },
-      .now_us = NowMicros});
+      .now_us = now_us});
   const auto upkeep = [this](const std::stop_token& stop) {
     const auto redacted = jobs->Redact(stop);
     absl::Status status = redacted.status();
@@ -356,26 +361,26 @@ void Server::Parts::MakeServices() {
       std::make_unique<RecommendService>(*store, *lists, *list_rules, *shadow, *runner,
                                          RequestTerms{.name_space = config.server.name_space,
                                                       .events = EventTermsOf(config),
-                                                      .now_us = NowMicros,
+                                                      .now_us = now_us,
                                                       .shares = shares});
   interaction_service =
       std::make_unique<InteractionService>(*access, *log, serving, *removals, new_items, metrics,
-                                           IngestOptionsOf(config, trained, NowMicros));
-  admin_service =
-      std::make_unique<AdminService>(AdminService::Parts{.config = config,
-                                                         .access = *access,
-                                                         .serving = serving,
-                                                         .store = *store,
-                                                         .log = *log,
-                                                         .list_rules = *list_rules,
-                                                         .background = *background,
-                                                         .jobs = *jobs,
-                                                         .removals = *removals,
-                                                         .new_items = new_items,
-                                                         .activation = *activation,
-                                                         .slow_calls = runner->slow_calls(),
-                                                         .metrics = metrics.requests(),
-                                                         .now_us = NowMicros});
+                                           IngestOptionsOf(config, trained, clock));
+  admin_service = std::make_unique<AdminService>(
+      AdminService::Parts{.config = config,
+                          .access = *access,
+                          .serving = serving,
+                          .store = *store,
+                          .log = *log,
+                          .list_rules = *list_rules,
+                          .background = *background,
+                          .jobs = *jobs,
+                          .removals = *removals,
+                          .new_items = new_items,
+                          .activation = *activation,
+                          .slow_calls = runner->slow_calls(),
+                          .metrics = metrics.requests(),
+                          .now_us = [this] { return WriteTime(clock); }});
 }
 
 absl::Status Server::Parts::StartGrpc() {
@@ -442,6 +447,8 @@ absl::Status Server::Parts::OpenAccess() {
 
 void Server::Parts::RefreshGauges(Metrics& out) const {
   out.levels().SetReady(NotReadyBecause().empty());
+  const TrustedClock::Reading time = clock.Read();
+  out.clock().SetJump(std::chrono::microseconds(time.trusted ? 0 : time.jump_us));
   out.levels().SetOffsets(log->end(), serving.Get()->applier->applied_offset());
   out.durability().SetLogBegin(log->begin());
   out.levels().SetQueueDepth(QueueName::kCompute, admission->queue_depth());
@@ -482,7 +489,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   if (absl::Status s = parts.StartHttp(); !s.ok()) return s;
   if (absl::Status s = parts.OpenAccess(); !s.ok()) return s;
   if (absl::Status s = parts.OpenStore(); !s.ok()) return s;
-  parts.StartWriteWatchdog();
+  parts.StartWatchdog();
   if (absl::Status s = parts.LoadListRules(); !s.ok()) return s;
   parts.MakeRequestPath();
   if (absl::Status s = parts.LoadGraph(cancelled); !s.ok()) return s;

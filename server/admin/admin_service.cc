@@ -293,6 +293,8 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
       Begin(*context, Method::kRemoveItem, request->namespace_(), request->request_id());
   if (call->status.ok()) call->status = RequireRequestId(request->request_id());
   if (call->status.ok()) call->status = CheckId("item_id", request->item_id());
+  const absl::StatusOr<int64_t> now_us = parts_.now_us();
+  if (call->status.ok()) call->status = now_us.status();
   if (!call->status.ok()) {
     call->Finish(call->status);
     return call->reactor();
@@ -300,7 +302,7 @@ grpc::ServerUnaryReactor* AdminService::RemoveItem(grpc::CallbackServerContext* 
   parts_.removals.Remove(groundswell::RemoveItem{.event_id = request->request_id(),
                                                  .item_id = request->item_id(),
                                                  .item_hash = HashId(request->item_id()),
-                                                 .time_us = parts_.now_us()},
+                                                 .time_us = *now_us},
                          call->deadline(),
                          [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
                            const absl::Status status = receipt.status();

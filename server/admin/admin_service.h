@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "graph/store/rocksdb_log.h"
 #include "groundswell/v1/admin.grpc.pb.h"
 #include "server/admin/item_stream.h"
@@ -44,7 +45,8 @@ class AdminService final : public v1::AdminService::CallbackService {
     const ActivationContext& activation;
     const SlowCallLog& slow_calls;
     RequestMetrics& metrics;
-    std::function<int64_t()> now_us;  // the clock, in microseconds since 1970
+    // The clock, in microseconds since 1970, or why nothing can be removed by it.
+    std::function<absl::StatusOr<int64_t>()> now_us;
   };
 
   explicit AdminService(Parts parts);

@@ -127,6 +127,7 @@ struct Config {
     int64_t queue_max = 20'000;
     int64_t event_ahead_max_s = 600;
     int64_t clock_ahead_max_s = 2'592'000;
+    int64_t clock_jump_max_s = 300;  // 0: by any time
   } ingest;
   struct Log {
     int64_t group_max = 4'000;

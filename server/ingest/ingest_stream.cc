@@ -152,6 +152,8 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     absl::Status status = may_come_later ? absl::OkStatus() : allowed;
     if (status.ok()) status = DecodeBytes(received_, request_);
     if (status.ok()) status = CheckBatch();
+    const absl::StatusOr<int64_t> now_us = parts_.options.now_us();
+    if (status.ok()) status = now_us.status();
     if (!status.ok()) {
       MutexLock lock(mutex_);
       failure_ = status;
@@ -163,7 +165,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     ack.response.set_batch_index(next_batch_++);
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
-      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_, *state);
+      absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_, *state, *now_us);
       if (interaction.ok()) {
         ack.types.push_back(one.event_type());
         ack.positions.push_back(i);
@@ -316,11 +318,12 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 }  // namespace
 
 absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
-                                        const IngestParts& parts, const ServingState& state) {
+                                        const IngestParts& parts, const ServingState& state,
+                                        int64_t now_us) {
   const IngestOptions& options = parts.options;
   const bool may_create = options.create_items.value_or(state.snapshot->is_empty());
   absl::StatusOr<Interaction> checked =
-      CheckInteraction(interaction, options.events, *state.catalogue, options.now_us(), may_create);
+      CheckInteraction(interaction, options.events, *state.catalogue, now_us, may_create);
   if (!checked.ok()) return checked;
   const auto graph_offset = static_cast<Offset>(state.snapshot->manifest().graph_offset);
   absl::Status status = CheckNotTrained(options.trained, graph_offset, *checked);

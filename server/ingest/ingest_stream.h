@@ -33,7 +33,8 @@ struct IngestOptions {
   std::optional<bool> create_items;
   size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
   TrainedLog trained;                  // whose interactions are refused
-  std::function<int64_t()> now_us;     // the clock, in microseconds since 1970
+  // The clock, in microseconds since 1970, or why nothing can be recorded by it.
+  std::function<absl::StatusOr<int64_t>()> now_us;
 };
 
 // The streams there are, so that a server that stops can end them. Thread-safe.
@@ -65,10 +66,12 @@ struct IngestParts {
 // What the log did with one entry, as it is counted.
 EventOutcome OutcomeOf(const Appended& appended);
 
-// CheckInteraction, and that the snapshot that serves does not have it already, and that there is
-// room for its item. One that may create its item has to be settled with `parts.new_items`.
+// CheckInteraction at `now_us`, and that the snapshot that serves does not have it already, and
+// that there is room for its item. One that may create its item has to be settled with
+// `parts.new_items`.
 absl::StatusOr<Interaction> CheckForLog(const v1::Interaction& interaction,
-                                        const IngestParts& parts, const ServingState& state);
+                                        const IngestParts& parts, const ServingState& state,
+                                        int64_t now_us);
 
 // One stream of IngestRequest and IngestResponse, serialized, from now to its end. The reactor
 // deletes itself.

@@ -34,6 +34,8 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = RequireRequestId(request->request_id());
   if (status.ok()) status = CheckId("user_id", request->user_id());
+  const absl::StatusOr<int64_t> now_us = parts_.options.now_us();
+  if (status.ok()) status = now_us.status();
   if (!status.ok()) {
     call->Finish(status);
     return call->reactor();
@@ -41,7 +43,7 @@ grpc::ServerUnaryReactor* InteractionService::ForgetUser(grpc::CallbackServerCon
   removals_.Remove(groundswell::ForgetUser{.event_id = request->request_id(),
                                            .user_id = request->user_id(),
                                            .user_hash = HashId(request->user_id()),
-                                           .time_us = parts_.options.now_us()},
+                                           .time_us = *now_us},
                    call->deadline(), [call, response](absl::StatusOr<v1::RemovalReceipt> receipt) {
                      const absl::Status removed = receipt.status();
                      if (removed.ok()) *response = *std::move(receipt);
@@ -69,8 +71,10 @@ grpc::ServerUnaryReactor* InteractionService::RecordInteraction(
   absl::Status status = parts_.access.Check(*context, Right::kWrite);
   if (status.ok()) status = CheckNamespace(request->namespace_(), parts_.options.name_space);
   if (status.ok()) status = CheckRequestId(request->request_id());
+  const absl::StatusOr<int64_t> now_us = parts_.options.now_us();
+  if (status.ok()) status = now_us.status();
   absl::StatusOr<Interaction> interaction =
-      status.ok() ? CheckForLog(one, parts_, *parts_.serving.Get()) : status;
+      status.ok() ? CheckForLog(one, parts_, *parts_.serving.Get(), *now_us) : status;
   if (!interaction.ok()) {
     refuse(interaction.status());
     return call->reactor();

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
+#include "server/serving/clock_ahead.h"
 
 namespace groundswell {
 namespace {
@@ -38,16 +38,10 @@ Removals::Removals(InteractionLog& log, const GraphStore& store, const ServingCe
       jobs_(jobs),
       clock_ahead_max_(clock_ahead_max) {}
 
-// Where the log is of long ago, say a replay of last year's, the newest interaction always was that
-// far behind the clock: no shorter delay was ever seen.
 absl::Status Removals::CheckTime(int64_t time_us) const {
   const Applier::Progress progress = serving_.Get()->applier->progress();
-  if (!clock_ahead_max_.has_value() || !progress.least_delay_us.has_value()) {
-    return absl::OkStatus();
-  }
-  const int64_t usual_us = std::max<int64_t>(*progress.least_delay_us, 0);
-  const int64_t ahead_us = time_us - progress.newest_event_time_us - usual_us;
-  if (ahead_us <= std::chrono::microseconds(*clock_ahead_max_).count()) return absl::OkStatus();
+  const auto ahead = ClockAhead(progress, time_us, clock_ahead_max_);
+  if (!ahead.has_value()) return absl::OkStatus();
   return PreconditionFailed(
       "CLOCK_AHEAD", "the server's clock",
       fmt::format(
@@ -55,8 +49,8 @@ absl::Status Removals::CheckTime(int64_t time_us) const {
           "expect; at most {} s are taken to be right (ingest.clock_ahead_max_s), since "
           "what happens until the removal's time is dropped. Set the clock right, or, where "
           "it is right and no interaction came for so long, record one or raise the limit",
-          TimeText(time_us), ahead_us / kMicrosPerSecond, TimeText(progress.newest_event_time_us),
-          clock_ahead_max_->count()));
+          TimeText(time_us), ahead->count() / kMicrosPerSecond,
+          TimeText(progress.newest_event_time_us), clock_ahead_max_->count()));
 }
 
 absl::StatusOr<v1::RemovalReceipt> Removals::ReadReceipt(Tombstone::Kind kind,

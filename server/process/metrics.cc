@@ -534,6 +534,12 @@ void ListMetrics::SetQuality(std::span<const Quality> lists) {
   }
 }
 
+ClockMetrics::ClockMetrics(Registry& registry)
+    : jump_(OneGauge(registry, "groundswell_clock_jump_seconds",
+                     "By how much the clock was set since the start; 0: within its limit.")) {}
+
+void ClockMetrics::SetJump(nanoseconds jump) { jump_->Set(Seconds(jump)); }
+
 Metrics::Metrics(std::span<const std::string> event_types)
     : registry_(std::make_unique<Registry>()),
       requests_(*registry_),
@@ -542,7 +548,8 @@ Metrics::Metrics(std::span<const std::string> event_types)
       durability_(*registry_),
       levels_(*registry_),
       served_(*registry_),
-      lists_(*registry_) {}
+      lists_(*registry_),
+      clock_(*registry_) {}
 
 Metrics::~Metrics() = default;
 
@@ -574,13 +581,6 @@ std::string Metrics::Render() {
   }
   AppendProcess(families);
   return prometheus::TextSerializer().Serialize(families);
-}
-
-RpcScope::RpcScope(RequestMetrics& metrics, Method method)
-    : metrics_(metrics), method_(method), begin_(std::chrono::steady_clock::now()) {}
-
-RpcScope::~RpcScope() {
-  metrics_.CountRequest(method_, code_, std::chrono::steady_clock::now() - begin_);
 }
 
 StageTimer::StageTimer(PipelineMetrics& metrics, Stage stage, nanoseconds* elapsed)

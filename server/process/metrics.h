@@ -337,6 +337,19 @@ class ListMetrics {
   prometheus::Gauge* learns_ = nullptr;
 };
 
+// Best set from Metrics::OnScrape.
+class ClockMetrics {
+ public:
+  explicit ClockMetrics(prometheus::Registry& registry);
+
+  // By how much the machine's clock was set while the server runs; 0 while that is within
+  // ingest.clock_jump_max_s.
+  void SetJump(std::chrono::nanoseconds jump);
+
+ private:
+  prometheus::Gauge* jump_ = nullptr;
+};
+
 // All of them. Thread-safe throughout.
 class Metrics {
  public:
@@ -353,6 +366,7 @@ class Metrics {
   LevelMetrics& levels() { return levels_; }
   ServedMetrics& served() { return served_; }
   ListMetrics& lists() { return lists_; }
+  ClockMetrics& clock() { return clock_; }
 
   // Run at the start of every Render, to set gauges. What it touches must outlive the last Render.
   void OnScrape(std::function<void(Metrics&)> refresh);
@@ -372,6 +386,7 @@ class Metrics {
   LevelMetrics levels_;
   ServedMetrics served_;
   ListMetrics lists_;
+  ClockMetrics clock_;
 
   Mutex mutex_;
   std::function<void(Metrics&)> refresh_ ABSL_GUARDED_BY(mutex_);
@@ -382,8 +397,8 @@ class Metrics {
 // set a code counts as UNKNOWN.
 class RpcScope {
  public:
-  RpcScope(RequestMetrics& metrics, Method method);
-  ~RpcScope();
+  RpcScope(RequestMetrics& metrics, Method method) : metrics_(metrics), method_(method) {}
+  ~RpcScope() { metrics_.CountRequest(method_, code_, std::chrono::steady_clock::now() - begin_); }
   RpcScope(const RpcScope&) = delete;
   RpcScope& operator=(const RpcScope&) = delete;
 
@@ -394,7 +409,7 @@ class RpcScope {
  private:
   RequestMetrics& metrics_;
   const Method method_;
-  const std::chrono::steady_clock::time_point begin_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   int code_ = 2;  // UNKNOWN
 };
 

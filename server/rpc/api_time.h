@@ -1,4 +1,4 @@
-// Stored times as the API tells them.
+// Stored times as the API tells them, and the time of what is to be stored.
 #ifndef GROUNDSWELL_SERVER_RPC_API_TIME_H_
 #define GROUNDSWELL_SERVER_RPC_API_TIME_H_
 
@@ -6,6 +6,9 @@
 
 #include <cstdint>
 #include <string>
+
+#include "absl/status/statusor.h"
+#include "server/process/trusted_clock.h"
 
 namespace groundswell {
 
@@ -18,6 +21,10 @@ inline constexpr int64_t kApiTimeUsMax = 253'402'300'799'999'999;
 google::protobuf::Timestamp ToTimestamp(int64_t time_us);
 // As ToTimestamp, for people: "2011-11-22T22:13:20Z".
 std::string TimeText(int64_t time_us);
+
+// When a write comes, in microseconds since 1970; Unavailable, reason CLOCK_JUMPED, while the clock
+// is not trusted: what it says would be stored for good, and what it refuses be passed over.
+absl::StatusOr<int64_t> WriteTime(const TrustedClock& clock);
 
 }  // namespace groundswell
 

@@ -11,6 +11,8 @@
 #include <variant>
 
 #include "graph/upkeep/redaction.h"
+#include "server/rpc/api_time.h"
+#include "server/serving/clock_ahead.h"
 
 namespace groundswell {
 namespace {
@@ -42,11 +44,22 @@ absl::StatusOr<CheckpointInfo> GraphJobs::Checkpoint(const std::stop_token& stop
   return checkpoint;
 }
 
+absl::StatusOr<int64_t> GraphJobs::TimeToCutBy() const {
+  absl::StatusOr<int64_t> now_us = options_.trusted_us();
+  if (!now_us.ok()) return now_us;
+  const Applier::Progress progress = serving_.Get()->applier->progress();
+  const auto ahead = ClockAhead(progress, *now_us, options_.clock_ahead_max);
+  if (!ahead.has_value()) return now_us;
+  return absl::UnavailableError(
+      fmt::format("the machine's clock says {}, {} s after what the newest interaction lets expect "
+                  "(ingest.clock_ahead_max_s)",
+                  TimeText(*now_us), ahead->count() / kMicrosPerSecond));
+}
+
 // In steps of a thousand entries: the first step whose newest entry is young enough stays.
-absl::StatusOr<Offset> GraphJobs::FirstYoungEntry(Offset until) const {
+absl::StatusOr<Offset> GraphJobs::FirstYoungEntry(Offset until, int64_t now_us) const {
   const int64_t oldest_us =
-      options_.now_us() -
-      std::chrono::microseconds(std::chrono::seconds(options_.retention_s)).count();
+      now_us - std::chrono::microseconds(std::chrono::seconds(options_.retention_s)).count();
   Offset from = log_.begin();
   while (from <= until) {
     const auto entries = log_.Read(from, kEntriesPerStep);
@@ -64,8 +77,12 @@ absl::StatusOr<Offset> GraphJobs::FirstYoungEntry(Offset until) const {
 
 absl::Status GraphJobs::CutLog(Offset checkpoint) {
   Offset begin = log_.begin();
-  if (options_.retention_s > 0) {
-    const absl::StatusOr<Offset> young = FirstYoungEntry(checkpoint);
+  const absl::StatusOr<int64_t> now_us = options_.retention_s > 0 ? TimeToCutBy() : 0;
+  if (!now_us.ok()) {
+    spdlog::warn("the log is not cut by log.retention_s: {}",
+                 std::string(now_us.status().message()));
+  } else if (options_.retention_s > 0) {
+    const absl::StatusOr<Offset> young = FirstYoungEntry(checkpoint, *now_us);
     if (!young.ok()) return young.status();
     begin = std::max(begin, *young);
   }

@@ -29,7 +29,7 @@ __all__ = [
     "RankerUnknown", "ItemUnknown", "UserUnknown", "EventIdReused", "RightMissing", "CredentialsMissing",
     "CredentialsUnknown", "RateLimited", "Overloaded", "LogFull", "AnswerTooLarge", "CatalogueFull",
     "PageTokenExpired", "RankerMissing", "NoSnapshot", "NoSnapshotBefore", "SnapshotGone", "UserNotScored",
-    "EmbeddingMissing", "AlreadyTrained", "ClockAhead", "SequenceGap", "LogCut", "EtagMismatch", "Draining",
+    "EmbeddingMissing", "AlreadyTrained", "ClockAhead", "ClockJumped", "SequenceGap", "LogCut", "EtagMismatch", "Draining",
 ]
 
 
@@ -285,6 +285,12 @@ class Draining(Unavailable):
     """The server is stopping."""
 
     REASON = "DRAINING"
+
+
+class ClockJumped(Unavailable):
+    """The server's clock was set while it ran: nothing is recorded until it comes back, or a restart."""
+
+    REASON = "CLOCK_JUMPED"
 
 
 def _classes(above: type[GroundswellError]) -> dict[str, type[GroundswellError]]:
