@@ -90,7 +90,8 @@ SUBFOLDERS = {
 # Which files alone may include a library.
 LIBRARY_OWNERS = {
     # search_bench has the bare calls beside ours.
-    "faiss/": {"index/vectors/faiss_index.cc", "bench/search_bench.cc", "bench/baseline/item_search.cc"},
+    "faiss/": {"index/vectors/faiss_index.cc", "index/vectors/faiss_training.cc",
+               "index/vectors/faiss_training.h", "bench/search_bench.cc", "bench/baseline/item_search.cc"},
     # log_bench is the baseline without us.
     "rocksdb/": {"graph/store/database.cc", "graph/store/store.cc", "graph/store/store_settings.cc",
                  "graph/store/write_ahead_check.cc", "graph/store/write_ahead_check.h",

@@ -33,6 +33,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "index/vectors/faiss_training.h"
 
 namespace groundswell {
 namespace {
@@ -41,13 +42,6 @@ using FaissId = faiss::Index::idx_t;
 
 // Rows added between two calls of the progress callback.
 constexpr size_t kRowsPerStep = 8'192;
-// What a centroid is trained on, and how often the centroids move. With 4,096 lists over a million
-// items this takes a tenth of the time of FAISS's 256 rows and 25 rounds, at the same recall.
-constexpr size_t kSampleRowsPerCentroid = 64;
-constexpr int kTrainingRounds = 10;
-// Also a product quantizer of 8 bits needs its sample, which has 256 centroids.
-constexpr size_t kCentroidsMin = 1'024;
-
 class AdmittedRows final : public faiss::IDSelector {
  public:
   AdmittedRows(const AdmittedItems& admitted, const ItemVectors& vectors)
@@ -176,93 +170,8 @@ absl::StatusOr<std::unique_ptr<faiss::Index>> MakeEmpty(const std::string& facto
     if (ivf->nlist == 0) {  // FAISS would abort at the first row
       return Refusal(factory, "has no lists");
     }
-    ivf->cp.min_points_per_centroid = 1;  // else FAISS prints a warning to standard error
-    ivf->cp.niter = kTrainingRounds;
   }
   return index;
-}
-
-// `count` rows from `begin` on, each `stride`-th: in place where they lie one behind the other,
-// else copied into `copy`.
-const float* Rows(const ItemVectors& vectors, size_t begin, size_t count, size_t stride,
-                  std::vector<float>& copy) {
-  const std::span<const ItemIndex> items = vectors.items();
-  if (stride == 1 && vectors.is_trained_matrix()) return vectors.Of(items[begin]).data();
-  copy.clear();
-  for (size_t i = 0; i < count; ++i) {
-    const std::span<const float> row = vectors.Of(items[begin + i * stride]);
-    copy.insert(copy.end(), row.begin(), row.end());
-  }
-  return copy.data();
-}
-
-// Thrown through FAISS by what it calls of ours.
-struct Cancelled final : std::exception {
-  const char* what() const noexcept override { return "the building of the index was cancelled"; }
-};
-
-// What a clustering asks for the centroids nearest to its sample. With 16,384 centroids of a
-// million rows FAISS would come back after a minute; here `goes_on` is asked every few milliseconds
-// to tenths of a second. The rows of one question are those that FAISS takes at a time itself: it
-// costs nothing.
-class InterruptibleCentroids final : public faiss::IndexFlat {
- public:
-  InterruptibleCentroids(size_t dim, faiss::MetricType metric, const std::function<bool()>& goes_on)
-      : IndexFlat(static_cast<idx_t>(dim), metric), goes_on_(goes_on) {}
-
-  void search(idx_t rows, const float* vectors, idx_t count, float* scores, idx_t* ids,
-              const faiss::SearchParameters* parameters) const override {
-    const idx_t step = faiss::distance_compute_blas_query_bs;
-    for (idx_t done = 0; done < rows; done += step) {
-      if (!goes_on_()) throw Cancelled();
-      IndexFlat::search(std::min(step, rows - done), vectors + done * d, count,
-                        scores + done * count, ids + done * count, parameters);
-    }
-  }
-
- private:
-  const std::function<bool()>& goes_on_;
-};
-
-// That of PQ and IVF,PQ, behind a transformation and before a refinement or not; null: the index
-// has none of these.
-faiss::ProductQuantizer* ProductQuantizerOf(faiss::Index& index) {
-  if (auto* turned = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
-    return ProductQuantizerOf(*turned->index);
-  }
-  if (auto* refined = dynamic_cast<faiss::IndexRefine*>(&index)) {
-    return ProductQuantizerOf(*refined->base_index);
-  }
-  if (auto* flat = dynamic_cast<faiss::IndexPQ*>(&index)) return &flat->pq;
-  if (auto* lists = dynamic_cast<faiss::IndexIVFPQ*>(&index)) return &lists->pq;
-  return nullptr;
-}
-
-// Trains an empty index on a sample. Throws Cancelled once `goes_on` says no, which is asked while
-// lists and the parts of ProductQuantizerOf are clustered, and not of what is learned besides, such
-// as OPQ and PCA.
-void Train(const ItemVectors& vectors, const std::function<bool()>& goes_on, faiss::Index& index,
-           std::vector<float>& copy) {
-  auto* ivf = faiss::ivflib::try_extract_index_ivf(&index);
-  const size_t centroids = std::max(ivf == nullptr ? 0 : ivf->nlist, kCentroidsMin);
-  const size_t stride = std::max<size_t>(1, vectors.size() / (kSampleRowsPerCentroid * centroids));
-  const size_t sample = vectors.size() / stride;
-  if (sample == 0) return;
-  std::optional<InterruptibleCentroids> clustering;
-  if (ivf != nullptr) {
-    clustering.emplace(ivf->d, faiss::METRIC_INNER_PRODUCT, goes_on);
-    ivf->clustering_index = &*clustering;
-  }
-  std::optional<InterruptibleCentroids> parts;
-  faiss::ProductQuantizer* const quantizer = ProductQuantizerOf(index);
-  if (quantizer != nullptr) {
-    parts.emplace(quantizer->dsub, faiss::METRIC_L2, goes_on);
-    quantizer->assign_index = &*parts;
-    quantizer->cp.min_points_per_centroid = 1;  // else FAISS warns on standard error
-  }
-  index.train(static_cast<FaissId>(sample), Rows(vectors, 0, sample, stride, copy));
-  if (ivf != nullptr) ivf->clustering_index = nullptr;
-  if (quantizer != nullptr) quantizer->assign_index = nullptr;
 }
 
 // What this thread's parallel regions and the BLAS of FAISS take, for the life of the object.
@@ -328,7 +237,7 @@ absl::StatusOr<std::unique_ptr<FaissIndex>> FaissIndex::Build(const ItemVectors&
   const BuildThreads threads(options.threads);
   try {
     if (absl::Status s = index->Fill(options, progress); !s.ok()) return s;
-  } catch (const Cancelled& cancelled) {
+  } catch (const FaissCancelled& cancelled) {
     return absl::CancelledError(cancelled.what());
   } catch (const std::exception& e) {
     return Refusal(options.factory,
@@ -343,16 +252,16 @@ absl::Status FaissIndex::Fill(const Options& options, const IndexProgress& progr
   if (!empty.ok()) return empty.status();
   index_ = *std::move(empty);
   const auto report = [&](size_t done) { return !progress || progress(done, vectors_.size()); };
-  if (!report(0)) throw Cancelled();
+  if (!report(0)) throw FaissCancelled();
 
   std::vector<float> copy;
-  Train(
+  TrainFaiss(
       vectors_, [&report] { return report(0); }, *index_, copy);
   for (size_t done = 0; done < vectors_.size();) {
     const size_t step = std::min(kRowsPerStep, vectors_.size() - done);
-    index_->add(static_cast<FaissId>(step), Rows(vectors_, done, step, 1, copy));
+    index_->add(static_cast<FaissId>(step), FaissRows(vectors_, done, step, 1, copy));
     done += step;
-    if (!report(done)) throw Cancelled();
+    if (!report(done)) throw FaissCancelled();
   }
 
   Set(options);
@@ -428,9 +337,9 @@ absl::StatusOr<std::vector<uint32_t>> ClusterOrThrow(const ItemVectors& vectors,
   auto empty = MakeEmpty(absl::StrCat("IVF", clusters, ",Flat"), vectors.dim());
   if (!empty.ok()) return empty.status();
   const auto report = [&](size_t done) { return !progress || progress(done, vectors.size()); };
-  if (!report(0)) throw Cancelled();
+  if (!report(0)) throw FaissCancelled();
   std::vector<float> copy;
-  Train(
+  TrainFaiss(
       vectors, [&report] { return report(0); }, **empty, copy);
   const faiss::Index& quantizer = *dynamic_cast<const faiss::IndexIVF&>(**empty).quantizer;
   std::vector<uint32_t> cluster_of_row;
@@ -438,12 +347,13 @@ absl::StatusOr<std::vector<uint32_t>> ClusterOrThrow(const ItemVectors& vectors,
   std::vector<FaissId> lists(kRowsPerStep);
   for (size_t done = 0; done < vectors.size();) {
     const size_t step = std::min(kRowsPerStep, vectors.size() - done);
-    quantizer.assign(static_cast<FaissId>(step), Rows(vectors, done, step, 1, copy), lists.data());
+    quantizer.assign(static_cast<FaissId>(step), FaissRows(vectors, done, step, 1, copy),
+                     lists.data());
     for (const FaissId list : std::span(lists).first(step)) {
       cluster_of_row.push_back(static_cast<uint32_t>(list));
     }
     done += step;
-    if (!report(done)) throw Cancelled();
+    if (!report(done)) throw FaissCancelled();
   }
   return cluster_of_row;
 }
@@ -456,7 +366,7 @@ absl::StatusOr<std::vector<uint32_t>> ClusterVectors(const ItemVectors& vectors,
   const BuildThreads build_threads(threads);
   try {
     return ClusterOrThrow(vectors, clusters, progress);
-  } catch (const Cancelled& cancelled) {
+  } catch (const FaissCancelled& cancelled) {
     return absl::CancelledError(cancelled.what());
   } catch (const std::exception& e) {
     return Refusal(absl::StrCat("IVF", clusters, ",Int8"),
