@@ -19,12 +19,11 @@ Tombstone Unapplied(Offset offset, int64_t time_us) {
           .newest_event_time_us = std::numeric_limits<int64_t>::min()};
 }
 
-bool Takes(Tombstone::Kind kind, const std::optional<Tombstone>& removal, Offset offset,
+bool Takes(const std::optional<Tombstone>& removal, bool late_too, Offset offset,
            const Interaction& interaction) {
   if (!removal.has_value()) return false;
   if (offset <= removal->offset) return true;
-  return kind == Tombstone::Kind::kUser &&
-         interaction.event_time_us <= LateUntil(removal, interaction);
+  return late_too && interaction.event_time_us <= LateUntil(removal, interaction);
 }
 
 absl::StatusOr<bool> HasTombstones(const GraphStore& store) {
@@ -44,6 +43,7 @@ absl::StatusOr<PendingRemovals> PendingRemovals::Read(const GraphStore& store,
                                                       const InteractionLog& log, Offset applied,
                                                       Offset end) {
   PendingRemovals pending(store);
+  pending.applied_ = applied;
   for (Offset next = applied + 1; next <= end;) {
     const auto wanted = static_cast<size_t>(end - next + 1);
     const auto entries = log.Read(next, std::min(wanted, kEntriesAtOnce));
@@ -74,24 +74,28 @@ void PendingRemovals::Add(const GraphStore::TombstoneKey& key, const Tombstone& 
   at->second.time_us = std::max(at->second.time_us, removal.time_us);
 }
 
-absl::StatusOr<bool> PendingRemovals::Covers(Offset offset, const Interaction& interaction) const {
+// What is late of an item, and was folded, is not in the log any more, or counts.
+absl::StatusOr<bool> PendingRemovals::Covers(Offset offset, const Interaction& interaction,
+                                             const IsOfSnapshot& is_of_snapshot) const {
   if (unapplied_.empty() && !has_applied_) return false;
   absl::StatusOr<bool> covers =
-      Covers(Tombstone::Kind::kUser, interaction.user_id, offset, interaction);
+      Covers(Tombstone::Kind::kUser, interaction.user_id, /*late_too=*/true, offset, interaction);
   if (!covers.ok() || *covers) return covers;
-  return Covers(Tombstone::Kind::kItem, interaction.item_id, offset, interaction);
+  const bool late_too = offset > applied_ && !is_of_snapshot(interaction.item_id);
+  return Covers(Tombstone::Kind::kItem, interaction.item_id, late_too, offset, interaction);
 }
 
 absl::StatusOr<bool> PendingRemovals::Covers(Tombstone::Kind kind, const std::string& id,
-                                             Offset offset, const Interaction& interaction) const {
+                                             bool late_too, Offset offset,
+                                             const Interaction& interaction) const {
   const IdHash hash = HashId(id);
   if (const auto at = unapplied_.find({kind, hash});
-      at != unapplied_.end() && Takes(kind, at->second, offset, interaction)) {
+      at != unapplied_.end() && Takes(at->second, /*late_too=*/true, offset, interaction)) {
     return true;
   }
   const auto applied = store_->FindTombstone(kind, hash);
   if (!applied.ok()) return applied.status();
-  return Takes(kind, *applied, offset, interaction);
+  return Takes(*applied, late_too, offset, interaction);
 }
 
 }  // namespace groundswell

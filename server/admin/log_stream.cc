@@ -42,7 +42,9 @@ std::string_view ChangeName(const LogEntry& entry) {
 class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
  public:
   LogStream(const LogStreamParts& parts, absl::Status allowed, const v1::ReadLogRequest& request)
-      : log_(parts.log), scope_(std::in_place, parts.metrics, Method::kReadLog) {
+      : log_(parts.log),
+        serving_(parts.serving),
+        scope_(std::in_place, parts.metrics, Method::kReadLog) {
     absl::Status status = std::move(allowed);
     if (status.ok()) status = CheckRequestId(request.request_id());
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
@@ -100,11 +102,18 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
       End(entries.status());
       return;
     }
+    const PendingRemovals::IsOfSnapshot is_of_snapshot =
+        [state = serving_.Get()](const std::string& item_id) {
+          const std::optional<ItemIndex> item = state->catalogue->Find(item_id);
+          return item.has_value() && ToInt(*item) < state->snapshot->item_clusters().size();
+        };
     message_.clear_entries();
     for (const auto& [offset, entry] : *entries) {
       const auto* const interaction = std::get_if<Interaction>(&entry);
       absl::StatusOr<bool> covered = false;
-      if (interaction != nullptr) covered = pending_->Covers(offset, *interaction);
+      if (interaction != nullptr) {
+        covered = pending_->Covers(offset, *interaction, is_of_snapshot);
+      }
       if (!covered.ok()) {
         End(covered.status());
         return;
@@ -127,6 +136,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
   void End(const absl::Status& status) { CountAndFinish(ToGrpcStatus(status), scope_, *this); }
 
   const RocksdbLog& log_;
+  const ServingCell& serving_;
   std::optional<PendingRemovals> pending_;  // once it began
   std::optional<RpcScope> scope_;
   Offset next_ = 0;

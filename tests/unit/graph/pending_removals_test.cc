@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,11 +45,13 @@ class PendingRemovalsTest : public testing::Test {
     ASSERT_TRUE(appended.get_future().get());
   }
 
-  // Whether an export that begins now hands out the interaction, where `applied` was applied.
+  // Whether an export that begins now leaves the interaction out, where `applied` was applied.
   bool Covers(Offset offset, const Interaction& interaction, Offset applied = 0) {
     const auto pending = PendingRemovals::Read(*store_, *log_, applied, log_->end());
     EXPECT_TRUE(pending.ok()) << pending.status();
-    const auto covers = pending->Covers(offset, interaction);
+    const auto covers = pending->Covers(offset, interaction, [this](const std::string& item) {
+      return items_of_snapshot_.contains(item);
+    });
     EXPECT_TRUE(covers.ok()) << covers.status();
     return *covers;
   }
@@ -56,6 +60,7 @@ class PendingRemovalsTest : public testing::Test {
   const std::string path_ = directory_.File("db");
   std::unique_ptr<GraphStore> store_;
   std::unique_ptr<RocksdbLog> log_;
+  std::set<std::string> items_of_snapshot_;
 };
 
 TEST_F(PendingRemovalsTest, WhatIsNotYetAppliedIsCovered) {
@@ -100,16 +105,37 @@ TEST_F(PendingRemovalsTest, WhatComesLateIsCoveredBehindTheRedactionToo) {
   EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i0", 1, kForgetUs + 1), 2));
 }
 
-// Which the fold judges by whether the item is there again, as in another snapshot.
-TEST_F(PendingRemovalsTest, LateEventsOfAnItemAreToldAsTheyStand) {
-  Append({MakeInteraction("ann", "i1"),
-          RemoveItem{
-              .event_id = "remove", .item_id = "i1", .item_hash = HashId("i1"), .time_us = 100}});
+// As the fold judges them once it comes to them.
+TEST_F(PendingRemovalsTest, LateEventsOfAnItemThatAreYetToBeFoldedAreCovered) {
+  const Interaction late = MakeInteraction("ann", "i1", 1, 90);
+  Append(
+      {MakeInteraction("ann", "i1"),
+       RemoveItem{.event_id = "remove", .item_id = "i1", .item_hash = HashId("i1"), .time_us = 100},
+       late});
+  EXPECT_TRUE(Covers(1, MakeInteraction("ann", "i1")));
+  EXPECT_TRUE(Covers(3, late)) << "the removal is yet to be applied";
+  EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i1", 1, 101)));
   GraphStore::Batch batch(*store_);
   batch.PutTombstone(Tombstone::Kind::kItem, HashId("i1"), {.offset = 2, .time_us = 100});
   ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
   EXPECT_TRUE(Covers(1, MakeInteraction("ann", "i1"), 2));
-  EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i1", 1, 90), 2));
+  EXPECT_TRUE(Covers(3, late, 2));
+  EXPECT_FALSE(Covers(3, MakeInteraction("ann", "i1", 1, 101), 2));
+}
+
+// Another snapshot has the item again: the fold counts what comes of it, whenever it happened.
+TEST_F(PendingRemovalsTest, AnItemThatIsThereAgainIsNotCovered) {
+  const Interaction late = MakeInteraction("ann", "i1", 1, 90);
+  Append(
+      {RemoveItem{.event_id = "remove", .item_id = "i1", .item_hash = HashId("i1"), .time_us = 100},
+       late});
+  GraphStore::Batch batch(*store_);
+  batch.PutTombstone(Tombstone::Kind::kItem, HashId("i1"), {.offset = 1, .time_us = 100});
+  ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
+  items_of_snapshot_ = {"i1"};
+  EXPECT_FALSE(Covers(2, late, 1));
+  items_of_snapshot_.clear();
+  EXPECT_FALSE(Covers(2, late, 2)) << "it was folded and is there: it counts";
 }
 
 // By a clock that was far ahead: what happened since the newest event is not late, as in the fold.

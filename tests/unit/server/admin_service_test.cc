@@ -1,5 +1,5 @@
-// What an operator may build upon once a change of the catalogue or of the blend is answered, also
-// while the fold is behind.
+// What an operator may build upon once a change of the catalogue or of the blend is answered, and
+// what an export of the log holds, also while the fold is behind.
 #include "server/admin/admin_service.h"
 
 #include <grpcpp/grpcpp.h>
@@ -7,10 +7,14 @@
 
 #include <future>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "tests/support/graph_fixture.h"
 #include "tests/support/snapshot_fixture.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/server/live_sample.h"
@@ -54,6 +58,53 @@ class AdminServiceTest : public testing::Test {
     v1::ResetBlendResponse response;
     return stub_->ResetBlend(&context, request, &response);
   }
+  // Nothing is folded for the life of the object.
+  class HeldFold {
+   public:
+    explicit HeldFold(Applier& applier)
+        : holder_([this, &applier] {
+            EXPECT_TRUE(applier
+                            .RunAtBatchEdge([this] {
+                              held_.set_value();
+                              may_go_on_.get_future().wait();
+                            })
+                            .ok());
+          }) {
+      held_.get_future().wait();
+    }
+    ~HeldFold() {
+      may_go_on_.set_value();
+      holder_.join();
+    }
+    HeldFold(const HeldFold&) = delete;
+    HeldFold& operator=(const HeldFold&) = delete;
+
+   private:
+    std::promise<void> held_;
+    std::promise<void> may_go_on_;
+    std::thread holder_;  // last: it uses what is above
+  };
+
+  // The offset of the last.
+  Offset Append(std::vector<LogEntry> entries) {
+    std::promise<Offset> appended;
+    AppendRequest request{.entries = std::move(entries)};
+    EXPECT_TRUE(live_.log
+                    ->Append(std::move(request),
+                             [&](const absl::StatusOr<AppendResult>& result) {
+                               appended.set_value(result.ok() ? result->entries.back().offset : 0);
+                             })
+                    .ok());
+    return appended.get_future().get();
+  }
+  bool WaitForFold(Offset offset) {
+    std::promise<bool> applied;
+    serving_.Get()->applier->WhenApplied(offset,
+                                         std::chrono::steady_clock::now() + std::chrono::minutes(5),
+                                         [&](bool reached) { applied.set_value(reached); });
+    return applied.get_future().get();
+  }
+
   bool IsKnown() { return serving_.Get()->catalogue->Find("new").has_value(); }
 
   TemporaryDirectory directory_;
@@ -101,30 +152,69 @@ class AdminServiceTest : public testing::Test {
 TEST_F(AdminServiceTest, AnItemIsAnsweredOnceItIsKnown) {
   const std::shared_ptr<ServingState> state = serving_.Get();
   const Offset before = live_.log->end();
-  std::promise<void> held;
-  std::promise<void> may_go_on;
-  std::thread holder([&] {
-    EXPECT_TRUE(state->applier
-                    ->RunAtBatchEdge([&] {
-                      held.set_value();
-                      may_go_on.get_future().wait();
-                    })
-                    .ok());
-  });
-  held.get_future().wait();
+  std::optional<HeldFold> held(std::in_place, *state->applier);
   EXPECT_EQ(Upsert(std::chrono::milliseconds(300)).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(ResetBlend(std::chrono::milliseconds(300)).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_FALSE(IsKnown());
-  may_go_on.set_value();
-  holder.join();
+  held.reset();
 
   const grpc::Status status = Upsert();
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_TRUE(IsKnown());
   EXPECT_TRUE(ResetBlend().ok());
   EXPECT_EQ(state->applier->applied_offset(), before + 2) << "the same request is done once";
+}
+
+// A user is forgotten and an item removed in the middle of the log, which is yet to be folded; in
+// the middle of the export it is, and redacted. Late events of both come behind it.
+TEST_F(AdminServiceTest, AnExportIsWithoutWhatIsRemovedWheneverThatIsFolded) {
+  constexpr int64_t kRemovedUs = 1'000'000;
+  const Offset before = live_.log->end();
+  std::optional<HeldFold> held(std::in_place, *serving_.Get()->applier);
+  const auto of_all = [](int64_t time_us) {
+    std::vector<LogEntry> entries;
+    for (int i = 0; i < 200; ++i) {
+      entries.emplace_back(MakeInteraction("ann", "i0", 1, time_us));  // to be forgotten
+      entries.emplace_back(MakeInteraction("bob", "i1", 1, time_us));  // to be removed
+      entries.emplace_back(MakeInteraction("bob", "i2", 1, time_us));
+    }
+    return entries;
+  };
+  Append(of_all(kRemovedUs - 1));
+  Append({ForgetUser{.event_id = "forget",
+                     .user_id = "ann",
+                     .user_hash = HashId("ann"),
+                     .time_us = kRemovedUs},
+          RemoveItem{.event_id = "remove",
+                     .item_id = "i1",
+                     .item_hash = HashId("i1"),
+                     .time_us = kRemovedUs}});
+  const Offset end = Append(of_all(kRemovedUs));
+
+  v1::ReadLogRequest request;
+  request.set_from_offset(before + 1);
+  grpc::ClientContext context;
+  const auto stream = stub_->ReadLog(&context, request);
+  v1::ReadLogResponse response;
+  Offset next = before + 1;
+  int of_others = 0;
+  while (stream->Read(&response)) {
+    for (const v1::LogEntry& entry : response.entries()) {
+      EXPECT_EQ(entry.offset(), next++);
+      if (!entry.has_interaction()) continue;
+      EXPECT_EQ(entry.interaction().item_id(), "i2") << entry.ShortDebugString();
+      ++of_others;
+    }
+    if (!held.has_value()) continue;
+    held.reset();  // behind the first message
+    ASSERT_TRUE(WaitForFold(end));
+    EXPECT_TRUE(jobs_.Redact(std::stop_token()).ok());
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(next, end + 1);
+  EXPECT_EQ(of_others, 400);
 }
 
 }  // namespace
