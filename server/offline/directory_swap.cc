@@ -138,10 +138,30 @@ absl::StatusOr<FileLock> LockDatabase(const std::string& directory) {
   std::optional<FileLock> lock = FileLock::Take((fs::path(directory) / "LOCK").string());
   if (lock.has_value()) return *std::move(lock);
   if (errno != EAGAIN) return SwapError("lock the database", directory);
-  return absl::UnavailableError(fmt::format(
-      "database \"{}\" is in use by another process, perhaps the server that serves it; "
-      "stop it first",
-      directory));
+  return InUse(directory, "stop it first");
+}
+
+absl::Status InUse(const std::string& directory, std::string_view remedy) {
+  const std::string lock = (fs::path(directory) / "LOCK").string();
+  std::error_code error;
+  std::string shared;
+  if (fs::is_symlink(lock, error)) {
+    shared = fmt::format("a symbolic link to \"{}\"", fs::read_symlink(lock, error).string());
+  } else if (const uintmax_t names = fs::hard_link_count(lock, error); !error && names > 1) {
+    shared = fmt::format("one file with {} names (hard links)", names);
+  }
+  if (shared.empty()) {
+    return absl::UnavailableError(
+        fmt::format("database \"{}\" is in use by another process, perhaps the server that serves "
+                    "it; {}",
+                    directory, remedy));
+  }
+  return absl::UnavailableError(
+      fmt::format("\"{}\" is {}, and is locked: by whoever has this database open, or the one of "
+                  "another directory that has this file too. Every database needs a LOCK of its "
+                  "own: stop what serves this one, if anything does, and remove \"{}\"; it is "
+                  "made anew",
+                  lock, shared, lock));
 }
 
 absl::Status SwapDirectories(const std::string& staged, const std::string& target,

@@ -4,6 +4,7 @@
 #define GROUNDSWELL_SERVER_OFFLINE_DIRECTORY_SWAP_H_
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +31,10 @@ absl::StatusOr<std::string> MakeStagingDirectory(const std::string& target,
 // Keeps everybody from opening the database in `directory`, until it is destroyed. Unavailable when
 // somebody has it open.
 absl::StatusOr<FileLock> LockDatabase(const std::string& directory);
+
+// What to say where the lock of the database in `directory` is held: that somebody has it open, and
+// `remedy`; or that its file LOCK is one with another directory's, whose database then is open.
+absl::Status InUse(const std::string& directory, std::string_view remedy);
 
 // After it `target` is what `staged` was, and, if `replaced` is given, the other way round. At no
 // moment is neither there. `replaced`: the lock on the database that is `target`; nullptr: there

@@ -55,11 +55,9 @@ absl::Status CopyDirectory(const std::string& from, const std::string& to,
                            const LoadProgress& progress) {
   const ReadLock lock(from);
   if (lock.is_refused()) {
-    return absl::UnavailableError(
-        fmt::format("\"{}\" is in use by another process, perhaps the server that serves it, and "
-                    "changes while it is copied; have that one make a backup (groundswell backup), "
-                    "or stop it first",
-                    from));
+    return InUse(from,
+                 "it changes while it is copied: have that one make a backup (groundswell backup), "
+                 "or stop it first");
   }
   std::error_code error;
   fs::create_directories(to, error);

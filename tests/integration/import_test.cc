@@ -240,6 +240,39 @@ TEST_F(ImportTest, ADatabaseThatAServerHoldsIsNotCopied) {
   EXPECT_FALSE(fs::exists(directory_.File("restored.restoring")));
 }
 
+// As `cp -al` copies a database: the lock of one is then the other's.
+TEST_F(ImportTest, ALockThatIsAnotherDirectorysTooIsToldAsWhatItIs) {
+  ASSERT_EQ(Import().exit_code, 0);
+  const std::string backup = directory_.File("backup");
+  fs::copy(data_dir_, backup, fs::copy_options::recursive);
+  const std::vector<std::string> restore = {GROUNDSWELL_SERVER_PROGRAM,
+                                            "restore",
+                                            "--backup",
+                                            backup,
+                                            "--data-dir",
+                                            data_dir_,
+                                            "--replace"};
+  for (const bool by_link : {false, true}) {
+    fs::remove(backup + "/LOCK");
+    if (by_link) {
+      fs::create_symlink(data_dir_ + "/LOCK", backup + "/LOCK");
+    } else {
+      fs::create_hard_link(data_dir_ + "/LOCK", backup + "/LOCK");
+    }
+    const Finished refused = RunProgram(restore);
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.output.find(by_link ? "a symbolic link to" : "2 names (hard links)"),
+              std::string::npos)
+        << refused.output;
+    EXPECT_EQ(refused.output.find("in use by another process"), std::string::npos)
+        << refused.output;
+    EXPECT_FALSE(fs::exists(data_dir_ + ".restoring"));
+  }
+  fs::remove(backup + "/LOCK");
+  const Finished restored = RunProgram(restore);
+  EXPECT_EQ(restored.exit_code, 0) << "as it says: " << restored.output;
+}
+
 TEST_F(ImportTest, ADirectoryThatCannotBecomeTheDatabaseIsRefusedAtOnce) {
   data_dir_ = "";
   EXPECT_NE(Import().output.find("--data-dir: it is empty"), std::string::npos);

@@ -116,6 +116,34 @@ TEST_F(QuickstartTest, AServerThatDoesNotStartSaysWhy) {
   EXPECT_FALSE(fs::exists(data_ + ".toml")) << "another try can be made";
 }
 
+// Between the check and the failure somebody else has begun to serve the directory.
+TEST_F(QuickstartTest, WhatAnotherServerHasMadeOfTheDirectoryIsNotDeleted) {
+  WriteShop();
+  const std::string program = directory_.File("server");
+  const std::string process = directory_.File("pid");
+  std::ofstream(program) << "#!/bin/sh\n"
+                         << "setsid " << GROUNDSWELL_SERVER_PROGRAM
+                         << " serve --server.data_dir=" << data_
+                         << " --server.grpc_address=127.0.0.1:0"
+                         << " --server.http_address=127.0.0.1:0 >" << data_
+                         << ".out 2>&1 </dev/null &\n"
+                         << "echo $! >" << process << "\n"
+                         << "until grep -q '^ready ' " << data_ << ".out; do sleep 0.1; done\n"
+                         << "exit 1\n";
+  fs::permissions(program, fs::perms::owner_all);
+  const Finished refused =
+      Quickstart({"--stop", "--skip-bad-records", "--server-program", program});
+  pid_t other = 0;
+  std::ifstream(process) >> other;
+  ASSERT_GT(other, 0) << refused.output;
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(fs::exists(data_ + "/CURRENT")) << "it is the other server's";
+  EXPECT_EQ(::kill(other, SIGTERM), 0) << "which goes on";
+  EXPECT_TRUE(Becomes([&] {  // once it has ended
+    return RunProgram({GROUNDSWELL_SERVER_PROGRAM, "verify", "--data-dir", data_}).exit_code == 0;
+  }));
+}
+
 TEST_F(QuickstartTest, AnAddressInUseNamesTheFlagThatMendsIt) {
   WriteShop();
   ASSERT_EQ(Quickstart({"--stop", "--skip-bad-records"}).exit_code, 0);

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <grpcpp/test/server_context_test_spouse.h>
 
+#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +40,14 @@ class AccessTest : public ::testing::Test {
     grpc::testing::ServerContextTestSpouse call(&context);
     if (!authorization.empty()) call.AddClientMetadata("authorization", authorization);
     return access.Check(context, right);
+  }
+  // What a look at the file brings.
+  static bool Becomes(const std::function<bool()>& condition) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition() && std::chrono::steady_clock::now() < patience) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return condition();
   }
   static std::string ReasonOfCheck(const AccessControl& access, const std::string& authorization,
                                    Right right) {
@@ -165,22 +175,35 @@ TEST_F(AccessTest, AChangedFileIsReadAgainAndABrokenOneChangesNothing) {
   Write(ClientEntry("shop", "old", R"(rights = ["read"])"));
   const auto access = Create(std::chrono::seconds(1));
   ASSERT_TRUE(access.ok()) << access.status();
-  const auto becomes = [](const auto& condition) {
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition() && std::chrono::steady_clock::now() < patience) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return condition();
-  };
   Write("not toml");
-  EXPECT_TRUE(becomes([&] {
+  EXPECT_TRUE(Becomes([&] {
     return metrics_.Render().find("groundswell_access_reload_failures_total 0") ==
            std::string::npos;
   }));
   EXPECT_TRUE(Check(**access, "Bearer old", Right::kRead).ok());
   Write(ClientEntry("shop", "new", R"(rights = ["read"])"));
-  EXPECT_TRUE(becomes([&] { return Check(**access, "Bearer new", Right::kRead).ok(); }));
+  EXPECT_TRUE(Becomes([&] { return Check(**access, "Bearer new", Right::kRead).ok(); }));
   EXPECT_EQ(ReasonOfCheck(**access, "Bearer old", Right::kRead), "CREDENTIALS_UNKNOWN");
+}
+
+// As when a change is taken back, and made again: also where a copy brings the old times with it.
+TEST_F(AccessTest, AFileThatIsAsItWasBeforeCountsAgain) {
+  const auto entry = [](const std::string& token) {
+    return ClientEntry("shop", token, R"(rights = ["read"])");
+  };
+  Write(entry("first"));
+  const auto before = std::filesystem::last_write_time(file_);
+  const auto access = Create(std::chrono::seconds(1));
+  ASSERT_TRUE(access.ok()) << access.status();
+  for (const char* token : {"other", "first", "other"}) {
+    Write(entry(token));
+    std::filesystem::last_write_time(file_, before);
+    const std::string bearer = std::string("Bearer ") + token;
+    EXPECT_TRUE(Becomes([&] { return Check(**access, bearer, Right::kRead).ok(); })) << token;
+    const bool is_first = token == std::string("first");
+    EXPECT_EQ(ReasonOfCheck(**access, is_first ? "Bearer other" : "Bearer first", Right::kRead),
+              "CREDENTIALS_UNKNOWN");
+  }
 }
 
 }  // namespace
