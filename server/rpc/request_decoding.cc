@@ -19,6 +19,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::MessageFactory;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
+using google::protobuf::io::CodedOutputStream;
 
 // A message of so many bytes takes some megabytes at most, whatever they are.
 constexpr size_t kSmallBytes = size_t{64} << 10;
@@ -28,7 +29,7 @@ constexpr size_t kNumberBytes = 16;
 constexpr size_t kStringBytes = 64;
 constexpr size_t kGroupBytes = 64;
 
-enum class Walked { kWhole, kTooLarge, kUndecodable };
+enum class Walked { kWhole, kTooLarge, kTooMuchUnknown, kUndecodable };
 
 // Adds up what a message takes.
 class DecodedSize {
@@ -42,6 +43,7 @@ class DecodedSize {
         return field;
       }
       if (bytes_ > kDecodedBytesMax) return Walked::kTooLarge;
+      if (unknown_bytes_ > kUnknownBytesMax) return Walked::kTooMuchUnknown;
     }
     return Walked::kWhole;
   }
@@ -49,18 +51,20 @@ class DecodedSize {
  private:
   Walked AddField(CodedInputStream& in, uint32_t tag, const Descriptor* type, int depth) {
     const auto wire_type = WireFormatLite::GetTagWireType(tag);
+    const FieldDescriptor* const field = FieldOf(type, tag);
+    if (field == nullptr) unknown_bytes_ += CodedOutputStream::VarintSize32(tag);
     if (wire_type == WireFormatLite::WIRETYPE_START_GROUP) {
       bytes_ += kGroupBytes;
       return Add(in, nullptr, depth + 1);
     }
     if (wire_type != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
       bytes_ += kNumberBytes;
+      if (field == nullptr) unknown_bytes_ += kNumberBytes;
       return WireFormatLite::SkipField(&in, tag) ? Walked::kWhole : Walked::kUndecodable;
     }
     uint32_t length = 0;
     if (!in.ReadVarint32(&length)) return Walked::kUndecodable;
-    const FieldDescriptor* const field =
-        type == nullptr ? nullptr : type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+    if (field == nullptr) unknown_bytes_ += length;
     if (field == nullptr || field->type() != FieldDescriptor::TYPE_MESSAGE) {
       const bool is_packed = field != nullptr && field->is_packable();
       bytes_ += kStringBytes + (is_packed ? length * sizeof(int64_t) : length);
@@ -75,6 +79,19 @@ class DecodedSize {
     return is_whole ? Walked::kWhole : Walked::kUndecodable;
   }
 
+  // Null: the message keeps it as a field that it does not have.
+  static const FieldDescriptor* FieldOf(const Descriptor* type, uint32_t tag) {
+    const FieldDescriptor* const field =
+        type == nullptr ? nullptr : type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+    if (field == nullptr) return nullptr;
+    const auto wire_type = WireFormatLite::GetTagWireType(tag);
+    const bool is_packed =
+        field->is_packable() && wire_type == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    const auto field_type = static_cast<WireFormatLite::FieldType>(field->type());
+    return is_packed || wire_type == WireFormatLite::WireTypeForFieldType(field_type) ? field
+                                                                                      : nullptr;
+  }
+
   // Of an empty one, with its place in its list.
   size_t SizeOf(const Descriptor& type) {
     for (const auto& [known, size] : sizes_) {
@@ -85,8 +102,14 @@ class DecodedSize {
   }
 
   size_t bytes_ = 0;
+  size_t unknown_bytes_ = 0;  // about as they were sent
   std::vector<std::pair<const Descriptor*, size_t>> sizes_;
 };
+
+absl::Status TooLarge(const Descriptor& type, const std::string& message) {
+  return WithReason(absl::InvalidArgumentError(message), "REQUEST_TOO_LARGE",
+                    {{"message", type.full_name()}});
+}
 
 }  // namespace
 
@@ -110,14 +133,15 @@ absl::Status CheckDecodedSize(const grpc::ByteBuffer& bytes, const Descriptor& t
     case Walked::kUndecodable:
       return UndecodableRequest(type.full_name());
     case Walked::kTooLarge:
+      return TooLarge(type, fmt::format("the {} of {} bytes takes more than {} bytes once it is "
+                                        "decoded: send fewer entries at once",
+                                        type.full_name(), bytes.Length(), kDecodedBytesMax));
+    case Walked::kTooMuchUnknown:
       break;
   }
-  return WithReason(
-      absl::InvalidArgumentError(fmt::format(
-          "the {} of {} bytes takes more than {} bytes once it is decoded: send fewer entries at "
-          "once",
-          type.full_name(), bytes.Length(), kDecodedBytesMax)),
-      "REQUEST_TOO_LARGE", {{"message", type.full_name()}});
+  return TooLarge(type, fmt::format("the {} of {} bytes has more than {} bytes of fields that are "
+                                    "none of this API: leave them out, or send fewer at once",
+                                    type.full_name(), bytes.Length(), kUnknownBytesMax));
 }
 
 int IndexOf(std::string_view service, Method method) {

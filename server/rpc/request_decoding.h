@@ -25,12 +25,15 @@ namespace groundswell {
 
 // Several times what any request within the limits of the API takes, once it is a message.
 inline constexpr size_t kDecodedBytesMax = size_t{32} << 20;
+// Of fields that this API does not have, which a message keeps: those of a newer client are few.
+inline constexpr size_t kUnknownBytesMax = size_t{64} << 10;
 
 // InvalidArgument, reason UNDECODABLE_REQUEST: bytes that are no message of the type of this name.
 absl::Status UndecodableRequest(std::string_view type);
 
-// Whether `bytes`, as a message of this type, take about kDecodedBytesMax at most: found out by
-// walking through them, without building anything. InvalidArgument, reason REQUEST_TOO_LARGE, and
+// Whether `bytes`, as a message of this type, take about kDecodedBytesMax at most, and those of
+// fields that it does not have kUnknownBytesMax: found out by walking through them, without
+// building anything. InvalidArgument, reason REQUEST_TOO_LARGE, and
 // UndecodableRequest.
 absl::Status CheckDecodedSize(const grpc::ByteBuffer& bytes,
                               const google::protobuf::Descriptor& type);

@@ -45,6 +45,22 @@ TEST(DecodedSizeTest, WhatWouldTakeHundredsOfMegabytesIsRefused) {
             "REQUEST_TOO_LARGE");
 }
 
+TEST(DecodedSizeTest, FieldsOfNoApiAreFewOrRefused) {
+  using namespace std::string_view_literals;
+  const std::string name = "\x0a\x40" + std::string(64, 'n');  // a field that is no message
+  const auto with = [&](std::string_view piece, size_t times) {
+    return CheckSize<v1::RecommendRequest>(Repeated(name, 2'000) + Repeated(piece, times));
+  };
+  const std::string text = "\xfa\x7f\x64" + std::string(100, 't');
+  // A field of another type than the one of its number is kept like one of no number.
+  for (const std::string_view piece :
+       {std::string_view(text), "\xf8\x7f\x01"sv, "\x08\x01"sv, "\xfb\x7f\x08\x01\xfc\x7f"sv}) {
+    EXPECT_TRUE(with(piece, 500).ok()) << with(piece, 500);
+    EXPECT_EQ(ReasonOf(with(piece, 20'000)), "REQUEST_TOO_LARGE") << piece;
+    EXPECT_NE(with(piece, 20'000).message().find("none of this API"), std::string_view::npos);
+  }
+}
+
 TEST(DecodedSizeTest, TheLargestRequestsWithinTheLimitsPass) {
   v1::BatchRecommendRequest batch;
   for (int i = 0; i < 100; ++i) {
