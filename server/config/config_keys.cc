@@ -258,7 +258,9 @@ constexpr ConfigKey kKeys[] = {
     {"paging.items_max", GROUNDSWELL_MEMBER(paging.items_max), "items", 1, 10'000,
      "Longest list; all of its pages together hold no more."},
     {"ingest.stream_inflight_max", GROUNDSWELL_MEMBER(ingest.stream_inflight_max), "interactions",
-     1'000, 1'000'000, "Interactions of one stream that may wait for the disk."},
+     1'000, 1'000'000,
+     "Interactions of one stream that may wait for the disk, or for their acknowledgement to be "
+     "fetched."},
     {"ingest.trained_events", GROUNDSWELL_MEMBER(ingest.trained_events), "", 1, 8,
      "refuse or count: interactions from the time that the snapshot was trained on, where that was "
      "another log than the server's. Its graph counts them already.",

@@ -22,6 +22,9 @@ namespace {
 
 constexpr int64_t kSequenceMax = int64_t{1} << 60;
 
+// Of batches, as they were sent: a message keeps the memory of those that it held, some times that.
+constexpr size_t kKeptBytesMax = size_t{16} << 10;
+
 // One stream. Batches are acknowledged in their order: each has a place in `acks_` from the moment
 // it is read, and the front is written as soon as it is complete.
 //
@@ -60,7 +63,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     MutexLock lock(mutex_);
     writing_ = false;
     if (!ok) broken_ = true;
-    acks_.pop_front();
+    PopAck();
     Advance();
   }
 
@@ -83,12 +86,20 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // A batch on its way to its acknowledgement.
   struct Ack {
     v1::IngestResponse response;
+    size_t interactions = 0;         // of the batch
     std::vector<std::string> types;  // of the interactions handed to the log
     std::vector<int32_t> positions;  // of those in the request
     std::vector<std::string> event_ids;
     std::vector<std::string> new_items;  // of those that may create theirs; else empty
     bool complete = false;
     bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
+
+    // Nothing but the response is needed any more.
+    void Complete() {
+      complete = true;
+      for (auto* const of : {&types, &event_ids, &new_items}) *of = std::vector<std::string>();
+      positions = std::vector<int32_t>();
+    }
   };
 
   bool IsFinished() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -144,17 +155,34 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     return append;
   }
 
+  // What a stream keeps while it is idle is bounded: by what the batches since the request was new,
+  // decoded into it one after the other, may have left of their memory.
+  void ForgetRequest(size_t sent_bytes) {
+    kept_bytes_ += sent_bytes;
+    if (kept_bytes_ <= kKeptBytesMax) return;
+    request_ = v1::IngestRequest();
+    kept_bytes_ = 0;
+  }
+
+  // REQUIRES: there is one.
+  void PopAck() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    waiting_ -= acks_.front()->interactions;
+    acks_.pop_front();
+  }
+
   // Checks what was read and hands it to the log.
   void AcceptBatch() {
     // Asked for every batch, so that a client whose rights were taken away is not heard any longer.
     const absl::Status allowed = parts_.access.Check(context_, Right::kWrite);
     const bool may_come_later = absl::IsResourceExhausted(allowed);
     absl::Status status = may_come_later ? absl::OkStatus() : allowed;
+    const size_t sent_bytes = received_.Length();
     if (status.ok()) status = DecodeBytes(received_, request_);
     if (status.ok()) status = CheckBatch();
     const absl::StatusOr<int64_t> now_us = parts_.options.now_us();
     if (status.ok()) status = now_us.status();
     if (!status.ok()) {
+      ForgetRequest(sent_bytes);
       MutexLock lock(mutex_);
       failure_ = status;
       return;
@@ -163,6 +191,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     const std::shared_ptr<ServingState> state = parts_.serving.Get();
     Ack ack;
     ack.response.set_batch_index(next_batch_++);
+    ack.interactions = static_cast<size_t>(request_.interactions_size());
     for (int32_t i = 0; i < request_.interactions_size(); ++i) {
       const v1::Interaction& one = request_.interactions(i);
       absl::StatusOr<Interaction> interaction = CheckForLog(one, parts_, *state, *now_us);
@@ -178,6 +207,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
         Refuse(ack, i, one.event_type(), interaction.status());
       }
     }
+    ForgetRequest(sent_bytes);
     // Numbers of refused interactions are used up all the same, and that has to be remembered.
     const bool goes_to_log = !append.entries.empty() || !append.producer_id.empty();
     ack.complete = !goes_to_log;
@@ -186,7 +216,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       MutexLock lock(mutex_);
       acks_.push_back(std::make_unique<Ack>(std::move(ack)));
       place = acks_.back().get();
-      inflight_ += append.entries.size();
+      waiting_ += place->interactions;
       if (goes_to_log) ++pending_batches_;
     }
     if (!goes_to_log) return;
@@ -222,8 +252,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       } else {
         Fill(ack, appended);
       }
-      ack.complete = true;
-      inflight_ -= ack.types.size();
+      ack.Complete();
       --pending_batches_;
       abandoned = done_ && pending_batches_ == 0;
       if (!done_) Advance();
@@ -261,7 +290,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (finished_) return;
     while (!writing_ && !acks_.empty() && acks_.front()->complete && acks_.front()->dropped) {
-      acks_.pop_front();
+      PopAck();
     }
     if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
       writing_ = true;
@@ -274,7 +303,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       StartWrite(&sent_);
     }
     const bool may_read = !reading_ && !reading_done_ && !broken_ && failure_.ok() &&
-                          inflight_ < parts_.options.stream_inflight_max && acks_.size() < kAcksMax;
+                          waiting_ < parts_.options.stream_inflight_max && acks_.size() < kAcksMax;
     if (may_read) {
       reading_ = true;
       StartRead(&received_);
@@ -298,13 +327,14 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   const grpc::CallbackServerContext& context_;
   grpc::ByteBuffer received_;  // the read in progress
   v1::IngestRequest request_;  // what was read
+  size_t kept_bytes_ = 0;      // see ForgetRequest
   int64_t next_batch_ = 0;     // the reading side's alone
 
   Mutex mutex_;
   std::optional<RpcScope> scope_ ABSL_GUARDED_BY(mutex_);
   grpc::ByteBuffer sent_ ABSL_GUARDED_BY(mutex_);  // the write in progress
   std::deque<std::unique_ptr<Ack>> acks_ ABSL_GUARDED_BY(mutex_);
-  size_t inflight_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;  // interactions of acks_
   size_t pending_batches_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = true;

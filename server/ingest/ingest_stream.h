@@ -31,7 +31,7 @@ struct IngestOptions {
   EventTerms events;
   // Whether an interaction with an unknown item creates it; nullopt: while there is no snapshot.
   std::optional<bool> create_items;
-  size_t stream_inflight_max = 2'000;  // interactions of one stream waiting for the disk
+  size_t stream_inflight_max = 2'000;  // interactions of one stream that are not acknowledged
   TrainedLog trained;                  // whose interactions are refused
   // The clock, in microseconds since 1970, or why nothing can be recorded by it.
   std::function<absl::StatusOr<int64_t>()> now_us;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,13 @@ class ConnectionLimitsTest : public testing::Test {
     return kib / 1024;
   }
   int64_t ResidentMib() const { return Mib("VmRSS:"); }
+
+  // 0 when there is none of this name and these labels.
+  double MetricOf(const std::string& name) const {
+    const std::string metrics = HttpGet(server_->http_port(), "/metrics");
+    const size_t at = metrics.find("\n" + name + " ");
+    return at == std::string::npos ? 0 : std::stod(metrics.substr(at + name.size() + 2));
+  }
 
   // One call with these bytes as its request.
   grpc::Status CallWith(const std::string& path, const std::string& bytes) const {
@@ -139,6 +147,68 @@ TEST_F(ConnectionLimitsTest, RequestsThatWouldBecomeHundredsOfMegabytesAreNotBui
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
   }
   if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 64);
+  ExpectAnHonestCall();
+}
+
+// Refused, and forgotten but for the acknowledgement.
+TEST_F(ConnectionLimitsTest, AnIdleStreamKeepsNothingOfWhatItSent) {
+  constexpr int kStreams = 40;
+  Start({});
+  const int64_t before = ResidentMib();
+  v1::IngestRequest request;
+  *request.add_interactions() = NewInteraction("idle", std::string(4'000'000, 'u'), kItem);
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>>>
+      streams;
+  for (int i = 0; i < kStreams; ++i) {
+    contexts.push_back(NewContext());
+    streams.push_back(stubs_->interaction->Ingest(contexts.back().get()));
+    EXPECT_TRUE(streams.back()->Write(request));
+    v1::IngestResponse response;
+    EXPECT_TRUE(streams.back()->Read(&response));
+    EXPECT_EQ(response.refusals_size(), 1);
+  }
+  if (!kSanitized) {
+    EXPECT_TRUE(Becomes([&] { return ResidentMib() < before + 64; }))
+        << before << " -> " << ResidentMib();
+  }
+  for (const auto& context : contexts) context->TryCancel();
+}
+
+// A batch of refused ones waits in memory like any other.
+TEST_F(ConnectionLimitsTest, WhoFetchesNoAcknowledgementsIsNotReadFrom) {
+  using namespace std::string_view_literals;
+  constexpr int kBatch = 1'000;
+  Start({"--ingest.stream_inflight_max=1000"});
+  v1::IngestRequest request;
+  for (int i = 0; i < kBatch; ++i) {
+    *request.add_interactions() = NewInteraction("unread", "ann", "no item of the catalogue");
+  }
+  const std::string bytes = request.SerializeAsString();
+  std::string message(1, '\0');  // not compressed
+  for (const int shift : {24, 16, 8, 0}) {
+    message.push_back(static_cast<char>(bytes.size() >> shift));
+  }
+  message += bytes;
+  const auto refused = [&] {
+    return MetricOf("groundswell_events_total{outcome=\"refused\",type=\"purchase\"}");
+  };
+  Http2Peer peer(server_->grpc_port());
+  peer.Say(Frame(FrameType::kSettings, 0, 0, kNoWindow));
+  peer.Say(BeginOfCall(1));
+  std::string_view unsent = message;
+  const auto send = [&] {
+    unsent.remove_prefix(peer.SendData(1, unsent));
+    peer.Listen(20);
+    return unsent.empty();
+  };
+  EXPECT_TRUE(Becomes(send));
+  EXPECT_TRUE(Becomes([&] { return refused() == kBatch; })) << refused();
+  // As much as the windows let, and no more of it is looked at.
+  const std::string many = message + message + message;
+  unsent = many;
+  for (int i = 0; i < 50; ++i) send();
+  EXPECT_EQ(refused(), kBatch);
   ExpectAnHonestCall();
 }
 

@@ -97,6 +97,7 @@ enum class FrameType : char {
 };
 inline constexpr char kEndHeaders = 4;
 inline constexpr char kAck = 1;
+inline constexpr std::string_view kNoWindow{"\0\x04\0\0\0\0", 6};  // settings: send no data
 
 inline std::string Frame(FrameType type, char flags, uint32_t stream,
                          std::string_view payload = {}) {
