@@ -16,6 +16,7 @@
 #include "index/walks/random_walk.h"
 #include "server/process/metric_labels.h"
 #include "server/process/process_figures.h"
+#include "server/process/received_bytes.h"
 
 namespace groundswell {
 namespace {
@@ -164,11 +165,8 @@ void RequestMetrics::CountRejected(Rejection reason) {
 }
 
 void RequestMetrics::CountAccessReloadFailure() { access_reload_failures_->Increment(); }
-
 void RequestMetrics::CountHttpCutOff() { http_cut_off_->Increment(); }
-
 void RequestMetrics::CountTurnedAway() { turned_away_->Increment(); }
-
 void RequestMetrics::CountIdleCallEnded() { idle_calls_ended_->Increment(); }
 
 PipelineMetrics::PipelineMetrics(Registry& registry) {
@@ -580,6 +578,10 @@ std::string Metrics::Render() {
     }
   }
   AppendProcess(families);
+  families.push_back(Single("groundswell_long_header_blocks_total",
+                            "gRPC connections ended for headers that were too long.",
+                            prometheus::MetricType::Counter,
+                            static_cast<double>(LongHeaderBlocks())));
   return prometheus::TextSerializer().Serialize(families);
 }
 

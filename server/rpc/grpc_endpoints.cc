@@ -1,16 +1,18 @@
 #include "server/rpc/grpc_endpoints.h"
 
 #include <fmt/format.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/process/received_bytes.h"
 
 namespace groundswell {
 namespace {
@@ -59,7 +61,15 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   endpoint.acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
-  for (const auto& [name, service] : services) builder.RegisterService(service);
+  std::vector<std::string> names;
+  for (const auto& [name, service] : services) {
+    builder.RegisterService(service);
+    names.emplace_back(name);
+  }
+  if (options.reflection) {
+    endpoint.reflection = std::make_unique<ReflectionService>(std::move(names));
+    builder.RegisterService(endpoint.reflection.get());
+  }
   endpoint.server = builder.BuildAndStart();
   if (endpoint.server == nullptr) return absl::UnavailableError("gRPC's server does not start");
   for (const auto& [name, service] : services) {  // it is known from now on
@@ -67,8 +77,12 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
   }
   endpoint.server->GetHealthCheckService()->SetServingStatus(false);
   auto listener = Listener::Start(
-      address, options.descriptors_end,
+      address, std::min(options.descriptors_end, kFollowedDescriptorsEnd),
       [acceptor = endpoint.acceptor.get()](int listener_fd, int connection_fd) {
+        if (!FollowReceivedBytes(connection_fd)) {
+          close(connection_fd);
+          return;
+        }
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
         connection.listener_fd = listener_fd;
         connection.fd = connection_fd;
@@ -92,7 +106,6 @@ absl::StatusOr<std::unique_ptr<GrpcEndpoints>> GrpcEndpoints::Start(
   const auto credentials = MakeServerCredentials(options.tls);
   if (!credentials.ok()) return credentials.status();
   grpc::EnableDefaultHealthCheckService(true);
-  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   NamedServices of_callers = {{kRecommendName, &services.recommend},
                               {kInteractionName, &services.interaction}};
   const NamedServices of_operators = {{kAdminName, &services.admin}};

@@ -23,6 +23,7 @@
 #include "server/process/periodic_thread.h"
 #include "server/rpc/idle_calls.h"
 #include "server/rpc/listener.h"
+#include "server/rpc/reflection_service.h"
 #include "server/rpc/tls.h"
 
 namespace groundswell {
@@ -86,6 +87,7 @@ class GrpcEndpoints {
   // In the order of construction: connections stop before the server goes.
   struct Endpoint {
     std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+    std::unique_ptr<ReflectionService> reflection;  // null: switched off
     std::unique_ptr<grpc::Server> server;
     std::unique_ptr<Listener> listener;
   };

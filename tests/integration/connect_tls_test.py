@@ -112,6 +112,25 @@ class TlsTest(unittest.TestCase):
             connection.close()
         return status, json.loads(body)
 
+    def test_headers_that_never_end_end_their_grpc_connection(self):
+        server = self.start()
+
+        def frame(kind, payload):  # of stream 1, and more to come
+            return len(payload).to_bytes(3, "big") + bytes([kind, 0, 0, 0, 0, 1]) + payload
+
+        context = self.files.context("root")
+        context.set_alpn_protocols(["h2"])
+        plain = socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=WAIT_S)
+        with context.wrap_socket(plain, server_hostname="localhost") as peer:
+            peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            peer.sendall(frame(1, b"\x83\x86\x40\x01a\x011"))
+            with self.assertRaises(OSError):
+                for _ in range(10_000):  # 1 MB
+                    peer.sendall(frame(9, b"\xbe" * 100))
+        self.assertIn("\ngroundswell_long_header_blocks_total 1\n", server.metrics())
+        status, _ = self.ask(server, self.files.context("root"))
+        self.assertEqual(status, 200)
+
     def test_answers_within_tls_alone(self):
         server = self.start()
         status, answer = self.ask(server, self.files.context("root"))

@@ -150,6 +150,60 @@ TEST_F(ConnectionLimitsTest, RequestsThatWouldBecomeHundredsOfMegabytesAreNotBui
   ExpectAnHonestCall();
 }
 
+// In the smallest pieces, which gRPC keeps in a hundred times their size (CVE-2023-33953).
+TEST_F(ConnectionLimitsTest, HeadersThatNeverEndEndTheirConnection) {
+  constexpr int kPeers = 6;
+  Start({});
+  const int64_t before = Mib("VmHWM:");
+  // "a: 1" into the table, and from there over and over.
+  const std::string begin = Frame(FrameType::kHeaders, 0, 1,
+                                  "\x83\x86\x40\x01"
+                                  "a"
+                                  "\x01"
+                                  "1");
+  std::string more;
+  for (int i = 0; i < 500; ++i) {
+    more += Frame(FrameType::kContinuation, 0, 1, std::string(100, '\xbe'));
+  }
+  for (int i = 0; i < kPeers; ++i) {
+    const Peer peer(server_->grpc_port());
+    bool listens = peer.Say(Greeting() + begin);
+    for (int piece = 0; listens && piece < 20; ++piece) listens = peer.Say(more);
+    EXPECT_TRUE(peer.IsHungUpOn());
+    ExpectAnHonestCall();
+  }
+  if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 64) << "of 600";
+  EXPECT_EQ(MetricOf("groundswell_long_header_blocks_total"), kPeers);
+}
+
+// More than gRPC takes, in frames as it sends them: gRPC refuses the call, and may hang up.
+TEST_F(ConnectionLimitsTest, TooMuchMetadataIsGrpcsOwnToRefuse) {
+  Start({});
+  for (const size_t bytes : {size_t{20'000}, size_t{40'000}}) {
+    const Stubs stubs(server_->grpc_address());
+    v1::ServerStatus answer;
+    const auto context = NewContext();
+    context->AddMetadata("much", std::string(bytes, 'm'));
+    EXPECT_FALSE(stubs.admin->GetServerStatus(context.get(), {}, &answer).ok());
+  }
+  EXPECT_EQ(MetricOf("groundswell_long_header_blocks_total"), 0);
+}
+
+TEST_F(ConnectionLimitsTest, ALongQuestionToReflectionIsRefusedBeforeItIsDecoded) {
+  Start({});
+  const int64_t before = Mib("VmHWM:");
+  std::string fields;  // that no message has
+  while (fields.size() < (size_t{4} << 20) - 1'024) fields.append("\xf8\x7f\x01");
+  for (const char* version : {"v1", "v1alpha"}) {
+    const std::string path =
+        "/grpc.reflection." + std::string(version) + ".ServerReflection/ServerReflectionInfo";
+    const grpc::Status status = CallWith(path, fields);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_NE(status.error_message().find("65536"), std::string::npos) << status.error_message();
+  }
+  if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 32);
+}
+
 // Refused, and forgotten but for the acknowledgement.
 TEST_F(ConnectionLimitsTest, AnIdleStreamKeepsNothingOfWhatItSent) {
   constexpr int kStreams = 40;

@@ -93,7 +93,8 @@ enum class FrameType : char {
   kSettings = 4,
   kPing = 6,
   kGoAway = 7,
-  kWindowUpdate = 8
+  kWindowUpdate = 8,
+  kContinuation = 9
 };
 inline constexpr char kEndHeaders = 4;
 inline constexpr char kAck = 1;
