@@ -15,6 +15,7 @@
 #include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 namespace {
@@ -48,6 +49,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
       in_batch_ = ok;
       if (!ok) return GoOn();
     }
+    WorkInProgress::OfProcess().Begin();
     if (absl::Status s = AcceptBatch(); !s.ok()) EndBatch(s);
   }
 
@@ -185,6 +187,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   }
 
   void Answer() ABSL_LOCKS_EXCLUDED(mutex_) {
+    WorkInProgress::OfProcess().End();
     MutexLock lock(mutex_);
     if (broken_) {
       in_batch_ = false;
@@ -200,6 +203,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
 
   // Without an answer.
   void EndBatch(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_) {
+    WorkInProgress::OfProcess().End();
     MutexLock lock(mutex_);
     if (failure_.ok()) failure_ = why;
     in_batch_ = false;

@@ -14,6 +14,7 @@
 #include "server/rpc/field_checks.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 namespace {
@@ -130,6 +131,9 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
       }
     }
     next_ = entries->back().first + 1;
+    // A client that does not fetch what is written is not worked for.
+    WorkInProgress::OfProcess().Begin();
+    WorkInProgress::OfProcess().End();
     StartWrite(&message_);
   }
 

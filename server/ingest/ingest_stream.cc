@@ -16,6 +16,7 @@
 #include "server/rpc/request_decoding.h"
 #include "server/rpc/status_details.h"
 #include "server/rpc/unary_call.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 namespace {
@@ -220,6 +221,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       if (goes_to_log) ++pending_batches_;
     }
     if (!goes_to_log) return;
+    WorkInProgress::OfProcess().Begin();
     if (!allowed.ok()) {
       Complete(*place, allowed);
       return;
@@ -233,6 +235,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   // The log's answer for one batch.
   void Complete(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
+    WorkInProgress::OfProcess().End();
     bool abandoned = false;
     for (size_t i = 0; i < ack.new_items.size(); ++i) {
       if (ack.new_items[i].empty()) continue;

@@ -1,6 +1,7 @@
 #include "server/rpc/grpc_endpoints.h"
 
 #include <fmt/format.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "server/process/received_bytes.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 constexpr const char* kRecommendName = "groundswell.v1.RecommendationService";
 constexpr const char* kInteractionName = "groundswell.v1.InteractionService";
 constexpr const char* kAdminName = "groundswell.v1.AdminService";
-constexpr std::chrono::milliseconds kReadinessInterval{100};
+constexpr std::chrono::milliseconds kLookInterval{100};
 // Until a connection has shown that it speaks HTTP/2, and TLS where that is asked for.
 constexpr int kHandshakeMs = 20'000;
 
@@ -142,12 +144,30 @@ void GrpcEndpoints::TellReadiness() {
 
 void GrpcEndpoints::FollowReadiness(std::function<bool()> is_ready) {
   is_ready_ = std::move(is_ready);
-  readiness_ = std::make_unique<PeriodicThread>(PeriodicThread::Scheduling{.name = "grpc-health"},
-                                                kReadinessInterval,
-                                                [this](const PeriodicThread::KeepGoing&) {
-                                                  TellReadiness();
-                                                  return kReadinessInterval;
-                                                });
+  looks_ =
+      std::make_unique<PeriodicThread>(PeriodicThread::Scheduling{.name = "grpc-health"},
+                                       kLookInterval, [this](const PeriodicThread::KeepGoing&) {
+                                         TellReadiness();
+                                         EndQuietCalls();
+                                         return kLookInterval;
+                                       });
+}
+
+bool GrpcEndpoints::IsDrainQuiet() {
+  const WorkInProgress& work = WorkInProgress::OfProcess();
+  const MutexLock lock(mutex_);
+  if (!drain_.has_value()) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (work.IsAny() || work.state() != drain_->work_state) drain_ = Drain{work.state(), now};
+  return now - drain_->since >= kQuietMax;
+}
+
+// Which are told so on this thread.
+void GrpcEndpoints::EndQuietCalls() {
+  if (!IsDrainQuiet()) return;
+  for (Endpoint* endpoint : {&callers_, &operators_}) {
+    if (endpoint->server != nullptr) grpc_server_cancel_all_calls(endpoint->server->c_server());
+  }
 }
 
 std::shared_ptr<grpc::Channel> GrpcEndpoints::InProcessChannel() const {
@@ -157,16 +177,20 @@ std::shared_ptr<grpc::Channel> GrpcEndpoints::InProcessChannel() const {
 }
 
 void GrpcEndpoints::Shutdown(std::chrono::system_clock::time_point deadline) {
-  readiness_.reset();
   for (Endpoint* endpoint : {&callers_, &operators_}) {
     endpoint->listener.reset();
     if (endpoint->server == nullptr) continue;
     if (auto* health = endpoint->server->GetHealthCheckService()) health->Shutdown();
   }
   idle_calls_.End();
+  {
+    const MutexLock lock(mutex_);
+    drain_ = Drain{WorkInProgress::OfProcess().state(), std::chrono::steady_clock::now()};
+  }
   for (Endpoint* endpoint : {&callers_, &operators_}) {
     if (endpoint->server != nullptr) endpoint->server->Shutdown(deadline);
   }
+  looks_.reset();
 }
 
 }  // namespace groundswell

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,8 @@ namespace groundswell {
 
 class GrpcEndpoints {
  public:
+  static constexpr std::chrono::seconds kQuietMax{1};  // see Shutdown
+
   GrpcEndpoints(size_t idle_calls_max, std::function<void()> on_idle_call_ended)
       : idle_calls_(idle_calls_max, std::move(on_idle_call_ended)) {}
 
@@ -79,9 +82,11 @@ class GrpcEndpoints {
   // Has the health service say now what `is_ready` answers; else that takes a moment.
   void TellReadiness() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Takes no new connections and calls, and returns when those in progress ended or were cancelled
-  // at `deadline`. Health watches are told first, and then ended.
-  void Shutdown(std::chrono::system_clock::time_point deadline);
+  // Takes no new connections and calls, and returns when those in progress ended or were cancelled:
+  // at `deadline`, or once none was worked at (WorkInProgress) for kQuietMax, so that only requests
+  // under way and answers that nobody fetches are left. Health watches are told first, and then
+  // ended.
+  void Shutdown(std::chrono::system_clock::time_point deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   // In the order of construction: connections stop before the server goes.
@@ -98,16 +103,26 @@ class GrpcEndpoints {
                       const NamedServices& services, const std::function<void()>& on_turned_away,
                       Endpoint& endpoint);
 
+  // From Shutdown on, until it returns: what WorkInProgress::state() was, and since when.
+  struct Drain {
+    uint64_t work_state;
+    std::chrono::steady_clock::time_point since;
+  };
+
   void FollowReadiness(std::function<bool()> is_ready);
+  // Whether nothing was worked at for as long as a drain waits for more.
+  bool IsDrainQuiet() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndQuietCalls() ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::function<bool()> is_ready_;
   Mutex mutex_;
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<Drain> drain_ ABSL_GUARDED_BY(mutex_);
   IdleCalls idle_calls_;
   std::vector<std::string> service_names_;
   Endpoint callers_;
-  Endpoint operators_;  // null: callers_ does it
-  std::unique_ptr<PeriodicThread> readiness_;
+  Endpoint operators_;                     // null: callers_ does it
+  std::unique_ptr<PeriodicThread> looks_;  // after readiness, and what a drain waits for
 };
 
 }  // namespace groundswell

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/rpc/status_details.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 
@@ -18,9 +19,12 @@ UnaryCall::UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metri
     : reactor_(context.DefaultReactor()),
       scope_(std::in_place, metrics, method),
       arrival_(scope_->begin()),
-      deadline_(arrival_ + TimeFor(context, default_deadline)) {}
+      deadline_(arrival_ + TimeFor(context, default_deadline)) {
+  WorkInProgress::OfProcess().Begin();
+}
 
 void UnaryCall::Finish(const absl::Status& outcome) {
+  WorkInProgress::OfProcess().End();
   CountAndFinish(ToGrpcStatus(outcome), scope_, *reactor_);
 }
 

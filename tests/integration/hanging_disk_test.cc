@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/integration/faulty_disk.h"
+#include "tests/integration/raw_peer.h"
 #include "tests/integration/sample_server.h"
 
 namespace groundswell {
@@ -128,6 +129,27 @@ TEST_F(HangingDiskTest, AWriteThatHangsOnEndsTheServerToBeStartedAgain) {
   EXPECT_THAT(Count(), testing::AnyOf(1, 2)) << "it was not acknowledged, and may be there";
   ASSERT_TRUE(Record("during").ok());
   EXPECT_TRUE(Becomes([this] { return Count() == 2; }));
+}
+
+// However long nothing else happens.
+TEST_F(HangingDiskTest, AWriteInProgressIsWaitedForAtTheEnd) {
+  Serve({"--server.drain_s=3600", "--storage.write_stall_s=60"});
+  RecordFirst();
+  disk_.Hang(FaultyCall::kSync);
+  std::thread client([this] { EXPECT_TRUE(Record("during").ok()); });
+  EXPECT_TRUE(Becomes([this] { return disk_.hung(); }));
+  Http2Peer silent(server_->grpc_port());
+  silent.Say(BeginOfCall(1, "/groundswell.v1.RecommendationService/Recommend"));
+  server_->Signal(SIGTERM);
+  EXPECT_TRUE(Becomes([&] {
+    silent.Listen(100);
+    return silent.was_sent_away();
+  }));
+  // Time enough to end calls in, if it did.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
+  disk_.Heal();
+  client.join();
+  EXPECT_EQ(server_->Stop(SIGTERM), 0);
 }
 
 TEST_F(HangingDiskTest, WritesThatAreRefusedMakeNotReadyButNeverEndTheServer) {

@@ -207,6 +207,54 @@ TEST(DrainTest, AHealthWatchAndReflectionDoNotHoldUpTheEnd) {
   EXPECT_TRUE(peer.peer().IsHungUpOn());
 }
 
+// Has answered a ping, and so taken in what was sent before.
+void ExpectHeard(Http2Peer& peer) {
+  peer.Say(Frame(FrameType::kPing, 0, 0, "01234567"));
+  EXPECT_TRUE(Becomes([&] {
+    peer.Listen(100);
+    return peer.pings_answered() > 0 || !peer.is_open();
+  }));
+  EXPECT_TRUE(peer.is_open());
+}
+
+TEST(DrainTest, ARequestThatNeverComesDoesNotHoldUpTheEnd) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  ServerProcess server(directory.File("db"), {"--server.drain_s=3600"});
+  Http2Peer peer(server.grpc_port());
+  using namespace std::string_view_literals;
+  peer.Say(BeginOfCall(1, "/groundswell.v1.RecommendationService/Recommend"));
+  peer.Say(BeginOfCall(3, "/groundswell.v1.RecommendationService/Recommend"));
+  peer.SendData(3, "\0\0\0\x01\0begun"sv);
+  ExpectHeard(peer);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_TRUE(peer.peer().IsHungUpOn());
+}
+
+TEST(DrainTest, AnswersThatNobodyFetchesDoNotHoldUpTheEnd) {
+  TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  ServerProcess server(directory.File("db"), {"--server.drain_s=3600"});
+  Stubs stubs(server.grpc_address());
+  RecordAt(stubs, "unfetched", "ann", kItem, 1'322'000'000);
+  Http2Peer peer(server.grpc_port());
+  using namespace std::string_view_literals;
+  peer.Say(Frame(FrameType::kSettings, 0, 0, kNoWindow));
+  peer.Say(BeginOfCall(1, "/groundswell.v1.AdminService/GetServerStatus"));
+  peer.SendData(1, "\0\0\0\0\0"sv);
+  peer.Say(BeginOfCall(3, "/groundswell.v1.AdminService/ReadLog"));
+  peer.SendData(3, "\0\0\0\0\0"sv);
+  EXPECT_TRUE(Becomes([&] {
+    return HttpGet(server.http_port(), "/metrics")
+               .find("groundswell_requests_total{code=\"OK\",method=\"GetServerStatus\"} 1") !=
+           std::string::npos;
+  }));
+  ExpectHeard(peer);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_TRUE(peer.peer().IsHungUpOn());
+  EXPECT_FALSE(peer.answered(1) || peer.answered(3));
+}
+
 #ifndef GROUNDSWELL_SANITIZED
 TEST(DescriptorLimitTest, TooFewDescriptorsAreAnErrorThatSaysSo) {
   TemporaryDirectory directory;
