@@ -67,7 +67,9 @@ const BlendWeights& BuiltInBlendWeights() {
       const std::string name = BlendFeatureName(feature);
       for (const FeatureWeights& learned : kLearned) {
         if (learned.feature != name) continue;
-        const float rows[] = {learned.new_user, learned.in_visit, learned.returning};
+        const bool of_seen = name.starts_with("own.") || name.starts_with("history.");
+        const float unseen = of_seen ? 0 : learned.returning;  // no such item is a candidate
+        const float rows[] = {learned.new_user, learned.in_visit, learned.returning, unseen};
         for (size_t row = 0; row < BlendWeights::kRows; ++row) {
           weights.rows[row][feature] = rows[row];
         }

@@ -27,19 +27,15 @@ struct StateHeader {
   uint64_t missed = 0;
   std::array<uint64_t, kBlendContexts.size()> of_context{};
 };
-static_assert(sizeof(StateHeader) == 56);
+static_assert(sizeof(StateHeader) == 64);
 constexpr size_t kInformationBytes = FisherInformation::kEntries * sizeof(float);
 constexpr size_t kStateBytes =
     sizeof(StateHeader) + sizeof(BlendWeights) + BlendWeights::kRows * kInformationBytes;
 
-const BlendWeights::Row& RowOf(const BlendWeights& weights, BlendContext context) {
-  return weights.rows[static_cast<size_t>(context)];
-}
-
 void AddFeatures(const BlendWeights& weights, const BlendFeatures& features, BlendContext context,
                  size_t begin, size_t end, std::span<float> scores) {
   for (size_t feature = begin; feature < end; ++feature) {
-    const float weight = RowOf(weights, context)[feature];
+    const float weight = weights.Of(context)[feature];
     const std::span<const float> values = features.Feature(feature);
     for (size_t i = 0; i < scores.size(); ++i) scores[i] += weight * values[i];
   }
@@ -115,7 +111,7 @@ void BlendModel::Move(BlendContext context, std::span<const double, kBlendFeatur
     if (!std::isfinite(part)) return;  // only a damaged state's information gives such
     farthest = std::max(farthest, std::abs(part));
   }
-  BlendWeights::Row& row = weights_.rows[static_cast<size_t>(context)];
+  BlendWeights::Row& row = weights_.Of(context);
   for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
     const auto moved = static_cast<float>(row[feature] - step[feature] * (kStepMax / farthest));
     row[feature] = blend_arithmetic::Bounded(moved, BlendWeights::kMax);
@@ -192,7 +188,7 @@ void AddRankerToBlend(const BlendWeights& weights, const BlendFeatures& features
 
 float BlendTerm(const BlendWeights& weights, const BlendFeatures& features, BlendContext context,
                 size_t feature, size_t candidate) {
-  return RowOf(weights, context)[feature] * features.Feature(feature)[candidate];
+  return weights.Of(context)[feature] * features.Feature(feature)[candidate];
 }
 
 }  // namespace groundswell

@@ -38,12 +38,13 @@ namespace groundswell {
 
 // Who asks. The names stand in files of weights; the order in stored states.
 enum class BlendContext : uint8_t {
-  kNewUser,    // little is known of them
-  kInVisit,    // took something a moment ago
-  kReturning,  // comes back
+  kNewUser,          // little is known of them
+  kInVisit,          // took something a moment ago
+  kReturning,        // comes back, and may be shown what they had before
+  kReturningUnseen,  // comes back, and may not
 };
-inline constexpr std::array<std::string_view, 3> kBlendContexts = {"new_user", "in_visit",
-                                                                   "returning"};
+inline constexpr std::array<std::string_view, 4> kBlendContexts = {"new_user", "in_visit",
+                                                                   "returning", "returning_unseen"};
 
 // Those of each context, by BlendContext.
 struct BlendWeights {
@@ -51,6 +52,9 @@ struct BlendWeights {
   using Row = std::array<float, kBlendFeatures>;
   std::array<Row, kRows> rows{};
   bool operator==(const BlendWeights&) const = default;
+
+  Row& Of(BlendContext context) { return rows[static_cast<size_t>(context)]; }
+  const Row& Of(BlendContext context) const { return rows[static_cast<size_t>(context)]; }
 
   // Between -kMax and kMax; what a file of weights, a state and a step may give.
   static constexpr float kMax = 32;

@@ -77,6 +77,10 @@ absl::StatusOr<BlendWeights> ParseBlendWeights(std::string_view text) {
     }
     if (absl::Status s = ReadRow(object, name, weights.rows[*row]); !s.ok()) return s;
   }
+  constexpr auto kUnseen = static_cast<size_t>(BlendContext::kReturningUnseen);
+  if (!rows.contains(kBlendContexts[kUnseen])) {
+    weights.rows[kUnseen] = weights.Of(BlendContext::kReturning);
+  }
   return weights;
 }
 

@@ -5,8 +5,8 @@
 //    "weights": {"in_visit":  {"next_items.near_the_top": 1.06, "popularity.hour": 0.2},
 //                "returning": {"popularity.hour": 1.0}}}
 //
-// Names are those of BlendFeatureName and of kBlendContexts; what is not there is 0. The bytes are
-// untrusted.
+// Names are those of BlendFeatureName and of kBlendContexts; what is not there is 0, but for
+// "returning_unseen", which then is as "returning". The bytes are untrusted.
 #ifndef GROUNDSWELL_BLEND_WEIGHTS_FILE_H_
 #define GROUNDSWELL_BLEND_WEIGHTS_FILE_H_
 

@@ -89,6 +89,20 @@ std::vector<ListMetrics::Weight> BlendWeightNames() {
   return weights;
 }
 
+void SetListQuality(const ListQuality& quality, ListMetrics& out) {
+  const QualityFigures figures = quality.Read();
+  std::vector<ListMetrics::Quality> judged;
+  for (size_t list = 0; list < figures.lists.size(); ++list) {
+    const QualityFigures::OfList& of = figures.lists[list];
+    judged.push_back({.list = quality.NameOf(list),
+                      .interactions = of.interactions,
+                      .hit_ratio = of.hit_rate,
+                      .ndcg = of.ndcg,
+                      .served_hit_ratio = of.served_hit_rate});
+  }
+  out.SetQuality(judged);
+}
+
 void SetBlendWeights(const BlendWeights& blend, bool learns, ListMetrics& out) {
   static const std::vector<ListMetrics::Weight> weights = BlendWeightNames();
   std::vector<float> values;
@@ -455,17 +469,7 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.levels().SetQueueDepth(QueueName::kLog, log->queued());
   out.levels().SetPageLists(lists->size());
   out.levels().SetAdjacency(*serving.Get()->adjacency);
-  const QualityFigures quality = serving.Get()->list_quality->Read();
-  std::array<ListMetrics::Quality, kJudgedLists> judged;
-  for (size_t list = 0; list < judged.size(); ++list) {
-    const QualityFigures::OfList& of = quality.lists[list];
-    judged[list] = {.list = JudgedListName(list),
-                    .interactions = of.interactions,
-                    .hit_ratio = of.hit_rate,
-                    .ndcg = of.ndcg,
-                    .served_hit_ratio = of.served_hit_rate};
-  }
-  out.lists().SetQuality(judged);
+  SetListQuality(*serving.Get()->list_quality, out.lists());
   SetBlendWeights(serving.Get()->blend_weights.Read(), config.blend.learning, out.lists());
   const EmbeddingIndex::Status index = serving.Get()->embedding_index->status();
   out.served().SetIndexSize(index.items, index.changed_items);

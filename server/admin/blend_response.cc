@@ -38,12 +38,12 @@ absl::Status WriteWeights(const BlendWeights& weights, v1::Blend& out) {
 
 // Out: v1::Blend or v1::JudgedContext.
 template <typename Out>
-void WriteLists(const QualityFigures::Lists& lists, Out& out) {
-  for (size_t list = 0; list < kJudgedLists; ++list) {
+void WriteLists(const ListQuality& quality, const QualityFigures::Lists& lists, Out& out) {
+  for (size_t list = 0; list < lists.size(); ++list) {
     const QualityFigures::OfList& of = lists[list];
     if (of.interactions == 0) continue;
     v1::JudgedList& judged = *out.add_lists();
-    judged.set_list(std::string(JudgedListName(list)));
+    judged.set_list(quality.NameOf(list));
     judged.set_interaction_count(static_cast<int64_t>(of.interactions));
     judged.set_hit_rate(of.hit_rate);
     judged.set_ndcg(of.ndcg);
@@ -61,12 +61,12 @@ absl::Status WriteBlend(const LiveState& state, bool learning, v1::Blend& out) {
   out.set_step_count(static_cast<int64_t>(stored->model.learned().steps));
   out.set_missed_count(static_cast<int64_t>(stored->model.learned().missed));
   out.set_digest(DigestOf(stored->bytes));
-  const QualityFigures quality = state.list_quality->Read();
-  WriteLists(quality.lists, out);
+  const QualityFigures figures = state.list_quality->Read();
+  WriteLists(*state.list_quality, figures.lists, out);
   for (size_t context = 0; context < kBlendContexts.size(); ++context) {
     v1::JudgedContext& judged = *out.add_contexts();
     judged.set_context(std::string(kBlendContexts[context]));
-    WriteLists(quality.of_context[context], judged);
+    WriteLists(*state.list_quality, figures.of_context[context], judged);
   }
   return WriteWeights(stored->model.weights(), out);
 }

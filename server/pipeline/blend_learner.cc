@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "server/pipeline/list_quality.h"
 #include "server/pipeline/request_user.h"
 #include "server/pipeline/visit.h"
 
@@ -78,11 +77,11 @@ bool BlendLearner::IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen) {
   if (arrival.user == nullptr || !IsKnown(*arrival.user, state_)) return false;
   if (arrival.user->edges.size() > kEdgesMax) return false;
   if (!with_seen && !arrival.user->EdgesTo(arrival.item).empty()) return false;
-  return ChosenForLearning(arrival.offset, LearnedLike(arrival), arrival.now_us, pace_);
+  return ChosenForLearning(arrival.offset, LearnedLike(arrival, with_seen), arrival.now_us, pace_);
 }
 
-uint64_t BlendLearner::LearnedLike(const Fold::Arrival& arrival) const {
-  const auto context = static_cast<size_t>(ContextOf(*arrival.user, arrival.now_us));
+uint64_t BlendLearner::LearnedLike(const Fold::Arrival& arrival, bool with_seen) const {
+  const auto context = static_cast<size_t>(ContextOf(*arrival.user, arrival.now_us, with_seen));
   return model_.learned().of_context[context];
 }
 
@@ -118,7 +117,8 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
   changed_ = true;
   const UserState& user = *arrival.user;
   const ItemFilter filter = FilterFor(arrival, with_seen);
-  const bool whole = IsWhole(arrival.offset, LearnedLike(arrival) < LearningPace::kYoung);
+  const bool whole =
+      IsWhole(arrival.offset, LearnedLike(arrival, with_seen) < LearningPace::kYoung);
   const EmbeddingIndex::View trained = state_.embedding_index->Trained();
   FindRecentItems(&user, recent_);
   vector_.clear();
@@ -142,15 +142,18 @@ void BlendLearner::BeforeApplied(const Fold::Arrival& arrival) {
       .newest = recent_.newest,
       .after_newest = &candidates_.after_newest(),
       .newest_item_us = recent_.items.empty() ? 0 : recent_.items.front().time_us,
-      .now_us = arrival.now_us};
+      .now_us = arrival.now_us,
+      .with_seen = with_seen};
   blend_.Extract(table_, asker, blend_scratch_);
   if (whole) AskRanker(user, ContextOf(asker), arrival.now_us);
   const auto at = std::ranges::find(table_.rows(), arrival.item, &Candidate::item);
   std::optional<size_t> taken;
   if (at != table_.rows().end()) taken = static_cast<size_t>(at - table_.rows().begin());
   model_.Learn(blend_scratch_.features, ContextOf(asker), taken, model_scratch_);
-  state_.list_quality->Add(JudgeLists(ContextOf(asker), blend_scratch_.features, table_.rows(),
-                                      taken, model_scratch_.scores));
+  JudgedLists judged = JudgeLists(ContextOf(asker), blend_scratch_.features, table_.rows(), taken,
+                                  model_scratch_.scores);
+  if (whole) JudgeAnotherRanker(arrival, judged);
+  state_.list_quality->Add(judged);
 }
 
 // About those that a request would ask it about. A ranker that has no score for the user says
@@ -165,6 +168,21 @@ void BlendLearner::AskRanker(const UserState& user, BlendContext context, int64_
   const auto scores = scoring_.Score(
       *ranker_, asked, now_us, blend_scratch_.ranked, [] { return true; }, of_ranker_);
   if (scores.ok()) blend_.ExtractRanker(table_.rows(), scores->logits, blend_scratch_);
+}
+
+// About the same candidates. One at a time, so that a step costs one forward pass more however many
+// there are.
+void BlendLearner::JudgeAnotherRanker(const Fold::Arrival& arrival, JudgedLists& judged) {
+  const auto rankers = state_.snapshot->rankers();
+  if (rankers.size() < 2) return;
+  const auto others = rankers.subspan(1);  // the first one votes
+  const size_t asked = (HashOfOffset(arrival.offset) >> 4) % others.size();
+  const auto scores = scoring_.Score(
+      *others[asked], OverlaidUser{.state = *arrival.user}, arrival.now_us, blend_scratch_.ranked,
+      [] { return true; }, of_ranker_);
+  if (scores.ok()) {
+    JudgeOtherRanker(asked, blend_scratch_.ranked, arrival.item, scores->logits, judged);
+  }
 }
 
 }  // namespace groundswell

@@ -53,6 +53,7 @@
 #include "models/ranker.h"
 #include "server/pipeline/blend_order.h"
 #include "server/pipeline/learning_candidates.h"
+#include "server/pipeline/list_quality.h"
 #include "server/pipeline/live_state.h"
 #include "server/pipeline/retrieval.h"
 #include "server/pipeline/scoring.h"
@@ -102,10 +103,11 @@ class BlendLearner {
  private:
   bool IsLearnedFrom(const Fold::Arrival& arrival, bool with_seen);
   // How many interactions of users in the same context were learned from.
-  uint64_t LearnedLike(const Fold::Arrival& arrival) const;
+  uint64_t LearnedLike(const Fold::Arrival& arrival, bool with_seen) const;
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, int64_t now_us, const EmbeddingIndex::View& trained);
   void AskRanker(const UserState& user, BlendContext context, int64_t now_us);
+  void JudgeAnotherRanker(const Fold::Arrival& arrival, JudgedLists& judged);
 
   LiveState& state_;
   const BlendWeights start_;

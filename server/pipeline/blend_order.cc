@@ -70,21 +70,22 @@ void ChooseRows(std::span<const Candidate> rows, std::span<const float> scores, 
   }
 }
 
-BlendContext ContextOf(size_t items, int64_t newest_us, int64_t now_us) {
+BlendContext ContextOf(size_t items, int64_t newest_us, int64_t now_us, bool with_seen) {
   if (items < BlendOrder::kNewUserItems) return BlendContext::kNewUser;
-  return IsInVisit(newest_us, now_us) ? BlendContext::kInVisit : BlendContext::kReturning;
+  if (IsInVisit(newest_us, now_us)) return BlendContext::kInVisit;
+  return with_seen ? BlendContext::kReturning : BlendContext::kReturningUnseen;
 }
 
 }  // namespace
 
 BlendContext ContextOf(const BlendOrder::Asker& asker) {
-  return ContextOf(asker.newest.size(), asker.newest_item_us, asker.now_us);
+  return ContextOf(asker.newest.size(), asker.newest_item_us, asker.now_us, asker.with_seen);
 }
 
-BlendContext ContextOf(const UserState& user, int64_t now_us) {
+BlendContext ContextOf(const UserState& user, int64_t now_us, bool with_seen) {
   int64_t newest_us = std::numeric_limits<int64_t>::min();
   for (const Edge& edge : user.edges) newest_us = std::max(newest_us, edge.last.time_us);
-  return ContextOf(user.item_count(), newest_us, now_us);
+  return ContextOf(user.item_count(), newest_us, now_us, with_seen);
 }
 
 void BlendOrder::Choose(CandidateTable& table, const Asker& asker, size_t count, Scratch& scratch,

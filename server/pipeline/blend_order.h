@@ -42,6 +42,7 @@ class BlendOrder {
     const ItemTable<NextItems::Strengths>* after_newest = nullptr;
     int64_t newest_item_us = 0;  // when the first of them was taken
     int64_t now_us = 0;
+    bool with_seen = false;  // what the user had is among the candidates
   };
   // What a user took of one category.
   struct OfCategory {
@@ -125,7 +126,7 @@ class BlendOrder {
 // The context that somebody asks in.
 BlendContext ContextOf(const BlendOrder::Asker& asker);
 // That of a user, without what an asker is made of.
-BlendContext ContextOf(const UserState& user, int64_t now_us);
+BlendContext ContextOf(const UserState& user, int64_t now_us, bool with_seen);
 
 }  // namespace groundswell
 

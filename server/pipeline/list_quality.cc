@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace groundswell {
 namespace {
@@ -29,10 +30,6 @@ size_t PlaceByScore(std::span<const Candidate> rows, size_t taken, std::span<con
 
 }  // namespace
 
-std::string_view JudgedListName(size_t list) {
-  return list == kServed ? "served" : kBlendLists[list - 1];
-}
-
 JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
                        std::span<const Candidate> rows, std::optional<size_t> taken,
                        std::span<const float> scores) {
@@ -51,20 +48,48 @@ JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
   return judged;
 }
 
+void JudgeOtherRanker(size_t ranker, std::span<const Candidate> rows, ItemIndex taken,
+                      std::span<const float> logits, JudgedLists& judged) {
+  judged.other_ranker = static_cast<uint16_t>(ranker);
+  const auto at = std::ranges::find(rows, taken, &Candidate::item);
+  if (at == rows.end()) return;
+  const auto row = static_cast<size_t>(at - rows.begin());
+  if (std::isfinite(logits[row])) {
+    judged.other_place = WithinPlaces(PlaceByScore(rows, row, logits));
+  }
+}
+
+ListQuality::ListQuality(size_t window, std::vector<std::string> other_rankers)
+    : other_rankers_(std::move(other_rankers)), ring_(window) {
+  of_context_.fill(NoCounts());
+}
+
+std::string ListQuality::NameOf(size_t list) const {
+  if (list == kServed) return "served";
+  if (list < kJudgedLists) return std::string(kBlendLists[list - 1]);
+  return "ranker:" + other_rankers_[list - kJudgedLists];
+}
+
+void ListQuality::Counts::CountList(size_t list, uint8_t place, bool served, uint32_t one) {
+  OfList& of = lists[list];
+  of.interactions += one;
+  of.at_place[place] += one;
+  if (served) of.served_hits += one;
+  if (served && place > 0) of.shared_hits += one;
+}
+
 void ListQuality::Counts::Count(const JudgedLists& judged, uint32_t one) {
   const bool served = judged.place[kServed] > 0;
   for (size_t list = 0; list < kJudgedLists; ++list) {
-    if (!judged.proposes[list]) continue;
-    OfList& of = lists[list];
-    of.interactions += one;
-    of.at_place[judged.place[list]] += one;
-    if (served) of.served_hits += one;
-    if (served && judged.place[list] > 0) of.shared_hits += one;
+    if (judged.proposes[list]) CountList(list, judged.place[list], served, one);
+  }
+  if (judged.other_ranker != JudgedLists::kNoRanker) {
+    CountList(kJudgedLists + judged.other_ranker, judged.other_place, served, one);
   }
 }
 
 void ListQuality::Counts::Add(const Counts& other) {
-  for (size_t list = 0; list < kJudgedLists; ++list) {
+  for (size_t list = 0; list < lists.size(); ++list) {
     OfList& of = lists[list];
     const OfList& more = other.lists[list];
     of.interactions += more.interactions;
@@ -91,12 +116,12 @@ void ListQuality::Clear() {
   const MutexLock lock(mutex_);
   next_ = 0;
   size_ = 0;
-  of_context_ = {};
+  of_context_.fill(NoCounts());
 }
 
 QualityFigures::Lists ListQuality::Counts::Figures() const {
-  QualityFigures::Lists figures;
-  for (size_t list = 0; list < kJudgedLists; ++list) {
+  QualityFigures::Lists figures(lists.size());
+  for (size_t list = 0; list < lists.size(); ++list) {
     const OfList& of = lists[list];
     double hits = 0;
     double gain = 0;
@@ -116,12 +141,13 @@ QualityFigures::Lists ListQuality::Counts::Figures() const {
 
 QualityFigures ListQuality::Read() const {
   std::array<Counts, kBlendContexts.size()> of_context;
+  of_context.fill(NoCounts());  // so that copying allocates nothing under the lock
   {
     const MutexLock lock(mutex_);
     of_context = of_context_;
   }
   QualityFigures figures;
-  Counts all;
+  Counts all = NoCounts();
   for (size_t context = 0; context < of_context.size(); ++context) {
     all.Add(of_context[context]);
     figures.of_context[context] = of_context[context].Figures();

@@ -5,7 +5,9 @@
 //   hit rate   share of them whose item stood among the first 20
 //   NDCG       mean of 1 / log2(1 + place) where it did, 0 where it did not
 //
-// of the list in the order of the blend ("served") and of each of the lists that it is made of.
+// of the list in the order of the blend ("served") and of each of the lists that it is made of. The
+// snapshot's rankers beside the one that votes take turns: one of them orders the same candidates
+// that that one was asked about, to be judged and nothing else.
 // A list that is not asked each time, or has nothing for some, is judged where it proposed
 // anything, beside what the served list found in these same interactions: only that can be
 // compared. An item that nobody proposed counts as in no list. In half of the lists what the user
@@ -16,8 +18,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,7 +35,6 @@ namespace groundswell {
 
 // The list in the order of the blend, and behind it those of kBlendLists, in their order.
 inline constexpr size_t kJudgedLists = 1 + kBlendLists.size();
-std::string_view JudgedListName(size_t list);
 
 // One interaction: where its item stood in each list.
 struct JudgedLists {
@@ -40,6 +43,11 @@ struct JudgedLists {
   BlendContext context{};                     // of the list's user, just before it was taken
   std::array<uint8_t, kJudgedLists> place{};  // from 1; 0: not among the first kPlaces
   std::array<bool, kJudgedLists> proposes{};  // whether the list has any item at all
+
+  // The ranker without a vote that was asked, by its number among these, and its place likewise.
+  static constexpr uint16_t kNoRanker = std::numeric_limits<uint16_t>::max();
+  uint16_t other_ranker = kNoRanker;
+  uint8_t other_place = 0;
 };
 
 // `rows` are the candidates with these features and the blend's scores of them in the context;
@@ -48,6 +56,10 @@ struct JudgedLists {
 JudgedLists JudgeLists(BlendContext context, const BlendFeatures& features,
                        std::span<const Candidate> rows, std::optional<size_t> taken,
                        std::span<const float> scores);
+
+// Adds that a ranker without a vote gave `rows` these logits; `taken` need not be among them.
+void JudgeOtherRanker(size_t ranker, std::span<const Candidate> rows, ItemIndex taken,
+                      std::span<const float> logits, JudgedLists& judged);
 
 struct QualityFigures {
   struct OfList {
@@ -58,8 +70,8 @@ struct QualityFigures {
     // Of the served list's hits the share that this one has among its own first 20 too.
     double of_served_hits = 0;
   };
-  using Lists = std::array<OfList, kJudgedLists>;
-  Lists lists;  // of the first, the served one: all in the window
+  using Lists = std::vector<OfList>;  // by ListQuality::NameOf
+  Lists lists;                        // of the first, the served one: all in the window
   std::array<Lists, kBlendContexts.size()> of_context;
 };
 
@@ -69,8 +81,11 @@ class ListQuality {
  public:
   static constexpr size_t kWindowDefault = 2'000;
 
-  // Over the newest `window` interactions, at least one. 21 bytes each, taken at once.
-  explicit ListQuality(size_t window = kWindowDefault) : ring_(window) {}
+  // Over the newest `window` interactions, at least one. 26 bytes each, taken at once.
+  explicit ListQuality(size_t window = kWindowDefault, std::vector<std::string> other_rankers = {});
+
+  // "served", then kBlendLists, then "ranker:NAME" for each ranker without a vote.
+  std::string NameOf(size_t list) const;
 
   void Add(const JudgedLists& judged);
   // As if there had been none: the lists are others from here on.
@@ -88,16 +103,21 @@ class ListQuality {
     uint32_t shared_hits = 0;  // its own and the served list's
   };
   struct Counts {
-    std::array<OfList, kJudgedLists> lists{};
+    std::vector<OfList> lists;
     QualityFigures::Lists Figures() const;
     void Add(const Counts& other);
     void Count(const JudgedLists& judged, uint32_t one);
+
+   private:
+    void CountList(size_t list, uint8_t place, bool served, uint32_t one);
   };
 
+  Counts NoCounts() const { return {std::vector<OfList>(kJudgedLists + other_rankers_.size())}; }
   Counts& CountsOf(const JudgedLists& judged) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return of_context_[static_cast<size_t>(judged.context)];
   }
 
+  const std::vector<std::string> other_rankers_;
   mutable Mutex mutex_;
   std::vector<JudgedLists> ring_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // in the ring: the oldest, once it is full

@@ -215,7 +215,8 @@ void Pipeline::Run::ChooseCandidates(size_t count) {
         .newest = retrieved.recent.newest,
         .after_newest = &retrieved.of_sources.next_items.strengths,
         .newest_item_us = retrieved.recent.items.empty() ? 0 : retrieved.recent.items[0].time_us,
-        .now_us = list.newest_event_time_us};
+        .now_us = list.newest_event_time_us,
+        .with_seen = query.rules.include_seen};
     pipeline.blend_.Choose(retrieved.table, asker, count, scratch.blend, list.items);
     return;
   }

@@ -516,6 +516,14 @@ void ListMetrics::SetBlend(bool learns, std::span<const Weight> weights,
 
 void ListMetrics::SetQuality(std::span<const Quality> lists) {
   const MutexLock lock(mutex_);
+  std::erase_if(now_, [&](const auto& shown) {
+    const auto& [list, gauges] = shown;
+    if (std::ranges::find(lists, list, &Quality::list) != lists.end()) return false;
+    for (size_t at = 0; at < kFigures && gauges[0] != nullptr; ++at) {
+      families_[at]->Remove(gauges[at]);
+    }
+    return true;
+  });
   for (const Quality& of : lists) {
     auto& gauges = now_[of.list];
     const bool is_shown = gauges[0] != nullptr;
@@ -526,7 +534,7 @@ void ListMetrics::SetQuality(std::span<const Quality> lists) {
         if (is_shown) families_[at]->Remove(std::exchange(gauges[at], nullptr));
         continue;
       }
-      if (!is_shown) gauges[at] = &families_[at]->Add({{"list", std::string(of.list)}});
+      if (!is_shown) gauges[at] = &families_[at]->Add({{"list", of.list}});
       gauges[at]->Set(values[at]);
     }
   }

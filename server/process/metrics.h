@@ -307,7 +307,7 @@ class ServedMetrics {
 class ListMetrics {
  public:
   struct Quality {
-    std::string_view list;    // of a few that are known up front, each for as long as the program
+    std::string list;         // of a few that the served snapshot knows
     size_t interactions = 0;  // that it is judged by; 0: it has no figures
     double hit_ratio = 0;
     double ndcg = 0;
@@ -316,12 +316,13 @@ class ListMetrics {
 
   // A weight of the learned blend, which decides the lists.
   struct Weight {
-    std::string_view context;  // of three
+    std::string_view context;  // of four
     std::string feature;       // of some sixty that are known up front
   };
 
   explicit ListMetrics(prometheus::Registry& registry);
 
+  // A list that is not among these any more has no figures.
   void SetQuality(std::span<const Quality> lists);
   // Always of the same weights, in the same order.
   void SetBlend(bool learns, std::span<const Weight> weights, std::span<const float> values);
@@ -331,7 +332,7 @@ class ListMetrics {
 
   Mutex mutex_;
   std::array<prometheus::Family<prometheus::Gauge>*, kFigures> families_ ABSL_GUARDED_BY(mutex_){};
-  std::map<std::string_view, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
   prometheus::Family<prometheus::Gauge>* weight_family_ = nullptr;
   std::vector<prometheus::Gauge*> weights_ ABSL_GUARDED_BY(mutex_);  // none before the first call
   prometheus::Gauge* learns_ = nullptr;

@@ -74,6 +74,15 @@ absl::Status LoadSnapshot(const Generation& generation, LiveState& state) {
   return absl::OkStatus();
 }
 
+// The first one votes.
+std::vector<std::string> RankersWithoutVote(const Snapshot& snapshot) {
+  std::vector<std::string> names;
+  for (size_t at = 1; at < snapshot.rankers().size(); ++at) {
+    names.emplace_back(snapshot.rankers()[at]->name());
+  }
+  return names;
+}
+
 MacroShape ShapeOf(const Snapshot& snapshot) {
   MacroShape shape{.user_clusters = snapshot.manifest().user_clusters,
                    .item_clusters = snapshot.manifest().item_clusters};
@@ -244,7 +253,6 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
                                                                const LoadOptions& options,
                                                                const LoadProgress& progress) {
   auto state = std::make_unique<ServingState>(generation);
-  state->list_quality = std::make_shared<ListQuality>(options.quality_window);
   absl::StatusOr<GraphState> graph_state = generation.ReadState();
   if (!graph_state.ok()) return graph_state.status();
   if (absl::Status s = CheckNewestTime(*graph_state); !s.ok()) return s;
@@ -252,6 +260,8 @@ absl::StatusOr<std::unique_ptr<ServingState>> LoadServingState(const Generation&
 
   progress("snapshot", 0, 0);
   if (absl::Status s = LoadSnapshot(generation, *state); !s.ok()) return s;
+  state->list_quality =
+      std::make_shared<ListQuality>(options.quality_window, RankersWithoutVote(*state->snapshot));
 
   progress("catalogue", 0, 0);
   std::vector<Cluster> clusters;

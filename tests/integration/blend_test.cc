@@ -100,6 +100,12 @@ TEST_F(BlendTest, WhatIsLearnedIsShownAndHowWellTheListsFind) {
   EXPECT_EQ(judged, learned.step_count() + learned.missed_count());
   EXPECT_GT(learned.lists(0).hit_rate(), 0);
   EXPECT_EQ(learned.lists(0).served_hit_share(), 1);
+  const auto interactions = [&](std::string_view list) {
+    const auto at = std::ranges::find(learned.lists(), list, &v1::JudgedList::list);
+    return at == learned.lists().end() ? 0 : at->interaction_count();
+  };
+  EXPECT_GT(interactions("ranker"), 0);
+  EXPECT_EQ(interactions("ranker:dot"), interactions("ranker")) << "asked about the same, judged";
   int64_t of_contexts = 0;
   for (const v1::JudgedContext& context : learned.contexts()) {
     if (context.lists_size() > 0) of_contexts += context.lists(0).interaction_count();

@@ -27,8 +27,18 @@ TEST(BlendWeightsFileTest, WhatIsNotThereIsZero) {
       R"({"format_version": 1, "weights": {"returning": {"popularity.hour": -2.5}}})");
   ASSERT_TRUE(read.ok()) << read.status();
   BlendWeights expected;
-  expected.rows[2][1] = -2.5f;
+  expected.Of(BlendContext::kReturning)[1] = -2.5f;
+  expected.Of(BlendContext::kReturningUnseen)[1] = -2.5f;
   EXPECT_EQ(*read, expected);
+}
+
+TEST(BlendWeightsFileTest, WhoeverComesBackForWhatIsNewHasWeightsOfTheirOwnWhereTheFileHasThem) {
+  const auto read = ParseBlendWeights(
+      R"({"format_version": 1, "weights": {"returning": {"popularity.hour": -2.5},
+                                           "returning_unseen": {"popularity.hour": 1}}})");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->Of(BlendContext::kReturning)[1], -2.5f);
+  EXPECT_EQ(read->Of(BlendContext::kReturningUnseen)[1], 1);
 }
 
 TEST(BlendWeightsFileTest, ErrorsNameTheKeyAndTheRemedy) {
@@ -44,7 +54,7 @@ TEST(BlendWeightsFileTest, ErrorsNameTheKeyAndTheRemedy) {
               HasSubstr("an object of"));
   EXPECT_THAT(error(R"({"format_version": 1, "weights": []})"), HasSubstr("must be an object"));
   EXPECT_THAT(error(R"({"format_version": 1, "weights": {"all": {}}})"),
-              HasSubstr("it may have new_user, in_visit, returning"));
+              HasSubstr("it may have new_user, in_visit, returning, returning_unseen"));
   EXPECT_THAT(error(R"({"format_version": 1, "weights": {"returning": {"popularity": 1}}})"),
               HasSubstr("\"popularity\", which is no feature"));
   for (const char* bad : {"33", "-1e300", "\"1\"", "null", "[1]"}) {

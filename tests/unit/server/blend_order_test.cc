@@ -287,6 +287,8 @@ TEST_F(BlendOrderTest, TheContextIsHowMuchIsKnownAndHowLongAgoItWas) {
   asker.now_us = 4 + kVisitUs;
   EXPECT_EQ(ContextOf(asker), BlendContext::kInVisit);
   asker.now_us = 5 + kVisitUs;
+  EXPECT_EQ(ContextOf(asker), BlendContext::kReturningUnseen);
+  asker.with_seen = true;
   EXPECT_EQ(ContextOf(asker), BlendContext::kReturning);
 }
 

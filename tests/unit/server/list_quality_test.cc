@@ -163,9 +163,42 @@ TEST(ListQuality, WhoReadsSeesWholeInteractionsWhileOthersCome) {
 }
 
 TEST(ListQuality, EveryListHasItsName) {
-  EXPECT_EQ(JudgedListName(0), "served");
-  EXPECT_EQ(JudgedListName(1), "embedding");
-  EXPECT_EQ(JudgedListName(kJudgedLists - 1), "ranker");
+  const ListQuality quality(1, {"surge"});
+  EXPECT_EQ(quality.NameOf(0), "served");
+  EXPECT_EQ(quality.NameOf(1), "embedding");
+  EXPECT_EQ(quality.NameOf(kJudgedLists - 1), "ranker");
+  EXPECT_EQ(quality.NameOf(kJudgedLists), "ranker:surge");
+}
+
+TEST(ListQuality, ARankerWithoutAVoteIsJudgedByTheInteractionsThatItWasAskedIn) {
+  const std::vector<Candidate> rows = RowsOf(3);  // items 3, 2, 1
+  const std::vector<float> logits = {.5f, std::nanf(""), .5f};
+  const auto judge = [&](size_t ranker, uint32_t taken) {
+    JudgedLists judged{.context = kContext};
+    judged.proposes[kServed] = true;
+    judged.place[kServed] = 1;
+    JudgeOtherRanker(ranker, rows, ItemIndex{taken}, logits, judged);
+    return judged;
+  };
+  EXPECT_EQ(judge(0, 1).other_place, 1) << "ties are by item";
+  EXPECT_EQ(judge(0, 3).other_place, 2);
+  EXPECT_EQ(judge(0, 2).other_place, 0) << "it has no score";
+  EXPECT_EQ(judge(0, 9).other_place, 0) << "it was not asked about it";
+
+  ListQuality quality(3, {"surge", "din"});
+  quality.Add(judge(1, 3));
+  quality.Add(judge(0, 1));
+  quality.Add(judge(0, 9));
+  QualityFigures figures = quality.Read();
+  ASSERT_EQ(figures.lists.size(), kJudgedLists + 2);
+  EXPECT_EQ(figures.lists[kJudgedLists].interactions, 2u);
+  EXPECT_EQ(figures.lists[kJudgedLists].hit_rate, .5);
+  EXPECT_EQ(figures.lists[kJudgedLists].served_hit_rate, 1);
+  EXPECT_EQ(figures.lists[kJudgedLists + 1].interactions, 1u);
+  EXPECT_EQ(figures.lists[kJudgedLists + 1].ndcg, 1 / std::log2(3.0));
+  quality.Add({.context = kContext});
+  figures = quality.Read();
+  EXPECT_EQ(figures.lists[kJudgedLists + 1].interactions, 0u) << "it left the window";
 }
 
 }  // namespace
