@@ -24,6 +24,7 @@
 #include "graph/ids.h"
 #include "graph/mutex.h"
 #include "graph/store/write_error.h"
+#include "server/process/list_metrics.h"
 
 // The library's headers are metrics.cc's alone: nearly every file of the server includes this one.
 namespace prometheus {
@@ -301,41 +302,6 @@ class ServedMetrics {
   prometheus::Histogram* index_build_duration_ = nullptr;
   Changing rankers_ ABSL_GUARDED_BY(mutex_);
   Changing parity_ ABSL_GUARDED_BY(mutex_);
-};
-
-// What lists find of what is taken next; best set from Metrics::OnScrape.
-class ListMetrics {
- public:
-  struct Quality {
-    std::string list;         // of a few that the served snapshot knows
-    size_t interactions = 0;  // that it is judged by; 0: it has no figures
-    double hit_ratio = 0;
-    double ndcg = 0;
-    double served_hit_ratio = 0;
-  };
-
-  // A weight of the learned blend, which decides the lists.
-  struct Weight {
-    std::string_view context;  // of four
-    std::string feature;       // of some sixty that are known up front
-  };
-
-  explicit ListMetrics(prometheus::Registry& registry);
-
-  // A list that is not among these any more has no figures.
-  void SetQuality(std::span<const Quality> lists);
-  // Always of the same weights, in the same order.
-  void SetBlend(bool learns, std::span<const Weight> weights, std::span<const float> values);
-
- private:
-  enum Figure { kInteractions, kHitRatio, kNdcg, kServedHitRatio, kFigures };
-
-  Mutex mutex_;
-  std::array<prometheus::Family<prometheus::Gauge>*, kFigures> families_ ABSL_GUARDED_BY(mutex_){};
-  std::map<std::string, std::array<prometheus::Gauge*, kFigures>> now_ ABSL_GUARDED_BY(mutex_);
-  prometheus::Family<prometheus::Gauge>* weight_family_ = nullptr;
-  std::vector<prometheus::Gauge*> weights_ ABSL_GUARDED_BY(mutex_);  // none before the first call
-  prometheus::Gauge* learns_ = nullptr;
 };
 
 // Best set from Metrics::OnScrape.

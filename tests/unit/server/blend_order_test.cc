@@ -105,7 +105,8 @@ TEST_F(BlendOrderTest, AListIsWhatTheBlendSaysWithAndWithoutARanker) {
                               .newest = retrieved.recent.newest,
                               .after_newest = &retrieved.of_sources.next_items.strengths,
                               .newest_item_us = retrieved.recent.items.front().time_us,
-                              .now_us = list.newest_event_time_us},
+                              .now_us = list.newest_event_time_us,
+                              .with_seen = true},
                              found.candidates_max, scratch, items);
     std::vector<float> logits;
     if (!skip_ranking) {
