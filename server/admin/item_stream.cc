@@ -49,12 +49,13 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
       in_batch_ = ok;
       if (!ok) return GoOn();
     }
-    WorkInProgress::OfProcess().Begin();
+    work_.emplace();
     if (absl::Status s = AcceptBatch(); !s.ok()) EndBatch(s);
   }
 
   void OnWriteDone(bool ok) override {
     MutexLock lock(mutex_);
+    sent_.Clear();
     if (!ok) broken_ = true;
     in_batch_ = false;
     GoOn();
@@ -187,13 +188,12 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   }
 
   void Answer() ABSL_LOCKS_EXCLUDED(mutex_) {
-    WorkInProgress::OfProcess().End();
+    work_.reset();
     MutexLock lock(mutex_);
     if (broken_) {
       in_batch_ = false;
       return FinishWhenDone();
     }
-    sent_.Clear();  // of the answer before, which gRPC does not overwrite
     bool own_buffer = false;
     // Bytes that cannot be made are an empty message, in place of an answer.
     grpc::SerializationTraits<v1::UpsertItemsResponse>::Serialize(response_, &sent_, &own_buffer)
@@ -203,7 +203,7 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
 
   // Without an answer.
   void EndBatch(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_) {
-    WorkInProgress::OfProcess().End();
+    work_.reset();
     MutexLock lock(mutex_);
     if (failure_.ok()) failure_ = why;
     in_batch_ = false;
@@ -230,7 +230,8 @@ class ItemStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::
   grpc::ByteBuffer received_;
   v1::UpsertItemsRequest request_;
   v1::UpsertItemsResponse response_;
-  std::vector<Entry> entries_;  // of the requests that go to the log
+  std::optional<WorkInProgress::Piece> work_;  // while a batch is neither answered nor given up
+  std::vector<Entry> entries_;                 // of the requests that go to the log
   int64_t next_batch_ = 0;
 
   Mutex mutex_;

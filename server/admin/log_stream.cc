@@ -46,6 +46,7 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
       : log_(parts.log),
         serving_(parts.serving),
         scope_(std::in_place, parts.metrics, Method::kReadLog) {
+    const WorkInProgress::Piece work;
     absl::Status status = std::move(allowed);
     if (status.ok()) status = CheckRequestId(request.request_id());
     next_ = request.from_offset() == 0 ? log_.begin() : request.from_offset();
@@ -92,7 +93,9 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     return absl::OkStatus();
   }
 
+  // Until it is written; a client that does not fetch it is not worked for.
   void WriteNext() {
+    const WorkInProgress::Piece work;
     if (next_ > end_) {
       End(absl::OkStatus());
       return;
@@ -131,9 +134,6 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
       }
     }
     next_ = entries->back().first + 1;
-    // A client that does not fetch what is written is not worked for.
-    WorkInProgress::OfProcess().Begin();
-    WorkInProgress::OfProcess().End();
     StartWrite(&message_);
   }
 

@@ -277,14 +277,14 @@ constexpr ConfigKey kKeys[] = {
      "is trending and what the blend learns from go by the newest time that came."},
     {"ingest.clock_ahead_max_s", GROUNDSWELL_MEMBER(ingest.clock_ahead_max_s), "s", 0,
      3'153'600'000,
-     "Removals are refused while the server's clock is so much more after the newest interaction "
-     "than it ever was when one came: what happens until their time would be dropped, and the log "
-     "is "
-     "not cut by age. 0: never."},
+     "Removals are refused, and the log is not cut by age, while the server's clock is so much "
+     "more "
+     "after the newest interaction than it ever was when one came: what happens until a removal's "
+     "time would be dropped. 0: never."},
     {"ingest.clock_jump_max_s", GROUNDSWELL_MEMBER(ingest.clock_jump_max_s), "s", 0, 86'400,
      "By how much the machine's clock may be set while the server runs, in all and either way. "
-     "While it is further off the server is not ready, writes are refused with CLOCK_JUMPED, and "
-     "the log is not cut by age. 0: by any time."},
+     "While it is further off the server is not ready, interactions and removals are refused with "
+     "CLOCK_JUMPED, and the log is not cut by age. 0: by any time."},
     {"log.group_max", GROUNDSWELL_MEMBER(log.group_max), "interactions", 1, 100'000,
      "Interactions written with one sync."},
     {"log.event_ids_max", GROUNDSWELL_MEMBER(log.event_ids_max), "interactions", 1, 1'000'000'000,

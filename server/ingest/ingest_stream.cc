@@ -63,6 +63,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void OnWriteDone(bool ok) override {
     MutexLock lock(mutex_);
     writing_ = false;
+    sent_.Clear();
     if (!ok) broken_ = true;
     PopAck();
     Advance();
@@ -91,7 +92,8 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     std::vector<std::string> types;  // of the interactions handed to the log
     std::vector<int32_t> positions;  // of those in the request
     std::vector<std::string> event_ids;
-    std::vector<std::string> new_items;  // of those that may create theirs; else empty
+    std::vector<std::string> new_items;         // of those that may create theirs; else empty
+    std::optional<WorkInProgress::Piece> work;  // while the log has it
     bool complete = false;
     bool dropped = false;  // behind a gap in the producer's sequence: the stream ends instead
 
@@ -221,7 +223,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       if (goes_to_log) ++pending_batches_;
     }
     if (!goes_to_log) return;
-    WorkInProgress::OfProcess().Begin();
+    place->work.emplace();
     if (!allowed.ok()) {
       Complete(*place, allowed);
       return;
@@ -235,7 +237,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   // The log's answer for one batch.
   void Complete(Ack& ack, const absl::StatusOr<AppendResult>& appended) {
-    WorkInProgress::OfProcess().End();
+    ack.work.reset();
     bool abandoned = false;
     for (size_t i = 0; i < ack.new_items.size(); ++i) {
       if (ack.new_items[i].empty()) continue;
@@ -297,7 +299,6 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     }
     if (!writing_ && !broken_ && !acks_.empty() && acks_.front()->complete) {
       writing_ = true;
-      sent_.Clear();  // of the acknowledgement before, which gRPC does not overwrite
       bool own_buffer = false;
       // Bytes that cannot be made are an empty message, in place of an acknowledgement.
       grpc::SerializationTraits<v1::IngestResponse>::Serialize(acks_.front()->response, &sent_,

@@ -48,14 +48,17 @@ void ListMetrics::SetBlend(bool learns, std::span<const Weight> weights,
 
 void ListMetrics::SetQuality(std::span<const Quality> lists) {
   const MutexLock lock(mutex_);
-  std::erase_if(now_, [&](const auto& shown) {
-    const auto& [list, gauges] = shown;
-    if (std::ranges::find(lists, list, &Quality::list) != lists.end()) return false;
+  for (auto shown = now_.begin(); shown != now_.end();) {
+    const auto& [list, gauges] = *shown;
+    if (std::ranges::find(lists, list, &Quality::list) != lists.end()) {
+      ++shown;
+      continue;
+    }
     for (size_t at = 0; at < kFigures && gauges[0] != nullptr; ++at) {
       families_[at]->Remove(gauges[at]);
     }
-    return true;
-  });
+    shown = now_.erase(shown);
+  }
   for (const Quality& of : lists) {
     auto& gauges = now_[of.list];
     const bool is_shown = gauges[0] != nullptr;

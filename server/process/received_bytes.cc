@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "server/process/header_block_meter.h"
 #include "server/process/line_rate.h"
@@ -32,16 +33,23 @@ uint64_t CookieOf(int socket) {
   return cookie;
 }
 
+// Of one connection.
+struct Received {
+  HeaderBlockMeter meter;
+  bool failed = false;
+};
+
 // Of one connection after the other that has this descriptor; read by one thread at a time.
 struct Followed {
   uint64_t cookie = 0;
-  HeaderBlockMeter meter;
+  Received received;
 };
 
 std::array<std::atomic<Followed*>, kFollowedDescriptorsEnd> followed_of;  // made at first use, kept
 std::atomic<int64_t> long_header_blocks{0};
 
-void CountLongHeaderBlock() {
+void Fail(Received& connection) {
+  if (std::exchange(connection.failed, true)) return;
   ++long_header_blocks;
   static auto* const lines = new LineRate(kLinesPerSecond);
   const auto left_out = lines->Take(std::chrono::steady_clock::now());
@@ -61,9 +69,12 @@ bool Follow(int socket, const msghdr& message, size_t received) {
     const iovec& part = message.msg_iov[i];
     const size_t bytes = std::min(received, part.iov_len);
     received -= bytes;
-    if (followed->meter.Follow({static_cast<const char*>(part.iov_base), bytes})) continue;
+    Received& connection = followed->received;
+    if (connection.meter.Follow({static_cast<const char*>(part.iov_base), bytes})) continue;
     if (CookieOf(socket) != followed->cookie) return true;  // the descriptor is another's by now
-    CountLongHeaderBlock();
+    Fail(connection);
+    // gRPC may first take what it had before this piece, and not hear of the failure.
+    shutdown(socket, SHUT_RDWR);
     return false;
   }
   return true;
@@ -73,20 +84,20 @@ bool Follow(int socket, const msghdr& message, size_t received) {
 bool Follow(SSL* connection, const void* buffer, size_t received) {
   static const int place = SSL_get_ex_new_index(
       0, nullptr, nullptr, nullptr,
-      [](void*, void* meter, CRYPTO_EX_DATA*, int, long, void*) {  // NOLINT(google-runtime-int)
-        delete static_cast<HeaderBlockMeter*>(meter);
+      [](void*, void* known, CRYPTO_EX_DATA*, int, long, void*) {  // NOLINT(google-runtime-int)
+        delete static_cast<Received*>(known);
       });
   if (SSL_is_server(connection) == 0) return true;
-  auto* meter = static_cast<HeaderBlockMeter*>(SSL_get_ex_data(connection, place));
-  if (meter == nullptr) {
-    meter = new (std::nothrow) HeaderBlockMeter;
-    if (meter == nullptr || SSL_set_ex_data(connection, place, meter) == 0) {
-      delete meter;
+  auto* known = static_cast<Received*>(SSL_get_ex_data(connection, place));
+  if (known == nullptr) {
+    known = new (std::nothrow) Received;
+    if (known == nullptr || SSL_set_ex_data(connection, place, known) == 0) {
+      delete known;
       return false;  // no memory is left
     }
   }
-  if (meter->Follow({static_cast<const char*>(buffer), received})) return true;
-  CountLongHeaderBlock();
+  if (known->meter.Follow({static_cast<const char*>(buffer), received})) return true;
+  Fail(*known);
   return false;
 }
 
@@ -97,7 +108,7 @@ bool FollowReceivedBytes(int connection) {
   Followed* const known = place.load();
   Followed* const followed = known != nullptr ? known : new (std::nothrow) Followed;
   if (followed == nullptr) return false;
-  *followed = {.cookie = CookieOf(connection), .meter = {}};
+  *followed = {.cookie = CookieOf(connection), .received = {}};
   place = followed;
   return true;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -187,9 +188,15 @@ void GrpcEndpoints::Shutdown(std::chrono::system_clock::time_point deadline) {
     const MutexLock lock(mutex_);
     drain_ = Drain{WorkInProgress::OfProcess().state(), std::chrono::steady_clock::now()};
   }
-  for (Endpoint* endpoint : {&callers_, &operators_}) {
-    if (endpoint->server != nullptr) endpoint->server->Shutdown(deadline);
-  }
+  // Both at once: while one still took calls, the other would never be quiet.
+  const auto shut_down = [deadline](Endpoint& endpoint) {
+    if (endpoint.server != nullptr) endpoint.server->Shutdown(deadline);
+  };
+  // By this thread, at the end, where no other can be had.
+  auto operators =
+      std::async(std::launch::async | std::launch::deferred, [&] { shut_down(operators_); });
+  shut_down(callers_);
+  operators.wait();
   looks_.reset();
 }
 

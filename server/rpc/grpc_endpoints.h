@@ -84,8 +84,8 @@ class GrpcEndpoints {
 
   // Takes no new connections and calls, and returns when those in progress ended or were cancelled:
   // at `deadline`, or once none was worked at (WorkInProgress) for kQuietMax, so that only requests
-  // under way and answers that nobody fetches are left. Health watches are told first, and then
-  // ended.
+  // under way and answers that nobody fetched within that time are left. Health watches are told
+  // first, and then ended.
   void Shutdown(std::chrono::system_clock::time_point deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "server/rpc/status_details.h"
-#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 
@@ -19,12 +18,10 @@ UnaryCall::UnaryCall(grpc::CallbackServerContext& context, RequestMetrics& metri
     : reactor_(context.DefaultReactor()),
       scope_(std::in_place, metrics, method),
       arrival_(scope_->begin()),
-      deadline_(arrival_ + TimeFor(context, default_deadline)) {
-  WorkInProgress::OfProcess().Begin();
-}
+      deadline_(arrival_ + TimeFor(context, default_deadline)) {}
 
 void UnaryCall::Finish(const absl::Status& outcome) {
-  WorkInProgress::OfProcess().End();
+  work_.reset();
   CountAndFinish(ToGrpcStatus(outcome), scope_, *reactor_);
 }
 

@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/process/metrics.h"
+#include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
 
@@ -47,6 +49,7 @@ class UnaryCall {
  private:
   grpc::ServerUnaryReactor* const reactor_;
   std::optional<RpcScope> scope_;
+  std::optional<WorkInProgress::Piece> work_{std::in_place};
   const std::chrono::steady_clock::time_point arrival_;
   const std::chrono::steady_clock::time_point deadline_;
 };

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace groundswell {
 
@@ -16,8 +17,20 @@ class WorkInProgress {
     return work;
   }
 
-  void Begin() { state_.fetch_add(kBegun + 1, std::memory_order_relaxed); }
-  void End() { state_.fetch_sub(1, std::memory_order_relaxed); }
+  // One piece of the process's, for as long as the object lives.
+  class Piece {
+   public:
+    Piece() { OfProcess().state_.fetch_add(kBegun + 1, std::memory_order_relaxed); }
+    Piece(Piece&& other) noexcept : counts_(std::exchange(other.counts_, false)) {}
+    Piece& operator=(Piece&&) = delete;
+    ~Piece() {
+      if (counts_) OfProcess().state_.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+   private:
+    bool counts_ = true;
+  };
+
   bool IsAny() const { return state_.load(std::memory_order_relaxed) % kBegun != 0; }
   // Changes with whatever begins or ends.
   uint64_t state() const { return state_.load(std::memory_order_relaxed); }
