@@ -190,10 +190,10 @@ class BothSides {
   }
 
   std::span<const Count> TwoHopOfUser(uint32_t user) const {
-    return std::span(h2u_).subspan(user * kShape.user_clusters, kShape.user_clusters);
+    return std::span(h2u_).subspan(size_t{user} * kShape.user_clusters, kShape.user_clusters);
   }
   std::span<const Count> TwoHopOfItem(uint32_t item) const {
-    return std::span(h2i_).subspan(item * kShape.item_clusters, kShape.item_clusters);
+    return std::span(h2i_).subspan(size_t{item} * kShape.item_clusters, kShape.item_clusters);
   }
 
  private:
@@ -270,9 +270,9 @@ bool Agree() {
   Recomputed(world).Read(items, h1_again, h2_again);
   bool agree = h1 == h1_again && h2 == h2_again;
   for (uint32_t i = 0; i < 200; ++i) {
-    agree = agree && std::ranges::equal(
-                         both.TwoHopOfItem(i),
-                         std::span(h2).subspan(i * kShape.item_clusters, kShape.item_clusters));
+    agree = agree && std::ranges::equal(both.TwoHopOfItem(i),
+                                        std::span(h2).subspan(size_t{i} * kShape.item_clusters,
+                                                              kShape.item_clusters));
   }
   std::vector<Count> one_hop(kShape.item_clusters);
   std::vector<Count> two_hop(kShape.user_clusters);
