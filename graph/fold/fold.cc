@@ -182,15 +182,11 @@ absl::Status Fold::FoldExpiries(int64_t before_us, Batch& batch) {
   return absl::OkStatus();
 }
 
-// Of the snapshot's own items, nearly all that interactions are with, those that are there never
-// were removed.
-bool Fold::WasPerhapsRemoved(std::optional<ItemIndex> item) const {
-  return !item.has_value() || IsCreated(*item);
-}
-
 absl::Status Fold::TouchItem(const std::string& item_id, Batch& batch) {
   if (tombstone_count_ == 0 || batch.item_tombstones_.contains(item_id)) return absl::OkStatus();
-  if (!WasPerhapsRemoved(catalogue_.Find(item_id))) return absl::OkStatus();
+  if (!WasPerhapsRemoved(catalogue_.Find(item_id), options_.clustering.trained_items)) {
+    return absl::OkStatus();
+  }
   const auto tombstone = store_.FindTombstone(Tombstone::Kind::kItem, HashId(item_id));
   if (!tombstone.ok()) return tombstone.status();
   batch.item_tombstones_.emplace(item_id, *tombstone);

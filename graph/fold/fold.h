@@ -199,7 +199,6 @@ class Fold {
   absl::StatusOr<TouchedUser*> Touch(const std::string& user_id, Batch& batch);
   void KeepBefore(const std::string& user_id, const TouchedUser& touched, Batch& batch) const;
   absl::Status TouchItem(const std::string& item_id, Batch& batch);
-  bool WasPerhapsRemoved(std::optional<ItemIndex> item) const;
   std::optional<ItemIndex> FindItem(const RemoveItem& removal) const;
   bool IsCreated(ItemIndex item) const { return ToInt(item) >= options_.clustering.trained_items; }
   void NoteDelay(const Interaction& interaction);

@@ -15,7 +15,7 @@ absl::StatusOr<std::optional<Fold::Refusal>> Fold::OverlayOne(
   now.newest_event_time_us = std::max(now.newest_event_time_us, interaction.event_time_us);
   const std::optional<ItemIndex> item = catalogue_.Find(interaction.item_id);
   std::optional<Tombstone> removed;
-  if (WasPerhapsRemoved(item)) {
+  if (WasPerhapsRemoved(item, options_.clustering.trained_items)) {
     auto found = store_.FindTombstone(Tombstone::Kind::kItem, HashId(interaction.item_id));
     if (!found.ok()) return found.status();
     removed = *std::move(found);

@@ -33,6 +33,13 @@ struct Surroundings {
 // and late is what is not newer than everything that the log had.
 int64_t LateUntil(const std::optional<Tombstone>& tombstone, const Interaction& interaction);
 
+// Whether a removal has to be looked up for the item that the catalogue has at `item`, or does not
+// have. Of the snapshot's own, nearly all that interactions are with, those that are there never
+// were removed.
+inline bool WasPerhapsRemoved(std::optional<ItemIndex> item, size_t snapshot_items) {
+  return !item.has_value() || ToInt(*item) >= snapshot_items;
+}
+
 struct Judgement {
   FoldOutcome outcome = FoldOutcome::kApplied;
   // What the interaction fell short of. kBelowZero: A[u,i]. kOutsideWindow: the time at which the

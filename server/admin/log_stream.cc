@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "graph/fold/judgement.h"
 #include "graph/upkeep/pending_removals.h"
 #include "server/rpc/api_time.h"
 #include "server/rpc/field_checks.h"
@@ -108,8 +109,8 @@ class LogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse> {
     }
     const PendingRemovals::IsOfSnapshot is_of_snapshot =
         [state = serving_.Get()](const std::string& item_id) {
-          const std::optional<ItemIndex> item = state->catalogue->Find(item_id);
-          return item.has_value() && ToInt(*item) < state->snapshot->item_clusters().size();
+          return !WasPerhapsRemoved(state->catalogue->Find(item_id),
+                                    state->snapshot->item_clusters().size());
         };
     message_.clear_entries();
     for (const auto& [offset, entry] : *entries) {

@@ -164,10 +164,15 @@ void BlendLearner::AskRanker(const UserState& user, BlendContext context, int64_
   without_ranker.resize(table_.rows().size());
   ScoreBlend(model_.weights(), blend_scratch_.features, context, without_ranker);
   BlendOrder::ChooseRanked(table_.rows(), without_ranker, ranked_max_, blend_scratch_);
-  const OverlaidUser asked{.state = user};
-  const auto scores = scoring_.Score(
-      *ranker_, asked, now_us, blend_scratch_.ranked, [] { return true; }, of_ranker_);
+  const auto scores = ScoreRanked(*ranker_, user, now_us);
   if (scores.ok()) blend_.ExtractRanker(table_.rows(), scores->logits, blend_scratch_);
+}
+
+absl::StatusOr<Scoring::Scores> BlendLearner::ScoreRanked(const Ranker& ranker,
+                                                          const UserState& user, int64_t now_us) {
+  return scoring_.Score(
+      ranker, OverlaidUser{.state = user}, now_us, blend_scratch_.ranked, [] { return true; },
+      of_ranker_);
 }
 
 // About the same candidates. One at a time, so that a step costs one forward pass more however many
@@ -177,9 +182,7 @@ void BlendLearner::JudgeAnotherRanker(const Fold::Arrival& arrival, JudgedLists&
   if (rankers.size() < 2) return;
   const auto others = rankers.subspan(1);  // the first one votes
   const size_t asked = (HashOfOffset(arrival.offset) >> 4) % others.size();
-  const auto scores = scoring_.Score(
-      *others[asked], OverlaidUser{.state = *arrival.user}, arrival.now_us, blend_scratch_.ranked,
-      [] { return true; }, of_ranker_);
+  const auto scores = ScoreRanked(*others[asked], *arrival.user, arrival.now_us);
   if (scores.ok()) {
     JudgeOtherRanker(asked, blend_scratch_.ranked, arrival.item, scores->logits, judged);
   }

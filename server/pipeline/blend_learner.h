@@ -107,6 +107,8 @@ class BlendLearner {
   ItemFilter FilterFor(const Fold::Arrival& arrival, bool with_seen);
   void FindVector(const UserState& user, int64_t now_us, const EmbeddingIndex::View& trained);
   void AskRanker(const UserState& user, BlendContext context, int64_t now_us);
+  absl::StatusOr<Scoring::Scores> ScoreRanked(const Ranker& ranker, const UserState& user,
+                                              int64_t now_us);
   void JudgeAnotherRanker(const Fold::Arrival& arrival, JudgedLists& judged);
 
   LiveState& state_;

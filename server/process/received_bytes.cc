@@ -25,7 +25,8 @@ namespace {
 
 constexpr int64_t kLinesPerSecond = 1;
 
-// What the kernel calls a socket, and never another one; 0 where it does not say.
+// What the kernel calls a socket, and never another one; 0 where it does not say (before
+// Linux 4.12).
 uint64_t CookieOf(int socket) {
   uint64_t cookie = 0;
   socklen_t size = sizeof(cookie);
@@ -71,7 +72,8 @@ bool Follow(int socket, const msghdr& message, size_t received) {
     received -= bytes;
     Received& connection = followed->received;
     if (connection.meter.Follow({static_cast<const char*>(part.iov_base), bytes})) continue;
-    if (CookieOf(socket) != followed->cookie) return true;  // the descriptor is another's by now
+    // Where they differ, the descriptor is another socket's by now; without any, it may be.
+    if (followed->cookie == 0 || CookieOf(socket) != followed->cookie) return true;
     Fail(connection);
     // gRPC may first take what it had before this piece, and not hear of the failure.
     shutdown(socket, SHUT_RDWR);

@@ -12,7 +12,8 @@
 
 namespace groundswell {
 
-// Descriptors from here on cannot be followed.
+// Descriptors from here on cannot be followed, and without TLS none where the kernel has no
+// SO_COOKIE.
 inline constexpr int kFollowedDescriptorsEnd = 1 << 20;
 
 // Follows a connection that was just accepted, until its descriptor is another's; false where no

@@ -153,6 +153,15 @@ class Http2Peer {
       input_.erase(0, kHead + length);
     }
   }
+  // Whether the server answers a ping within five minutes: then it has taken in what was sent
+  // before.
+  bool WasHeard() {
+    const int before = pings_answered_;
+    Say(Frame(FrameType::kPing, 0, 0, "01234567"));
+    for (int tries = 0; is_open_ && pings_answered_ == before && tries < 3'000; ++tries)
+      Listen(100);
+    return pings_answered_ > before;
+  }
   // Sends as many of `bytes` as the windows let, and returns how many that was.
   size_t SendData(uint32_t stream, std::string_view bytes) {
     int64_t& window = windows_.try_emplace(stream, initial_window_).first->second;
