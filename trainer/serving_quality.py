@@ -25,7 +25,7 @@ _PAGE_MAX = 100  # of the API
 _CANDIDATES_MAX = 10_000  # more than are retrieved
 # The orders that a ranker's candidates can have: that of requests which name it, and that of the blend in which
 # it votes, for which a server is started that gives it all users (ranking.shares).
-_ALONE, _FUSED = "in the ranker's order alone", "fused with retrieval's order"
+_ALONE, _WITH_VOTE = "in the ranker's order alone", "in the order of the blend, with its vote"
 # Time runs faster in a replay than when the log was written, so popularity is renewed more often; waiting
 # is better than a stale answer; and the database is thrown away.
 REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_wait_ms": 3000,
@@ -35,7 +35,7 @@ REPLAY_SETTINGS = {"retrieval.popularity_refresh_ms": 10, "request.consistency_w
 CALL_TIMEOUT_MS = 120_000
 # Of lists that count as the misses that they are: a night's work does not end because a machine was busy.
 _SPOILT_SHARE_MAX = 0.01
-UNRANKED = "order of retrieval"  # what candidates have without a ranker
+UNRANKED = "order of the blend"  # what candidates have without a ranker
 POPULARITY = "popularity"
 
 
@@ -77,13 +77,13 @@ def asked(truth):
 
 @dataclass
 class OrderOfCandidates:
-    """How a ranker orders what a server retrieves, beside how retrieval does: means of NDCG@20."""
+    """How a ranker orders what a server retrieves, beside how the blend does without it: means of NDCG@20."""
 
     ranker: str
     users: int
     retrieval: float
     alone: float
-    fused: float  # with retrieval's order, by default
+    with_vote: float  # in the order of the blend, which is the default
     difference: float  # alone less retrieval
     interval: float  # half of the 95% interval of the difference, by user
 
@@ -96,13 +96,13 @@ class OrderOfCandidates:
         """For the metrics of a manifest."""
         named = f"{prefix}.{self.ranker}"
         return {f"{prefix}.users": self.users, f"{prefix}.retrieval.ndcg_at_{_K}": self.retrieval,
-                f"{named}.ndcg_at_{_K}": self.alone, f"{named}.fused.ndcg_at_{_K}": self.fused,
+                f"{named}.ndcg_at_{_K}": self.alone, f"{named}.with_vote.ndcg_at_{_K}": self.with_vote,
                 f"{named}.difference": self.difference, f"{named}.interval": self.interval,
                 f"{named}.worse_than_retrieval": int(self.is_worse)}
 
     def line(self):
         """For people."""
-        figures = (f"NDCG@{_K} {self.alone:.4f} alone and {self.fused:.4f} fused, retrieval "
+        figures = (f"NDCG@{_K} {self.alone:.4f} alone and {self.with_vote:.4f} with its vote, retrieval "
                    f"{self.retrieval:.4f}; alone less retrieval {self.difference:+.4f} ± {self.interval:.4f}, "
                    f"{self.users} users at the cut")
         if not self.is_worse:
@@ -114,7 +114,7 @@ class OrderOfCandidates:
 
 def orders_of_candidates(lists, truth):
     """[OrderOfCandidates] of what lists_of_rankers found, for every ranker."""
-    (_, alone), (_, fused) = lists.items()
+    (_, alone), (_, with_vote) = lists.items()
     of_users = lambda of_ranker: np.array([metrics.ndcg_at(of_ranker[user], items, _K)
                                            for user, items in truth.relevant.items()])
     retrieval, found = of_users(alone[UNRANKED]), []
@@ -125,7 +125,7 @@ def orders_of_candidates(lists, truth):
         spread = np.std(differences, ddof=1) if len(differences) > 1 else 0.0
         found.append(OrderOfCandidates(
             ranker, len(differences), *(round(float(value), 4) for value in (
-                retrieval.mean(), of_users(alone[ranker]).mean(), of_users(fused[ranker]).mean(),
+                retrieval.mean(), of_users(alone[ranker]).mean(), of_users(with_vote[ranker]).mean(),
                 differences.mean(), 1.96 * spread / np.sqrt(len(differences))))))
     return found
 
@@ -140,11 +140,11 @@ def lists_of_rankers(server, directory, settings, interactions, truth, cut_s, ra
     untrained = [UNRANKED, POPULARITY] if with_popularity else [UNRANKED]
     with serving(server, directory, of_run) as address:
         alone = _ask(address, interactions, truth, [*untrained, *rankers], counts)
-    fused = {UNRANKED: alone[UNRANKED]}
+    with_vote = {UNRANKED: alone[UNRANKED]}
     for ranker in rankers:
         with serving(server, directory, {**of_run, **_voting(ranker)}) as address:
-            fused[ranker] = _ask(address, interactions, truth, [""])[""]
-    return {_ALONE: alone, _FUSED: fused}
+            with_vote[ranker] = _ask(address, interactions, truth, [""])[""]
+    return {_ALONE: alone, _WITH_VOTE: with_vote}
 
 
 def _voting(ranker):
@@ -176,10 +176,10 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
 
         asked_events, alone = evaluated({}, {
             "blend": UNRANKED, "popular": POPULARITY, **{f"blend-ranked:{ranker}": ranker for ranker in rankers}})
-        fused = {name: alone[name] for name in (UNRANKED, POPULARITY)}
+        with_vote = {name: alone[name] for name in (UNRANKED, POPULARITY)}
         for ranker in rankers:
-            fused |= evaluated(_voting(ranker), {"blend-ranked": ranker})[1]
-    return asked_events, {_ALONE: alone, _FUSED: fused}
+            with_vote |= evaluated(_voting(ranker), {"blend-ranked": ranker})[1]
+    return asked_events, {_ALONE: alone, _WITH_VOTE: with_vote}
 
 
 @dataclass

@@ -4,6 +4,7 @@ on the sample snapshot with default settings, and compares them with counts.json
 
     instructions_test.py REQUEST RECOMMEND              count_request and count_recommend of a Release build
     instructions_test.py REQUEST RECOMMEND --update     writes what it counts into counts.json
+    instructions_test.py REQUEST RECOMMEND --snapshot DIR   prints the stages on another snapshot, and compares nothing
 
 Times differ between runs and machines; this count, made in valgrind, does not: the same programs and
 libraries give the same number, but for a handful where data lies at another address. TOLERANCE leaves
@@ -65,12 +66,12 @@ def count(program, weights):
     return result.stdout.strip(), int(collected[1])
 
 
-def count_stages(program):
+def count_stages(program, snapshot):
     """{stage: instructions of one call}, on average over the calls that the program makes."""
     with tempfile.TemporaryDirectory(prefix="groundswell-instructions-") as directory:
         profile = pathlib.Path(directory) / "callgrind.out"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}",
-                   "--toggle-collect=CountedRecommend", program, SAMPLE, directory]
+                   "--toggle-collect=CountedRecommend", program, snapshot, directory]
         environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1",
                                     "OPENBLAS_NUM_THREADS": "1"}
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -100,6 +101,11 @@ def count_all(program):
     return results[0][0], {model: number for model, (_, number) in zip(MODELS, results)}
 
 
+def print_stages(architecture, stages):
+    for stage, now in stages.items():
+        print(f"{architecture}, {stage}: {now:,} instructions, {now / stages['recommend']:.1%}")
+
+
 def verdict(model, now, before):
     if before is None:
         return f"{model}: {now:,} instructions; counts.json has none to compare with"
@@ -116,18 +122,21 @@ def main():
     parser.add_argument("request", type=pathlib.Path)
     parser.add_argument("recommend", type=pathlib.Path)
     parser.add_argument("--update", action="store_true", help="write counts.json")
+    parser.add_argument("--snapshot", type=pathlib.Path, help="count the stages on this one")
     arguments = parser.parse_args()
     if "avx2" not in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
         sys.exit("instructions_test: this processor has no AVX2, for which the counts are")
+    if arguments.snapshot:
+        print_stages(STAGES_OF, count_stages(arguments.recommend, arguments.snapshot))
+        return
     architecture, counts = count_all(arguments.request)
     recorded = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
     before = recorded.get(architecture, {})
     for model, now in counts.items():
         print(f"{architecture}, {model}: {now:,} instructions, {now / CANDIDATES:,.0f} per candidate")
     if architecture == STAGES_OF:
-        stages = count_stages(arguments.recommend)
-        for stage, now in stages.items():
-            print(f"{architecture}, {stage}: {now:,} instructions, {now / stages['recommend']:.1%}")
+        stages = count_stages(arguments.recommend, SAMPLE)
+        print_stages(architecture, stages)
         counts |= stages
     if arguments.update:
         recorded[architecture] = counts

@@ -214,7 +214,7 @@ TEST_P(SurgeNewItemTest, AnItemThatManyJustTookReachesTheTopBesideItsVote) {
   for (const auto& item : list.items()) items.push_back(item.item_id());
   EXPECT_NE(std::ranges::find(items, "new"), items.end())
       << "not among " << testing::PrintToString(items);
-  // It has a score of its own, as one that the model knows.
+  // And is scored beside items that the model knows.
   v1::RankRequest rank;
   rank.set_user_id(kCustomer);
   rank.set_ranker(GetParam());

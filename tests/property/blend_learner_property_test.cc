@@ -442,6 +442,64 @@ TEST(BlendLearnerProperty, StaysAsItIsWhileFrozenAndGoesOnFromThere) {
   EXPECT_NE(again.State(), learned);
 }
 
+// Made-up users who want to be believed: as many as there are interactions, each with all the
+// weight that one may have, all on one item, minutes apart so that the pace lets them teach.
+std::vector<LogEntry> Nonsense(size_t begin, size_t count) {
+  std::vector<LogEntry> entries;
+  for (size_t at = begin; at < begin + count; ++at) {
+    const auto time_us = static_cast<int64_t>(1'700'010'000 + 600 * at) * kSecond;
+    const std::string user = "liar" + std::to_string(at);
+    entries.push_back(Event(user, "i" + std::to_string(at % kItems), time_us, 10 * at));
+    entries.push_back(Event(user, "i1", time_us + kSecond, 10 * at + 1, kWeightMax));
+  }
+  return entries;
+}
+
+float FarthestMove(const BlendWeights& from, const BlendWeights& to) {
+  float farthest = 0;
+  for (size_t context = 0; context < BlendWeights::kRows; ++context) {
+    for (size_t feature = 0; feature < kBlendFeatures; ++feature) {
+      farthest =
+          std::max(farthest, std::abs(to.rows[context][feature] - from.rows[context][feature]));
+    }
+  }
+  return farthest;
+}
+
+TEST(BlendLearnerProperty, AHostileStreamTeachesWithinBoundsUntilItIsFrozenAndForgotten) {
+  TemporaryDirectory directory;
+  const std::string database = directory.File("db");
+  std::string taught;
+  {
+    Learning learning(database, {});
+    std::mt19937_64 random(7);
+    learning.Apply(RandomHistory(random, 100));
+    BlendWeights before = learning.state->blend_weights.Read();
+    for (size_t at = 0; at < 30; ++at) {
+      const BlendModel::Learned learned = learning.learned();
+      learning.Apply(Nonsense(at, 1));
+      const BlendWeights after = learning.state->blend_weights.Read();
+      const auto steps = static_cast<float>(learning.learned().steps - learned.steps);
+      EXPECT_LE(FarthestMove(before, after), .5001f * steps);
+      before = after;
+    }
+    learning.Apply(Nonsense(100, 500));
+    EXPECT_GT(FarthestMove(BuiltInBlendWeights(), learning.state->blend_weights.Read()), .1f);
+    ExpectSane(learning);
+    taught = learning.State();
+  }
+  {
+    Learning frozen(database, {.learns = false});
+    const BlendWeights kept = frozen.state->blend_weights.Read();
+    frozen.Apply(Nonsense(1'000, 100));
+    EXPECT_EQ(frozen.state->blend_weights.Read(), kept);
+  }
+  Learning again(database, {});
+  EXPECT_EQ(again.State(), taught);
+  again.Apply({ResetBlend{.event_id = "reset"}});
+  EXPECT_EQ(again.state->blend_weights.Read(), BuiltInBlendWeights());
+}
+
 // Databases from before learning have none; a version with other features cannot read what is
 // there.
 TEST(BlendLearnerProperty, BeginsWithTheStartWeightsWhereNothingCanBeRead) {

@@ -201,7 +201,7 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual((bad.ranker, bad.users, bad.retrieval, bad.alone), ("bad", 40, 1.0, 0.625))
         self.assertAlmostEqual(bad.interval, 1.96 * np.std([0.5] * 30 + [0.0] * 10, ddof=1) / 40 ** 0.5, places=4)
         self.assertTrue(bad.line().startswith("warning: bad orders the server's own candidates worse than retrieval "
-                                              "does: NDCG@20 0.6250 alone and 0.6250 fused, retrieval 1.0000"))
+                                              "does: NDCG@20 0.6250 alone and 0.6250 with its vote, retrieval 1.0000"))
         self.assertEqual(bad.metrics("m")["m.bad.worse_than_retrieval"], 1)
         self.assertEqual(good.metrics("m")["m.good.worse_than_retrieval"], 0)
         self.assertNotIn("warning", good.line())

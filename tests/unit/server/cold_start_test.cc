@@ -212,7 +212,7 @@ TEST_F(ColdStartTest, AnItemWithoutAVectorWaitsForItsFirstUser) {
             uint32_t{kFromTrending | kFromEmbedding});
 }
 
-TEST_F(ColdStartTest, ANewItemWithTheBestVectorOfAllIsFirstByTheDotProduct) {
+TEST_F(ColdStartTest, ANewItemWithTheBestVectorOfAllIsFirstByTheDotProductAndNearTheTopByDefault) {
   const ServingState& state = *sample_->state;
   const UserState user = **state.generation.ReadUser(kCustomer);
   const size_t dim = state.live_vectors->dim();
@@ -230,6 +230,13 @@ TEST_F(ColdStartTest, ANewItemWithTheBestVectorOfAllIsFirstByTheDotProduct) {
   const RankedList list = Recommend(query);
   EXPECT_EQ(list.ranker, "dot");
   EXPECT_EQ(state.catalogue->Id(list.items.front().item), "best-of-all");
+  // In the order of the blend, beside the vote of a ranker that does not know it, it is near the
+  // top.
+  const RankedList served = Recommend(Query(kCustomer));
+  const auto at = std::ranges::find_if(served.items, [&](const auto& listed) {
+    return state.catalogue->Id(listed.item) == "best-of-all";
+  });
+  EXPECT_LT(at - served.items.begin(), 10);
 }
 
 TEST_F(ColdStartTest, WhereNoItemHasAVectorPopularItemsFillTheList) {
