@@ -22,6 +22,7 @@
 #include "server/offline/database_commands.h"
 #include "server/offline/import_command.h"
 #include "server/offline/replay_command.h"
+#include "server/offline/shared_log_commands.h"
 #include "server/process/address_space.h"
 #include "server/process/descriptor_limit.h"
 #include "server/process/early_output.h"
@@ -138,11 +139,10 @@ int Main(int argc, char** argv) {
                  "Print the settings that these make, as TOML with their meaning, and end");
   serve.footer("Example:\n  groundswell-server serve --server.data_dir=data-dir");
   const std::pair<std::string, std::function<absl::StatusOr<int>()>> offline[] = {
-      {"import", AddImportCommand(app)},
-      {"replay", AddReplayCommand(app)},
-      {"verify", AddVerifyCommand(app)},
-      {"restore", AddRestoreCommand(app)},
-      {"repair", AddRepairCommand(app)}};
+      {"import", AddImportCommand(app)},     {"replay", AddReplayCommand(app)},
+      {"verify", AddVerifyCommand(app)},     {"restore", AddRestoreCommand(app)},
+      {"repair", AddRepairCommand(app)},     {"create-log", AddCreateLogCommand(app)},
+      {"leave-log", AddLeaveLogCommand(app)}};
   CheckUnsignedFlags(app);
   CheckEmptyFlags(app, {});
   try {

@@ -91,6 +91,16 @@ RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metric
           .on_write_error = [&metrics](WriteErrorKind kind) { metrics.CountWriteError(kind); }};
 }
 
+SharedLogOptions SharedLogOptionsOf(const Config& config) {
+  return {.topic = config.log.kafka_topic,
+          .brokers = config.log.kafka_brokers,
+          .properties_file = config.log.kafka_properties_file,
+          .in_sync_min = static_cast<int32_t>(config.log.kafka_in_sync_min),
+          .queue_max = static_cast<size_t>(config.ingest.queue_max),
+          .event_ids_max = config.log.event_ids_max,
+          .producers_max = config.log.producers_max};
+}
+
 LoadOptions LoadOptionsOf(const Config& config) {
   return {.index = {.flat_max_items = static_cast<size_t>(config.retrieval.flat_max_items),
                     .factory = config.retrieval.factory,

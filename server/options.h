@@ -33,6 +33,7 @@
 #include "server/rpc/grpc_endpoints.h"
 #include "server/serving/graph_jobs.h"
 #include "server/serving/load_state.h"
+#include "server/serving/shared_log.h"
 #include "server/serving/trained_log.h"
 
 namespace groundswell {
@@ -52,6 +53,7 @@ GraphStore::Options StoreOptionsOf(const Config& config, DurabilityMetrics& metr
 WriteWatch::Limits WriteLimitsOf(const Config& config);
 // `metrics` must outlive the log: it times the writes.
 RocksdbLog::Options LogOptionsOf(const Config& config, DurabilityMetrics& metrics);
+SharedLogOptions SharedLogOptionsOf(const Config& config);
 LoadOptions LoadOptionsOf(const Config& config);
 EventTerms EventTermsOf(const Config& config);
 Applier::Options ApplierOptionsOf(const Config& config);

@@ -51,6 +51,7 @@
 #include "server/serving/index_upkeep.h"
 #include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
+#include "server/serving/shared_log.h"
 #include "server/serving/start_state.h"
 
 namespace groundswell {
@@ -164,11 +165,13 @@ struct Server::Parts {
   void StartWatchdog();
   // Why those that are connected are not served; empty: they are.
   std::string NotServingBecause() const;
+  // Why the graph here is behind what other servers of the log answer.
+  std::string NotFollowingBecause() const;
   // Why no more callers should be sent here.
   std::string NotReadyBecause() const;
   absl::Status OpenAccess();
   absl::Status OpenStore();
-  absl::Status OpenLog(Offset base);
+  absl::Status OpenLog(Offset base, const std::function<bool()>& cancelled);
   absl::Status LoadListRules();
   absl::Status LoadGraph(const std::function<bool()>& cancelled);
   void MakeStart();
@@ -220,8 +223,19 @@ std::string Server::Parts::NotServingBecause() const {
   return log->failing() ? "not ready: the log cannot be written" : "";
 }
 
+std::string Server::Parts::NotFollowingBecause() const {
+  if (config.log.kafka_topic.empty()) return "";
+  const absl::Status stopped = log->stopped();
+  if (!stopped.ok()) return fmt::format("not ready: {}", std::string(stopped.message()));
+  const int64_t lag = log->lag();
+  if (lag <= config.log.kafka_lag_max) return "";
+  return fmt::format("not ready: {} requests behind topic {} (log.kafka_lag_max is {})", lag,
+                     config.log.kafka_topic, config.log.kafka_lag_max);
+}
+
 std::string Server::Parts::NotReadyBecause() const {
   std::string because = NotServingBecause();
+  if (because.empty()) because = NotFollowingBecause();
   if (!because.empty() || connection_room.IsThere(ConnectionRoom::Clock::now())) return because;
   return "not ready: connections are turned away, since no descriptor is left for them";
 }
@@ -239,10 +253,17 @@ absl::Status Server::Parts::OpenStore() {
   return absl::OkStatus();
 }
 
-absl::Status Server::Parts::OpenLog(Offset base) {
-  auto opened = RocksdbLog::Open(*store, base, LogOptionsOf(config, metrics.durability()));
+absl::Status Server::Parts::OpenLog(Offset base, const std::function<bool()>& cancelled) {
+  auto shared = OpenSharedLog(*store, SharedLogOptionsOf(config), cancelled);
+  if (!shared.ok()) return shared.status();
+  const bool is_shared = shared->has_value();
+  auto opened = RocksdbLog::Open(*store, base, LogOptionsOf(config, metrics.durability()),
+                                 *std::move(shared));
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
+  if (is_shared) {
+    if (absl::Status s = CatchUpWithShared(*log, cancelled); !s.ok()) return s;
+  }
   metrics.durability().SetLost(log->lost());
   if (log->lost() > 0) {
     spdlog::warn("{} interactions were acknowledged (log.durability = \"flush\") and are lost",
@@ -299,7 +320,7 @@ absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {
   if (absl::Status s = generation->KeepOnlyThis(); !s.ok()) return s;
   const Offset kept = checkpoint->has_value() ? (*checkpoint)->offset : 0;
   if (absl::Status s = generation->KeepOnlyCheckpoint(kept); !s.ok()) return s;
-  if (absl::Status s = OpenLog(graph_state->base_offset); !s.ok()) return s;
+  if (absl::Status s = OpenLog(graph_state->base_offset, cancelled); !s.ok()) return s;
   MakeStart();
 
   auto last_report = steady_clock::now() - std::chrono::hours(1);
@@ -465,6 +486,7 @@ void Server::Parts::RefreshGauges(Metrics& out) const {
   out.clock().SetJump(std::chrono::microseconds(time.trusted ? 0 : time.jump_us));
   out.levels().SetOffsets(log->end(), serving.Get()->applier->applied_offset());
   out.durability().SetLogBegin(log->begin());
+  out.levels().SetSharedLag(config.log.kafka_topic.empty() ? 0 : log->lag());
   out.levels().SetQueueDepth(QueueName::kCompute, admission->queue_depth());
   out.levels().SetQueueDepth(QueueName::kLog, log->queued());
   out.levels().SetPageLists(lists->size());

@@ -12,19 +12,20 @@ import sys
 import unittest
 
 ROOT = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else ".").resolve()
-OURS = ("bench", "blend", "client", "csv", "graph", "index", "models", "program", "scheduling", "server")
+OURS = ("bench", "blend", "client", "csv", "graph", "index", "kafka", "models", "program", "scheduling", "server")
 # Which folders a folder's files may include from; "groundswell" is generated from proto/.
 MAY_INCLUDE = {
     "models": {"models"},
     "scheduling": {"scheduling"},
     "csv": {"csv"},
     "program": {"program", "csv"},
+    "kafka": {"kafka"},
     "blend": {"blend", "models"},
-    "graph": {"graph", "scheduling", "groundswell"},
+    "graph": {"graph", "kafka", "scheduling", "groundswell"},
     "index": {"index", "graph", "models"},
     "server": {"server", "blend", "csv", "index", "graph", "models", "program", "scheduling", "groundswell",
                "google"},
-    "client": {"client", "csv", "program", "scheduling", "groundswell", "google"},
+    "client": {"client", "csv", "kafka", "program", "scheduling", "groundswell", "google"},
     "bench": {"bench", "blend", "client", "graph", "index", "models", "server", "groundswell"},
 }
 # Which sub-folders the files of a sub-folder may include from, beside their own; "." has the files of
@@ -50,6 +51,7 @@ SUBFOLDERS = {
     "graph": {
         ".": {},
         "log": {"."},
+        "kafka": {".", "log"},
         "state": {".", "log"},
         "store": {".", "log", "state"},
         "fold": {".", "log", "state", "store"},
@@ -100,7 +102,7 @@ LIBRARY_OWNERS = {
     "dnnl": {"models/math/kernels.cc", "models/math/weight.cc"},
     "prometheus/": {"server/process/metrics.cc", "server/process/list_metrics.cc",
                     "client/kafka/ingest_metrics.cc"},
-    "librdkafka/": {"client/kafka/kafka_topic.cc"},
+    "librdkafka/": {"kafka/librdkafka.h"},
     "toml": {"server/rpc/client_list.cc", "server/config/config_reading.cc"},
     "csv.h": {"csv/csv_reader.cc"},
     "boost/asio": {"server/process/http_connection.cc", "server/process/http_connection.h", "server/process/http_server.cc",

@@ -15,7 +15,7 @@
 
 #include "client/commands/commands.h"
 #include "client/kafka/ingest_metrics.h"
-#include "client/kafka/kafka_properties.h"
+#include "client/kafka/kafka_flags.h"
 #include "client/kafka/kafka_topic.h"
 #include "client/kafka/record_mapping.h"
 #include "client/kafka/topic_ingest.h"

@@ -1,7 +1,6 @@
 #include "client/kafka/kafka_topic.h"
 
 #include <fmt/format.h>
-#include <librdkafka/rdkafka.h>
 
 #include <array>
 #include <set>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kafka/librdkafka.h"
 #include "program/standard_error.h"
 #include "program/terminal_text.h"
 
@@ -17,7 +17,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr size_t kErrorBytes = 512;
 // Of records that wait to be taken, a partition; librdkafka's own default is 64 MiB.
 constexpr const char* kQueuedKib = "4096";
 constexpr int kDeadLettersInFlight = 1'000;
@@ -26,102 +25,12 @@ constexpr size_t kKeyBytesKept = 1'000;
 // Until a dead letter that no broker takes ends the command; librdkafka's own default is 5 minutes.
 constexpr const char* kDeliveryTimeoutMs = "60000";
 
-using Conf = std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)>;
-using Handle = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
-using Topic = std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)>;
-using Queue = std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy)>;
 using Headers = std::unique_ptr<rd_kafka_headers_t, decltype(&rd_kafka_headers_destroy)>;
-using Message = std::unique_ptr<rd_kafka_message_t, decltype(&rd_kafka_message_destroy)>;
 
 void Log(const rd_kafka_t* /*handle*/, int /*level*/, const char* facility, const char* message) {
   // A producer's settings in one file with a consumer's.
   if (std::string_view(facility) == "CONFWARN") return;
   PrintToStandardError("groundswell: Kafka: {}\n", TerminalLines(message));
-}
-
-absl::Status Unavailable(std::string_view what, rd_kafka_resp_err_t error) {
-  return absl::UnavailableError(fmt::format("{}: {}", what, rd_kafka_err2str(error)));
-}
-
-// librdkafka's own text names values.
-absl::Status SetProperty(const KafkaProperty& property, rd_kafka_conf_t& conf) {
-  std::array<char, kErrorBytes> error{};
-  switch (rd_kafka_conf_set(&conf, property.key.c_str(), property.value.c_str(), error.data(),
-                            error.size())) {
-    case RD_KAFKA_CONF_OK:
-      return absl::OkStatus();
-    case RD_KAFKA_CONF_UNKNOWN:
-      return absl::InvalidArgumentError(
-          fmt::format("{}: librdkafka knows no property \"{}\" (see its CONFIGURATION.md)",
-                      property.origin, property.key));
-    default:
-      return absl::InvalidArgumentError(
-          fmt::format("{}: librdkafka does not take this value of \"{}\" (see its "
-                      "CONFIGURATION.md)",
-                      property.origin, property.key));
-  }
-}
-
-absl::StatusOr<Conf> MakeConf(const KafkaProperties& properties, const KafkaProperties& ours) {
-  Conf conf(rd_kafka_conf_new(), &rd_kafka_conf_destroy);
-  rd_kafka_conf_set_log_cb(conf.get(), Log);
-  for (const KafkaProperties* some : {&ours, &properties}) {
-    for (const KafkaProperty& property : *some) {
-      if (absl::Status s = SetProperty(property, *conf); !s.ok()) return s;
-    }
-  }
-  return conf;
-}
-
-absl::StatusOr<Handle> MakeHandle(rd_kafka_type_t type, Conf conf) {
-  std::array<char, kErrorBytes> error{};
-  rd_kafka_t* const handle = rd_kafka_new(type, conf.get(), error.data(), error.size());
-  if (handle == nullptr) {
-    return absl::InvalidArgumentError(
-        fmt::format("the properties do not go together: {}", error.data()));
-  }
-  // The handle has it now.
-  static_cast<void>(conf.release());  // NOLINT(bugprone-unused-return-value)
-  return Handle(handle, &rd_kafka_destroy);
-}
-
-// How many partitions the topic has.
-absl::StatusOr<int32_t> AskPartitions(rd_kafka_t& handle, rd_kafka_topic_t& topic,
-                                      milliseconds timeout) {
-  const rd_kafka_metadata_t* metadata = nullptr;
-  const rd_kafka_resp_err_t error =
-      rd_kafka_metadata(&handle, 0, &topic, &metadata, static_cast<int>(timeout.count()));
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Unavailable("no broker answers", error);
-  const bool is_told = metadata->topic_cnt > 0;
-  const rd_kafka_resp_err_t of_topic =
-      is_told ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-  const int32_t partitions = is_told ? metadata->topics[0].partition_cnt : 0;
-  rd_kafka_metadata_destroy(metadata);
-  if (of_topic == RD_KAFKA_RESP_ERR_NO_ERROR) return partitions;
-  const std::string text =
-      fmt::format("topic \"{}\": {}", rd_kafka_topic_name(&topic), rd_kafka_err2str(of_topic));
-  if (of_topic == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return absl::NotFoundError(text);
-  if (of_topic == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-    return absl::PermissionDeniedError(text);
-  }
-  return absl::UnavailableError(text);
-}
-
-// `which` is the beginning or the end. Not by rd_kafka_query_watermark_offsets, which asks for both
-// at once: in version 2.0.2, where the broker's thread is late, it asks twice for the end.
-absl::StatusOr<int64_t> AskOffset(rd_kafka_t& handle, const std::string& topic, int32_t partition,
-                                  int64_t which, milliseconds timeout) {
-  const std::unique_ptr<rd_kafka_topic_partition_list_t,
-                        decltype(&rd_kafka_topic_partition_list_destroy)>
-      list(rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
-  rd_kafka_topic_partition_t& asked =
-      *rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
-  asked.offset = which;
-  rd_kafka_resp_err_t error =
-      rd_kafka_offsets_for_times(&handle, list.get(), static_cast<int>(timeout.count()));
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = asked.err;
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR && asked.offset >= 0) return asked.offset;
-  return Unavailable(fmt::format("cannot ask for the offsets of {}/{}", topic, partition), error);
 }
 
 std::optional<std::string> BytesOf(const void* bytes, size_t size) {
@@ -185,7 +94,7 @@ void LeaveValueOut(Letter& letter) {
 }
 
 absl::Status NotWritten(const std::string& topic, rd_kafka_resp_err_t error) {
-  return Unavailable(
+  return KafkaUnavailable(
       fmt::format(
           "the dead-letter topic {} did not take a record{}", topic,
           error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
@@ -233,9 +142,9 @@ struct KafkaTopic::State {
   std::string name;
   std::string cluster_id;
   milliseconds timeout;
-  Handle handle;
-  Queue queue;
-  Topic topic;
+  KafkaHandle handle;
+  KafkaQueue queue;
+  KafkaTopicHandle topic;
   std::set<int32_t> begun;
 };
 
@@ -252,21 +161,24 @@ KafkaTopic::~KafkaTopic() {
 absl::StatusOr<std::unique_ptr<KafkaTopic>> KafkaTopic::Open(const KafkaProperties& properties,
                                                              const std::string& topic,
                                                              milliseconds timeout) {
-  auto conf = MakeConf(properties, {{"enable.partition.eof", "true", ""},
-                                    {"auto.offset.reset", "error", ""},
-                                    {"isolation.level", "read_committed", ""},
-                                    {"allow.auto.create.topics", "false", ""},
-                                    {"queued.max.messages.kbytes", kQueuedKib, ""}});
+  auto conf = MakeKafkaConf(properties,
+                            {{"enable.partition.eof", "true", ""},
+                             {"auto.offset.reset", "error", ""},
+                             {"isolation.level", "read_committed", ""},
+                             {"allow.auto.create.topics", "false", ""},
+                             {"queued.max.messages.kbytes", kQueuedKib, ""}},
+                            Log);
   if (!conf.ok()) return conf.status();
-  absl::StatusOr<Handle> handle = MakeHandle(RD_KAFKA_CONSUMER, *std::move(conf));
+  absl::StatusOr<KafkaHandle> handle = MakeKafkaHandle(RD_KAFKA_CONSUMER, *std::move(conf));
   if (!handle.ok()) return handle.status();
-  Queue queue(rd_kafka_queue_new(handle->get()), &rd_kafka_queue_destroy);
-  Topic opened(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr), &rd_kafka_topic_destroy);
+  KafkaQueue queue(rd_kafka_queue_new(handle->get()), &rd_kafka_queue_destroy);
+  KafkaTopicHandle opened(rd_kafka_topic_new(handle->get(), topic.c_str(), nullptr),
+                          &rd_kafka_topic_destroy);
   if (opened == nullptr) {
     return absl::InvalidArgumentError(fmt::format("\"{}\" cannot be a topic", topic));
   }
-  const auto partitions = AskPartitions(**handle, *opened, timeout);
-  if (!partitions.ok()) return partitions.status();
+  const auto shape = AskTopicShape(**handle, *opened, timeout);
+  if (!shape.ok()) return shape.status();
   char* const id = rd_kafka_clusterid(handle->get(), static_cast<int>(timeout.count()));
   if (id == nullptr) return absl::UnavailableError("the brokers do not tell their cluster's id");
   auto state = std::make_unique<State>(
@@ -279,15 +191,17 @@ const std::string& KafkaTopic::name() const { return state_->name; }
 const std::string& KafkaTopic::cluster_id() const { return state_->cluster_id; }
 
 absl::StatusOr<int32_t> KafkaTopic::CountPartitions() {
-  return AskPartitions(*state_->handle, *state_->topic, state_->timeout);
+  const auto shape = AskTopicShape(*state_->handle, *state_->topic, state_->timeout);
+  if (!shape.ok()) return shape.status();
+  return shape->partitions;
 }
 
 absl::StatusOr<KafkaTopic::Range> KafkaTopic::QueryRange(int32_t partition) {
-  const auto first = AskOffset(*state_->handle, state_->name, partition, RD_KAFKA_OFFSET_BEGINNING,
-                               state_->timeout);
+  const auto first = AskKafkaOffset(*state_->handle, state_->name, partition,
+                                    RD_KAFKA_OFFSET_BEGINNING, state_->timeout);
   if (!first.ok()) return first.status();
-  const auto end =
-      AskOffset(*state_->handle, state_->name, partition, RD_KAFKA_OFFSET_END, state_->timeout);
+  const auto end = AskKafkaOffset(*state_->handle, state_->name, partition, RD_KAFKA_OFFSET_END,
+                                  state_->timeout);
   if (!end.ok()) return end.status();
   return Range{.first = *first, .end = *end};
 }
@@ -303,8 +217,8 @@ std::optional<int64_t> KafkaTopic::LastKnownEnd(int32_t partition) {
 absl::Status KafkaTopic::Begin(int32_t partition, int64_t offset) {
   if (rd_kafka_consume_start_queue(state_->topic.get(), partition, offset, state_->queue.get()) !=
       0) {
-    return Unavailable(fmt::format("cannot read {}/{}", state_->name, partition),
-                       rd_kafka_last_error());
+    return KafkaUnavailable(fmt::format("cannot read {}/{}", state_->name, partition),
+                            rd_kafka_last_error());
   }
   state_->begun.insert(partition);
   return absl::OkStatus();
@@ -312,8 +226,9 @@ absl::Status KafkaTopic::Begin(int32_t partition, int64_t offset) {
 
 absl::StatusOr<std::optional<KafkaEvent>> KafkaTopic::Next(milliseconds wait) {
   rd_kafka_poll(state_->handle.get(), 0);
-  const Message message(rd_kafka_consume_queue(state_->queue.get(), static_cast<int>(wait.count())),
-                        &rd_kafka_message_destroy);
+  const KafkaMessage message(
+      rd_kafka_consume_queue(state_->queue.get(), static_cast<int>(wait.count())),
+      &rd_kafka_message_destroy);
   if (message == nullptr || Passes(message->err)) return std::nullopt;
   KafkaEvent event{.partition = message->partition, .offset = message->offset, .record = {}};
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return event;
@@ -326,7 +241,7 @@ struct DeadLetterTopic::State {
   std::string name;
   rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;  // of a delivery
   std::vector<Letter> too_large;  // for the broker, and without their values now
-  Handle handle{nullptr, &rd_kafka_destroy};
+  KafkaHandle handle{nullptr, &rd_kafka_destroy};
 
   void OnDelivery(const rd_kafka_message_t& message) {
     if (message.err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && message.payload != nullptr) {
@@ -347,10 +262,12 @@ DeadLetterTopic::~DeadLetterTopic() = default;
 
 absl::StatusOr<std::unique_ptr<DeadLetterTopic>> DeadLetterTopic::Open(
     const KafkaProperties& properties, const std::string& topic, milliseconds timeout) {
-  auto conf = MakeConf(properties, {{"enable.idempotence", "true", ""},
-                                    // So that the size of one says nothing of others.
-                                    {"batch.num.messages", "1", ""},
-                                    {"delivery.timeout.ms", kDeliveryTimeoutMs, ""}});
+  auto conf = MakeKafkaConf(properties,
+                            {{"enable.idempotence", "true", ""},
+                             // So that the size of one says nothing of others.
+                             {"batch.num.messages", "1", ""},
+                             {"delivery.timeout.ms", kDeliveryTimeoutMs, ""}},
+                            Log);
   if (!conf.ok()) return conf.status();
   auto state = std::make_unique<State>();
   state->name = topic;
@@ -359,16 +276,16 @@ absl::StatusOr<std::unique_ptr<DeadLetterTopic>> DeadLetterTopic::Open(
                               [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
                                 static_cast<State*>(opaque)->OnDelivery(*message);
                               });
-  absl::StatusOr<Handle> handle = MakeHandle(RD_KAFKA_PRODUCER, *std::move(conf));
+  absl::StatusOr<KafkaHandle> handle = MakeKafkaHandle(RD_KAFKA_PRODUCER, *std::move(conf));
   if (!handle.ok()) return handle.status();
   state->handle = *std::move(handle);
-  const Topic opened(rd_kafka_topic_new(state->handle.get(), topic.c_str(), nullptr),
-                     &rd_kafka_topic_destroy);
+  const KafkaTopicHandle opened(rd_kafka_topic_new(state->handle.get(), topic.c_str(), nullptr),
+                                &rd_kafka_topic_destroy);
   if (opened == nullptr) {
     return absl::InvalidArgumentError(fmt::format("\"{}\" cannot be a topic", topic));
   }
-  const auto partitions = AskPartitions(*state->handle, *opened, timeout);
-  if (!partitions.ok()) return partitions.status();
+  const auto shape = AskTopicShape(*state->handle, *opened, timeout);
+  if (!shape.ok()) return shape.status();
   return std::unique_ptr<DeadLetterTopic>(new DeadLetterTopic(std::move(state)));
 }
 

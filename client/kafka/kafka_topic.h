@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "client/kafka/kafka_properties.h"
+#include "kafka/kafka_properties.h"
 
 namespace groundswell {
 

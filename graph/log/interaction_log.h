@@ -47,9 +47,10 @@ struct AppendResult {
 class InteractionLog {
  public:
   // Called once per Append, from a thread of the log, when all of it is durable; or an error, and
-  // then none of it is in the log: FailedPrecondition for a gap in the producer's sequence, naming
-  // the number that would be next, and for one producer too many; InvalidArgument for an event time
-  // before 1970. Must not block.
+  // then none of it is in the log, but for a shared log's Unavailable, after which it may come to
+  // be there: FailedPrecondition for a gap in the producer's sequence, naming the number that would
+  // be next, and for one producer too many; InvalidArgument for an event time before 1970. Must not
+  // block.
   using Done = std::function<void(absl::StatusOr<AppendResult>)>;
 
   virtual ~InteractionLog() = default;

@@ -60,7 +60,9 @@ absl::StatusOr<std::vector<RequestOrder::Ordered>> LocalOrder::Read(int64_t posi
   return ordered;
 }
 
-absl::StatusOr<int64_t> LocalOrder::End(TimePoint) {
+absl::StatusOr<int64_t> LocalOrder::End(TimePoint) { return LastKnownEnd(); }
+
+int64_t LocalOrder::LastKnownEnd() const {
   MutexLock lock(mutex_);
   return EndLocked();
 }

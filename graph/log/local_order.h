@@ -20,9 +20,11 @@ class LocalOrder final : public RequestOrder {
   absl::StatusOr<std::vector<Ordered>> Read(int64_t position, size_t entries_max,
                                             TimePoint until) override;
   absl::StatusOr<int64_t> End(TimePoint until) override;
+  int64_t LastKnownEnd() const override;
   absl::Status Cut(int64_t position) override;
   void Close() override;
   size_t queued() const override;
+  bool is_durable() const override { return false; }
 
  private:
   int64_t EndLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "graph/ids.h"
 #include "graph/log/log_entry.h"
+#include "graph/log/shared_log.h"
 #include "graph/mutex.h"
 #include "graph/state/state_digest.h"
 #include "graph/store/database.h"
@@ -87,6 +88,10 @@ class GraphStore {
     // What an operator set while the server ran; kept as it is by everything that replaces a
     // snapshot or cuts the log.
     void PutSetting(std::string_view name, std::string_view value);
+    // How far a log that several servers share was taken.
+    void PutSharedLog(const SharedLog& log);
+    // From here on the log is this database's alone.
+    void DeleteSharedLog();
     size_t bytes() const { return changes_.bytes(); }
     void Clear();
     // What others keep in the same database goes here.
@@ -114,6 +119,9 @@ class GraphStore {
   absl::StatusOr<std::string> ReadSetting(std::string_view name) const;
   absl::Status ForEachSetting(
       const std::function<void(std::string_view name, std::string_view value)>& visit) const;
+
+  // What PutSharedLog wrote; nullopt where the log is this database's alone.
+  absl::StatusOr<std::optional<SharedLog>> ReadSharedLog() const;
 
   // Reads up to `limit` entries from offset `from` on. A gap between two records, a record that
   // fails its checksum, or a beginning of the log behind `from`, is DataLoss.

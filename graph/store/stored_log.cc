@@ -32,6 +32,11 @@ StoredLog::Batch::Batch(const StoredLog& log)
       event_ids_begin_(log.event_ids_begin_),
       producer_count_(log.producers_.size()) {}
 
+void StoredLog::Batch::PutTaken(const SharedLog& log) {
+  writes_.PutSharedLog(log);
+  is_empty_ = false;
+}
+
 absl::StatusOr<std::unique_ptr<StoredLog>> StoredLog::Open(GraphStore& store, Offset base,
                                                            Options options) {
   const absl::StatusOr<Offset> begin = store.LogBegin();

@@ -47,6 +47,8 @@ class StoredLog {
     // Of the newest entry, once it is committed.
     Offset end() const { return next_ - 1; }
     bool is_empty() const { return is_empty_; }
+    // With what was taken: where it was taken from, so that no crash separates the two.
+    void PutTaken(const SharedLog& log);
 
    private:
     friend class StoredLog;

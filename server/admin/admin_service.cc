@@ -96,6 +96,16 @@ absl::Status AdminService::CheckAllowed(const grpc::CallbackServerContext& conte
   return CheckNamespace(name_space, parts_.config.server.name_space);
 }
 
+absl::Status AdminService::CheckLogIsOwn(std::string_view call) const {
+  const std::string& topic = parts_.config.log.kafka_topic;
+  if (topic.empty()) return absl::OkStatus();
+  return PreconditionFailed(
+      "LOG_IS_SHARED", "log.kafka_topic",
+      fmt::format("{} would change this server alone, and the others on the log of topic {} not: "
+                  "stop all of them, see docs/scale-out.md",
+                  call, topic));
+}
+
 void AdminService::RunInBackground(const std::shared_ptr<Call>& call,
                                    std::function<absl::Status(const std::stop_token&)> job) {
   if (!call->status.ok()) {
@@ -212,6 +222,7 @@ grpc::ServerUnaryReactor* AdminService::ActivateSnapshot(grpc::CallbackServerCon
   const std::string& directory = request->directory();  // which the job copies
   const std::string event_id = EventIdOf(request->request_id());
   const bool validate_only = request->validate_only();
+  if (call->status.ok() && !validate_only) call->status = CheckLogIsOwn("ActivateSnapshot");
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     if (validate_only) {
       const absl::StatusOr<CheckedSnapshot> checked =
@@ -230,6 +241,7 @@ grpc::ServerUnaryReactor* AdminService::RollBackSnapshot(grpc::CallbackServerCon
   const auto call =
       Begin(*context, Method::kRollBackSnapshot, request->namespace_(), request->request_id());
   const std::string event_id = EventIdOf(request->request_id());
+  if (call->status.ok()) call->status = CheckLogIsOwn("RollBackSnapshot");
   RunInBackground(call, [=, this](const std::stop_token& stop) -> absl::Status {
     const auto before = ServedBefore(parts_.serving.Get()->snapshot->digest(), parts_.store);
     if (!before.ok()) return before.status();
@@ -354,6 +366,7 @@ grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext
                                                      v1::ListRules* response) {
   const auto call =
       Begin(*context, Method::kSetListRules, request->namespace_(), request->request_id());
+  if (call->status.ok()) call->status = CheckLogIsOwn("SetListRules");
   if (call->status.ok()) {
     const auto set = parts_.list_rules.Replace(request->rules());
     if (set.ok()) *response = **set;

@@ -107,6 +107,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                               std::string_view name_space, std::string_view request_id);
   absl::Status CheckAllowed(const grpc::CallbackServerContext& context,
                             std::string_view name_space) const;
+  // FailedPrecondition, reason LOG_IS_SHARED, for a call whose effect is not in the log's entries.
+  absl::Status CheckLogIsOwn(std::string_view call) const;
   // Runs `job` in the background and finishes the call with what it returns.
   void RunInBackground(const std::shared_ptr<Call>& call,
                        std::function<absl::Status(const std::stop_token&)> job);

@@ -136,6 +136,11 @@ struct Config {
     std::string durability = "sync";
     int64_t retention_s = 0;
     int64_t retention_mb = 0;
+    std::string kafka_topic;  // empty: the log is this server's own
+    std::string kafka_brokers;
+    std::string kafka_properties_file;
+    int64_t kafka_in_sync_min = 2;
+    int64_t kafka_lag_max = 10'000;
   } log;
   struct Checkpoint {
     int64_t interval_s = 300;

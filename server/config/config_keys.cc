@@ -301,6 +301,18 @@ constexpr ConfigKey kKeys[] = {
      "newest checkpoint and over log.event_ids_max interactions."},
     {"log.retention_mb", GROUNDSWELL_MEMBER(log.retention_mb), "MiB", 0, 1'000'000'000,
      "About how large the log may get; 0: no limit. Likewise."},
+    {"log.kafka_topic", GROUNDSWELL_MEMBER(log.kafka_topic), "", 0, 249,
+     "Topic of Apache Kafka by which several servers share one log (docs/scale-out.md); empty: the "
+     "log is this server's own."},
+    {"log.kafka_brokers", GROUNDSWELL_MEMBER(log.kafka_brokers), "", 0, 4'096,
+     "Its brokers, host:port,host:port; empty: bootstrap.servers of log.kafka_properties_file."},
+    {"log.kafka_properties_file", GROUNDSWELL_MEMBER(log.kafka_properties_file), "", 0, 4'096,
+     "Properties of librdkafka, for TLS and SASL, a key = value a line; empty: none."},
+    {"log.kafka_in_sync_min", GROUNDSWELL_MEMBER(log.kafka_in_sync_min), "replicas", 1, 100,
+     "The least min.insync.replicas that the topic may have. With 1, what is acknowledged is lost "
+     "with one broker."},
+    {"log.kafka_lag_max", GROUNDSWELL_MEMBER(log.kafka_lag_max), "requests", 1, 1'000'000'000,
+     "A server that is further behind the topic is not ready."},
     {"checkpoint.interval_s", GROUNDSWELL_MEMBER(checkpoint.interval_s), "s", 0, 31'536'000,
      "How often the item side of the graph is written, if it changed; 0: only when asked for."},
     {"graph.neighbors_max", GROUNDSWELL_MEMBER(graph.neighbors_max), "edges", 8, 16'384,

@@ -20,6 +20,7 @@
 #include "server/offline/directory_swap.h"
 #include "server/rpc/api_time.h"
 #include "server/serving/served_snapshots.h"
+#include "server/serving/shared_log.h"
 #include "server/serving/snapshot_staging.h"
 #include "server/serving/trained_log.h"
 
@@ -297,6 +298,7 @@ absl::StatusOr<ImportReport> Import(const ImportOptions& given, const ImportProg
   absl::StatusOr<std::unique_ptr<GraphStore>> old = OpenExisting(options);
   if (!old.ok()) return old.status();
   if (*old != nullptr) {
+    if (absl::Status s = CheckLogIsOwn(**old, "an import"); !s.ok()) return s;
     const absl::StatusOr<Generation> generation = Generation::OpenCurrent(**old);
     if (!generation.ok()) return generation.status();
     const absl::StatusOr<GraphState> state = generation->ReadState();

@@ -17,6 +17,7 @@
 #include "server/offline/directory_swap.h"
 #include "server/serving/load_state.h"
 #include "server/serving/serving_state.h"
+#include "server/serving/shared_log.h"
 
 namespace groundswell {
 namespace {
@@ -146,6 +147,7 @@ absl::StatusOr<Repair> RepairDirectory(const std::string& directory,
   auto store =
       GraphStore::Open({.path = directory, .name_space = name_space, .drops_damaged_end = true});
   if (!store.ok()) return store.status();
+  if (absl::Status s = CheckLogIsOwn(**store, "a repair"); !s.ok()) return s;
   absl::StatusOr<Repair> repair = RepairOpened(**store, directory);
   if (repair.ok() && repair->damage.empty()) repair->damage = damage;
   if (!repair.ok() || !repair->damage.empty()) return repair;

@@ -376,6 +376,8 @@ LevelMetrics::LevelMetrics(Registry& registry) {
   apply_lag_ = OneGauge(registry, "groundswell_apply_lag_records",
                         "Interactions in the log that are not in the graph yet.");
   log_end_ = OneGauge(registry, "groundswell_log_end_offset", "Newest offset of the log.");
+  shared_lag_ = OneGauge(registry, "groundswell_shared_log_lag_requests",
+                         "Requests in the topic that servers share that are not taken yet.");
   applied_ = OneGauge(registry, "groundswell_applied_offset",
                       "Offset up to which the log is in the graph.");
   page_lists_ =
@@ -395,6 +397,10 @@ void LevelMetrics::SetOffsets(Offset end, Offset applied) {
   log_end_->Set(static_cast<double>(end));
   applied_->Set(static_cast<double>(applied));
   apply_lag_->Set(static_cast<double>(end - applied));
+}
+
+void LevelMetrics::SetSharedLag(int64_t requests) {
+  shared_lag_->Set(static_cast<double>(requests));
 }
 
 void LevelMetrics::SetQueueDepth(QueueName queue, size_t depth) {

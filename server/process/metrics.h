@@ -248,6 +248,8 @@ class LevelMetrics {
   void SetReady(bool ready);
   // The lag is `end` - `applied`.
   void SetOffsets(Offset end, Offset applied);
+  // Requests in the topic of a shared log that are not taken yet.
+  void SetSharedLag(int64_t requests);
   void SetQueueDepth(QueueName queue, size_t depth);
   void SetPageLists(size_t lists);
   void SetAdjacency(const InteractionAdjacency& adjacency);
@@ -257,6 +259,7 @@ class LevelMetrics {
   PerValue<prometheus::Gauge, QueueName> queue_depth_{};
   prometheus::Gauge* apply_lag_ = nullptr;
   prometheus::Gauge* log_end_ = nullptr;
+  prometheus::Gauge* shared_lag_ = nullptr;
   prometheus::Gauge* applied_ = nullptr;
   prometheus::Gauge* page_lists_ = nullptr;
   std::array<prometheus::Gauge*, 2> adjacency_edges_{};  // users of items, items of users

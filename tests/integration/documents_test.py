@@ -52,6 +52,7 @@ NOT_RUN = (
     (r"bench/", "reads a data set that is not here"),
     (r"groundswell evaluate ", "takes minutes; evaluate_test.cc"),
     (r"groundswell-server (repair|restore) ", "wants a damaged database, or a backup; durability_test.cc and api_test.cc"),
+    (r"groundswell-server (create-log|leave-log) |groundswell-server serve .*--log\.kafka", "wants a broker; scale_out_test.py"),
     (r"groundswell-server replay ", "reads a snapshot that the trainer makes; replay_test.cc"),
     (r"groundswell --server other:", "another machine stands there"),
     (r"groundswell quickstart clicks", "wants a log with other columns; quickstart_test.cc"),

@@ -1,9 +1,8 @@
-#include "client/kafka/kafka_properties.h"
-
 #include <gmock/gmock.h>
 
 #include <fstream>
 
+#include "client/kafka/kafka_flags.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {

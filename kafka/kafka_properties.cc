@@ -1,12 +1,10 @@
-#include "client/kafka/kafka_properties.h"
+#include "kafka/kafka_properties.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 #include <utility>
-
-#include "client/text_file.h"
 
 namespace groundswell {
 namespace {
@@ -16,14 +14,14 @@ constexpr std::string_view kBrokersKey = "bootstrap.servers";
 // Keys that are not for the operator to set, and why.
 const std::map<std::string_view, std::string_view>& RefusedKeys() {
   static const std::map<std::string_view, std::string_view> keys = {
-      {"auto.offset.reset", "offsets that are gone are an error; see --begin and --lost-records"},
+      {"auto.offset.reset", "offsets that are gone are an error"},
       {"debug", "what it prints may hold credentials"},
-      {"enable.auto.commit", "nothing is committed: the server knows how far each partition is"},
+      {"enable.auto.commit", "nothing is committed: the database knows how far each partition is"},
       {"enable.auto.offset.store",
-       "nothing is committed: the server knows how far each partition is"},
-      {"enable.idempotence", "dead letters are always written so"},
+       "nothing is committed: the database knows how far each partition is"},
+      {"enable.idempotence", "everything is written so"},
       {"enable.partition.eof", "the end of a partition is always told"},
-      {"group.id", "there is no consumer group: the server knows how far each partition is"},
+      {"group.id", "there is no consumer group: the database knows how far each partition is"},
       {"isolation.level", "only what was committed is read"},
       {"sasl.jaas.config", "it is Java's; set sasl.username and sasl.password"},
       {"ssl.truststore.location", "it is Java's; set ssl.ca.location to a PEM file"},
@@ -71,27 +69,15 @@ absl::StatusOr<KafkaProperties> ParseKafkaProperties(std::string_view text, std:
   return properties;
 }
 
-absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
-                                                    const std::string& brokers) {
-  KafkaProperties properties;
-  if (!path.empty()) {
-    const absl::StatusOr<std::string> text = ReadTextFile("--properties", path);
-    if (!text.ok()) return text.status();
-    auto parsed = ParseKafkaProperties(*text, path);
-    if (!parsed.ok()) return parsed.status();
-    properties = *std::move(parsed);
-  }
-  if (!brokers.empty()) {
-    std::erase_if(properties, [](const KafkaProperty& one) { return one.key == kBrokersKey; });
-    properties.push_back(
-        {.key = std::string(kBrokersKey), .value = brokers, .origin = "--brokers"});
-  }
-  if (std::ranges::none_of(properties,
-                           [](const KafkaProperty& one) { return one.key == kBrokersKey; })) {
-    return absl::InvalidArgumentError(
-        "no brokers are named; give --brokers HOST:PORT, or bootstrap.servers in --properties");
-  }
-  return properties;
+void SetBrokers(const std::string& brokers, std::string origin, KafkaProperties& properties) {
+  std::erase_if(properties, [](const KafkaProperty& one) { return one.key == kBrokersKey; });
+  properties.push_back(
+      {.key = std::string(kBrokersKey), .value = brokers, .origin = std::move(origin)});
+}
+
+bool HasBrokers(const KafkaProperties& properties) {
+  return std::ranges::any_of(properties,
+                             [](const KafkaProperty& one) { return one.key == kBrokersKey; });
 }
 
 }  // namespace groundswell

@@ -1,6 +1,6 @@
-// How to reach brokers: the properties that librdkafka is given, from a file and from flags.
-#ifndef GROUNDSWELL_CLIENT_KAFKA_KAFKA_PROPERTIES_H_
-#define GROUNDSWELL_CLIENT_KAFKA_KAFKA_PROPERTIES_H_
+// How to reach brokers: the properties that librdkafka is given.
+#ifndef GROUNDSWELL_KAFKA_KAFKA_PROPERTIES_H_
+#define GROUNDSWELL_KAFKA_KAFKA_PROPERTIES_H_
 
 #include <string>
 #include <string_view>
@@ -24,12 +24,10 @@ using KafkaProperties = std::vector<KafkaProperty>;
 // key that the reading itself decides, such as "auto.offset.reset".
 absl::StatusOr<KafkaProperties> ParseKafkaProperties(std::string_view text, std::string_view file);
 
-// The same of a file, with `brokers` ("host:port,...") in place of its bootstrap.servers where they
-// are not empty. No path: only these. NotFound when it cannot be read, InvalidArgument when no
-// brokers are named.
-absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
-                                                    const std::string& brokers);
+// `brokers` ("host:port,...") in place of the bootstrap.servers that are in `properties`.
+void SetBrokers(const std::string& brokers, std::string origin, KafkaProperties& properties);
+bool HasBrokers(const KafkaProperties& properties);
 
 }  // namespace groundswell
 
-#endif  // GROUNDSWELL_CLIENT_KAFKA_KAFKA_PROPERTIES_H_
+#endif  // GROUNDSWELL_KAFKA_KAFKA_PROPERTIES_H_
