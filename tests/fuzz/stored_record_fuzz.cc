@@ -1,6 +1,7 @@
-// The records of the log and of the users.
+// The records of the log, of the requests to one that servers share, and of the users.
 #include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
+#include "graph/log/request_record.h"
 #include "graph/state/user_state.h"
 #include "tests/fuzz/seed_corpus.h"
 
@@ -33,7 +34,14 @@ std::vector<std::string> SeedCorpus() {
            ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"},
            ResetBlend{.event_id = "e"}}) {
     seeds.push_back(EncodeLogRecord(entry));
+    seeds.push_back(EncodeRequestRecord({1}, {.incarnation = 2, .number = 3},
+                                        {.entries = {entry},
+                                         .producer_id = "p",
+                                         .first_sequence = 4,
+                                         .last_sequence = 5,
+                                         .sequences = {5}}));
   }
+  seeds.push_back(EncodeFirstRecord({1}));
   return seeds;
 }
 
@@ -47,6 +55,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(again.ok() && again->index() == entry->index() &&
                 EventIdOf(*again) == EventIdOf(*entry) && EncodeLogRecord(*again) == written,
             "a log record that was read is written back the same");
+  }
+  if (const auto record = DecodeRequestRecord(AsText(data, size)); record.ok()) {
+    const std::string written =
+        EncodeRequestRecord(record->log_id, record->sender, record->request);
+    const auto again = DecodeRequestRecord(written);
+    Require(
+        again.ok() && EncodeRequestRecord(again->log_id, again->sender, again->request) == written,
+        "a request that was read is written back the same");
   }
   if (const auto user = DecodeUserState(AsText(data, size)); user.ok()) {
     std::string bytes;
