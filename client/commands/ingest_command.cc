@@ -43,6 +43,7 @@ struct IngestFlags {
   std::optional<int64_t> from_us;  // what `from` says
   bool create_items = false;
   bool resend_refused = false;
+  bool skip_refused = false;
 };
 
 int64_t TimeOf(const v1::Interaction& interaction) {
@@ -112,8 +113,9 @@ struct Reading {
   EventFile file;
   std::optional<EventReader> reader;
   ResumePoint at;
-  uint64_t earlier = 0;  // than --from
-  uint64_t known = 0;    // to the server, by their producer's numbers
+  uint64_t earlier = 0;        // than --from
+  uint64_t known = 0;          // to the server, by their producer's numbers
+  uint64_t known_refused = 0;  // of these, by an earlier run
 };
 
 // Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
@@ -203,8 +205,9 @@ struct IngestResult {
   EventSender::Totals totals;
   LogSummary read;
   uint64_t created_items = 0;
-  uint64_t earlier = 0;  // than --from
-  uint64_t known = 0;    // to the server, by their producer's numbers
+  uint64_t earlier = 0;        // than --from
+  uint64_t known = 0;          // to the server, by their producer's numbers
+  uint64_t known_refused = 0;  // of these, in an earlier run
   double seconds = 0;
   std::optional<absl::Status> visible;  // none: nobody was asked
 };
@@ -224,7 +227,8 @@ std::string_view HowToSendAgain(const IngestFlags& flags) {
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const IngestResult& result) {
-  const auto& [totals, read, created_items, earlier, known, seconds, visible] = result;
+  const auto& [totals, read, created_items, earlier, known, known_refused, seconds, visible] =
+      result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
   // Without that flag the one that ended the reading is the error itself.
@@ -243,6 +247,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"created_items", created_items},
                                             {"earlier_records", earlier},
                                             {"known_records", known},
+                                            {"known_refused_records", known_refused},
                                             {"first_refused_record", totals.first_refused_record},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
@@ -258,11 +263,10 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (created_items > 0) fmt::print("{} items created\n", created_items);
   if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
-  if (known > 0) {
-    fmt::print(
-        "{} records passed over: the server knows their numbers, of those too that it "
-        "refused in an earlier run; without --producer-id they are sent again\n",
-        known);
+  if (known > 0) fmt::print("{} records passed over: the server knows their numbers\n", known);
+  if (known_refused > 0) {
+    fmt::print("{} of them were refused in an earlier run; {}\n", known_refused,
+               HowToSendAgain(flags));
   }
   if (totals.refused > 0) {
     fmt::print("the first refused is record {}; {}\n", totals.first_refused_record,
@@ -294,9 +298,10 @@ absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Read
                   ResumeFile& resume, Destination& destination, ProgressBar& bar) {
   int64_t known_sequence = 0;
   if (!flags.producer_id.empty() && first.has_value()) {
-    const absl::StatusOr<int64_t> last = destination.sender.AskLastSequence();
-    if (!last.ok()) return last.status();
-    known_sequence = *last;
+    const absl::StatusOr<v1::IngestResponse> answer = destination.sender.AskProducer();
+    if (!answer.ok()) return answer.status();
+    known_sequence = answer->last_sequence();
+    reading.known_refused = static_cast<uint64_t>(answer->refused_sequence_count());
   }
   absl::Status status =
       SendAll(flags, std::move(first), known_sequence, reading, resume, destination, bar);
@@ -347,10 +352,12 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
                 .created_items = destination.created_items,
                 .earlier = reading->earlier,
                 .known = reading->known,
+                .known_refused = reading->known_refused,
                 .seconds = elapsed.count(),
                 .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});
   if (!status.ok()) return context.Fail(status);
-  if (totals.refused > 0 || Interrupted()) context.exit_code = kExitError;
+  const bool lacks_some = totals.refused > 0 || reading->known_refused > 0;
+  if ((lacks_some && !flags.skip_refused) || Interrupted()) context.exit_code = kExitError;
 }
 
 }  // namespace
@@ -386,6 +393,11 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
           "sends it again, and all behind it, which counts once as long as no more than the "
           "server's log.event_ids_max interactions were logged since")
       ->needs("--resume-file");
+  command
+      .add_flag("--skip-refused", flags->skip_refused,
+                "End with 0 where the server refused records, in this run or in an earlier one of "
+                "the --producer-id; they are counted all the same")
+      ->excludes("--resend-refused");
   command
       .add_option(
           "--producer-id", flags->producer_id,

@@ -74,11 +74,11 @@ void EventSender::OpenStream() {
   asked_pause_ = milliseconds{0};
 }
 
-absl::StatusOr<int64_t> EventSender::AskLastSequence() {
-  absl::StatusOr<int64_t> last =
+absl::StatusOr<v1::IngestResponse> EventSender::AskProducer() {
+  absl::StatusOr<v1::IngestResponse> answer =
       SendSingleBatch(client_, options_.producer_id, {}, {.stopped = options_.stopped});
-  if (last.ok()) next_sequence_ = *last + 1;
-  return last;
+  if (answer.ok()) next_sequence_ = answer->last_sequence() + 1;
+  return answer;
 }
 
 // The answer to the oldest batch that this stream sent.

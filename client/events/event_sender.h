@@ -71,9 +71,10 @@ class EventSender {
   EventSender(const EventSender&) = delete;
   EventSender& operator=(const EventSender&) = delete;
 
-  // The number of interactions of this producer that the server has; the next one sent gets the
-  // number behind it. Before the first Send. Errors as SendSingleBatch.
-  absl::StatusOr<int64_t> AskLastSequence();
+  // Where this producer stands: `last_sequence` and `refused_sequence_count` of the server's
+  // answer. The next one sent gets the number behind it. Before the first Send. Errors as
+  // SendSingleBatch.
+  absl::StatusOr<v1::IngestResponse> AskProducer();
   // The next one sent gets this number. Before the first Send.
   void ContinueAt(int64_t sequence) { next_sequence_ = sequence; }
 

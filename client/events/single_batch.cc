@@ -7,6 +7,7 @@
 #include <optional>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 namespace groundswell {
 namespace {
@@ -18,15 +19,14 @@ constexpr milliseconds kStopInterval{20};
 
 }  // namespace
 
-absl::StatusOr<int64_t> SendSingleBatch(Client& client, const std::string& producer_id,
-                                        const std::vector<v1::Interaction>& interactions,
-                                        const SingleBatchOptions& options) {
+absl::StatusOr<v1::IngestResponse> SendSingleBatch(Client& client, const std::string& producer_id,
+                                                   const std::vector<v1::Interaction>& interactions,
+                                                   const SingleBatchOptions& options) {
   const auto deadline = steady_clock::now() + options.timeout;
-  std::optional<int64_t> last;
+  std::optional<v1::IngestResponse> answer;
   const auto stream =
-      client.Ingest({.producer_id = producer_id, .on_ack = [&last](const v1::IngestResponse& ack) {
-                       last = ack.last_sequence();
-                     }});
+      client.Ingest({.producer_id = producer_id,
+                     .on_ack = [&answer](const v1::IngestResponse& ack) { answer = ack; }});
   std::mutex mutex;
   std::condition_variable_any ended;
   std::jthread watcher([&](const std::stop_token& finished) {
@@ -40,7 +40,7 @@ absl::StatusOr<int64_t> SendSingleBatch(Client& client, const std::string& produ
   const absl::Status finished = stream->Finish();
   watcher.request_stop();
   watcher.join();
-  if (finished.ok() && last.has_value()) return *last;
+  if (finished.ok() && answer.has_value()) return *std::move(answer);
   if (options.stopped()) return absl::CancelledError("stopped");
   if (finished.ok()) {
     return absl::UnavailableError(

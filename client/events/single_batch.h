@@ -20,12 +20,12 @@ struct SingleBatchOptions {
   std::chrono::milliseconds timeout{10'000};
 };
 
-// Sends `interactions`, numbered from 1; none at all asks. Returns the last number of the producer
-// that the server has dealt with; 0: none. Cancelled once stopped; Unavailable when no answer came
-// in time, or none at all; what the server ended the stream with.
-absl::StatusOr<int64_t> SendSingleBatch(Client& client, const std::string& producer_id,
-                                        const std::vector<v1::Interaction>& interactions,
-                                        const SingleBatchOptions& options);
+// Sends `interactions`, numbered from 1; none at all asks. Returns the server's answer:
+// `last_sequence` of the producer is 0 when nothing of it is dealt with. Cancelled once stopped;
+// Unavailable when no answer came in time, or none at all; what the server ended the stream with.
+absl::StatusOr<v1::IngestResponse> SendSingleBatch(Client& client, const std::string& producer_id,
+                                                   const std::vector<v1::Interaction>& interactions,
+                                                   const SingleBatchOptions& options);
 
 }  // namespace groundswell
 

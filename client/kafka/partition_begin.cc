@@ -122,12 +122,16 @@ ProducerSequences SequencesOf(Client& client, SingleBatchOptions options) {
                         const std::vector<v1::Interaction>& interactions) {
     return SendSingleBatch(client, producer_id, interactions, options);
   };
-  return {.ask = [send](const std::string& producer_id) { return send(producer_id, {}); },
+  return {.ask = [send](const std::string& producer_id) -> absl::StatusOr<int64_t> {
+            const auto answer = send(producer_id, {});
+            if (!answer.ok()) return answer.status();
+            return answer->last_sequence();
+          },
           .use_up = [send](const std::string& producer_id, int64_t count) -> absl::Status {
-            const auto last =
+            const auto answer =
                 send(producer_id, std::vector<v1::Interaction>(static_cast<size_t>(count)));
-            if (!last.ok()) return last.status();
-            if (*last == count) return absl::OkStatus();
+            if (!answer.ok()) return answer.status();
+            if (answer->last_sequence() == count) return absl::OkStatus();
             return absl::UnavailableError(
                 "the server did not take where a partition begins; try again");
           }};

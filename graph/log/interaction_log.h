@@ -41,6 +41,7 @@ struct Appended {
 struct AppendResult {
   std::vector<Appended> entries;  // as in the request
   int64_t last_sequence = 0;      // of the producer: everything up to here is dealt with, durably
+  int64_t refused_count = 0;      // of it: numbers that had no entry, or one that was a conflict
 };
 
 // Thread-safe.

@@ -90,6 +90,7 @@ void GraphStore::Batch::PutProducer(std::string_view id, const Producer& produce
   storage::v1::Producer message;
   message.set_last_sequence(producer.last_sequence);
   message.set_last_offset(producer.last_offset);
+  message.set_refused_count(producer.refused_count);
   changes_.Put(Column::kProducers, database_.Key(id), message.SerializeAsString());
 }
 
@@ -213,7 +214,8 @@ absl::StatusOr<std::map<std::string, Producer>> GraphStore::ReadProducers() cons
       return absl::DataLossError("the record of a producer is damaged");
     }
     producers.emplace(at.rest(), Producer{.last_sequence = message.last_sequence(),
-                                          .last_offset = message.last_offset()});
+                                          .last_offset = message.last_offset(),
+                                          .refused_count = message.refused_count()});
   }
   if (absl::Status s = at.Check("cannot read the producers"); !s.ok()) return s;
   return producers;

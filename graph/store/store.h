@@ -55,7 +55,8 @@ struct Tombstone {
 // Where a producer's sequence stands.
 struct Producer {
   int64_t last_sequence = 0;
-  Offset last_offset = 0;  // the log's end when that was
+  Offset last_offset = 0;     // the log's end when that was
+  int64_t refused_count = 0;  // numbers up to there of which the log has nothing
 };
 
 class GraphStore {

@@ -182,6 +182,7 @@ absl::StatusOr<AppendResult> StoredLog::Take(const AppendRequest& request, Batch
       ++batch.producer_count_;
     }
   }
+  int64_t taken = 0;  // of the numbers that are new
   for (size_t i = 0; i < request.entries.size(); ++i) {
     // Sent again after a broken stream: known by its number, however long ago its id was forgotten.
     if (has_producer && request.sequences[i] <= producer.last_sequence) {
@@ -192,16 +193,21 @@ absl::StatusOr<AppendResult> StoredLog::Take(const AppendRequest& request, Batch
     const absl::StatusOr<Appended> appended = TakeEntry(request.entries[i], batch);
     if (!appended.ok()) return appended.status();
     result.entries.push_back(*appended);
+    taken += appended->outcome == Appended::Outcome::kConflict ? 0 : 1;
   }
   if (has_producer) {
     // Also when no entry was new: numbers of refused entries count as dealt with.
     if (request.last_sequence > producer.last_sequence) {
-      producer = {.last_sequence = request.last_sequence, .last_offset = batch.next_ - 1};
+      const int64_t refused = request.last_sequence - producer.last_sequence - taken;
+      producer = {.last_sequence = request.last_sequence,
+                  .last_offset = batch.next_ - 1,
+                  .refused_count = producer.refused_count + refused};
       batch.writes_.PutProducer(request.producer_id, producer);
       batch.producers_[request.producer_id] = producer;
       batch.is_empty_ = false;
     }
     result.last_sequence = producer.last_sequence;
+    result.refused_count = producer.refused_count;
   }
   return result;
 }

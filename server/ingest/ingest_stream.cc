@@ -288,7 +288,9 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       response.set_last_offset(std::max(response.last_offset(), one.offset));
     }
     response.set_consistency_token(MakeConsistencyToken(response.last_offset()));
-    if (appended.ok()) response.set_last_sequence(appended->last_sequence);
+    if (!appended.ok()) return;
+    response.set_last_sequence(appended->last_sequence);
+    response.set_refused_sequence_count(appended->refused_count);
   }
 
   // Starts whatever can start: the next write, the next read, the end.

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "tests/integration/sample_server.h"
@@ -13,6 +14,7 @@ namespace groundswell {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 using testing::HasSubstr;
 
 constexpr int kSampleGraphOffset = 338'290;  // of its manifest
@@ -181,6 +183,36 @@ TEST_F(EmptyServerProcessTest, NeverCreatesNothingAndATrainedSnapshotsCatalogueI
   Start({"--ingest.create_items=always"}, directory_.File("sample"));
   EXPECT_TRUE(TryRecord("e1", "mug").ok());
   Verify();
+}
+
+// The server knows that it refused one, whoever asks, and when; its numbers are used up.
+TEST_F(EmptyServerProcessTest, ARunOfAProducerThatPassesOverWhatWasRefusedEndsWithAnError) {
+  Start();
+  IngestShop();
+  Stop();
+  Start({"--ingest.create_items=never"});
+  std::ofstream(directory_.File("more.csv"))
+      << "timestamp,user,item\n1322001000,ann,mug\n1322001060,ann,vase\n1322001120,ann,bag\n";
+  const std::vector<std::string> ingest = {"--json", "ingest", directory_.File("more.csv"),
+                                           "--producer-id", "shop"};
+  std::vector<std::string> skipping = ingest;
+  skipping.emplace_back("--skip-refused");
+  const auto run = [&](const std::vector<std::string>& arguments, int exit_code) {
+    const Finished finished = Cli(arguments);
+    EXPECT_EQ(finished.exit_code, exit_code) << finished.output;
+    return json::parse(finished.output.substr(finished.output.find('{')), nullptr, false);
+  };
+  EXPECT_EQ(run(ingest, 1)["refused"], 1);
+  EXPECT_EQ(server_->Stop(SIGKILL), -1);
+  Start({"--ingest.create_items=never"});
+  const json again = run(ingest, 1);
+  EXPECT_EQ(again["refused"], 0);
+  EXPECT_EQ(again["known_records"], 3);
+  EXPECT_EQ(again["known_refused_records"], 1);
+  EXPECT_EQ(run(skipping, 0)["known_refused_records"], 1) << "counted all the same";
+  std::ofstream(directory_.File("more.csv"), std::ios::app) << "1322001180,ann,jug\n";
+  EXPECT_EQ(run(skipping, 0)["refused"], 1) << "in this run";
+  EXPECT_EQ(run(ingest, 1)["known_refused_records"], 2);
 }
 
 }  // namespace

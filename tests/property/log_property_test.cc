@@ -8,6 +8,7 @@
 #include <future>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,20 +45,28 @@ class TakeOracle {
       if (request.first_sequence > last_sequence + 1) return absl::FailedPreconditionError("gap");
       if (known == producers_.end() && !MakeRoom()) return absl::FailedPreconditionError("full");
     }
+    std::set<int64_t> refused;  // numbers, of those that are new
+    for (int64_t n = last_sequence + 1; n <= request.last_sequence; ++n) refused.insert(n);
     const Offset known_until = last_sequence > 0 ? producers_[request.producer_id].last_offset : 0;
     for (size_t i = 0; i < request.entries.size(); ++i) {
       if (!request.producer_id.empty() && request.sequences[i] <= last_sequence) {
         result.entries.push_back({Appended::Outcome::kDuplicate, known_until});
       } else {
         result.entries.push_back(TakeEntry(request.entries[i]));
+        const bool is_taken = result.entries.back().outcome != Appended::Outcome::kConflict;
+        if (is_taken && !request.producer_id.empty()) refused.erase(request.sequences[i]);
       }
     }
     if (request.producer_id.empty()) return result;
     if (request.last_sequence > last_sequence) {
       last_sequence = request.last_sequence;
-      producers_[request.producer_id] = {last_sequence, static_cast<Offset>(log_.size())};
+      Producer& producer = producers_[request.producer_id];
+      producer = {last_sequence, static_cast<Offset>(log_.size()),
+                  producer.refused_count + static_cast<int64_t>(refused.size())};
     }
     result.last_sequence = last_sequence;
+    const auto known = producers_.find(request.producer_id);
+    result.refused_count = known == producers_.end() ? 0 : known->second.refused_count;
     return result;
   }
   Offset end() const { return static_cast<Offset>(log_.size()); }
@@ -200,7 +209,8 @@ std::vector<Answer> SendTogether(InteractionLog& log, const std::vector<AppendRe
 
 std::string ToText(const Answer& answer) {
   if (!answer.ok()) return absl::StatusCodeToString(answer.status().code());
-  std::string text = "to " + std::to_string(answer->last_sequence) + ":";
+  std::string text = "to " + std::to_string(answer->last_sequence) + " without " +
+                     std::to_string(answer->refused_count) + ":";
   for (const Appended& one : answer->entries) {
     text += " " + std::to_string(static_cast<int>(one.outcome)) + "@" + std::to_string(one.offset);
   }
@@ -274,6 +284,7 @@ TEST(LogProperty, WhatIsTakenIsAFunctionOfTheOrderOfRequests) {
       expected.push_back(ToText(answer));
       if (!answer.ok()) ++seen[std::string(answer.status().message())];
       if (!answer.ok()) continue;
+      if (answer->refused_count > 0) ++seen["refused"];
       for (const Appended& one : answer->entries) {
         ++seen["outcome " + std::to_string(static_cast<int>(one.outcome))];
       }
@@ -291,7 +302,8 @@ TEST(LogProperty, WhatIsTakenIsAFunctionOfTheOrderOfRequests) {
     EXPECT_EQ(in_groups.digest, one_by_one.digest);
     if (testing::Test::HasFailure()) return;
   }
-  for (const char* what : {"outcome 0", "outcome 1", "outcome 2", "gap", "full", "before 1970"}) {
+  for (const char* what :
+       {"outcome 0", "outcome 1", "outcome 2", "gap", "full", "before 1970", "refused"}) {
     EXPECT_GT(seen[what], 5) << what << " hardly ever came";
   }
 }

@@ -170,9 +170,9 @@ TEST_F(EventSenderTest, AProducerGoesOnBehindWhatTheServerHas) {
   service_.breaks = 1;
   EventSender sender(*client_, {.batch_size = 3, .producer_id = "p"});
   service_.breaks = 0;
-  const auto last = sender.AskLastSequence();
-  ASSERT_TRUE(last.ok()) << last.status();
-  EXPECT_EQ(*last, 7);
+  const auto answer = sender.AskProducer();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->last_sequence(), 7);
   service_.breaks = 1;
   ASSERT_TRUE(SendAll(sender, 8).ok());
   EXPECT_EQ(service_.last_sequence, 15);

@@ -44,7 +44,7 @@ class SingleBatchTest : public testing::Test {
     client_ = std::make_unique<Client>(Client::Options{.address = server_.address()});
   }
 
-  absl::StatusOr<int64_t> Ask(const SingleBatchOptions& options = {}) {
+  absl::StatusOr<v1::IngestResponse> Ask(const SingleBatchOptions& options = {}) {
     return SendSingleBatch(*client_, "p", {}, options);
   }
 
@@ -54,8 +54,9 @@ class SingleBatchTest : public testing::Test {
 };
 
 TEST_F(SingleBatchTest, TheAnswerIsTheLastNumber) {
-  EXPECT_EQ(*Ask(), 7);
-  EXPECT_EQ(*SendSingleBatch(*client_, "p", std::vector<v1::Interaction>(3), {}), 10);
+  EXPECT_EQ(Ask()->last_sequence(), 7);
+  const auto of_three = SendSingleBatch(*client_, "p", std::vector<v1::Interaction>(3), {});
+  EXPECT_EQ(of_three->last_sequence(), 10);
 }
 
 TEST_F(SingleBatchTest, NoAnswerIsNoNumber) {

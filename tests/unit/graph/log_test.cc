@@ -266,6 +266,39 @@ TEST_F(LogTest, NumbersOfWhatWasRefusedAtTheDoorAreUsedUp) {
   EXPECT_EQ(Send(*log, Numbered("p", 4, 1))->last_sequence, 4);
 }
 
+TEST_F(LogTest, WhatWasRefusedOfAProducerIsCountedOnceAlsoAfterReopening) {
+  {
+    const auto store = OpenStore(path_);
+    const auto log = OpenLog(*store);
+    ASSERT_TRUE(Append(*log, {MakeInteraction("u", "i0", 1, 1, "taken")}).ok());
+    AppendRequest request = Numbered("p", 1, 3);
+    request.last_sequence = 5;  // 4 and 5 were refused at the door
+    request.entries[1] = MakeInteraction("u", "i1", 1, 1, "taken");
+    const Result first = Send(*log, request);
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(first->entries[1].outcome, Appended::Outcome::kConflict);
+    EXPECT_EQ(first->refused_count, 3);
+    EXPECT_EQ(Send(*log, request)->refused_count, 3) << "again";
+  }
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  EXPECT_EQ(Send(*log, {.producer_id = "p"})->refused_count, 3);
+  EXPECT_EQ(Send(*log, Numbered("p", 5, 2))->refused_count, 3) << "one again, and one that is good";
+  EXPECT_EQ(Send(*log, {.producer_id = "q"})->refused_count, 0) << "another producer";
+}
+
+// As an older server wrote it: of a field that is 0 nothing is stored.
+TEST_F(LogTest, AProducerWhoseRefusalsWereNotCountedHasNone) {
+  const auto store = OpenStore(path_);
+  GraphStore::Batch batch(*store);
+  batch.PutProducer("p", {.last_sequence = 7});
+  ASSERT_TRUE(store->Commit(batch, /*sync=*/true).ok());
+  const auto log = OpenLog(*store);
+  EXPECT_EQ(Send(*log, {.producer_id = "p"})->refused_count, 0);
+  EXPECT_EQ(
+      Send(*log, {.producer_id = "p", .first_sequence = 8, .last_sequence = 8})->refused_count, 1);
+}
+
 TEST_F(LogTest, OneProducerTooManyIsRefusedUntilAnotherOneIsSilentForAWindow) {
   const auto store = OpenStore(path_);
   const auto log = OpenLog(*store, {.group_max = 2, .event_ids_max = 4, .producers_max = 2});
