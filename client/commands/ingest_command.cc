@@ -113,9 +113,9 @@ struct Reading {
   EventFile file;
   std::optional<EventReader> reader;
   ResumePoint at;
-  uint64_t earlier = 0;        // than --from
-  uint64_t known = 0;          // to the server, by their producer's numbers
-  uint64_t known_refused = 0;  // of these, by an earlier run
+  uint64_t earlier = 0;         // than --from
+  uint64_t known = 0;           // to the server, by their producer's numbers
+  uint64_t refused_before = 0;  // of what is passed over, in an earlier run
 };
 
 // Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
@@ -205,9 +205,9 @@ struct IngestResult {
   EventSender::Totals totals;
   LogSummary read;
   uint64_t created_items = 0;
-  uint64_t earlier = 0;        // than --from
-  uint64_t known = 0;          // to the server, by their producer's numbers
-  uint64_t known_refused = 0;  // of these, in an earlier run
+  uint64_t earlier = 0;         // than --from
+  uint64_t known = 0;           // to the server, by their producer's numbers
+  uint64_t refused_before = 0;  // of what was passed over, in an earlier run
   double seconds = 0;
   std::optional<absl::Status> visible;  // none: nobody was asked
 };
@@ -227,7 +227,7 @@ std::string_view HowToSendAgain(const IngestFlags& flags) {
 
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const IngestResult& result) {
-  const auto& [totals, read, created_items, earlier, known, known_refused, seconds, visible] =
+  const auto& [totals, read, created_items, earlier, known, refused_before, seconds, visible] =
       result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
@@ -247,7 +247,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"created_items", created_items},
                                             {"earlier_records", earlier},
                                             {"known_records", known},
-                                            {"known_refused_records", known_refused},
+                                            {"refused_before_records", refused_before},
                                             {"first_refused_record", totals.first_refused_record},
                                             {"last_offset", totals.last_offset},
                                             {"consistency_token", totals.consistency_token},
@@ -264,9 +264,11 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
   if (created_items > 0) fmt::print("{} items created\n", created_items);
   if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
   if (known > 0) fmt::print("{} records passed over: the server knows their numbers\n", known);
-  if (known_refused > 0) {
-    fmt::print("{} of them were refused in an earlier run; {}\n", known_refused,
-               HowToSendAgain(flags));
+  if (refused_before > 0) {
+    fmt::print(
+        "{} of what is passed over were refused in an earlier run; without {} they are sent "
+        "again\n",
+        refused_before, flags.producer_id.empty() ? "--resume-file" : "--producer-id");
   }
   if (totals.refused > 0) {
     fmt::print("the first refused is record {}; {}\n", totals.first_refused_record,
@@ -301,7 +303,7 @@ absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Read
     const absl::StatusOr<v1::IngestResponse> answer = destination.sender.AskProducer();
     if (!answer.ok()) return answer.status();
     known_sequence = answer->last_sequence();
-    reading.known_refused = static_cast<uint64_t>(answer->refused_sequence_count());
+    reading.refused_before = static_cast<uint64_t>(answer->refused_sequence_count());
   }
   absl::Status status =
       SendAll(flags, std::move(first), known_sequence, reading, resume, destination, bar);
@@ -316,6 +318,12 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   std::optional<Reading> reading;
   if (absl::Status s = Begin(flags, *dealt_with, reading); !s.ok()) return context.Fail(s);
   const uint64_t begun_behind = reading->at.record;
+  const uint64_t refused_before = begun_behind > 0 ? dealt_with->refused : 0;
+  reading->refused_before = refused_before;
+  // With --resend-refused the file stays before what this run has refused.
+  const auto refused_with = [&](uint64_t refused) {
+    return flags.resend_refused ? refused_before : refused_before + refused;
+  };
   resume.Sending(reading->at);
   absl::StatusOr<std::optional<ReadEvent>> first = reading->Next();
   const bool is_numbered = !flags.producer_id.empty() && first.ok() && first->has_value();
@@ -333,7 +341,8 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
            [&](uint64_t record) {
              if (flags.resend_refused) resume.StayBefore(record);
            },
-       .on_progress = [&resume](uint64_t record) { resume.Note(record); }},
+       .on_progress = [&](uint64_t record,
+                          uint64_t refused) { resume.Note(record, refused_with(refused)); }},
       begun_behind);
   ServerCatalogue catalogue(
       client, {.retry_for = std::chrono::seconds(flags.retry_for_s), .stopped = Interrupted});
@@ -341,7 +350,8 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   absl::Status status = first.status();
   if (first.ok()) status = Send(flags, *std::move(first), *reading, resume, destination, bar);
   const EventSender::Totals totals = sender.totals();
-  const absl::Status noted = resume.Finish(totals.acknowledged_record);
+  const absl::Status noted =
+      resume.Finish(totals.acknowledged_record, refused_with(totals.refused));
   if (status.ok() || (absl::IsCancelled(status) && Interrupted())) status = noted;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   bar.Finish(reading->file.BytesRead(*reading->reader),
@@ -352,11 +362,11 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
                 .created_items = destination.created_items,
                 .earlier = reading->earlier,
                 .known = reading->known,
-                .known_refused = reading->known_refused,
+                .refused_before = reading->refused_before,
                 .seconds = elapsed.count(),
                 .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});
   if (!status.ok()) return context.Fail(status);
-  const bool lacks_some = totals.refused > 0 || reading->known_refused > 0;
+  const bool lacks_some = totals.refused > 0 || reading->refused_before > 0;
   if ((lacks_some && !flags.skip_refused) || Interrupted()) context.exit_code = kExitError;
 }
 

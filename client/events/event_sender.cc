@@ -85,6 +85,7 @@ absl::StatusOr<v1::IngestResponse> EventSender::AskProducer() {
 void EventSender::OnAck(const v1::IngestResponse& response) {
   Batch settled;
   uint64_t first_refused = 0;
+  uint64_t refused = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++acknowledged_;
@@ -104,6 +105,7 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
     totals_.accepted += static_cast<uint64_t>(response.accepted_count());
     totals_.duplicates += static_cast<uint64_t>(response.duplicate_count());
     totals_.refused += static_cast<uint64_t>(response.refusals_size());
+    refused = totals_.refused;
     for (const auto& refusal : response.refusals()) {
       totals_.reasons.Add(refusal.status().message());
     }
@@ -126,7 +128,7 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
   }
   changed_.notify_all();
   if (first_refused > 0 && options_.on_first_refused) options_.on_first_refused(first_refused);
-  if (options_.on_progress) options_.on_progress(settled.records.back());
+  if (options_.on_progress) options_.on_progress(settled.records.back(), refused);
 }
 
 absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {

@@ -43,8 +43,9 @@ class EventSender {
     // Told, from a thread of the sender, of the first record that the server refused for good,
     // before `on_progress` is told of its batch.
     std::function<void(uint64_t record)> on_first_refused;
-    // Told likewise that every record up to this one is dealt with.
-    std::function<void(uint64_t record)> on_progress;
+    // Told likewise that every record up to this one is dealt with, `refused` of this sender's by a
+    // refusal.
+    std::function<void(uint64_t record, uint64_t refused)> on_progress;
     // Told likewise, before that, of every batch that is dealt with: the number of its first
     // interaction, how many it has, and the server's answer.
     std::function<void(int64_t first_sequence, size_t count, const v1::IngestResponse& response)>

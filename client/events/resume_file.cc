@@ -34,7 +34,9 @@ absl::StatusOr<ResumePoint> ResumeFile::Read() const {
   std::ifstream file(path_);
   const bool is_read = static_cast<bool>(file >> point.record);
   file >> point.chain_hash;
-  if (!is_read || point.chain_hash.size() != (point.record == 0 ? 0 : kHashLength)) {
+  const bool has_more = static_cast<bool>(file >> std::ws) && !file.eof();
+  const bool is_whole = !has_more || (file >> point.refused && point.refused <= point.record);
+  if (!is_read || !is_whole || point.chain_hash.size() != (point.record == 0 ? 0 : kHashLength)) {
     return absl::InvalidArgumentError(
         fmt::format("--resume-file \"{}\" does not hold a record's number and hash; delete it to "
                     "begin anew",
@@ -55,22 +57,24 @@ void ResumeFile::StayBefore(uint64_t record) {
   while (!sent_.empty() && sent_.back().record >= stays_before_) sent_.pop_back();
 }
 
-ResumePoint ResumeFile::TakeUpTo(uint64_t record) {
+ResumePoint ResumeFile::TakeUpTo(uint64_t record, uint64_t refused) {
   while (sent_.size() > 1 && sent_[1].record <= record) sent_.pop_front();
-  return sent_.empty() || sent_.front().record > record ? ResumePoint{} : sent_.front();
+  if (sent_.empty() || sent_.front().record > record) return {};
+  sent_.front().refused = refused;
+  return sent_.front();
 }
 
-void ResumeFile::Note(uint64_t record) {
+void ResumeFile::Note(uint64_t record, uint64_t refused) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + kResumeInterval;
-  status_.Update(Write(TakeUpTo(record)));
+  status_.Update(Write(TakeUpTo(record, refused)));
 }
 
-absl::Status ResumeFile::Finish(uint64_t record) {
+absl::Status ResumeFile::Finish(uint64_t record, uint64_t refused) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  absl::Status status = Write(TakeUpTo(record));
+  absl::Status status = Write(TakeUpTo(record, refused));
   return status_.ok() ? status : status_;
 }
 
@@ -79,7 +83,8 @@ absl::Status ResumeFile::Finish(uint64_t record) {
 absl::Status ResumeFile::Write(const ResumePoint& point) const {
   if (path_.empty() || point.record == 0) return absl::OkStatus();
   const std::string partial = path_ + ".partial";
-  const std::string text = fmt::format("{} {}\n", point.record, point.chain_hash);
+  const std::string refused = point.refused > 0 ? fmt::format(" {}", point.refused) : "";
+  const std::string text = fmt::format("{} {}{}\n", point.record, point.chain_hash, refused);
   const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   bool written = file >= 0 &&
                  ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&

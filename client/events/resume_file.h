@@ -19,9 +19,11 @@ namespace groundswell {
 struct ResumePoint {
   uint64_t record = 0;
   std::string chain_hash;  // see ChainHash; empty at the beginning
+  uint64_t refused = 0;    // of these, by the server
 };
 
-// Thread-safe. The file holds the record's number, a blank and the hash.
+// Thread-safe. The file holds the record's number, the hash, and, where it is not 0, how many were
+// refused, with blanks between them.
 class ResumeFile {
  public:
   // An empty path: nothing is remembered. A symbolic link is followed and stays one.
@@ -34,13 +36,14 @@ class ResumeFile {
   void Sending(ResumePoint point);
   // The file stays before this record, which is to be read again, whatever is dealt with behind it.
   void StayBefore(uint64_t record);
-  // Every record up to this one is dealt with. Written now and then; the first error stays.
-  void Note(uint64_t record);
+  // Every record up to this one is dealt with, `refused` of them by a refusal. Written now and
+  // then; the first error stays.
+  void Note(uint64_t record, uint64_t refused);
   // As Note, written at once; returns the first error.
-  absl::Status Finish(uint64_t record);
+  absl::Status Finish(uint64_t record, uint64_t refused);
 
  private:
-  ResumePoint TakeUpTo(uint64_t record);
+  ResumePoint TakeUpTo(uint64_t record, uint64_t refused);
   absl::Status Write(const ResumePoint& point) const;
 
   const std::string path_;

@@ -130,6 +130,23 @@ class IngestTest(unittest.TestCase):
         # Another source under the name is another producer.
         self.assertEqual(self.client.ingest(rows_of("another", 5), producer_id="p").accepted, 5)
 
+    def test_what_an_earlier_run_had_refused_is_told(self):
+        rows = rows_of("refused", 3)
+        rows[1]["item"] = "no-such-item"
+        at = self.path("refused.at")
+        for how in ({"producer_id": "refused"}, {"resume_file": at}):
+            with self.subTest(how):
+                self.assertEqual(self.client.ingest(rows, **how).refused, 1)
+                result = self.client.ingest(rows, **how)
+                self.assertEqual((result.passed_over, result.refused, result.refused_before), (3, 0, 1))
+        self.assertEqual(at.read_text().split()[2:], ["1"])
+
+        async def run():
+            async with AsyncClient(self.proxy.address, token=token_of("operator")) as client:
+                return await client.ingest(rows, producer_id="refused")
+
+        self.assertEqual(asyncio.run(run()).refused_before, 1)
+
     def test_callers_who_count_themselves(self):
         self.assertEqual(self.client.last_sequence("counted"), 0)
         self.client.ingest(rows_of("counted", 10), producer_id="counted", first_sequence=1)
@@ -205,10 +222,10 @@ class IngestTest(unittest.TestCase):
         refused = groundswell.Unavailable(groundswell.Code.UNAVAILABLE, "connection refused")
         late = groundswell.DeadlineExceeded(groundswell.Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
         tries = itertools.chain([refused], itertools.repeat(late))
-        with mock.patch.object(Client, "last_sequence", side_effect=tries), Client("127.0.0.1:1") as client:
+        with mock.patch.object(Client, "_ask_producer", side_effect=tries), Client("127.0.0.1:1") as client:
             with self.assertRaises(groundswell.Unavailable):
                 client.ingest(rows_of("late", 1), producer_id="late", retry_for=0.2)
-        with mock.patch.object(Client, "last_sequence", side_effect=late), Client("127.0.0.1:1") as client:
+        with mock.patch.object(Client, "_ask_producer", side_effect=late), Client("127.0.0.1:1") as client:
             with self.assertRaisesRegex(groundswell.DeadlineExceeded, "no acknowledgement came in 0.2 s"):
                 client.ingest(rows_of("late", 1), producer_id="late", retry_for=0.2)
 

@@ -344,6 +344,12 @@ class IngestTest(unittest.TestCase):
         result = self.ingest(user="c", count=6, first=4, producerId="counted", firstSequence=5)
         self.assertEqual((result["passedOver"], result["accepted"]), (2, 4))
 
+    def test_what_an_earlier_run_had_refused_is_told(self):
+        rows = {"user": "refused", "times": [1_323_432_000, 4_102_444_800], "producerId": "refused"}  # one of the year 2100
+        self.assertEqual(self.ingest(**rows)["refused"], 1)
+        result = self.ingest(**rows)
+        self.assertEqual((result["passedOver"], result["refused"], result["refusedBefore"]), (2, 0, 1))
+
     def test_python_knows_the_same_rows(self):
         with Client(self.server.address, token=token_of("operator")) as client:
             done = client.ingest([{"user": "both", "item": ("85123A", "22423", "23084")[n % 3],

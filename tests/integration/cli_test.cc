@@ -388,9 +388,8 @@ TEST_F(CliTest, WhatWasRefusedIsSentAgainOnceItMayBe) {
   const Finished passed = Cli(numbered);
   EXPECT_EQ(passed.exit_code, 1) << "one is still not in the log";
   EXPECT_THAT(passed.output, HasSubstr("3 records passed over"));
-  EXPECT_THAT(passed.output, HasSubstr("1 of them were refused in an earlier run; the numbers of "
-                                       "what was refused are used up: run it without "
-                                       "--producer-id to send it again"));
+  EXPECT_THAT(passed.output, HasSubstr("1 of what is passed over were refused in an earlier run; "
+                                       "without --producer-id they are sent again"));
   const json again = CliJson(resumed);
   EXPECT_EQ(again["accepted"], 1);
   EXPECT_EQ(again["duplicates"], 1) << "what is behind it";
@@ -405,7 +404,14 @@ TEST_F(CliTest, TheResumeFileGoesOnBehindWhatWasRefusedAndSaysSo) {
   const Finished first = Cli(ingest);
   EXPECT_EQ(first.exit_code, 1);
   EXPECT_THAT(first.output, HasSubstr("--resume-file is behind it"));
-  EXPECT_EQ(CliJson(ingest)["refused"], 0);
+  const Finished second = Cli(ingest);
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_THAT(second.output, HasSubstr("0 accepted, 0 duplicates, 0 refused"));
+  EXPECT_THAT(second.output, HasSubstr("1 of what is passed over were refused in an earlier run; "
+                                       "without --resume-file they are sent again"));
+  std::vector<std::string> skipping = ingest;
+  skipping.emplace_back("--skip-refused");
+  EXPECT_EQ(CliJson(skipping)["refused_before_records"], 1) << "counted all the same";
 }
 
 // Killed, run again, killed, ... until it ends; each time it goes on where the server is. Each has

@@ -208,11 +208,11 @@ TEST_F(EmptyServerProcessTest, ARunOfAProducerThatPassesOverWhatWasRefusedEndsWi
   const json again = run(ingest, 1);
   EXPECT_EQ(again["refused"], 0);
   EXPECT_EQ(again["known_records"], 3);
-  EXPECT_EQ(again["known_refused_records"], 1);
-  EXPECT_EQ(run(skipping, 0)["known_refused_records"], 1) << "counted all the same";
+  EXPECT_EQ(again["refused_before_records"], 1);
+  EXPECT_EQ(run(skipping, 0)["refused_before_records"], 1) << "counted all the same";
   std::ofstream(directory_.File("more.csv"), std::ios::app) << "1322001180,ann,jug\n";
   EXPECT_EQ(run(skipping, 0)["refused"], 1) << "in this run";
-  EXPECT_EQ(run(ingest, 1)["known_refused_records"], 2);
+  EXPECT_EQ(run(ingest, 1)["refused_before_records"], 2);
 }
 
 }  // namespace

@@ -43,6 +43,8 @@ class IngestResult:
     rows: int = 0
     # Rows that an earlier run had brought to the end already; not sent.
     passed_over: int = 0
+    # Of these, how many the server had refused then. They are sent again without the producer or resume file.
+    refused_before: int = 0
     accepted: int = 0
     duplicates: int = 0
     refused: int = 0
@@ -83,32 +85,33 @@ class NoRoom(Exception):
 
 class ResumeFile:
     """Up to which row everything is dealt with, and what those rows were. The format of the command line:
-    the row, a blank, the hash of all rows up to it."""
+    the row, the hash of all rows up to it, and, where it is not 0, how many of these were refused."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()  # a link stays one
         self._next_write = 0.0
 
-    def read(self) -> tuple[int, str]:
+    def read(self) -> tuple[int, str, int]:
         try:
             words = self._path.read_text(encoding="ascii").split()
         except FileNotFoundError:
-            return 0, ""
+            return 0, "", 0
         except UnicodeDecodeError:
             words = []
-        if len(words) == 2 and words[0].isdigit() and len(words[1]) == 32:
-            return int(words[0]), words[1]
+        refused = words[2] if len(words) == 3 else "0"
+        if len(words) in (2, 3) and words[0].isdigit() and len(words[1]) == 32 and refused.isdigit():
+            return int(words[0]), words[1], int(refused)
         raise ValueError(f'resume_file "{self._path}" does not hold a row\'s number and hash; delete it to begin '
                          "anew")
 
-    def write(self, row: int, chain: str, *, now: bool) -> None:
+    def write(self, row: int, chain: str, refused: int, *, now: bool) -> None:
         """Whole, on disk, and then in the place of the old one; now and then, or `now`."""
         if row == 0 or (not now and time.monotonic() < self._next_write):
             return
         self._next_write = time.monotonic() + _RESUME_INTERVAL_S
         partial = self._path.with_name(self._path.name + ".partial")
         with open(partial, "w", encoding="ascii") as file:
-            file.write(f"{row} {chain}\n")
+            file.write(f"{row} {chain} {refused}\n" if refused else f"{row} {chain}\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, self._path)
@@ -137,7 +140,8 @@ class IngestState:
         self._namespace = namespace
         self._to_interactions = ToInteractions(options.columns, options.event_type)
         self._resume = None if options.resume_file is None else ResumeFile(options.resume_file)
-        self._passed, self._passed_chain = (0, "") if self._resume is None else self._resume.read()
+        self._passed, self._passed_chain, self.result.refused_before = (
+            (0, "", 0) if self._resume is None else self._resume.read())
         self._chain = ""  # of all rows up to the last one read
         self._acknowledged_chain = ""
         self._producer = ""
@@ -192,8 +196,9 @@ class IngestState:
                 f'the first {row} rows are others than those that resume_file "{self.options.resume_file}" tells '
                 "of; give every source a resume file of its own"))
 
-    def set_known_sequence(self, last: int) -> None:
-        self._known_sequence = last
+    def set_known_sequence(self, answer: v1.IngestResponse) -> None:
+        self._known_sequence = answer.last_sequence
+        self.result.refused_before = answer.refused_sequence_count
         self._heard()
         self._drop_known()
         if len(self._filling) >= self.options.batch_size:
@@ -283,9 +288,12 @@ class IngestState:
         result.rows = batch.rows[-1]
         self._acknowledged_chain = batch.chain
         if self._resume is not None:
-            self._resume.write(result.rows, batch.chain, now=False)
+            self._resume.write(result.rows, batch.chain, self._refused_until_now(), now=False)
         if self.options.on_progress is not None:
             self.options.on_progress(result)
+
+    def _refused_until_now(self) -> int:
+        return self.result.refused_before + self.result.refused
 
     def _heard(self) -> None:
         self._waiting_since = time.monotonic()
@@ -315,4 +323,4 @@ class IngestState:
     def close(self) -> None:
         """Remembers how far it came, whatever the end."""
         if self._resume is not None and self._acknowledged_chain:
-            self._resume.write(self.result.rows, self._acknowledged_chain, now=True)
+            self._resume.write(self.result.rows, self._acknowledged_chain, self._refused_until_now(), now=True)

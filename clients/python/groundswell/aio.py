@@ -110,7 +110,11 @@ class AsyncClient(AsyncCalls):
         `ingest` without `first_sequence` counts as the producer `PRODUCER_ID/HASH`, where HASH is that of the
         source's first row: ask for it under that name.
         """
-        stream = self._open_stream(self._connection.timeout if timeout is None else timeout)
+        answer = await self._ask_producer(producer_id, self._connection.timeout if timeout is None else timeout)
+        return answer.last_sequence
+
+    async def _ask_producer(self, producer_id: str, timeout: float) -> v1.IngestResponse:
+        stream = self._open_stream(timeout)
         try:
             await stream.write(v1.IngestRequest(namespace=self._connection.namespace, producer_id=producer_id))
             await stream.done_writing()
@@ -124,8 +128,8 @@ class AsyncClient(AsyncCalls):
             stream.cancel()
         if answer is _EOF:
             raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
-        sequence: int = answer.last_sequence
-        return sequence
+        response: v1.IngestResponse = answer
+        return response
 
     async def ingest(self, source: Iterable[Any] | AsyncIterable[Any], *, columns: Columns | None = None,
                      event_type: str | None = None, producer_id: str | None = None,
@@ -197,11 +201,11 @@ class AsyncClient(AsyncCalls):
     async def _begin_producer(self, state: IngestState, producer: str) -> None:
         while True:
             try:
-                last = await self.last_sequence(producer, timeout=state.patience())
+                answer = await self._ask_producer(producer, state.patience())
             except GroundswellError as error:
                 await asyncio.sleep(state.broken(error))
             else:
-                state.set_known_sequence(last)
+                state.set_known_sequence(answer)
                 return
 
 

@@ -129,7 +129,10 @@ class Client(Calls):
         `ingest` without `first_sequence` counts as the producer `PRODUCER_ID/HASH`, where HASH is that of the
         source's first row: ask for it under that name.
         """
-        stream = _IngestStream(self._channel, self._connection, self._connection.timeout if timeout is None else timeout)
+        return self._ask_producer(producer_id, self._connection.timeout if timeout is None else timeout).last_sequence
+
+    def _ask_producer(self, producer_id: str, timeout: float) -> v1.IngestResponse:
+        stream = _IngestStream(self._channel, self._connection, timeout)
         try:
             stream.send(v1.IngestRequest(namespace=self._connection.namespace, producer_id=producer_id))
             stream.done_sending()
@@ -140,7 +143,7 @@ class Client(Calls):
             stream.cancel()
         if answer is None:
             raise Cancelled(Code.CANCELLED, "the server ended the stream without an answer")
-        return answer.last_sequence
+        return answer
 
     def ingest(self, source: Iterable[Any], *, columns: Columns | None = None, event_type: str | None = None,
                producer_id: str | None = None, first_sequence: int | None = None,
@@ -218,11 +221,11 @@ class Client(Calls):
     def _begin_producer(self, state: IngestState, producer: str) -> None:
         while True:
             try:
-                last = self.last_sequence(producer, timeout=state.patience())
+                answer = self._ask_producer(producer, state.patience())
             except GroundswellError as error:
                 time.sleep(state.broken(error))
             else:
-                state.set_known_sequence(last)
+                state.set_known_sequence(answer)
                 return
 
 

@@ -11,7 +11,7 @@ import { InteractionService } from "./gen/groundswell/v1/interaction_pb.js";
 import type { RecommendResponse } from "./gen/groundswell/v1/recommend_pb.js";
 import { RecommendRequestSchema, RecommendationService } from "./gen/groundswell/v1/recommend_pb.js";
 import type { AnsweredLines, IngestOptions, IngestResult } from "./ingest.js";
-import { Ingest, answers, lastSequence } from "./ingest.js";
+import { Ingest, answers, askProducer } from "./ingest.js";
 import { Throttle, sleep } from "./retry.js";
 import type { Row } from "./rows.js";
 import type { Init } from "./times.js";
@@ -186,7 +186,8 @@ class Caller {
   }
 
   async lastSequence(producerId: string, call: CallOptions = {}): Promise<number> {
-    return lastSequence(this.#lines, this.#namespace, producerId, call.timeoutMs ?? this.#timeoutMs);
+    const stands = await askProducer(this.#lines, this.#namespace, producerId, call.timeoutMs ?? this.#timeoutMs);
+    return Number(stands.lastSequence);
   }
 
   async upsertItems(request: Init<typeof UpsertItemsRequestSchema>, call: CallOptions = {}):

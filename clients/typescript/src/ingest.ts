@@ -46,6 +46,8 @@ export interface IngestResult {
   rows: number;
   /** Rows that the server had of an earlier run; not sent. */
   passedOver: number;
+  /** Of these, how many the server had refused then. They are sent again without the producer. */
+  refusedBefore: number;
   accepted: number;
   duplicates: number;
   refused: number;
@@ -98,12 +100,12 @@ export async function* answers<Answer extends DescMessage>(
   }
 }
 
-/** The number of the last interaction of this producer that is dealt with; 0: none is. */
-export async function lastSequence(send: SendLines, namespace: string, producerId: string, timeoutMs: number):
-    Promise<number> {
+/** Where this producer stands: `lastSequence`, 0 where nothing of it is dealt with, and `refusedSequenceCount`. */
+export async function askProducer(send: SendLines, namespace: string, producerId: string, timeoutMs: number):
+    Promise<IngestResponse> {
   const question = create(IngestRequestSchema, { namespace, producerId });
   for await (const answer of answers(IngestResponseSchema, send, [toJsonString(IngestRequestSchema, question)], timeoutMs)) {
-    return Number(answer.lastSequence);
+    return answer;
   }
   throw new GroundswellError("ABORTED", "the server answered with nothing");
 }
@@ -125,7 +127,7 @@ function iteratorOf(source: any): Iterator<Row> | AsyncIterator<Row> {
 
 export class Ingest {
   readonly result: IngestResult = {
-    rows: 0, passedOver: 0, accepted: 0, duplicates: 0, refused: 0, reasons: {}, refusals: [], lastOffset: 0n,
+    rows: 0, passedOver: 0, refusedBefore: 0, accepted: 0, duplicates: 0, refused: 0, reasons: {}, refusals: [], lastOffset: 0n,
     consistencyToken: "",
   };
   readonly #toInteractions: ToInteractions;
@@ -229,7 +231,9 @@ export class Ingest {
     this.#waitingSince = Date.now();
     for (;;) {
       try {
-        this.#knownSequence = await lastSequence(this.send, this.namespace, this.#producer, this.#timeLeftMs());
+        const stands = await askProducer(this.send, this.namespace, this.#producer, this.#timeLeftMs());
+        this.#knownSequence = Number(stands.lastSequence);
+        this.result.refusedBefore = Number(stands.refusedSequenceCount);
         return this.#heard();
       } catch (cause) {
         await this.#overcome(cause);

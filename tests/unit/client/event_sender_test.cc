@@ -127,9 +127,10 @@ TEST_F(EventSenderTest, ABrokenStreamIsTakenUpAgain) {
 TEST_F(EventSenderTest, TheRecordDealtWithNeverPassesOneThatIsNot) {
   service_.fulls = 1'000'000;
   std::atomic<uint64_t> progress{0};
-  EventSender sender(*client_, {.batch_size = 10,
-                                .retry_for = milliseconds(300),
-                                .on_progress = [&](uint64_t record) { progress = record; }});
+  EventSender sender(*client_,
+                     {.batch_size = 10,
+                      .retry_for = milliseconds(300),
+                      .on_progress = [&](uint64_t record, uint64_t) { progress = record; }});
   const absl::Status status = SendAll(sender, 100);
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(progress, 0u);
@@ -138,11 +139,16 @@ TEST_F(EventSenderTest, TheRecordDealtWithNeverPassesOneThatIsNot) {
 }
 
 TEST_F(EventSenderTest, WhatIsRefusedForGoodIsCountedAndPassed) {
-  EventSender sender(*client_, {.batch_size = 2});
+  std::vector<std::pair<uint64_t, uint64_t>> progress;
+  EventSender sender(*client_,
+                     {.batch_size = 2, .on_progress = [&](uint64_t record, uint64_t refused) {
+                        progress.emplace_back(record, refused);
+                      }});
   ASSERT_TRUE(sender.Send(1, Event(1)).ok());
   ASSERT_TRUE(sender.Send(2, Event(2, "bad")).ok());
   ASSERT_TRUE(sender.Send(3, Event(3)).ok());
   ASSERT_TRUE(sender.Finish().ok());
+  EXPECT_EQ(progress, (std::vector<std::pair<uint64_t, uint64_t>>{{2, 1}, {3, 1}}));
   EXPECT_EQ(sender.totals().refused, 1u);
   EXPECT_EQ(sender.totals().accepted, 2u);
   EXPECT_EQ(sender.totals().acknowledged_record, 3u);
