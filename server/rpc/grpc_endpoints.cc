@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "server/process/received_bytes.h"
+#include "server/rpc/protocol_descriptors.h"
 #include "server/rpc/work_in_progress.h"
 
 namespace groundswell {
@@ -70,6 +71,7 @@ absl::Status GrpcEndpoints::Listen(const Options& options, std::string_view sett
     names.emplace_back(name);
   }
   if (options.reflection) {
+    names.insert(names.end(), kProtocolServices.begin(), kProtocolServices.end());
     endpoint.reflection = std::make_unique<ReflectionService>(std::move(names));
     builder.RegisterService(endpoint.reflection.get());
   }

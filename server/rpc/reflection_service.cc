@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "server/rpc/protocol_descriptors.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -141,9 +142,8 @@ void AppendFiles(const FileDescriptor& file, std::set<const FileDescriptor*>& ap
   }
 }
 
-// Null: none is known.
-const FileDescriptor* FileAskedFor(const Question& question) {
-  const DescriptorPool& pool = *DescriptorPool::generated_pool();
+// Null: the pool knows none.
+const FileDescriptor* FileAskedFor(const Question& question, const DescriptorPool& pool) {
   if (question.kind == kFileByFilename) return pool.FindFileByName(question.name);
   if (question.kind == kFileContainingSymbol) return pool.FindFileContainingSymbol(question.name);
   const Descriptor* const type = pool.FindMessageTypeByName(question.name);
@@ -152,14 +152,19 @@ const FileDescriptor* FileAskedFor(const Question& question) {
   return extension == nullptr ? nullptr : extension->file();
 }
 
+const FileDescriptor* FileAskedFor(const Question& question) {
+  const FileDescriptor* const file = FileAskedFor(question, *DescriptorPool::generated_pool());
+  return file != nullptr ? file : FileAskedFor(question, ProtocolDescriptors());
+}
+
 // False: the type is not known.
 bool AppendExtensionNumbers(const std::string& type_name, std::string& out) {
-  const DescriptorPool& pool = *DescriptorPool::generated_pool();
-  const Descriptor* const type = pool.FindMessageTypeByName(type_name);
+  const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(type_name);
+  if (type == nullptr) type = ProtocolDescriptors().FindMessageTypeByName(type_name);
   if (type == nullptr) return false;
   Append(kBaseTypeName, type_name, out);
   std::vector<const FieldDescriptor*> extensions;
-  pool.FindAllExtensions(type, &extensions);
+  type->file()->pool()->FindAllExtensions(type, &extensions);
   for (const FieldDescriptor* extension : extensions) {
     Append(kExtensionNumbers, extension->number(), out);
   }

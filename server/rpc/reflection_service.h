@@ -19,10 +19,11 @@ namespace groundswell {
 
 class ReflectionService final : public grpc::Service {
  public:
+  // Not a setting: a request holds one name, of at most some hundred letters.
   static constexpr size_t kRequestBytesMax = size_t{64} << 10;
 
-  // Of these services, by their full names; what they are made of is asked of protobuf's generated
-  // descriptors.
+  // Lists these services, by their full names. What they are made of is asked of protobuf's
+  // generated descriptors, and of ProtocolDescriptors.
   explicit ReflectionService(std::vector<std::string> service_names);
 
   // The serialized ServerReflectionResponse for a serialized ServerReflectionRequest.

@@ -19,6 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from connect_server import imported
 
 SERVICE = "groundswell.v1.RecommendationService"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 IDLE_CALLS_MAX = 4
 
 
@@ -67,14 +68,13 @@ class Api:
 
     def __init__(self, channel):
         self._channel = channel
-        self._pool = descriptor_pool.DescriptorPool()
+        self.pool = descriptor_pool.DescriptorPool()
         self._added = set()
         # Debian 12 has no Python package of the reflection protocol, so its two messages are written by
         # hand: file_containing_symbol is field 4 of the request, and the answer's field 4 holds
         # serialized FileDescriptorProtos in its field 1.
         self._reflect = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            request_serializer=None, response_deserializer=None)
+            f"/{REFLECTION}/ServerReflectionInfo", request_serializer=None, response_deserializer=None)
 
     def _files(self, request):
         (response,) = list(self._reflect(iter([request])))
@@ -94,14 +94,14 @@ class Api:
                     pending.update({f.name: f for f in self._files(field(3, dependency.encode()))})
                 if all(d in self._added for d in file.dependency):
                     if name not in self._added:
-                        self._pool.Add(file)
+                        self.pool.Add(file)
                         self._added.add(name)
                     del pending[name]
 
     def call(self, service, method, request):
         self.load(service)
-        descriptor = self._pool.FindServiceByName(service).FindMethodByName(method)
-        factory = message_factory.MessageFactory(self._pool)
+        descriptor = self.pool.FindServiceByName(service).FindMethodByName(method)
+        factory = message_factory.MessageFactory(self.pool)
         message = factory.GetPrototype(descriptor.input_type)()
         json_format.ParseDict(request, message)
         response_type = factory.GetPrototype(descriptor.output_type)
@@ -150,6 +150,26 @@ class ReflectionTest(unittest.TestCase):
              "consistency_token": recorded.consistency_token})
         self.assertNotIn(bought, [item.item_id for item in after.items])
         self.assertEqual(list(after.degradations), [])
+
+    def test_all_that_is_served_is_listed_and_described(self):
+        """By the messages as they are described, of which nothing is written by hand."""
+        self.api.load(REFLECTION)
+        factory = message_factory.MessageFactory(self.api.pool)
+        package = REFLECTION.rpartition(".")[0]
+        request = factory.GetPrototype(self.api.pool.FindMessageTypeByName(f"{package}.ServerReflectionRequest"))
+        response = factory.GetPrototype(self.api.pool.FindMessageTypeByName(f"{package}.ServerReflectionResponse"))
+        reflect = self.channel.stream_stream(f"/{REFLECTION}/ServerReflectionInfo",
+                                             request_serializer=lambda m: m.SerializeToString(),
+                                             response_deserializer=response.FromString)
+        (listed,) = list(reflect(iter([request(list_services="")])))
+        services = {service.name for service in listed.list_services_response.service}
+        self.assertEqual(services, {SERVICE, "groundswell.v1.InteractionService", "groundswell.v1.AdminService",
+                                    "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", REFLECTION})
+        for service in services:
+            self.api.load(service)
+            self.assertGreater(len(self.api.pool.FindServiceByName(service).methods), 0)
+        self.assertEqual(json_format.MessageToDict(self.api.call("grpc.health.v1.Health", "Check", {})),
+                         {"status": "SERVING"})
 
     def test_errors_carry_details(self):
         with self.assertRaises(grpc.RpcError) as raised:

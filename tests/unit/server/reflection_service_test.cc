@@ -1,5 +1,6 @@
 #include "server/rpc/reflection_service.h"
 
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "groundswell/v1/recommend.pb.h"
+#include "server/rpc/protocol_descriptors.h"
 
 namespace groundswell {
 namespace {
@@ -65,6 +67,17 @@ TEST(ReflectionServiceTest, AFileComesWithThoseThatItNeeds) {
       EXPECT_EQ(answer.find(proto.SerializeAsString(), at + 1), std::string::npos) << proto.name();
     }
   }
+}
+
+TEST(ReflectionServiceTest, DescribesTheProtocolsThatItSpeaksItself) {
+  for (const char* const service : kProtocolServices) {
+    const std::string request = Field(4, service);
+    const std::string answer = Answer(request);
+    EXPECT_EQ(KindOf(answer, request), 4) << service;
+    EXPECT_NE(ProtocolDescriptors().FindServiceByName(service), nullptr) << service;
+  }
+  const std::string request = Field(6, "grpc.health.v1.HealthCheckRequest");
+  EXPECT_EQ(KindOf(Answer(request), request), 5);
 }
 
 TEST(ReflectionServiceTest, WhatIsNotKnownIsAnErrorInTheAnswer) {
