@@ -16,7 +16,8 @@ namespace groundswell {
 // Not thread-safe.
 class HeaderBlockMeter {
  public:
-  // Of a block. A call may have 8 KiB of metadata, which fit into one frame.
+  // Of a block. A call may have 8 KiB of metadata, which fit into one frame. Not a setting: it is
+  // eight times what gRPC lets a call have, and that is not one either.
   static constexpr uint32_t kBytesMax = 64 << 10;
   // Frames of a block that another one follows although they had room left: libraries begin another
   // one where the frame is full, which is at 16 KiB or above (RFC 9113, 4.2).

@@ -31,7 +31,9 @@ namespace groundswell {
 
 class GrpcEndpoints {
  public:
-  static constexpr std::chrono::seconds kQuietMax{1};  // see Shutdown
+  // See Shutdown. Not a setting: how long a request may take is `server.drain_s`, and this alone is
+  // how long a client that neither sends nor fetches anything holds a restart up.
+  static constexpr std::chrono::seconds kQuietMax{1};
 
   GrpcEndpoints(size_t idle_calls_max, std::function<void()> on_idle_call_ended)
       : idle_calls_(idle_calls_max, std::move(on_idle_call_ended)) {}
