@@ -11,7 +11,8 @@
 namespace groundswell {
 namespace {
 
-constexpr int64_t kLatestUs = 253'402'300'799 * kSecondUs;  // the end of the year 9999
+constexpr int64_t kLatestUs =
+    253'402'300'799 * EventTime::kMicrosPerSecond;  // the end of the year 9999
 
 struct Unit {
   double below;  // the number
@@ -65,7 +66,7 @@ class Scanner {
   }
   // Any number of digits, of a second; those beyond microseconds are left out.
   bool Fraction(int64_t& us) {
-    int64_t unit = kSecondUs / 10;
+    int64_t unit = EventTime::kMicrosPerSecond / 10;
     bool any = false;
     while (!rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9') {
       us += (rest_.front() - '0') * unit;
@@ -111,7 +112,7 @@ std::optional<int64_t> ScanTime(Scanner& scanner) {
   if (scanner.OneOf(":") && !scanner.Digits(2, second)) return std::nullopt;
   if (scanner.OneOf(".,") && !scanner.Fraction(fraction_us)) return std::nullopt;
   if (hour > 23 || minute > 59 || second > 60) return std::nullopt;  // 60: a leap second
-  return ((hour * 60 + minute) * 60 + second) * kSecondUs + fraction_us;
+  return ((hour * 60 + minute) * 60 + second) * EventTime::kMicrosPerSecond + fraction_us;
 }
 
 // What is to be taken off for the zone, in microseconds; nullopt when there is none. False when it
@@ -132,7 +133,7 @@ bool ScanZone(Scanner& scanner, std::optional<int64_t>& offset_us) {
     if (!scanner.Digits(2, minutes)) return false;
   }
   if (hours > 23 || minutes > 59 || !scanner.at_end()) return false;
-  constexpr int64_t kMinuteUs = 60 * kSecondUs;
+  constexpr int64_t kMinuteUs = 60 * EventTime::kMicrosPerSecond;
   const int64_t ahead_us = hours * (60 * kMinuteUs) + minutes * kMinuteUs;
   offset_us = sign == '-' ? -ahead_us : ahead_us;
   return true;
@@ -172,8 +173,8 @@ bool IsBasicDate(std::string_view text) {
 bool IsSerialDate(const EventTime& time) {
   constexpr int64_t kFirstDay = 32'874;
   constexpr int64_t kEndDay = 54'789;
-  return time.form == TimeForm::kSeconds && time.us >= kFirstDay * kSecondUs &&
-         time.us < kEndDay * kSecondUs;
+  return time.form == TimeForm::kSeconds && time.us >= kFirstDay * EventTime::kMicrosPerSecond &&
+         time.us < kEndDay * EventTime::kMicrosPerSecond;
 }
 
 std::string_view NameOf(TimeForm form) {

@@ -8,8 +8,6 @@
 
 namespace groundswell {
 
-inline constexpr int64_t kSecondUs = 1'000'000;  // in the microseconds of EventTime
-
 enum class TimeForm {
   kSeconds,  // since 1970, with a fraction if need be
   kMilliseconds,
@@ -22,6 +20,8 @@ enum class TimeForm {
 };
 
 struct EventTime {
+  static constexpr int64_t kMicrosPerSecond = 1'000'000;
+
   int64_t us = 0;  // microseconds since 1970
   TimeForm form = TimeForm::kSeconds;
 };

@@ -24,9 +24,9 @@
 
 namespace groundswell {
 
-// Sizes that the features of a request must have. P and Q are the numbers of user and item macro
-// nodes of the snapshot. A size of 0 says that the model does not read this feature, which is then
-// not gathered: the user's row is 0, the spans are empty.
+// Sizes that the features of a request must have. P and Q are the numbers of user and item clusters
+// of the snapshot. A size of 0 says that the model does not read this feature, which is then not
+// gathered: the user's row is 0, the spans are empty.
 struct RankerShape {
   size_t user_rows = 0;      // rows of the model's user table, row 0 (unknown) included
   size_t item_rows = 0;      // rows of the model's item table, row 0 (unknown) included; never 0

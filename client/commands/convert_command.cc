@@ -36,7 +36,8 @@ void AppendField(std::string_view field, std::string& row) {
 
 // `default_type` is that of events that name none.
 void AppendRow(const LogEvent& event, const std::string& default_type, std::string& rows) {
-  rows += fmt::format("{}.{:06},", event.time_us / kSecondUs, event.time_us % kSecondUs);
+  rows += fmt::format("{}.{:06},", event.time_us / EventTime::kMicrosPerSecond,
+                      event.time_us % EventTime::kMicrosPerSecond);
   AppendField(event.user, rows);
   rows += ',';
   AppendField(event.item, rows);

@@ -261,8 +261,9 @@ absl::StatusOr<std::optional<int32_t>> ReadWeight(const json& record, const Path
 }
 
 void SetTime(int64_t us, v1::Interaction& interaction) {
-  interaction.mutable_event_time()->set_seconds(us / kSecondUs);
-  interaction.mutable_event_time()->set_nanos(static_cast<int32_t>(us % kSecondUs * 1'000));
+  interaction.mutable_event_time()->set_seconds(us / EventTime::kMicrosPerSecond);
+  interaction.mutable_event_time()->set_nanos(
+      static_cast<int32_t>(us % EventTime::kMicrosPerSecond * 1'000));
 }
 
 std::string_view RegistryHint(std::string_view value) {

@@ -2,8 +2,6 @@
 #ifndef GROUNDSWELL_GRAPH_FOLD_FOLD_OUTCOME_H_
 #define GROUNDSWELL_GRAPH_FOLD_FOLD_OUTCOME_H_
 
-#include <cstddef>
-
 namespace groundswell {
 
 enum class FoldOutcome {
@@ -12,9 +10,9 @@ enum class FoldOutcome {
   kOverflow,       // would leave the sum of all A[u,i] above kTotalCountMax
   kUnknownItem,    // not in the catalogue
   kOutsideWindow,  // older than the window
-  kForgotten       // late: its user was forgotten, or its item removed, after it happened
+  kForgotten,      // late: its user was forgotten, or its item removed, after it happened
+  kCount
 };
-inline constexpr size_t kFoldOutcomes = static_cast<size_t>(FoldOutcome::kForgotten) + 1;
 
 }  // namespace groundswell
 

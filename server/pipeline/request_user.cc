@@ -36,6 +36,7 @@ absl::Status RefusedEvent(const Applier::Refusal& refusal, const Interaction& ev
     case Outcome::kUnknownItem:
       return InvalidField(field("item_id"), event.item_id, "must be in the catalogue");
     case Outcome::kApplied:
+    case Outcome::kCount:
       break;
   }
   return absl::InternalError("an event that is applied was refused");

@@ -116,7 +116,7 @@ static_assert(kShadowOutcomes.size() == kLabelValues<ShadowOutcome>);
 static_assert(kSteps.size() == kLabelValues<DegradedStep>);
 static_assert(kFallbacks.size() == kLabelValues<Fallback>);
 static_assert(kOutcomes.size() == kLabelValues<EventOutcome>);
-static_assert(kFoldOutcomeNames.size() == kFoldOutcomes);
+static_assert(kFoldOutcomeNames.size() == kLabelValues<FoldOutcome>);
 static_assert(kQueues.size() == kLabelValues<QueueName>);
 static_assert(kWriteErrors.size() == kLabelValues<WriteErrorKind>);
 static_assert(kRejections.size() == kLabelValues<Rejection>);

@@ -203,7 +203,7 @@ class EventMetrics {
  private:
   struct OfType {
     PerValue<prometheus::Counter, EventOutcome> arrived{};
-    std::array<prometheus::Counter*, kFoldOutcomes> folded{};
+    PerValue<prometheus::Counter, FoldOutcome> folded{};
   };
   const OfType& Of(std::string_view event_type) const;
 

@@ -120,7 +120,9 @@ TEST_F(ConnectionLimitsTest, MessagesThatNeverEndTakeNoMoreThanTheyMayTogether) 
       most = std::max(most, ResidentMib());
     }
   }
-  if (!kSanitized) EXPECT_LT(most, before + 32 + 128) << "of 480 that were sent";
+  if (!kSanitized) {
+    EXPECT_LT(most, before + 32 + 128) << "of 480 that were sent";
+  }
   // For room gRPC ends one connection or the other, that of an honest client too.
   v1::RecommendRequest request;
   request.set_user_id(kCustomer);
@@ -146,7 +148,9 @@ TEST_F(ConnectionLimitsTest, RequestsThatWouldBecomeHundredsOfMegabytesAreNotBui
     EXPECT_EQ(ReasonOf(RichStatus(status)), "REQUEST_TOO_LARGE") << method;
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
   }
-  if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 64);
+  if (!kSanitized) {
+    EXPECT_LT(Mib("VmHWM:"), before + 64);
+  }
   ExpectAnHonestCall();
 }
 
@@ -172,7 +176,9 @@ TEST_F(ConnectionLimitsTest, HeadersThatNeverEndEndTheirConnection) {
     EXPECT_TRUE(peer.IsHungUpOn());
     ExpectAnHonestCall();
   }
-  if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 64) << "of 600";
+  if (!kSanitized) {
+    EXPECT_LT(Mib("VmHWM:"), before + 64) << "of 600";
+  }
   EXPECT_EQ(MetricOf("groundswell_long_header_blocks_total"), kPeers);
 }
 
@@ -201,7 +207,9 @@ TEST_F(ConnectionLimitsTest, ALongQuestionToReflectionIsRefusedBeforeItIsDecoded
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
     EXPECT_NE(status.error_message().find("65536"), std::string::npos) << status.error_message();
   }
-  if (!kSanitized) EXPECT_LT(Mib("VmHWM:"), before + 32);
+  if (!kSanitized) {
+    EXPECT_LT(Mib("VmHWM:"), before + 32);
+  }
 }
 
 // Refused, and forgotten but for the acknowledgement.

@@ -21,8 +21,6 @@ using testing::IsEmpty;
 using testing::IsSupersetOf;
 
 constexpr auto kNoEnd = std::chrono::steady_clock::time_point::max();
-constexpr int64_t kSecondUs = 1'000'000;
-constexpr int64_t kDayUs = 86'400 * kSecondUs;
 
 // Items are the nodes 0 to items - 1 of the arrays below, users those behind them.
 struct RandomGraph {
@@ -38,7 +36,8 @@ struct RandomGraph {
       const uint32_t item = low * low / items;
       if (taken[size_t{user} * items + item]) continue;
       taken[size_t{user} * items + item] = true;
-      Take(user, item, 1 + static_cast<uint32_t>(random() % weight_max), (e + 1) * kSecondUs);
+      Take(user, item, 1 + static_cast<uint32_t>(random() % weight_max),
+           (e + 1) * kMicrosPerSecond);
     }
   }
 
@@ -183,8 +182,8 @@ TEST(PageRankTest, ADeadlineCutsItOffWithWhatItHas) {
 // Which has too little for each of its neighbours to be pushed, as others of such users have.
 TEST(PageRankTest, AHubIsRankedToo) {
   RandomGraph graph(1, 600, 300, 0, 1);
-  for (uint32_t user = 0; user < 500; ++user) graph.Take(user, 7, 1, (user + 1) * kSecondUs);
-  for (uint32_t user = 0; user < 3; ++user) graph.Take(user, 8, 1, (user + 1) * kSecondUs);
+  for (uint32_t user = 0; user < 500; ++user) graph.Take(user, 7, 1, (user + 1) * kMicrosPerSecond);
+  for (uint32_t user = 0; user < 3; ++user) graph.Take(user, 8, 1, (user + 1) * kMicrosPerSecond);
   const PageRank page_rank(graph.adjacency, {.epsilon = 2e-3});
   PageRankScratch scratch;
   for (const uint32_t start : {7u, 8u}) {
@@ -233,7 +232,8 @@ class PageRankSourceTest : public testing::Test {
 };
 
 TEST_F(PageRankSourceTest, GivesTheBestAdmittedItemsInOrder) {
-  const std::vector<RecentItem> recent = {{.item = ItemIndex{149}, .time_us = kDayUs, .weight = 1}};
+  const std::vector<RecentItem> recent = {
+      {.item = ItemIndex{149}, .time_us = kMicrosPerDay, .weight = 1}};
   const auto all = Retrieve(recent, 1'000);
   ASSERT_GT(all.size(), 20u);
   EXPECT_TRUE(std::ranges::is_sorted(all, std::greater(), &Candidate::score));
@@ -260,13 +260,15 @@ TEST_F(PageRankSourceTest, StartsCountByTheirWeightAndHalfLife) {
   const auto score_of = [](const std::vector<Candidate>& found, uint32_t item) {
     return std::ranges::find(found, ItemIndex{item}, &Candidate::item)->score;
   };
-  const auto both = Retrieve({{.item = ItemIndex{149}, .time_us = 9 * kDayUs, .weight = 1},
-                              {.item = ItemIndex{151}, .time_us = 8 * kDayUs, .weight = 1},
-                              {.item = ItemIndex{153}, .time_us = 8 * kDayUs, .weight = 1}},
+  const auto both = Retrieve({{.item = ItemIndex{149}, .time_us = 9 * kMicrosPerDay, .weight = 1},
+                              {.item = ItemIndex{151}, .time_us = 8 * kMicrosPerDay, .weight = 1},
+                              {.item = ItemIndex{153}, .time_us = 8 * kMicrosPerDay, .weight = 1}},
                              1'000);
   EXPECT_THAT(ItemsOf(both), IsSupersetOf({149u, 151u}));
-  const auto first = Retrieve({{.item = ItemIndex{149}, .time_us = kDayUs, .weight = 1}}, 1'000);
-  const auto second = Retrieve({{.item = ItemIndex{151}, .time_us = kDayUs, .weight = 1}}, 1'000);
+  const auto first =
+      Retrieve({{.item = ItemIndex{149}, .time_us = kMicrosPerDay, .weight = 1}}, 1'000);
+  const auto second =
+      Retrieve({{.item = ItemIndex{151}, .time_us = kMicrosPerDay, .weight = 1}}, 1'000);
   for (const uint32_t item : {149u, 151u}) {
     EXPECT_NEAR(score_of(both, item), score_of(first, item) * 2 / 3 + score_of(second, item) / 3,
                 2e-4);
