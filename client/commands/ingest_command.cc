@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -80,7 +81,12 @@ absl::StatusOr<std::optional<ReadEvent>> NextEvent(const IngestFlags& flags, Eve
 
 // One reading of the events, and what was read so far.
 struct Reading {
-  explicit Reading(const IngestFlags& ingest_flags) : flags(ingest_flags) {}
+  // What --from leaves out is not dealt with: a reading with it is of another source.
+  explicit Reading(const IngestFlags& ingest_flags) : flags(ingest_flags) {
+    if (flags.from_us.has_value()) {
+      at.chain_hash = ChainHash("", 0, fmt::format("from {}", *flags.from_us));
+    }
+  }
 
   absl::Status Open() {
     if (absl::Status s = file.Open(flags.events); !s.ok()) return s;
@@ -121,6 +127,7 @@ struct Reading {
 // Reads past what is dealt with. FailedPrecondition when the file's records up to there are others
 // than those.
 absl::Status PassOver(const ResumePoint& dealt_with, Reading& reading) {
+  if (dealt_with.record == 0) return absl::OkStatus();
   while (reading.at.record < dealt_with.record) {
     const auto event = reading.NextOfFile();
     if (!event.ok()) return event.status();
@@ -128,9 +135,31 @@ absl::Status PassOver(const ResumePoint& dealt_with, Reading& reading) {
   }
   if (reading.at.chain_hash == dealt_with.chain_hash) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      fmt::format("the first {} records are others than those that --resume-file \"{}\" tells of; "
-                  "give every input a resume file of its own",
+      fmt::format("the first {} records, or --from, are others than those that --resume-file "
+                  "\"{}\" tells of; give every input a resume file of its own",
                   dealt_with.record, reading.flags.resume_file));
+}
+
+// What is dealt with, unless this server has it not: it is another, or was put back to an earlier
+// state. Then nothing is, and event ids keep what it has from counting twice.
+absl::StatusOr<ResumePoint> KnownToServer(const IngestFlags& flags, const ResumePoint& dealt_with,
+                                          Client& client) {
+  if (dealt_with.log_offset == 0) return dealt_with;
+  const absl::StatusOr<int64_t> log_end =
+      AskLogEnd(client, std::chrono::seconds(flags.retry_for_s), Interrupted);
+  if (absl::IsPermissionDenied(log_end.status())) {
+    PrintToStandardError("going on where --resume-file \"{}\" tells, unchecked: {}\n",
+                         TerminalText(flags.resume_file),
+                         TerminalText(std::string(log_end.status().message())));
+    return dealt_with;
+  }
+  if (!log_end.ok()) return log_end.status();
+  if (*log_end >= dealt_with.log_offset) return dealt_with;
+  PrintToStandardError(
+      "the server's log ends at {}, before {}, up to which --resume-file \"{}\" tells: beginning "
+      "at the first record\n",
+      *log_end, dealt_with.log_offset, TerminalText(flags.resume_file));
+  return ResumePoint{};
 }
 
 // At the first record that is not dealt with. A file that is another than the resume file's is read
@@ -207,6 +236,7 @@ struct IngestResult {
   uint64_t created_items = 0;
   uint64_t earlier = 0;         // than --from
   uint64_t known = 0;           // to the server, by their producer's numbers
+  uint64_t resumed = 0;         // of these --resume-file tells
   uint64_t refused_before = 0;  // of what was passed over, in an earlier run
   double seconds = 0;
   std::optional<absl::Status> visible;  // none: nobody was asked
@@ -225,10 +255,29 @@ std::string_view HowToSendAgain(const IngestFlags& flags) {
                "or a run without --resume-file, does)";
 }
 
+// What was read and not sent.
+void PrintPassedOver(const IngestFlags& flags, const IngestResult& result) {
+  if (result.earlier > 0) {
+    fmt::print("{} records before {} passed over\n", result.earlier, flags.from);
+  }
+  if (result.known > 0) {
+    fmt::print("{} records passed over: the server knows their numbers\n", result.known);
+  }
+  if (result.resumed > 0) {
+    fmt::print("{} records passed over: --resume-file tells of them\n", result.resumed);
+  }
+  if (result.refused_before > 0) {
+    fmt::print(
+        "{} of what is passed over were refused in an earlier run; without {} they are sent "
+        "again\n",
+        result.refused_before, flags.producer_id.empty() ? "--resume-file" : "--producer-id");
+  }
+}
+
 void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                   const IngestResult& result) {
-  const auto& [totals, read, created_items, earlier, known, refused_before, seconds, visible] =
-      result;
+  const auto& [totals, read, created_items, earlier, known, resumed, refused_before, seconds,
+               visible] = result;
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   GroupedReasons all = totals.reasons;
   // Without that flag the one that ended the reading is the error itself.
@@ -247,6 +296,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
                                             {"created_items", created_items},
                                             {"earlier_records", earlier},
                                             {"known_records", known},
+                                            {"resumed_records", resumed},
                                             {"refused_before_records", refused_before},
                                             {"first_refused_record", totals.first_refused_record},
                                             {"last_offset", totals.last_offset},
@@ -262,14 +312,7 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
              totals.accepted, totals.duplicates, totals.refused, bad_records, rate);
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (created_items > 0) fmt::print("{} items created\n", created_items);
-  if (earlier > 0) fmt::print("{} records before {} passed over\n", earlier, flags.from);
-  if (known > 0) fmt::print("{} records passed over: the server knows their numbers\n", known);
-  if (refused_before > 0) {
-    fmt::print(
-        "{} of what is passed over were refused in an earlier run; without {} they are sent "
-        "again\n",
-        refused_before, flags.producer_id.empty() ? "--resume-file" : "--producer-id");
-  }
+  PrintPassedOver(flags, result);
   if (totals.refused > 0) {
     fmt::print("the first refused is record {}; {}\n", totals.first_refused_record,
                HowToSendAgain(flags));
@@ -313,12 +356,16 @@ absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Read
 
 void Ingest(const IngestFlags& flags, CommandContext& context) {
   ResumeFile resume(flags.resume_file);
-  const absl::StatusOr<ResumePoint> dealt_with = resume.Read();
+  absl::StatusOr<ResumePoint> dealt_with = resume.Read();
+  if (!dealt_with.ok()) return context.Fail(dealt_with.status());
+  Client client = context.MakeClient();
+  dealt_with = KnownToServer(flags, *dealt_with, client);
   if (!dealt_with.ok()) return context.Fail(dealt_with.status());
   std::optional<Reading> reading;
   if (absl::Status s = Begin(flags, *dealt_with, reading); !s.ok()) return context.Fail(s);
   const uint64_t begun_behind = reading->at.record;
   const uint64_t refused_before = begun_behind > 0 ? dealt_with->refused : 0;
+  int64_t log_offset = begun_behind > 0 ? dealt_with->log_offset : 0;
   reading->refused_before = refused_before;
   // With --resend-refused the file stays before what this run has refused.
   const auto refused_with = [&](uint64_t refused) {
@@ -330,7 +377,6 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
 
   ProgressBar bar("ingest", reading->file.bytes());
   const auto begin = std::chrono::steady_clock::now();
-  Client client = context.MakeClient();
   EventSender sender(
       client,
       {.batch_size = flags.batch_size,
@@ -341,8 +387,14 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
            [&](uint64_t record) {
              if (flags.resend_refused) resume.StayBefore(record);
            },
-       .on_progress = [&](uint64_t record,
-                          uint64_t refused) { resume.Note(record, refused_with(refused)); }},
+       .on_progress =
+           [&](uint64_t record, uint64_t refused) {
+             resume.Note(record, refused_with(refused), log_offset);
+           },
+       .on_settled =
+           [&](int64_t, size_t, const v1::IngestResponse& response) {
+             log_offset = std::max(log_offset, response.last_offset());
+           }},
       begun_behind);
   ServerCatalogue catalogue(
       client, {.retry_for = std::chrono::seconds(flags.retry_for_s), .stopped = Interrupted});
@@ -351,7 +403,7 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
   if (first.ok()) status = Send(flags, *std::move(first), *reading, resume, destination, bar);
   const EventSender::Totals totals = sender.totals();
   const absl::Status noted =
-      resume.Finish(totals.acknowledged_record, refused_with(totals.refused));
+      resume.Finish(totals.acknowledged_record, refused_with(totals.refused), log_offset);
   if (status.ok() || (absl::IsCancelled(status) && Interrupted())) status = noted;
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   bar.Finish(reading->file.BytesRead(*reading->reader),
@@ -362,6 +414,7 @@ void Ingest(const IngestFlags& flags, CommandContext& context) {
                 .created_items = destination.created_items,
                 .earlier = reading->earlier,
                 .known = reading->known,
+                .resumed = begun_behind,
                 .refused_before = reading->refused_before,
                 .seconds = elapsed.count(),
                 .visible = status.ok() ? AwaitReaders(flags, totals, client) : std::nullopt});

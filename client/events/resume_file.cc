@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <istream>
 #include <utility>
 
 #include "program/symbolic_links.h"
@@ -19,6 +20,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kResumeInterval{50};
 constexpr size_t kHashLength = 32;
+
+// The numbers that may be missing behind the hash.
+bool ReadRest(std::istream& file, ResumePoint& point) {
+  const auto has_more = [&file] { return static_cast<bool>(file >> std::ws) && !file.eof(); };
+  if (has_more() && !(file >> point.refused && point.refused <= point.record)) return false;
+  if (has_more() && !(file >> point.log_offset && point.log_offset >= 0)) return false;
+  return !has_more();
+}
 
 }  // namespace
 
@@ -34,8 +43,7 @@ absl::StatusOr<ResumePoint> ResumeFile::Read() const {
   std::ifstream file(path_);
   const bool is_read = static_cast<bool>(file >> point.record);
   file >> point.chain_hash;
-  const bool has_more = static_cast<bool>(file >> std::ws) && !file.eof();
-  const bool is_whole = !has_more || (file >> point.refused && point.refused <= point.record);
+  const bool is_whole = ReadRest(file, point);
   if (!is_read || !is_whole || point.chain_hash.size() != (point.record == 0 ? 0 : kHashLength)) {
     return absl::InvalidArgumentError(
         fmt::format("--resume-file \"{}\" does not hold a record's number and hash; delete it to "
@@ -57,24 +65,25 @@ void ResumeFile::StayBefore(uint64_t record) {
   while (!sent_.empty() && sent_.back().record >= stays_before_) sent_.pop_back();
 }
 
-ResumePoint ResumeFile::TakeUpTo(uint64_t record, uint64_t refused) {
+ResumePoint ResumeFile::TakeUpTo(uint64_t record, uint64_t refused, int64_t log_offset) {
   while (sent_.size() > 1 && sent_[1].record <= record) sent_.pop_front();
   if (sent_.empty() || sent_.front().record > record) return {};
   sent_.front().refused = refused;
+  sent_.front().log_offset = log_offset;
   return sent_.front();
 }
 
-void ResumeFile::Note(uint64_t record, uint64_t refused) {
+void ResumeFile::Note(uint64_t record, uint64_t refused, int64_t log_offset) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + kResumeInterval;
-  status_.Update(Write(TakeUpTo(record, refused)));
+  status_.Update(Write(TakeUpTo(record, refused, log_offset)));
 }
 
-absl::Status ResumeFile::Finish(uint64_t record, uint64_t refused) {
+absl::Status ResumeFile::Finish(uint64_t record, uint64_t refused, int64_t log_offset) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  absl::Status status = Write(TakeUpTo(record, refused));
+  absl::Status status = Write(TakeUpTo(record, refused, log_offset));
   return status_.ok() ? status : status_;
 }
 
@@ -83,8 +92,8 @@ absl::Status ResumeFile::Finish(uint64_t record, uint64_t refused) {
 absl::Status ResumeFile::Write(const ResumePoint& point) const {
   if (path_.empty() || point.record == 0) return absl::OkStatus();
   const std::string partial = path_ + ".partial";
-  const std::string refused = point.refused > 0 ? fmt::format(" {}", point.refused) : "";
-  const std::string text = fmt::format("{} {}{}\n", point.record, point.chain_hash, refused);
+  const std::string text =
+      fmt::format("{} {} {} {}\n", point.record, point.chain_hash, point.refused, point.log_offset);
   const int file = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   bool written = file >= 0 &&
                  ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&

@@ -20,10 +20,11 @@ struct ResumePoint {
   uint64_t record = 0;
   std::string chain_hash;  // see ChainHash; empty at the beginning
   uint64_t refused = 0;    // of these, by the server
+  int64_t log_offset = 0;  // the highest at which the server's log has one of these; 0: not known
 };
 
-// Thread-safe. The file holds the record's number, the hash, and, where it is not 0, how many were
-// refused, with blanks between them.
+// Thread-safe. The file holds the record's number, the hash, how many were refused, and the log's
+// offset, with blanks between them; the last, or the last two, may be missing, and are then 0.
 class ResumeFile {
  public:
   // An empty path: nothing is remembered. A symbolic link is followed and stays one.
@@ -36,14 +37,14 @@ class ResumeFile {
   void Sending(ResumePoint point);
   // The file stays before this record, which is to be read again, whatever is dealt with behind it.
   void StayBefore(uint64_t record);
-  // Every record up to this one is dealt with, `refused` of them by a refusal. Written now and
-  // then; the first error stays.
-  void Note(uint64_t record, uint64_t refused);
+  // Every record up to this one is dealt with, `refused` of them by a refusal, the others by an
+  // entry in the log up to `log_offset`. Written now and then; the first error stays.
+  void Note(uint64_t record, uint64_t refused, int64_t log_offset);
   // As Note, written at once; returns the first error.
-  absl::Status Finish(uint64_t record, uint64_t refused);
+  absl::Status Finish(uint64_t record, uint64_t refused, int64_t log_offset);
 
  private:
-  ResumePoint TakeUpTo(uint64_t record, uint64_t refused);
+  ResumePoint TakeUpTo(uint64_t record, uint64_t refused, int64_t log_offset);
   absl::Status Write(const ResumePoint& point) const;
 
   const std::string path_;

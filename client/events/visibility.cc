@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "absl/status/statusor.h"
 #include "client/events/retryable.h"
 
 namespace groundswell {
@@ -60,6 +59,22 @@ absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged, mill
       return absl::DeadlineExceededError(applied.ok()
                                              ? fmt::format("the graph is at offset {}", *applied)
                                              : std::string(applied.status().message()));
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+absl::StatusOr<int64_t> AskLogEnd(Client& client, milliseconds retry_for,
+                                  const std::function<bool()>& stopped) {
+  const auto give_up = steady_clock::now() + retry_for;
+  for (milliseconds pause = kFirstRetryPause;; pause = std::min(2 * pause, kQuestionEvery)) {
+    const absl::StatusOr<v1::ServerStatus> status = client.GetServerStatus({});
+    if (status.ok()) return status->graph().log_end_offset();
+    if (MayNotCall(status.status())) {
+      return absl::PermissionDeniedError("this client may not ask where the server's log ends");
+    }
+    if (!IsRetryable(status.status()) || stopped() || steady_clock::now() + pause > give_up) {
+      return status.status();
     }
     std::this_thread::sleep_for(pause);
   }

@@ -1,4 +1,5 @@
-// Visible: that what was acknowledged is folded, so that every answer from then on knows it.
+// What became of what was acknowledged: whether it is visible, that is, folded, so that every
+// answer from then on knows it; and whether the server that is asked has it at all.
 #ifndef GROUNDSWELL_CLIENT_EVENTS_VISIBILITY_H_
 #define GROUNDSWELL_CLIENT_EVENTS_VISIBILITY_H_
 
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/client.h"
 
 namespace groundswell {
@@ -23,6 +25,11 @@ struct Acknowledged {
 // server that is away is waited for.
 absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged,
                           std::chrono::milliseconds max, const std::function<bool()>& stopped);
+
+// Offset of the newest entry of the server's log. Of a server that is away it is asked for so long.
+// PermissionDenied when the client may not ask; other errors of GetServerStatus.
+absl::StatusOr<int64_t> AskLogEnd(Client& client, std::chrono::milliseconds retry_for,
+                                  const std::function<bool()>& stopped);
 
 }  // namespace groundswell
 

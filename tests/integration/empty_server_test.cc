@@ -185,6 +185,43 @@ TEST_F(EmptyServerProcessTest, NeverCreatesNothingAndATrainedSnapshotsCatalogueI
   Verify();
 }
 
+// What a resume file tells of was sent to a server that held it.
+TEST_F(EmptyServerProcessTest, AResumeFileIsNotBelievedOnAServerWhoseLogEndsBefore) {
+  std::ofstream(directory_.File("shop.csv")) << kShop;
+  const std::vector<std::string> ingest = {"ingest", directory_.File("shop.csv"), "--resume-file",
+                                           directory_.File("at")};
+  Start();
+  EXPECT_THAT(Cli(ingest).output, HasSubstr("7 accepted"));
+  const Finished same = Cli(ingest);
+  EXPECT_EQ(same.exit_code, 0);
+  EXPECT_THAT(same.output, HasSubstr("0 accepted, 0 duplicates"));
+  EXPECT_THAT(same.output, HasSubstr("7 records passed over: --resume-file tells of them"));
+  Stop();
+
+  fs::create_directory(directory_.File("another"));
+  Start({}, directory_.File("another"));
+  const Finished another = Cli(ingest);
+  EXPECT_EQ(another.exit_code, 0) << another.output;
+  EXPECT_THAT(another.output, HasSubstr("the server's log ends at 0, before "));
+  EXPECT_THAT(another.output, HasSubstr("7 accepted, 0 duplicates"));
+  EXPECT_THAT(Cli(ingest).output, HasSubstr("7 records passed over")) << "of this one from now on";
+}
+
+TEST_F(EmptyServerProcessTest, WhatFromLeftOutIsSentWithoutIt) {
+  std::ofstream(directory_.File("shop.csv")) << kShop;
+  const std::vector<std::string> ingest = {"ingest", directory_.File("shop.csv"), "--resume-file",
+                                           directory_.File("at")};
+  std::vector<std::string> newer = ingest;
+  newer.insert(newer.end(), {"--from", "1322000240"});
+  Start();
+  EXPECT_THAT(Cli(newer).output, HasSubstr("3 accepted"));
+  EXPECT_THAT(Cli(newer).output, HasSubstr("7 records passed over: --resume-file"));
+  const Finished all = Cli(ingest);
+  EXPECT_EQ(all.exit_code, 0) << all.output;
+  EXPECT_THAT(all.output, HasSubstr("is of another file: beginning at the first record"));
+  EXPECT_THAT(all.output, HasSubstr("4 accepted, 3 duplicates"));
+}
+
 // The server knows that it refused one, whoever asks, and when; its numbers are used up.
 TEST_F(EmptyServerProcessTest, ARunOfAProducerThatPassesOverWhatWasRefusedEndsWithAnError) {
   Start();

@@ -85,7 +85,8 @@ class NoRoom(Exception):
 
 class ResumeFile:
     """Up to which row everything is dealt with, and what those rows were. The format of the command line:
-    the row, the hash of all rows up to it, and, where it is not 0, how many of these were refused."""
+    the row, the hash of all rows up to it, and, where it is not 0, how many of these were refused. The log's
+    offset, which the command line writes behind that, is not looked at."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()  # a link stays one
@@ -98,8 +99,9 @@ class ResumeFile:
             return 0, "", 0
         except UnicodeDecodeError:
             words = []
-        refused = words[2] if len(words) == 3 else "0"
-        if len(words) in (2, 3) and words[0].isdigit() and len(words[1]) == 32 and refused.isdigit():
+        refused = words[2] if len(words) > 2 else "0"
+        if (2 <= len(words) <= 4 and words[0].isdigit() and len(words[1]) == 32
+                and all(word.isdigit() for word in words[2:])):
             return int(words[0]), words[1], int(refused)
         raise ValueError(f'resume_file "{self._path}" does not hold a row\'s number and hash; delete it to begin '
                          "anew")

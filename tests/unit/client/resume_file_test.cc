@@ -25,10 +25,10 @@ TEST_F(ResumeFileTest, TheHashBelongsToTheRecordThatIsDealtWith) {
   ResumeFile file(path_);
   EXPECT_EQ(file.Read()->record, 0u);
   for (uint64_t record : {1, 2, 5}) file.Sending(Point(record));
-  ASSERT_TRUE(file.Finish(2, 0).ok());
+  ASSERT_TRUE(file.Finish(2, 0, 0).ok());
   EXPECT_EQ(file.Read()->record, 2u);
   EXPECT_EQ(file.Read()->chain_hash, Point(2).chain_hash);
-  ASSERT_TRUE(file.Finish(5, 0).ok());
+  ASSERT_TRUE(file.Finish(5, 0, 0).ok());
   EXPECT_EQ(ResumeFile(path_).Read()->chain_hash, Point(5).chain_hash);
 }
 
@@ -37,29 +37,32 @@ TEST_F(ResumeFileTest, ItStaysBeforeARecordThatIsToBeReadAgain) {
   for (uint64_t record : {1, 2, 5}) file.Sending(Point(record));
   file.StayBefore(5);
   file.Sending(Point(6));
-  ASSERT_TRUE(file.Finish(6, 0).ok());
+  ASSERT_TRUE(file.Finish(6, 0, 0).ok());
   EXPECT_EQ(file.Read()->record, 2u);
 }
 
-TEST_F(ResumeFileTest, WhatWasRefusedIsRemembered) {
+TEST_F(ResumeFileTest, WhatTheServerMadeOfItIsRemembered) {
   ResumeFile file(path_);
   for (uint64_t record : {1, 2, 5}) file.Sending(Point(record));
-  ASSERT_TRUE(file.Finish(5, 3).ok());
+  ASSERT_TRUE(file.Finish(5, 3, 70).ok());
   EXPECT_EQ(file.Read()->record, 5u);
   EXPECT_EQ(file.Read()->refused, 3u);
+  EXPECT_EQ(file.Read()->log_offset, 70);
 }
 
-// As it was written before what is refused was counted, and where nothing is.
-TEST_F(ResumeFileTest, WithoutACountNothingWasRefused) {
+TEST_F(ResumeFileTest, WhatIsMissingBehindTheHashIsZero) {
   std::ofstream(path_) << "2 " << Point(2).chain_hash << "\n";
   EXPECT_EQ(ResumeFile(path_).Read()->record, 2u);
   EXPECT_EQ(ResumeFile(path_).Read()->refused, 0u);
+  std::ofstream(path_) << "2 " << Point(2).chain_hash << " 1\n";
+  EXPECT_EQ(ResumeFile(path_).Read()->refused, 1u);
+  EXPECT_EQ(ResumeFile(path_).Read()->log_offset, 0);
 }
 
 TEST_F(ResumeFileTest, NothingDealtWithWritesNothing) {
   ResumeFile file(path_);
   file.Sending(Point(3));
-  ASSERT_TRUE(file.Finish(0, 0).ok());
+  ASSERT_TRUE(file.Finish(0, 0, 0).ok());
   EXPECT_FALSE(std::ifstream(path_).good());
 }
 
@@ -68,7 +71,7 @@ TEST_F(ResumeFileTest, ASymbolicLinkStaysOne) {
   std::filesystem::create_symlink("at", link);
   ResumeFile file(link);
   file.Sending(Point(1));
-  ASSERT_TRUE(file.Finish(1, 0).ok());
+  ASSERT_TRUE(file.Finish(1, 0, 0).ok());
   EXPECT_TRUE(std::filesystem::is_symlink(link));
   EXPECT_EQ(ResumeFile(path_).Read()->record, 1u);
 }
@@ -76,7 +79,8 @@ TEST_F(ResumeFileTest, ASymbolicLinkStaysOne) {
 TEST_F(ResumeFileTest, AnotherFileIsNoResumeFile) {
   const std::string whole = "12 " + Point(12).chain_hash;
   for (const std::string& text :
-       std::vector<std::string>{"", "x", "12", "12 short", "-1", whole + " x", whole + " 13"}) {
+       std::vector<std::string>{"", "x", "12", "12 short", "-1", whole + " x", whole + " 13",
+                                whole + " 1 x", whole + " 1 -2", whole + " 1 2 3"}) {
     std::ofstream(path_) << text;
     EXPECT_EQ(ResumeFile(path_).Read().status().code(), absl::StatusCode::kInvalidArgument) << text;
   }

@@ -31,10 +31,14 @@ class StatusService final : public v1::AdminService::Service {
   grpc::Status GetServerStatus(grpc::ServerContext*, const v1::GetServerStatusRequest*,
                                v1::ServerStatus* status) override {
     if (code != grpc::StatusCode::OK) return {code, "no"};
+    if (++calls <= away) return {grpc::StatusCode::UNAVAILABLE, "away"};
     status->mutable_graph()->set_applied_offset(graph_.Look());
+    status->mutable_graph()->set_log_end_offset(graph_.end);
     return grpc::Status::OK;
   }
   grpc::StatusCode code = grpc::StatusCode::OK;
+  int calls = 0;
+  int away = 0;  // so many calls
 
  private:
   Graph& graph_;
@@ -107,6 +111,21 @@ TEST_F(VisibilityTest, AStopEndsIt) {
 TEST_F(VisibilityTest, AnErrorThatDoesNotPassIsNotWaitedFor) {
   status_.code = grpc::StatusCode::NOT_FOUND;
   EXPECT_TRUE(absl::IsNotFound(Await(6)));
+}
+
+TEST_F(VisibilityTest, TheLogsEndIsAskedForUntilTheServerIsThere) {
+  const auto ask = [&](milliseconds retry_for) {
+    return AskLogEnd(client_, retry_for, [this] { return stopped_; });
+  };
+  status_.away = 2;
+  EXPECT_EQ(*ask(kLong), 5);
+  EXPECT_EQ(status_.calls, 3);
+  status_.away = 100;
+  EXPECT_TRUE(absl::IsUnavailable(ask(milliseconds(0)).status()));
+  stopped_ = true;
+  EXPECT_TRUE(absl::IsUnavailable(ask(kLong).status()));
+  status_.code = grpc::StatusCode::UNIMPLEMENTED;
+  EXPECT_TRUE(absl::IsPermissionDenied(ask(kLong).status()));
 }
 
 }  // namespace
