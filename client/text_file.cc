@@ -9,6 +9,8 @@
 #include <fstream>
 #include <system_error>
 
+#include "csv/csv_reader.h"
+
 namespace groundswell {
 
 absl::StatusOr<std::string> ReadTextFile(std::string_view name, const std::string& path) {
@@ -35,6 +37,7 @@ absl::StatusOr<std::string> ReadTextFile(std::string_view name, const std::strin
     return absl::InvalidArgumentError(fmt::format(
         "{} \"{}\" has more than {} bytes; is it the right file?", name, path, kTextFileBytesMax));
   }
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   return text;
 }
 

@@ -5,15 +5,19 @@
 #include <stdio_ext.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "graph/store/write_error.h"
 #include "program/empty_flags.h"
+#include "program/process_limits.h"
 #include "program/run_main.h"
 #include "program/standard_error.h"
 #include "program/suggestion.h"
@@ -23,7 +27,6 @@
 #include "server/offline/import_command.h"
 #include "server/offline/replay_command.h"
 #include "server/offline/shared_log_commands.h"
-#include "server/process/address_space.h"
 #include "server/process/descriptor_limit.h"
 #include "server/process/early_output.h"
 #include "server/process/exit_status.h"
@@ -43,6 +46,10 @@ constexpr const char* kProgram = "groundswell-server";
 // For the database and the listeners, and a few connections. gRPC ends the process where it gets
 // none.
 constexpr int kDescriptorsMin = 64;
+// What RocksDB, gRPC and the server itself have without a call, beside those for each core; and
+// what opens a database alone.
+constexpr int64_t kServingThreads = 32;
+constexpr int64_t kOfflineThreads = 12;
 
 int Fail(const absl::Status& status) {
   PrintError(kProgram, std::string(status.message()).c_str());
@@ -71,6 +78,18 @@ int FailServing(const absl::Status& status) {
   return EXIT_FAILURE;
 }
 
+int64_t Cores() { return static_cast<int64_t>(std::thread::hardware_concurrency()); }
+
+absl::Status CheckLimitsOfServing(const Config& config) {
+  return CheckThreads(
+      kServingThreads + 2 * Cores() + std::max(Cores(), config.server.compute_threads), "serving");
+}
+
+absl::Status CheckLimitsOffline(std::string_view command) {
+  const absl::Status space = CheckAddressSpace(AddressSpaceInUse() + kOfflineAddressSpace, command);
+  return space.ok() ? CheckThreads(kOfflineThreads + Cores(), command) : space;
+}
+
 int PrintConfig(const ConfigFlags& flags) {
   const absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
@@ -95,6 +114,7 @@ int Serve(const ConfigFlags& flags, const std::vector<std::string>& early) {
   if (absl::Status s = CheckAddressSpace(kServingAddressSpace, "serving"); !s.ok()) return Fail(s);
   absl::StatusOr<Config> config = flags.Resolve(CurrentEnvironment());
   if (!config.ok()) return Fail(config.status());
+  if (absl::Status s = CheckLimitsOfServing(*config); !s.ok()) return Fail(s);
   spdlog::set_level(spdlog::level::from_str(config->logging.level));
   SetLogFormat(config->logging.format == "json" ? LogFormat::kJson : LogFormat::kText);
   LogWhatLibrariesSay();
@@ -154,7 +174,8 @@ int Main(int argc, char** argv) {
   for (const auto& [name, run] : offline) {
     if (!app.got_subcommand(name)) continue;
     for (const std::string& line : early) PrintToStandardError("{}\n", line);
-    const absl::StatusOr<int> exit_status = run();
+    const absl::Status limits = CheckLimitsOffline(name);
+    const absl::StatusOr<int> exit_status = limits.ok() ? run() : limits;
     if (exit_status.ok()) return *exit_status;
     const CLI::Option* const json = app.get_subcommand(name)->get_option_no_throw("--json");
     return json != nullptr && json->count() > 0 ? FailAsJson(exit_status.status())

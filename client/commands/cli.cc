@@ -13,10 +13,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <thread>
 
 #include "client/commands/commands.h"
 #include "client/listener_probe.h"
 #include "program/empty_flags.h"
+#include "program/process_limits.h"
 #include "program/run_main.h"
 #include "program/standard_error.h"
 #include "program/suggestion.h"
@@ -54,16 +56,19 @@ constexpr std::array<std::string_view, 11> kMayBeEmpty = {"--namespace",
                                                           "quickstart --http-address",
                                                           "quickstart --connect-address"};
 
-// gRPC ends the process where it gets none.
-absl::Status CheckDescriptors() {
+// gRPC ends the process, or waits for ever, where it gets none.
+absl::Status CheckLimits() {
   constexpr rlim_t kDescriptorsMin = 32;
+  constexpr int64_t kThreads = 8;  // beside those for each core
   struct rlimit limit {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kDescriptorsMin) {
-    return absl::OkStatus();
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < kDescriptorsMin) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the limit of descriptors (ulimit -n) is {}; it must be {} at least",
+                    limit.rlim_cur, kDescriptorsMin));
   }
-  return absl::ResourceExhaustedError(
-      fmt::format("the limit of descriptors (ulimit -n) is {}; it must be {} at least",
-                  limit.rlim_cur, kDescriptorsMin));
+  const absl::Status space = CheckAddressSpace(kClientAddressSpace, "groundswell");
+  return space.ok() ? CheckThreads(kThreads + std::thread::hardware_concurrency(), "groundswell")
+                    : space;
 }
 
 }  // namespace
@@ -173,7 +178,7 @@ int Main(int argc, char** argv) {
   AddCommands(app, context);
   CheckUnsignedFlags(app);
   CheckEmptyFlags(app, kMayBeEmpty);
-  if (const absl::Status s = CheckDescriptors(); !s.ok()) {
+  if (const absl::Status s = CheckLimits(); !s.ok()) {
     context.json = WantsJson(argc, argv);
     context.Fail(s);
     return context.exit_code;

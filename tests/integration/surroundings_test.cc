@@ -96,7 +96,50 @@ TEST(MemoryTest, AStartWithoutEnoughEndsWithAStatus) {
     EXPECT_THAT(failed.output, HasSubstr("limited to " + std::to_string(kilobytes) + " KiB"));
   }
 }
+// The commands that open a database and serve nobody, and the command line.
+TEST(MemoryTest, EveryCommandWithoutEnoughEndsWithAStatus) {
+  const TemporaryDirectory directory;
+  const std::string import = " import --snapshot '" + std::string(GROUNDSWELL_SAMPLE_SNAPSHOT) +
+                             "' --data-dir '" + directory.File("db") + "'";
+  const std::string server = "'" GROUNDSWELL_SERVER_PROGRAM "'";
+  for (const auto& [kilobytes, command] : std::vector<std::pair<int, std::string>>{
+           {350'000, server + import},
+           {350'000, server + " verify --data-dir /proc/none"},
+           {350'000, server + " repair --data-dir /proc/none"},
+           {80'000, "'" GROUNDSWELL_CLI_PROGRAM "' --server 127.0.0.1:9 status"}}) {
+    const Finished failed = RunProgram(
+        {"/bin/sh", "-c",
+         "ulimit -v " + std::to_string(kilobytes) + " && exec timeout -s KILL 60 " + command},
+        {{"OPENBLAS_NUM_THREADS", "2"}});
+    EXPECT_EQ(failed.exit_code, 1) << command << ": " << failed.output;
+    EXPECT_THAT(failed.output, HasSubstr("ulimit -v")) << command;
+  }
+}
 #endif
+
+// By a user who may have few, since the superuser may have any number.
+TEST(ThreadsTest, AStartWithTooFewEndsWithAStatus) {
+  const std::vector<std::string> as_another = {"/usr/bin/setpriv", "--reuid", "65533",
+                                               "--regid",          "65533",   "--clear-groups"};
+  std::vector<std::string> may_run = as_another;
+  may_run.insert(may_run.end(), {GROUNDSWELL_SERVER_PROGRAM, "--version"});
+  if (RunProgram(may_run).exit_code != 0) {
+    GTEST_SKIP() << "another user may not be, or may not run the programs of this build";
+  }
+  for (const char* const command :
+       {"'" GROUNDSWELL_SERVER_PROGRAM "' serve --server.data_dir=/proc/none",
+        "'" GROUNDSWELL_SERVER_PROGRAM "' verify --data-dir /proc/none",
+        "'" GROUNDSWELL_CLI_PROGRAM "' --server 127.0.0.1:9 status"}) {
+    std::vector<std::string> limited = as_another;
+    limited.insert(
+        limited.end(),
+        {"/bin/bash", "-c", std::string("ulimit -u 6 && exec timeout -s KILL 60 ") + command});
+    const Finished failed =
+        RunProgram(limited, {{"OPENBLAS_NUM_THREADS", "1"}, {"OMP_NUM_THREADS", "1"}});
+    EXPECT_EQ(failed.exit_code, 1) << command << ": " << failed.output;
+    EXPECT_THAT(failed.output, HasSubstr("ulimit -u")) << command;
+  }
+}
 
 // And what libgomp says before main, which does not understand the variable.
 TEST(JsonLogTest, TheFirstLinesAndTheLastErrorAreObjectsToo) {

@@ -1,7 +1,8 @@
-#include "server/process/address_space.h"
+#include "program/process_limits.h"
 
 #include <gmock/gmock.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,33 @@ TEST(AddressSpaceTest, AThreadTakesItsStackAndMore) {
   ASSERT_EQ(getrlimit(RLIMIT_STACK, &stack), 0);
   EXPECT_GE(AddressSpaceOfThreads(10), 10 * (uint64_t{1} << 20));
   EXPECT_EQ(AddressSpaceOfThreads(10), 10 * AddressSpaceOfThreads(1));
+}
+
+TEST(ThreadsTest, ThereAreSomeAndNotWithoutEnd) {
+  EXPECT_EQ(CheckThreads(20, "serving"), absl::OkStatus());
+}
+
+// In a process of its own. The superuser has no such limit.
+[[noreturn]] void CheckWithoutThreads(rlimit threads, rlimit stack) {
+  if (geteuid() == 0 && setuid(65'533) != 0) std::exit(2);
+  if (setrlimit(RLIMIT_NPROC, &threads) != 0) std::exit(2);
+  if (setrlimit(RLIMIT_STACK, &stack) != 0) std::exit(2);
+  const absl::Status refused = CheckThreads(20, "serving");
+  std::fprintf(stderr, "%s\n", std::string(refused.message()).c_str());
+  std::exit(absl::IsResourceExhausted(refused) ? 0 : 4);
+}
+
+TEST(ThreadsDeathTest, ALimitThatIsTooLowIsNamed) {
+  rlimit stack{};
+  rlimit threads{};
+  ASSERT_EQ(getrlimit(RLIMIT_STACK, &stack), 0);
+  ASSERT_EQ(getrlimit(RLIMIT_NPROC, &threads), 0);
+  const rlimit one{.rlim_cur = 1, .rlim_max = 1};
+  EXPECT_EXIT(CheckWithoutThreads(one, stack), testing::ExitedWithCode(0),
+              "threads more, and serving needs 20.*ulimit -u");
+  const rlimit small{.rlim_cur = rlim_t{64} << 10, .rlim_max = stack.rlim_max};
+  EXPECT_EXIT(CheckWithoutThreads(threads, small), testing::ExitedWithCode(0),
+              "64 KiB .ulimit -s.*serving needs");
 }
 
 #ifndef GROUNDSWELL_SANITIZED  // whose own memory is beyond any such limit
