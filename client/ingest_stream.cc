@@ -55,11 +55,12 @@ void IngestStream::ReadAcks() {
 }
 
 absl::Status IngestStream::Send(const std::vector<v1::Interaction>& interactions,
-                                int64_t first_sequence) {
+                                int64_t first_sequence, const std::string& producer_mark) {
   v1::IngestRequest request;
   request.set_namespace_(options_.name_space);
   request.set_producer_id(options_.producer_id);
   if (!interactions.empty()) request.set_first_sequence(first_sequence);
+  request.set_producer_mark(producer_mark);
   for (const v1::Interaction& interaction : interactions) *request.add_interactions() = interaction;
   {
     std::unique_lock<std::mutex> lock(mutex_);

@@ -41,9 +41,10 @@ class IngestStream {
   IngestStream& operator=(const IngestStream&) = delete;
 
   // Hands a batch of 1 to 1,000 interactions to the stream, in order; with a producer, numbered
-  // from `first_sequence`, and none at all asks where the server is. An error means that the stream
-  // has ended; Finish tells why.
-  absl::Status Send(const std::vector<v1::Interaction>& interactions, int64_t first_sequence = 0);
+  // from `first_sequence`, and none at all asks where the server is. For `producer_mark` see
+  // IngestRequest. An error means that the stream has ended; Finish tells why.
+  absl::Status Send(const std::vector<v1::Interaction>& interactions, int64_t first_sequence = 0,
+                    const std::string& producer_mark = {});
 
   // Sends nothing more, waits for every acknowledgement, and returns how the stream ended. Call
   // once.

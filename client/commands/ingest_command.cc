@@ -53,7 +53,7 @@ int64_t TimeOf(const v1::Interaction& interaction) {
 
 // Where interactions go.
 struct Destination {
-  absl::Status Send(uint64_t record, v1::Interaction interaction) {
+  absl::Status Send(uint64_t record, v1::Interaction interaction, const std::string& mark) {
     if (creates_items) {
       const absl::StatusOr<bool> created = catalogue.CreateIfNew(interaction.item_id());
       // An item that cannot be: the interaction is refused as without the flag, and counted.
@@ -62,7 +62,7 @@ struct Destination {
       if (!created.ok() && !cannot_be) return created.status();
       created_items += created.ok() && *created ? 1 : 0;
     }
-    return sender.Send(record, std::move(interaction));
+    return sender.Send(record, std::move(interaction), mark);
   }
 
   EventSender& sender;
@@ -176,25 +176,70 @@ absl::Status Begin(const IngestFlags& flags, const ResumePoint& dealt_with,
   return reading->Open();
 }
 
+// How far a producer's numbers are used up, and by what.
+class Numbering {
+ public:
+  // None: nothing is numbered.
+  Numbering() = default;
+  // `answer` is where the server has the producer.
+  explicit Numbering(const v1::IngestResponse& answer)
+      : is_used_(true), known_(answer.last_sequence()), known_mark_(answer.producer_mark()) {}
+
+  // The next one gets the next number. FailedPrecondition where the server knows that number, and
+  // what it knows is something else.
+  absl::Status Take(const v1::Interaction& interaction, const IngestFlags& flags) {
+    if (!is_used_) return absl::OkStatus();
+    ++last_;
+    mark_ = ChainHash(mark_, static_cast<uint64_t>(last_),
+                      ContentHash(interaction) + interaction.event_id());
+    if (last_ != known_ || known_mark_.empty() || mark_ == known_mark_) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        fmt::format("the first {} interactions are others than those that --producer-id \"{}\" "
+                    "sent; give this source another --producer-id, or run without it: what was "
+                    "acknowledged counts once",
+                    known_, flags.producer_id));
+  }
+  // Whether the last one taken is there.
+  bool IsKnown() const { return is_used_ && last_ <= known_; }
+  // Of all that was taken; empty when nothing is numbered. See IngestRequest.producer_mark.
+  const std::string& mark() const { return mark_; }
+
+  // At the source's end: whether there was as much as the server knows.
+  absl::Status CheckEnd() const {
+    if (last_ >= known_) return absl::OkStatus();
+    return absl::FailedPreconditionError(fmt::format(
+        "the server has {} interactions of this producer and source, which has {}: it was "
+        "cut; give what it is now another --producer-id",
+        known_, last_));
+  }
+
+ private:
+  bool is_used_ = false;
+  int64_t known_ = 0;
+  std::string known_mark_;  // empty: of another client, which did not say
+  int64_t last_ = 0;
+  std::string mark_;
+};
+
 // A producer's numbers are those of one source. What comes first tells sources apart, and stays as
 // a log grows.
 std::string ProducerOf(const IngestFlags& flags, const v1::Interaction& first) {
   return fmt::format("{}/{}", flags.producer_id, ContentHash(first));
 }
 
-// Sends `next` and what follows until the end, an error, or an interruption. The first
-// `known_sequence` interactions are there already.
-absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
-                     int64_t known_sequence, Reading& reading, ResumeFile& resume,
-                     Destination& destination, ProgressBar& bar) {
+// Sends `next` and what follows until the end, an error, or an interruption, but for what is known.
+absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next, Numbering numbering,
+                     Reading& reading, ResumeFile& resume, Destination& destination,
+                     ProgressBar& bar) {
   uint64_t sent = 0;
-  int64_t sequence = 0;
   while (next.has_value() && !Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
-    if (++sequence <= known_sequence) {
+    if (absl::Status s = numbering.Take(next->interaction, flags); !s.ok()) return s;
+    if (numbering.IsKnown()) {
       ++reading.known;
     } else {
       resume.Sending(reading.at);
-      absl::Status status = destination.Send(next->record, std::move(next->interaction));
+      absl::Status status =
+          destination.Send(next->record, std::move(next->interaction), numbering.mark());
       if (!status.ok()) return status;
       if (++sent % flags.batch_size == 0) {
         bar.Update(reading.file.BytesRead(*reading.reader),
@@ -205,11 +250,7 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next,
     if (!event.ok()) return event.status();
     next = *std::move(event);
   }
-  if (sequence >= known_sequence || next.has_value()) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format(
-      "the server has {} interactions of this producer and source, which has {}: it was "
-      "cut; give what it is now another --producer-id",
-      known_sequence, sequence));
+  return next.has_value() ? absl::OkStatus() : numbering.CheckEnd();
 }
 
 // Until readers see all of it; on a terminal with a word where that lasts.
@@ -341,15 +382,15 @@ void PrintSummary(const CommandContext& context, const IngestFlags& flags,
 // From `first` on; what was good before an error still counts.
 absl::Status Send(const IngestFlags& flags, std::optional<ReadEvent> first, Reading& reading,
                   ResumeFile& resume, Destination& destination, ProgressBar& bar) {
-  int64_t known_sequence = 0;
+  Numbering numbering;
   if (!flags.producer_id.empty() && first.has_value()) {
     const absl::StatusOr<v1::IngestResponse> answer = destination.sender.AskProducer();
     if (!answer.ok()) return answer.status();
-    known_sequence = answer->last_sequence();
+    numbering = Numbering(*answer);
     reading.refused_before = static_cast<uint64_t>(answer->refused_sequence_count());
   }
   absl::Status status =
-      SendAll(flags, std::move(first), known_sequence, reading, resume, destination, bar);
+      SendAll(flags, std::move(first), std::move(numbering), reading, resume, destination, bar);
   const absl::Status finished = destination.sender.Finish();
   return status.ok() ? finished : status;
 }

@@ -131,7 +131,7 @@ void EventSender::OnAck(const v1::IngestResponse& response) {
   if (options_.on_progress) options_.on_progress(settled.records.back(), refused);
 }
 
-absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
+absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction, std::string mark) {
   const size_t bytes = interaction.ByteSizeLong();
   if (!batch_.interactions.empty() && batch_.bytes + bytes > options_.batch_bytes_max) {
     if (absl::Status s = SendBatch(); !s.ok()) return s;
@@ -140,6 +140,7 @@ absl::Status EventSender::Send(uint64_t record, v1::Interaction interaction) {
   ++next_sequence_;
   batch_.interactions.push_back(std::move(interaction));
   batch_.records.push_back(record);
+  batch_.mark = std::move(mark);
   batch_.bytes += bytes;
   if (batch_.interactions.size() < options_.batch_size) return absl::OkStatus();
   return SendBatch();
@@ -173,7 +174,7 @@ absl::Status EventSender::Transmit() {
         ++transmitted_;
       }
     }
-    if (ended.ok() && !stream_->Send(next.interactions, next.first_sequence).ok()) {
+    if (ended.ok() && !stream_->Send(next.interactions, next.first_sequence, next.mark).ok()) {
       ended = absl::AbortedError("the stream has ended");
     }
     if (ended.ok()) {

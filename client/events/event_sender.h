@@ -72,16 +72,17 @@ class EventSender {
   EventSender(const EventSender&) = delete;
   EventSender& operator=(const EventSender&) = delete;
 
-  // Where this producer stands: `last_sequence` and `refused_sequence_count` of the server's
-  // answer. The next one sent gets the number behind it. Before the first Send. Errors as
-  // SendSingleBatch.
+  // Where this producer stands: `last_sequence`, `refused_sequence_count` and `producer_mark` of
+  // the server's answer. The next one sent gets the number behind it. Before the first Send. Errors
+  // as SendSingleBatch.
   absl::StatusOr<v1::IngestResponse> AskProducer();
   // The next one sent gets this number. Before the first Send.
   void ContinueAt(int64_t sequence) { next_sequence_ = sequence; }
 
   // Hands over one interaction, the `record`-th of its source (ascending). Cancelled once stopped;
-  // any other error when the retries were in vain.
-  absl::Status Send(uint64_t record, v1::Interaction interaction);
+  // any other error when the retries were in vain. `mark` goes with the producer's numbers where a
+  // batch ends with this one; see IngestRequest.producer_mark.
+  absl::Status Send(uint64_t record, v1::Interaction interaction, std::string mark = {});
   // Sends what was gathered, without waiting for an answer; takes a broken stream up again. To be
   // called now and then when little comes. Errors as Send.
   absl::Status SendGathered();
@@ -97,6 +98,7 @@ class EventSender {
     std::vector<v1::Interaction> interactions;
     std::vector<uint64_t> records;  // of them
     int64_t first_sequence = 0;
+    std::string mark;  // of the last
     size_t bytes = 0;  // of the interactions
 
     int64_t last_sequence() const {

@@ -26,6 +26,8 @@ struct AppendRequest {
   int64_t first_sequence = 0;
   int64_t last_sequence = 0;
   std::vector<int64_t> sequences;
+  // What the producer says of everything up to `last_sequence`; see IngestRequest.producer_mark.
+  std::string producer_mark;
 };
 
 // What became of one entry that was handed to Append, in the expected cases.
@@ -42,6 +44,7 @@ struct AppendResult {
   std::vector<Appended> entries;  // as in the request
   int64_t last_sequence = 0;      // of the producer: everything up to here is dealt with, durably
   int64_t refused_count = 0;      // of it: numbers that had no entry, or one that was a conflict
+  std::string producer_mark;      // where the request has no numbers: that of `last_sequence`
 };
 
 // Thread-safe.

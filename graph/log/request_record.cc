@@ -49,6 +49,7 @@ std::string EncodeRequestRecord(const LogId& log_id, const Sender& sender,
   message.set_first_sequence(request.first_sequence);
   message.set_last_sequence(request.last_sequence);
   message.mutable_sequences()->Add(request.sequences.begin(), request.sequences.end());
+  message.set_producer_mark(request.producer_mark);
   for (const LogEntry& entry : request.entries) message.add_entries(EncodeLogRecord(entry));
   return Framed(message);
 }
@@ -86,6 +87,7 @@ absl::StatusOr<RequestRecord> DecodeRequestRecord(std::string_view record) {
   request.first_sequence = message.first_sequence();
   request.last_sequence = message.last_sequence();
   request.sequences.assign(message.sequences().begin(), message.sequences().end());
+  request.producer_mark = message.producer_mark();
   request.entries.reserve(static_cast<size_t>(message.entries_size()));
   for (const std::string& bytes : message.entries()) {
     absl::StatusOr<LogEntry> entry = DecodeLogRecord(bytes);

@@ -91,6 +91,7 @@ void GraphStore::Batch::PutProducer(std::string_view id, const Producer& produce
   message.set_last_sequence(producer.last_sequence);
   message.set_last_offset(producer.last_offset);
   message.set_refused_count(producer.refused_count);
+  message.set_mark(producer.mark);
   changes_.Put(Column::kProducers, database_.Key(id), message.SerializeAsString());
 }
 
@@ -215,7 +216,8 @@ absl::StatusOr<std::map<std::string, Producer>> GraphStore::ReadProducers() cons
     }
     producers.emplace(at.rest(), Producer{.last_sequence = message.last_sequence(),
                                           .last_offset = message.last_offset(),
-                                          .refused_count = message.refused_count()});
+                                          .refused_count = message.refused_count(),
+                                          .mark = message.mark()});
   }
   if (absl::Status s = at.Check("cannot read the producers"); !s.ok()) return s;
   return producers;

@@ -57,6 +57,7 @@ struct Producer {
   int64_t last_sequence = 0;
   Offset last_offset = 0;     // the log's end when that was
   int64_t refused_count = 0;  // numbers up to there of which the log has nothing
+  std::string mark;           // see AppendRequest.producer_mark; of `last_sequence`
 };
 
 class GraphStore {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 #include <variant>
 
 #include "graph/log/entry_hash.h"
@@ -201,13 +202,15 @@ absl::StatusOr<AppendResult> StoredLog::Take(const AppendRequest& request, Batch
       const int64_t refused = request.last_sequence - producer.last_sequence - taken;
       producer = {.last_sequence = request.last_sequence,
                   .last_offset = batch.next_ - 1,
-                  .refused_count = producer.refused_count + refused};
+                  .refused_count = producer.refused_count + refused,
+                  .mark = request.producer_mark};
       batch.writes_.PutProducer(request.producer_id, producer);
       batch.producers_[request.producer_id] = producer;
       batch.is_empty_ = false;
     }
     result.last_sequence = producer.last_sequence;
     result.refused_count = producer.refused_count;
+    if (request.last_sequence == 0) result.producer_mark = std::move(producer.mark);
   }
   return result;
 }

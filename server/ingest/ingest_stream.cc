@@ -22,6 +22,7 @@ namespace groundswell {
 namespace {
 
 constexpr int64_t kSequenceMax = int64_t{1} << 60;
+constexpr size_t kProducerMarkBytesMax = 64;
 
 // Of batches, as they were sent: a message keeps the memory of those that it held, some times that.
 constexpr size_t kKeptBytesMax = size_t{16} << 10;
@@ -146,6 +147,11 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       return InvalidField("first_sequence", std::to_string(first),
                           fmt::format("must be 1 to {}", kSequenceMax));
     }
+    const size_t mark_bytes = request_.producer_mark().size();
+    if (mark_bytes > kProducerMarkBytesMax) {
+      return InvalidField("producer_mark", fmt::format("{} bytes", mark_bytes),
+                          fmt::format("must have at most {} bytes", kProducerMarkBytesMax));
+    }
     return absl::OkStatus();
   }
 
@@ -154,6 +160,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     if (!append.producer_id.empty() && request_.interactions_size() > 0) {
       append.first_sequence = request_.first_sequence();
       append.last_sequence = request_.first_sequence() + request_.interactions_size() - 1;
+      append.producer_mark = request_.producer_mark();
     }
     return append;
   }
@@ -291,6 +298,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
     if (!appended.ok()) return;
     response.set_last_sequence(appended->last_sequence);
     response.set_refused_sequence_count(appended->refused_count);
+    response.set_producer_mark(appended->producer_mark);
   }
 
   // Starts whatever can start: the next write, the next read, the end.

@@ -39,7 +39,8 @@ std::vector<std::string> SeedCorpus() {
                                          .producer_id = "p",
                                          .first_sequence = 4,
                                          .last_sequence = 5,
-                                         .sequences = {5}}));
+                                         .sequences = {5},
+                                         .producer_mark = "m"}));
   }
   seeds.push_back(EncodeFirstRecord({1}));
   return seeds;

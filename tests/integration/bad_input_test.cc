@@ -217,6 +217,27 @@ TEST_F(BadInputTest, AnIngestBatchOverTheLimitEndsTheStreamAndAppliesNothing) {
             grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(BadInputTest, AMarkOverTheLimitEndsTheStream) {
+  const auto context = NewContext();
+  const auto stream = stubs_->interaction->Ingest(context.get());
+  v1::IngestRequest request;
+  *request.add_interactions() = NewInteraction("marked", "marked-user", kItem);
+  request.set_producer_id("marks-too-much");
+  request.set_first_sequence(1);
+  request.set_producer_mark(std::string(64, 'm'));
+  v1::IngestResponse response;
+  EXPECT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.last_sequence(), 1);
+  request.set_first_sequence(2);
+  request.set_producer_mark(std::string(65, 'm'));
+  stream->Write(request);
+  EXPECT_FALSE(stream->Read(&response));
+  const google::rpc::Status status = RichStatus(stream->Finish());
+  EXPECT_EQ(status.code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldOf(status), "producer_mark");
+}
+
 grpc::ByteBuffer BufferOf(const std::string& bytes) {
   const grpc::Slice slice(bytes);
   return {&slice, 1};

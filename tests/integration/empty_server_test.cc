@@ -222,6 +222,40 @@ TEST_F(EmptyServerProcessTest, WhatFromLeftOutIsSentWithoutIt) {
   EXPECT_THAT(all.output, HasSubstr("4 accepted, 3 duplicates"));
 }
 
+// Nothing of a file whose numbers were used up by others is passed over, and none of it is sent.
+TEST_F(EmptyServerProcessTest, AProducersNumbersArePassedOverOnlyWhereTheyWereTheSame) {
+  const std::string header = "timestamp,user,item\n";
+  const std::string a = "1322000000,ann,mug\n";
+  const std::string b = "1322000060,ann,bag\n";
+  const std::string late = "1322000030,ann,hat\n";
+  const std::string file = directory_.File("orders.csv");
+  const auto run = [&](const std::string& rows, const std::string& batch_size) {
+    std::ofstream(file) << header << rows;
+    return Cli({"ingest", file, "--producer-id", "shop", "--skip-bad-records", "--batch-size",
+                batch_size});
+  };
+  Start();
+  EXPECT_THAT(run(a + "soon,ann,cap\n" + b, "1").output, HasSubstr("2 accepted"));
+  const Finished same = run(a + b, "200");
+  EXPECT_EQ(same.exit_code, 0) << same.output;
+  EXPECT_THAT(same.output, HasSubstr("2 records passed over: the server knows their numbers"));
+  const std::string others[] = {a + "1322000060,eve,bag\n",          // the next day's
+                                a + late + b,                        // sorted in
+                                a + "1322000040,ann,cap\n" + b,      // mended
+                                a + "1322000060,ann,hat\n" + late};  // corrected
+  for (const std::string& rows : others) {
+    const Finished refused = run(rows, "3");
+    EXPECT_EQ(refused.exit_code, 1) << rows << refused.output;
+    EXPECT_THAT(refused.output, HasSubstr("the first 2 interactions are others than those that "
+                                          "--producer-id \"shop\" sent; give this source another"));
+    EXPECT_THAT(refused.output, HasSubstr("0 accepted, 0 duplicates, 0 refused"));
+  }
+  Stop();
+  Start();
+  EXPECT_EQ(run(others[0], "3").exit_code, 1) << "it is kept";
+  EXPECT_THAT(run(a + b + "1322000090,bob,mug\n", "1").output, HasSubstr("1 accepted"));
+}
+
 // The server knows that it refused one, whoever asks, and when; its numbers are used up.
 TEST_F(EmptyServerProcessTest, ARunOfAProducerThatPassesOverWhatWasRefusedEndsWithAnError) {
   Start();

@@ -55,6 +55,7 @@ class FlakyService final : public v1::InteractionService::Service {
       if (!request.producer_id().empty() && request.interactions_size() > 0 && !full) {
         last_sequence = request.first_sequence() + request.interactions_size() - 1;
       }
+      if (request.interactions_size() > 0) marks.push_back(request.producer_mark());
       response.set_last_sequence(last_sequence);
       stream->Write(response);
     }
@@ -68,6 +69,7 @@ class FlakyService final : public v1::InteractionService::Service {
   int64_t last_sequence = 0;
   std::set<std::string> ids;
   std::vector<std::string> order;
+  std::vector<std::string> marks;  // of the batches
 
  private:
   static void Refuse(int index, int code, v1::IngestResponse& response) {
@@ -182,6 +184,15 @@ TEST_F(EventSenderTest, AProducerGoesOnBehindWhatTheServerHas) {
   service_.breaks = 1;
   ASSERT_TRUE(SendAll(sender, 8).ok());
   EXPECT_EQ(service_.last_sequence, 15);
+}
+
+TEST_F(EventSenderTest, ABatchHasTheMarkOfItsLastInteraction) {
+  EventSender sender(*client_, {.batch_size = 2, .producer_id = "p"});
+  for (uint64_t i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(sender.Send(i, Event(i), "mark" + std::to_string(i)).ok());
+  }
+  ASSERT_TRUE(sender.Finish().ok());
+  EXPECT_EQ(service_.marks, (std::vector<std::string>{"mark2", "mark3"}));
 }
 
 TEST_F(EventSenderTest, WhatWasGatheredIsSentAndABrokenStreamTakenUpWithoutMoreToSend) {

@@ -287,6 +287,31 @@ TEST_F(LogTest, WhatWasRefusedOfAProducerIsCountedOnceAlsoAfterReopening) {
   EXPECT_EQ(Send(*log, {.producer_id = "q"})->refused_count, 0) << "another producer";
 }
 
+TEST_F(LogTest, AProducersMarkIsThatOfTheRequestThatBroughtItsLastNumberAlsoAfterReopening) {
+  const auto numbered = [](int64_t first, int64_t count, const char* mark) {
+    AppendRequest request = Numbered("p", first, count);
+    request.producer_mark = mark;
+    return request;
+  };
+  const AppendRequest asking{.producer_id = "p"};
+  {
+    const auto store = OpenStore(path_);
+    const auto log = OpenLog(*store);
+    ASSERT_TRUE(Send(*log, numbered(1, 3, "three")).ok());
+    EXPECT_EQ(Send(*log, asking)->producer_mark, "three");
+    EXPECT_EQ(Send(*log, numbered(2, 2, "others"))->producer_mark, "") << "it did not ask";
+    EXPECT_FALSE(Send(*log, numbered(5, 1, "behind a gap")).ok());
+    EXPECT_EQ(Send(*log, asking)->producer_mark, "three") << "neither brought a number";
+    ASSERT_TRUE(Send(*log, numbered(3, 2, "four")).ok());
+    EXPECT_EQ(Send(*log, {.producer_id = "q"})->producer_mark, "") << "another producer";
+  }
+  const auto store = OpenStore(path_);
+  const auto log = OpenLog(*store);
+  EXPECT_EQ(Send(*log, asking)->producer_mark, "four");
+  ASSERT_TRUE(Send(*log, Numbered("p", 5, 1)).ok());
+  EXPECT_EQ(Send(*log, asking)->producer_mark, "") << "one that marks nothing";
+}
+
 // As an older server wrote it: of a field that is 0 nothing is stored.
 TEST_F(LogTest, AProducerWhoseRefusalsWereNotCountedHasNone) {
   const auto store = OpenStore(path_);

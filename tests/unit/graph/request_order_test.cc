@@ -125,6 +125,17 @@ TEST_P(RequestOrderTest, RequestsAreReadWhole) {
   EXPECT_EQ(ReadNow(*order, 2, 4).front().request->entries.size(), 1'000u);
 }
 
+TEST_P(RequestOrderTest, AProducersMarkComesWithItsNumbers) {
+  const auto order = Make();
+  AppendRequest request = RequestOf("p", 7);
+  request.producer_mark = std::string("m\0\xff", 3);
+  ASSERT_TRUE(order->Submit(request).ok());
+  const auto ordered = ReadNow(*order, 0);
+  ASSERT_EQ(ordered.size(), 1u);
+  EXPECT_EQ(ordered[0].request->last_sequence, 7);
+  EXPECT_EQ(ordered[0].request->producer_mark, request.producer_mark);
+}
+
 TEST_P(RequestOrderTest, ALargeRequestComesAsItWas) {
   const auto order = Make();
   const UpsertItem item{.event_id = "e", .item_id = "i", .title = std::string(1 << 20, 't')};
