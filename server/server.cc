@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <span>
 #include <string>
 #include <thread>
@@ -181,6 +182,7 @@ struct Server::Parts {
   void MakeBackground();
   void MakeServices();
   absl::Status StartGrpc();
+  void ShutDownGrpc();
   absl::Status StartConnect();
   void RefreshGauges(Metrics& out) const;
 };
@@ -437,7 +439,7 @@ absl::Status Server::Parts::StartGrpc() {
       },
       [this] { metrics.requests().CountIdleCallEnded(); },
       // Who asks is connected.
-      [this] { return NotServingBecause().empty(); });
+      [this] { return NotServingBecause().empty() && NotFollowingBecause().empty(); });
   if (!started.ok()) return started.status();
   grpc = *std::move(started);
   return absl::OkStatus();
@@ -534,6 +536,21 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   return server;
 }
 
+// A call that waits for brokers which do not answer would hold it up for ever: at the deadline the
+// log is closed under it, which tells the caller that the outcome is not known.
+void Server::Parts::ShutDownGrpc() {
+  const auto deadline =
+      std::chrono::system_clock::now() + std::chrono::seconds(config.server.drain_s);
+  std::promise<void> ended;
+  const std::future<void> closing = std::async(
+      config.log.kafka_topic.empty() || log == nullptr ? std::launch::deferred : std::launch::async,
+      [this, deadline, is_ended = ended.get_future()] {
+        if (is_ended.wait_until(deadline) == std::future_status::timeout) log->Close();
+      });
+  grpc->Shutdown(deadline);
+  ended.set_value();
+}
+
 void Server::Drain() {
   Parts& parts = *parts_;
   parts.ready = false;
@@ -541,10 +558,7 @@ void Server::Drain() {
   if (parts.connect != nullptr) parts.connect->StopAccepting();
   if (parts.interaction_service != nullptr) parts.interaction_service->EndStreams();
   if (parts.admin_service != nullptr) parts.admin_service->EndStreams();
-  if (parts.grpc != nullptr) {
-    parts.grpc->Shutdown(std::chrono::system_clock::now() +
-                         std::chrono::seconds(parts.config.server.drain_s));
-  }
+  if (parts.grpc != nullptr) parts.ShutDownGrpc();
   parts.connect.reset();  // all its calls have ended
   // Nothing is rendered from here on, and what follows may go.
   if (parts.http != nullptr) parts.http.reset();

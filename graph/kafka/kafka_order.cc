@@ -139,6 +139,7 @@ absl::Status KafkaOrder::CheckFrom(const SharedLog& from) {
         &rd_kafka_message_destroy);
     if (message == nullptr || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) continue;
     if (IsGone(message->err)) return WhyGone();
+    if (IsDamage(message->err)) return Damaged(from.position, *message);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     const auto record = DecodeRequestRecord(BytesIn(*message));
     if (record.ok() && message->offset == from.position && record->log_id == log_id_ &&
@@ -176,7 +177,8 @@ absl::Status KafkaOrder::WhyGone() {
 }
 
 absl::Status KafkaOrder::Submit(AppendRequest request) {
-  const size_t count = request.entries.size();
+  // One without entries waits as any other does.
+  const size_t count = std::max<size_t>(request.entries.size(), 1);
   MutexLock lock(mutex_);
   if (closed_until_ != TimePoint::max()) return absl::FailedPreconditionError("the log is closed");
   if (queued_ + count > options_.queue_max) {
@@ -246,7 +248,10 @@ bool KafkaOrder::RunProducer() {
                              {"message.timeout.ms", "0", ""},
                              {"message.max.bytes", "5000000", ""},
                              {"queue.buffering.max.kbytes", "65536", ""},
-                             {"linger.ms", "1", ""}},
+                             {"linger.ms", "1", ""},
+                             // What is behind a batch that was refused must not get into the topic.
+                             {"enable.gapless.guarantee", "true", ""},
+                             {"max.in.flight.requests.per.connection", "1", ""}},
                             LogOfKafka);
   if (conf.ok()) {
     rd_kafka_conf_set_opaque(conf->get(), this);
@@ -297,22 +302,35 @@ bool KafkaOrder::RunProducer() {
 
 absl::StatusOr<bool> KafkaOrder::Fetch(milliseconds wait) {
   absl::StatusOr<bool> came = broken_.ok() ? FetchNext(wait) : broken_;
-  if (!came.ok()) broken_ = came.status();
+  if (!came.ok() && broken_.ok()) {
+    broken_ = came.status();
+    spdlog::error("this server reads its log no further: {}", std::string(broken_.message()));
+  }
   return came;
 }
 
+absl::Status KafkaOrder::Damaged(int64_t position, const rd_kafka_message_s& message) const {
+  return absl::DataLossError(fmt::format("topic \"{}\" is damaged at offset {}: {}", options_.topic,
+                                         position, rd_kafka_message_errstr(&message)));
+}
+
 absl::StatusOr<bool> KafkaOrder::FetchNext(milliseconds wait) {
+  if (is_gone_) {  // nothing more comes; why is asked until a broker answers
+    absl::Status why = WhyGone();
+    if (!absl::IsUnavailable(why)) return why;
+    std::this_thread::sleep_for(wait);
+    return false;
+  }
   const KafkaMessage message(
       rd_kafka_consume(handles_->topic.get(), 0, static_cast<int>(wait.count())),
       &rd_kafka_message_destroy);
   if (message == nullptr) return false;
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return false;
-  if (IsGone(message->err)) return WhyGone();
-  if (IsDamage(message->err)) {
-    return absl::DataLossError(fmt::format("topic \"{}\" is damaged behind offset {}: {}",
-                                           options_.topic, read_end_.load(),
-                                           rd_kafka_message_errstr(message.get())));
+  if (IsGone(message->err)) {
+    is_gone_ = true;
+    return false;
   }
+  if (IsDamage(message->err)) return Damaged(read_end_ + 1, *message);
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {  // librdkafka mends it, or goes on trying
     spdlog::warn("topic \"{}\" cannot be read: {}", options_.topic,
                  rd_kafka_message_errstr(message.get()));
@@ -339,7 +357,7 @@ absl::Status KafkaOrder::Keep(int64_t position, std::string_view record) {
   }
   Kept kept{.request = std::move(decoded->request), .checksum = decoded->checksum};
   if (decoded->sender.incarnation == incarnation_) {
-    const auto own = IsOwn(decoded->sender.number, kept.request.entries.size());
+    const auto own = IsOwn(decoded->sender.number);
     if (!own.ok()) return own.status();
     kept.is_own = *own;
   }
@@ -349,19 +367,19 @@ absl::Status KafkaOrder::Keep(int64_t position, std::string_view record) {
 }
 
 // Whether the number is not read for a second time.
-absl::StatusOr<bool> KafkaOrder::IsOwn(uint64_t number, size_t entries) {
+absl::StatusOr<bool> KafkaOrder::IsOwn(uint64_t number) {
   MutexLock lock(mutex_);
   if (number < first_number_) return false;
-  if (number > first_number_) {
+  if (number > first_number_ || submitted_.empty()) {
     return absl::DataLossError(fmt::format(
         "topic \"{}\" has this server's request {} but not {}: its brokers have lost what they had "
         "acknowledged",
         options_.topic, number, first_number_));
   }
   ++first_number_;
+  queued_ -= submitted_.front().entries;
   submitted_.pop_front();
   if (sent_ > 0) --sent_;
-  queued_ -= entries;
   return true;
 }
 
@@ -369,6 +387,11 @@ bool KafkaOrder::IsDrained() const {
   MutexLock lock(mutex_);
   if (closed_until_ == TimePoint::max()) return false;
   return submitted_.empty() || steady_clock::now() >= closed_until_;
+}
+
+bool KafkaOrder::IsOverdue() const {
+  MutexLock lock(mutex_);
+  return steady_clock::now() >= closed_until_;
 }
 
 absl::StatusOr<std::vector<RequestOrder::Ordered>> KafkaOrder::Read(int64_t position,
@@ -386,6 +409,8 @@ absl::StatusOr<std::vector<RequestOrder::Ordered>> KafkaOrder::Read(int64_t posi
           fmt::format("topic \"{}\" ends at {}, before {}", options_.topic, *end, position));
     }
   }
+  // Also while what others wrote is still read, which may be the log of a day.
+  if (IsOverdue()) return absl::FailedPreconditionError("the log is closed");
   while (read_end_ <= position) {
     if (read_end_ == position && IsDrained()) {
       return absl::FailedPreconditionError("the log is closed, and everything was read");
@@ -405,7 +430,7 @@ absl::StatusOr<std::vector<RequestOrder::Ordered>> KafkaOrder::Read(int64_t posi
       if (!came.ok() || !*came) break;
     }
     const Kept& kept = kept_[static_cast<size_t>(next - cut_ - 1)];
-    entries += kept.request.entries.size();
+    entries += std::max<size_t>(kept.request.entries.size(), 1);
     if (!ordered.empty() && entries > entries_max) break;
     ordered.push_back({.position = next,
                        .request = &kept.request,

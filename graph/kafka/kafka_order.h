@@ -25,6 +25,8 @@
 #include "graph/mutex.h"
 #include "kafka/kafka_properties.h"
 
+struct rd_kafka_message_s;  // librdkafka's
+
 namespace groundswell {
 
 class KafkaOrder final : public RequestOrder {
@@ -61,7 +63,7 @@ class KafkaOrder final : public RequestOrder {
   struct Handles;  // librdkafka's
   struct Submitted {
     std::string record;
-    size_t entries = 0;
+    size_t entries = 0;  // at least 1
   };
   struct Kept {  // until it is cut
     AppendRequest request;
@@ -76,8 +78,11 @@ class KafkaOrder final : public RequestOrder {
   absl::StatusOr<bool> Fetch(std::chrono::milliseconds wait);
   absl::StatusOr<bool> FetchNext(std::chrono::milliseconds wait);
   absl::Status Keep(int64_t position, std::string_view record);
-  absl::StatusOr<bool> IsOwn(uint64_t number, size_t entries);
+  absl::StatusOr<bool> IsOwn(uint64_t number);
+  absl::Status Damaged(int64_t position, const rd_kafka_message_s& message) const;
   bool IsDrained() const;
+  // Closed for so long that nothing is waited for any more.
+  bool IsOverdue() const;
 
   void SendLoop();
   bool RunProducer();
@@ -91,6 +96,7 @@ class KafkaOrder final : public RequestOrder {
 
   // The reader's alone:
   absl::Status broken_;
+  bool is_gone_ = false;   // what would come next is not there: see WhyGone
   std::deque<Kept> kept_;  // behind `cut_`
   int64_t cut_ = 0;
   std::atomic<int64_t> read_end_;  // the last of `kept_`

@@ -142,11 +142,14 @@ LogId RandomLogId() {
 }  // namespace
 
 absl::Status CheckNotOurs(const KafkaProperties& properties) {
-  constexpr std::array<std::string_view, 12> kOurs = {"acks",
+  constexpr std::array<std::string_view, 15> kOurs = {"acks",
                                                       "request.required.acks",
                                                       "allow.auto.create.topics",
                                                       "check.crcs",
                                                       "delivery.timeout.ms",
+                                                      "enable.gapless.guarantee",
+                                                      "max.in.flight",
+                                                      "max.in.flight.requests.per.connection",
                                                       "message.timeout.ms",
                                                       "fetch.message.max.bytes",
                                                       "max.partition.fetch.bytes",

@@ -89,7 +89,10 @@ void RocksdbLog::RemoveListener(int number) {
 absl::Status RocksdbLog::Append(AppendRequest request, Done done) {
   // Held over both, so that waiting_ has the order of the requests: WriteGroup answers its front.
   MutexLock lock(mutex_);
-  if (!stopped_.ok()) return stopped_;
+  if (!stopped_.ok()) {
+    // Of a shared log another server takes it: the caller is to go on trying.
+    return order_->is_durable() ? absl::UnavailableError(stopped_.message()) : stopped_;
+  }
   if (absl::Status s = order_->Submit(std::move(request)); !s.ok()) return s;
   waiting_.push_back(std::move(done));
   return absl::OkStatus();

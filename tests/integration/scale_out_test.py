@@ -214,6 +214,20 @@ class ScaleOutTest(unittest.TestCase):
         for n in range(2):
             self.assertTrue(self.record(server, f"late-{n}", "user-2")["duplicate"])
 
+    def test_a_stop_does_not_wait_for_brokers(self):
+        self.create_log("a")
+        server = self.serve("a", "--server.drain_s=1")
+        kafka("stop", kafka_directory, 1)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(self.record, server, "waits", "user-1")
+                self.assertTrue(becomes(lambda: 'groundswell_queue_depth{queue="log"} 1' in server.metrics()))
+                server.process.send_signal(signal.SIGTERM)
+                self.assertEqual(server.process.wait(300), 0)
+                self.assertIsNotNone(waiting.exception(300))
+        finally:
+            kafka("start-node", kafka_directory, 1)
+
     def test_a_start_without_brokers_waits_and_says_so(self):
         self.create_log("a")
         kafka("stop", kafka_directory, 1)

@@ -119,8 +119,8 @@ TEST(MemoryTest, EveryCommandWithoutEnoughEndsWithAStatus) {
 
 // By a user who may have few, since the superuser may have any number.
 TEST(ThreadsTest, AStartWithTooFewEndsWithAStatus) {
-  const std::vector<std::string> as_another = {"/usr/bin/setpriv", "--reuid", "65533",
-                                               "--regid",          "65533",   "--clear-groups"};
+  const std::vector<std::string> as_another = {"/usr/bin/setpriv", "--reuid", "65532",
+                                               "--regid",          "65532",   "--clear-groups"};
   std::vector<std::string> may_run = as_another;
   may_run.insert(may_run.end(), {GROUNDSWELL_SERVER_PROGRAM, "--version"});
   if (RunProgram(may_run).exit_code != 0) {
