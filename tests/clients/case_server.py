@@ -81,7 +81,8 @@ def server_reasons():
     """Every reason that the server's sources name: what is in upper snake case there and nothing else."""
     for path in (ROOT / "server").rglob("*.cc"):
         for name in re.findall(r'"([A-Z]+(?:_[A-Z]+)+|OVERLOADED|DRAINING)"', path.read_text(encoding="utf-8")):
-            if name != "STAGED_BY_GROUNDSWELL":  # a file's name
+            # A file's name, and states of gRPC's health.
+            if name not in ("STAGED_BY_GROUNDSWELL", "NOT_SERVING", "SERVICE_UNKNOWN"):
                 yield name
 
 

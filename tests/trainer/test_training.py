@@ -338,7 +338,7 @@ class TrainingTest(unittest.TestCase):
                 mock.patch.object(training, "_write_models", write_models):
             found = self._compared(compare)
         (run, models), alone = trained[0], asked[0]
-        rankers = [name for name in alone if name not in ("order of retrieval", "popularity")]
+        rankers = [name for name in alone if name not in ("order of the blend", "popularity")]
         # A server for each of them, in whose blend it votes.
         fused = {ranker: lists[""] for ranker, lists in zip(rankers, asked[1:], strict=True)}
         features = _features_at_the_cut(run, self.work / "whole")
@@ -366,12 +366,12 @@ class TrainingTest(unittest.TestCase):
         self.assertGreater(mean, 0)
         self.assertAlmostEqual(mean, np.mean(of_seeds))
         self.assertAlmostEqual(spread, np.std(of_seeds, ddof=1))
-        self.assertAlmostEqual(found["order of retrieval"]["recall_at_20"][0],
-                               of_one("order of retrieval"), places=4)
-        self.assertEqual(list(found), ["order of retrieval", "popularity", "dot", "macgnn", "surge"])
+        self.assertAlmostEqual(found["order of the blend"]["recall_at_20"][0],
+                               of_one("order of the blend"), places=4)
+        self.assertEqual(list(found), ["order of the blend", "popularity", "dot", "macgnn", "surge"])
         self.assertGreater(found["popularity"]["recall_at_20"][0], 0)
         counts = evaluation.popularity(run.interactions, len(run.interactions.item_ids), run.split.cut_s)
-        first_pages = alone["order of retrieval"]
+        first_pages = alone["order of the blend"]
         for user, items in alone["popularity"].items():
             self.assertTrue((np.diff(counts[items]) <= 0).all())
             self.assertGreaterEqual(counts[items].sum(), counts[first_pages[user]].sum())
@@ -389,12 +389,12 @@ class TrainingTest(unittest.TestCase):
         self.assertEqual({of["retrieval.visit_gap_s"] for of in settings}, {600})
         later = int((data.read_log(self.work / "events.csv").time_s >= self._cut_s()).sum())
         lists = {title.partition(", ")[2]: (title, values) for title, values in found["lists"].items()}
-        self.assertEqual(list(lists), ["in the ranker's order alone", "fused with retrieval's order"])
+        self.assertEqual(list(lists), ["in the ranker's order alone", "in the order of the blend, with its vote"])
         for title, values in lists.values():
             asked = int(title.split()[0])
             self.assertEqual(title.split()[2], str(later))
             self.assertTrue(later / 20 < asked < later / 5, title)
-            self.assertEqual(list(values), ["order of retrieval", "popularity", "dot", "macgnn", "surge"])
+            self.assertEqual(list(values), ["order of the blend", "popularity", "dot", "macgnn", "surge"])
             for name, metrics in values.items():
                 self.assertTrue(0 <= metrics["hit_rate_at_20"][0] < metrics["hit_rate_at_100"][0] < 1, name)
             # A mean of seeds over so many events is a number of hits.
@@ -402,8 +402,8 @@ class TrainingTest(unittest.TestCase):
             self.assertAlmostEqual(hits, round(hits), places=6)
         (_, alone), (_, fused) = lists.values()
         # The server renews popularity by the clock: two replays may differ by a hit or two.
-        self.assertAlmostEqual(alone["order of retrieval"]["hit_rate_at_100"][0],
-                               fused["order of retrieval"]["hit_rate_at_100"][0], delta=0.05)
+        self.assertAlmostEqual(alone["order of the blend"]["hit_rate_at_100"][0],
+                               fused["order of the blend"]["hit_rate_at_100"][0], delta=0.05)
         self.assertIn("recommended lists, " + title, row_quality.comparison(found))
 
     def test_a_share_of_the_events_is_measured(self):

@@ -29,7 +29,8 @@ __all__ = [
     "RankerUnknown", "ItemUnknown", "UserUnknown", "EventIdReused", "RightMissing", "CredentialsMissing",
     "CredentialsUnknown", "RateLimited", "Overloaded", "LogFull", "AnswerTooLarge", "CatalogueFull",
     "PageTokenExpired", "RankerMissing", "NoSnapshot", "NoSnapshotBefore", "SnapshotGone", "UserNotScored",
-    "EmbeddingMissing", "AlreadyTrained", "ClockAhead", "ClockJumped", "SequenceGap", "LogCut", "EtagMismatch", "Draining",
+    "EmbeddingMissing", "AlreadyTrained", "ClockAhead", "ClockJumped", "SequenceGap", "LogCut", "LogIsShared",
+    "EtagMismatch", "Draining",
 ]
 
 
@@ -273,6 +274,12 @@ class LogCut(OutOfRange):
     """The log does not hold this offset any more."""
 
     REASON = "LOG_CUT"
+
+
+class LogIsShared(FailedPrecondition):
+    """The servers of one log cannot do this while they serve."""
+
+    REASON = "LOG_IS_SHARED"
 
 
 class EtagMismatch(Aborted):
