@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <utility>
 
@@ -10,6 +11,20 @@ namespace groundswell {
 namespace {
 
 constexpr std::string_view kBrokersKey = "bootstrap.servers";
+constexpr size_t kFileBytesMax = size_t{1} << 20;
+
+absl::StatusOr<std::string> ReadPropertiesFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    return absl::NotFoundError(fmt::format("the properties \"{}\" cannot be read", path));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() <= kFileBytesMax) return text;
+  return absl::InvalidArgumentError(fmt::format(
+      "the properties \"{}\" have more than {} bytes; is it the right file?", path, kFileBytesMax));
+}
 
 // Keys that are not for the operator to set, and why.
 const std::map<std::string_view, std::string_view>& RefusedKeys() {
@@ -69,15 +84,26 @@ absl::StatusOr<KafkaProperties> ParseKafkaProperties(std::string_view text, std:
   return properties;
 }
 
-void SetBrokers(const std::string& brokers, std::string origin, KafkaProperties& properties) {
-  std::erase_if(properties, [](const KafkaProperty& one) { return one.key == kBrokersKey; });
-  properties.push_back(
-      {.key = std::string(kBrokersKey), .value = brokers, .origin = std::move(origin)});
-}
-
-bool HasBrokers(const KafkaProperties& properties) {
-  return std::ranges::any_of(properties,
-                             [](const KafkaProperty& one) { return one.key == kBrokersKey; });
+absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
+                                                    const std::string& brokers,
+                                                    std::string_view brokers_name) {
+  KafkaProperties properties;
+  if (!path.empty()) {
+    const absl::StatusOr<std::string> text = ReadPropertiesFile(path);
+    if (!text.ok()) return text.status();
+    auto parsed = ParseKafkaProperties(*text, path);
+    if (!parsed.ok()) return parsed.status();
+    properties = *std::move(parsed);
+  }
+  const auto names_brokers = [](const KafkaProperty& one) { return one.key == kBrokersKey; };
+  if (!brokers.empty()) {
+    std::erase_if(properties, names_brokers);
+    properties.push_back(
+        {.key = std::string(kBrokersKey), .value = brokers, .origin = std::string(brokers_name)});
+  }
+  if (std::ranges::any_of(properties, names_brokers)) return properties;
+  return absl::InvalidArgumentError(fmt::format(
+      "no brokers are named; give {}, or {} among the properties", brokers_name, kBrokersKey));
 }
 
 }  // namespace groundswell

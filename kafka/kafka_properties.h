@@ -24,9 +24,13 @@ using KafkaProperties = std::vector<KafkaProperty>;
 // key that the reading itself decides, such as "auto.offset.reset".
 absl::StatusOr<KafkaProperties> ParseKafkaProperties(std::string_view text, std::string_view file);
 
-// `brokers` ("host:port,...") in place of the bootstrap.servers that are in `properties`.
-void SetBrokers(const std::string& brokers, std::string origin, KafkaProperties& properties);
-bool HasBrokers(const KafkaProperties& properties);
+// Those of the file `path`, with `brokers` ("host:port,...") in place of its bootstrap.servers;
+// either may be empty. `brokers_name` is what the latter is given as, such as "--brokers". NotFound
+// when the file cannot be read; InvalidArgument when it is too large to be one, holds no
+// properties, or no brokers are named.
+absl::StatusOr<KafkaProperties> ReadKafkaProperties(const std::string& path,
+                                                    const std::string& brokers,
+                                                    std::string_view brokers_name);
 
 }  // namespace groundswell
 

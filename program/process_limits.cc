@@ -31,14 +31,15 @@ int64_t MoreThreads(int64_t wanted) {
   ::pthread_attr_setstacksize(&attributes, kStackMin);
   std::vector<pthread_t> threads;
   threads.reserve(static_cast<size_t>(wanted));
-  for (pthread_t thread{}; static_cast<int64_t>(threads.size()) < wanted &&
-                           ::pthread_create(&thread, &attributes, WaitFor, &end) == 0;) {
+  while (std::ssize(threads) < wanted) {
+    pthread_t thread{};
+    if (::pthread_create(&thread, &attributes, WaitFor, &end) != 0) break;
     threads.push_back(thread);
   }
   ::pthread_attr_destroy(&attributes);
   end.count_down();
   for (const pthread_t thread : threads) ::pthread_join(thread, nullptr);
-  return static_cast<int64_t>(threads.size());
+  return std::ssize(threads);
 }
 
 }  // namespace

@@ -536,15 +536,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config,
   return server;
 }
 
-// A call that waits for brokers which do not answer would hold it up for ever: at the deadline the
-// log is closed under it, which tells the caller that the outcome is not known.
 void Server::Parts::ShutDownGrpc() {
   const auto deadline =
       std::chrono::system_clock::now() + std::chrono::seconds(config.server.drain_s);
+  if (config.log.kafka_topic.empty()) return grpc->Shutdown(deadline);
+  // A call that waits for brokers which do not answer would hold it up for ever: at the deadline
+  // the log is closed under it, which tells the caller that the outcome is not known.
   std::promise<void> ended;
-  const std::future<void> closing = std::async(
-      config.log.kafka_topic.empty() || log == nullptr ? std::launch::deferred : std::launch::async,
-      [this, deadline, is_ended = ended.get_future()] {
+  const std::future<void> closing =
+      std::async(std::launch::async, [this, deadline, is_ended = ended.get_future()] {
         if (is_ended.wait_until(deadline) == std::future_status::timeout) log->Close();
       });
   grpc->Shutdown(deadline);

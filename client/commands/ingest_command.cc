@@ -100,7 +100,8 @@ struct Reading {
     if (!event.ok()) return file.Explain(event.status());
     if (event->has_value()) {
       at.record = (*event)->record;
-      at.chain_hash = ChainHash(at.chain_hash, at.record, ContentHash((*event)->interaction));
+      content_hash = ContentHash((*event)->interaction);
+      at.chain_hash = ChainHash(at.chain_hash, at.record, content_hash);
     }
     return event;
   }
@@ -119,6 +120,7 @@ struct Reading {
   EventFile file;
   std::optional<EventReader> reader;
   ResumePoint at;
+  std::string content_hash;     // of the record at `at`
   uint64_t earlier = 0;         // than --from
   uint64_t known = 0;           // to the server, by their producer's numbers
   uint64_t refused_before = 0;  // of what is passed over, in an earlier run
@@ -187,11 +189,11 @@ class Numbering {
 
   // The next one gets the next number. FailedPrecondition where the server knows that number, and
   // what it knows is something else.
-  absl::Status Take(const v1::Interaction& interaction, const IngestFlags& flags) {
+  absl::Status Take(const std::string& content_hash, const std::string& event_id,
+                    const IngestFlags& flags) {
     if (!is_used_) return absl::OkStatus();
     ++last_;
-    mark_ = ChainHash(mark_, static_cast<uint64_t>(last_),
-                      ContentHash(interaction) + interaction.event_id());
+    mark_ = ChainHash(mark_, static_cast<uint64_t>(last_), content_hash + event_id);
     if (last_ != known_ || known_mark_.empty() || mark_ == known_mark_) return absl::OkStatus();
     return absl::FailedPreconditionError(
         fmt::format("the first {} interactions are others than those that --producer-id \"{}\" "
@@ -233,7 +235,8 @@ absl::Status SendAll(const IngestFlags& flags, std::optional<ReadEvent> next, Nu
                      ProgressBar& bar) {
   uint64_t sent = 0;
   while (next.has_value() && !Interrupted() && (flags.limit == 0 || sent < flags.limit)) {
-    if (absl::Status s = numbering.Take(next->interaction, flags); !s.ok()) return s;
+    const std::string& event_id = next->interaction.event_id();
+    if (absl::Status s = numbering.Take(reading.content_hash, event_id, flags); !s.ok()) return s;
     if (numbering.IsKnown()) {
       ++reading.known;
     } else {

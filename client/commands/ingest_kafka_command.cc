@@ -15,7 +15,6 @@
 
 #include "client/commands/commands.h"
 #include "client/kafka/ingest_metrics.h"
-#include "client/kafka/kafka_flags.h"
 #include "client/kafka/kafka_topic.h"
 #include "client/kafka/record_mapping.h"
 #include "client/kafka/topic_ingest.h"
@@ -178,7 +177,7 @@ absl::StatusOr<std::unique_ptr<Opened>> Open(const KafkaProperties& properties,
 // The parts of one run, in the order in which they need each other.
 struct Parts {
   absl::Status Open(const KafkaFlags& flags) {
-    auto properties = ReadKafkaProperties(flags.properties_file, flags.brokers);
+    auto properties = ReadKafkaProperties(flags.properties_file, flags.brokers, "--brokers");
     if (!properties.ok()) return properties.status();
     auto read = ReadMapping(flags);
     if (!read.ok()) return read.status();

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <array>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -16,21 +14,6 @@ namespace groundswell {
 namespace {
 
 constexpr std::chrono::seconds kAskAgain{1};
-constexpr size_t kPropertiesBytesMax = size_t{1} << 20;
-
-absl::StatusOr<std::string> ReadPropertiesFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kPropertiesBytesMax + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad()) {
-    return absl::NotFoundError(fmt::format("the properties \"{}\" cannot be read", path));
-  }
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() <= kPropertiesBytesMax) return text;
-  return absl::InvalidArgumentError(
-      fmt::format("the properties \"{}\" have more than {} bytes; is it the right file?", path,
-                  kPropertiesBytesMax));
-}
 
 // Calls `ask` until the brokers answer, and says that it waits for them.
 absl::Status WhenBrokersAnswer(const std::function<absl::Status()>& ask,
@@ -81,22 +64,14 @@ absl::Status CheckGoTogether(const std::optional<SharedLog>& taken,
 
 }  // namespace
 
-absl::StatusOr<RequestTopic> RequestTopicOf(const SharedLogOptions& options, std::string origin) {
-  RequestTopic topic{.name = options.topic, .in_sync_min = options.in_sync_min};
-  if (!options.properties_file.empty()) {
-    const absl::StatusOr<std::string> text = ReadPropertiesFile(options.properties_file);
-    if (!text.ok()) return text.status();
-    auto parsed = ParseKafkaProperties(*text, options.properties_file);
-    if (!parsed.ok()) return parsed.status();
-    topic.properties = *std::move(parsed);
-  }
-  if (!options.brokers.empty()) SetBrokers(options.brokers, origin, topic.properties);
-  if (!HasBrokers(topic.properties)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "no brokers are named; give {}, or bootstrap.servers among the properties", origin));
-  }
-  if (absl::Status s = CheckNotOurs(topic.properties); !s.ok()) return s;
-  return topic;
+absl::StatusOr<RequestTopic> RequestTopicOf(const SharedLogOptions& options,
+                                            std::string_view origin) {
+  auto properties = ReadKafkaProperties(options.properties_file, options.brokers, origin);
+  if (!properties.ok()) return properties.status();
+  if (absl::Status s = CheckNotOurs(*properties); !s.ok()) return s;
+  return RequestTopic{.properties = *std::move(properties),
+                      .name = options.topic,
+                      .in_sync_min = options.in_sync_min};
 }
 
 absl::StatusOr<std::optional<RocksdbLog::Shared>> OpenSharedLog(

@@ -30,7 +30,8 @@ struct SharedLogOptions {
 
 // How its brokers are reached. NotFound and InvalidArgument name the file and the line, and no
 // value; `origin`: how the brokers were named.
-absl::StatusOr<RequestTopic> RequestTopicOf(const SharedLogOptions& options, std::string origin);
+absl::StatusOr<RequestTopic> RequestTopicOf(const SharedLogOptions& options,
+                                            std::string_view origin);
 
 // Nullopt for a log that is the database's own. Waits for brokers that do not answer until
 // `cancelled` answers true. FailedPrecondition, with what mends it, when the database is of a

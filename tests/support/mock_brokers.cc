@@ -35,7 +35,8 @@ MockBrokers::~MockBrokers() { rd_kafka_mock_cluster_destroy(cluster_->mock); }
 
 RequestTopic MockBrokers::NewTopic(int partitions) {
   RequestTopic topic{.name = "requests-" + std::to_string(++topics_)};
-  SetBrokers(rd_kafka_mock_cluster_bootstraps(cluster_->mock), "the test", topic.properties);
+  topic.properties =
+      *ReadKafkaProperties("", rd_kafka_mock_cluster_bootstraps(cluster_->mock), "the test");
   rd_kafka_mock_topic_create(cluster_->mock, topic.name.c_str(), partitions, 1);
   return topic;
 }

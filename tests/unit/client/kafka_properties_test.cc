@@ -1,8 +1,9 @@
+#include "kafka/kafka_properties.h"
+
 #include <gmock/gmock.h>
 
 #include <fstream>
 
-#include "client/kafka/kafka_flags.h"
 #include "tests/support/temporary_directory.h"
 
 namespace groundswell {
@@ -44,17 +45,17 @@ TEST(KafkaPropertiesTest, TheFlagsBrokersReplaceTheFiles) {
   const TemporaryDirectory directory;
   const std::string path = directory.File("kafka.properties");
   std::ofstream(path) << "bootstrap.servers=one:1\nssl.ca.location=ca.pem\n";
-  const auto read = ReadKafkaProperties(path, "two:2");
+  const auto read = ReadKafkaProperties(path, "two:2", "--brokers");
   ASSERT_TRUE(read.ok()) << read.status();
   ASSERT_EQ(read->size(), 2u);
   EXPECT_EQ((*read)[1].value, "two:2");
-  EXPECT_TRUE(ReadKafkaProperties(path, "").ok());
+  EXPECT_TRUE(ReadKafkaProperties(path, "", "--brokers").ok());
 }
 
 TEST(KafkaPropertiesTest, NoBrokersAndNoFileAreErrorsThatSaySo) {
-  const auto none = ReadKafkaProperties("", "");
+  const auto none = ReadKafkaProperties("", "", "--brokers");
   EXPECT_THAT(MessageOf(none.status()), HasSubstr("--brokers"));
-  const auto missing = ReadKafkaProperties("/nowhere/kafka.properties", "");
+  const auto missing = ReadKafkaProperties("/nowhere/kafka.properties", "", "--brokers");
   EXPECT_THAT(MessageOf(missing.status()), HasSubstr("/nowhere/kafka.properties"));
 }
 
