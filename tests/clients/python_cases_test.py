@@ -6,6 +6,7 @@ PACKAGE_DIRECTORY has the package `groundswell`, generated part included, and wh
 """
 
 import asyncio
+import contextlib
 import json
 import pathlib
 import re
@@ -80,7 +81,12 @@ class Checks(unittest.TestCase):
             self.assert_has(error.metadata, expected["metadata"], "metadata")
         self.assertEqual(error.retry_delay is not None, expected.get("retry", False))
 
+    def raises(self, case):
+        """A context whose end is the error of the thin layer that is expected, if one is."""
+        return self.assertRaises(getattr(groundswell, case["raises"])) if "raises" in case else contextlib.nullcontext()
+
     def assert_result(self, case, result):
+        self.assertNotIn("raises", case, result)
         for name, value in case["result"].items():
             self.assertEqual(getattr(result, snake(name)), value, name)
 
@@ -131,7 +137,8 @@ class CasesTest(Checks):
     def run_case(self, client, case, kept):
         if "ingest" in case.case:
             rows, arguments = case.ingest_arguments()
-            self.assert_result(case.case, client.ingest(rows, **arguments))
+            with self.raises(case.case):
+                self.assert_result(case.case, client.ingest(rows, **arguments))
             return
         try:
             for _ in range(case.case.get("times", 1)):
@@ -157,7 +164,8 @@ class CasesTest(Checks):
     async def await_case(self, client, case, kept):
         if "ingest" in case.case:
             rows, arguments = case.ingest_arguments()
-            self.assert_result(case.case, await client.ingest(rows, **arguments))
+            with self.raises(case.case):
+                self.assert_result(case.case, await client.ingest(rows, **arguments))
             return
         try:
             for _ in range(case.case.get("times", 1)):

@@ -165,7 +165,7 @@ class IngestTest(unittest.TestCase):
         result = self.client.ingest(rows, resume_file=at)
         self.assertEqual((result.passed_over, result.accepted, result.duplicates), (500, 500, 0))
         before = self.log_end()
-        with self.assertRaisesRegex(ValueError, "the first 1000 rows are others"):
+        with self.assertRaisesRegex(groundswell.OtherSource, "the first 1000 rows are others"):
             self.client.ingest(rows_of("others", 1_001), resume_file=at)
         with self.assertRaisesRegex(ValueError, "it was cut"):
             self.client.ingest(rows[:10], resume_file=at)
@@ -191,6 +191,41 @@ class IngestTest(unittest.TestCase):
         sent = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file,
                                "--resume-file", at], check=True, capture_output=True, text=True).stdout
         self.assertIn("0 accepted, 0 duplicates", sent)
+
+    def test_the_command_line_goes_on_with_the_same_producer(self):
+        rows = [*rows_of("marked", 30), *rows_of("marked", 2)]  # two say the same as others
+        mended = [*rows[:7], {**rows[7], "type": "purchase"}, *rows[8:]]
+
+        def by_command_line(rows):
+            file, token = self.path("marked.csv"), self.path("token")
+            token.write_text(token_of("operator"))
+            with open(file, "w", encoding="utf-8", newline="") as out:
+                writer = csv.DictWriter(out, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+            done = subprocess.run([CLI, "--server", self.server.address, "--token-file", token, "ingest", file,
+                                   "--producer-id", "marked"], check=False, capture_output=True, text=True)
+            return done.returncode, done.stdout + done.stderr
+
+        self.assertEqual(self.client.ingest(rows[:10], producer_id="marked", batch_size=4).accepted, 10)
+        self.assertIn("10 records passed over", by_command_line(rows[:20])[1])
+        result = self.client.ingest(rows, producer_id="marked", batch_size=7)
+        self.assertEqual((result.passed_over, result.accepted), (20, 12))
+        before = self.log_end()
+        status, said = by_command_line(mended)
+        self.assertEqual((status, "the first 32 interactions are others" in said), (1, True), said)
+        with self.assertRaisesRegex(groundswell.OtherSource, "the first 32 rows are others"):
+            self.client.ingest([*mended, *rows_of("more", 1)], producer_id="marked")
+        self.assertEqual(self.log_end(), before)
+
+    def test_callers_who_count_go_on_from_what_was_sent(self):
+        rows = rows_of("parts", 12)
+        for first in (1, 4, 8):  # the second overlaps the first
+            self.client.ingest(rows[first - 1:first + 3], producer_id="parts", first_sequence=first)
+        whole = self.client.ingest(rows, producer_id="parts", first_sequence=1)
+        self.assertEqual((whole.passed_over, whole.accepted), (11, 1))
+        with self.assertRaisesRegex(groundswell.OtherSource, "the first 12 rows are others"):
+            self.client.ingest(rows_of("others", 12), producer_id="parts", first_sequence=1)
 
     def test_the_command_line_reads_the_same_times(self):
         file, token = self.path("times.jsonl"), self.path("token")

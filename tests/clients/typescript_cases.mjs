@@ -72,7 +72,14 @@ function expectAnswer(answer, test) {
 
 async function runIngest(client, test) {
   const { rows, ...options } = test.ingest;
-  const result = await client.ingest(rows, options);
+  let result;
+  try {
+    result = await client.ingest(rows, options);
+  } catch (error) {
+    if (test.raises === undefined) throw error;
+    return expectSame(error.name, test.raises, "the error's name");
+  }
+  expectSame(test.raises, undefined, "an error was to come, and not a result; it");
   expectHas({ ...result, lastOffset: Number(result.lastOffset) }, Object.fromEntries(
     Object.entries(test.result).filter(([, value]) => typeof value !== "object")), "result");
   expectSame(JSON.stringify(result.reasons), JSON.stringify(test.result.reasons ?? {}), "reasons");

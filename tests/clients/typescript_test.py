@@ -358,6 +358,10 @@ class IngestTest(unittest.TestCase):
         result = self.ingest(user="both", count=301, producerId="both")
         self.assertEqual((result["passedOver"], result["accepted"]), (300, 1))
         self.assertEqual(self.ingest(user="both", count=301)["duplicates"], 301)
+        with Client(self.server.address, token=token_of("operator")) as client:  # and TypeScript's row by its mark
+            self.assertEqual(client.ingest([{"user": "both", "item": ("85123A", "22423", "23084")[n % 3],
+                                             "time": 1_323_432_000 + n, "type": "view"} for n in range(301)],
+                                           producer_id="both").passed_over, 301)
 
     def test_python_reads_the_same_times(self):
         with Client(self.server.address, token=token_of("operator")) as client:

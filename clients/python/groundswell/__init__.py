@@ -10,7 +10,7 @@
 
 from groundswell import errors as errors, v1 as v1
 from groundswell._connection import Tls as Tls
-from groundswell._ingest import IngestResult as IngestResult, Refusal as Refusal
+from groundswell._ingest import IngestResult as IngestResult, OtherSource as OtherSource, Refusal as Refusal
 from groundswell._rows import BadRow as BadRow, Columns as Columns
 from groundswell.aio import AsyncClient as AsyncClient
 from groundswell.client import Client as Client

@@ -79,6 +79,11 @@ class IngestOptions:
                              "producer is")
 
 
+class OtherSource(ValueError):
+    """The first rows are others than those that an earlier run sent under this `producer_id`, or that
+    `resume_file` tells of. Nothing was sent."""
+
+
 class NoRoom(Exception):
     """The server refused a batch for now: the stream is to be begun anew."""
 
@@ -132,6 +137,34 @@ class _Batch:
     chain: str  # of all rows up to its last
 
 
+class _Numbering:
+    """How far a producer's numbers are used up, and by what: as the command line has it, so that either goes on
+    where the other stopped."""
+
+    def __init__(self, first_sequence: int, answer: v1.IngestResponse) -> None:
+        """`answer` is where the server has the producer."""
+        self.known = answer.last_sequence
+        self._known_mark = answer.producer_mark  # empty: of a client that sends none
+        # Of all that was numbered; None: not known, as where the caller shows a later part alone.
+        self._mark: str | None = "" if first_sequence == 1 else None
+
+    def take(self, sequence: int, interaction: v1.Interaction) -> bool:
+        """Whether the server has the number. OtherSource where what it has there is something else."""
+        if self._mark is None and sequence == self.known + 1 and self._known_mark:
+            self._mark = self._known_mark.decode("ascii", "replace")
+        if self._mark is not None:
+            self._mark = chain_hash(self._mark, sequence, content_hash(interaction) + interaction.event_id)
+            if sequence == self.known and self._known_mark and self.mark != self._known_mark:
+                raise OtherSource(f"the first {sequence} rows are others than those that this producer_id sent; give "
+                                  "this source another one, or none: what was acknowledged counts once")
+        return sequence <= self.known
+
+    @property
+    def mark(self) -> bytes:
+        """Of everything up to the last row taken; see IngestRequest.producer_mark."""
+        return (self._mark or "").encode()
+
+
 class IngestState:
     """What was read, sent and acknowledged. For one thread, or one task."""
 
@@ -147,7 +180,7 @@ class IngestState:
         self._chain = ""  # of all rows up to the last one read
         self._acknowledged_chain = ""
         self._producer = ""
-        self._known_sequence: int | None = None  # what the server has of the producer
+        self._numbering: _Numbering | None = None
         self._filling: list[tuple[int, v1.Interaction]] = []
         self._window: deque[_Batch] = deque()
         self._transmitted = 0  # batches of the window that this stream has sent
@@ -186,7 +219,7 @@ class IngestState:
             if self.options.first_sequence is None:
                 self._producer += "/" + content_hash(interaction)
             return self._producer
-        self._drop_known()
+        self._take_number()
         if len(self._filling) >= self.options.batch_size:
             self._close_batch()
         return None
@@ -194,26 +227,30 @@ class IngestState:
     def _pass_over(self, row: int) -> None:
         self.result.passed_over = self.result.rows = row
         if row == self._passed and self._chain != self._passed_chain:
-            self.end_of_source(ValueError(
+            self.end_of_source(OtherSource(
                 f'the first {row} rows are others than those that resume_file "{self.options.resume_file}" tells '
                 "of; give every source a resume file of its own"))
 
     def set_known_sequence(self, answer: v1.IngestResponse) -> None:
-        self._known_sequence = answer.last_sequence
+        self._numbering = _Numbering(self.options.first_sequence or 1, answer)
         self.result.refused_before = answer.refused_sequence_count
         self._heard()
-        self._drop_known()
+        self._take_number()
         if len(self._filling) >= self.options.batch_size:
             self._close_batch()
 
-    def _drop_known(self) -> None:
-        """Leaves out the row that was just read where the server has it."""
-        if self._known_sequence is None or not self._filling:
+    def _take_number(self) -> None:
+        """For the row that was just read, which is left out where the server has it."""
+        if self._numbering is None:
             return
-        row = self._filling[-1][0]
-        if self._sequence_of(row) <= self._known_sequence:
-            self._filling.pop()
-            self.result.passed_over = self.result.rows = row
+        row, interaction = self._filling.pop()
+        try:
+            if self._numbering.take(self._sequence_of(row), interaction):
+                self.result.passed_over = self.result.rows = row
+            else:
+                self._filling.append((row, interaction))
+        except OtherSource as error:
+            self.end_of_source(error)
 
     def _sequence_of(self, row: int) -> int:
         return row - 1 + (self.options.first_sequence or 1)
@@ -223,11 +260,10 @@ class IngestState:
         if self._exhausted:
             return
         row = self._to_interactions.row
-        cut = error is None and (row < self._passed or (
-            self.options.first_sequence is None and self._sequence_of(row) < (self._known_sequence or 0)))
-        if cut:
-            error = ValueError(f"{max(self._passed, self._known_sequence or 0)} rows of this source are dealt with, "
-                               f"and it has {row}: it was cut")
+        known = 0 if self._numbering is None or self.options.first_sequence is not None else self._numbering.known
+        if error is None and row < max(self._passed, known):
+            error = ValueError(f"{max(self._passed, known)} rows of this source are dealt with, and it has {row}: it "
+                               "was cut")
         self._exhausted = True
         self.source_error = error
         self._close_batch()
@@ -239,6 +275,8 @@ class IngestState:
                                    interactions=[interaction for _, interaction in self._filling])
         if self._producer:
             request.first_sequence = self._sequence_of(self._filling[0][0])
+        if self._numbering is not None:
+            request.producer_mark = self._numbering.mark
         self._window.append(_Batch(request, [row for row, _ in self._filling], self._chain))
         self._filling = []
 

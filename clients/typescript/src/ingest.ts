@@ -8,7 +8,7 @@ import { GroundswellError, details, ofHttp, ofJson, ofStatus } from "./errors.js
 import type { IngestResponse, Interaction } from "./gen/groundswell/v1/interaction_pb.js";
 import { IngestRequestSchema, IngestResponseSchema } from "./gen/groundswell/v1/interaction_pb.js";
 import type { Columns, Row } from "./rows.js";
-import { ToInteractions, contentHash } from "./rows.js";
+import { ToInteractions, chainHash, contentHash } from "./rows.js";
 import { sleep } from "./retry.js";
 
 const FIRST_PAUSE_MS = 50;
@@ -57,6 +57,11 @@ export interface IngestResult {
   lastOffset: bigint;
   /** Hand this to `recommend` to read one's own writes. */
   consistencyToken: string;
+}
+
+/** The first rows are others than those that an earlier run sent under this `producerId`. Nothing was sent. */
+export class OtherSource extends Error {
+  override readonly name = "OtherSource";
 }
 
 /** What came back: an HTTP status, and lines. */
@@ -125,6 +130,40 @@ function iteratorOf(source: any): Iterator<Row> | AsyncIterator<Row> {
     "gives objects or Interactions, such as an array of objects");
 }
 
+/** How far a producer's numbers are used up, and by what: as the command line has it, so that either goes on where
+ * the other stopped. */
+class Numbering {
+  readonly known: number;
+  readonly #knownMark: string;  // empty: of a client that sends none
+  /** Of all that was numbered; see IngestRequest.producer_mark. Undefined: not known, as where the caller shows a later
+   * part alone. */
+  #mark: string | undefined;
+
+  /** `answer` is where the server has the producer. */
+  constructor(firstSequence: number, answer: IngestResponse) {
+    this.known = Number(answer.lastSequence);
+    this.#knownMark = new TextDecoder().decode(answer.producerMark);
+    this.#mark = firstSequence === 1 ? "" : undefined;
+  }
+
+  get mark(): Uint8Array {
+    return new TextEncoder().encode(this.#mark ?? "");
+  }
+
+  /** Whether the server has the number. OtherSource where what it has there is something else. */
+  take(sequence: number, interaction: Interaction): boolean {
+    if (this.#mark === undefined && sequence === this.known + 1 && this.#knownMark !== "") this.#mark = this.#knownMark;
+    if (this.#mark !== undefined) {
+      this.#mark = chainHash(this.#mark, sequence, contentHash(interaction) + interaction.eventId);
+      if (sequence === this.known && this.#knownMark !== "" && this.#mark !== this.#knownMark) {
+        throw new OtherSource(`the first ${sequence} rows are others than those that this producerId sent; give this ` +
+          "source another one, or none: what was acknowledged counts once");
+      }
+    }
+    return sequence <= this.known;
+  }
+}
+
 export class Ingest {
   readonly result: IngestResult = {
     rows: 0, passedOver: 0, refusedBefore: 0, accepted: 0, duplicates: 0, refused: 0, reasons: {}, refusals: [], lastOffset: 0n,
@@ -136,7 +175,7 @@ export class Ingest {
   readonly #retryForMs: number;
   readonly #firstSequence: number;
   #producer = "";
-  #knownSequence = 0;
+  #numbering: Numbering | undefined;
   readonly #window: Batch[] = [];  // read, and not acknowledged
   #exhausted = false;  // nothing further is read
   #sourceEnded = false;  // by itself
@@ -187,7 +226,9 @@ export class Ingest {
       if (interaction === undefined) break;
       const row = this.#toInteractions.row;
       if (row === 1 && this.options.producerId !== undefined) await this.#beginProducer(interaction);
-      if (this.#producer !== "" && this.#sequenceOf(row) <= this.#knownSequence) {
+      const isKnown = this.#takeNumber(row, interaction);
+      if (isKnown === undefined) break;
+      if (isKnown) {
         this.result.passedOver = this.result.rows = row;
         continue;
       }
@@ -197,7 +238,10 @@ export class Ingest {
     this.#waitingSince = Date.now();  // the source may have taken its time
     if (interactions.length === 0) return;
     const request = create(IngestRequestSchema, { namespace: this.namespace, producerId: this.#producer, interactions });
-    if (this.#producer !== "") request.firstSequence = BigInt(this.#sequenceOf(numbers[0]!));
+    if (this.#numbering !== undefined) {
+      request.firstSequence = BigInt(this.#sequenceOf(numbers[0]!));
+      request.producerMark = this.#numbering.mark;
+    }
     this.#window.push({ line: toJsonString(IngestRequestSchema, request), rows: numbers });
   }
 
@@ -232,12 +276,21 @@ export class Ingest {
     for (;;) {
       try {
         const stands = await askProducer(this.send, this.namespace, this.#producer, this.#timeLeftMs());
-        this.#knownSequence = Number(stands.lastSequence);
+        this.#numbering = new Numbering(this.#firstSequence, stands);
         this.result.refusedBefore = Number(stands.refusedSequenceCount);
         return this.#heard();
       } catch (cause) {
         await this.#overcome(cause);
       }
+    }
+  }
+
+  /** Whether the server has this row; undefined where what it has is something else, which ends the reading. */
+  #takeNumber(row: number, interaction: Interaction): boolean | undefined {
+    try {
+      return this.#numbering?.take(this.#sequenceOf(row), interaction) ?? false;
+    } catch (error) {
+      return this.#stopReading(error);
     }
   }
 
@@ -248,9 +301,10 @@ export class Ingest {
   #end(): undefined {
     this.#exhausted = this.#sourceEnded = true;
     const row = this.#toInteractions.row;
-    if (this.options.firstSequence === undefined && row < this.#knownSequence) {
+    const known = this.#numbering?.known ?? 0;
+    if (this.options.firstSequence === undefined && row < known) {
       this.#sourceError = new RangeError(
-        `${this.#knownSequence} rows of this source are dealt with, and it has ${row}: it was cut`);
+        `${known} rows of this source are dealt with, and it has ${row}: it was cut`);
     }
   }
 

@@ -202,6 +202,11 @@ export function contentHash(interaction: Interaction): string {
   return sha256(encoder.encode(`${text}${seconds}.${String(nanos).padStart(9, "0")}`)).slice(0, 32);
 }
 
+/** Of everything up to a row: of what `before` stands for, and of that row. */
+export function chainHash(before: string, row: number, ofRow: string): string {
+  return sha256(new TextEncoder().encode(`${before} ${row} ${ofRow}`)).slice(0, 32);
+}
+
 /** Event ids for rows that bring none. Rows that say the same count as often as they are there: the second
  * has ":2" behind its id, and so on, as long as no more than a million rows lie between two. */
 class ContentIds {
