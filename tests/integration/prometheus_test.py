@@ -179,6 +179,18 @@ class DashboardTest(unittest.TestCase):
         self._test_rules(series, [{"eval_time": "6m", **alert, "exp_alerts": []},
                                   {"eval_time": "13m", **alert, "exp_alerts": [fires]}])
 
+    def test_alerts_tell_a_server_that_is_behind_a_shared_log_from_one_that_takes_nothing(self):
+        names = ("groundswell_shared_log_lag_requests", "groundswell_log_end_offset")
+        figures = {"follows": ("0x60", "0+100x60"), "behind": ("5000x60", "0+100x60"), "stands": ("3x60", "7x60")}
+        series = [{"series": f'{name}{{instance="{server}"}}', "values": values}
+                  for server, both in figures.items() for name, values in zip(names, both)]
+        fires = {"GroundswellBehindTheSharedLog": ("behind", "ticket", "behind has not taken 5000 requests of the shared log"),
+                 "GroundswellReadingStopped": (
+                     "stands", "page", "stands: 3 requests of the shared log wait and none is taken")}
+        self._test_rules(series, [{"eval_time": "20m", "alertname": alert, "exp_alerts": [
+            {"exp_labels": {"instance": server, "severity": severity}, "exp_annotations": {"summary": summary}}]}
+            for alert, (server, severity, summary) in fires.items()])
+
     def _test_rules(self, series, alert_rule_tests):
         """As promtool does, with a value of each series a minute."""
         tests = {"rule_files": [str(_DOCKER / "prometheus/alert_rules.yml")], "evaluation_interval": "1m",
