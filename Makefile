@@ -1,8 +1,9 @@
 # The project's face. Every target installs and builds what it needs, from Debian 12's packages.
-.PHONY: help demo test bench lint train image package clean
+.PHONY: help demo demo-cluster test bench lint train image package clean
 
 help:
 	@echo "make demo    install, build, quickstart from a CSV; then the sample: serve, ingest, show the change"
+	@echo "make demo-cluster  three servers on one log of Apache Kafka, of which one dies (needs Java and Maven)"
 	@echo "make test    install, build and run every test, sanitizers included, and lint what changed"
 	@echo "make bench   install, build and run the benchmarks of bench/"
 	@echo "make lint    clang-format and clang-tidy over the whole tree"
@@ -14,6 +15,11 @@ demo:
 	scripts/install-packages
 	scripts/build release groundswell-server groundswell
 	scripts/demo
+
+demo-cluster:
+	scripts/install-packages
+	scripts/build release groundswell-server groundswell
+	scripts/demo-cluster
 
 test:
 	scripts/install-packages --test
