@@ -19,7 +19,7 @@
 #include "client/events/event_reader.h"
 #include "client/terminal/table.h"
 #include "client/text_file.h"
-#include "csv/repeated_fields.h"
+#include "csv/json_faults.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "program/standard_error.h"
 #include "program/terminal_text.h"
@@ -332,9 +332,8 @@ void PrintRules(const v1::ListRules& rules) {
 absl::StatusOr<v1::ListRules> ReadRules(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadTextFile("the file of rules,", path);
   if (!text.ok()) return text.status();
-  if (const auto repeated = FindRepeatedField(*text); repeated.has_value()) {
-    return absl::InvalidArgumentError(
-        fmt::format("\"{}\" has {}; give each field once", path, *repeated));
+  if (const auto fault = FindJsonFault(*text); fault.has_value()) {
+    return absl::InvalidArgumentError(fmt::format("\"{}\" {}", path, *fault));
   }
   v1::ListRules rules;
   const auto parsed = google::protobuf::util::JsonStringToMessage(*text, &rules);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "csv/repeated_fields.h"
+#include "csv/json_faults.h"
 #include "server/rpc/status_details.h"
 
 namespace groundswell {
@@ -58,10 +58,9 @@ grpc::Status CheckJsonValues(std::string_view json) {
 
 grpc::Status FromJson(std::string_view json, const google::protobuf::Descriptor& type,
                       std::string_view where, grpc::ByteBuffer& out) {
-  if (const std::optional<std::string> repeated = FindRepeatedField(json); repeated.has_value()) {
+  if (const std::optional<std::string> fault = FindJsonFault(json); fault.has_value()) {
     return ToGrpcStatus(
-        WithReason(absl::InvalidArgumentError(
-                       fmt::format("{}the body has {}; give each field once", where, *repeated)),
+        WithReason(absl::InvalidArgumentError(fmt::format("{}the body {}", where, *fault)),
                    "UNDECODABLE_REQUEST"));
   }
   static google::protobuf::util::TypeResolver* const types =

@@ -98,7 +98,8 @@ class ConnectTest(unittest.TestCase):
     def test_what_is_no_message_says_what_is_wrong(self):
         for body, about in [("{", "JSON"), ('{"userIdd": "x"}', "userIdd"), ('{"userId": 5}', "user_id"), ("[1]", "JSON"),
                             ('{"a":' * 5000, "JSON"), ('{"userId": "x", "user_id": "y"}', '"user_id"'),
-                            ('{"userId": "x", "userId": "y"}', '"userId"')]:
+                            ('{"userId": "x", "userId": "y"}', '"userId"'), ("{userId: 'x'}", "no JSON from byte 2"),
+                            ('{"filter": {"categories": [null]}}', "null within a list")]:
             status, error = self.error(RECOMMEND, body)
             self.assertEqual((status, error["code"]), (400, "invalid_argument"), body[:20])
             self.assertIn(about, error["message"])

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "csv/repeated_fields.h"
+#include "csv/json_faults.h"
 
 namespace groundswell {
 namespace {
@@ -179,18 +179,30 @@ TEST(ItemReaderTest, AFileThatIsEmptyOrAnArraySaysSo) {
   EXPECT_EQ(OnlyTitle(ReadItems(" {\"id\":\"a\",\"title\":\"b\"}\n")), "b");
 }
 
-TEST(RepeatedFieldsTest, AFieldIsThereOnceByWhicheverOfItsNames) {
+TEST(JsonFaultsTest, AFieldIsThereOnceByWhicheverOfItsNames) {
   EXPECT_EQ(
-      FindRepeatedField(R"({"userId": "a", "of": {"userId": "b"}, "list": [{"x": 1}, {"x": 2}]})"),
+      FindJsonFault(R"({"userId": "a", "of": {"userId": "b"}, "list": [{"x": 1}, {"x": 2}]})"),
       std::nullopt);
-  EXPECT_THAT(FindRepeatedField(R"({"user_id": "a", "n": 1, "userId": "b"})").value_or(""),
-              HasSubstr("the key \"userId\" beside \"user_id\""));
-  EXPECT_THAT(FindRepeatedField(R"({"list": [{"x": 1, "x": 2}]})").value_or(""),
-              HasSubstr("the key \"x\" twice"));
-  EXPECT_EQ(FindRepeatedField("no JSON"), std::nullopt);
+  EXPECT_THAT(FindJsonFault(R"({"user_id": "a", "n": 1, "userId": "b"})").value_or(""),
+              HasSubstr("has the key \"userId\" beside \"user_id\""));
+  EXPECT_THAT(FindJsonFault(R"({"list": [{"x": 1, "x": 2}]})").value_or(""),
+              HasSubstr("has the key \"x\" twice"));
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += R"({"x":)";
-  EXPECT_EQ(FindRepeatedField(deep), std::nullopt);
+  EXPECT_EQ(FindJsonFault(deep), std::nullopt);
+}
+
+TEST(JsonFaultsTest, WhatProtobufWouldLeaveOutOrGuessIsAFault) {
+  EXPECT_EQ(FindJsonFault(R"({"x": null, "list": [], "of": {"y": null}, "n": [1.5, "a", true]})"),
+            std::nullopt);
+  EXPECT_THAT(FindJsonFault(R"({"list": [{"x": 1}, null]})").value_or(""),
+              HasSubstr("has null within a list"));
+  EXPECT_THAT(FindJsonFault(R"({"list": [[]]})").value_or(""),
+              HasSubstr("has a list within a list"));
+  for (const char* text : {"no JSON", "", "{x: 1}", "{'x': 1}", R"({"x": 1,})", R"({"x": 1} 2)",
+                           R"({"x": 1, 'x': 2})"}) {
+    EXPECT_THAT(FindJsonFault(text).value_or(""), HasSubstr("is no JSON from byte")) << text;
+  }
 }
 
 }  // namespace
