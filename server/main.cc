@@ -47,9 +47,9 @@ constexpr const char* kProgram = "groundswell-server";
 // none.
 constexpr int kDescriptorsMin = 64;
 // What RocksDB, gRPC and the server itself have without a call, beside those for each core; and
-// what opens a database alone.
+// what opens a database alone, by up to 16 threads that open tables.
 constexpr int64_t kServingThreads = 32;
-constexpr int64_t kOfflineThreads = 12;
+constexpr int64_t kOfflineThreads = 28;
 
 int Fail(const absl::Status& status) {
   PrintError(kProgram, std::string(status.message()).c_str());

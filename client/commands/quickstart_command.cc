@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -101,6 +102,7 @@ absl::Status WriteConfig(const QuickstartFlags& flags, const LogScan& scan,
                          const std::string& path) {
   std::error_code error;
   const std::string data_dir = fs::absolute(flags.data_dir, error).lexically_normal().string();
+  errno = 0;
   std::ofstream file(path);
   file << fmt::format(
       "[server]\ndata_dir = {}\ngrpc_address = {}\nhttp_address = {}\nconnect_address = {}\n\n"
@@ -110,7 +112,9 @@ absl::Status WriteConfig(const QuickstartFlags& flags, const LogScan& scan,
   for (const auto& [type, weight] : WeightsOf(scan)) file << fmt::format("{} = {}\n", type, weight);
   file.close();
   if (file) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format("cannot write \"{}\"", path));
+  const std::string why = std::generic_category().message(errno);
+  fs::remove(path, error);  // half of it would stand in the way of another try
+  return absl::FailedPreconditionError(fmt::format("cannot write \"{}\": {}", path, why));
 }
 
 // How many were refused.

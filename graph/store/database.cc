@@ -230,6 +230,14 @@ bool IsHeldByAnother(const rocksdb::Status& opened) {
                                 said.find("lock hold by current process") != std::string::npos);
 }
 
+// RocksDB takes it for a fault of its options when the manifest cannot be opened: for direct I/O,
+// which is not asked for here, when it can the second time.
+bool FailedAtManifest(const rocksdb::Status& opened) {
+  const std::string said = opened.ToString();
+  return opened.IsInvalidArgument() && (said.find("Direct I/O") != std::string::npos ||
+                                        KindOfWriteError(said) != WriteErrorKind::kOther);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options) {
@@ -253,6 +261,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const Options& options)
   OpenedFiles files;
   const rocksdb::Status opened =
       OpenFiles(OptionsOf(options, *database->env_), options.path, ColumnsOf(options), files);
+  if (FailedAtManifest(opened)) {
+    return MarkPassing(absl::UnavailableError(
+        fmt::format("cannot open \"{}\": the disk did not let its manifest be opened ({})",
+                    options.path, opened.ToString())));
+  }
   if (opened.IsInvalidArgument()) {  // other column families: not ours, or of another time
     return absl::FailedPreconditionError(
         fmt::format("\"{}\" is not a Groundswell database of schema version {}: {}", options.path,

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
+#include "tests/integration/faulty_disk.h"
 #include "tests/integration/sample_server.h"
 #include "tests/integration/server_process.h"
 
@@ -113,6 +115,18 @@ TEST_F(QuickstartTest, AServerThatDoesNotStartSaysWhy) {
   const Finished refused = Quickstart({"--stop", "--server-program", "/bin/false"});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.output, HasSubstr("the server did not start"));
+  EXPECT_FALSE(fs::exists(data_ + ".toml")) << "another try can be made";
+}
+
+TEST_F(QuickstartTest, ADiskWithoutRoomSaysSoAndLeavesNothing) {
+  WriteShop();
+  FaultyDisk disk(data_, directory_.File("control"));
+  disk.Fail(FaultyCall::kWrite, ENOSPC);
+  const Finished refused =
+      RunProgram({GROUNDSWELL_CLI_PROGRAM, "quickstart", shop_, "--data", data_, "--stop"},
+                 disk.environment());
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.output, HasSubstr("data.toml\": No space left on device"));
   EXPECT_FALSE(fs::exists(data_ + ".toml")) << "another try can be made";
 }
 

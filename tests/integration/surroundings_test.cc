@@ -117,27 +117,55 @@ TEST(MemoryTest, EveryCommandWithoutEnoughEndsWithAStatus) {
 }
 #endif
 
-// By a user who may have few, since the superuser may have any number.
+// By a user who may have few threads, since the superuser may have any number.
+std::vector<std::string> AsAnother(std::vector<std::string> command) {
+  command.insert(command.begin(),
+                 {"/usr/bin/setpriv", "--reuid", "65532", "--regid", "65532", "--clear-groups"});
+  return command;
+}
+
+bool AnotherMayRunPrograms() {
+  return RunProgram(AsAnother({GROUNDSWELL_SERVER_PROGRAM, "--version"})).exit_code == 0;
+}
+
+Finished RunWithThreads(int most, const std::string& command) {
+  return RunProgram(
+      AsAnother({"/bin/bash", "-c",
+                 "ulimit -u " + std::to_string(most) + " && exec timeout -s KILL 60 " + command}),
+      {{"OPENBLAS_NUM_THREADS", "1"}, {"OMP_NUM_THREADS", "1"}});
+}
+
 TEST(ThreadsTest, AStartWithTooFewEndsWithAStatus) {
-  const std::vector<std::string> as_another = {"/usr/bin/setpriv", "--reuid", "65532",
-                                               "--regid",          "65532",   "--clear-groups"};
-  std::vector<std::string> may_run = as_another;
-  may_run.insert(may_run.end(), {GROUNDSWELL_SERVER_PROGRAM, "--version"});
-  if (RunProgram(may_run).exit_code != 0) {
+  if (!AnotherMayRunPrograms()) {
     GTEST_SKIP() << "another user may not be, or may not run the programs of this build";
   }
   for (const char* const command :
        {"'" GROUNDSWELL_SERVER_PROGRAM "' serve --server.data_dir=/proc/none",
         "'" GROUNDSWELL_SERVER_PROGRAM "' verify --data-dir /proc/none",
         "'" GROUNDSWELL_CLI_PROGRAM "' --server 127.0.0.1:9 status"}) {
-    std::vector<std::string> limited = as_another;
-    limited.insert(
-        limited.end(),
-        {"/bin/bash", "-c", std::string("ulimit -u 6 && exec timeout -s KILL 60 ") + command});
-    const Finished failed =
-        RunProgram(limited, {{"OPENBLAS_NUM_THREADS", "1"}, {"OMP_NUM_THREADS", "1"}});
+    const Finished failed = RunWithThreads(6, command);
     EXPECT_EQ(failed.exit_code, 1) << command << ": " << failed.output;
     EXPECT_THAT(failed.output, HasSubstr("ulimit -u")) << command;
+  }
+}
+
+// Whatever the number: tables are opened side by side.
+TEST(ThreadsTest, NoNumberOfThemAbortsACommand) {
+  if (!AnotherMayRunPrograms()) {
+    GTEST_SKIP() << "another user may not be, or may not run the programs of this build";
+  }
+  namespace fs = std::filesystem;
+  const TemporaryDirectory directory;
+  ImportSample(directory.File("db"));
+  fs::permissions(directory.path(), fs::perms::all);
+  fs::permissions(directory.File("db"), fs::perms::all);
+  for (const auto& file : fs::directory_iterator(directory.File("db"))) {
+    fs::permissions(file, fs::perms::all);
+  }
+  for (int most = 11; most <= 47; most += 3) {
+    const Finished ended = RunWithThreads(
+        most, "'" GROUNDSWELL_SERVER_PROGRAM "' verify --data-dir '" + directory.File("db") + "'");
+    EXPECT_TRUE(ended.exit_code == 0 || ended.exit_code == 1) << most << ": " << ended.output;
   }
 }
 

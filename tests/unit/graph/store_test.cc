@@ -2,14 +2,20 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <memory>
 
 #include "graph/log/entry_hash.h"
 #include "graph/log/record.h"
+#include "graph/store/write_error.h"
 #include "tests/support/graph_fixture.h"
 #include "tests/support/temporary_directory.h"
 
@@ -39,6 +45,36 @@ void WriteOldDatabase(const std::string& path, const std::string& version,
   delete db;
 }
 
+// The n-th opening of a file to be read fails, as a network file system's may.
+class StaleReads final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit StaleReads(int64_t nth)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), until_(nth) {}
+  const char* Name() const override { return "StaleReads"; }
+  bool has_failed() const { return until_ <= 0; }
+
+  rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSSequentialFile>* file,
+                                      rocksdb::IODebugContext* debug) override {
+    if (--until_ == 0) return Stale(name);
+    return FileSystemWrapper::NewSequentialFile(name, options, file, debug);
+  }
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* debug) override {
+    if (--until_ == 0) return Stale(name);
+    return FileSystemWrapper::NewRandomAccessFile(name, options, file, debug);
+  }
+
+ private:
+  static rocksdb::IOStatus Stale(const std::string& name) {
+    return rocksdb::IOStatus::IOError(name, std::strerror(ESTALE));
+  }
+
+  std::atomic<int64_t> until_;
+};
+
 class StoreTest : public testing::Test {
  protected:
   TemporaryDirectory directory_;
@@ -59,6 +95,18 @@ TEST_F(StoreTest, SomebodyElsesDatabaseIsRefused) {
   delete db;
   EXPECT_EQ(GraphStore::Open({.path = path_}).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(StoreTest, AFileThatCannotBeReadForAMomentIsNoOtherDatabase) {
+  MakeStore(path_, 1);
+  bool has_failed = true;
+  for (int64_t nth = 1; has_failed; ++nth) {
+    const auto files = std::make_shared<StaleReads>(nth);
+    const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
+    const absl::Status opened = GraphStore::Open({.path = path_, .env = env.get()}).status();
+    has_failed = files->has_failed();
+    EXPECT_TRUE(opened.ok() || (has_failed && IsPassing(opened))) << nth << ": " << opened;
+  }
 }
 
 TEST_F(StoreTest, OtherSchemaVersionIsRefusedWithBothVersions) {
