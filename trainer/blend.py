@@ -24,8 +24,8 @@ def learn(server, directory, settings, log, type_):
             [client, "--server", address, "--timeout-ms", str(serving_quality.CALL_TIMEOUT_MS), "--json", *command],
             check=True, stdout=subprocess.PIPE, text=True).stdout
         # It tells the server every event, new items among them.
-        printed("evaluate", str(events), "--test-from", str(log.time_s[0]), "--create-items", "--every",
-                str(len(log)), "--lists", "blend", "--type", type_)
+        serving_quality.told(printed("evaluate", str(events), "--test-from", str(log.time_s[0]), "--create-items", "--every",
+                                     str(len(log)), "--lists", "blend", "--type", type_, "--skip-refused"))
         while (graph := json.loads(printed("status"))["graph"])["applied_offset"] != graph["log_end_offset"]:
             time.sleep(_POLL_S)
         weights = printed("blend", "--weights")

@@ -168,10 +168,9 @@ def replayed_lists_of_rankers(server, directory, settings, log, every, seed, ran
                 printed = subprocess.run(
                     [str(client), "--server", address, "--timeout-ms", str(CALL_TIMEOUT_MS), "--json", "evaluate", str(events), "--test-from",
                      str(log.time_s[0]), "--create-items", "--every", str(every), "--seed", str(seed),
-                     "--lists", ",".join(lists), "--type", type_], check=True, stdout=subprocess.PIPE,
+                     "--lists", ",".join(lists), "--type", type_, "--skip-refused"], check=True, stdout=subprocess.PIPE,
                     text=True).stdout
-            answer = json.loads(printed)
-            print("\n".join(answer["warnings"]), file=sys.stderr)
+            answer = told(printed)
             return answer["asked_events"], {lists[entry["name"]]: _of_replayed(entry) for entry in answer["lists"]}
 
         asked_events, alone = evaluated({}, {
@@ -204,10 +203,9 @@ def replayed_hit_rate(server, directory, settings, log, from_s, every, type_, wo
         printed = subprocess.run(
             [str(client), "--server", address, "--timeout-ms", str(CALL_TIMEOUT_MS), "--json", "evaluate", str(events),
              "--test-from", str(from_s), "--every", str(every), "--include-seen", "--lists",
-             "blend" if directory is None else "blend-ranked", "--type", type_, *first],
+             "blend" if directory is None else "blend-ranked", "--type", type_, "--skip-refused", *first],
             check=True, stdout=subprocess.PIPE, text=True).stdout
-    answer = json.loads(printed)
-    print("\n".join(answer["warnings"]), file=sys.stderr)
+    answer = told(printed)
     (entry,) = answer["lists"]
     if entry["events"] == 0:
         return None
@@ -216,6 +214,14 @@ def replayed_hit_rate(server, directory, settings, log, from_s, every, type_, wo
     found = entry["hit_rate"][str(_K)]
     half_width = found["high"] - found["mean"] if found["high"] is not None else 1.0
     return HitRate(entry["events"], found["mean"], half_width)
+
+
+def told(printed):
+    """What `groundswell evaluate --json` printed; its warnings, and what the server refused, go to standard error."""
+    answer = json.loads(printed)
+    for line in [*answer["warnings"], *(f"refused: {reason}" for reason in answer["reasons"])]:
+        print(line, file=sys.stderr)
+    return answer
 
 
 def _refuse_spoilt(spoilt, asked, why):

@@ -16,6 +16,7 @@
 #include "client/events/event_file.h"
 #include "client/source_names.h"
 #include "client/terminal/progress_bar.h"
+#include "program/standard_error.h"
 #include "program/terminal_text.h"
 
 namespace groundswell {
@@ -37,6 +38,7 @@ struct EvaluateFlags {
   uint64_t test_events = 0;
   std::string mode = "live";
   bool include_seen = false;
+  bool skip_refused = false;
   size_t parallel = 2;
   int64_t retry_for_s = 60;
   int64_t visit_gap_s = 0;
@@ -194,7 +196,14 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
   if (!status.ok() && !(absl::IsCancelled(status) && Interrupted())) {
     return context.Fail(file.Explain(status));
   }
-  if (Interrupted()) context.exit_code = kExitError;
+  const bool lacks_some = report.refused > 0 && !flags.skip_refused;
+  if (lacks_some) {
+    PrintToStandardError(
+        "{} events were refused: the lists do not know them (--skip-refused: end with 0 all the "
+        "same)\n",
+        report.refused);
+  }
+  if (lacks_some || Interrupted()) context.exit_code = kExitError;
 }
 
 void AddMeasuringFlags(CLI::App& command, const std::shared_ptr<EvaluateFlags>& flags) {
@@ -255,6 +264,8 @@ void AddEvaluateCommand(CLI::App& app, CommandContext& context) {
   command.add_flag(
       "--create-items", flags->options.create_items,
       "Create items that the catalogue lacks, just before their first event is ingested");
+  command.add_flag("--skip-refused", flags->skip_refused,
+                   "End with 0 where the server refused events; they are counted all the same");
   command
       .add_option("--retry-for-s", flags->retry_for_s,
                   "Try so long while the server is away, full or too slow")

@@ -147,8 +147,8 @@ absl::Status PassOver(const ResumePoint& dealt_with, Reading& reading) {
 absl::StatusOr<ResumePoint> KnownToServer(const IngestFlags& flags, const ResumePoint& dealt_with,
                                           Client& client) {
   if (dealt_with.log_offset == 0) return dealt_with;
-  const absl::StatusOr<int64_t> log_end =
-      AskLogEnd(client, std::chrono::seconds(flags.retry_for_s), Interrupted);
+  const absl::StatusOr<int64_t> log_end = AskLogEnd(
+      client, dealt_with.log_offset, std::chrono::seconds(flags.retry_for_s), Interrupted);
   if (absl::IsPermissionDenied(log_end.status())) {
     PrintToStandardError("going on where --resume-file \"{}\" tells, unchecked: {}\n",
                          TerminalText(flags.resume_file),

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "client/commands/commands.h"
+#include "client/commands/list_flags.h"
 #include "client/terminal/table.h"
 #include "program/terminal_text.h"
 
@@ -119,7 +120,7 @@ void AddListItemsCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--query", *request->mutable_query(),
                      "Only items with this in their id or title, in either case");
   command.add_option("--category", *request->mutable_category(), "Only items of this category");
-  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  AddPageSize(command, *page_size, "Items on a page");
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   command.footer("Example:\n  groundswell items --query lantern -n 5");
   command.callback([=, &context] {
@@ -133,7 +134,7 @@ void AddCategoriesCommand(CLI::App& app, CommandContext& context) {
       *app.add_subcommand("categories", "The categories of the catalogue, with their items");
   auto request = std::make_shared<v1::ListCategoriesRequest>();
   auto page_size = std::make_shared<int32_t>(100);
-  command.add_option("-n,--page-size", *page_size, "Categories on a page")->capture_default_str();
+  AddPageSize(command, *page_size, "Categories on a page");
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   command.footer("Example:\n  groundswell categories");
   command.callback([=, &context] {

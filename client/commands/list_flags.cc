@@ -6,6 +6,12 @@
 
 namespace groundswell {
 
+void AddPageSize(CLI::App& command, int32_t& page_size, const std::string& help) {
+  command.add_option("-n,--page-size", page_size, help)
+      ->check(CLI::Range(1, kPageItemsMax))
+      ->capture_default_str();
+}
+
 void FilterFlags::AddTo(CLI::App& command, bool with_seen) {
   command.add_option("--category", categories, "Only items of this category; may be repeated");
   command.add_option("--exclude", excluded, "Never this item; may be repeated");
@@ -43,7 +49,7 @@ void WhatIfFlag::Write(google::protobuf::RepeatedPtrField<v1::HypotheticalEvent>
 }
 
 CLI::Option* ListFlags::AddTo(CLI::App& command) {
-  command.add_option("-n,--page-size", page_size, "Items on a page")->capture_default_str();
+  AddPageSize(command, page_size, "Items on a page");
   CLI::Option* const named = command.add_option("--ranker", ranker, "A model of the snapshot");
   command.add_flag("--skip-ranking", skip_ranking, "In the order of the blend, without a ranker")
       ->excludes(named);

@@ -15,6 +15,12 @@ class Option;
 
 namespace groundswell {
 
+// As in the API, where more is taken for so many.
+inline constexpr int32_t kPageItemsMax = 100;
+
+// Of a command whose answer has pages.
+void AddPageSize(CLI::App& command, int32_t& page_size, const std::string& help);
+
 // Each must outlive the parsing of the command that it is added to.
 struct FilterFlags {
   std::vector<std::string> categories;

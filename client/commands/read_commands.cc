@@ -22,7 +22,13 @@ using google::protobuf::util::TimeUtil;
 
 // Explanations of one item in a table.
 constexpr int kExplanationsShown = 5;
-constexpr char kExplainHelp[] = "Explain so many of the first items, at most 10";
+// As in the API, where more is taken for so many.
+constexpr int32_t kExplainMax = 10;
+
+void AddExplain(CLI::App& command, int32_t& explain) {
+  command.add_option("--explain", explain, "Explain so many of the first items")
+      ->check(CLI::Range(0, kExplainMax));
+}
 
 std::string SourcesOf(const v1::RecommendedItem& item) {
   std::string text;
@@ -215,7 +221,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       ->excludes(user)
       ->needs(events);
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
-  command.add_option("--explain", *explain, kExplainHelp);
+  AddExplain(command, *explain);
   command.footer(
       "Example:\n  groundswell recommend 17850 -n 5 --category bags\n"
       "  groundswell recommend 17850 --what-if 85123A:view,22423:purchase\n"
@@ -267,7 +273,7 @@ void AddRankCommand(CLI::App& app, CommandContext& context) {
       ->required();
   command.add_option("items", *items, "Item ids")->required();
   command.add_option("--ranker", *request->mutable_ranker(), "A model of the snapshot");
-  command.add_option("--explain", *explain, kExplainHelp);
+  AddExplain(command, *explain);
   what_if->AddTo(command);
   command.footer(
       "Example:\n  groundswell rank 17850 85123A 22423 47566\n"
@@ -295,7 +301,7 @@ void AddSimilarCommand(CLI::App& app, CommandContext& context) {
   auto filter = std::make_shared<FilterFlags>();
   auto page_size = std::make_shared<int32_t>(10);
   command.add_option("item", *request->mutable_item_id(), "Item id")->required();
-  command.add_option("-n,--page-size", *page_size, "Items on a page")->capture_default_str();
+  AddPageSize(command, *page_size, "Items on a page");
   command.add_option("--page-token", *request->mutable_page_token(), "Token of the page before");
   auto by = std::make_shared<std::string>("inner-product");
   command

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "client/events/retryable.h"
+#include "client/events/single_batch.h"
 
 namespace groundswell {
 namespace {
@@ -15,7 +16,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kFirstQuestionAfter{2};
 constexpr milliseconds kQuestionEvery{100};
-// One that no server knows: its list is that of anybody.
+// A user that no server knows, whose list is that of anybody; a producer that sends nothing.
 constexpr char kNobody[] = "groundswell-ingest";
 
 // The admin service may have an address of its own.
@@ -42,6 +43,19 @@ absl::StatusOr<int64_t> AppliedOffset(Client& client, const std::string& token) 
   return MayNotCall(status.status()) ? AppliedOffsetOfAList(client, token) : status.status();
 }
 
+// What `call` answers, called again until then while the server is away.
+template <typename Call>
+auto Retried(steady_clock::time_point give_up, const std::function<bool()>& stopped, Call call) {
+  for (milliseconds pause = kFirstRetryPause;; pause = std::min(2 * pause, kQuestionEvery)) {
+    auto answer = call();
+    if (answer.ok() || !IsRetryable(answer.status()) || stopped() ||
+        steady_clock::now() + pause > give_up) {
+      return answer;
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 }  // namespace
 
 absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged, milliseconds max,
@@ -64,20 +78,22 @@ absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged, mill
   }
 }
 
-absl::StatusOr<int64_t> AskLogEnd(Client& client, milliseconds retry_for,
+absl::StatusOr<int64_t> AskLogEnd(Client& client, int64_t expected, milliseconds retry_for,
                                   const std::function<bool()>& stopped) {
   const auto give_up = steady_clock::now() + retry_for;
-  for (milliseconds pause = kFirstRetryPause;; pause = std::min(2 * pause, kQuestionEvery)) {
-    const absl::StatusOr<v1::ServerStatus> status = client.GetServerStatus({});
+  const auto ask = [&]() -> absl::StatusOr<int64_t> {
+    const absl::StatusOr<v1::ServerStatus> status =
+        Retried(give_up, stopped, [&] { return client.GetServerStatus({}); });
     if (status.ok()) return status->graph().log_end_offset();
-    if (MayNotCall(status.status())) {
-      return absl::PermissionDeniedError("this client may not ask where the server's log ends");
-    }
-    if (!IsRetryable(status.status()) || stopped() || steady_clock::now() + pause > give_up) {
-      return status.status();
-    }
-    std::this_thread::sleep_for(pause);
-  }
+    if (!MayNotCall(status.status())) return status.status();
+    return absl::PermissionDeniedError("this client may not ask where the server's log ends");
+  };
+  absl::StatusOr<int64_t> end = ask();
+  if (!end.ok() || *end >= expected) return end;
+  // A producer's question is answered in the order of the log.
+  const absl::StatusOr<v1::IngestResponse> taken = Retried(
+      give_up, stopped, [&] { return SendSingleBatch(client, kNobody, {}, {.stopped = stopped}); });
+  return taken.ok() ? ask() : taken.status();
 }
 
 }  // namespace groundswell

@@ -26,9 +26,12 @@ struct Acknowledged {
 absl::Status AwaitVisible(Client& client, const Acknowledged& acknowledged,
                           std::chrono::milliseconds max, const std::function<bool()>& stopped);
 
-// Offset of the newest entry of the server's log. Of a server that is away it is asked for so long.
-// PermissionDenied when the client may not ask; other errors of GetServerStatus.
-absl::StatusOr<int64_t> AskLogEnd(Client& client, std::chrono::milliseconds retry_for,
+// Offset of the newest entry of the server's log. Where that is before `expected`, the server may
+// be behind a log that it shares: it is asked again once it has taken what was in there. Of a
+// server that is away it is asked for so long, likewise. PermissionDenied when the client may not
+// ask; other errors of GetServerStatus and of Ingest.
+absl::StatusOr<int64_t> AskLogEnd(Client& client, int64_t expected,
+                                  std::chrono::milliseconds retry_for,
                                   const std::function<bool()>& stopped);
 
 }  // namespace groundswell

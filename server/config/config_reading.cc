@@ -200,10 +200,22 @@ absl::Status ApplySection(std::string_view section, const toml::table& table, Co
   return absl::OkStatus();
 }
 
+// A value where the file has sections.
+absl::Status NoTable(std::string_view name, const toml::node& node) {
+  const bool is_section =
+      name == kEventTypes || std::ranges::any_of(ConfigKeys(), [&](const auto& key) {
+        return SectionOf(key.name) == name;
+      });
+  if (!is_section) return UnknownKey(name);
+  return absl::InvalidArgumentError(
+      fmt::format("{} is {}: must be a section, [{}] with {} below it", name, ShownNode(node), name,
+                  name == kEventTypes ? "lines such as purchase = 1" : "its keys"));
+}
+
 absl::Status ApplyTable(const toml::table& table, Config& config) {
   for (const auto& [section, node] : table) {
     const auto* const keys = node.as_table();
-    if (keys == nullptr) return UnknownKey(section.str());
+    if (keys == nullptr) return NoTable(section.str(), node);
     if (absl::Status s = ApplySection(section.str(), *keys, config); !s.ok()) return s;
   }
   return absl::OkStatus();

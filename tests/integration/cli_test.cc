@@ -13,6 +13,7 @@ namespace groundswell {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -317,9 +318,13 @@ TEST_F(CliTest, ExplanationsAreATableOfNamesAndWholeInJson) {
   const std::vector<std::string> terms{"recommend", kCustomer, "-n", "3", "--explain", "2"};
   EXPECT_THAT(Cli(terms).output, HasSubstr("in the order of the blend because of"));
   EXPECT_TRUE(CliJson(terms)["items"][1]["blend_terms"][0]["feature"].is_string());
-  const Finished negative = Cli({"recommend", kCustomer, "--explain", "-1"});
-  EXPECT_EQ(negative.exit_code, 1);
-  EXPECT_THAT(negative.output, HasSubstr("explain_items"));
+  for (const auto& [flag, value, range] : {std::tuple("--explain", "-1", "range 0 to 10"),
+                                           std::tuple("--explain", "11", "range 0 to 10"),
+                                           std::tuple("--page-size", "101", "range 1 to 100")}) {
+    const Finished out_of_range = Cli({"recommend", kCustomer, flag, value});
+    EXPECT_EQ(out_of_range.exit_code, 2);
+    EXPECT_THAT(out_of_range.output, AllOf(HasSubstr(flag), HasSubstr(range)));
+  }
 }
 
 TEST_F(CliTest, SupposedEventsAndAnonymousSessions) {

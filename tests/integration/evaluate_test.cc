@@ -22,10 +22,11 @@ class EvaluateTest : public SampleServerTest {
   }
 
   static json JsonOf(const Finished& finished) {
-    // Progress goes to stderr, which comes first here.
+    // Beside what goes to standard error, which has no braces.
     const size_t begin = finished.output.find('{');
     if (begin == std::string::npos) return {};
-    return json::parse(finished.output.substr(begin), nullptr, false);
+    const size_t end = finished.output.rfind('}') + 1;
+    return json::parse(finished.output.substr(begin, end - begin), nullptr, false);
   }
 
   static json EvaluateJson(std::vector<std::string> arguments) {
@@ -143,7 +144,13 @@ TEST_F(EvaluateTest, ItemsOfTheLogAreRefusedOrCreated) {
   const std::string log = WriteLog("new.csv", {{"new-a", "evaluate-new-item"},
                                                {"new-b", "evaluate-new-item"},
                                                {"new-c", "evaluate-new-item"}});
-  const json refused = EvaluateJson({"--lists", "blend", "--test-events", "3", log});
+  const std::vector<std::string> without = {"--lists", "blend", "--test-events", "3", log};
+  const Finished lacking = Evaluate(without);
+  EXPECT_EQ(lacking.exit_code, 1);
+  EXPECT_THAT(lacking.output, HasSubstr("3 events were refused"));
+  EXPECT_EQ(JsonOf(lacking)["refused"], 3) << "the figures are there";
+  const json refused =
+      EvaluateJson({"--lists", "blend", "--test-events", "3", log, "--skip-refused"});
   EXPECT_EQ(refused["unknown_items"], 3);
   EXPECT_EQ(refused["refused"], 3);
   EXPECT_THAT(refused["reasons"][0].get<std::string>(), HasSubstr("evaluate-new-item"));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "groundswell/v1/admin.grpc.pb.h"
+#include "groundswell/v1/interaction.grpc.pb.h"
 #include "groundswell/v1/recommend.grpc.pb.h"
 #include "tests/unit/client/loopback_server.h"
 
@@ -61,6 +62,29 @@ class ListService final : public v1::RecommendationService::Service {
   Graph& graph_;
 };
 
+// A producer's question is answered where the server has taken what was in the log before it.
+class OrderService final : public v1::InteractionService::Service {
+ public:
+  explicit OrderService(Graph& graph) : graph_(graph) {}
+  grpc::Status Ingest(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>* stream) override {
+    if (++calls <= away) return {grpc::StatusCode::UNAVAILABLE, "the brokers are away"};
+    v1::IngestRequest request;
+    while (stream->Read(&request)) {
+      graph_.end = std::max(graph_.end, in_order);
+      stream->Write(v1::IngestResponse());
+    }
+    return grpc::Status::OK;
+  }
+  int64_t in_order = 0;
+  int calls = 0;
+  int away = 0;  // so many calls
+
+ private:
+  Graph& graph_;
+};
+
 class VisibilityTest : public testing::Test {
  protected:
   absl::Status Await(int64_t offset, milliseconds max = kLong) {
@@ -71,7 +95,8 @@ class VisibilityTest : public testing::Test {
   Graph graph_;
   StatusService status_{graph_};
   ListService lists_{graph_};
-  LoopbackServer server_{&status_, &lists_};
+  OrderService order_{graph_};
+  LoopbackServer server_{&status_, &lists_, &order_};
   Client client_{{.address = server_.address(), .timeout = milliseconds(60'000)}};
   bool stopped_ = false;
 };
@@ -115,7 +140,7 @@ TEST_F(VisibilityTest, AnErrorThatDoesNotPassIsNotWaitedFor) {
 
 TEST_F(VisibilityTest, TheLogsEndIsAskedForUntilTheServerIsThere) {
   const auto ask = [&](milliseconds retry_for) {
-    return AskLogEnd(client_, retry_for, [this] { return stopped_; });
+    return AskLogEnd(client_, 5, retry_for, [this] { return stopped_; });
   };
   status_.away = 2;
   EXPECT_EQ(*ask(kLong), 5);
@@ -126,6 +151,20 @@ TEST_F(VisibilityTest, TheLogsEndIsAskedForUntilTheServerIsThere) {
   EXPECT_TRUE(absl::IsUnavailable(ask(kLong).status()));
   status_.code = grpc::StatusCode::UNIMPLEMENTED;
   EXPECT_TRUE(absl::IsPermissionDenied(ask(kLong).status()));
+}
+
+TEST_F(VisibilityTest, AServerThatIsBehindASharedLogIsAskedOnceItHasTakenIt) {
+  const auto ask = [&](int64_t expected, milliseconds retry_for) {
+    return AskLogEnd(client_, expected, retry_for, [] { return false; });
+  };
+  EXPECT_EQ(*ask(5, kLong), 5);
+  EXPECT_EQ(order_.calls, 0) << "it is as far as expected";
+  EXPECT_EQ(*ask(6, kLong), 5) << "its log is another";
+  order_.in_order = 9;
+  order_.away = order_.calls + 2;
+  EXPECT_EQ(*ask(7, kLong), 9);
+  order_.away = 1'000;
+  EXPECT_TRUE(absl::IsUnavailable(ask(10, milliseconds(0)).status())) << "nobody knows";
 }
 
 }  // namespace

@@ -243,12 +243,16 @@ TEST(LogReaderTest, AKeyOfJsonIsThereOnceAndIsOneField) {
 TEST(LogReaderTest, WhatIsNoTextSaysWhatItIs) {
   constexpr char kUtf16[] = "\xff\xfet\0s\0,\0u\0s\0e\0r\0,\0i\0t\0e\0m\0\n\0";
   const std::string utf16(kUtf16, sizeof kUtf16 - 1);
+  std::string tar(512, '\0');
+  tar.replace(0, 10, "events.csv").replace(257, 5, "ustar");
   for (const auto& [bytes, what] : std::vector<std::pair<std::string, std::string>>{
            {utf16, "UTF-16"},
            {utf16.substr(2), "UTF-16"},
            {"PK\x03\x04 and more", ".xlsx"},
            {std::string("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", 10), ".xls"},
            {std::string("PAR1\x15\0\n", 7), "Parquet"},
+           {tar, "is a tar archive; it must be CSV or JSON lines: unpack it"},
+           {tar.substr(0, 200), "is no text"},
            {"BZh91AY&SY and more", "bunzip2"}}) {
     const LogRead read = ReadLog(bytes);
     EXPECT_EQ(read.end.code(), absl::StatusCode::kInvalidArgument) << what;

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <CLI/CLI.hpp>
@@ -62,7 +63,13 @@ TEST(ConfigTest, ValuesOfAnotherTypeAreRefused) {
   EXPECT_THAT(Toml("[paging]\nttl_s = 1.5"), HasSubstr("whole number"));
   EXPECT_THAT(Toml("[server]\nreflection = 1"), HasSubstr("true or false"));
   EXPECT_THAT(Toml("[server]\nnamespace = 7"), HasSubstr("text in quotes"));
-  EXPECT_THAT(Toml("server = 7"), HasSubstr("did you mean"));
+  EXPECT_THAT(Toml("server = 7"), HasSubstr("server is 7: must be a section, [server] with its"));
+  EXPECT_THAT(Toml("[[log]]\nretention_mb = 1"),
+              HasSubstr("must be a section, [log] with its keys"));
+  for (const char* value : {"\"purchase\"", "[\"purchase\"]", "\"purchase=1\""}) {
+    EXPECT_THAT(Toml(fmt::format("event_types = {}", value)),
+                HasSubstr("must be a section, [event_types] with lines such as purchase = 1"));
+  }
 }
 
 TEST(ConfigTest, BrokenTomlNamesTheLine) {
