@@ -117,10 +117,12 @@ TEST(MemoryTest, EveryCommandWithoutEnoughEndsWithAStatus) {
 }
 #endif
 
-// By a user who may have few threads, since the superuser may have any number.
+// By a user who may have few threads, since the superuser may have any number; of its own, since
+// all that a user runs count.
 std::vector<std::string> AsAnother(std::vector<std::string> command) {
+  const std::string user = std::to_string(20'000 + getpid() % 40'000);
   command.insert(command.begin(),
-                 {"/usr/bin/setpriv", "--reuid", "65532", "--regid", "65532", "--clear-groups"});
+                 {"/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups"});
   return command;
 }
 
