@@ -28,6 +28,7 @@ void WriteOldDatabase(const std::string& path, const std::string& version,
   std::vector<rocksdb::ColumnFamilyDescriptor> columns;
   std::vector<std::string> names;
   ASSERT_TRUE(rocksdb::DB::ListColumnFamilies({}, path, &names).ok());
+  columns.reserve(names.size());
   for (const std::string& name : names) columns.emplace_back(name, rocksdb::ColumnFamilyOptions());
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
