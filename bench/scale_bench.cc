@@ -258,8 +258,9 @@ void MeasureStarts(const std::string& path, const Scale& scale, nlohmann::ordere
   Running running(path, LoadFrom::kUsers, scale.neighbors_max);
   report["start_from_users_seconds"] = running.start_seconds;
   const auto begin = steady_clock::now();
-  const Verification verified = OrEnd(VerifyGraph(
-      *running.store, *running.generation, *running.applier, *running.catalogue, *running.graph));
+  const Verification verified =
+      OrEnd(VerifyGraph(*running.store, *running.generation, *running.applier, *running.catalogue,
+                        *running.graph, /*views=*/{}));
   report["verify_seconds"] = Seconds(begin);
   report["differences"] = verified.difference_count;
 }

@@ -116,7 +116,7 @@ void AddCheckpointCommand(CLI::App& app, CommandContext& context) {
 
 void AddVerifyCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
-      "verify", "Recomputes every counter from the adjacency and compares exactly");
+      "verify", "Recomputes all that follows the users' edges and compares exactly");
   command.footer("Example:\n  groundswell verify --json");
   command.callback([&context] {
     CallAdmin(context, "verify", v1::VerifyGraphRequest(), &v1::AdminService::Stub::VerifyGraph,
@@ -124,8 +124,9 @@ void AddVerifyCommand(CLI::App& app, CommandContext& context) {
                 fmt::print("graph up to offset {}: {} users, {} items, {} edges\n",
                            verified.applied_offset(), verified.user_count(), verified.item_count(),
                            verified.edge_count());
-                fmt::print("{} counters compared, {} differ\ndigest {}\n", verified.counter_count(),
-                           verified.difference_count(), verified.digest());
+                fmt::print("{} counters and what lists read compared, {} differences\ndigest {}\n",
+                           verified.counter_count(), verified.difference_count(),
+                           verified.digest());
                 for (const std::string& difference : verified.differences()) {
                   fmt::print("  {}\n", TerminalText(difference));
                 }

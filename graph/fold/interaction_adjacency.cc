@@ -61,6 +61,29 @@ void InteractionAdjacency::Change(const EdgeChange& change) {
   traces_.Change(change);
 }
 
+bool InteractionAdjacency::Agrees(const UserState& user) const {
+  size_t expected = 0;
+  size_t of_user = 0;
+  size_t of_items = 0;
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    if (!Fits(user.index, item)) return;
+    ++expected;
+    of_user += items_.Holds(ToInt(user.index), Merge(ToInt(item), edges)) ? 1 : 0;
+    of_items += users_.Holds(ToInt(item), Merge(ToInt(user.index), edges)) ? 1 : 0;
+  });
+  return of_user == items_.Degree(ToInt(user.index)) &&
+         (of_user == expected || items_.evicted_count() > 0) &&
+         (of_items == expected || users_.evicted_count() > 0) && traces_.Agrees(user);
+}
+
+size_t InteractionAdjacency::EdgesOf(const UserState& user) {
+  size_t edges = 0;
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge>) {
+    edges += Fits(user.index, item) ? 2 : 0;
+  });
+  return edges;
+}
+
 absl::Status LoadAdjacency(const Generation& generation,
                            const std::function<absl::Status(const UserState&)>& also,
                            InteractionAdjacency& adjacency) {

@@ -45,6 +45,13 @@ class InteractionAdjacency {
   // A user whose edges are all gone is met by no walk from here on.
   void Change(const EdgeChange& change);
 
+  // Whether what is kept of the user is what the edges say, while they do not change: each edge
+  // both ways, nothing else among the user's own, and the trace. Once a node had too many
+  // neighbours (evicted_count()), edges may be missing.
+  bool Agrees(const UserState& user) const;
+  // Edges that the user should have in edge_count().
+  static size_t EdgesOf(const UserState& user);
+
   // Neighbours' nodes are the index of a user, and of an item.
   const NeighborLists& users_of_items() const { return users_; }
   const NeighborLists& items_of_users() const { return items_; }
@@ -52,6 +59,8 @@ class InteractionAdjacency {
 
   // Of both directions and the traces.
   size_t bytes() const { return users_.bytes() + items_.bytes() + traces().bytes(); }
+  // Of both directions together.
+  size_t edge_count() const { return users_.edge_count() + items_.edge_count(); }
   // Of both directions: a trace is as long as it is.
   size_t evicted_count() const { return users_.evicted_count() + items_.evicted_count(); }
 

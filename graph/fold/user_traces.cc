@@ -52,16 +52,30 @@ uint32_t NeighborTime(const Recency& recency) {
                                                    std::numeric_limits<uint32_t>::max()));
 }
 
-void UserTraces::Rewrite(UserIndex user, std::span<const Edge> edges) {
-  newest_.clear();
-  std::copy_if(edges.begin(), edges.end(), std::back_inserter(newest_),
+void UserTraces::MakeSteps(std::span<const Edge> edges, Scratch& scratch) const {
+  auto& [newest, steps] = scratch;
+  newest.clear();
+  std::copy_if(edges.begin(), edges.end(), std::back_inserter(newest),
                [](const Edge& edge) { return FitsTrace(edge); });
-  const size_t kept = std::min(items_.neighbors_max(), newest_.size());
-  std::partial_sort(newest_.begin(), newest_.begin() + static_cast<ptrdiff_t>(kept), newest_.end(),
+  const size_t kept = std::min(items_.neighbors_max(), newest.size());
+  std::partial_sort(newest.begin(), newest.begin() + static_cast<ptrdiff_t>(kept), newest.end(),
                     IsNewer);
-  steps_.clear();
-  for (size_t at = kept; at > 0; --at) steps_.push_back(Step(newest_[at - 1]));
-  items_.Assign(ToInt(user), steps_);
+  steps.clear();
+  for (size_t at = kept; at > 0; --at) steps.push_back(Step(newest[at - 1]));
+}
+
+void UserTraces::Rewrite(UserIndex user, std::span<const Edge> edges) {
+  MakeSteps(edges, scratch_);
+  items_.Assign(ToInt(user), scratch_.steps);
+}
+
+bool UserTraces::Agrees(const UserState& user) const {
+  if (!FitsTrace(user.index)) return true;
+  Scratch scratch;
+  MakeSteps(user.edges, scratch);
+  std::vector<Neighbor> kept;
+  items_.CopyTo(ToInt(user.index), kept);
+  return kept == scratch.steps;
 }
 
 void UserTraces::LoadUser(const UserState& user) {

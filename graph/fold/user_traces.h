@@ -38,14 +38,23 @@ class UserTraces {
   // By the index of a user: the items, oldest first, with their times. Each has weight 1.
   const NeighborLists& items() const { return items_; }
 
+  // Whether the user's trace is what the edges say, while they do not change.
+  bool Agrees(const UserState& user) const;
+
  private:
-  // The newest edges of a user, oldest first, in place of what was there.
+  // Memory of one call at a time.
+  struct Scratch {
+    std::vector<Edge> newest;
+    std::vector<Neighbor> steps;
+  };
+
+  // The newest of a user's edges as they stand in a trace, oldest first, to `scratch.steps`.
+  void MakeSteps(std::span<const Edge> edges, Scratch& scratch) const;
+  // They are the user's trace from here on.
   void Rewrite(UserIndex user, std::span<const Edge> edges);
 
   NeighborLists items_;
-  // Scratch.
-  std::vector<Edge> newest_;
-  std::vector<Neighbor> steps_;
+  Scratch scratch_;  // the writer's
 };
 
 }  // namespace groundswell

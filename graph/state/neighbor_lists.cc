@@ -97,6 +97,22 @@ void NeighborLists::CopyTo(uint32_t node, std::vector<Neighbor>& out) const {
   }
 }
 
+bool NeighborLists::Holds(uint32_t node, const Neighbor& neighbor) const {
+  const List list = Find(node);
+  const uint64_t wanted = ToWord(neighbor);
+  size_t begin = 0;
+  size_t end = list.size();
+  while (begin < end) {
+    const size_t middle = begin + (end - begin) / 2;
+    if (list.words_[middle].load(std::memory_order_acquire) < wanted) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return begin < list.size() && Read(list, begin) == neighbor;
+}
+
 uint32_t NeighborLists::Allocate(uint32_t size_class) {
   std::vector<uint32_t>& free = free_[size_class];
   if (!free.empty()) {

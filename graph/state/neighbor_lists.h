@@ -121,6 +121,9 @@ class NeighborLists {
   // All neighbours, oldest first, to `out` (its old content is dropped, its capacity reused). Each
   // of them is whole; one that moves up in time meanwhile may be met twice or not at all.
   void CopyTo(uint32_t node, std::vector<Neighbor>& out) const;
+  // Whether exactly this neighbour is kept of the node, of lists in the order of time. While the
+  // writer changes the node's list it may be told to be missing.
+  bool Holds(uint32_t node, const Neighbor& neighbor) const;
   // Neighbours that are kept of the node.
   size_t Degree(uint32_t node) const { return Find(node).size(); }
 

@@ -12,12 +12,13 @@
 #include "graph/mutex.h"
 
 namespace groundswell {
-namespace {
 
 void Differ(Verification& result, std::string what) {
   ++result.difference_count;
   if (result.differences.size() < kDifferencesMax) result.differences.push_back(std::move(what));
 }
+
+namespace {
 
 std::vector<Cluster> ClustersOf(const MacroGraph& graph, size_t items) {
   std::vector<Cluster> clusters;
@@ -29,7 +30,8 @@ std::vector<Cluster> ClustersOf(const MacroGraph& graph, size_t items) {
 // The matrix form, and the digest, of the users as they were at `moment`.
 absl::StatusOr<std::unique_ptr<MacroGraph>> Recompute(
     const Generation& generation, const GraphStore::Moment& moment, const Catalogue& catalogue,
-    const MacroShape& shape, const std::vector<Cluster>& clusters, Verification& result) {
+    const MacroShape& shape, const std::vector<Cluster>& clusters,
+    std::span<const VerifiedView> views, Verification& result) {
   auto graph = std::make_unique<MacroGraph>(shape, clusters);
   absl::Status read = generation.ForEachUser(
       [&](std::string_view user_id, const UserState& user) -> absl::Status {
@@ -39,6 +41,7 @@ absl::StatusOr<std::unique_ptr<MacroGraph>> Recompute(
           return absl::OkStatus();
         }
         graph->LoadUser(user);
+        for (const VerifiedView& view : views) view.visit(user_id, user);
         result.digest.AddUser(user_id, user.cluster);
         for (const Edge& edge : user.edges) {
           result.digest.AddEdges(user_id, catalogue.Id(edge.item), {&edge, 1});
@@ -105,7 +108,7 @@ absl::StatusOr<Verification> VerifyLoadedGraph(const Generation& generation,
   result.items = graph.item_count();
   const MacroShape& shape = graph.items().shape();
   const auto recomputed =
-      Recompute(generation, nullptr, catalogue, shape, ClustersOf(graph, result.items), result);
+      Recompute(generation, nullptr, catalogue, shape, ClustersOf(graph, result.items), {}, result);
   if (!recomputed.ok()) return recomputed.status();
   const size_t width = shape.user_clusters + shape.item_clusters;
   for (uint32_t shard = 0; shard * kItemsPerShard < result.items; ++shard) {
@@ -122,7 +125,8 @@ absl::StatusOr<Verification> VerifyLoadedGraph(const Generation& generation,
 
 absl::StatusOr<Verification> VerifyGraph(const GraphStore& store, const Generation& generation,
                                          Applier& applier, const Catalogue& catalogue,
-                                         const MacroGraph& graph) {
+                                         const MacroGraph& graph,
+                                         std::span<const VerifiedView> views) {
   struct Shards {
     Mutex mutex;
     std::map<uint32_t, ItemShard> by_number ABSL_GUARDED_BY(mutex);
@@ -138,6 +142,7 @@ absl::StatusOr<Verification> VerifyGraph(const GraphStore& store, const Generati
     result.items = graph.item_count();
     moment = store.Now();
     items_added = AddCreatedItems(generation, result);
+    for (const VerifiedView& view : views) view.begin();
     capture = applier.BeginCapture([shards](ItemShard shard) {
       MutexLock lock(shards->mutex);
       const uint32_t number = shard.number;
@@ -151,8 +156,8 @@ absl::StatusOr<Verification> VerifyGraph(const GraphStore& store, const Generati
   result.applied_offset = said.applied_offset;
 
   const MacroShape& shape = graph.items().shape();
-  const auto recomputed =
-      Recompute(generation, moment, catalogue, shape, ClustersOf(graph, result.items), result);
+  const auto recomputed = Recompute(generation, moment, catalogue, shape,
+                                    ClustersOf(graph, result.items), views, result);
   if (!recomputed.ok()) return recomputed.status();
   const size_t width = shape.user_clusters + shape.item_clusters;
   MutexLock lock(shards->mutex);
@@ -160,6 +165,9 @@ absl::StatusOr<Verification> VerifyGraph(const GraphStore& store, const Generati
     CompareShard(shard, (*recomputed)->CopyShard(number, result.items), catalogue, width, result);
   }
   CompareTotals(said, result);
+  for (const VerifiedView& view : views) {
+    if (absl::Status s = view.finish(result); !s.ok()) return s;
+  }
   return result;
 }
 

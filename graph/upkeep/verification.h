@@ -1,11 +1,13 @@
-// Verification: everything that the graph keeps beside the adjacency, computed anew from the
-// adjacency alone and compared exactly.
+// Verification: everything that is kept beside the users' edges, computed anew from them alone and
+// compared exactly.
 #ifndef GROUNDSWELL_GRAPH_UPKEEP_VERIFICATION_H_
 #define GROUNDSWELL_GRAPH_UPKEEP_VERIFICATION_H_
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,14 +35,28 @@ struct Verification {
 
 inline constexpr size_t kDifferencesMax = 20;
 
-// Compares the item side in memory with the users' edges, as both are at one offset, while the
-// applier goes on. Takes the memory of a second item side. Not beside a checkpoint that is being
-// written.
+// Counts what differs, and keeps the first in words.
+void Differ(Verification& result, std::string what);
+
+// Something else in memory that follows the users' edges, to be compared with them as well.
+struct VerifiedView {
+  // At a batch edge, the moment of the verification: may keep what the view holds.
+  std::function<void()> begin;
+  // Of every user, as they were at the moment, while the applier goes on.
+  std::function<void(std::string_view user_id, const UserState& user)> visit;
+  // Behind the last user: tells what differs.
+  std::function<absl::Status(Verification& result)> finish;
+};
+
+// Compares the item side in memory, and `views`, with the users' edges, as all are at one offset,
+// while the applier goes on. Takes the memory of a second item side. Not beside a checkpoint that
+// is being written.
 absl::StatusOr<Verification> VerifyGraph(const GraphStore& store, const Generation& generation,
                                          Applier& applier, const Catalogue& catalogue,
-                                         const MacroGraph& graph);
+                                         const MacroGraph& graph,
+                                         std::span<const VerifiedView> views);
 
-// The same for a database that nobody serves: `graph` is loaded up to `state.applied_offset`.
+// The item side of a database that nobody serves: `graph` is loaded up to `state.applied_offset`.
 absl::StatusOr<Verification> VerifyLoadedGraph(const Generation& generation,
                                                const GraphState& state, const Catalogue& catalogue,
                                                const MacroGraph& graph);

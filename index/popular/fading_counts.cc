@@ -72,6 +72,15 @@ void FadingCounts::BeginSpan(size_t scale, int64_t span) {
   at.span.store(span, std::memory_order_release);
 }
 
+std::vector<int64_t> FadingCounts::CopySums() const {
+  std::vector<int64_t> copy;
+  copy.reserve(2 * sums_.size());
+  for (const Sums& sums : sums_) {
+    for (const std::atomic<int64_t>& sum : sums) copy.push_back(sum.load(kRelaxed));
+  }
+  return copy;
+}
+
 void FadingCounts::Read(size_t scale, std::span<float> out) const {
   const Scale& at = scales_[scale];
   const auto begin_us = static_cast<double>(at.span.load(kRelaxed)) *

@@ -51,6 +51,11 @@ class FadingCounts {
   void Advance(int64_t now_us);
 
   size_t scales() const { return scales_.size(); }
+  int64_t now_us() const { return now_us_.load(std::memory_order_relaxed); }
+
+  // All that it is made of, to be compared with another one's of the same now: of each item and
+  // scale the sums of the even span and of the odd one. While nobody writes.
+  std::vector<int64_t> CopySums() const;
 
   // The values of the first items at a scale, as many as `out` has room for.
   void Read(size_t scale, std::span<float> out) const;

@@ -43,4 +43,14 @@ float ItemAges::MeanAge(ItemIndex item, int64_t now_us) const {
   return static_cast<float>(std::max(static_cast<double>(SecondsOf(now_us)) - mean, 0.0));
 }
 
+std::vector<uint64_t> ItemAges::CopySums() const {
+  std::vector<uint64_t> copy;
+  copy.reserve(2 * sums_.size());
+  for (const Sums& sums : sums_) {
+    copy.push_back(sums.weight.load(std::memory_order_relaxed));
+    copy.push_back(sums.weighted_seconds.load(std::memory_order_relaxed));
+  }
+  return copy;
+}
+
 }  // namespace groundswell

@@ -33,6 +33,9 @@ class ItemAges {
   // Seconds from the mean time to `now_us`, at least 0; negative for an item that nobody took.
   float MeanAge(ItemIndex item, int64_t now_us) const;
 
+  // All that it is made of: of each item the weight, and the weighted seconds. While nobody writes.
+  std::vector<uint64_t> CopySums() const;
+
  private:
   struct Sums {
     std::atomic<uint64_t> weight = 0;

@@ -4,10 +4,12 @@
 #include <functional>
 #include <utility>
 
+#include "absl/hash/hash.h"
+
 namespace groundswell {
 
-TrendingItems::TrendingItems(double half_life_s, size_t user_clusters)
-    : time_(half_life_s), of_cluster_(user_clusters) {}
+TrendingItems::TrendingItems(const FadingTime& time, size_t user_clusters)
+    : time_(time), of_cluster_(user_clusters) {}
 
 TrendingItems::Sums TrendingItems::SumsOf(std::span<const Edge> edges) const {
   if (edges.empty()) return {};
@@ -21,6 +23,30 @@ TrendingItems::Sums TrendingItems::SumsOf(std::span<const Edge> edges) const {
 void TrendingItems::Advance(int64_t now_us) {
   const MutexLock lock(mutex_);
   AdvanceTo(now_us);
+}
+
+int64_t TrendingItems::now_us() const {
+  const MutexLock lock(mutex_);
+  return now_us_;
+}
+
+uint64_t TrendingItems::Digest() const {
+  const MutexLock lock(mutex_);
+  // A sum, since the order in which a hash table has its items is by chance.
+  uint64_t digest = 0;
+  const auto add = [&digest](const Board& board, size_t kind, size_t number) {
+    for (const auto& [item, sums] : board.of_item) {
+      digest += absl::HashOf(kind, number, ToInt(item), sums.present, sums.before);
+    }
+  };
+  add(all_, 0, 0);
+  for (size_t number = 0; number < of_category_.size(); ++number) {
+    add(of_category_[number], 1, number);
+  }
+  for (size_t number = 0; number < of_cluster_.size(); ++number) {
+    add(of_cluster_[number], 2, number);
+  }
+  return digest;
 }
 
 void TrendingItems::AdvanceTo(int64_t now_us) {

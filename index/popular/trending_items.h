@@ -38,12 +38,20 @@ class TrendingItems {
   static constexpr double kFloor = FadingTime::kFloor;
 
   // REQUIRES: half_life_s > 0.
-  TrendingItems(double half_life_s, size_t user_clusters);
+  TrendingItems(double half_life_s, size_t user_clusters)
+      : TrendingItems(FadingTime(half_life_s), user_clusters) {}
+  TrendingItems(const FadingTime& time, size_t user_clusters);
 
   void Change(const EdgeChange& change, uint32_t category) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Time has come so far, though no edge says so.
   void Advance(int64_t now_us) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const FadingTime& time() const { return time_; }
+  int64_t now_us() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of what every board holds: in this process the same for another one of the same edges,
+  // categories and now.
+  uint64_t Digest() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The item belongs to another category from here on.
   void Recategorize(ItemIndex item, uint32_t before, uint32_t after) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -10,9 +10,11 @@
 #include <utility>
 #include <variant>
 
+#include "graph/upkeep/adjacency_verification.h"
 #include "graph/upkeep/redaction.h"
 #include "server/rpc/api_time.h"
 #include "server/serving/clock_ahead.h"
+#include "server/serving/counts_verification.h"
 
 namespace groundswell {
 namespace {
@@ -110,10 +112,12 @@ absl::StatusOr<int64_t> GraphJobs::Redact(const std::stop_token& stop) {
 
 absl::StatusOr<Verification> GraphJobs::Verify() {
   const std::shared_ptr<ServingState> state = serving_.Get();
-  auto verified =
-      VerifyGraph(store_, state->generation, *state->applier, *state->catalogue, *state->graph);
+  AdjacencyVerification adjacency(*state->adjacency, state->generation, *state->applier);
+  CountsVerification counts(*state);
+  auto verified = VerifyGraph(store_, state->generation, *state->applier, *state->catalogue,
+                              *state->graph, {{adjacency.View(), counts.View()}});
   if (verified.ok() && verified->difference_count > 0) {
-    spdlog::error("the graph is not what its adjacency says: {} differences, the first: {}",
+    spdlog::error("the graph is not what its users' edges say: {} differences, the first: {}",
                   verified->difference_count, verified->differences[0]);
   }
   return verified;

@@ -17,6 +17,7 @@
 #include "models/files/manifest.h"
 #include "server/pipeline/list_quality.h"
 #include "server/rpc/api_time.h"
+#include "server/serving/counts_verification.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/snapshot_staging.h"
 
@@ -158,21 +159,6 @@ std::shared_ptr<const ItemClusterCategories> CategoriesOfItemClusters(const Cata
   return std::make_shared<const ItemClusterCategories>(std::move(categories));
 }
 
-void LoadCounts(const UserState& user, std::span<const uint32_t> category_of_item,
-                LiveState& state) {
-  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
-    const EdgeChange came{.user = user.index,
-                          .item = item,
-                          .cluster_before = user.cluster,
-                          .cluster_after = user.cluster,
-                          .before = {},
-                          .after = edges};
-    state.fading_counts->Change(came);
-    state.item_ages->Change(came);
-    state.trending->Change(came, category_of_item[ToInt(item)]);
-  });
-}
-
 // What follows the edges, from the users' records as they are; on a thread of its own, beside the
 // item side and the index, of which it knows nothing. Counts the users in `users_read`. All
 // references must outlive the loading.
@@ -191,7 +177,7 @@ std::future<absl::Status> LoadFollowers(const LoadOptions& options,
   return std::async(std::launch::async, [&options, &users_read, &state]() -> absl::Status {
     const auto category_of_item = state.catalogue->category_of_item();
     const auto also = [&](const UserState& user) {
-      LoadCounts(user, category_of_item, state);
+      CountEdges(user, category_of_item, *state.fading_counts, *state.item_ages, *state.trending);
       if (++users_read % kUsersPerLook != 0 || !options.cancelled || !options.cancelled()) {
         return absl::OkStatus();
       }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "graph/upkeep/adjacency_verification.h"
 #include "tests/support/value_or_throw.h"
 
 namespace groundswell {
@@ -143,7 +144,9 @@ absl::StatusOr<CheckpointInfo> LiveGraph::Checkpoint() {
 }
 
 void LiveGraph::ExpectVerified() {
-  const auto verified = VerifyGraph(*store, generation, *applier, *catalogue, *graph);
+  AdjacencyVerification of_adjacency(*adjacency, generation, *applier);
+  const auto verified =
+      VerifyGraph(*store, generation, *applier, *catalogue, *graph, {{of_adjacency.View()}});
   ASSERT_TRUE(verified.ok()) << verified.status();
   EXPECT_EQ(verified->difference_count, 0u)
       << (verified->differences.empty() ? "" : verified->differences[0]);
