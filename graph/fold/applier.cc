@@ -49,8 +49,10 @@ Applier::~Applier() {
     stopping_ = true;
   }
   changed_.NotifyAll();
+  deadline_changed_.NotifyAll();
   if (thread_.joinable()) thread_.join();
-  // Only now: until its end the thread itself calls them.
+  if (deadlines_.joinable()) deadlines_.join();
+  // Only now: until their end the threads call them.
   MutexLock lock(mutex_);
   for (auto& [offset, waiter] : waiters_) waiter.done(false);
   for (auto& task : tasks_) task(false);
@@ -72,7 +74,23 @@ absl::Status Applier::CatchUp(const std::function<void(Offset, Offset)>& progres
     progress(applied_offset(), log_.end());
   }
   thread_ = std::thread([this] { ApplyLoop(); });
+  deadlines_ = std::thread([this] { DeadlineLoop(); });
   return absl::OkStatus();
+}
+
+void Applier::DeadlineLoop() {
+  NameThread("apply-deadline");
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      deadline_wake_ = FirstDeadline();
+      while (!stopping_ && std::chrono::steady_clock::now() < deadline_wake_) {
+        deadline_changed_.WaitUntil(mutex_, deadline_wake_);
+      }
+      if (stopping_) return;
+    }
+    NotifyWaiters();
+  }
 }
 
 void Applier::ApplyLoop() {
@@ -91,7 +109,7 @@ void Applier::ApplyLoop() {
     if (more.ok() && *more) continue;
     const SteadyTime retry = std::chrono::steady_clock::now() + kRetryInterval;
     while (!stopping_ && tasks_.empty() && (failing || !woken_)) {
-      const SteadyTime until = failing ? retry : NextWake();
+      const SteadyTime until = failing ? retry : std::chrono::steady_clock::now() + kIdleInterval;
       changed_.WaitUntil(mutex_, until);
       if (std::chrono::steady_clock::now() >= until) break;
     }
@@ -146,10 +164,10 @@ absl::StatusOr<OverlaidUser> Applier::Overlay(std::optional<UserState> user,
   return fold_.Overlay(progress(), std::move(user), interactions, refusal);
 }
 
-SteadyTime Applier::NextWake() {
-  SteadyTime wake = std::chrono::steady_clock::now() + kIdleInterval;
-  for (const auto& [offset, waiter] : waiters_) wake = std::min(wake, waiter.deadline);
-  return wake;
+SteadyTime Applier::FirstDeadline() {
+  SteadyTime first = std::chrono::steady_clock::now() + kIdleInterval;
+  for (const auto& [offset, waiter] : waiters_) first = std::min(first, waiter.deadline);
+  return first;
 }
 
 absl::StatusOr<bool> Applier::ApplyNextBatch() {
@@ -237,8 +255,10 @@ void Applier::WhenApplied(Offset offset, SteadyTime deadline, std::function<void
     reached = offset <= applied_offset();
     if (!reached && !stopping_ && deadline > std::chrono::steady_clock::now()) {
       waiters_.emplace(offset, Waiter{deadline, std::move(done)});
-      woken_ = true;  // the applier reconsiders how long it may sleep
-      changed_.NotifyOne();
+      if (deadline < deadline_wake_) {
+        deadline_wake_ = deadline;
+        deadline_changed_.NotifyOne();
+      }
       return;
     }
   }

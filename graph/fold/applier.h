@@ -1,6 +1,8 @@
 // Applier: the thread that folds the log into the live graph (fold.h), batch by batch, and those
 // who wait for it. It reads what the log has, has it folded, commits the batch, tries again while
-// the disk refuses, and then tells whoever waited for the offset.
+// the disk refuses, and then tells whoever waited for the offset. A batch may take long, such as
+// one that lets a whole year leave a window: who waits no longer than until a deadline is told by
+// another thread.
 //
 // Between two batches, at a "batch edge", memory and disk agree: there checkpoints begin and end.
 #ifndef GROUNDSWELL_GRAPH_FOLD_APPLIER_H_
@@ -75,7 +77,7 @@ class Applier {
   Progress progress() const;
 
   // Calls `done(true)` once `offset` is applied, or `done(false)` when `deadline` comes first: at
-  // once in the calling thread if nothing has to be waited for, else from the applier's thread.
+  // once in the calling thread if nothing has to be waited for, else from a thread of the applier.
   // `done` must not block.
   void WhenApplied(Offset offset, std::chrono::steady_clock::time_point deadline,
                    std::function<void(bool)> done);
@@ -104,6 +106,8 @@ class Applier {
   };
 
   void ApplyLoop();
+  // Tells those whose deadline has come, while the applying thread is in a batch.
+  void DeadlineLoop();
   // Runs what waits for a batch edge, or tells it that there is none.
   void HandleTasks(bool run);
   // Applies the next entries; true when there were any.
@@ -111,7 +115,8 @@ class Applier {
   absl::Status Publish(Fold::Batch& batch);
   absl::Status CommitStubbornly(GraphStore::Batch& writes);
   void NotifyWaiters();
-  std::chrono::steady_clock::time_point NextWake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The first deadline of those who wait; when there is none, some time from now.
+  std::chrono::steady_clock::time_point FirstDeadline() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   GraphStore& store_;
   InteractionLog& log_;
@@ -128,13 +133,17 @@ class Applier {
   int listener_ = 0;
 
   mutable Mutex mutex_;
-  CondVar changed_;
+  CondVar changed_;           // something to do for the applying thread
+  CondVar deadline_changed_;  // for DeadlineLoop: it would sleep too long
   Progress progress_ ABSL_GUARDED_BY(mutex_);
   std::multimap<Offset, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::function<void(bool)>> tasks_ ABSL_GUARDED_BY(mutex_);
+  // Until when DeadlineLoop sleeps.
+  std::chrono::steady_clock::time_point deadline_wake_ ABSL_GUARDED_BY(mutex_);
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
+  std::thread deadlines_;
 };
 
 }  // namespace groundswell

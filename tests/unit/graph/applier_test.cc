@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <map>
 #include <span>
 #include <utility>
@@ -47,6 +49,25 @@ TEST_F(ApplierTest, AWaitThatIsNotMetEndsAtItsDeadline) {
   Make();
   LiveGraph live(path_);
   EXPECT_FALSE(live.WaitFor(1, std::chrono::milliseconds(20)));
+}
+
+TEST_F(ApplierTest, AWaitEndsAtItsDeadlineAlsoWhileABatchIsFolded) {
+  Make();
+  std::promise<void> folding;
+  std::promise<void> go_on;
+  LiveGraph live(path_, {.on_edges_changed = [&](const EdgeChange&) {
+                   folding.set_value();
+                   go_on.get_future().wait();
+                 }});
+  const Offset offset = live.Append(MakeInteraction("ann", "i1"));
+  folding.get_future().wait();
+  auto reached = std::async(std::launch::async,
+                            [&] { return live.WaitFor(offset, std::chrono::milliseconds(10)); });
+  const std::future_status told = reached.wait_for(std::chrono::seconds(60));
+  go_on.set_value();
+  EXPECT_EQ(told, std::future_status::ready);
+  EXPECT_FALSE(reached.get());
+  EXPECT_TRUE(live.WaitFor(offset));
 }
 
 TEST_F(ApplierTest, AnAppendedInteractionBecomesVisible) {
