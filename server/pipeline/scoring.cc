@@ -1,6 +1,8 @@
 #include "server/pipeline/scoring.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace groundswell {
 namespace {
@@ -59,6 +61,7 @@ absl::StatusOr<Scoring::Scores> Scoring::Score(const Ranker& ranker, const Overl
     ScoreBlock(ranker, block, vectors ? &*vectors : nullptr, scratch,
                std::span(scratch.logits).subspan(begin, count));
   }
+  SinkOverflown(scratch.logits);
   return Scores{
       .logits = scratch.logits, .user = features, .newest_edges = scratch.features.newest_edges};
 }
@@ -93,6 +96,16 @@ void Scoring::ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block,
     metrics_->CountPreparedItems(scratch.prepared_items.missing.size(), block.size());
   }
   ranker.ScorePrepared(prepared, ranker_scratch, logits);
+}
+
+void Scoring::SinkOverflown(std::span<float> logits) const {
+  size_t count = 0;
+  for (float& logit : logits) {
+    if (!std::isnan(logit) && logit != std::numeric_limits<float>::infinity()) continue;
+    logit = -std::numeric_limits<float>::infinity();
+    ++count;
+  }
+  if (count > 0 && metrics_ != nullptr) metrics_->CountOverflownScores(count);
 }
 
 bool Scoring::Explain(const Ranker& ranker, const UserState& user, const Scores& scores,

@@ -86,6 +86,9 @@ class Scoring {
   void ScoreBlock(const Ranker& ranker, std::span<const ItemIndex> block,
                   const EmbeddingIndex::View* items_now, Scratch& scratch,
                   std::span<float> logits) const;
+  // Finite weights may overflow on the way. What comes of it orders nothing and is in no answer:
+  // such an item is as one that the model knows nothing of, and counted.
+  void SinkOverflown(std::span<float> logits) const;
   size_t NumberOf(const Ranker& ranker) const;
 
   const LiveState& state_;

@@ -211,6 +211,9 @@ PipelineMetrics::PipelineMetrics(Registry& registry) {
       AddEach(Counters(registry, "groundswell_prepared_items_total",
                        "Scored items whose own part of the forward pass was kept or made."),
               "outcome", std::array{"made", "kept"});
+  overflown_scores_ =
+      OneCounter(registry, "groundswell_overflown_scores_total",
+                 "Scored items whose score a ranker's weights made infinite or no number.");
   unknown_rule_items_ =
       OneCounter(registry, "groundswell_list_rules_unknown_items_total",
                  "Rules left out of a request because the catalogue does not have their item.");
@@ -267,6 +270,7 @@ void PipelineMetrics::CountPreparedItems(size_t made, size_t items) {
   Add(*prepared_items_[1], items - made);
 }
 
+void PipelineMetrics::CountOverflownScores(size_t count) { Add(*overflown_scores_, count); }
 void PipelineMetrics::CountUnknownRuleItems(size_t count) { Add(*unknown_rule_items_, count); }
 
 void PipelineMetrics::CountDegraded(DegradedStep step) {

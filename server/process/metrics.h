@@ -163,6 +163,8 @@ class PipelineMetrics {
   void CountPageRank(const PageRankSummary& summary);
   // Of `items` that were scored, `made` had to be prepared; the others were kept.
   void CountPreparedItems(size_t made, size_t items);
+  // Items whose score was no number, or infinite.
+  void CountOverflownScores(size_t count);
   // Rules that hold for a request and name an item that the catalogue does not have.
   void CountUnknownRuleItems(size_t count);
   void CountDegraded(DegradedStep step);
@@ -183,6 +185,7 @@ class PipelineMetrics {
   std::array<prometheus::Counter*, 2> page_rank_cut_off_{};  // edges_max, deadline
   std::array<prometheus::Counter*, 2> walk_ends_{};          // goal, deadline
   std::array<prometheus::Counter*, 2> prepared_items_{};     // made, kept
+  prometheus::Counter* overflown_scores_ = nullptr;
   prometheus::Counter* unknown_rule_items_ = nullptr;
   std::array<PerValue<prometheus::Counter, VectorRung>, kLabelValues<VectorSide>> vectors_{};
 };
