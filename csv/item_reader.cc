@@ -17,8 +17,6 @@
 namespace groundswell {
 namespace {
 
-constexpr std::array<std::string_view, kItemFieldCount> kItemFields = {
-    "item", "title", "category", "embedding", "available_from", "available_until"};
 constexpr std::array<std::string_view, kItemFieldCount> kItemFlags = {
     "--item", "--title", "--category", "--embedding", "--available-from", "--available-until"};
 
@@ -121,7 +119,19 @@ absl::Status ItemReader::FindColumns(const std::vector<std::string>& header) {
     if (!status.ok()) return status;
     if (position != kNoColumn) names_[field] = header[position];
   }
-  return absl::OkStatus();
+  return CheckSaysMore(names);
+}
+
+absl::Status ItemReader::CheckSaysMore(std::span<const std::string_view> found) const {
+  const auto is_named = [](const std::string& name) { return !name.empty(); };
+  if (options_.ids_alone || std::any_of(names_.begin() + kTitleField, names_.end(), is_named)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("nothing is said of an item but its {}; found are {}. Name the column of the "
+                  "title with --title, of the category with --category; or --ids-alone: then items "
+                  "have no title and no category, and those that are there lose theirs",
+                  NameIn(kItemIdField), ListOf(found)));
 }
 
 absl::Status ItemReader::Begin() {
@@ -216,6 +226,10 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
                  "a string, a number, or an array of these");
     }
     texts[field] = *std::move(text);
+  }
+  if (const absl::Status s = CheckSaysMore(keys); !s.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("record {}: {}", record_, std::string(s.message())));
   }
   return texts;
 }

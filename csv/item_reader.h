@@ -16,6 +16,7 @@
 #include <istream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,10 @@ enum ItemField {
   kItemFieldCount
 };
 
+// What the fields are called in messages.
+inline constexpr std::array<std::string_view, kItemFieldCount> kItemFields = {
+    "item", "title", "category", "embedding", "available_from", "available_until"};
+
 // The names of the columns (CSV) or keys (JSON); empty: found by the names in use.
 using ItemColumns = std::array<std::string, kItemFieldCount>;
 
@@ -60,6 +65,9 @@ class ItemReader {
     ItemColumns columns;
     // The names of the columns of a CSV without a header.
     std::vector<std::string> header;
+    // Also files, and records of JSON lines, in which nothing is said of an item but its id.
+    // Otherwise they are refused: it may be a file of something else, or in another language.
+    bool ids_alone = false;
   };
 
   // `input` must outlive the reader; nothing is read before the first Next.
@@ -76,6 +84,8 @@ class ItemReader {
   bool ended() const { return !fatal_.ok(); }
 
   uint64_t bytes_read() const;
+  // The names of the columns or keys as the file has them, so far; empty where there is none.
+  const ItemColumns& names() const { return names_; }
 
  private:
   // A record's text of each field.
@@ -83,6 +93,8 @@ class ItemReader {
 
   absl::Status Begin();
   absl::Status FindColumns(const std::vector<std::string>& header);
+  // `found`: the columns or keys that there are.
+  absl::Status CheckSaysMore(std::span<const std::string_view> found) const;
   // nullopt at the end.
   absl::StatusOr<std::optional<Texts>> NextCsv();
   absl::StatusOr<std::optional<Texts>> NextJson();

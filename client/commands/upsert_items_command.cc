@@ -31,10 +31,12 @@ struct ItemFlags {
   size_t batch_size = 500;
   int64_t retry_for_s = 60;
   bool skip_bad_records = false;
+  bool ids_alone = false;
 };
 
 ItemReader::Options ReaderOptionsOf(const ItemFlags& flags) {
-  ItemReader::Options options{.columns = flags.columns, .header = flags.header};
+  ItemReader::Options options{
+      .columns = flags.columns, .header = flags.header, .ids_alone = flags.ids_alone};
   if (flags.format == "csv") options.format = LogFileFormat::kCsv;
   if (flags.format == "jsonl") options.format = LogFileFormat::kJsonLines;
   return options;
@@ -88,8 +90,33 @@ absl::Status SendItems(const ItemFlags& flags, const LogInput& input, ItemReader
   return absl::CancelledError("interrupted");
 }
 
-void PrintTotals(const CommandContext& context, const ItemSender::Totals& totals,
-                 const BadRecords& bad, double seconds) {
+// Which columns were taken, by what they are: what has none is empty in every item from here on.
+nlohmann::ordered_json ColumnsOf(const ItemColumns& names) {
+  nlohmann::ordered_json columns = nlohmann::ordered_json::object();
+  for (size_t field = 0; field < kItemFieldCount; ++field) {
+    if (!names[field].empty()) columns[std::string(kItemFields[field])] = names[field];
+  }
+  return columns;
+}
+
+void PrintColumns(const ItemColumns& names) {
+  if (names[kItemIdField].empty()) return;
+  std::string taken;
+  for (size_t field = 0; field < kItemFieldCount; ++field) {
+    if (names[field].empty()) continue;
+    taken += fmt::format("{}{} from {}", taken.empty() ? "" : ", ", kItemFields[field],
+                         TerminalText(names[field]));
+  }
+  fmt::print("read: {}\n", taken);
+  for (const ItemField field : {kTitleField, kCategoryField}) {
+    if (names[field].empty()) {
+      fmt::print("no column of a {}: these items have none now\n", kItemFields[field]);
+    }
+  }
+}
+
+void PrintTotals(const CommandContext& context, const ItemColumns& names,
+                 const ItemSender::Totals& totals, const BadRecords& bad, double seconds) {
   const double rate = static_cast<double>(totals.sum()) / std::max(seconds, 1e-9);
   std::vector<std::string> reasons = totals.reasons.ToStrings();
   for (std::string& reason : bad.reasons.ToStrings()) reasons.push_back(std::move(reason));
@@ -99,12 +126,14 @@ void PrintTotals(const CommandContext& context, const ItemSender::Totals& totals
         {"duplicates", totals.duplicates},   {"refused", totals.refused},
         {"bad_records", bad.count},          {"reasons", reasons},
         {"last_offset", totals.last_offset}, {"consistency_token", totals.consistency_token},
-        {"interrupted", Interrupted()},      {"items_per_second", rate}};
+        {"interrupted", Interrupted()},      {"items_per_second", rate},
+        {"columns", ColumnsOf(names)}};
     fmt::print("{}\n", summary.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   fmt::print("{} created, {} replaced, {} refused, {} bad records, {:.0f} items/s\n",
              totals.created, totals.replaced, totals.refused, bad.count, rate);
+  PrintColumns(names);
   for (const std::string& reason : reasons) fmt::print("  refused: {}\n", TerminalText(reason));
   if (totals.duplicates > 0) {
     fmt::print("{} were sent again and had been done already\n", totals.duplicates);
@@ -132,7 +161,7 @@ void UpsertItems(const ItemFlags& flags, CommandContext& context) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   bar.Finish(input.compressed_bytes_read().value_or(reader.bytes_read()),
              fmt::format("{} items answered", sender.totals().sum()));
-  PrintTotals(context, sender.totals(), bad, elapsed.count());
+  PrintTotals(context, reader.names(), sender.totals(), bad, elapsed.count());
   if (!status.ok() && !Interrupted()) return context.Fail(status);
   if (sender.totals().refused > 0 || Interrupted()) context.exit_code = kExitError;
 }
@@ -175,6 +204,9 @@ void AddUpsertItemsCommand(CLI::App& app, CommandContext& context) {
                   "Try so long while the server is away or full")
       ->check(CLI::Range(0, 86'400))
       ->capture_default_str();
+  command.add_flag("--ids-alone", flags->ids_alone,
+                   "Also where the file says nothing of items but their ids: those that are there "
+                   "lose their titles and categories");
   command.add_flag("--skip-bad-records", flags->skip_bad_records,
                    "Leave out records that are no items, and count them");
   command.footer("Example:\n  groundswell upsert-items items.csv");

@@ -151,6 +151,11 @@ class UpsertItemsTest(unittest.TestCase):
         finished = self.cli("upsert-items", good)
         self.assertEqual(finished.returncode, 0, finished.stderr)
         self.assertIn("2 created, 0 replaced, 0 refused", finished.stdout)
+        self.assertIn("read: item from sku, title from name, category from department", finished.stdout)
+        other_language = self.file("katalog.csv", "sku;Beschreibung\n1;Leuchte\n")
+        finished = self.cli("upsert-items", other_language)
+        self.assertEqual(finished.returncode, 1)
+        self.assertIn('found are "sku", "Beschreibung"', finished.stderr)
 
         mixed = self.file("mixed.jsonl", "".join(json.dumps(item) + "\n" for item in (
             {"item": "1", "title": "Lamp, white"}, {"item": ""}, {"item": "3"}, {"item": "4"}, {"item": "5"})))
@@ -172,7 +177,7 @@ class UpsertItemsTest(unittest.TestCase):
         finished = self.cli("upsert-items", no_column, server="127.0.0.1:9")
         self.assertEqual(finished.returncode, 1)
         self.assertIn("say which it is with --item COLUMN", finished.stderr)
-        finished = self.cli("upsert-items", self.file("good.csv", "item\n1\n"), "--retry-for-s", 0,
+        finished = self.cli("upsert-items", self.file("good.csv", "item,title\n1,Lamp\n"), "--retry-for-s", 0,
                             server="127.0.0.1:9")
         self.assertEqual(finished.returncode, 1)
         self.assertIn("UNAVAILABLE", finished.stderr)

@@ -89,6 +89,19 @@ TEST(ItemReaderTest, ColumnsMayBeNamed) {
   EXPECT_THAT(std::string(nameless.end.message()), HasSubstr("say which it is with --item COLUMN"));
 }
 
+// A log, or a catalogue with columns of another language, would empty titles and categories.
+TEST(ItemReaderTest, AFileThatSaysNothingOfItemsIsRefused) {
+  const std::string log = "user_id,item_id,timestamp\nu,a,1613212200\n";
+  EXPECT_THAT(std::string(ReadItems(log).end.message()),
+              HasSubstr("nothing is said of an item but its item_id; found are \"user_id\", "
+                        "\"item_id\", \"timestamp\". Name the column"));
+  EXPECT_EQ(ReadItems(log, {.ids_alone = true}).items.size(), 1u);
+  const ItemsRead json =
+      ReadItems("{\"item\": \"1\", \"Titel\": \"a\"}\n{\"item\": \"2\", \"title\": \"b\"}\n");
+  EXPECT_THAT(json.bad, ElementsAre(HasSubstr("record 1: nothing is said of an item")));
+  EXPECT_EQ(json.items.size(), 1u);
+}
+
 TEST(ItemReaderTest, JsonLinesHaveArrays) {
   const ItemsRead read = ReadItems(
       "{\"id\": 7, \"name\": \"Lamp\", \"genres\": [\"a\", \"b\"], \"embedding\": [1, -0.25]}\n\n"
@@ -132,8 +145,8 @@ TEST(ItemReaderTest, WhatCannotBeReadOnEndsTheReading) {
   const ItemsRead open = ReadItems("item,title\n1,a\n2,\"b\n");
   EXPECT_EQ(open.items.size(), 1u);
   EXPECT_TRUE(absl::IsDataLoss(open.end)) << open.end;
-  const ItemsRead longer =
-      ReadItems("{\"item\": \"1\"}\n{\"item\": \"" + std::string(70'000, 'x') + "\"}\n");
+  const ItemsRead longer = ReadItems("{\"item\": \"1\", \"title\": \"a\"}\n{\"item\": \"" +
+                                     std::string(70'000, 'x') + "\"}\n");
   EXPECT_EQ(longer.items.size(), 1u);
   EXPECT_TRUE(absl::IsDataLoss(longer.end)) << longer.end;
 }
