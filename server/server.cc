@@ -139,8 +139,8 @@ struct Server::Parts {
   std::unique_ptr<PeriodicThread> watchdog;  // until the store is closed
   std::unique_ptr<GraphStore> store;
   TrainedLog trained;  // whose interactions are refused
-  std::unique_ptr<RocksdbLog> log;
   std::unique_ptr<ListRulesCell> list_rules;
+  std::unique_ptr<RocksdbLog> log;
   ActivationPoint activation_point;
   ServingCell serving;
   std::unique_ptr<GraphFollower> popularity;
@@ -259,8 +259,9 @@ absl::Status Server::Parts::OpenLog(Offset base, const std::function<bool()>& ca
   auto shared = OpenSharedLog(*store, SharedLogOptionsOf(config), cancelled);
   if (!shared.ok()) return shared.status();
   const bool is_shared = shared->has_value();
-  auto opened = RocksdbLog::Open(*store, base, LogOptionsOf(config, metrics.durability()),
-                                 *std::move(shared));
+  RocksdbLog::Options options = LogOptionsOf(config, metrics.durability());
+  options.on_list_rules = [this](std::string_view rules) { list_rules->Set(rules); };
+  auto opened = RocksdbLog::Open(*store, base, std::move(options), *std::move(shared));
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
   if (is_shared) {

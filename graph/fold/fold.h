@@ -180,6 +180,7 @@ class Fold {
   absl::Status FoldChange(Offset offset, const UpsertItem& item, Batch& batch);
   absl::Status FoldChange(Offset offset, const ActivateSnapshot& activation, Batch& batch);
   absl::Status FoldChange(Offset offset, const ResetBlend& reset, Batch& batch);
+  absl::Status FoldChange(Offset offset, const SetListRules& set, Batch& batch);
   absl::Status CheckRoomForItem() const;
   // The item's index; there is room. `upserted`: by the log in its own name, see StoredItem.
   ItemIndex CreateItem(const UpsertItem& item, bool upserted, Batch& batch);

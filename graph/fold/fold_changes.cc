@@ -230,6 +230,12 @@ absl::Status Fold::FoldChange(Offset offset, const ResetBlend&, Batch& batch) {
   return absl::OkStatus();
 }
 
+// They held when the log took it.
+absl::Status Fold::FoldChange(Offset offset, const SetListRules&, Batch& batch) {
+  Finish(batch, offset);
+  return absl::OkStatus();
+}
+
 // As the activation of this snapshot did, with the graph as it was at the same offset.
 absl::Status Fold::ClusterUsersAnew(Batch& batch) {
   std::vector<std::string> moving;

@@ -69,6 +69,12 @@ void AddContent(const ResetBlend&, ContentBytes& content) {
   content.Add(std::string_view("reset_blend"));
 }
 
+void AddContent(const SetListRules& set, ContentBytes& content) {
+  content.Add(std::string_view("set_list_rules"));
+  content.Add(set.etag_before);
+  content.Add(set.etag);
+}
+
 void AddContent(const Redacted&, ContentBytes& content) {
   content.Add(std::string_view("redacted"));
 }
@@ -92,7 +98,9 @@ uint64_t ContentHashOf(const LogEntry& entry) {
   content.Add(EventIdOf(entry));
   std::visit([&content](const auto& one) { AddContent(one, content); }, entry);
   constexpr uint64_t kKeptBits = 1 << 16;
-  return kKeptBits | (XXH3_64bits(content.bytes().data(), content.bytes().size()) % kKeptBits);
+  const auto* set = std::get_if<SetListRules>(&entry);
+  return (set != nullptr && set->is_refused ? kRefusedContent : 0) | kKeptBits |
+         (XXH3_64bits(content.bytes().data(), content.bytes().size()) % kKeptBits);
 }
 
 }  // namespace groundswell

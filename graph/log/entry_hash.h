@@ -22,6 +22,9 @@ std::optional<EventIdHash> EventIdHashOf(const LogEntry& entry);
 // redacted entry could find out by trying who took what.
 uint64_t ContentHashOf(const LogEntry& entry);
 
+// Set in the content hash of an entry that the log refused, so that the same again is refused too.
+inline constexpr uint64_t kRefusedContent = 1 << 17;
+
 }  // namespace groundswell
 
 #endif  // GROUNDSWELL_GRAPH_LOG_ENTRY_HASH_H_

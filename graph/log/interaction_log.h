@@ -32,8 +32,10 @@ struct AppendRequest {
 
 // What became of one entry that was handed to Append, in the expected cases.
 struct Appended {
-  // kConflict: not taken, since its event id is that of an earlier, different entry.
-  enum class Outcome { kAppended, kDuplicate, kConflict };
+  // kConflict: not taken, since its event id is that of an earlier, different entry. kEtagMismatch:
+  // it is in the log, but the list rules stay as they are, for they are not those it was to
+  // replace.
+  enum class Outcome { kAppended, kDuplicate, kConflict, kEtagMismatch };
   Outcome outcome = Outcome::kAppended;
   // Of this entry, or of the earlier one with the same event id; for one that its sequence number
   // shows to be a duplicate, an offset that is not before it.

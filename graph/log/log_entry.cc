@@ -1,5 +1,6 @@
 #include "graph/log/log_entry.h"
 
+#include <fmt/format.h>
 #include <openssl/evp.h>
 
 #include <type_traits>
@@ -12,6 +13,12 @@ IdHash HashId(std::string_view id) {
   IdHash hash{};
   EVP_Digest(id.data(), id.size(), hash.data(), nullptr, sha256, nullptr);
   return hash;
+}
+
+std::string EtagOfListRules(std::string_view rules) {
+  std::string etag;
+  for (const uint8_t byte : HashId(rules)) etag += fmt::format("{:02x}", byte);
+  return etag;
 }
 
 std::string_view EventIdOf(const LogEntry& entry) {

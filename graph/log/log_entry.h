@@ -77,8 +77,22 @@ struct ResetBlend {
   std::string event_id;
 };
 
+// Replaces the rules for lists by `rules`, if those there are have `etag_before`.
+struct SetListRules {
+  std::string event_id;
+  std::string etag_before;  // empty: whatever there is
+  std::string etag;         // EtagOfListRules of `rules`
+  // A serialized groundswell.v1.ListRules without its etag. Empty in the log, beside which they are
+  // stored: they may name items, which are removed from the log and not from the rules.
+  std::string rules;
+  bool is_refused = false;  // by the log: the rules there were had another etag
+};
+
+// Hexadecimal digits of the SHA-256 of the serialized rules.
+std::string EtagOfListRules(std::string_view rules);
+
 using LogEntry = std::variant<Interaction, Redacted, ForgetUser, RemoveItem, UpsertItem,
-                              ActivateSnapshot, ResetBlend>;
+                              ActivateSnapshot, ResetBlend, SetListRules>;
 
 // The id under which it is de-duplicated; empty for a redacted one.
 std::string_view EventIdOf(const LogEntry& entry);

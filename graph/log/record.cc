@@ -101,6 +101,15 @@ void Fill(const ResetBlend& reset, LogRecord& message) {
   message.mutable_reset_blend();
 }
 
+void Fill(const SetListRules& set, LogRecord& message) {
+  message.set_event_id(set.event_id);
+  LogRecord::SetListRules& change = *message.mutable_set_list_rules();
+  change.set_etag_before(set.etag_before);
+  change.set_etag(set.etag);
+  change.set_rules(set.rules);
+  change.set_is_refused(set.is_refused);
+}
+
 // What a later version wrote is no permission here.
 ItemCreation ToItemCreation(const LogRecord& message) {
   switch (message.item_creation()) {
@@ -148,6 +157,15 @@ UpsertItem ToUpsertItem(const LogRecord& message) {
           .cluster = change.cluster(),
           .clusters_of = message.clusters_of(),
           .availability = ReadAvailability(change)};
+}
+
+SetListRules ToSetListRules(const LogRecord& message) {
+  const LogRecord::SetListRules& change = message.set_list_rules();
+  return {.event_id = message.event_id(),
+          .etag_before = change.etag_before(),
+          .etag = change.etag(),
+          .rules = change.rules(),
+          .is_refused = change.is_refused()};
 }
 
 }  // namespace
@@ -205,6 +223,8 @@ absl::StatusOr<LogEntry> DecodeLogRecord(std::string_view record) {
                               .snapshot_digest = message.activate_snapshot().snapshot_digest()};
     case LogRecord::kResetBlend:
       return ResetBlend{.event_id = message.event_id()};
+    case LogRecord::kSetListRules:
+      return ToSetListRules(message);
   }
   return absl::DataLossError("log record of an unknown kind");
 }

@@ -29,9 +29,10 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(GraphStore& store, 
         "fit the window",
         options.event_ids_max, options.group_max));
   }
-  auto stored = StoredLog::Open(
-      store, base,
-      {.event_ids_max = options.event_ids_max, .producers_max = options.producers_max});
+  auto stored = StoredLog::Open(store, base,
+                                {.event_ids_max = options.event_ids_max,
+                                 .producers_max = options.producers_max,
+                                 .on_list_rules = options.on_list_rules});
   if (!stored.ok()) return stored.status();
   const auto acknowledged = AcknowledgedMark::Read(store.path());
   if (!acknowledged.ok()) return acknowledged.status();

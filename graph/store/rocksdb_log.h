@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -40,6 +41,7 @@ class RocksdbLog final : public InteractionLog {
     size_t group_max = 1'000;           // entries in one write
     int64_t event_ids_max = 1'000'000;  // these two as StoredLog has them
     size_t producers_max = 10'000;
+    std::function<void(std::string_view rules)> on_list_rules;  // likewise
     // Told how long each write took; may be empty.
     std::function<void(std::chrono::nanoseconds)> on_write;
     // Told of the acknowledged mark's writes that failed; may be empty.

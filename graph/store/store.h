@@ -60,6 +60,9 @@ struct Producer {
   std::string mark;           // see AppendRequest.producer_mark; of `last_sequence`
 };
 
+// The setting (PutSetting) that has the rules for lists, as SetListRules::rules. The log writes it.
+inline constexpr std::string_view kListRulesSetting = "list_rules";
+
 class GraphStore {
  public:
   using Options = Database::Options;

@@ -24,6 +24,16 @@ absl::Status CheckTimes(const AppendRequest& request) {
   return absl::OkStatus();
 }
 
+Appended::Outcome OutcomeOfRepeated(uint64_t logged, uint64_t content_hash) {
+  if (logged == content_hash) return Appended::Outcome::kDuplicate;
+  return logged == (content_hash | kRefusedContent) ? Appended::Outcome::kEtagMismatch
+                                                    : Appended::Outcome::kConflict;
+}
+
+bool IsRefused(Appended::Outcome outcome) {
+  return outcome == Appended::Outcome::kConflict || outcome == Appended::Outcome::kEtagMismatch;
+}
+
 }  // namespace
 
 StoredLog::Batch::Batch(const StoredLog& log)
@@ -31,7 +41,8 @@ StoredLog::Batch::Batch(const StoredLog& log)
       first_(log.end() + 1),
       next_(first_),
       event_ids_begin_(log.event_ids_begin_),
-      producer_count_(log.producers_.size()) {}
+      producer_count_(log.producers_.size()),
+      list_rules_etag_(log.list_rules_etag_) {}
 
 void StoredLog::Batch::PutTaken(const SharedLog& log) {
   writes_.PutSharedLog(log);
@@ -48,23 +59,28 @@ absl::StatusOr<std::unique_ptr<StoredLog>> StoredLog::Open(GraphStore& store, Of
   if (!event_ids.ok()) return event_ids.status();
   auto producers = store.ReadProducers();
   if (!producers.ok()) return producers.status();
+  const absl::StatusOr<std::string> list_rules = store.ReadSetting(kListRulesSetting);
+  if (!list_rules.ok()) return list_rules.status();
   // A log may be empty and yet have had entries, all cut off or none of them carried over from
   // before `base`: no offset is given twice.
   const Offset first = *begin > 0 ? *begin : base + 1;
   const Offset end = std::max({*last, first - 1, base});
-  return std::unique_ptr<StoredLog>(new StoredLog(
-      store, options, first, std::max(event_ids->value_or(0), first), end, *std::move(producers)));
+  return std::unique_ptr<StoredLog>(
+      new StoredLog(store, std::move(options), first, std::max(event_ids->value_or(0), first), end,
+                    *std::move(producers), EtagOfListRules(*list_rules)));
 }
 
 StoredLog::StoredLog(GraphStore& store, Options options, Offset begin, Offset event_ids_begin,
-                     Offset end, std::map<std::string, Producer> producers)
+                     Offset end, std::map<std::string, Producer> producers,
+                     std::string list_rules_etag)
     : store_(store),
-      options_(options),
+      options_(std::move(options)),
       begin_(begin),
       end_at_opening_(end),
       end_(end),
       event_ids_begin_(event_ids_begin),
-      producers_(std::move(producers)) {}
+      producers_(std::move(producers)),
+      list_rules_etag_(std::move(list_rules_etag)) {}
 
 absl::StatusOr<std::vector<std::pair<Offset, LogEntry>>> StoredLog::Read(Offset from,
                                                                          size_t limit) const {
@@ -113,17 +129,43 @@ absl::StatusOr<Appended> StoredLog::TakeEntry(const LogEntry& entry, Batch& batc
   const absl::StatusOr<std::optional<LoggedEventId>> earlier = FindEventId(hash, batch);
   if (!earlier.ok()) return earlier.status();
   if (earlier->has_value()) {
-    return Appended{.outcome = (*earlier)->content_hash == content_hash
-                                   ? Appended::Outcome::kDuplicate
-                                   : Appended::Outcome::kConflict,
+    return Appended{.outcome = OutcomeOfRepeated((*earlier)->content_hash, content_hash),
                     .offset = (*earlier)->offset};
   }
+  if (const auto* set = std::get_if<SetListRules>(&entry)) return TakeListRules(hash, *set, batch);
+  return Appended{.outcome = Appended::Outcome::kAppended,
+                  .offset = Put(hash, content_hash, entry, batch)};
+}
+
+Offset StoredLog::Put(const EventIdHash& hash, uint64_t content_hash, const LogEntry& entry,
+                      Batch& batch) {
   const LoggedEventId logged{.offset = batch.next_++, .content_hash = content_hash};
   batch.writes_.PutLogEntry(logged.offset, entry);
   batch.writes_.PutEventId(hash, logged);
   batch.event_ids_.insert_or_assign(hash, logged);
   batch.is_empty_ = false;
-  return Appended{.outcome = Appended::Outcome::kAppended, .offset = logged.offset};
+  return logged.offset;
+}
+
+// It is logged whatever becomes of it: what comes again under its id, behind others' rules, has the
+// same answer and changes nothing.
+Appended StoredLog::TakeListRules(const EventIdHash& hash, const SetListRules& set,
+                                  Batch& batch) const {
+  const bool is_same = set.etag == batch.list_rules_etag_;
+  const SetListRules logged{.event_id = set.event_id,
+                            .etag_before = set.etag_before,
+                            .etag = set.etag,
+                            .rules = {},
+                            .is_refused = !is_same && !set.etag_before.empty() &&
+                                          set.etag_before != batch.list_rules_etag_};
+  if (!is_same && !logged.is_refused) {
+    batch.writes_.PutSetting(kListRulesSetting, set.rules);
+    batch.list_rules_ = set.rules;
+    batch.list_rules_etag_ = set.etag;
+  }
+  return {.outcome =
+              logged.is_refused ? Appended::Outcome::kEtagMismatch : Appended::Outcome::kAppended,
+          .offset = Put(hash, ContentHashOf(logged), logged, batch)};
 }
 
 // Of a producer that is forgotten, the next number would be a gap, and it would be stuck: only one
@@ -194,7 +236,7 @@ absl::StatusOr<AppendResult> StoredLog::Take(const AppendRequest& request, Batch
     const absl::StatusOr<Appended> appended = TakeEntry(request.entries[i], batch);
     if (!appended.ok()) return appended.status();
     result.entries.push_back(*appended);
-    taken += appended->outcome == Appended::Outcome::kConflict ? 0 : 1;
+    taken += IsRefused(appended->outcome) ? 0 : 1;
   }
   if (has_producer) {
     // Also when no entry was new: numbers of refused entries count as dealt with.
@@ -254,6 +296,10 @@ absl::Status StoredLog::Commit(Batch& batch, bool sync) {
     } else {
       producers_.erase(id);
     }
+  }
+  list_rules_etag_ = batch.list_rules_etag_;
+  if (batch.list_rules_.has_value() && options_.on_list_rules) {
+    options_.on_list_rules(*batch.list_rules_);
   }
   event_ids_begin_.store(batch.event_ids_begin_, std::memory_order_release);
   end_.store(batch.end(), std::memory_order_release);

@@ -8,6 +8,9 @@
 // one number per producer, and so has no window. Ids, sequences and records are committed in the
 // same batch: a crash never separates them.
 //
+// The rules for lists are replaced by an entry that names the etag of those before, and so here,
+// where every server of a log has the same ones: they are stored, with the entry, as a setting.
+//
 // Thread-safety: one thread takes and commits; the const methods and TruncateBefore may be called
 // from any.
 #ifndef GROUNDSWELL_GRAPH_STORE_STORED_LOG_H_
@@ -16,10 +19,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,6 +43,9 @@ class StoredLog {
     // Producers whose sequence is known. One more takes the place of the one that was silent for
     // longest, if that one's entries have left the window of event ids; else it is refused.
     size_t producers_max = 10'000;
+    // Told of rules for lists (SetListRules::rules) once they are committed, before `end` shows
+    // their entry; may be empty.
+    std::function<void(std::string_view rules)> on_list_rules;
   };
 
   // What some requests change together. Must not outlive the log.
@@ -59,7 +67,9 @@ class StoredLog {
     Offset event_ids_begin_;
     // Those that change, as they will be; nullopt: makes room for a new one.
     std::map<std::string, std::optional<Producer>> producers_;
-    size_t producer_count_;  // of all, as they will be
+    size_t producer_count_;                  // of all, as they will be
+    std::string list_rules_etag_;            // likewise
+    std::optional<std::string> list_rules_;  // that are new
     bool is_empty_ = true;
   };
 
@@ -87,8 +97,11 @@ class StoredLog {
 
  private:
   StoredLog(GraphStore& store, Options options, Offset begin, Offset event_ids_begin, Offset end,
-            std::map<std::string, Producer> producers);
+            std::map<std::string, Producer> producers, std::string list_rules_etag);
   absl::StatusOr<Appended> TakeEntry(const LogEntry& entry, Batch& batch) const;
+  Appended TakeListRules(const EventIdHash& hash, const SetListRules& set, Batch& batch) const;
+  static Offset Put(const EventIdHash& hash, uint64_t content_hash, const LogEntry& entry,
+                    Batch& batch);
   // The entry of this id, if one of the `event_ids_max` before the batch's next has it.
   absl::StatusOr<std::optional<LoggedEventId>> FindEventId(const EventIdHash& hash,
                                                            const Batch& batch) const;
@@ -102,6 +115,7 @@ class StoredLog {
   std::atomic<Offset> end_;
   std::atomic<Offset> event_ids_begin_;  // ids of older entries are gone
   std::map<std::string, Producer> producers_;
+  std::string list_rules_etag_;
 };
 
 }  // namespace groundswell

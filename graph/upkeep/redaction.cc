@@ -106,6 +106,7 @@ class Redactor {
 
   std::optional<Replacement> Replace(Offset, const ActivateSnapshot&) { return std::nullopt; }
   std::optional<Replacement> Replace(Offset, const ResetBlend&) { return std::nullopt; }
+  std::optional<Replacement> Replace(Offset, const SetListRules&) { return std::nullopt; }
 
   absl::Status Commit() {
     absl::Status status = store_.Commit(batch_, /*sync=*/false);

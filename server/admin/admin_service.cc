@@ -360,19 +360,28 @@ grpc::ServerUnaryReactor* AdminService::GetListRules(grpc::CallbackServerContext
   return call->reactor();
 }
 
-// Not in the background, where it would wait for what lasts: it takes one small write to the disk.
 grpc::ServerUnaryReactor* AdminService::SetListRules(grpc::CallbackServerContext* context,
                                                      const v1::SetListRulesRequest* request,
                                                      v1::ListRules* response) {
   const auto call =
       Begin(*context, Method::kSetListRules, request->namespace_(), request->request_id());
-  if (call->status.ok()) call->status = CheckLogIsOwn("SetListRules");
-  if (call->status.ok()) {
-    const auto set = parts_.list_rules.Replace(request->rules());
-    if (set.ok()) *response = **set;
-    call->status = set.status();
+  absl::StatusOr<groundswell::SetListRules> set =
+      call->status.ok() ? ToLogEntry(request->rules(), EventIdOf(request->request_id()))
+                        : call->status;
+  if (!set.ok()) {
+    call->Finish(set.status());
+    return call->reactor();
   }
-  call->Finish(call->status);
+  *response = request->rules();
+  response->set_etag(set->etag);
+  AppendRequest append;
+  append.entries.emplace_back(*std::move(set));
+  const absl::Status queued = parts_.log.Append(
+      std::move(append),
+      [call, request_id = request->request_id()](const absl::StatusOr<AppendResult>& appended) {
+        call->Finish(SetStatusOf(appended, request_id));
+      });
+  if (!queued.ok()) call->Finish(LogError(queued));
   return call->reactor();
 }
 

@@ -37,7 +37,7 @@ class AdminService final : public v1::AdminService::CallbackService {
     const ServingCell& serving;
     const GraphStore& store;
     RocksdbLog& log;
-    ListRulesCell& list_rules;
+    const ListRulesCell& list_rules;
     BackgroundThread& background;
     GraphJobs& jobs;
     Removals& removals;

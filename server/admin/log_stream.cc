@@ -33,9 +33,9 @@ void WriteInteraction(const Interaction& interaction, v1::Interaction& out) {
 }
 
 std::string_view ChangeName(const LogEntry& entry) {
-  static constexpr std::string_view kNames[] = {"interaction", "redacted",    "forget_user",
-                                                "remove_item", "upsert_item", "activate_snapshot",
-                                                "reset_blend"};
+  static constexpr std::string_view kNames[] = {"interaction", "redacted",      "forget_user",
+                                                "remove_item", "upsert_item",   "activate_snapshot",
+                                                "reset_blend", "set_list_rules"};
   static_assert(std::size(kNames) == std::variant_size_v<LogEntry>);
   return kNames[entry.index()];
 }

@@ -402,6 +402,7 @@ EventOutcome OutcomeOf(const Appended& appended) {
     case Appended::Outcome::kDuplicate:
       return EventOutcome::kDuplicate;
     case Appended::Outcome::kConflict:
+    case Appended::Outcome::kEtagMismatch:
       break;
   }
   return EventOutcome::kRefused;

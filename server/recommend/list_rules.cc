@@ -1,6 +1,7 @@
 #include "server/recommend/list_rules.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,14 +20,8 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr std::string_view kListRulesSetting = "list_rules";
-
-// Hexadecimal digits of the SHA-256 of the stored bytes.
-std::string EtagOf(std::string_view stored) {
-  std::string etag;
-  for (const uint8_t byte : HashId(stored)) etag += fmt::format("{:02x}", byte);
-  return etag;
-}
+// Hexadecimal digits of a SHA-256.
+constexpr size_t kEtagBytes = 64;
 
 absl::Status CheckTimes(std::string_view field, const v1::ListRule& rule) {
   for (const auto& time : {rule.start_time(), rule.end_time()}) {
@@ -104,6 +99,17 @@ void Multiply(absl::flat_hash_map<Key, float>& factors, Key key, double factor) 
   factors.try_emplace(key, 1.0f).first->second *= static_cast<float>(factor);
 }
 
+// With their etag.
+absl::StatusOr<std::shared_ptr<const v1::ListRules>> ReadListRules(std::string_view stored) {
+  auto rules = std::make_shared<v1::ListRules>();
+  if (!rules->ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+    return absl::DataLossError("no serialized rules");
+  }
+  if (absl::Status s = CheckListRules(*rules); !s.ok()) return s;
+  rules->set_etag(EtagOfListRules(stored));
+  return rules;
+}
+
 }  // namespace
 
 absl::Status CheckListRules(const v1::ListRules& rules) {
@@ -149,19 +155,45 @@ AppliedRules ApplyListRules(const v1::ListRules& rules, int64_t now_us, const Na
   return applied;
 }
 
+absl::StatusOr<SetListRules> ToLogEntry(v1::ListRules rules, std::string event_id) {
+  if (absl::Status s = CheckListRules(rules); !s.ok()) return s;
+  SetListRules set{.event_id = std::move(event_id)};
+  // One that is longer is none, and so is its beginning.
+  set.etag_before = rules.etag().substr(0, kEtagBytes + 1);
+  rules.clear_etag();
+  set.rules = rules.SerializeAsString();
+  set.etag = EtagOfListRules(set.rules);
+  return set;
+}
+
+absl::Status SetStatusOf(const absl::StatusOr<AppendResult>& appended,
+                         std::string_view request_id) {
+  if (!appended.ok()) return LogError(appended.status());
+  const auto& [outcome, offset] = appended->entries[0];
+  switch (outcome) {
+    case Appended::Outcome::kAppended:
+    case Appended::Outcome::kDuplicate:
+      return absl::OkStatus();
+    case Appended::Outcome::kConflict:
+      return EventIdReused("request_id", request_id, offset);
+    case Appended::Outcome::kEtagMismatch:
+      break;
+  }
+  return WithReason(absl::AbortedError("the rules are not those of this etag any more; get them, "
+                                       "and set them again with what is to change"),
+                    "ETAG_MISMATCH");
+}
+
 absl::StatusOr<std::unique_ptr<ListRulesCell>> ListRulesCell::Open(
-    GraphStore& store, PipelineMetrics& metrics, std::function<int64_t()> now_us) {
+    const GraphStore& store, PipelineMetrics& metrics, std::function<int64_t()> now_us) {
   const absl::StatusOr<std::string> stored = store.ReadSetting(kListRulesSetting);
   if (!stored.ok()) return stored.status();
-  auto rules = std::make_shared<v1::ListRules>();
-  if (!rules->ParseFromString(*stored) || !CheckListRules(*rules).ok()) {
+  auto rules = ReadListRules(*stored);
+  if (!rules.ok()) {
     return absl::DataLossError("the list rules in the database are not what was written");
   }
-  rules->set_etag(EtagOf(*stored));
-  std::unique_ptr<ListRulesCell> cell(new ListRulesCell(store, metrics, std::move(now_us)));
-  const MutexLock lock(cell->mutex_);
-  cell->rules_ = std::move(rules);
-  return cell;
+  return std::unique_ptr<ListRulesCell>(
+      new ListRulesCell(*std::move(rules), metrics, std::move(now_us)));
 }
 
 std::shared_ptr<const v1::ListRules> ListRulesCell::Get() const {
@@ -169,28 +201,18 @@ std::shared_ptr<const v1::ListRules> ListRulesCell::Get() const {
   return rules_;
 }
 
-absl::StatusOr<std::shared_ptr<const v1::ListRules>> ListRulesCell::Replace(v1::ListRules rules) {
-  if (absl::Status s = CheckListRules(rules); !s.ok()) return s;
-  const std::string given_etag = std::move(*rules.mutable_etag());
-  rules.clear_etag();
-  const std::string stored = rules.SerializeAsString();
-  rules.set_etag(EtagOf(stored));
-
-  const MutexLock writer_lock(writer_mutex_);
-  std::shared_ptr<const v1::ListRules> retired = Get();
-  if (retired->etag() == rules.etag()) return retired;  // a call that was sent again
-  if (!given_etag.empty() && given_etag != retired->etag()) {
-    return WithReason(absl::AbortedError("the rules are not those of this etag any more; get them, "
-                                         "and set them again with what is to change"),
-                      "ETAG_MISMATCH");
+void ListRulesCell::Set(std::string_view stored) {
+  auto rules = ReadListRules(stored);
+  if (!rules.ok()) {
+    spdlog::error(
+        "the log has list rules which this version does not take for such: {}; those "
+        "before hold here, and a next start fails",
+        std::string(rules.status().message()));
+    return;
   }
-  GraphStore::Batch batch(store_);
-  batch.PutSetting(kListRulesSetting, stored);
-  if (absl::Status s = store_.Commit(batch, /*sync=*/true); !s.ok()) return s;
-  auto set = std::make_shared<const v1::ListRules>(std::move(rules));
+  // The old ones go without the lock, with `rules`.
   const MutexLock lock(mutex_);
-  rules_ = set;  // `retired` keeps the old ones until the lock is gone
-  return set;
+  rules_.swap(*rules);
 }
 
 AppliedRules ListRulesCell::Apply(const Names& categories, const Catalogue& catalogue) const {

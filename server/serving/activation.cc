@@ -139,6 +139,7 @@ absl::Status LoggedAs(const Appended& appended, const std::string& event_id) {
     case Appended::Outcome::kConflict:
       return EventIdReused("request_id", event_id, appended.offset);
     case Appended::Outcome::kDuplicate:
+    case Appended::Outcome::kEtagMismatch:
       break;
   }
   return WithReason(

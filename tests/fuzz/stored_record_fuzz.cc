@@ -31,8 +31,8 @@ std::vector<std::string> SeedCorpus() {
            ForgetUser{.event_id = "e", .user_id = "u", .user_hash = HashId("u"), .time_us = 4},
            RemoveItem{.event_id = "e", .item_id = "i", .item_hash = HashId("i"), .time_us = 4},
            UpsertItem{.event_id = "e", .item_id = "i", .title = "t", .embedding = {1, 2}},
-           ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"},
-           ResetBlend{.event_id = "e"}}) {
+           ActivateSnapshot{.event_id = "e", .snapshot_digest = "d"}, ResetBlend{.event_id = "e"},
+           SetListRules{.event_id = "e", .etag_before = "b", .etag = "a", .rules = "r"}}) {
     seeds.push_back(EncodeLogRecord(entry));
     seeds.push_back(EncodeRequestRecord({1}, {.incarnation = 2, .number = 3},
                                         {.entries = {entry},

@@ -171,6 +171,37 @@ class ScaleOutTest(unittest.TestCase):
         self.assert_equal_states(receipt["offset"])
         self.assertIn("groundswell_shared_log_lag_requests 0", two.metrics())
 
+    def test_list_rules_are_one_for_all_servers(self):
+        one, two, three = self.three()
+
+        def rules_of(name, etag):
+            pin = {"name": name, "pin": {"itemId": ITEM, "position": 1}}
+            return json.dumps({"rules": {"rules": [pin], "etag": etag}})
+
+        etag = one.call(ADMIN + "GetListRules", {})["etag"]
+        for n in range(5):
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                answers = list(pool.map(lambda server, n=n, etag=etag: server.ask(
+                    ADMIN + "SetListRules", rules_of(f"{n} of {server.ports['connect']}", etag)), [one, two]))
+            self.assertEqual(sorted(status for status, _, _ in answers), [200, 409], answers)
+            self.assertEqual(sum(b"ETAG_MISMATCH" in body for _, _, body in answers), 1)
+            etag = next(json.loads(body)["etag"] for status, _, body in answers if status == 200)
+            # On every server that has the entry.
+            token = self.record(one, f"behind-{n}", "user-1")["consistencyToken"]
+            for server in (one, two, three):
+                answer = server.call(RECOMMEND + "Recommend",
+                                     {"userId": "17850", "filter": {"includeSeen": True}, "consistencyToken": token})
+                self.assertEqual(answer["items"][0]["itemId"], ITEM)
+                self.assertEqual(server.call(ADMIN + "GetListRules", {})["etag"], etag)
+        backup = self.directory / "backup"
+        one.call(ADMIN + "CreateBackup", {"directory": str(backup)})
+        last = two.call(ADMIN + "SetListRules", {"rules": {}})
+        self.kill("c")
+        self.restore("d", backup)
+        for server in (self.serve("c"), self.serve("d")):
+            self.assertEqual(server.call(ADMIN + "GetListRules", {})["etag"], last["etag"])
+        self.assert_equal_states(self.graph(two)["logEndOffset"])
+
     def test_servers_that_are_killed_and_new_ones_have_the_same_state(self):
         one, two, _ = self.three()
         backup = self.directory / "backup"
@@ -256,8 +287,7 @@ class ScaleOutTest(unittest.TestCase):
         self.create_log("a")
         server = self.serve("a")
         self.record(server, "taken", "user-1")
-        for call, message in (("ActivateSnapshot", {"directory": snapshot}), ("RollBackSnapshot", {}),
-                              ("SetListRules", {"rules": {}})):
+        for call, message in (("ActivateSnapshot", {"directory": snapshot}), ("RollBackSnapshot", {})):
             status, _, body = server.ask(ADMIN + call, json.dumps(message))
             self.assertEqual((status, b"LOG_IS_SHARED" in body), (400, True), (call, body))
         self.kill("a")

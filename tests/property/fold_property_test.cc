@@ -158,6 +158,9 @@ History RandomHistory(std::mt19937_64& random, const Window& window, size_t leng
       case 4:  // nothing of the graph's
         history.entries.push_back(ResetBlend{.event_id = event_id});
         break;
+      case 5:
+        history.entries.push_back(SetListRules{.event_id = event_id, .etag = event_id});
+        break;
       default: {
         const bool negative = takes_back && random() % 4 == 0;
         const auto weight = static_cast<Count>(1 + random() % 3);

@@ -53,7 +53,9 @@ class TakeOracle {
         result.entries.push_back({Appended::Outcome::kDuplicate, known_until});
       } else {
         result.entries.push_back(TakeEntry(request.entries[i]));
-        const bool is_taken = result.entries.back().outcome != Appended::Outcome::kConflict;
+        const Appended::Outcome outcome = result.entries.back().outcome;
+        const bool is_taken =
+            outcome == Appended::Outcome::kAppended || outcome == Appended::Outcome::kDuplicate;
         if (is_taken && !request.producer_id.empty()) refused.erase(request.sequences[i]);
       }
     }
@@ -70,6 +72,7 @@ class TakeOracle {
     return result;
   }
   Offset end() const { return static_cast<Offset>(log_.size()); }
+  const std::string& list_rules() const { return list_rules_; }
 
  private:
   static std::string ContentOf(const LogEntry& entry) {
@@ -79,6 +82,9 @@ class TakeOracle {
     }
     if (const auto* one = std::get_if<ForgetUser>(&entry)) return "forget " + one->user_id;
     if (const auto* one = std::get_if<RemoveItem>(&entry)) return "remove " + one->item_id;
+    if (const auto* one = std::get_if<SetListRules>(&entry)) {
+      return "set " + one->rules + " where " + one->etag_before;
+    }
     return "upsert " + std::get<UpsertItem>(entry).item_id;
   }
 
@@ -87,10 +93,18 @@ class TakeOracle {
     for (Offset at = std::max<Offset>(end() + 1 - kWindow, 1); at <= end(); ++at) {
       const auto& logged = log_[static_cast<size_t>(at - 1)];
       if (logged.first != asked.first) continue;
+      if (logged == asked && refused_.contains(at)) return {Appended::Outcome::kEtagMismatch, at};
       return {logged == asked ? Appended::Outcome::kDuplicate : Appended::Outcome::kConflict, at};
     }
     log_.push_back(asked);
-    return {Appended::Outcome::kAppended, end()};
+    const auto* set = std::get_if<SetListRules>(&entry);
+    if (set == nullptr || set->rules == list_rules_) return {Appended::Outcome::kAppended, end()};
+    if (set->etag_before.empty() || set->etag_before == EtagOfListRules(list_rules_)) {
+      list_rules_ = set->rules;
+      return {Appended::Outcome::kAppended, end()};
+    }
+    refused_.insert(end());
+    return {Appended::Outcome::kEtagMismatch, end()};
   }
 
   bool MakeRoom() {
@@ -105,6 +119,8 @@ class TakeOracle {
 
   std::vector<std::pair<std::string, std::string>> log_;  // event id and content
   std::map<std::string, Producer> producers_;
+  std::string list_rules_;
+  std::set<Offset> refused_;  // of such rules
 };
 
 // Ids, users and items of which each comes again and again.
@@ -148,6 +164,14 @@ class RandomRequests {
             .event_id = id, .item_id = item, .item_hash = HashId(item), .time_us = now_us_};
       case 2:
         return UpsertItem{.event_id = id, .item_id = item};
+      case 3: {
+        const std::string rules = "rules " + std::to_string(random_() % 3);
+        const std::string before = "rules " + std::to_string(random_() % 3);
+        return SetListRules{.event_id = id,
+                            .etag_before = random_() % 4 == 0 ? "" : EtagOfListRules(before),
+                            .etag = EtagOfListRules(rules),
+                            .rules = rules};
+      }
       default: {
         const int64_t time_us =
             random_() % 40 == 0 ? -1 : now_us_ - static_cast<int64_t>(random_() % 9);
@@ -217,9 +241,10 @@ std::string ToText(const Answer& answer) {
   return text;
 }
 
-// The log as it is stored in the end, and the digest.
+// The log as it is stored in the end, what it has beside it, and the digest.
 struct Outcome {
   std::vector<std::string> records;
+  std::string list_rules;
   std::string digest;
 };
 
@@ -229,7 +254,9 @@ Outcome OutcomeOf(LiveGraph& live) {
   EXPECT_TRUE(RedactLog(*live.store, 1, [] { return true; }).ok());
   live.ExpectVerified();
   EXPECT_TRUE(VerifyLog(*live.store, live.log->begin(), live.log->end()).ok());
-  Outcome outcome{.records = {}, .digest = live.Digest()};
+  const auto list_rules = live.store->ReadSetting(kListRulesSetting);
+  EXPECT_TRUE(list_rules.ok()) << list_rules.status();
+  Outcome outcome{.records = {}, .list_rules = *list_rules, .digest = live.Digest()};
   const auto entries = live.store->ReadLog(1, 100'000);
   EXPECT_TRUE(entries.ok()) << entries.status();
   for (const auto& [offset, entry] : *entries) outcome.records.push_back(EncodeLogRecord(entry));
@@ -296,14 +323,16 @@ TEST(LogProperty, WhatIsTakenIsAFunctionOfTheOrderOfRequests) {
     const Outcome one_by_one = TakeOneByOne(directory.File("one by one"), requests, expected);
     const Outcome in_groups = TakeInGroups(directory.File("in groups"), requests, expected, random);
     EXPECT_EQ(one_by_one.records.size(), static_cast<size_t>(oracle.end()));
+    EXPECT_EQ(one_by_one.list_rules, oracle.list_rules());
+    EXPECT_EQ(in_groups.list_rules, oracle.list_rules());
     for (size_t i = 0; i < in_groups.records.size(); ++i) {
       EXPECT_EQ(in_groups.records[i], one_by_one.records[i]) << "offset " << i + 1;
     }
     EXPECT_EQ(in_groups.digest, one_by_one.digest);
     if (testing::Test::HasFailure()) return;
   }
-  for (const char* what :
-       {"outcome 0", "outcome 1", "outcome 2", "gap", "full", "before 1970", "refused"}) {
+  for (const char* what : {"outcome 0", "outcome 1", "outcome 2", "outcome 3", "gap", "full",
+                           "before 1970", "refused"}) {
     EXPECT_GT(seen[what], 5) << what << " hardly ever came";
   }
 }

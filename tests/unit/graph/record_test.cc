@@ -90,6 +90,13 @@ TEST(LogRecordTest, EveryOtherKindOfEntryRoundTrips) {
       std::get<ActivateSnapshot>(again(ActivateSnapshot{.snapshot_digest = "d"})).snapshot_digest,
       "d");
   EXPECT_EQ(std::get<ResetBlend>(again(ResetBlend{.event_id = "e"})).event_id, "e");
+  const auto set = std::get<SetListRules>(again(SetListRules{
+      .event_id = "e", .etag_before = "b", .etag = "a", .rules = "\xff", .is_refused = true}));
+  EXPECT_EQ(set.event_id, "e");
+  EXPECT_EQ(set.etag_before, "b");
+  EXPECT_EQ(set.etag, "a");
+  EXPECT_EQ(set.rules, "\xff");
+  EXPECT_TRUE(set.is_refused);
 }
 
 TEST(ContentHashTest, AnotherIdOrAnotherContentIsAnotherHash) {
@@ -116,7 +123,10 @@ TEST(ContentHashTest, AnotherIdOrAnotherContentIsAnotherHash) {
       ForgetUser{.event_id = "e1", .user_hash = HashId("i")},
       RemoveItem{.event_id = "e1", .item_hash = HashId("i")},
       ActivateSnapshot{.event_id = "e1", .snapshot_digest = "i"},
-      ResetBlend{.event_id = "e1"}};
+      ResetBlend{.event_id = "e1"},
+      SetListRules{.event_id = "e1", .etag = "i"},
+      SetListRules{.event_id = "e1", .etag_before = "i"},
+      SetListRules{.event_id = "e1", .etag = "i", .is_refused = true}};
   std::set<uint64_t> hashes;
   for (const LogEntry& entry : entries) hashes.insert(ContentHashOf(entry));
   EXPECT_EQ(hashes.size(), entries.size());

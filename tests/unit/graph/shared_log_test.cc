@@ -78,6 +78,7 @@ class Replica {
   }
 
   GraphStore& store() { return *store_; }
+  std::string ListRules() { return ValueOrThrow(store_->ReadSetting(kListRulesSetting)); }
 
  private:
   const std::string path_;
@@ -155,6 +156,43 @@ TEST_F(SharedLogTest, WhereItWasTakenFromIsKeptWithTheEntries) {
   const Answer next = one_.Send(OneOf("f")).get();
   ASSERT_TRUE(next.ok()) << next.status();
   EXPECT_EQ(next->entries[0].offset, 2);
+}
+
+AppendRequest RulesRequest(const std::string& event_id, const std::string& before,
+                           const std::string& rules) {
+  AppendRequest request;
+  request.entries.emplace_back(SetListRules{.event_id = event_id,
+                                            .etag_before = EtagOfListRules(before),
+                                            .etag = EtagOfListRules(rules),
+                                            .rules = rules});
+  return request;
+}
+
+// Of two servers that replace the same rules at once one does, for both; what is sent again behind
+// others' has its first answer and changes nothing.
+TEST_F(SharedLogTest, ListRulesAreReplacedByOneOfTwoForBoth) {
+  one_.Open(40);
+  two_.Open(40);
+  std::future<Answer> of_one = one_.Send(RulesRequest("a", "", "of one"));
+  std::future<Answer> of_two = two_.Send(RulesRequest("b", "", "of two"));
+  const Answer first = of_one.get();
+  const Answer second = of_two.get();
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  const auto mismatch = Appended::Outcome::kEtagMismatch;
+  EXPECT_NE(first->entries[0].outcome == mismatch, second->entries[0].outcome == mismatch);
+  EXPECT_EQ(CommonRecords().size(), 2u) << "the log says of both what became of them";
+  const bool one_won = second->entries[0].outcome == mismatch;
+  const std::string winner = one_won ? "of one" : "of two";
+  EXPECT_EQ(one_.ListRules(), winner);
+  EXPECT_EQ(two_.ListRules(), winner);
+  ASSERT_TRUE(one_.Send(RulesRequest("c", winner, "")).get().ok());
+  const Answer again = one_won ? two_.Send(RulesRequest("b", "", "of two")).get()
+                               : one_.Send(RulesRequest("a", "", "of one")).get();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->entries[0].outcome, mismatch) << "although the rules are of this etag again";
+  EXPECT_EQ(CommonRecords().size(), 3u);
+  EXPECT_EQ(two_.ListRules(), "");
 }
 
 // Random requests to random replicas, some again to the other one, more ids than the window has and

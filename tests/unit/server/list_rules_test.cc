@@ -1,10 +1,13 @@
 #include "server/recommend/list_rules.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
+#include "graph/store/rocksdb_log.h"
 #include "server/rpc/status_details.h"
 #include "tests/support/temporary_directory.h"
 
@@ -51,18 +54,45 @@ class ListRulesTest : public testing::Test {
     return ApplyListRules(rules, now_us, names, catalogue_, unknown_items_);
   }
 
-  std::unique_ptr<ListRulesCell> Open() {
+  // Anew, if they were open: as a server starts.
+  ListRulesCell& Open() {
+    log_.reset();
+    cell_.reset();
+    store_.reset();
+    store_ = *GraphStore::Open({.path = directory_.File("db"), .create = true});
     auto cell = ListRulesCell::Open(*store_, metrics_.pipeline(), [] { return kNowUs; });
     EXPECT_TRUE(cell.ok()) << cell.status();
-    return *std::move(cell);
+    cell_ = *std::move(cell);
+    RocksdbLog::Options options;
+    options.on_list_rules = [this](std::string_view rules) { cell_->Set(rules); };
+    log_ = *RocksdbLog::Open(*store_, 0, options);
+    return *cell_;
+  }
+
+  // As a call of this id would.
+  absl::Status Set(const v1::ListRules& rules, const std::string& request_id = "") {
+    absl::StatusOr<SetListRules> set =
+        ToLogEntry(rules, request_id.empty() ? fmt::format("call {}", ++calls_) : request_id);
+    if (!set.ok()) return set.status();
+    std::promise<absl::Status> status;
+    AppendRequest request;
+    request.entries.emplace_back(*std::move(set));
+    EXPECT_TRUE(log_->Append(std::move(request),
+                             [&](const absl::StatusOr<AppendResult>& appended) {
+                               status.set_value(SetStatusOf(appended, request_id));
+                             })
+                    .ok());
+    return status.get_future().get();
   }
 
   Catalogue catalogue_{10};
   size_t unknown_items_ = 0;
   TemporaryDirectory directory_;
-  std::unique_ptr<GraphStore> store_ =
-      *GraphStore::Open({.path = directory_.File("db"), .create = true});
   Metrics metrics_{std::vector<std::string>{"purchase"}};
+  std::unique_ptr<GraphStore> store_;
+  std::unique_ptr<ListRulesCell> cell_;
+  std::unique_ptr<RocksdbLog> log_;
+  int calls_ = 0;
 };
 
 TEST_F(ListRulesTest, MistakesAreRefusedByRuleAndField) {
@@ -148,49 +178,86 @@ TEST_F(ListRulesTest, ItemsOutsideTheCatalogueAreLeftOutAndCounted) {
       RulesOf({Pinned("a", "lamp", 1), Boosted("b", "lamp", 2), Pinned("c", "bag", 1)});
   EXPECT_EQ(Apply(rules).pins.size(), 1u);
   EXPECT_EQ(unknown_items_, 2u);
-  const auto cell = Open();
-  ASSERT_TRUE(cell->Replace(rules).ok());
-  cell->Apply({}, catalogue_);
+  const ListRulesCell& cell = Open();
+  ASSERT_TRUE(Set(rules).ok());
+  cell.Apply({}, catalogue_);
   EXPECT_THAT(metrics_.Render(), HasSubstr("groundswell_list_rules_unknown_items_total 2"));
 }
 
 TEST_F(ListRulesTest, RulesAreReplacedOnlyWithoutAnEtagOrWithTheirOwn) {
-  const auto cell = Open();
-  const std::string none = cell->Get()->etag();
+  const ListRulesCell& cell = Open();
+  const std::string none = cell.Get()->etag();
   EXPECT_FALSE(none.empty());
   v1::ListRules rules = RulesOf({Pinned("a", "mug", 1)});
   rules.set_etag(none);
-  const auto set = cell->Replace(rules);
-  ASSERT_TRUE(set.ok()) << set.status();
-  EXPECT_NE((*set)->etag(), none);
-  EXPECT_EQ(cell->Get()->etag(), (*set)->etag());
+  const absl::Status set = Set(rules);
+  ASSERT_TRUE(set.ok()) << set;
+  EXPECT_NE(cell.Get()->etag(), none);
 
-  EXPECT_TRUE(cell->Replace(rules).ok()) << "the same once more changes nothing";
+  EXPECT_TRUE(Set(rules).ok()) << "the same once more changes nothing";
   rules.mutable_rules(0)->set_name("b");
-  const absl::Status late = cell->Replace(rules).status();
-  EXPECT_EQ(late.code(), absl::StatusCode::kAborted);
-  EXPECT_EQ(ReasonOf(late), "ETAG_MISMATCH");
+  for (const std::string& etag :
+       {none, std::string("x"), cell.Get()->etag() + "x", std::string(64, 'x') + "\u00e9"}) {
+    rules.set_etag(etag);
+    const absl::Status late = Set(rules);
+    EXPECT_EQ(late.code(), absl::StatusCode::kAborted);
+    EXPECT_EQ(ReasonOf(late), "ETAG_MISMATCH");
+  }
+  EXPECT_TRUE(log_->Read(1, 100).ok()) << "whatever a caller gave as an etag";
   rules.clear_etag();
   rules.add_rules();
-  EXPECT_EQ(cell->Replace(rules).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(cell->Get()->rules_size(), 1) << "nothing of it holds";
-  ASSERT_TRUE(cell->Replace({}).ok());
-  EXPECT_EQ(cell->Get()->etag(), none) << "the same rules have the same etag";
+  EXPECT_EQ(Set(rules).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(cell.Get()->rules_size(), 1) << "nothing of it holds";
+  EXPECT_EQ(cell.Get()->rules(0).name(), "a");
+  ASSERT_TRUE(Set({}).ok());
+  EXPECT_EQ(cell.Get()->etag(), none) << "the same rules have the same etag";
+}
+
+TEST_F(ListRulesTest, ACallThatIsSentAgainUnderItsIdHasItsFirstAnswer) {
+  const ListRulesCell& cell = Open();
+  v1::ListRules first = RulesOf({Pinned("a", "mug", 1)});
+  first.set_etag(cell.Get()->etag());
+  ASSERT_TRUE(Set(first, "first").ok());
+  v1::ListRules late = RulesOf({Pinned("b", "mug", 1)});
+  late.set_etag(first.etag());
+  EXPECT_EQ(ReasonOf(Set(late, "late")), "ETAG_MISMATCH");
+  ASSERT_TRUE(Set({}).ok());
+  EXPECT_EQ(ReasonOf(Set(late, "late")), "ETAG_MISMATCH");
+  EXPECT_TRUE(Set(first, "first").ok());
+  EXPECT_EQ(ReasonOf(Set(RulesOf({}), "first")), "EVENT_ID_REUSED");
+  EXPECT_EQ(cell.Get()->rules_size(), 0) << "those of others, set since, hold";
 }
 
 TEST_F(ListRulesTest, TheyAreStoredAndReadBackAndDamageIsFound) {
-  const std::string etag = (*Open()->Replace(RulesOf({Pinned("a", "mug", 1)})))->etag();
-  store_.reset();
-  store_ = *GraphStore::Open({.path = directory_.File("db")});
-  const auto read = Open()->Get();
+  Open();
+  ASSERT_TRUE(Set(RulesOf({Pinned("a", "mug", 1)})).ok());
+  const std::string etag = cell_->Get()->etag();
+  const auto read = Open().Get();
   EXPECT_EQ(read->etag(), etag);
   EXPECT_EQ(read->rules(0).pin().item_id(), "mug");
   GraphStore::Batch batch(*store_);
-  batch.PutSetting("list_rules", "\xff");
+  batch.PutSetting(kListRulesSetting, "\xff");
   ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
   EXPECT_EQ(
       ListRulesCell::Open(*store_, metrics_.pipeline(), [] { return kNowUs; }).status().code(),
       absl::StatusCode::kDataLoss);
+  cell_->Set("\xff");
+  EXPECT_EQ(cell_->Get()->etag(), etag) << "what is none replaces none";
+}
+
+// Servers wrote them there before the log had an entry of it.
+TEST_F(ListRulesTest, RulesOfAnOlderDatabaseHoldAndAreReplacedByTheirEtag) {
+  Open();
+  v1::ListRules rules = RulesOf({Pinned("a", "mug", 1)});
+  GraphStore::Batch batch(*store_);
+  batch.PutSetting("list_rules", rules.SerializeAsString());
+  ASSERT_TRUE(store_->Commit(batch, /*sync=*/false).ok());
+  const ListRulesCell& cell = Open();
+  ASSERT_EQ(cell.Get()->rules_size(), 1);
+  rules.set_etag(cell.Get()->etag());
+  rules.mutable_rules(0)->set_name("b");
+  EXPECT_TRUE(Set(rules).ok());
+  EXPECT_EQ(cell.Get()->rules(0).name(), "b");
 }
 
 // As long as they may be, they are an answer that every client of gRPC takes.
@@ -204,24 +271,25 @@ TEST_F(ListRulesTest, TheLongestRulesAreBelowTheSizeOfAnAnswer) {
     rule.mutable_start_time()->set_seconds(1'700'000'000);
     rule.mutable_end_time()->set_seconds(1'800'000'000);
   }
-  const auto replaced = Open()->Replace(longest);
-  ASSERT_TRUE(replaced.ok()) << replaced.status();
-  EXPECT_LT((*replaced)->ByteSizeLong(), size_t{4} << 20);
+  const ListRulesCell& cell = Open();
+  const absl::Status set = Set(longest);
+  ASSERT_TRUE(set.ok()) << set;
+  EXPECT_LT(cell.Get()->ByteSizeLong(), size_t{4} << 20);
 }
 
 TEST_F(ListRulesTest, ReadersSeeOneWholeSetWhileItIsReplaced) {
-  const auto cell = Open();
+  const ListRulesCell& cell = Open();
   std::atomic<bool> stop{false};
   std::thread reader([&] {
     while (!stop) {
-      const AppliedRules applied = cell->Apply({}, catalogue_);
+      const AppliedRules applied = cell.Apply({}, catalogue_);
       EXPECT_TRUE(applied.pins.empty() || applied.pins.size() == 2u);
     }
   });
   for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(cell->Replace(i % 2 == 0 ? RulesOf({Pinned("a", "mug", 1), Pinned("b", "bag", 2)})
-                                         : v1::ListRules())
-                    .ok());
+    ASSERT_TRUE(
+        Set(i % 2 == 0 ? RulesOf({Pinned("a", "mug", 1), Pinned("b", "bag", 2)}) : v1::ListRules())
+            .ok());
   }
   stop = true;
   reader.join();

@@ -273,7 +273,7 @@ TEST_F(RecommendServiceTest, AnItemIsToldWithWhoTookItAndWhichRulesConcernIt) {
   v1::BoostItems& boost = *add("boosts its category").mutable_boost();
   boost.set_category(before.item().category());
   boost.set_factor(2);
-  ASSERT_TRUE(rules_->Replace(rules).ok());
+  rules_->Set(rules.SerializeAsString());
   v1::GetItemResponse after;
   ASSERT_EQ(item_of("i3", after), "known");
   EXPECT_EQ(after.item().item_id(), "i3");
