@@ -23,9 +23,9 @@ PATIENCE_S = 180
 _PORTS = range(15000, 32000)
 
 
-def becomes(condition):
-    """Whether it comes true; three minutes are only waited for when it never does."""
-    patience = time.monotonic() + PATIENCE_S
+def becomes(condition, patience_s=PATIENCE_S):
+    """Whether it comes true; so long is only waited for when it never does."""
+    patience = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > patience:
             return False
@@ -115,7 +115,8 @@ class ClusterServer:
     def await_ready(self):
         def ended_or_ready():
             return self.process.poll() is not None or self.is_ready()
-        if not becomes(ended_or_ready) or self.process.poll() is not None:
+        # It has to apply what comes meanwhile too, beside all others.
+        if not becomes(ended_or_ready, 4 * PATIENCE_S) or self.process.poll() is not None:
             raise RuntimeError(f"{self.directory.name} is not ready, exit status {self.process.poll()}: {self.log_end()}")
 
     def log_end(self):

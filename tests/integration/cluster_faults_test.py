@@ -126,8 +126,8 @@ class Faults:
         """One that nothing is wrong with, so that enough others are left."""
         left = {"broker": 2, "server": 1, "client": 0}[kind]
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._free[kind]) > left, 300):
-                raise RuntimeError(f"no {kind} has come back for five minutes; well are {self._free}")
+            if not self._changed.wait_for(lambda: len(self._free[kind]) > left, 900):
+                raise RuntimeError(f"no {kind} has come back for a quarter of an hour; well are {self._free}")
             victim = self._random.choice(sorted(self._free[kind]))
             self._free[kind].remove(victim)
         if kind == "server" and not becomes(lambda: self._balancer.up() & self._free["server"]):
@@ -199,16 +199,18 @@ class Faults:
     def pause(self):
         time.sleep(self._random.uniform(0, 1.5))
 
-    def settle(self):
-        """All have come back."""
-        for recovery in self._recoveries:
-            recovery.result(600)
-        self._recoveries.clear()
-
-    def end_clients(self):
+    def end(self):
+        """Ends the clients, since a server that comes back has to apply what they send too, and waits for all that was
+        hurt. The exit statuses of the clients."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._free["client"] == set(CLIENTS), 300):
+                raise RuntimeError("a client has not come back")
         for process in self.clients.values():
             process.terminate()
-        return {name: process.wait(300) for name, process in self.clients.items()}
+        statuses = {name: process.wait(600) for name, process in self.clients.items()}
+        for recovery in self._recoveries:
+            recovery.result(900)
+        return statuses
 
 
 class Verdict:
@@ -311,9 +313,8 @@ def run(arguments, directory):
         for _ in range(arguments.rounds):
             faults.one()
             faults.pause()
-        faults.settle()
+        ended = faults.end()
         verdict = Verdict(cluster, arguments.cli, directory)
-        ended = faults.end_clients()
         verdict.expect(set(ended.values()) == {0}, f"clients ended with {ended}")
         answered = lists.stop()
         digests.stop()
