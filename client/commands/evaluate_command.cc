@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdio>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -198,6 +199,7 @@ void RunEvaluation(const EvaluateFlags& flags, CommandContext& context) {
   }
   const bool lacks_some = report.refused > 0 && !flags.skip_refused;
   if (lacks_some) {
+    std::fflush(stdout);  // the figures first, where both go to one place
     PrintToStandardError(
         "{} events were refused: the lists do not know them (--skip-refused: end with 0 all the "
         "same)\n",

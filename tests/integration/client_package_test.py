@@ -70,7 +70,7 @@ class ClientPackageTest(unittest.TestCase):
         server = subprocess.Popen(
             [SERVER, "serve", f"--server.data_dir={self.database}",
              "--server.grpc_address=127.0.0.1:0", "--server.http_address=127.0.0.1:0",
-             "--logging.level=warn"], stdout=subprocess.PIPE, text=True)
+             "--request.default_deadline_ms=60000", "--request.consistency_wait_ms=600000", "--logging.level=warn"], stdout=subprocess.PIPE, text=True)
         try:
             ports = dict(part.split("=") for part in server.stdout.readline().split()[1:])
             yield f"127.0.0.1:{ports['grpc_port']}"

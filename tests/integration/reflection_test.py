@@ -120,7 +120,7 @@ class ReflectionTest(unittest.TestCase):
         self.server = subprocess.Popen(
             [PROGRAM, "serve", f"--server.data_dir={data_dir}", "--server.grpc_address=127.0.0.1:0",
              "--server.http_address=127.0.0.1:0", f"--server.idle_calls_max={IDLE_CALLS_MAX}",
-             "--logging.level=warn"],
+             "--request.default_deadline_ms=60000", "--request.consistency_wait_ms=600000", "--logging.level=warn"],
             stdout=subprocess.PIPE, text=True)
         ports = dict(part.split("=") for part in self.server.stdout.readline().split()[1:])
         self.metrics_address = f"http://127.0.0.1:{ports['http_port']}/metrics"
