@@ -31,9 +31,9 @@ void AdjacencyVerification::Visit(std::string_view user_id, const UserState& use
 absl::Status AdjacencyVerification::Finish(Verification& result) {
   // Edges that are there without a user who would say so.
   if (adjacency_.evicted_count() == 0 && kept_ != expected_) {
-    Differ(result,
-           fmt::format("the walks' adjacency has {} edges both ways together, the users' are {}",
-                       kept_, expected_));
+    result.AddDifference(
+        fmt::format("the walks' adjacency has {} edges both ways together, the users' are {}",
+                    kept_, expected_));
   }
   for (std::span<const Suspect> rest = suspects_; !rest.empty();) {
     const auto these = rest.first(std::min(kUsersPerBatchEdge, rest.size()));
@@ -56,10 +56,10 @@ absl::Status AdjacencyVerification::LookAgain(std::span<const Suspect> suspects,
       // Forgotten meanwhile: nothing of the index is left.
       const UserState now = std::move(*user).value_or(UserState{.index = suspect.index});
       if (adjacency_.Agrees(now)) continue;
-      Differ(result,
-             fmt::format("user \"{}\": the walks' adjacency or the sequence in memory is not "
-                         "what the user's edges say",
-                         suspect.user_id));
+      result.AddDifference(
+          fmt::format("user \"{}\": the walks' adjacency or the sequence in memory is not "
+                      "what the user's edges say",
+                      suspect.user_id));
     }
   });
   return run.ok() ? read : run;

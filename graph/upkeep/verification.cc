@@ -13,9 +13,9 @@
 
 namespace groundswell {
 
-void Differ(Verification& result, std::string what) {
-  ++result.difference_count;
-  if (result.differences.size() < kDifferencesMax) result.differences.push_back(std::move(what));
+void Verification::AddDifference(std::string what) {
+  ++difference_count;
+  if (differences.size() < kDifferencesMax) differences.push_back(std::move(what));
 }
 
 namespace {
@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<MacroGraph>> Recompute(
       [&](std::string_view user_id, const UserState& user) -> absl::Status {
         if (user.cluster >= shape.user_clusters ||
             (!user.edges.empty() && ToInt(user.edges.back().item) >= clusters.size())) {
-          Differ(result, fmt::format("user \"{}\" does not fit the snapshot", user_id));
+          result.AddDifference(fmt::format("user \"{}\" does not fit the snapshot", user_id));
           return absl::OkStatus();
         }
         graph->LoadUser(user);
@@ -62,15 +62,14 @@ void CompareShard(const ItemShard& actual, const ItemShard& expected, const Cata
   for (size_t at = 0; at < expected.counts.size(); ++at) {
     if (at < actual.counts.size() && actual.counts[at] == expected.counts[at]) continue;
     const ItemIndex item{first + static_cast<uint32_t>(at / width)};
-    Differ(result,
-           fmt::format("item \"{}\": counter {} is {}, the adjacency says {}", catalogue.Id(item),
-                       at % width, at < actual.counts.size() ? actual.counts[at] : 0,
-                       expected.counts[at]));
+    result.AddDifference(fmt::format(
+        "item \"{}\": counter {} is {}, the adjacency says {}", catalogue.Id(item), at % width,
+        at < actual.counts.size() ? actual.counts[at] : 0, expected.counts[at]));
   }
   result.counters += expected.counts.size();
   if (actual.edges != expected.edges) {
-    Differ(result, fmt::format("the newest users of the items {} to {} differ", first,
-                               first + kItemsPerShard - 1));
+    result.AddDifference(fmt::format("the newest users of the items {} to {} differ", first,
+                                     first + kItemsPerShard - 1));
   }
 }
 
@@ -86,16 +85,16 @@ absl::Status AddCreatedItems(const Generation& generation, Verification& result)
 
 void CompareTotals(const Applier::Progress& said, Verification& result) {
   if (result.digest != said.digest) {
-    Differ(result, fmt::format("the digest of the adjacency is {}, the graph's own {}",
-                               result.digest.ToString(), said.digest.ToString()));
+    result.AddDifference(fmt::format("the digest of the adjacency is {}, the graph's own {}",
+                                     result.digest.ToString(), said.digest.ToString()));
   }
   if (static_cast<int64_t>(result.users) != said.live_user_count) {
-    Differ(result,
-           fmt::format("{} users are stored, {} were counted", result.users, said.live_user_count));
+    result.AddDifference(
+        fmt::format("{} users are stored, {} were counted", result.users, said.live_user_count));
   }
   if (static_cast<int64_t>(result.edges) != said.edge_count) {
-    Differ(result,
-           fmt::format("{} edges are stored, {} were counted", result.edges, said.edge_count));
+    result.AddDifference(
+        fmt::format("{} edges are stored, {} were counted", result.edges, said.edge_count));
   }
 }
 

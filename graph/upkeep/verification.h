@@ -21,7 +21,12 @@
 
 namespace groundswell {
 
+inline constexpr size_t kDifferencesMax = 20;
+
 struct Verification {
+  // Counts what differs, and keeps the first in words.
+  void AddDifference(std::string what);
+
   Offset applied_offset = 0;
   StateDigest digest;  // of the adjacency
   uint64_t users = 0;
@@ -32,11 +37,6 @@ struct Verification {
   std::vector<std::string> differences;
   uint64_t difference_count = 0;
 };
-
-inline constexpr size_t kDifferencesMax = 20;
-
-// Counts what differs, and keeps the first in words.
-void Differ(Verification& result, std::string what);
 
 // Something else in memory that follows the users' edges, to be compared with them as well.
 struct VerifiedView {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "server/serving/graph_follower.h"
+
 namespace groundswell {
 namespace {
 
@@ -15,21 +17,6 @@ bool IsSamePair(const std::vector<Sum>& a, const std::vector<Sum>& b, size_t pai
 }
 
 }  // namespace
-
-void CountEdges(const UserState& user, std::span<const uint32_t> category_of_item,
-                FadingCounts& fading_counts, ItemAges& item_ages, TrendingItems& trending) {
-  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
-    const EdgeChange came{.user = user.index,
-                          .item = item,
-                          .cluster_before = user.cluster,
-                          .cluster_after = user.cluster,
-                          .before = {},
-                          .after = edges};
-    fading_counts.Change(came);
-    item_ages.Change(came);
-    trending.Change(came, category_of_item[ToInt(item)]);
-  });
-}
 
 VerifiedView CountsVerification::View() {
   return {.begin = [this] { Begin(); },
@@ -61,10 +48,10 @@ void CountsVerification::CompareFading(Verification& result) const {
   for (size_t pair = 0; pair < expected.size() / 2; ++pair) {
     if (IsSamePair(fading_sums_, expected, pair)) continue;
     const auto item = static_cast<uint32_t>(pair / fading_counts_->scales());
-    Differ(result, fmt::format("item \"{}\": its popularity at the half-life of {} s is not what "
-                               "the users' edges say",
-                               state_.catalogue->Id(ItemIndex{item}),
-                               kBlendHalfLivesS[pair % fading_counts_->scales()]));
+    result.AddDifference(fmt::format(
+        "item \"{}\": its popularity at the half-life of {} s is not what "
+        "the users' edges say",
+        state_.catalogue->Id(ItemIndex{item}), kBlendHalfLivesS[pair % fading_counts_->scales()]));
   }
 }
 
@@ -72,8 +59,8 @@ void CountsVerification::CompareAges(Verification& result) const {
   const std::vector<uint64_t> expected = item_ages_->CopySums();
   for (size_t item = 0; item < expected.size() / 2; ++item) {
     if (IsSamePair(age_sums_, expected, item)) continue;
-    Differ(result, fmt::format("item \"{}\": its mean age is not what the users' edges say",
-                               state_.catalogue->Id(ItemIndex{static_cast<uint32_t>(item)})));
+    result.AddDifference(fmt::format("item \"{}\": its mean age is not what the users' edges say",
+                                     state_.catalogue->Id(ItemIndex{static_cast<uint32_t>(item)})));
   }
 }
 
@@ -81,7 +68,7 @@ absl::Status CountsVerification::Finish(Verification& result) const {
   CompareFading(result);
   CompareAges(result);
   if (trending_->Digest() != trending_digest_) {
-    Differ(result, "the boards of trending items are not what the users' edges say");
+    result.AddDifference("the boards of trending items are not what the users' edges say");
   }
   return absl::OkStatus();
 }

@@ -6,10 +6,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
-#include "graph/state/user_state.h"
 #include "graph/upkeep/verification.h"
 #include "index/popular/fading_counts.h"
 #include "index/popular/item_ages.h"
@@ -17,10 +15,6 @@
 #include "server/pipeline/live_state.h"
 
 namespace groundswell {
-
-// Counts the user in. `category_of_item`: the number of each item's category.
-void CountEdges(const UserState& user, std::span<const uint32_t> category_of_item,
-                FadingCounts& fading_counts, ItemAges& item_ages, TrendingItems& trending);
 
 class CountsVerification {
  public:

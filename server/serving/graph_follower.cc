@@ -11,6 +11,21 @@
 
 namespace groundswell {
 
+void CountEdges(const UserState& user, std::span<const uint32_t> category_of_item,
+                FadingCounts& fading_counts, ItemAges& item_ages, TrendingItems& trending) {
+  ForEachItem(user, [&](ItemIndex item, std::span<const Edge> edges) {
+    const EdgeChange came{.user = user.index,
+                          .item = item,
+                          .cluster_before = user.cluster,
+                          .cluster_after = user.cluster,
+                          .before = {},
+                          .after = edges};
+    fading_counts.Change(came);
+    item_ages.Change(came);
+    trending.Change(came, category_of_item[ToInt(item)]);
+  });
+}
+
 void FollowGraph(const LiveState& state, Applier::Options& options) {
   options.fold.on_edges_changed = [&state](const EdgeChange& change) {
     state.adjacency->Change(change);

@@ -4,16 +4,27 @@
 #define GROUNDSWELL_SERVER_SERVING_GRAPH_FOLLOWER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "absl/status/status.h"
 #include "graph/fold/applier.h"
 #include "graph/ids.h"
+#include "graph/state/user_state.h"
+#include "index/popular/fading_counts.h"
+#include "index/popular/item_ages.h"
+#include "index/popular/trending_items.h"
 #include "server/pipeline/retrieval.h"
 #include "server/process/periodic_thread.h"
 #include "server/serving/serving_state.h"
 
 namespace groundswell {
+
+// Counts a user in, whose edges are all new to the counts: so they are loaded, and computed anew.
+// `category_of_item`: the number of each item's category.
+void CountEdges(const UserState& user, std::span<const uint32_t> category_of_item,
+                FadingCounts& fading_counts, ItemAges& item_ages, TrendingItems& trending);
 
 // Makes what hangs on the graph follow it from here on. `state` must outlive the applier.
 void FollowGraph(const LiveState& state, Applier::Options& options);

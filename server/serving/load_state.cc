@@ -17,7 +17,6 @@
 #include "models/files/manifest.h"
 #include "server/pipeline/list_quality.h"
 #include "server/rpc/api_time.h"
-#include "server/serving/counts_verification.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/snapshot_staging.h"
 
