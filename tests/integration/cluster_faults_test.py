@@ -32,49 +32,15 @@ import tempfile
 import threading
 import time
 
-import grpc
-
 from cluster import ADMIN, Balancer, Cluster, becomes, post
 from cluster_client import event_of, lines_of
+from cluster_lists import Lists
 
 SKIPPED = 77
-RECOMMEND = "/groundswell.v1.RecommendationService/Recommend"
 CLIENTS = {"events-1": "events", "events-2": "events", "producer-1": "producer", "producer-2": "producer",
            "changes-1": "changes"}
-CALLERS = 6  # of lists, each with one call under way
 FAULTS = collections.OrderedDict((("kill broker", 3), ("stop broker", 3), ("kill server", 4), ("stop server", 3),
                                   ("kill client", 3), ("lose server", 1)))
-
-
-class Lists:
-    """Callers of Recommend by the balancer, who try nothing again."""
-
-    def __init__(self, port):
-        self.answered, self.failed, self._ends = itertools.count(), [], threading.Event()
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(CALLERS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _ask(self, nth):
-        call = self._channel.unary_unary(RECOMMEND)
-        for number in itertools.count():
-            if self._ends.wait(0.02):
-                return
-            user = f"user-{(number * CALLERS + nth) % 300}".encode()
-            begin = time.monotonic()
-            try:
-                call(bytes([3 << 3 | 2, len(user)]) + user, timeout=10)  # RecommendRequest.user_id
-                next(self.answered)
-            except grpc.RpcError as error:
-                self.failed.append((begin, time.monotonic(), error.code().name, error.details()))
-
-    def stop(self):
-        self._ends.set()
-        for thread in self._threads:
-            thread.join()
-        self._channel.close()
-        return next(self.answered)
 
 
 class Digests:
@@ -292,13 +258,11 @@ class Verdict:
             self.expect(offset in (None, event["offset"]), f"{name}: {number} acknowledged at {offset}: {event}")
             self.expect((event["user"], event["item"]) == (sent["userId"], sent["itemId"]), f"{name}: {sent} is {event}")
 
-    def lists(self, lists, answered, kills):
-        """Which calls failed that were not under way at a kill: beside one kill, at most one of each caller may be."""
-        self.figures["lists answered"] = answered
+    def lists(self, lists, kills):
+        self.figures["lists answered"] = lists.answered()
         self.figures["lists failed"] = collections.Counter(f"{code} {details}" for _, _, code, details in lists.failed)
-        for begin, end, code, details in lists.failed:
-            under_way = [kill for kill in kills if begin <= kill[1] and end >= kill[0]]
-            self.expect(under_way, f"a list failed beside no kill, from {begin:.2f} to {end:.2f}: {code} {details}")
+        for begin, end, code, details in lists.failed_beside_no(kills):
+            self.wrong.append(f"a list failed beside no kill, from {begin:.2f} to {end:.2f}: {code} {details}")
 
 
 def run(arguments, directory):
@@ -316,11 +280,11 @@ def run(arguments, directory):
         ended = faults.end()
         verdict = Verdict(cluster, arguments.cli, directory)
         verdict.expect(set(ended.values()) == {0}, f"clients ended with {ended}")
-        answered = lists.stop()
+        lists.stop()
         digests.stop()
         verdict.states()
         verdict.ledgers()
-        verdict.lists(lists, answered, faults.kills)
+        verdict.lists(lists, faults.kills)
         common, differ = digests.common()
         verdict.expect(not differ, f"digests differ at the same offset: {differ}")
         verdict.figures["offsets at which servers were compared"] = common
