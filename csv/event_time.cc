@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -161,13 +162,46 @@ std::optional<EventTime> ParseEventTime(std::string_view text) {
   return time;
 }
 
-bool IsBasicDate(std::string_view text) {
-  const bool is_recent = text.starts_with("19") || text.starts_with("20");
-  if (text.size() != 8 || !is_recent || text.find_first_not_of("0123456789") != text.npos) {
-    return false;
+std::optional<std::string> ExtendedForm(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  const size_t point = std::min(text.find('.'), text.size());
+  const std::string_view digits = text.substr(0, point);
+  const bool is_number = digits.find_first_not_of(kDigits) == std::string_view::npos &&
+                         text.find_first_not_of(kDigits, point + 1) == std::string_view::npos;
+  constexpr std::array<size_t, 7> kLengths = {4, 6, 8, 10, 12, 14, 17};
+  if (!is_number || std::find(kLengths.begin(), kLengths.end(), digits.size()) == kLengths.end() ||
+      digits < "1970" || digits >= "2100") {
+    return std::nullopt;
   }
-  return OfIso(fmt::format("{}-{}-{}", text.substr(0, 4), text.substr(4, 2), text.substr(6)))
-      .has_value();
+  // Where a part is missing, that of the first of January, or of the full hour.
+  std::string all(digits);
+  all += std::string_view("YYYY0101000000000").substr(all.size());
+  std::string extended =
+      fmt::format("{}-{}-{}", all.substr(0, 4), all.substr(4, 2), all.substr(6, 2));
+  if (digits.size() > 8) extended += fmt::format("T{}:{}", all.substr(8, 2), all.substr(10, 2));
+  if (digits.size() > 12) extended += fmt::format(":{}", all.substr(12, 2));
+  if (digits.size() > 14) extended += fmt::format(".{}", all.substr(14));
+  if (!OfIso(extended).has_value()) return std::nullopt;
+  return extended;
+}
+
+std::string BasicFormRemedy(std::string_view text, const EventTime& time) {
+  const std::chrono::sys_days day = std::chrono::floor<std::chrono::days>(
+      std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(time.us)));
+  return fmt::format("write it as {}: as {} it is of {}",
+                     ExtendedForm(text).value_or("2011-11-22T22:13:20"), NameOf(time.form),
+                     static_cast<int>(std::chrono::year_month_day(day).year()));
+}
+
+absl::StatusOr<EventTime> ParseSingleTime(std::string_view text) {
+  const std::optional<EventTime> time = ParseEventTime(text);
+  if (!time.has_value()) {
+    return absl::InvalidArgumentError(fmt::format("it must be {}", kEventTimeForms));
+  }
+  if (ExtendedForm(text).has_value()) {
+    return absl::InvalidArgumentError(BasicFormRemedy(text, *time));
+  }
+  return *time;
 }
 
 bool IsSerialDate(const EventTime& time) {

@@ -101,8 +101,8 @@ std::string_view ItemReader::NameIn(ItemField field) const {
 
 absl::Status ItemReader::Bad(ItemField field, std::string_view value,
                              std::string_view remedy) const {
-  return absl::InvalidArgumentError(fmt::format("record {}: {} is {}; it must be {}", record_,
-                                                NameIn(field), ShownText(value), remedy));
+  return absl::InvalidArgumentError(
+      fmt::format("record {}: {} is {}; {}", record_, NameIn(field), ShownText(value), remedy));
 }
 
 absl::Status ItemReader::FindColumns(const std::vector<std::string>& header) {
@@ -218,12 +218,12 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
     }
     if (field == kItemIdField && IsNoId(object[keys[at]])) {
       return Bad(kItemIdField, object[keys[at]].dump(),
-                 "a string, or a whole number below 2^64 (others as strings)");
+                 "it must be a string, or a whole number below 2^64 (others as strings)");
     }
     std::optional<std::string> text = TextOfJson(object[keys[at]]);
     if (!text.has_value()) {
       return Bad(static_cast<ItemField>(field), object[keys[at]].type_name(),
-                 "a string, a number, or an array of these");
+                 "it must be a string, a number, or an array of these");
     }
     texts[field] = *std::move(text);
   }
@@ -236,19 +236,20 @@ absl::StatusOr<std::optional<ItemReader::Texts>> ItemReader::NextJson() {
 
 absl::StatusOr<ItemRecord> ItemReader::MakeItem(Texts texts) const {
   for (size_t field = 0; field < kItemFieldCount; ++field) {
-    if (!IsUtf8(texts[field])) return Bad(static_cast<ItemField>(field), texts[field], "UTF-8");
+    if (!IsUtf8(texts[field]))
+      return Bad(static_cast<ItemField>(field), texts[field], "it must be UTF-8");
   }
-  if (texts[kItemIdField].empty()) return Bad(kItemIdField, "", "not empty");
+  if (texts[kItemIdField].empty()) return Bad(kItemIdField, "", "it must not be empty");
   ItemRecord item{.record = record_};
   std::optional<std::vector<float>> numbers = ParseNumbers(texts[kEmbeddingField]);
   if (!numbers.has_value()) {
-    return Bad(kEmbeddingField, texts[kEmbeddingField], "numbers, such as [0.25, -1.5]");
+    return Bad(kEmbeddingField, texts[kEmbeddingField], "it must be numbers, such as [0.25, -1.5]");
   }
   item.embedding = *std::move(numbers);
   for (const ItemField field : {kAvailableFromField, kAvailableUntilField}) {
     if (texts[field].empty()) continue;
-    const std::optional<EventTime> time = ParseEventTime(texts[field]);
-    if (!time.has_value()) return Bad(field, texts[field], kEventTimeForms);
+    const absl::StatusOr<EventTime> time = ParseSingleTime(texts[field]);
+    if (!time.ok()) return Bad(field, texts[field], std::string(time.status().message()));
     (field == kAvailableFromField ? item.available_from_us : item.available_until_us) = time->us;
   }
   item.id = std::move(texts[kItemIdField]);

@@ -218,7 +218,14 @@ absl::StatusOr<bool> LogReader::IsRatedLower(const std::string& text) {
   return true;
 }
 
-// A log that begins with such a date is of dates. Within others they are seconds as any.
+// A log that begins with such a date is of dates. Within others they are numbers as any.
+absl::Status LogReader::CheckNoBasicForm(const EventTime& time, const std::string& text) {
+  if (summary_.events == 0 && ExtendedForm(text).has_value()) begins_in_basic_form_ = time.form;
+  if (begins_in_basic_form_ != time.form) return absl::OkStatus();
+  return Bad(kTimeField, "that is a date without separators", text, BasicFormRemedy(text, time));
+}
+
+// Likewise.
 absl::Status LogReader::CheckNoSerialDate(const EventTime& time, const std::string& text) {
   if (summary_.events == 0) begins_as_serial_dates_ = IsSerialDate(time);
   if (!begins_as_serial_dates_ || !IsSerialDate(time)) return absl::OkStatus();
@@ -242,12 +249,7 @@ absl::StatusOr<std::optional<LogEvent>> LogReader::MakeEvent(const LogFields& fi
     return Bad(kTimeField, fields[kTimeField].empty() ? "empty" : "that is no time",
                fields[kTimeField], fmt::format("it must be {}", kEventTimeForms));
   }
-  // A log that begins with such a date is of dates. Within others they are seconds as any.
-  has_basic_dates_ |= summary_.events == 0 && IsBasicDate(fields[kTimeField]);
-  if (has_basic_dates_ && time->form == TimeForm::kSeconds) {
-    return Bad(kTimeField, "that is a date without separators", fields[kTimeField],
-               "write it as 2011-11-22: as Unix seconds it is of 1970");
-  }
+  if (absl::Status s = CheckNoBasicForm(*time, fields[kTimeField]); !s.ok()) return s;
   if (absl::Status s = CheckNoSerialDate(*time, fields[kTimeField]); !s.ok()) return s;
   LogEvent event{.record = record_,
                  .time_us = time->us,

@@ -108,6 +108,8 @@ class LogReader {
   absl::Status CheckRatings() const;
   // nullopt: it is rated lower.
   absl::StatusOr<std::optional<LogEvent>> MakeEvent(const LogFields& fields);
+  // Refuses a date without separators, in a log that begins with such.
+  absl::Status CheckNoBasicForm(const EventTime& time, const std::string& text);
   // Refuses a date as a spreadsheet counts them, in a log that begins with such.
   absl::Status CheckNoSerialDate(const EventTime& time, const std::string& text);
   absl::Status ReadWeight(const std::string& text, LogEvent& event);
@@ -126,7 +128,7 @@ class LogReader {
   int64_t newest_us_ = 0;
   LogSummary summary_;
   LogShape shape_;
-  bool has_basic_dates_ = false;
+  std::optional<TimeForm> begins_in_basic_form_;
   bool begins_as_serial_dates_ = false;
   bool has_ratings_ = false;
   absl::Status fatal_;

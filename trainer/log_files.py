@@ -37,6 +37,9 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _SHOWN_CHARACTERS = 64
 _LATEST_US = 253_402_300_799 * 1_000_000  # the end of the year 9999
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_BASIC_FORM = re.compile(r"((?:19[7-9]|20[0-9])[0-9])"  # a year, and then twos of digits as long as there are any
+                         r"(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})([0-9]{3})?)?)?)?)?)?"
+                         r"(?:\.[0-9]*)?")
 # What numbers below the first are, in microseconds: of seconds, milli-, micro- and nanoseconds.
 _UNITS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0), (1e20, 1e-3))
 
@@ -147,8 +150,15 @@ def _read_own(path, called, weights):
     with open_text(path) as stream:
         lines = (_json_lines(path, stream) if is_json(path) else
                  tables.rows(path, stream, lambda header: _positions(path, header)))
+        begins_in_basic_form = None  # of a log that begins with such a date no number is a time
         for line, values in tqdm(lines, desc=f"reading {Path(called).name}", unit=" records", disable=None):
-            yield _record(_Place(called, line), values, weights, ids)
+            place, timestamp = _Place(called, line), values[0]
+            if begins_in_basic_form is None:
+                begins_in_basic_form = extended_form(timestamp) is not None
+            if begins_in_basic_form and _NUMBER.fullmatch(timestamp):
+                raise place.bad("timestamp", timestamp, "it is a date without separators: write it as "
+                                                        f"{extended_form(timestamp) or '2011-11-22T22:13:20'}Z")
+            yield _record(place, values, weights, ids)
 
 
 def is_own_form(path):
@@ -223,8 +233,25 @@ def _number_us(text):
 
 
 def parse_time_us(text):
-    """Microseconds since 1970 of a time, or of a date; of UTC where it names no zone. None of what is none."""
+    """Microseconds since 1970 of a time, or of a date; of UTC where it names no zone. None of what is none, and of
+    dates without separators."""
+    if extended_form(text) is not None:
+        return None
     return _number_us(text) if _NUMBER.fullmatch(text) else _iso_us(text, timezone.utc)
+
+
+def extended_form(text):
+    """What to write instead of a date, with or without a time of day, without separators: 2021-02-13T10:30:00 of
+    202102131030. Those that the server's readers refuse (csv/event_time.h); None of all else."""
+    found = _BASIC_FORM.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second, milliseconds = (int(part or least) for part, least in
+                                                            zip(found.groups(), (0, 1, 1, 0, 0, 0, 0)))
+    try:
+        return datetime(year, month, day, hour, minute, second, milliseconds * 1_000).isoformat()
+    except ValueError:
+        return None
 
 
 def _rfc3339_us(text):

@@ -19,6 +19,7 @@
 #include "client/events/event_reader.h"
 #include "client/terminal/table.h"
 #include "client/text_file.h"
+#include "csv/event_time.h"
 #include "csv/json_faults.h"
 #include "groundswell/v1/interaction.grpc.pb.h"
 #include "program/standard_error.h"
@@ -272,12 +273,12 @@ void AddUpsertItemCommand(CLI::App& app, CommandContext& context) {
     return command.add_option_function<std::string>(
         name,
         [name, time](const std::string& text) {
-          const std::optional<int64_t> time_us = ParseTimestamp(text);
-          if (!time_us.has_value()) {
-            throw CLI::ValidationError(name,
-                                       fmt::format("\"{}\" must be {}", text, kEventTimeForms));
+          const absl::StatusOr<EventTime> parsed = ParseSingleTime(text);
+          if (!parsed.ok()) {
+            throw CLI::ValidationError(
+                name, fmt::format("\"{}\"; {}", text, std::string(parsed.status().message())));
           }
-          *time = TimeUtil::MicrosecondsToTimestamp(*time_us);
+          *time = TimeUtil::MicrosecondsToTimestamp(parsed->us);
         },
         help);
   };

@@ -17,6 +17,7 @@
 #include "client/events/event_file.h"
 #include "client/source_names.h"
 #include "client/terminal/progress_bar.h"
+#include "csv/event_time.h"
 #include "program/standard_error.h"
 #include "program/terminal_text.h"
 
@@ -138,11 +139,12 @@ absl::StatusOr<uint64_t> CountRecords(const EvaluateFlags& flags) {
 // Where the test begins and how long it is.
 absl::Status SetTestPeriod(const EvaluateFlags& flags, EvaluationOptions& options) {
   if (!flags.test_from.empty()) {
-    options.test_from_us = ParseTimestamp(flags.test_from);
-    if (!options.test_from_us.has_value()) {
-      return absl::InvalidArgumentError(
-          fmt::format("--test-from is \"{}\"; it must be {}", flags.test_from, kEventTimeForms));
+    const absl::StatusOr<EventTime> time = ParseSingleTime(flags.test_from);
+    if (!time.ok()) {
+      return absl::InvalidArgumentError(fmt::format("--test-from is \"{}\"; {}", flags.test_from,
+                                                    std::string(time.status().message())));
     }
+    options.test_from_us = time->us;
   }
   if (flags.test_events > 0) options.test_events = flags.test_events;
   if (options.test_from_us.has_value()) return absl::OkStatus();

@@ -23,6 +23,7 @@
 #include "client/events/server_catalogue.h"
 #include "client/events/visibility.h"
 #include "client/terminal/progress_bar.h"
+#include "csv/event_time.h"
 #include "program/standard_error.h"
 #include "program/terminal_text.h"
 
@@ -482,10 +483,12 @@ void AddIngestCommand(CLI::App& app, CommandContext& context) {
       "--from",
       [flags](const std::string& text) {
         flags->from = text;
-        flags->from_us = ParseTimestamp(text);
-        if (flags->from_us.has_value()) return;
-        throw CLI::ValidationError("--from",
-                                   fmt::format("\"{}\" must be {}", text, kEventTimeForms));
+        const absl::StatusOr<EventTime> time = ParseSingleTime(text);
+        if (!time.ok()) {
+          throw CLI::ValidationError(
+              "--from", fmt::format("\"{}\"; {}", text, std::string(time.status().message())));
+        }
+        flags->from_us = time->us;
       },
       "Pass over what is earlier: a time, as logs have them");
   command.add_flag("--create-items", flags->create_items,

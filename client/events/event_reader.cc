@@ -8,12 +8,6 @@
 
 namespace groundswell {
 
-std::optional<int64_t> ParseTimestamp(std::string_view text) {
-  const std::optional<EventTime> time = ParseEventTime(text);
-  if (!time.has_value()) return std::nullopt;
-  return time->us;
-}
-
 EventReader::EventReader(std::istream& input, Options options)
     : options_(std::move(options)), log_(input, options_.log), sorter_(options_.sort_bytes_max) {}
 

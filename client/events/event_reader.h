@@ -25,9 +25,6 @@ struct ReadEvent {
   v1::Interaction interaction;
 };
 
-// Microseconds since 1970, of a time as ParseEventTime knows it.
-std::optional<int64_t> ParseTimestamp(std::string_view text);
-
 class EventReader {
  public:
   struct Options {

@@ -234,11 +234,18 @@ absl::StatusOr<std::string> ReadId(std::string_view field, const json& record, c
 
 absl::StatusOr<int64_t> ReadTime(const json& record, const Path& path) {
   const json& value = At(record, path);
-  std::optional<EventTime> time;
-  if (value.is_string()) time = ParseEventTime(value.get_ref<const std::string&>());
-  if (value.is_number()) time = ParseEventTime(value.dump());
-  if (time.has_value()) return time->us;
-  return BadField(kTime, path, value, kEventTimeForms);
+  std::string text;
+  if (value.is_string()) text = value.get<std::string>();
+  if (value.is_number()) text = value.dump();
+  // Ten digits are seconds in a stream that goes on for years, though some of the years from 2032
+  // read as dates: of a date the server says that it is still to come.
+  constexpr size_t kDigitsOfSeconds = 10;
+  const std::optional<EventTime> seconds = ParseEventTime(text);
+  if (text.size() == kDigitsOfSeconds && seconds.has_value()) return seconds->us;
+  const absl::StatusOr<EventTime> time = ParseSingleTime(text);
+  if (time.ok()) return time->us;
+  return Bad(fmt::format("{} ({}) is {}; {}", kTime, path.text, Shown(value),
+                         std::string(time.status().message())));
 }
 
 // nullopt: the record has none.

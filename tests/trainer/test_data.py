@@ -159,6 +159,13 @@ class LogFileTest(unittest.TestCase):
             path = self._write("bad.csv", "timestamp,user,item,type,weight\n" + text)
             with self.assertRaisesRegex(ValueError, message):
                 self._read(path)
+        for basic, extended in (("2021", "2021-01-01T00:00:00Z"), ("20111122", "2011-11-22T00:00:00Z"),
+                                ("2021021310", "2021-02-13T10:00:00Z"), ("202102131030", "2021-02-13T10:30:00Z"),
+                                ("20210213103000.0", "2021-02-13T10:30:00Z")):
+            with self.assertRaisesRegex(ValueError, f'bad.csv:2: .*"{basic}".* write it as {extended}'):
+                self._read(self._write("bad.csv", f"timestamp,user,item\n{basic},a,x\n"))
+        of_seconds = self._read(self._write("a.csv", "timestamp,user,item\n7,a,x\n2021,a,x\n20111122,a,x\n"))
+        self.assertEqual(len(of_seconds.user), 3)
         path = self._write("bad.jsonl", '{"timestamp": 1, "user": "a", "item": "x"}\n[1]\n')
         with self.assertRaisesRegex(ValueError, "bad.jsonl:2: the line is .*one JSON object"):
             self._read(path)
@@ -345,7 +352,7 @@ class SplitTest(unittest.TestCase):
         for heldout_from in ("1970-01-23", "1970-01-23T00:00:00Z", datetime.date(1970, 1, 23)):
             split = self._split(heldout_from=heldout_from)
             self.assertEqual((split.validation_s, split.cut_s, split.end_s), (8 * _DAY, 22 * _DAY, 50 * _DAY))
-        for wrong, message in (("soon", "heldout_from is 'soon'"), ("1971-01-01", "must be within"), ("1970-01-10", "must be within")):
+        for wrong, message in (("soon", "heldout_from is 'soon'"), (20111111, "heldout_from is 20111111"), ("1971-01-01", "must be within"), ("1970-01-10", "must be within")):
             with self.assertRaisesRegex(ValueError, message):
                 self._split(heldout_from=wrong)
 

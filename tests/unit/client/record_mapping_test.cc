@@ -95,6 +95,8 @@ TEST(RecordMappingTest, BadRecordsNameFieldValueAndWhatIsRight) {
   constexpr char kFormat[] = R"({"kind": "buy", "customer": {"id": 1}, "sku": "s", "id": "e", )";
   EXPECT_THAT(WhyBad(mapping, std::string(kFormat) + R"("at": "soon"})"),
               AllOf(HasSubstr("event_time"), HasSubstr("soon"), HasSubstr("ISO 8601")));
+  EXPECT_THAT(WhyBad(mapping, std::string(kFormat) + R"("at": 202102131030})"),
+              HasSubstr("write it as 2021-02-13T10:30"));
   for (const std::string weight : {"0", "1.5", "\"x\"", "1000001", "1e300"}) {
     EXPECT_THAT(WhyBad(mapping, std::string(kFormat) + R"("at": 1322000000, "n": )" + weight + "}"),
                 HasSubstr("1000000"))

@@ -54,11 +54,35 @@ TEST(EventTimeTest, Iso8601WithAndWithoutAZone) {
   EXPECT_EQ(ParseEventTime("2011-11-22")->us, kUs - 80'000'000'000);
   EXPECT_EQ(ParseEventTime("2011-11-22")->form, TimeForm::kDate);
   EXPECT_EQ(ParseEventTime("2012-02-29")->us, 1'330'473'600'000'000);
-  EXPECT_TRUE(IsBasicDate("20111122"));
-  for (const char* text :
-       {"20111322", "20110231", "2011112", "201111220", "30111122", "2011112x"}) {
-    EXPECT_FALSE(IsBasicDate(text)) << text;
+}
+
+TEST(EventTimeTest, DatesWithoutSeparatorsHaveAnExtendedForm) {
+  const struct {
+    const char* basic;
+    const char* extended;
+    const char* taken_for;
+  } cases[] = {{"2021", "2021-01-01", "Unix seconds it is of 1970"},
+               {"202102", "2021-02-01", "Unix seconds it is of 1970"},
+               {"20111122", "2011-11-22", "Unix seconds it is of 1970"},
+               {"20111122.0", "2011-11-22", "Unix seconds it is of 1970"},
+               {"2021021310", "2021-02-13T10:00", "Unix seconds it is of 2034"},
+               {"202102131030", "2021-02-13T10:30", "Unix milliseconds it is of 1976"},
+               {"20210213103000", "2021-02-13T10:30:00", "Unix milliseconds it is of 2610"},
+               {"20210213103000123", "2021-02-13T10:30:00.123", "Unix microseconds it is of 2610"}};
+  for (const auto& [basic, extended, taken_for] : cases) {
+    EXPECT_EQ(ExtendedForm(basic), extended);
+    const absl::Status status = ParseSingleTime(basic).status();
+    EXPECT_EQ(std::string(status.message()),
+              "write it as " + std::string(extended) + ": as " + taken_for);
   }
+  for (const char* text :
+       {"", "7", "20111322", "20110231", "2011112", "201111220", "30111122", "2011112x", "1969",
+        "2100", "2021021324", "202102131060", "2021-02", "20111122.x", "1322000000",
+        "1322000000000", "2021021310300", "999999999999"}) {
+    EXPECT_EQ(ExtendedForm(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(ParseSingleTime("1322000000")->us, kUs);
+  EXPECT_EQ(std::string(ParseSingleTime("soon").status().message()).find("it must be Unix"), 0u);
 }
 
 TEST(EventTimeTest, AnythingElseIsNoTime) {

@@ -124,16 +124,18 @@ TEST(ItemReaderTest, ABadRecordIsNamedAndTheNextIsRead) {
       "3,c,1 x,\n"
       "4,d,,soon\n"
       "5,\xff,,\n"
-      "6,e,,\n");
+      "6,e,,\n"
+      "7,f,,20270101\n");
   ASSERT_TRUE(csv.end.ok()) << csv.end;
   ASSERT_EQ(csv.items.size(), 1u);
   EXPECT_EQ(csv.items[0].record, 6u);
   EXPECT_THAT(csv.bad,
               ElementsAre(HasSubstr("record 1: it has 2 fields and the header 4"),
-                          HasSubstr("record 2: item is \"\"; it must be not empty"),
+                          HasSubstr("record 2: item is \"\"; it must not be empty"),
                           HasSubstr("record 3: embedding is \"1 x\"; it must be numbers"),
                           HasSubstr("record 4: available_from is \"soon\"; it must be Unix"),
-                          HasSubstr("record 5: title is ")));
+                          HasSubstr("record 5: title is "),
+                          HasSubstr("available_from is \"20270101\"; write it as 2027-01-01")));
   const ItemsRead json = ReadItems("{\"item\": {}}\n[1]\n{\"title\": \"a\"}\n{\"item\": \"1\"}\n");
   EXPECT_EQ(json.items.size(), 1u);
   EXPECT_THAT(json.bad,

@@ -163,13 +163,21 @@ TEST(LogReaderTest, AWeightMayBeTheRatingAndRatingsThatNobodyReadMayBeTwice) {
               HasSubstr("several columns are called \"score\""));
 }
 
-TEST(LogReaderTest, DatesWithoutSeparatorsAreNoSecondsOf1970) {
+TEST(LogReaderTest, DatesWithoutSeparatorsAreNoNumbersOfAnotherTime) {
   const LogRead dates = ReadLog("ts,user,item\n20111122,u,i\n20111322,u,i\n2011-11-22,u,i\n");
   EXPECT_EQ(dates.bad.size(), 2u);
   EXPECT_THAT(dates.bad[0], HasSubstr("write it as 2011-11-22"));
   EXPECT_EQ(dates.events.size(), 1u);
-  const LogRead seconds = ReadLog("ts,user,item\n7,u,i\n20111122,u,i\n");
-  EXPECT_EQ(seconds.events.size(), 2u) << "of a log that began at 0";
+  const LogRead minutes = ReadLog("ts,user,item\n202102131030,u,i\n202113991031,u,i\n");
+  ASSERT_EQ(minutes.bad.size(), 2u) << "what is no date too, as the first tells what they are";
+  EXPECT_THAT(minutes.bad[0], HasSubstr("write it as 2021-02-13T10:30"));
+  for (const char* const text : {"2021", "2021021310", "20210213103000", "20210213103000123"}) {
+    const std::string time(text);
+    EXPECT_EQ(ReadLog("ts,user,item\n" + time + ",u,i\n").bad.size(), 1u) << text;
+    EXPECT_EQ(ReadLog("{\"ts\":" + time + ",\"user\":\"u\",\"item\":\"i\"}\n").bad.size(), 1u);
+  }
+  const LogRead seconds = ReadLog("ts,user,item\n7,u,i\n20111122,u,i\n2021,u,i\n");
+  EXPECT_EQ(seconds.events.size(), 3u) << "of a log that began at 0";
 }
 
 TEST(LogReaderTest, NumbersOfDatesInSpreadsheetsAreNoSecondsOf1970) {
