@@ -254,13 +254,19 @@ std::optional<uint64_t> SizeOf(const std::string& path) {
 // A file that is read where the manifest lists it, and lies there though it does not: whoever put
 // it there believes that it counts.
 absl::Status CheckNothingForgotten(const std::string& directory, const Manifest& manifest) {
-  constexpr char kBlendFile[] = "blend.json";
-  if (manifest.files.contains(kBlendFile)) return absl::OkStatus();
-  if (!SizeOf(fmt::format("{}/{}", directory, kBlendFile)).has_value()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("\"{}\" is in the directory and not in the manifest's \"files\": list it there "
-                  "with its \"sha256\" and \"bytes\", or remove it",
-                  kBlendFile));
+  constexpr std::string_view kOptionalFiles[] = {"blend.json", "encoder_examples.safetensors",
+                                                 "examples.safetensors"};
+  for (const std::string_view name : kOptionalFiles) {
+    std::error_code error;
+    const bool is_there = std::filesystem::exists(
+        std::filesystem::symlink_status(fmt::format("{}/{}", directory, name), error));
+    if (!is_there || manifest.files.contains(std::string(name))) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("\"{}\" is in the directory and not in the manifest's \"files\": list it there "
+                    "with its \"sha256\" and \"bytes\", or remove it",
+                    name));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ParseCreateTime(const std::string& create_time, Manifest& manifest) {

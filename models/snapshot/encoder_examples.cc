@@ -13,7 +13,8 @@ namespace {
 
 constexpr char kEncoderRemedy[] =
     "export the encoder's file and its examples together again, or take "
-    "encoder_examples.safetensors out of the manifest to serve the snapshot unproved";
+    "encoder_examples.safetensors out of the manifest and the directory to serve the snapshot "
+    "unproved";
 constexpr int64_t kExampleTimeMax = std::numeric_limits<uint32_t>::max();
 
 // How the tensors of an encoder are called; empty: it does not read them.

@@ -18,8 +18,8 @@ constexpr std::string_view kFeatures[] = {
 constexpr std::string_view kLogitPrefix = "logit.";
 constexpr char kRemedy[] =
     "export weights and examples together again (python3 -m trainer train; python3 -m trainer "
-    "examples if the weights are right), or take examples.safetensors out of the manifest to serve "
-    "the snapshot unproved";
+    "examples if the weights are right), or take examples.safetensors out of the manifest and "
+    "the directory to serve the snapshot unproved";
 
 // Row r of each; the matrices are row-major and empty where no ranker reads them.
 struct Examples {

@@ -70,6 +70,11 @@ TEST_F(ExamplesServerTest, ASnapshotWithoutExamplesIsImportedUnproved) {
   auto manifest = nlohmann::ordered_json::parse(ReadText(snapshot + "/manifest.json"));
   manifest["files"].erase(kExamplesFile);
   std::ofstream(snapshot + "/manifest.json") << manifest.dump(2);
+  const Finished forgotten = Import(snapshot);
+  EXPECT_EQ(forgotten.exit_code, 1) << "the proof would be lost";
+  ExpectSays(forgotten.output,
+             "\"examples.safetensors\" is in the directory and not in the manifest");
+  fs::remove(snapshot + "/" + kExamplesFile);
   const Finished import = Import(snapshot);
   EXPECT_EQ(import.exit_code, 0) << import.output;
   ExpectSays(import.output, "unproved");

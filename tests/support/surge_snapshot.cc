@@ -25,6 +25,7 @@ void WriteSurgeSnapshot(const std::string& sample, const std::string& directory)
   auto manifest = ReadJson(directory + "/manifest.json");
   // The sample's examples have no logits of these models.
   manifest["files"].erase("examples.safetensors");
+  fs::remove(directory + "/examples.safetensors");
   const SurgeSizes sizes{.items = manifest["items"].get<size_t>() + 1,
                          .categories = 8,
                          .item_width = 16,

@@ -50,12 +50,23 @@ TEST_F(HostileFilesTest, AManifestNestedDeeperThanTheStackIsRefusedWhereverTheNe
 }
 
 // It would be left out, and whoever put it there would believe that it counts.
-TEST_F(HostileFilesTest, WeightsOfTheBlendThatTheManifestDoesNotListAreRefused) {
-  ASSERT_TRUE(Read().ok());
-  std::ofstream(directory_.File("blend.json")) << R"({"format_version": 1, "weights": {}})";
-  ExpectNamed(Read(), absl::StatusCode::kInvalidArgument,
-              "\"blend.json\" is in the directory and not in the manifest's \"files\": list it");
-  fixture_.WriteFile("blend.json", R"({"format_version": 1, "weights": {}})");
+TEST_F(HostileFilesTest, AnOptionalFileThatTheManifestDoesNotListIsRefused) {
+  for (const std::string name :
+       {"blend.json", "encoder_examples.safetensors", "examples.safetensors"}) {
+    ASSERT_TRUE(Read().ok()) << name;
+    std::ofstream(directory_.File(name)) << "{}";
+    ExpectNamed(
+        Read(), absl::StatusCode::kInvalidArgument,
+        "\"" + name + "\" is in the directory and not in the manifest's \"files\": list it");
+    std::filesystem::remove(directory_.File(name));
+    std::filesystem::create_symlink("elsewhere", directory_.File(name));
+    ExpectNamed(Read(), absl::StatusCode::kInvalidArgument, "list it there");
+    std::filesystem::remove(directory_.File(name));
+  }
+  for (const std::string name :
+       {"blend.json", "encoder_examples.safetensors", "examples.safetensors"}) {
+    fixture_.WriteFile(name, "{}");
+  }
   fixture_.WriteManifest();
   EXPECT_TRUE(Read().ok());
 }
