@@ -213,7 +213,7 @@ absl::Status RecommendService::DoBatchRecommend(const v1::BatchRecommendRequest&
     const absl::Status status =
         token.ok() ? DoRecommend(one, entry_call, *entry.mutable_response()) : token.status();
     call.stages = entry_call.stages;
-    *entry.mutable_status() = ToRpcStatus(status);
+    *entry.mutable_status() = ToRpcStatus(entry_call.stale ? OfStaleState(status) : status);
     if (!status.ok()) entry.clear_response();
   }
   return absl::OkStatus();

@@ -71,8 +71,9 @@ struct UnaryRunner::Pending {
 
   absl::Status RunWork() {
     return CaughtStatus([this] {
-      absl::Status status = work(call);
-      return status.ok() ? CheckAnswer(context, response) : status;
+      const absl::Status status = work(call);
+      if (status.ok()) return CheckAnswer(context, response);
+      return call.stale ? OfStaleState(status) : status;
     });
   }
 

@@ -14,6 +14,7 @@ namespace groundswell {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryAfterFullLog{50};
+constexpr std::chrono::milliseconds kRetryAfterStaleState{50};
 constexpr size_t kQuotedBytesMax = 64;
 // gRPC carries message and details in headers, which peers limit to 8 KiB.
 constexpr size_t kMessageBytesMax = 1'024;
@@ -132,6 +133,18 @@ absl::Status Overloaded(std::string_view what, std::chrono::milliseconds retry_a
                      "{} is full; try again in {} ms, or send less", what, retry_after.count())),
                  "OVERLOADED"),
       retry_after);
+}
+
+absl::Status OfStaleState(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  if (reason != "ITEM_UNKNOWN" && reason != "USER_UNKNOWN") return status;
+  return WithRetryAfter(
+      WithReason(absl::UnavailableError(fmt::format(
+                     "{}; what the consistency_token tells of is not applied here yet, so it may "
+                     "be there soon: ask again",
+                     std::string(status.message()))),
+                 "STALE_STATE"),
+      kRetryAfterStaleState);
 }
 
 absl::Status LogError(const absl::Status& status) {

@@ -35,6 +35,11 @@ absl::Status WithinField(const absl::Status& status, std::string_view parent);
 absl::Status UnknownResource(std::string_view type, std::string_view name, std::string_view reason,
                              std::string_view remedy);
 
+// The error of a call by a state that is behind what the caller's consistency token tells of: an
+// item or user that is not known may come with what is not applied yet, which is Unavailable,
+// reason STALE_STATE, with RetryInfo. Other errors stay as they are.
+absl::Status OfStaleState(const absl::Status& status);
+
 // FailedPrecondition with a PreconditionFailure of this type. `reason` e.g. "PAGE_TOKEN_EXPIRED".
 absl::Status PreconditionFailed(std::string_view reason, std::string_view subject,
                                 std::string_view description);

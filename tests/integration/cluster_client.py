@@ -181,8 +181,7 @@ class Client:
         except Passing:
             pass
         except Wrong as wrong:
-            if "USER_UNKNOWN" not in str(wrong):  # What a server says that is stale, of a user who is new.
-                self._ledger.add("wrong", str(wrong))
+            self._ledger.add("wrong", str(wrong))
 
     def producer(self):
         caller = self._caller()

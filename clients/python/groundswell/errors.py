@@ -30,7 +30,7 @@ __all__ = [
     "CredentialsUnknown", "RateLimited", "Overloaded", "LogFull", "AnswerTooLarge", "CatalogueFull",
     "PageTokenExpired", "RankerMissing", "NoSnapshot", "NoSnapshotBefore", "SnapshotGone", "UserNotScored",
     "EmbeddingMissing", "AlreadyTrained", "ClockAhead", "ClockJumped", "SequenceGap", "LogCut", "LogIsShared",
-    "EtagMismatch", "Draining",
+    "EtagMismatch", "Draining", "StaleState",
 ]
 
 
@@ -298,6 +298,12 @@ class ClockJumped(Unavailable):
     """The server's clock was set while it ran: nothing is recorded until it comes back, or a restart."""
 
     REASON = "CLOCK_JUMPED"
+
+
+class StaleState(Unavailable):
+    """An item or a user is not known to a server that has not applied yet what the token tells of: ask again."""
+
+    REASON = "STALE_STATE"
 
 
 def _classes(above: type[GroundswellError]) -> dict[str, type[GroundswellError]]:

@@ -158,6 +158,26 @@ TEST_F(RecommendServiceTest, EntriesOfABatchHaveTheirOwnErrorsAndTheirOwnStalene
   EXPECT_EQ(response.entries(3).status().code(), 3);
 }
 
+TEST_F(RecommendServiceTest, WhoIsNotKnownToAStaleStateMayBeThereSoon) {
+  v1::GetUserStateRequest request;
+  request.set_user_id("nobody");
+  v1::GetUserStateResponse response;
+  UnaryTestCall without_token;
+  service_.GetUserState(without_token.context(), &request, &response);
+  EXPECT_EQ(without_token.Wait(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(without_token.reason(), "USER_UNKNOWN");
+  request.set_consistency_token(MakeConsistencyToken(1'000));
+  UnaryTestCall stale;
+  service_.GetUserState(stale.context(), &request, &response);
+  EXPECT_EQ(stale.Wait(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(stale.reason(), "STALE_STATE");
+  // What no entry of the log can bring is no question of staleness.
+  request.set_user_id("");
+  UnaryTestCall wrong;
+  service_.GetUserState(wrong.context(), &request, &response);
+  EXPECT_EQ(wrong.Wait(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(RecommendServiceTest, RankOrdersWhatItIsGivenAndNamesWhatItDoesNotKnow) {
   v1::RankRequest request;
   request.set_user_id("ann");  // (1, 0)
