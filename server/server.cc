@@ -46,6 +46,7 @@
 #include "server/rpc/listener.h"
 #include "server/serving/activation.h"
 #include "server/serving/background.h"
+#include "server/serving/digest_comparison.h"
 #include "server/serving/empty_database.h"
 #include "server/serving/graph_follower.h"
 #include "server/serving/graph_jobs.h"
@@ -140,6 +141,8 @@ struct Server::Parts {
   std::unique_ptr<GraphStore> store;
   TrainedLog trained;  // whose interactions are refused
   std::unique_ptr<ListRulesCell> list_rules;
+  DigestComparison digests{
+      [this](bool is_same) { metrics.durability().CountDigestCompared(is_same); }};
   std::unique_ptr<RocksdbLog> log;
   ActivationPoint activation_point;
   ServingCell serving;
@@ -229,6 +232,8 @@ std::string Server::Parts::NotFollowingBecause() const {
   if (config.log.kafka_topic.empty()) return "";
   const absl::Status stopped = log->stopped();
   if (!stopped.ok()) return fmt::format("not ready: {}", std::string(stopped.message()));
+  const std::string diverged = digests.DivergedBecause();
+  if (!diverged.empty()) return "not ready: " + diverged;
   const int64_t lag = log->lag();
   if (lag <= config.log.kafka_lag_max) return "";
   return fmt::format("not ready: {} requests behind topic {} (log.kafka_lag_max is {})", lag,
@@ -261,6 +266,7 @@ absl::Status Server::Parts::OpenLog(Offset base, const std::function<bool()>& ca
   const bool is_shared = shared->has_value();
   RocksdbLog::Options options = LogOptionsOf(config, metrics.durability());
   options.on_list_rules = [this](std::string_view rules) { list_rules->Set(rules); };
+  options.on_seen_digest = [this](const SeenDigest& told) { digests.Take(told); };
   auto opened = RocksdbLog::Open(*store, base, std::move(options), *std::move(shared));
   if (!opened.ok()) return opened.status();
   log = *std::move(opened);
@@ -310,6 +316,7 @@ void Server::Parts::MakeStart() {
       .check = [this](const Snapshot& snapshot) { return CheckConfigured(snapshot); },
       .on_applied = [this](std::span<const Applier::Result> results) { CountApplied(results); },
       .on_expired = [this](size_t edges) { metrics.events().CountExpired(edges); }});
+  if (!config.log.kafka_topic.empty()) start->applier.on_digest = digests.OnOwn(*log);
 }
 
 absl::Status Server::Parts::LoadGraph(const std::function<bool()>& cancelled) {

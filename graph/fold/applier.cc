@@ -174,8 +174,11 @@ absl::StatusOr<bool> Applier::ApplyNextBatch() {
   const size_t batch_max = options_.fold.batch_max;
   const auto waiting = static_cast<size_t>(log_.end() - applied_offset());
   const bool is_behind = waiting >= kBatchesBehind * batch_max;
+  const size_t limit = is_behind ? batch_max : std::min(kPieceMax, batch_max);
+  // A batch ends at each offset whose digest is told.
+  const Offset until_digest = kDigestInterval - applied_offset() % kDigestInterval;
   const auto entries =
-      log_.Read(applied_offset() + 1, is_behind ? batch_max : std::min(kPieceMax, batch_max));
+      log_.Read(applied_offset() + 1, std::min(limit, static_cast<size_t>(until_digest)));
   if (!entries.ok()) return entries.status();
   if (entries->empty()) return false;
   // No batch edge between the parts of an entry: at an edge the graph is that of an offset.
@@ -189,6 +192,9 @@ absl::StatusOr<bool> Applier::ApplyNextBatch() {
     if (batch.activation != nullptr && options_.on_activate) {
       options_.on_activate(applied_offset(), *batch.activation);
     }
+  }
+  if (options_.on_digest && applied_offset() % kDigestInterval == 0) {
+    options_.on_digest(applied_offset(), fold_.snapshot_digest(), fold_.progress().digest);
   }
   return true;
 }

@@ -57,7 +57,11 @@ class Applier {
     // Told that the log asks for another snapshot, when exactly the entries up to `offset` are
     // applied.
     std::function<void(Offset offset, const ActivateSnapshot&)> on_activate;
+    // Told of every kDigestInterval-th offset, when exactly the entries up to it are applied.
+    std::function<void(Offset offset, const std::string& snapshot_digest, const StateDigest&)>
+        on_digest;
   };
+  static constexpr Offset kDigestInterval = 4'096;
 
   // All references must outlive the applier; `graph` and `catalogue` are loaded up to
   // `state.applied_offset`. `checkpoint` is the complete one, if any.

@@ -151,6 +151,8 @@ class Fold {
 
   // As of the newest batch.
   Progress progress() const;
+  // Of the snapshot whose clusters the graph has.
+  const std::string& snapshot_digest() const { return state_.snapshot_digest; }
 
   // `user` (nullopt: never seen) as it would be if `interactions`, all its own, were the next
   // entries of the log after `now`: the rules of the fold applied to a copy. Nothing is written,

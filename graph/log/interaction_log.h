@@ -3,7 +3,9 @@
 #define GROUNDSWELL_GRAPH_LOG_INTERACTION_LOG_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,14 @@
 #include "graph/log/log_entry.h"
 
 namespace groundswell {
+
+// What one server has at an offset, as it tells the others of a shared log. It is no entry.
+struct SeenDigest {
+  uint64_t server = 0;  // random, of the process
+  Offset offset = 0;
+  std::string snapshot_digest;  // of the snapshot whose clusters the graph has
+  std::string digest;           // StateDigest::ToString of the graph of the entries up to `offset`
+};
 
 // Entries for the log, and where they stand in their producer's sequence.
 struct AppendRequest {
@@ -28,6 +38,8 @@ struct AppendRequest {
   std::vector<int64_t> sequences;
   // What the producer says of everything up to `last_sequence`; see IngestRequest.producer_mark.
   std::string producer_mark;
+  // Instead of all that, of a shared log.
+  std::optional<SeenDigest> seen_digest;
 };
 
 // What became of one entry that was handed to Append, in the expected cases.

@@ -51,6 +51,13 @@ std::string EncodeRequestRecord(const LogId& log_id, const Sender& sender,
   message.mutable_sequences()->Add(request.sequences.begin(), request.sequences.end());
   message.set_producer_mark(request.producer_mark);
   for (const LogEntry& entry : request.entries) message.add_entries(EncodeLogRecord(entry));
+  if (request.seen_digest.has_value()) {
+    storage::v1::SeenDigest& seen = *message.mutable_seen_digest();
+    seen.set_server(request.seen_digest->server);
+    seen.set_offset(request.seen_digest->offset);
+    seen.set_snapshot_digest(request.seen_digest->snapshot_digest);
+    seen.set_digest(request.seen_digest->digest);
+  }
   return Framed(message);
 }
 
@@ -93,6 +100,13 @@ absl::StatusOr<RequestRecord> DecodeRequestRecord(std::string_view record) {
     absl::StatusOr<LogEntry> entry = DecodeLogRecord(bytes);
     if (!entry.ok()) return entry.status();
     request.entries.push_back(*std::move(entry));
+  }
+  if (message.has_seen_digest()) {
+    const storage::v1::SeenDigest& seen = message.seen_digest();
+    request.seen_digest = {.server = seen.server(),
+                           .offset = seen.offset(),
+                           .snapshot_digest = seen.snapshot_digest(),
+                           .digest = seen.digest()};
   }
   if (!request.producer_id.empty() && request.sequences.size() != request.entries.size()) {
     return absl::DataLossError(fmt::format("a request has {} entries, and {} sequence numbers",

@@ -234,6 +234,11 @@ bool RocksdbLog::WriteGroup(std::span<const RequestOrder::Ordered> group) {
     MutexLock lock(listeners_mutex_);
     for (const auto& [number, listener] : listeners_) listener();
   }
+  for (const RequestOrder::Ordered& one : group) {
+    if (one.request->seen_digest.has_value() && options_.on_seen_digest) {
+      options_.on_seen_digest(*one.request->seen_digest);
+    }
+  }
   const auto is_own = [](const RequestOrder::Ordered& one) { return one.is_own; };
   std::deque<Done> done;
   {

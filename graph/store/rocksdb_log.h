@@ -42,6 +42,8 @@ class RocksdbLog final : public InteractionLog {
     int64_t event_ids_max = 1'000'000;  // these two as StoredLog has them
     size_t producers_max = 10'000;
     std::function<void(std::string_view rules)> on_list_rules;  // likewise
+    // Told of each digest in a shared log when it is taken, this server's own too; may be empty.
+    std::function<void(const SeenDigest&)> on_seen_digest;
     // Told how long each write took; may be empty.
     std::function<void(std::chrono::nanoseconds)> on_write;
     // Told of the acknowledged mark's writes that failed; may be empty.

@@ -345,6 +345,14 @@ DurabilityMetrics::DurabilityMetrics(Registry& registry) {
   lost_ = OneGauge(registry, "groundswell_lost_interactions",
                    "Acknowledged interactions that were gone when the server started; only "
                    "log.durability = \"flush\" allows any.");
+  digests_compared_ =
+      AddEach(Counters(registry, "groundswell_shared_log_digests_compared_total",
+                       "Digests of other servers of the log compared with this one's."),
+              "result", std::array{"different", "same"});
+}
+
+void DurabilityMetrics::CountDigestCompared(bool is_same) {
+  digests_compared_[is_same ? 1 : 0]->Increment();
 }
 
 void DurabilityMetrics::ObserveLogSync(nanoseconds duration) {

@@ -230,6 +230,8 @@ class DurabilityMetrics {
   void SetLogBegin(Offset offset);
   // Acknowledged interactions that were not there any more at start (log.durability = "flush").
   void SetLost(int64_t interactions);
+  // Of another server of a shared log with this one's.
+  void CountDigestCompared(bool is_same);
 
  private:
   prometheus::Histogram* log_sync_duration_ = nullptr;
@@ -240,6 +242,7 @@ class DurabilityMetrics {
   prometheus::Gauge* checkpoint_offset_ = nullptr;
   prometheus::Gauge* log_begin_ = nullptr;
   prometheus::Gauge* lost_ = nullptr;
+  std::array<prometheus::Counter*, 2> digests_compared_{};  // different, same
 };
 
 // How full things are; best set from Metrics::OnScrape.

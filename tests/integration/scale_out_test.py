@@ -119,7 +119,14 @@ class ScaleOutTest(unittest.TestCase):
             {"userId": "newcomer", "consistencyToken": recorded["consistencyToken"]}))
         if status == 200:
             self.assertGreaterEqual(int(json.loads(body)["freshness"]["appliedOffset"]), int(recorded["offset"]))
+        else:
+            self.assertIn(b"STALE_STATE", body)
         return status == 200
+
+    def compared(self, server, result):
+        """How many digests of the others it has compared with its own."""
+        name = f'groundswell_shared_log_digests_compared_total{{result="{result}"}} '
+        return next(int(float(line.split()[1])) for line in server.metrics().splitlines() if line.startswith(name))
 
     def assert_equal_states(self, offset):
         """All have applied the log to its end, which is `offset`, and have one digest."""
@@ -179,6 +186,12 @@ class ScaleOutTest(unittest.TestCase):
                              {"userId": "user-3", "requestId": "21111111-2222-3333-4444-555555555555"})
         self.assert_equal_states(receipt["offset"])
         self.assertIn("groundswell_shared_log_lag_requests 0", two.metrics())
+        # They tell each other their digests at each 4,096th offset, which is among these.
+        for first in range(1, 4200, 600):
+            self.ingest(one, "many", first, 600)
+        for server in (one, two, three):
+            self.assertTrue(becomes(lambda server=server: self.compared(server, "same") >= 2))
+            self.assertEqual(self.compared(server, "different"), 0)
 
     def test_list_rules_are_one_for_all_servers(self):
         one, two, three = self.three()

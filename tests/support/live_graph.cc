@@ -81,7 +81,8 @@ LiveGraph::LiveGraph(const std::string& path, LiveGraphOptions options)
   Applier::Options applier_options{
       .fold = {.batch_max = options.batch_max,
                .user_cache_bytes = options.user_cache_bytes,
-               .clustering = TestClustering(options.shape, trained_items)}};
+               .clustering = TestClustering(options.shape, trained_items)},
+      .on_digest = options.on_digest};
   applier_options.on_applied = [this](std::span<const Applier::Result> results) {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [interaction, outcome] : results) outcomes_.push_back(outcome);

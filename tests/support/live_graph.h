@@ -28,6 +28,7 @@ struct LiveGraphOptions {
   size_t neighbors_max = 4096;
   // Told of every change of an edge, beside the adjacency.
   std::function<void(const EdgeChange&)> on_edges_changed;
+  decltype(Applier::Options::on_digest) on_digest;
   RocksdbLog::Options log;
   size_t write_buffer_bytes = size_t{256} << 20;
   rocksdb::Env* env = nullptr;

@@ -70,6 +70,28 @@ TEST_F(ApplierTest, AWaitEndsAtItsDeadlineAlsoWhileABatchIsFolded) {
   EXPECT_TRUE(live.WaitFor(offset));
 }
 
+TEST_F(ApplierTest, DigestsAreOfExactOffsetsWhateverTheBatches) {
+  Make();
+  std::vector<std::pair<Offset, StateDigest>> told[2];
+  for (const size_t batch_max : {7, 1'000}) {
+    const TemporaryDirectory directory;
+    MakeStore(directory.File("db"), kApplierItems);
+    auto& of_this = told[batch_max == 7 ? 0 : 1];
+    const auto tell = [&](Offset offset, const std::string& /*snapshot*/,
+                          const StateDigest& digest) { of_this.emplace_back(offset, digest); };
+    LiveGraph live(directory.File("db"), {.batch_max = batch_max, .on_digest = tell});
+    for (Offset n = 1; n <= 2 * Applier::kDigestInterval + 1; ++n) {
+      live.Append(MakeInteraction("user-" + std::to_string(n % 50), "i" + std::to_string(n % 3)));
+    }
+    ASSERT_TRUE(live.WaitFor(2 * Applier::kDigestInterval + 1));
+  }
+  ASSERT_EQ(told[0].size(), 2u);
+  EXPECT_EQ(told[0][0].first, Applier::kDigestInterval);
+  EXPECT_EQ(told[0][1].first, 2 * Applier::kDigestInterval);
+  EXPECT_NE(told[0][0].second, told[0][1].second);
+  EXPECT_EQ(told[0], told[1]);
+}
+
 TEST_F(ApplierTest, AnAppendedInteractionBecomesVisible) {
   Make();
   LiveGraph live(path_);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -134,6 +135,24 @@ TEST_P(RequestOrderTest, AProducersMarkComesWithItsNumbers) {
   ASSERT_EQ(ordered.size(), 1u);
   EXPECT_EQ(ordered[0].request->last_sequence, 7);
   EXPECT_EQ(ordered[0].request->producer_mark, request.producer_mark);
+}
+
+TEST_P(RequestOrderTest, WhatAServerHasComesAsItWasTold) {
+  const auto order = Make();
+  const SeenDigest told{
+      .server = ~uint64_t{6}, .offset = 4'096, .snapshot_digest = "s", .digest = "00ff"};
+  ASSERT_TRUE(order->Submit({.seen_digest = told}).ok());
+  ASSERT_TRUE(order->Submit(RequestOf("p", 1)).ok());
+  const auto ordered = ReadNow(*order, 0);
+  ASSERT_EQ(ordered.size(), 2u);
+  const std::optional<SeenDigest>& seen = ordered[0].request->seen_digest;
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_EQ(seen->server, told.server);
+  EXPECT_EQ(seen->offset, told.offset);
+  EXPECT_EQ(seen->snapshot_digest, told.snapshot_digest);
+  EXPECT_EQ(seen->digest, told.digest);
+  EXPECT_TRUE(ordered[0].request->entries.empty());
+  EXPECT_FALSE(ordered[1].request->seen_digest.has_value());
 }
 
 TEST_P(RequestOrderTest, ALargeRequestComesAsItWas) {
