@@ -31,9 +31,46 @@ constexpr size_t kFilesMax = 256;
 constexpr size_t kModelsMax = 64;
 constexpr size_t kEncodersMax = 16;
 constexpr size_t kTextMax = 256;
+constexpr size_t kEntriesMax = 1'024;  // of "options", "metrics" and "data" each
 
 absl::Status BadManifest(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("manifest.json: {}", what));
+}
+
+// Whether every string of a manifest may be like this: it comes into logs, metrics and answers.
+bool IsText(std::string_view text, size_t min) {
+  return text.size() >= min && text.size() <= kTextMax && !HasControlCharacter(text);
+}
+
+absl::Status BadText(std::string_view what, size_t min) {
+  return BadManifest(fmt::format("{} must be a string of {} to {} bytes without control characters",
+                                 what, min, kTextMax));
+}
+
+// Of "metrics", "data" and "options": not too many, and every key is a text.
+absl::Status CheckEntries(std::string_view path, const json& object) {
+  if (!object.is_object() || object.size() > kEntriesMax) {
+    return BadManifest(
+        fmt::format("\"{}\" must be an object of at most {} keys", path, kEntriesMax));
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (!IsText(key, 1))
+      return BadText(fmt::format("\"{}\": the key {}", path, QuotedText(key)), 1);
+  }
+  return absl::OkStatus();
+}
+
+// Likewise, of strings, which may be empty.
+absl::Status ReadTexts(const std::string& path, const json& object,
+                       std::map<std::string, std::string>& texts) {
+  if (absl::Status s = CheckEntries(path, object); !s.ok()) return s;
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_string() || !IsText(value.get_ref<const std::string&>(), 0)) {
+      return BadText(fmt::format("\"{}.{}\"", path, key), 0);
+    }
+    texts[key] = value.get<std::string>();
+  }
+  return absl::OkStatus();
 }
 
 // Reads one JSON object key by key and remembers the first thing that is wrong.
@@ -47,7 +84,7 @@ class ObjectReader {
     }
     for (const auto& [key, value] : object.items()) {
       if (std::find(known.begin(), known.end(), key) == known.end()) {
-        Refuse(fmt::format("unknown key \"{}{}\"; known are: {}", path_, key, Join(known)));
+        Refuse(fmt::format("unknown key {}; known are: {}", QuotedText(path_ + key), Join(known)));
       }
     }
   }
@@ -77,9 +114,9 @@ class ObjectReader {
     if (value == nullptr) return "";
     if (value->is_string()) {
       std::string text = value->get<std::string>();
-      if (!text.empty() && text.size() <= kTextMax) return text;
+      if (IsText(text, 1)) return text;
     }
-    Refuse(fmt::format("\"{}{}\" must be a string of 1 to {} bytes", path_, key, kTextMax));
+    if (status_.ok()) status_ = BadText(fmt::format("\"{}{}\"", path_, key), 1);
     return "";
   }
 
@@ -125,9 +162,9 @@ absl::Status ParseFiles(const json& files, Manifest& manifest) {
   for (const auto& [name, entry] : files.items()) {
     if (!IsPlainFileName(name)) {
       return BadManifest(
-          fmt::format("\"files\" names \"{}\"; a name holds letters, digits, \".\", \"_\" and "
+          fmt::format("\"files\" names {}; a name holds letters, digits, \".\", \"_\" and "
                       "\"-\" only and is not manifest.json",
-                      name.substr(0, 64)));
+                      QuotedText(name)));
     }
     ObjectReader reader(entry, fmt::format("files.{}.", name), {"sha256", "bytes"});
     Manifest::File file{.sha256 = reader.Text("sha256"),
@@ -146,18 +183,8 @@ absl::Status ParseFiles(const json& files, Manifest& manifest) {
 absl::Status ParseOptions(const std::string& path, ObjectReader& reader,
                           std::map<std::string, std::string>& parsed) {
   const json* options = reader.Get("options");
-  if (options != nullptr && !options->is_object()) {
-    reader.Refuse(fmt::format("\"{}options\" must be an object", path));
-  }
   if (!reader.status().ok()) return reader.status();
-  for (const auto& [key, value] : options->items()) {
-    if (!value.is_string()) {
-      return BadManifest(
-          fmt::format("\"{}options.{}\" must be a string, such as \"1.9\"", path, key));
-    }
-    parsed[key] = value.get<std::string>();
-  }
-  return absl::OkStatus();
+  return ReadTexts(path + "options", *options, parsed);
 }
 
 // What models and encoders must keep alike: their file is listed, and none before has their name.
@@ -225,20 +252,11 @@ absl::Status ParseEncoders(const json& encoders, Manifest& manifest) {
 }
 
 absl::Status ParseMetrics(const json& metrics, Manifest& manifest) {
-  if (!metrics.is_object()) return BadManifest("\"metrics\" must be an object");
+  if (absl::Status s = CheckEntries("metrics", metrics); !s.ok()) return s;
   for (const auto& [name, value] : metrics.items()) {
     if (!value.is_number())
       return BadManifest(fmt::format("\"metrics.{}\" must be a number", name));
     manifest.metrics[name] = value.get<double>();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ParseData(const json& data, Manifest& manifest) {
-  if (!data.is_object()) return BadManifest("\"data\" must be an object");
-  for (const auto& [name, value] : data.items()) {
-    if (!value.is_string()) return BadManifest(fmt::format("\"data.{}\" must be a string", name));
-    manifest.data[name] = value.get<std::string>();
   }
   return absl::OkStatus();
 }
@@ -342,7 +360,7 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text) {
     if (absl::Status s = ParseEncoders(document["encoders"], manifest); !s.ok()) return s;
   }
   if (document.contains("data")) {
-    if (absl::Status s = ParseData(document["data"], manifest); !s.ok()) return s;
+    if (absl::Status s = ReadTexts("data", document["data"], manifest.data); !s.ok()) return s;
   }
   return manifest;
 }

@@ -27,6 +27,7 @@ static_assert(std::endian::native == std::endian::little, "tensors are viewed, n
 constexpr size_t kAlignment = 64;
 constexpr uint64_t kHeaderBytesMax = uint64_t{16} << 20;
 constexpr size_t kDimensionsMax = 8;
+constexpr size_t kNameBytesMax = 256;
 
 struct DTypeName {
   std::string_view name;
@@ -68,9 +69,9 @@ absl::StatusOr<Tensor> ParseTensor(std::string_view file, const std::string& nam
   }
   if (dtype == nullptr) {
     return BadTensor(file, name,
-                     fmt::format("dtype \"{}\" is not served; export it as F32, F16, BF16 or F64 "
+                     fmt::format("dtype {} is not served; export it as F32, F16, BF16 or F64 "
                                  "(numbers) or I32, I64 (indices)",
-                                 dtype_name));
+                                 QuotedText(dtype_name)));
   }
   Tensor tensor{.dtype = dtype->dtype};
   for (const json& dimension : entry["shape"]) {
@@ -202,11 +203,17 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(std::string name,
       for (const auto& [meta_key, value] : entry.items()) {
         if (!value.is_string()) {
           return absl::InvalidArgumentError(
-              fmt::format("{}: __metadata__ \"{}\" is not a string", name, meta_key));
+              fmt::format("{}: __metadata__ {} is not a string", name, QuotedText(meta_key)));
         }
         file.metadata_[meta_key] = value.get<std::string>();
       }
       continue;
+    }
+    if (key.empty() || key.size() > kNameBytesMax || HasControlCharacter(key)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: the name of a tensor must be 1 to {} bytes without control characters; {} "
+          "has {}",
+          name, kNameBytesMax, QuotedText(key), key.size()));
     }
     absl::StatusOr<Tensor> tensor = ParseTensor(name, key, entry, data);
     if (!tensor.ok()) return tensor.status();

@@ -29,13 +29,6 @@ absl::Status BadLine(std::string_view file, size_t line, std::string_view what) 
   return absl::InvalidArgumentError(fmt::format("{}:{}: {}", file, line, what));
 }
 
-bool HasControlCharacter(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
-
 // One string of a line; JSON itself guarantees that it is UTF-8.
 absl::StatusOr<std::string> TextOf(std::string_view file, size_t line, const json& object,
                                    const char* key, size_t min, size_t max) {

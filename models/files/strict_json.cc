@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kQuotedKeyMax = 64;
+constexpr size_t kQuotedMax = 64;
 
 // Walks a text without building anything; returning false ends the walk.
 class Checker final : public nlohmann::json_sax<json> {
@@ -31,10 +32,10 @@ class Checker final : public nlohmann::json_sax<json> {
   bool end_array() override { return Leave(); }
 
   bool key(std::string& key) override {
-    if (keys_.size() == 1) outermost_key_ = key.substr(0, kQuotedKeyMax);
+    if (keys_.size() == 1) outermost_key_ = QuotedText(key);
     if (keys_.back().insert(key).second) return true;
-    problem_ = fmt::format("the key \"{}\" stands twice in one object; keep one of them",
-                           key.substr(0, kQuotedKeyMax));
+    problem_ =
+        fmt::format("the key {} stands twice in one object; keep one of them", QuotedText(key));
     return false;
   }
 
@@ -50,7 +51,7 @@ class Checker final : public nlohmann::json_sax<json> {
     if (keys_.size() == kJsonDepthMax) {
       problem_ = outermost_key_.empty()
                      ? fmt::format("the JSON is nested deeper than {}", kJsonDepthMax)
-                     : fmt::format("the value of \"{}\" is nested deeper than {}", outermost_key_,
+                     : fmt::format("the value of {} is nested deeper than {}", outermost_key_,
                                    kJsonDepthMax);
       return false;
     }
@@ -74,6 +75,18 @@ absl::StatusOr<json> ParseStrictJson(std::string_view text) {
   Checker checker;
   if (!json::sax_parse(text, &checker)) return absl::InvalidArgumentError(checker.problem());
   return json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+bool HasControlCharacter(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+std::string QuotedText(std::string_view text) {
+  return json(std::string(text.substr(0, kQuotedMax)))
+      .dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
 }
 
 }  // namespace groundswell

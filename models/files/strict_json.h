@@ -3,6 +3,7 @@
 #define GROUNDSWELL_MODELS_FILES_STRICT_JSON_H_
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -15,6 +16,14 @@ namespace groundswell {
 // before.
 inline constexpr size_t kJsonDepthMax = 32;
 absl::StatusOr<nlohmann::json> ParseStrictJson(std::string_view text);
+
+// Whether a text of the document holds what breaks a line of a log, or worse: U+0000 to U+001F, or
+// U+007F.
+bool HasControlCharacter(std::string_view text);
+
+// A key of the document or another text of it, for a message: in quotes, its first characters,
+// control characters escaped.
+std::string QuotedText(std::string_view text);
 
 }  // namespace groundswell
 

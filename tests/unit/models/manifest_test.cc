@@ -104,6 +104,34 @@ TEST(ManifestTest, BadValuesAreNamed) {
   ExpectManifestRefused("/data/license", 4, "license");
 }
 
+TEST(ManifestTest, EveryStringIsShortAndWithoutControlCharacters) {
+  const std::string long_text(257, 'x');
+  for (const std::string& bad : {std::string("a\nb"), std::string("a\0b", 3), long_text}) {
+    for (const char* const pointer :
+         {"/name", "/version", "/create_time", "/models/0/name", "/models/0/kind", "/models/0/file",
+          "/models/0/options/tau", "/encoders/0/name", "/encoders/0/options/alpha",
+          "/files/m.safetensors/sha256", "/data/license"}) {
+      ExpectManifestRefused(pointer, bad, "256 bytes without control characters");
+    }
+    for (const char* const pointer : {"/models/0/options", "/metrics", "/data"}) {
+      ExpectManifestRefused(pointer, {{bad, "1"}}, "256 bytes without control characters");
+    }
+    const absl::Status status = [&] {
+      json manifest = Good();
+      manifest[bad] = 1;
+      return ParseManifest(manifest.dump()).status();
+    }();
+    EXPECT_NE(std::string(status.message()).find("unknown key"), std::string::npos);
+    EXPECT_EQ(std::string(status.message()).find('\n'), std::string::npos) << status;
+    EXPECT_LT(status.message().size(), 400u);
+  }
+  json many = json::object();
+  for (int i = 0; i < 1'025; ++i) many[std::to_string(i)] = "1";
+  for (const char* const pointer : {"/models/0/options", "/metrics", "/data"}) {
+    ExpectManifestRefused(pointer, many, "at most 1024 keys");
+  }
+}
+
 TEST(ManifestTest, FileNamesCannotLeaveTheDirectory) {
   for (const char* name : {"../x", "/etc/passwd", "a/b", "..", ".hidden", "", "manifest.json"}) {
     json manifest = Good();

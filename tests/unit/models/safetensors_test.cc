@@ -120,5 +120,21 @@ TEST(ReadFileBytesTest, AMissingFileIsNotFound) {
   EXPECT_FALSE(ReadFileBytes(directory.path()).ok());
 }
 
+TEST(SafetensorsTest, ATensorsNameIsShortAndWithoutControlCharacters) {
+  const auto header = [](const std::string& name) {
+    const std::string text =
+        "{\"" + name + R"(":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+    return text + std::string(8 - text.size() % 8, ' ');
+  };
+  EXPECT_TRUE(ParseHeader(header(std::string(256, 'x')), "1234").ok());
+  for (const std::string& name : {std::string(257, 'x'), std::string(), std::string("a\\nb")}) {
+    const absl::Status status = ParseHeader(header(name), "1234").status();
+    EXPECT_NE(std::string(status.message()).find("1 to 256 bytes without control"),
+              std::string::npos)
+        << status;
+    EXPECT_LT(status.message().size(), 250u);
+  }
+}
+
 }  // namespace
 }  // namespace groundswell
