@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "program/terminal_text.h"
 #include "server/process/line_rate.h"
 
 namespace groundswell {
@@ -38,7 +39,12 @@ class MessageAsText final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    Append({message.payload.data(), message.payload.size()}, out);
+    // No line but the first begins as an event does, whoever wrote what it tells.
+    std::string text = TerminalLines({message.payload.data(), message.payload.size()});
+    for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', end + 1)) {
+      text.insert(end + 1, "    ");
+    }
+    Append(text, out);
     if (current_fields == nullptr) return;
     for (const auto& [key, value] : current_fields->items()) {
       Append(" " + key + "=" + Dump(value), out);

@@ -56,6 +56,17 @@ class SlowCallLogTest : public testing::Test {
   const std::shared_ptr<spdlog::logger> before_;
 };
 
+// Else who names a snapshot or a file could write events of his own into the log.
+TEST_F(SlowCallLogTest, OnlyEventsBeginALineOfText) {
+  SetLogFormat(LogFormat::kText);
+  LogEvent(spdlog::level::info, std::string_view("named a\n[b\0c\x1b[2J", 16),
+           {{"version", "d\ne"}});
+  const std::vector<std::string> lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].ends_with("named a")) << lines[0];
+  EXPECT_EQ(lines[1], "    [b\\x00c\\x1b[2J version=\"d\\ne\"");
+}
+
 TEST_F(SlowCallLogTest, JsonHasEveryFieldInOneObject) {
   SetLogFormat(LogFormat::kJson);
   SlowCallLog log(milliseconds(10));
