@@ -13,9 +13,6 @@
 
 namespace groundswell {
 
-// What ingest.event_ahead_max_s may be at most, in seconds.
-inline constexpr int64_t kEventAheadMaxS = 86'400;
-
 // A value-initialised Config holds the defaults. Units and ranges: docs/configuration.md.
 struct Config {
   struct Server {

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "server/config/ranker_shares.h"
+#include "server/rpc/api_time.h"
 
 namespace groundswell {
 namespace {

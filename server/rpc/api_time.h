@@ -16,6 +16,10 @@ namespace groundswell {
 inline constexpr int64_t kApiTimeUsMin = -62'135'596'800'000'000;
 inline constexpr int64_t kApiTimeUsMax = 253'402'300'799'999'999;
 
+// What ingest.event_ahead_max_s may be at most: no server takes an interaction of a time so many
+// seconds after its clock.
+inline constexpr int64_t kEventAheadMaxS = 86'400;
+
 // `time_us`: microseconds since 1970-01-01 UTC. What the API cannot tell becomes the nearest that
 // it can: protobuf's own conversion ends the process for it.
 google::protobuf::Timestamp ToTimestamp(int64_t time_us);

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "blend/weights_file.h"
+#include "server/rpc/api_time.h"
 
 namespace groundswell {
 namespace {
@@ -24,6 +26,23 @@ absl::StatusOr<std::shared_ptr<const FileBytes>> Require(const SnapshotFiles& fi
         fmt::format("manifest.json lists no file \"{}\"; a snapshot to serve needs it", name));
   }
   return at->second;
+}
+
+absl::Status CheckPast(const CheckedSnapshot& checked, int64_t now_us) {
+  const int64_t latest_us = now_us + kEventAheadMaxS * kMicrosPerSecond;
+  for (size_t user = 0; user < checked.users.size(); ++user) {
+    for (size_t e = checked.graph.user_begin[user]; e < checked.graph.user_begin[user + 1]; ++e) {
+      const SnapshotGraph::Edge& edge = checked.graph.edges[e];
+      if (edge.last_time_us <= latest_us) continue;
+      return absl::InvalidArgumentError(fmt::format(
+          "{}: edge {}, of user \"{}\" to item \"{}\": last_time_us {} is {}; must be at most {}, "
+          "{} s after this machine's clock: live interactions until then would count as trained. "
+          "Is it in microseconds, and is the clock right?",
+          kGraphFile, e, checked.users[user], checked.items[edge.item].id, edge.last_time_us,
+          TimeText(edge.last_time_us), TimeText(latest_us), kEventAheadMaxS));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -62,6 +81,7 @@ absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory) {
   auto graph = ParseGraph(manifest, *graph_file);
   if (!graph.ok()) return graph.status();
   checked.graph = *std::move(graph);
+  if (absl::Status s = CheckPast(checked, absl::GetCurrentTimeNanos() / 1'000); !s.ok()) return s;
   const auto blend = BlendWeightsOf(checked.files);
   if (!blend.ok()) return blend.status();
   auto examples = CheckExamples(*checked.snapshot, checked.files);

@@ -33,7 +33,9 @@ struct CheckedSnapshot {
   ExampleAgreement examples;
 };
 
-// Reads everything, and scores the snapshot's examples.
+// Reads everything, and scores the snapshot's examples. InvalidArgument too where the graph has an
+// interaction of later than kEventAheadMaxS after this machine's clock: no server would have taken
+// it, and all that are taken from now on would count as trained.
 absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory);
 
 // What the snapshot's blend.json says; the built-in weights where it has none.
