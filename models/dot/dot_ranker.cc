@@ -1,6 +1,7 @@
 #include "models/dot/dot_ranker.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <limits>
@@ -92,8 +93,10 @@ absl::StatusOr<Embeddings> ReadTable(const SafetensorsFile& file, const std::str
   }
   const std::vector<size_t>& shape = at->second.shape;
   if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: tensor \"{}\" must be a matrix that is not empty", file.name(), tensor));
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: tensor \"{}\" has shape [{}]; for a dot model it must be a matrix of at least "
+        "one row. Leave dot models out of the manifest where no user was trained",
+        file.name(), tensor, fmt::join(shape, ", ")));
   }
   const auto values = file.Floats(tensor, shape);
   if (!values.ok()) return values.status();

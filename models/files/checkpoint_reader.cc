@@ -53,7 +53,10 @@ std::array<size_t, 2> CheckpointReader::MatrixShape(const std::string& name, siz
   }
   const std::vector<size_t>& shape = at->second.shape;
   if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-    Refuse(fmt::format("tensor \"{}\" must be a matrix that is not empty", name));
+    Refuse(
+        fmt::format("tensor \"{}\" has shape [{}]; it must be a matrix of at least one row and one "
+                    "column",
+                    name, fmt::join(shape, ", ")));
     return {0, 0};
   }
   if (shape[0] > rows_max || shape[1] > columns_max) {

@@ -38,7 +38,11 @@ TEST(DotRankerTest, WrongTensorsAndOptionsAreNamed) {
   ExpectDotRefused(widths, "\"user\" have 2 numbers, those of \"item\" 3");
   SafetensorsWriter empty = no_item;
   empty.Add("item", {0, 2}, std::vector<float>());
-  ExpectDotRefused(empty, "\"item\" must be a matrix");
+  ExpectDotRefused(empty, "\"item\" has shape [0, 2]; for a dot model it must be a matrix");
+  SafetensorsWriter nobody;
+  nobody.Add("user", {0, 2}, std::vector<float>());
+  nobody.Add("item", {1, 2}, std::vector<float>{3, 4});
+  ExpectDotRefused(nobody, "Leave dot models out of the manifest where no user was trained");
   SafetensorsWriter nan = no_item;
   nan.Add("item", {1, 2}, std::vector<float>{0, std::numeric_limits<float>::quiet_NaN()});
   ExpectDotRefused(nan, "\"item\": element 1 is nan");
