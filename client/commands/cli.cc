@@ -1,5 +1,6 @@
 // groundswell: the command line of a Groundswell server.
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include "program/suggestion.h"
 #include "program/terminal_text.h"
 #include "program/unsigned_flags.h"
+#include "program/utf8_flags.h"
 
 namespace groundswell {
 namespace {
@@ -55,6 +57,10 @@ constexpr std::array<std::string_view, 11> kMayBeEmpty = {"--namespace",
                                                           "upsert-item --category",
                                                           "quickstart --http-address",
                                                           "quickstart --connect-address"};
+
+// Of files on this machine.
+constexpr std::array<std::string_view, 6> kPaths = {
+    "file", "--data", "--mapping", "--properties", "--server-program", "--trainer"};
 
 // gRPC ends the process, or waits for ever, where it gets none.
 absl::Status CheckLimits() {
@@ -178,6 +184,9 @@ int Main(int argc, char** argv) {
   AddCommands(app, context);
   CheckUnsignedFlags(app);
   CheckEmptyFlags(app, kMayBeEmpty);
+  CheckUtf8Flags(app, kPaths);
+  // What it would write has its error beside it, and is not as this program writes.
+  google::protobuf::SetLogHandler(nullptr);
   if (const absl::Status s = CheckLimits(); !s.ok()) {
     context.json = WantsJson(argc, argv);
     context.Fail(s);

@@ -12,6 +12,7 @@
 #include "client/load/load_generator.h"
 #include "client/terminal/progress_bar.h"
 #include "client/terminal/table.h"
+#include "csv/utf8.h"
 
 namespace groundswell {
 namespace {
@@ -42,6 +43,10 @@ absl::Status ReadUsers(const std::string& path, std::vector<std::string>& users)
   if (!file) return absl::NotFoundError(fmt::format("cannot open --users-file \"{}\"", path));
   std::string line;
   while (users.size() < kUsersMax && std::getline(file, line)) {
+    if (!IsUtf8(line)) {
+      return absl::InvalidArgumentError(
+          fmt::format("--users-file \"{}\": {} must be UTF-8", path, ShownText(line)));
+    }
     if (!line.empty()) users.push_back(line);
   }
   if (file.bad()) {

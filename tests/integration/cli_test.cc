@@ -118,6 +118,9 @@ TEST_F(CliTest, WithJsonErrorsAreJsonToo) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--json", "user", "nobody-ever-saw-me"},
         {"--json", "reccomend"},
+        {"--json", "recommend", "\xff"},
+        {"--json", "rank", "17850", "\xff"},
+        {"--json", "--namespace", "\xff", "status"},
         {"--json", "rank", "17850", "no-such-item"}}) {
     const Finished failed = Cli(arguments);
     EXPECT_NE(failed.exit_code, 0);
