@@ -19,6 +19,8 @@ _KEYS = {
 }
 _TABLES = (*_KEYS, *embeddings.KINDS, "encoder", "rows", "ranker", "blend", "serving")
 _CANDIDATES = {"candidates": 8}
+_TEXT_BYTES_MAX = 256  # of every string of a manifest
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # what a file of a snapshot may be called
 
 
@@ -94,6 +96,8 @@ def check(config, path):
     if ("heldout_days" in of_data) == ("heldout_from" in of_data):
         raise ValueError(f"{path}: [data] must have one of heldout_days and heldout_from, which say what is held out")
     _check_events(of_data["events"], path)
+    _check_texts({"[snapshot]: name": config["snapshot"]["name"],
+                  **{f"[data.provenance]: {key}": value for key, value in of_data.get("provenance", {}).items()}}, path)
     _refuse_unknown(of_data.get("columns", {}), log_files.COLUMNS, f"{path}: [data.columns]")
     if of_data.get("items_rule", data.AS_THEY_ARE) not in data.ITEMS_RULES:
         raise ValueError(f"{path}: [data]: items_rule is {of_data['items_rule']!r}; there are "
@@ -105,6 +109,14 @@ def _check_events(events, path):
     if not (isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)):
         raise ValueError(f"{path}: [data]: events is {events!r}; it must be a file, or a list of files that "
                          'are parts of one log, such as ["events.csv.zst", "log.jsonl"]')
+
+
+def _check_texts(texts, path):
+    """Of the manifest, as a server reads it: before the work."""
+    for name, text in texts.items():
+        if not (isinstance(text, str) and len(text.encode()) <= _TEXT_BYTES_MAX and not _CONTROL.search(text)):
+            raise ValueError(f"{path}: {name} is {str(text)[:64]!r}; it must be a string of at most {_TEXT_BYTES_MAX} "
+                             "bytes without control characters")
 
 
 def server(config):

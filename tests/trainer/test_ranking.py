@@ -356,6 +356,9 @@ class ConfigurationTest(unittest.TestCase):
                 ("heldout_days", "held_out_days", "did you mean heldout_days"),
                 ("[clusters]", "[cluster]", "did you mean clusters"),
                 ('name = "online-retail"', "", r"\[snapshot\] lacks name"),
+                ('license = "CC BY 4.0"', f'license = "{"x" * 257}"', r"\[data.provenance\]: license .* at most 256 bytes"),
+                ('license = "CC BY 4.0"', "license = 4", r"\[data.provenance\]: license is '4'"),
+                ('name = "online-retail"', r'name = "a\nb"', r"\[snapshot\]: name .* control characters"),
                 ("heldout_days = 28", "heldout_days =", "online.toml: ")):
             with self.subTest(message=message), tempfile.TemporaryDirectory() as directory:
                 path = Path(directory) / "online.toml"
