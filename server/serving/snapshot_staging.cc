@@ -112,7 +112,7 @@ GenerationWriter::GenerationWriter(GraphStore& store, Generation generation,
                                    const StagingProgress& progress,
                                    const std::function<bool()>& cancelled)
     : store_(store),
-      generation_(generation),
+      generation_(std::move(generation)),
       batch_(store),
       progress_(progress),
       cancelled_(cancelled) {}
