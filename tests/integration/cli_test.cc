@@ -223,7 +223,7 @@ TEST_F(CliTest, IngestCreatesItemsAndPassesOverWhatIsEarlierWhereItIsTold) {
   EXPECT_THAT(all.output, HasSubstr("1 items created"));
   const Finished wrong = Cli({"ingest", log, "--from", "soon"});
   EXPECT_EQ(wrong.exit_code, 2);
-  EXPECT_THAT(wrong.output, HasSubstr("--from: \"soon\" must be"));
+  EXPECT_THAT(wrong.output, HasSubstr("--from: \"soon\"; it must be"));
 }
 
 TEST_F(CliTest, ALogOfAnotherMakeIsConverted) {
