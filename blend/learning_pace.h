@@ -9,12 +9,13 @@
 //           until it is long, and a million interactions teach some 37,000 steps
 //   always  in the second of these, not more than one per kGapUs of event time, with up to kBurst
 //           saved up; so where event time goes as fast as the clock, steps of 333 us take at
-//           most 2.8% of a core with MacGNN, of 568 us 4.7% with two of SURGE (bench/learn_bench)
+//           most 2.8% of a core with MacGNN, of 568 us 4.7% with two of SURGE (bench/learn_bench);
+//           what a step costs is the rankers' and the catalogue's, and not limited here
 //
 // Saving some up (a leaky bucket: the "generic cell rate algorithm" of ATM networks) instead of a
 // gap after each: an invoice's lines have one time, and by gaps only its first would be learned
 // from. The young are let off the pace, for in a log that is all of one time nothing else would
-// teach: 16,384 steps at most, seven seconds once in the life of a log.
+// teach: 16,384 steps at most for each snapshot, seven seconds with MacGNN.
 #ifndef GROUNDSWELL_BLEND_LEARNING_PACE_H_
 #define GROUNDSWELL_BLEND_LEARNING_PACE_H_
 
