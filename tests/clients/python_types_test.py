@@ -126,6 +126,16 @@ class TablesTest(unittest.TestCase):
             with self.assertRaisesRegex(BadRow, "row 1: the time is .*: it must be a number since 1970", msg=text):
                 of(text)
 
+    def test_dates_without_separators_are_no_numbers(self):
+        def of(*times):
+            return interactions([{"user": "u", "item": "i", "time": time} for time in times], event_type="view")
+
+        for text, extended in TIMES["basic"].items():
+            for time in (text, float(text), int(float(text)), numpy.float64(text)):
+                with self.assertRaisesRegex(BadRow, f"row 1: the time is .*: write it as {extended}; as a number", msg=text):
+                    of(time)
+        self.assertEqual(len(of(7, 2021, "20111122")), 3, "of rows that began at 7")
+
     def test_what_is_missing_is_told(self):
         for nothing in (None, math.nan, pandas.NaT, pandas.NA, numpy.float64("nan")):
             row = {"user": "u", "item": "i", "time": nothing}

@@ -267,12 +267,14 @@ const read = (time) => {{
     return error.message;
   }}
 }};
-console.log(JSON.stringify({json.dumps([*TIMES["read"], *TIMES["refused"]])}.map(read)));
+console.log(JSON.stringify({json.dumps([*TIMES["read"], *TIMES["refused"], *TIMES["basic"]])}.map(read)));
 '''
         done = subprocess.run(["node", "--input-type=module"], input=program, capture_output=True, text=True, check=False)
         self.assertEqual(done.stderr, "")
         read = json.loads(done.stdout)
         self.assertEqual(dict(zip(TIMES["read"], read)), TIMES["read"])
+        for extended, message in zip(TIMES["basic"].values(), read[-len(TIMES["basic"]):]):
+            self.assertIn(f": write it as {extended}; as a number", str(message))
         for text, message in zip(TIMES["refused"], read[len(TIMES["read"]):]):
             self.assertRegex(str(message), "^row 1: the time is .*: it must be a number since 1970", text)
 

@@ -26,6 +26,10 @@ _ISO = re.compile(
     r"(\d{4})([-/])(\d\d)\2(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d))?(?:[.,](\d+))?(?: ?(?:UTC|GMT|[Zz]|([+-])(\d\d)(?::?(\d\d))?))?)?", re.ASCII)
 
+# A year, and then twos of digits as long as there are any.
+_BASIC_FORM = re.compile(
+    r"((?:19[7-9]|20\d)\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d{3})?)?)?)?)?)?(?:\.\d*)?", re.ASCII)
+
 
 class BadRow(ValueError):
     """A row that is no interaction; `row` counts from 1."""
@@ -148,6 +152,23 @@ def _of_iso(text: str) -> int | None:
     return seconds * 1_000_000 + int(decimals[:6].ljust(6, "0"))
 
 
+def _extended_form(value: Any) -> str | None:
+    """2021-02-13T10:30:00 of 202102131030: what to write instead of a date without separators, which would be taken
+    for a number of another time."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    parts = _BASIC_FORM.fullmatch(str(value).strip()) if isinstance(value, (int, str)) else None
+    if parts is None:
+        return None
+    year, month, day, hour, minute, second, thousandths = (
+        int(part or least) for part, least in zip(parts.groups(), (0, 1, 1, 0, 0, 0, 0)))
+    try:
+        return datetime(year, month, day, hour, minute, second, thousandths * 1_000).isoformat()
+    except ValueError:
+        return None
+
+
 def _microseconds(value: Any, row: int) -> int:
     """Since 1970. Numbers and text are read as the command line does, so that an interaction has the same id
     by both; times without a zone are UTC."""
@@ -235,6 +256,7 @@ class ToInteractions:
         self._keys: tuple[str, ...] | None = None
         self._found: dict[str, str] = {}
         self._ids = ContentIds()
+        self._first_time: str | None = None  # as it is to be written, where the first is of the basic form
         self.row = 0
 
     def of(self, record: Any) -> v1.Interaction:
@@ -261,6 +283,7 @@ class ToInteractions:
                 raise BadRow(self.row, f"the {field} is missing")
         made = v1.Interaction(user_id=_id(values["user"], "user", self.row),
                               item_id=_id(values["item"], "item", self.row))
+        self._check_no_basic_form(values["time"])
         made.event_time.FromMicroseconds(_microseconds(values["time"], self.row))
         kind = values.get("type")
         if _missing(kind) and self._event_type is None:
@@ -271,6 +294,14 @@ class ToInteractions:
         if not _missing(values.get("event_id")):
             made.event_id = _id(values["event_id"], "event_id", self.row)
         return made
+
+    def _check_no_basic_form(self, value: Any) -> None:
+        """Rows that begin with such a date are of dates. Within others they are numbers as any."""
+        extended = _extended_form(value) if self.row == 1 or self._first_time else None
+        if self.row == 1:
+            self._first_time = extended
+        if extended is not None:
+            raise BadRow(self.row, f"the time is {value!r}: write it as {extended}; as a number it is of another time")
 
     def _weight(self, value: Any) -> int:
         try:

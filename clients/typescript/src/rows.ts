@@ -110,6 +110,21 @@ function ofIso(text: string): bigint | undefined {
   return BigInt(seconds) * 1_000_000n + BigInt((parts[8] ?? "").slice(0, 6).padEnd(6, "0"));
 }
 
+// A year, and then twos of digits as long as there are any.
+const BASIC_FORM = new RegExp("^((?:19[7-9]|20\\d)\\d)(?:(\\d\\d)(?:(\\d\\d)(?:(\\d\\d)(?:(\\d\\d)(?:(\\d\\d)(\\d{3})?)?)?)?)?)?" +
+  "(?:\\.\\d*)?$");
+
+/** 2021-02-13T10:30:00 of 202102131030: what to write instead of a date without separators, which would be taken for a
+ * number of another time. */
+function extendedForm(value: unknown): string | undefined {
+  if (typeof value !== "string" && typeof value !== "number" && typeof value !== "bigint") return undefined;
+  const parts = BASIC_FORM.exec(String(value).trim());
+  if (parts === null) return undefined;
+  const [, year, month = "01", day = "01", hour = "00", minute = "00", second = "00"] = parts;
+  const extended = `${year}-${month}-${day}T${hour}:${minute}:${second}`;
+  return ofIso(extended) === undefined ? undefined : extended;
+}
+
 /** Numbers and text are read as the command line does, so that an interaction has the same id by both. */
 function timeOf(value: unknown, row: number): Timestamp {
   let us: bigint | undefined;
@@ -145,6 +160,7 @@ export class ToInteractions {
   #keys = "";
   #found = new Map<Field, string>();
   readonly #ids = new ContentIds();
+  #beginsInBasicForm = false;
 
   constructor(readonly columns: Columns, readonly eventType: string | undefined) {}
 
@@ -156,6 +172,15 @@ export class ToInteractions {
     const made = isInteraction(row) ? clone(InteractionSchema, row) : this.#ofColumns(row);
     made.eventId ||= this.#ids.idOf(made);
     return made;
+  }
+
+  /** Rows that begin with such a date are of dates. Within others they are numbers as any. */
+  #checkNoBasicForm(time: unknown): void {
+    if (this.row > 1 && !this.#beginsInBasicForm) return;
+    const extended = extendedForm(time);
+    if (this.row === 1) this.#beginsInBasicForm = extended !== undefined;
+    if (extended === undefined) return;
+    throw new BadRow(this.row, `the time is ${shown(time)}: write it as ${extended}; as a number it is of another time`);
   }
 
   #ofColumns(row: Readonly<Record<string, unknown>>): Interaction {
@@ -172,6 +197,7 @@ export class ToInteractions {
     for (const field of ["user", "item", "time"] as const) {
       if (value(field) === undefined) throw new BadRow(this.row, `the ${field} is missing`);
     }
+    this.#checkNoBasicForm(value("time"));
     const type = value("type") ?? this.eventType;
     if (type === undefined) throw new BadRow(this.row, "the type is missing");
     const made = create(InteractionSchema, {
