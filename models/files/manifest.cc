@@ -269,24 +269,6 @@ std::optional<uint64_t> SizeOf(const std::string& path) {
   return size;
 }
 
-// A file that is read where the manifest lists it, and lies there though it does not: whoever put
-// it there believes that it counts.
-absl::Status CheckNothingForgotten(const std::string& directory, const Manifest& manifest) {
-  constexpr std::string_view kOptionalFiles[] = {"blend.json", "encoder_examples.safetensors",
-                                                 "examples.safetensors"};
-  for (const std::string_view name : kOptionalFiles) {
-    std::error_code error;
-    const bool is_there = std::filesystem::exists(
-        std::filesystem::symlink_status(fmt::format("{}/{}", directory, name), error));
-    if (!is_there || manifest.files.contains(std::string(name))) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("\"{}\" is in the directory and not in the manifest's \"files\": list it there "
-                    "with its \"sha256\" and \"bytes\", or remove it",
-                    name));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ParseCreateTime(const std::string& create_time, Manifest& manifest) {
   absl::Time time;
   std::string error;
@@ -371,6 +353,22 @@ absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directo
   return Sha256((*manifest_bytes)->view());
 }
 
+absl::Status CheckNothingUnlisted(const std::string& directory, const Manifest& manifest) {
+  constexpr std::string_view kOptionalFiles[] = {"blend.json", "encoder_examples.safetensors",
+                                                 "examples.safetensors"};
+  for (const std::string_view name : kOptionalFiles) {
+    std::error_code error;
+    const bool is_there = std::filesystem::exists(
+        std::filesystem::symlink_status(fmt::format("{}/{}", directory, name), error));
+    if (!is_there || manifest.files.contains(std::string(name))) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("\"{}\" is in the directory and not in the manifest's \"files\": list it there "
+                    "with its \"sha256\" and \"bytes\", or remove it",
+                    name));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory) {
   SnapshotFiles files;
   auto manifest_bytes = ReadManifest(directory);
@@ -383,7 +381,6 @@ absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory
     return absl::InvalidArgumentError(
         fmt::format("manifest.json lists no file \"{}\"; every snapshot needs it", needed));
   }
-  if (absl::Status s = CheckNothingForgotten(directory, *manifest); !s.ok()) return s;
   for (const auto& [name, expected] : manifest->files) {
     const std::string path = fmt::format("{}/{}", directory, name);
     if (const auto size = SizeOf(path); size.has_value() && *size != expected.bytes) {

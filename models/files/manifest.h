@@ -79,6 +79,12 @@ struct SnapshotFiles {
 // DataLoss on a difference, NotFound on a missing file. The result has users.jsonl and items.jsonl.
 absl::StatusOr<SnapshotFiles> ReadSnapshotDirectory(const std::string& directory);
 
+// InvalidArgument where an optional file (blend.json, examples.safetensors,
+// encoder_examples.safetensors) lies in the directory and the manifest does not list it: it would
+// be left out, and whoever put it there believes that it counts. For who takes the directory for a
+// finished snapshot: one that is still trained has them before its manifest does.
+absl::Status CheckNothingUnlisted(const std::string& directory, const Manifest& manifest);
+
 // Snapshot::digest of what the directory holds, by its manifest alone.
 absl::StatusOr<std::string> DigestOfSnapshotDirectory(const std::string& directory);
 

@@ -56,6 +56,7 @@ absl::StatusOr<CheckedSnapshot> CheckSnapshot(const std::string& directory) {
   if (!snapshot.ok()) return snapshot.status();
   checked.snapshot = *std::move(snapshot);
   const Manifest& manifest = checked.snapshot->manifest();
+  if (absl::Status s = CheckNothingUnlisted(directory, manifest); !s.ok()) return s;
 
   auto users_bytes = Require(checked.files, kUsersFile);
   if (!users_bytes.ok()) return users_bytes.status();

@@ -31,7 +31,12 @@ class HostileFilesTest : public testing::Test {
   void Resize(const std::string& name, uint64_t size) {
     std::filesystem::resize_file(directory_.File(name), size);  // sparse
   }
-  absl::Status Read() { return ReadSnapshotDirectory(directory_.path()).status(); }
+  absl::Status Read() {
+    const auto files = ReadSnapshotDirectory(directory_.path());
+    if (!files.ok()) return files.status();
+    return CheckNothingUnlisted(directory_.path(),
+                                *ParseManifest(files->files.at(kManifestFile)->text()));
+  }
 
   TemporaryDirectory directory_;
   SnapshotFixture fixture_{directory_.path()};
