@@ -1,5 +1,7 @@
 """Three brokers, three servers on one log, and HAProxy before them, for tests that kill them."""
 
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -58,12 +60,20 @@ def post(port, path, message, timeout=60):
 
 
 class Brokers:
-    def __init__(self, script, directory, *settings):
+    """Three of them. `relay_ports`: of each server by its name, those at which it reaches them."""
+
+    def __init__(self, script, directory, relay_ports):
         self._script, self._directory = script, directory
+        relayed = [argument for name, ports in relay_ports.items()
+                   for argument in ("--relayed", f"{name.upper()}:{','.join(map(str, ports))}")]
         # A broker that stands still is given up after three seconds, and not after nine.
-        self.addresses = self._run("start", directory, "--nodes", 3, "--owner", os.getpid(), "log.retention.ms=-1",
-                                   "broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500",
-                                   *settings).strip()
+        self.addresses = self._run("start", directory, "--nodes", 3, "--owner", os.getpid(), *relayed,
+                                   "log.retention.ms=-1", "broker.session.timeout.ms=3000",
+                                   "broker.heartbeat.interval.ms=500").strip()
+
+    def relayed(self, name):
+        """Where what a server sends is to be passed on to."""
+        return (self._directory / f"relayed-{name.upper()}").read_text().strip().split(",")
 
     def _run(self, *arguments):
         done = subprocess.run([self._script, *map(str, arguments)], capture_output=True, text=True, check=False)
@@ -81,11 +91,57 @@ class Brokers:
         self._run("stop", self._directory)
 
 
+class Relay:
+    """The network between one server and the brokers: HAProxy, which passes bytes on. While it stands still, what is
+    sent is lost, and nobody is told."""
+
+    def __init__(self, directory, ports, targets):
+        self.addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+        text = "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n"
+        for node, (port, target) in enumerate(zip(ports, targets, strict=True), 1):
+            text += f"listen broker-{node}\n  bind 127.0.0.1:{port}\n  server broker-{node} {target}\n"
+        (directory / "relay.cfg").write_text(text)
+        self._log = (directory / "relay.log").open("w")
+        self.process = subprocess.Popen(["haproxy", "-db", "-f", directory / "relay.cfg"], stdout=self._log,
+                                        stderr=self._log)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+
+class SmallDisk:
+    """A file system of its own at a directory, for this process and its children; it needs the rights of root."""
+
+    SIZE_MB = 512
+
+    @staticmethod
+    def can_be_had():
+        """Also makes what is mounted from here on invisible to others, and gone when this process and its children are.
+        Call before there are threads."""
+        system = ctypes.CDLL(None, use_errno=True)
+        new_mounts, private, below = 0x20000, 1 << 18, 1 << 14  # CLONE_NEWNS, MS_PRIVATE, MS_REC
+        return system.unshare(new_mounts) == 0 and system.mount(b"none", b"/", None, private | below, None) == 0
+
+    def __init__(self, directory):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE_MB}m", "none", directory], check=True)
+        self._filler = directory / "filler"
+
+    def fill(self):
+        with self._filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            for _ in range(self.SIZE_MB + 1):
+                file.write(bytes(1 << 20))
+
+    def free(self):
+        self._filler.unlink()
+
+
 class ClusterServer:
     """One server, at ports that stay its own; its database is made of `backup`."""
 
     def __init__(self, program, directory, ports, flags):
-        self._program, self.directory, self._flags = program, directory, flags
+        self._program, self.directory, self.flags = program, directory, flags
         self.grpc, self.http, self.connect = ports
         self.data_dir = directory / "db"
         self.process = None
@@ -102,7 +158,7 @@ class ClusterServer:
             self.process = subprocess.Popen(
                 [self._program, "serve", f"--server.data_dir={self.data_dir}",
                  f"--server.grpc_address=127.0.0.1:{self.grpc}", f"--server.http_address=127.0.0.1:{self.http}",
-                 f"--server.connect_address=127.0.0.1:{self.connect}", "--logging.level=info", *self._flags],
+                 f"--server.connect_address=127.0.0.1:{self.connect}", "--logging.level=info", *self.flags],
                 stdout=log, stderr=log)
 
     def is_ready(self):
@@ -168,13 +224,21 @@ class Balancer:
 
 
 class Cluster:
-    def __init__(self, program, snapshot, kafka_script, directory, names="abc"):
-        self.brokers = Brokers(kafka_script, directory / "kafka")
-        ports = iter(free_ports(3 * len(names)))
-        flags = [f"--log.kafka_topic={TOPIC}", f"--log.kafka_brokers={self.brokers.addresses}",
-                 "--request.default_deadline_ms=60000"]
-        self.servers = {name: ClusterServer(program, directory / name, (next(ports), next(ports), next(ports)), flags)
-                        for name in names}
+    """With `small_disks`, each server's directory is a SmallDisk, in `disks`."""
+
+    def __init__(self, program, snapshot, kafka_script, directory, names="abc", small_disks=False):
+        ports = iter(free_ports(6 * len(names)))
+        relay_ports = {name: [next(ports) for _ in range(3)] for name in names}
+        self.brokers = Brokers(kafka_script, directory / "kafka", relay_ports)
+        self.servers, self.relays, self.disks = {}, {}, {}
+        for name in names:
+            server = ClusterServer(program, directory / name, [next(ports) for _ in range(3)],
+                                   [f"--log.kafka_topic={TOPIC}", "--request.default_deadline_ms=60000"])
+            self.servers[name] = server
+            if small_disks:
+                self.disks[name] = SmallDisk(server.directory)
+            self.relays[name] = Relay(server.directory, relay_ports[name], self.brokers.relayed(name))
+            server.flags.append(f"--log.kafka_brokers={self.relays[name].addresses}")
         first = self.servers[names[0]]
         shutil.copytree(imported(program, snapshot), first.data_dir)
         made = subprocess.run([program, "create-log", "--data-dir", first.data_dir, "--brokers", self.brokers.addresses,
@@ -197,6 +261,8 @@ class Cluster:
         self.signal_all(signal.SIGCONT)
         for server in self.servers.values():
             server.kill()
+        for relay in self.relays.values():
+            relay.stop()
         for node in (1, 2, 3):
             try:
                 self.brokers.signal(node, signal.SIGCONT)

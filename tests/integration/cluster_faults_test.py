@@ -3,7 +3,8 @@
     cluster_faults_test.py SERVER_PROGRAM CLI_PROGRAM SNAPSHOT_DIRECTORY KAFKA_SCRIPT [--rounds 100] [--seed N] [--keep]
 
 A round is a kill -9 of a broker, a server or a client, a SIGSTOP of a broker (for longer than its session with the controller) or a
-server, or a server whose database is lost, and made anew of another one's backup. They come back while the next rounds go on; one broker at a time is away, and
+server, a server that the network cuts off from the brokers or whose disk is full (where this has the rights of root), or one
+whose database is lost, and made anew of another one's backup. They come back while the next rounds go on; one broker at a time is away, and
 at least one server is there. At the end:
 
     what was acknowledged is in the log once, at the offset that was acknowledged, and nothing is there twice
@@ -32,7 +33,7 @@ import tempfile
 import threading
 import time
 
-from cluster import ADMIN, Balancer, Cluster, becomes, post
+from cluster import ADMIN, Balancer, Cluster, SmallDisk, becomes, post
 from cluster_client import event_of, lines_of
 from cluster_lists import Lists
 
@@ -40,7 +41,7 @@ SKIPPED = 77
 CLIENTS = {"events-1": "events", "events-2": "events", "producer-1": "producer", "producer-2": "producer",
            "changes-1": "changes"}
 FAULTS = collections.OrderedDict((("kill broker", 3), ("stop broker", 3), ("kill server", 4), ("stop server", 3),
-                                  ("kill client", 3), ("lose server", 1)))
+                                  ("kill client", 3), ("lose server", 1), ("cut server", 3), ("fill server", 2)))
 
 
 class Digests:
@@ -100,8 +101,8 @@ class Faults:
             raise RuntimeError(f"the balancer has none of the servers {self._free['server']}")
         return victim
 
-    def one(self):
-        fault = self._random.choices(list(FAULTS), FAULTS.values())[0]
+    def one(self, faults):
+        fault = self._random.choices(list(faults), faults.values())[0]
         kind = fault.split()[1]
         victim = self._take(kind)
         self.count[fault] += 1
@@ -138,6 +139,16 @@ class Faults:
         server = self._cluster.servers[name]
         server.signal(signal.SIGSTOP)
         return lambda: (time.sleep(2 + 2 * pause), server.signal(signal.SIGCONT), server.await_ready())
+
+    def _cut_server(self, name, pause):
+        relay, server = self._cluster.relays[name], self._cluster.servers[name]
+        relay.process.send_signal(signal.SIGSTOP)
+        return lambda: (time.sleep(4 + 2 * pause), relay.process.send_signal(signal.SIGCONT), server.await_ready())
+
+    def _fill_server(self, name, pause):
+        disk, server = self._cluster.disks[name], self._cluster.servers[name]
+        disk.fill()
+        return lambda: (time.sleep(2 + pause), disk.free(), server.await_ready())
 
     def _lose_server(self, name, pause):
         recovery = self._kill_server(name, pause)
@@ -265,9 +276,10 @@ class Verdict:
             self.wrong.append(f"a list failed beside no kill, from {begin:.2f} to {end:.2f}: {code} {details}")
 
 
-def run(arguments, directory):
-    cluster = Cluster(arguments.server, arguments.snapshot, arguments.kafka, directory)
+def run(arguments, directory, small_disks):
+    cluster = Cluster(arguments.server, arguments.snapshot, arguments.kafka, directory, small_disks=small_disks)
     balancer = lists = digests = faults = None
+    possible = {fault: weight for fault, weight in FAULTS.items() if small_disks or fault != "fill server"}
     try:
         balancer = Balancer(directory, cluster.servers)
         if not becomes(lambda: balancer.has_ended() or len(balancer.up()) == len(cluster.servers)) or balancer.has_ended():
@@ -275,7 +287,7 @@ def run(arguments, directory):
         faults = Faults(cluster, balancer, directory, arguments.seed)
         lists, digests = Lists(balancer.port), Digests(cluster.servers)
         for _ in range(arguments.rounds):
-            faults.one()
+            faults.one(possible)
             faults.pause()
         ended = faults.end()
         verdict = Verdict(cluster, arguments.cli, directory)
@@ -315,10 +327,13 @@ def main():
         print(fetched.stderr or "haproxy is missing (Debian's haproxy)")
         sys.exit(SKIPPED)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="groundswell-cluster-"))
+    small_disks = SmallDisk.can_be_had()
+    if not small_disks:
+        print("no disk is filled: this cannot mount one of its own")
     print(f"--seed {arguments.seed} --rounds {arguments.rounds}, in {directory}", flush=True)
     verdict = None
     try:
-        verdict = run(arguments, directory)
+        verdict = run(arguments, directory, small_disks)
         for name, figure in verdict.figures.items():
             print(f"{name}: {figure}")
         for wrong in verdict.wrong[:50]:
