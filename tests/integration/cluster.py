@@ -126,7 +126,7 @@ class SmallDisk:
 
     def __init__(self, directory):
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE_MB}m", "none", directory], check=True)
-        self._filler = directory / "filler"
+        self._directory, self._filler = directory, directory / "filler"
 
     def fill(self):
         with self._filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -135,6 +135,9 @@ class SmallDisk:
 
     def free(self):
         self._filler.unlink()
+
+    def remove(self):
+        subprocess.run(["umount", "--lazy", self._directory], check=True)
 
 
 class ClusterServer:
@@ -263,6 +266,8 @@ class Cluster:
             server.kill()
         for relay in self.relays.values():
             relay.stop()
+        for disk in self.disks.values():
+            disk.remove()
         for node in (1, 2, 3):
             try:
                 self.brokers.signal(node, signal.SIGCONT)
